@@ -1,0 +1,169 @@
+"""Element-wise expressions: the common language of op pages (which write them) and kernels (which emit them).
+
+An expression is a small tree over numbered arguments. `FUNCTIONS` is its whole vocabulary: for each function
+its NumPy meaning and the rule by which an error of its arguments, and its own rounding, reach its result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .types import Array
+
+UNIT = 2.0**-24  # unit roundoff of float32: half a unit in the last place
+TINY = 2.0**-149  # the smallest subnormal: what underflow may lose
+
+
+class Expr:
+    """A node of an expression tree; operators build larger trees."""
+
+    def __add__(self, other: Operand) -> Expr:
+        return Call("add", (self, wrap(other)))
+
+    def __sub__(self, other: Operand) -> Expr:
+        return Call("subtract", (self, wrap(other)))
+
+    def __mul__(self, other: Operand) -> Expr:
+        return Call("multiply", (self, wrap(other)))
+
+    def __truediv__(self, other: Operand) -> Expr:
+        return Call("divide", (self, wrap(other)))
+
+
+@dataclass(frozen=True)
+class Arg(Expr):
+    """Argument number `index` of the computation that holds the expression."""
+
+    index: int
+
+    def __str__(self) -> str:
+        return f"${self.index}"
+
+
+@dataclass(frozen=True)
+class Number(Expr):
+    """A literal (a float32 value)."""
+
+    value: float
+
+    def __str__(self) -> str:
+        return f"{self.value:g}"
+
+
+@dataclass(frozen=True)
+class Call(Expr):
+    """A function of the vocabulary applied to sub-expressions."""
+
+    function: str
+    arguments: tuple[Expr, ...]
+
+    def __str__(self) -> str:
+        return f"{self.function}({', '.join(map(str, self.arguments))})"
+
+
+Operand = Expr | float | int
+
+
+def wrap(value: Operand) -> Expr:
+    return value if isinstance(value, Expr) else Number(float(value))
+
+
+def maximum(a: Operand, b: Operand) -> Expr:
+    """The larger one; NaN if either is NaN (NumPy's `maximum`)."""
+    return Call("maximum", (wrap(a), wrap(b)))
+
+
+def exp(x: Operand) -> Expr:
+    return Call("exp", (wrap(x),))
+
+
+def sqrt(x: Operand) -> Expr:
+    return Call("sqrt", (wrap(x),))
+
+
+def multiply_add(a: Operand, b: Operand, c: Operand) -> Expr:
+    """a * b + c, in one rounding where the target has the instruction."""
+    return Call("multiply_add", (wrap(a), wrap(b), wrap(c)))
+
+
+# Meaning: float64 in, float64 out. Error rule: (values, errors of the arguments, result) -> error of the result.
+ErrorRule = Callable[[Sequence[Array], Sequence[Array], Array], Array]
+
+EXP_ULPS = 2.0  # bound of the polynomial in codegen/functions.py, in units of UNIT
+
+
+@dataclass(frozen=True)
+class Function:
+    meaning: Callable[..., Any]
+    error: ErrorRule
+
+
+def _rounded(result: Array, units: float = 1.0) -> Array:
+    return units * UNIT * np.abs(result) + TINY
+
+
+def _product_error(v: Sequence[Array], e: Sequence[Array]) -> Array:
+    return np.abs(v[0]) * e[1] + np.abs(v[1]) * e[0] + e[0] * e[1]
+
+
+def _divide_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    least = np.maximum(np.abs(v[1]) - e[1], 0)
+    with np.errstate(all="ignore"):
+        return (e[0] + np.abs(r) * e[1]) / least + _rounded(r, 2)
+
+
+FUNCTIONS: Mapping[str, Function] = {
+    "add": Function(np.add, lambda v, e, r: e[0] + e[1] + _rounded(r)),
+    "subtract": Function(np.subtract, lambda v, e, r: e[0] + e[1] + _rounded(r)),
+    "multiply": Function(np.multiply, lambda v, e, r: _product_error(v, e) + _rounded(r)),
+    "divide": Function(np.divide, _divide_error),
+    "maximum": Function(np.maximum, lambda v, e, r: np.maximum(e[0], e[1])),
+    "sqrt": Function(
+        np.sqrt, lambda v, e, r: e[0] / np.maximum(2 * np.sqrt(np.maximum(v[0] - e[0], 0)), TINY) + _rounded(r)
+    ),
+    "exp": Function(np.exp, lambda v, e, r: r * np.expm1(e[0]) + _rounded(r, 2 * EXP_ULPS)),
+    "multiply_add": Function(
+        lambda a, b, c: a * b + c,
+        lambda v, e, r: _product_error(v, e) + e[2] + UNIT * np.abs(v[0] * v[1]) + _rounded(r) + TINY,
+    ),
+}
+
+
+def evaluate(expr: Expr, arguments: Sequence[Array]) -> Array:
+    """The value of `expr`, in the precision of its arguments."""
+    if isinstance(expr, Arg):
+        return arguments[expr.index]
+    if isinstance(expr, Number):
+        return np.asarray(expr.value, dtype=np.float64)
+    assert isinstance(expr, Call)
+    parts = [evaluate(part, arguments) for part in expr.arguments]
+    with np.errstate(all="ignore"):
+        return np.asarray(FUNCTIONS[expr.function].meaning(*parts))
+
+
+def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
+    """Value of `expr` in float64 and a bound on what float32 arithmetic may differ from it."""
+    if isinstance(expr, Arg):
+        return arguments[expr.index]
+    if isinstance(expr, Number):
+        return np.asarray(expr.value, np.float64), np.zeros(())
+    assert isinstance(expr, Call)
+    parts = [evaluate_with_error(part, arguments) for part in expr.arguments]
+    values, errors = [p[0] for p in parts], [p[1] for p in parts]
+    function = FUNCTIONS[expr.function]
+    with np.errstate(all="ignore"):
+        result = np.asarray(function.meaning(*values))
+        return result, np.asarray(function.error(values, errors, result))
+
+
+def substitute(expr: Expr, arguments: Mapping[int, Expr]) -> Expr:
+    """`expr` with its arguments replaced (the composition of two expressions)."""
+    if isinstance(expr, Arg):
+        return arguments.get(expr.index, expr)
+    if isinstance(expr, Call):
+        return Call(expr.function, tuple(substitute(part, arguments) for part in expr.arguments))
+    return expr

@@ -1,0 +1,215 @@
+"""The layer graph: values, nodes, and the rewriter that makes one graph from another.
+
+A graph is logical: tensors are (N, C, spatial…), weights are inputs like any other (mostly `Constant`
+nodes). It is immutable; a pass returns a new one, so before and after both exist. `Node.inputs` is the
+truth; networkx is an index made from it when a pass asks for paths, orders or dominators.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from .errors import CnnccError, Location, ModelError
+from .op import Constant, Input, Op
+from .types import Array, TensorType
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """Output number `index` of the node called `node`."""
+
+    node: str
+    index: int = 0
+
+    def __str__(self) -> str:
+        return f"%{self.node}" if self.index == 0 else f"%{self.node}:{self.index}"
+
+
+@dataclass(frozen=True)
+class Node:
+    """One application of an op; `types` has one entry for each output, `where` is the user's line."""
+
+    name: str
+    op: Op
+    inputs: tuple[Value, ...]
+    types: tuple[TensorType, ...]
+    where: Location | None = field(default=None, compare=False)
+
+    @property
+    def values(self) -> tuple[Value, ...]:
+        return tuple(Value(self.name, index) for index in range(len(self.types)))
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Nodes in a topological order, and the values that leave the graph under their names.
+
+    `labels` are the names of the classes, if the last axis of the first output means classes.
+    """
+
+    name: str
+    nodes: Mapping[str, Node]
+    outputs: Mapping[str, Value]
+    labels: tuple[str, ...] = ()
+
+    def __iter__(self) -> Any:
+        return iter(self.nodes.values())
+
+    def __getitem__(self, name: str) -> Node:
+        return self.nodes[name]
+
+    @cached_property
+    def inputs(self) -> dict[str, TensorType]:
+        """Name and type of each graph input, in the order of their declaration."""
+        return {node.name: node.types[0] for node in self.nodes.values() if node.op.source == "input"}
+
+    def type(self, value: Value) -> TensorType:
+        return self.nodes[value.node].types[value.index]
+
+    def types(self, values: Iterable[Value]) -> tuple[TensorType, ...]:
+        return tuple(self.type(value) for value in values)
+
+    def constant(self, value: Value) -> Array | None:
+        """The array behind `value` if it is known at compile time."""
+        op = self.nodes[value.node].op
+        return op.data if isinstance(op, Constant) else None
+
+    @cached_property
+    def consumers(self) -> dict[Value, tuple[Node, ...]]:
+        """The nodes that read each value (a node once for each time that it reads it)."""
+        table: dict[Value, list[Node]] = {value: [] for node in self.nodes.values() for value in node.values}
+        for node in self.nodes.values():
+            for value in node.inputs:
+                table[value].append(node)
+        return {value: tuple(nodes) for value, nodes in table.items()}
+
+    def sole_consumer(self, value: Value) -> Node | None:
+        """The one node that reads `value`, if there is exactly one and it is no output of the graph."""
+        readers = self.consumers[value]
+        return readers[0] if len(readers) == 1 and value not in self.outputs.values() else None
+
+    @cached_property
+    def index(self) -> nx.MultiDiGraph:
+        """The same graph for networkx: node names, an edge for each input."""
+        import networkx as nx
+
+        graph = nx.MultiDiGraph()
+        graph.add_nodes_from(self.nodes)
+        for node in self.nodes.values():
+            for position, value in enumerate(node.inputs):
+                graph.add_edge(value.node, node.name, output=value.index, input=position)
+        return graph
+
+    def canonical(self) -> str:
+        """A text that is equal exactly for graphs that compile to the same code and weights."""
+        lines = [
+            f"{node.name} = {node.op!r} {getattr(node.op, 'digest', '')} ({', '.join(map(str, node.inputs))})"
+            for node in self.nodes.values()
+        ]
+        outputs = ", ".join(f"{name}={value}" for name, value in self.outputs.items())
+        return "\n".join([f"graph {self.name} labels={self.labels!r}", *lines, f"outputs {outputs}"])
+
+    @cached_property
+    def hash(self) -> str:
+        return hashlib.sha256(self.canonical().encode()).hexdigest()
+
+
+class Builder:
+    """Makes a graph node by node, running the type rule of each."""
+
+    def __init__(self, name: str = "model", labels: Sequence[str] = ()):
+        self.name, self.labels = name, tuple(labels)
+        self.nodes: dict[str, Node] = {}
+
+    def unique(self, hint: str) -> str:
+        """`hint`, or `hint_1`, `hint_2`… if it is taken."""
+        name, number = hint, 0
+        while name in self.nodes:
+            number += 1
+            name = f"{hint}_{number}"
+        return name
+
+    def add(
+        self, op: Op, inputs: Sequence[Value], name: str | None = None, where: Location | None = None
+    ) -> tuple[Value, ...]:
+        """A new node; returns its outputs. Raises ShapeError (with layer and line) if the type rule refuses."""
+        name = self.unique(name or op.name.lower())
+        try:
+            types = op.infer(*(self.nodes[v.node].types[v.index] for v in inputs))
+        except CnnccError as error:
+            raise error.at(name, where) from None
+        node = Node(name, op, tuple(inputs), types, where)
+        self.nodes[name] = node
+        return node.values
+
+    def input(self, name: str, type: TensorType, where: Location | None = None) -> Value:
+        if name in self.nodes:
+            raise ModelError(f"there already is a layer or input called '{name}'", where=where)
+        return self.add(Input(type), (), name, where)[0]
+
+    def constant(
+        self, data: Array, name: str = "constant", where: Location | None = None, *, rounded: bool = False
+    ) -> Value:
+        return self.add(Constant.of(data, rounded=rounded), (), name, where)[0]
+
+    def graph(self, outputs: Mapping[str, Value]) -> Graph:
+        if not outputs:
+            raise ModelError(f"model '{self.name}' has no outputs")
+        return Graph(self.name, dict(self.nodes), dict(outputs), self.labels)
+
+
+class Rewriter(Builder):
+    """Rebuilds a graph node by node; a pass decides for each node what stands in its place.
+
+    `rewrite(visit)` calls `visit(node, inputs)` in topological order, where `inputs` are the node's inputs
+    in the new graph. It returns the new values of the node's outputs, or None to keep the node. Replaced
+    nodes leave their producers behind: dead-code elimination removes what nobody reads.
+    """
+
+    def __init__(self, graph: Graph):
+        super().__init__(graph.name, graph.labels)
+        self.old = graph
+        self.mapping: dict[Value, Value] = {}
+
+    def keep(self, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
+        """`node` itself on new inputs, under its own name."""
+        if node.name in self.nodes:
+            return self.add(node.op, inputs, node.name, node.where)
+        types = node.types if tuple(inputs) == node.inputs else None
+        if types is None:
+            return self.add(node.op, inputs, node.name, node.where)
+        self.nodes[node.name] = node
+        return node.values
+
+    def type(self, value: Value) -> TensorType:
+        """Type of a value of the new graph."""
+        return self.nodes[value.node].types[value.index]
+
+    def constant_data(self, value: Value) -> Array | None:
+        """The array of a value of the new graph, if it is a constant."""
+        op = self.nodes[value.node].op
+        return op.data if isinstance(op, Constant) else None
+
+    def producer(self, value: Value) -> Node:
+        """The new graph's node behind one of its values."""
+        return self.nodes[value.node]
+
+    def rewrite(self, visit: Callable[[Node, tuple[Value, ...]], Sequence[Value] | None]) -> Graph:
+        for node in self.old:
+            inputs = tuple(self.mapping[value] for value in node.inputs)
+            made = visit(node, inputs)
+            values = tuple(made) if made is not None else self.keep(node, inputs)
+            self.mapping.update(zip(node.values, values, strict=True))
+        return self.graph({name: self.mapping[value] for name, value in self.old.outputs.items()})
+
+
+def with_outputs(graph: Graph, outputs: Mapping[str, Value]) -> Graph:
+    """The same nodes with other outputs."""
+    return replace(graph, outputs=dict(outputs))

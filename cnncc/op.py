@@ -1,0 +1,166 @@
+"""The base class of ops: attributes, type rule, reference, cost, lowering and sample cases stand on one page.
+
+An op is a frozen dataclass of its attributes. Each concrete class registers itself under its name; a test
+walks the registry, so a missing rule is a failing test. Passes and tools ask for the traits declared here
+and never for lists of op names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from .computation import Lowering
+from .errors import ShapeError
+from .types import Array, TensorType
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one evaluation takes: multiply-accumulates, other arithmetic, and elements moved without any."""
+
+    macs: int = 0
+    flops: int = 0
+    moved: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A small valid use of an op: the op and the shapes of its inputs."""
+
+    op: Op
+    shapes: tuple[tuple[int, ...], ...]
+
+    @property
+    def types(self) -> tuple[TensorType, ...]:
+        return tuple(TensorType(shape) for shape in self.shapes)
+
+
+REGISTRY: dict[str, type[Op]] = {}
+
+
+@dataclass(frozen=True)
+class Op:
+    """One operation. Subclasses are frozen dataclasses and override every method that raises here."""
+
+    source: ClassVar[Literal["input", "constant"] | None] = None
+    """Set for nodes that compute nothing: graph inputs and constants."""
+    linear_inputs: ClassVar[tuple[int, ...]] = ()
+    """Inputs in which the result is linear (x of a convolution): scaling them scales the result."""
+    abstract: ClassVar[bool] = False
+
+    def __init_subclass__(cls, *, abstract: bool = False) -> None:
+        cls.abstract = abstract
+        if not abstract:
+            REGISTRY[cls.__name__] = cls
+
+    @property
+    def name(self) -> str:
+        return type(self).__name__
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        """Type rule: the output types; raises ShapeError saying what was expected and what came."""
+        raise NotImplementedError
+
+    def reference(self, *inputs: Array) -> tuple[Array, ...]:
+        """The definition, in NumPy: float32 arrays in and out, sums in float64 and rounded once."""
+        raise NotImplementedError
+
+    def cost(self, *inputs: TensorType) -> Cost:
+        raise NotImplementedError
+
+    def lower(self, *inputs: TensorType) -> Lowering:
+        """The op in the plan's five kinds of computation."""
+        raise NotImplementedError
+
+    def images(self, *ranks: int) -> tuple[bool, ...] | None:
+        """Which inputs have images along their first axis; None if the op mixes images.
+
+        With such inputs carrying N images and the others none, every output carries N images.
+        """
+        return tuple(True for _ in ranks)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        """Small cases that together reach every attribute; used by the differential tests."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        shown = [f"{f.name}={getattr(self, f.name)!r}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return f"{self.name}({', '.join(shown)})"
+
+
+def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | None = None) -> None:
+    """Raise ShapeError unless `least` ≤ number of inputs ≤ `most` (default `least`)."""
+    most = least if most is None else most
+    if not least <= len(inputs) <= most:
+        wanted = str(least) if least == most else f"{least} to {most}"
+        raise ShapeError(f"{op.name} takes {wanted} inputs, got {len(inputs)}")
+
+
+@dataclass(frozen=True)
+class Input(Op):
+    """A value that the caller provides."""
+
+    type: TensorType
+    source = "input"
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        expect_count(self, inputs, 0)
+        return (self.type,)
+
+    def cost(self, *inputs: TensorType) -> Cost:
+        return Cost()
+
+    def __str__(self) -> str:
+        return f"Input({self.type})"
+
+
+@dataclass(frozen=True)
+class Constant(Op):
+    """A value known at compile time (weights), held read-only.
+
+    `rounded` says that a pass computed it and rounded once to float32 (error bounds take that into account).
+    """
+
+    data: Array = field(repr=False, compare=False)
+    digest: str = ""
+    rounded: bool = False
+    source = "constant"
+
+    @staticmethod
+    def of(data: Array, *, rounded: bool = False) -> Constant:
+        """A float32 constant that owns a read-only copy of `data`."""
+        import hashlib
+
+        copy = np.array(data, dtype=np.float32, order="C", copy=True)
+        copy.flags.writeable = False
+        digest = hashlib.sha256(repr(copy.shape).encode() + copy.tobytes()).hexdigest()
+        return Constant(copy, digest, rounded)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        expect_count(self, inputs, 0)
+        return (TensorType(tuple(self.data.shape)),)
+
+    def reference(self, *inputs: Array) -> tuple[Array, ...]:
+        return (self.data,)
+
+    def cost(self, *inputs: TensorType) -> Cost:
+        return Cost()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_restore_constant, (self.data, self.rounded))
+
+    def __str__(self) -> str:
+        shape = ", ".join(map(str, self.data.shape))
+        return f"Constant(float32[{shape}] {self.digest[:12]})"
+
+
+def _restore_constant(data: Array, rounded: bool) -> Constant:
+    return Constant.of(data, rounded=rounded)
+
+
+del REGISTRY["Input"], REGISTRY["Constant"]  # sources, not operations

@@ -1,0 +1,26 @@
+"""The ops, one page each; importing this package fills the registry."""
+
+from .conv import Conv
+from .elementwise import Add, Relu
+from .fused import Fused, Stage
+from .linear import Dense
+from .normalization import BatchNormalization
+from .pool import AveragePool, MaxPool
+from .shape import Concat, Flatten, Split
+from .softmax import Softmax
+
+__all__ = [
+    "Add",
+    "AveragePool",
+    "BatchNormalization",
+    "Concat",
+    "Conv",
+    "Dense",
+    "Flatten",
+    "Fused",
+    "MaxPool",
+    "Relu",
+    "Softmax",
+    "Split",
+    "Stage",
+]

@@ -1,0 +1,61 @@
+"""What the compiler hands to the runtime: object bytes, weights and everything needed to call them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..target import Target
+from ..types import TensorType
+
+ABI_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Port:
+    """An input or output of a compiled model, in the order of the ABI's pointer arrays.
+
+    `batched` says that its first axis counts images, so that a call with n images holds n times one image
+    (`shape` is that of the graph). A port that is not batched (weights given at run time) keeps its shape.
+    """
+
+    name: str
+    type: TensorType
+    batched: bool
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype.value
+
+
+@dataclass(frozen=True)
+class Executable:
+    """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
+
+    `images` is N of the graph; a call may have another N only if `batchable`. A workspace for s shards takes
+    `workspace_base + s * workspace_shard` bytes, aligned to 64. `steps` names the plan's steps, for the
+    reports of the checked mode.
+    """
+
+    name: str
+    symbol: str
+    target: Target
+    object: bytes
+    weights: bytes
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    images: int
+    batchable: bool
+    workspace_base: int
+    workspace_shard: int
+    max_shards: int
+    labels: tuple[str, ...] = ()
+    checked: bool = False
+    steps: tuple[str, ...] = ()
+    undefined: tuple[str, ...] = ()
+
+    def workspace_bytes(self, shards: int) -> int:
+        return self.workspace_base + shards * self.workspace_shard

@@ -1,0 +1,82 @@
+"""What the plan and the emitter need to know of a machine. Nothing here asks LLVM or the operating system."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from .errors import TargetError
+
+Architecture = Literal["x86-64", "aarch64", "thumb"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine to compile for.
+
+    `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
+    says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `atomics` that shards
+    can meet at a barrier; caches are in bytes for one core.
+    """
+
+    name: str
+    triple: str
+    cpu: str
+    architecture: Architecture
+    lanes: int
+    registers: int
+    fma: bool
+    features: str = ""
+    pointer_bits: int = 64
+    atomics: bool = True
+    l1: int = 32 << 10
+    l2: int = 512 << 10
+
+    @property
+    def vector_bits(self) -> int:
+        return 32 * self.lanes
+
+
+_LINUX = "x86_64-unknown-linux-gnu"
+
+TARGETS: dict[str, Target] = {
+    target.name: target
+    for target in (
+        Target("x86-64-v2", _LINUX, "x86-64-v2", "x86-64", lanes=4, registers=16, fma=False),
+        Target("x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True),
+        Target("x86-64-v4", _LINUX, "x86-64-v4", "x86-64", lanes=16, registers=32, fma=True),
+        Target("aarch64", "aarch64-unknown-linux-gnu", "generic", "aarch64", lanes=4, registers=32, fma=True),
+        Target(
+            "cortex-m4",
+            "thumbv7em-none-unknown-eabihf",
+            "cortex-m4",
+            "thumb",
+            lanes=1,
+            registers=32,
+            fma=True,
+            pointer_bits=32,
+            atomics=False,
+            l1=0,
+            l2=0,
+        ),
+    )
+}
+ALIASES = {"thumbv7em-none-eabihf": "cortex-m4"}
+
+
+def named(name: str) -> Target:
+    """The target called `name`; raises TargetError listing the known ones ('host' is resolved elsewhere)."""
+    target = TARGETS.get(ALIASES.get(name, name))
+    if target is None:
+        known = ", ".join(["host", *TARGETS, *ALIASES])
+        raise TargetError(f"unknown target '{name}': expected one of {known}")
+    return target
+
+
+def x86_level(features: set[str]) -> Target:
+    """The widest of our x86-64 levels that a CPU with these LLVM feature names can run."""
+    if {"avx512f", "avx512dq", "avx512bw", "avx512vl"} <= features:
+        return TARGETS["x86-64-v4"]
+    if {"avx2", "fma", "bmi2"} <= features:
+        return TARGETS["x86-64-v3"]
+    return TARGETS["x86-64-v2"]

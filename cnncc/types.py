@@ -1,0 +1,70 @@
+"""Element types and tensor types. Shapes are static: tuples of positive integers."""
+
+from __future__ import annotations
+
+import enum
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from .errors import ShapeError
+
+Array = npt.NDArray[Any]
+
+MAX_ELEMENTS = 2**31 - 1  # offsets stay within 32-bit targets' and NumPy's comfort
+
+
+class DType(enum.Enum):
+    """The element type of a tensor."""
+
+    float32 = "float32"
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        return np.dtype(self.value)
+
+    @property
+    def itemsize(self) -> int:
+        return self.numpy.itemsize
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True)
+class TensorType:
+    """Shape (logical order: N, C, spatial…) and element type of a value.
+
+    Raises ShapeError for a dimension below 1 or more than `MAX_ELEMENTS` elements.
+    """
+
+    shape: tuple[int, ...]
+    dtype: DType = DType.float32
+
+    def __post_init__(self) -> None:
+        for size in self.shape:
+            if isinstance(size, bool) or not isinstance(size, int):
+                raise ShapeError(f"shape {self.shape}: {size!r} is not a whole number")
+            if size < 1:
+                raise ShapeError(f"shape {self.shape}: every dimension must be at least 1")
+        if self.size > MAX_ELEMENTS:
+            raise ShapeError(f"shape {self.shape} has {self.size} elements, at most {MAX_ELEMENTS} fit")
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        return math.prod(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return self.size * self.dtype.itemsize
+
+    def __str__(self) -> str:
+        return f"{self.dtype}[{', '.join(map(str, self.shape))}]"

@@ -1,0 +1,123 @@
+"""Window arithmetic: padding, stride, dilation and output sizes, for everyone and in one place.
+
+Along one axis, a window of `kernel` taps that are `dilation` apart starts at position
+`o * stride - low` for output `o`, and the input continues with `low` fill elements before its first and
+`high` after its last one. All sizes are in elements; rounding is floor: a window lies entirely inside the
+padded input.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .errors import ShapeError
+
+Padding = str | int | tuple[int | tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class WindowAxis:
+    """A sliding window along one axis of `size` elements."""
+
+    size: int
+    kernel: int = 1
+    stride: int = 1
+    dilation: int = 1
+    low: int = 0
+    high: int = 0
+
+    @property
+    def extent(self) -> int:
+        """Elements from the first tap to the last, both included."""
+        return (self.kernel - 1) * self.dilation + 1
+
+    @property
+    def out(self) -> int:
+        """Number of window positions: floor((n + low + high - extent) / stride) + 1."""
+        return (self.size + self.low + self.high - self.extent) // self.stride + 1
+
+    def start(self, position: int) -> int:
+        """Input index of the first tap of the window at `position` (negative inside the padding)."""
+        return position * self.stride - self.low
+
+    def needs(self, begin: int, end: int) -> tuple[int, int]:
+        """Input range [begin', end') that outputs [begin, end) read, clipped to the input."""
+        first, last = self.start(begin), self.start(end - 1) + self.extent
+        return max(first, 0), min(last, self.size)
+
+    @property
+    def interior(self) -> tuple[int, int]:
+        """Output range [begin, end) whose windows touch no padding (possibly empty)."""
+        begin = min(-(-self.low // self.stride), self.out)
+        end = (self.size + self.low - self.extent) // self.stride + 1
+        return begin, max(begin, min(end, self.out))
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """Padding that is really read: (before the first element, after the last)."""
+        last = self.start(self.out - 1) + self.extent
+        return self.low, max(0, last - self.size)
+
+
+def per_axis(value: int | Sequence[int], rank: int, what: str, least: int = 1) -> tuple[int, ...]:
+    """One number for all axes, or one for each of `rank` axes; raises ShapeError otherwise."""
+    values = (value,) * rank if isinstance(value, int) else tuple(value)
+    if len(values) != rank:
+        raise ShapeError(f"{what} {values} has {len(values)} entries, expected {rank} (one for each axis)")
+    for number in values:
+        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+            raise ShapeError(f"{what} {values}: each entry must be a whole number of at least {least}")
+    return values
+
+
+def resolve(
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    padding: Padding,
+) -> tuple[WindowAxis, ...]:
+    """The window of each axis, with `padding` turned into (low, high) pairs.
+
+    `padding` is 'valid' (none), 'same' (output = ceil(n / stride); an odd element goes to the high side, as
+    ONNX's SAME_UPPER), 'full' (every position that overlaps: extent - 1 on both sides), a number for all
+    sides, or one number or (low, high) pair for each axis. Raises ShapeError if nothing fits.
+    """
+    rank = len(sizes)
+    pairs = explicit_padding(padding, rank) if not isinstance(padding, str) else None
+    axes = []
+    for axis, (n, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
+        extent = (k - 1) * d + 1
+        if pairs is not None:
+            low, high = pairs[axis]
+        elif padding == "valid":
+            low = high = 0
+        elif padding == "full":
+            low = high = extent - 1
+        elif padding == "same":
+            total = max(0, (-(-n // s) - 1) * s + extent - n)
+            low, high = total // 2, total - total // 2
+        else:
+            raise ShapeError(f"padding {padding!r} is unknown: expected 'valid', 'same', 'full' or numbers")
+        window = WindowAxis(n, k, s, d, low, high)
+        if window.out < 1:
+            raise ShapeError(
+                f"a window of {extent} elements does not fit into {n} + {low} + {high} (axis {axis} of the window)"
+            )
+        axes.append(window)
+    return tuple(axes)
+
+
+def explicit_padding(padding: Padding, rank: int) -> tuple[tuple[int, int], ...]:
+    """Numbers given as padding, as one (low, high) pair for each axis; raises ShapeError if malformed."""
+    entries = (padding,) * rank if isinstance(padding, int) else tuple(padding)
+    if len(entries) != rank:
+        raise ShapeError(f"padding {padding} has {len(entries)} entries, expected {rank} (one for each axis)")
+    pairs = []
+    for entry in entries:
+        pair = (entry, entry) if isinstance(entry, int) else tuple(entry)
+        if len(pair) != 2 or not all(isinstance(n, int) and n >= 0 for n in pair):
+            raise ShapeError(f"padding entry {entry!r} is neither a number of at least 0 nor a (low, high) pair")
+        pairs.append((pair[0], pair[1]))
+    return tuple(pairs)
