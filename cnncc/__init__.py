@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from .frontends import dsl as nn
 
 
-__all__ = ["CnnccError", "Model", "compile", "interpret", "load", "load_graph", "nn"]
+__all__ = ["CnnccError", "Model", "__version__", "compile", "interpret", "load", "load_graph", "nn"]
 
-_HOMES = {name: ".api" for name in ("Model", "compile", "interpret", "load", "load_graph")}
+_HOMES = dict.fromkeys(("Model", "compile", "interpret", "load", "load_graph"), ".api")
 
 
 def __getattr__(name: str) -> Any:
