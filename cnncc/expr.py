@@ -6,6 +6,7 @@ its NumPy meaning and the rule by which an error of its arguments, and its own r
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from .types import Array
 
 UNIT = 2.0**-24  # unit roundoff of float32: half a unit in the last place
 TINY = 2.0**-149  # the smallest subnormal: what underflow may lose
+LARGEST = float(np.finfo(np.float32).max)
 
 
 class Expr:
@@ -103,17 +105,17 @@ class Function:
 
 
 def _rounded(result: Array, units: float = 1.0) -> Array:
-    return units * UNIT * np.abs(result) + TINY
+    return np.asarray(units * UNIT * np.abs(result) + TINY)
 
 
 def _product_error(v: Sequence[Array], e: Sequence[Array]) -> Array:
-    return np.abs(v[0]) * e[1] + np.abs(v[1]) * e[0] + e[0] * e[1]
+    return np.asarray(np.abs(v[0]) * e[1] + np.abs(v[1]) * e[0] + e[0] * e[1])
 
 
 def _divide_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
     least = np.maximum(np.abs(v[1]) - e[1], 0)
     with np.errstate(all="ignore"):
-        return (e[0] + np.abs(r) * e[1]) / least + _rounded(r, 2)
+        return np.asarray((e[0] + np.abs(r) * e[1]) / least + _rounded(r, 2))
 
 
 FUNCTIONS: Mapping[str, Function] = {
@@ -157,7 +159,29 @@ def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) ->
     function = FUNCTIONS[expr.function]
     with np.errstate(all="ignore"):
         result = np.asarray(function.meaning(*values))
-        return result, np.asarray(function.error(values, errors, result))
+        # Roundings act on the perturbed result: the factor covers these products of two errors.
+        error = (1 + 8 * UNIT) * np.asarray(function.error(values, errors, result))
+        return result, _settled(function, values, errors, result, error)
+
+
+def _settled(
+    function: Function, values: Sequence[Array], errors: Sequence[Array], result: Array, error: Array
+) -> Array:
+    """`error`, made infinite where float32 may overflow, and 0 where NaN or an infinity is certain.
+
+    It is certain where it comes out at every corner of the box of arguments: the functions of the
+    vocabulary are monotone or multilinear in each argument, so the corners speak for the box.
+    """
+    error = np.where(np.isnan(error) | (np.abs(result) + error > LARGEST), np.inf, error)
+    certain = ~np.isfinite(result)
+    if not certain.any():
+        return error
+    for signs in itertools.product((-1.0, 1.0), repeat=len(values)):
+        corner = function.meaning(*(v + sign * e for v, e, sign in zip(values, errors, signs, strict=True)))
+        certain = certain & ((corner == result) | (np.isnan(corner) & np.isnan(result)))
+    for e in errors:
+        certain = certain & np.isfinite(e)
+    return np.where(certain, 0.0, error)
 
 
 def substitute(expr: Expr, arguments: Mapping[int, Expr]) -> Expr:

@@ -85,7 +85,7 @@ def resolve(
     sides, or one number or (low, high) pair for each axis. Raises ShapeError if nothing fits.
     """
     rank = len(sizes)
-    pairs = explicit_padding(padding, rank) if not isinstance(padding, str) else None
+    pairs = None if isinstance(padding, str) else explicit_padding(padding, rank)
     axes = []
     for axis, (n, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
         extent = (k - 1) * d + 1
@@ -109,14 +109,14 @@ def resolve(
     return tuple(axes)
 
 
-def explicit_padding(padding: Padding, rank: int) -> tuple[tuple[int, int], ...]:
+def explicit_padding(padding: int | tuple[int | tuple[int, int], ...], rank: int) -> tuple[tuple[int, int], ...]:
     """Numbers given as padding, as one (low, high) pair for each axis; raises ShapeError if malformed."""
     entries = (padding,) * rank if isinstance(padding, int) else tuple(padding)
     if len(entries) != rank:
         raise ShapeError(f"padding {padding} has {len(entries)} entries, expected {rank} (one for each axis)")
     pairs = []
     for entry in entries:
-        pair = (entry, entry) if isinstance(entry, int) else tuple(entry)
+        pair: tuple[int, ...] = (entry, entry) if isinstance(entry, int) else tuple(entry)
         if len(pair) != 2 or not all(isinstance(n, int) and n >= 0 for n in pair):
             raise ShapeError(f"padding entry {entry!r} is neither a number of at least 0 nor a (low, high) pair")
         pairs.append((pair[0], pair[1]))

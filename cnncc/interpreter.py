@@ -1,0 +1,74 @@
+"""The definition of what a graph means: each node's reference, one after the other.
+
+Never clever and never fast. Every value is rounded to float32 where it leaves its node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from .batching import batched_inputs
+from .errors import CnnccError, InputError
+from .ir import Graph, Value
+from .op import Input
+from .types import Array
+
+
+def evaluate(graph: Graph, feeds: Mapping[str, Array]) -> dict[Value, Array]:
+    """Every value of the graph for these inputs (by name).
+
+    Another N than the graph's is fine where the graph is batchable (see `batching`) and all inputs that
+    carry images agree. Raises InputError if names, shapes or element types do not fit.
+    """
+    check_feeds(graph, feeds)
+    values: dict[Value, Array] = {}
+    for node in graph:
+        if isinstance(node.op, Input):
+            results: tuple[Array, ...] = (np.asarray(feeds[node.name]),)
+        else:
+            try:
+                results = node.op.reference(*(values[value] for value in node.inputs))
+            except CnnccError as error:
+                raise error.at(node.name, node.where) from None
+        values.update(zip(node.values, results, strict=True))
+    return values
+
+
+def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """The outputs of the graph by name; raises InputError like `evaluate`."""
+    values = evaluate(graph, feeds)
+    return {name: values[value] for name, value in graph.outputs.items()}
+
+
+def check_feeds(graph: Graph, feeds: Mapping[str, Array]) -> None:
+    """Raise InputError unless `feeds` has exactly the graph's inputs in fitting shapes and float32."""
+    missing = [name for name in graph.inputs if name not in feeds]
+    unknown = [name for name in feeds if name not in graph.inputs]
+    if missing or unknown:
+        wanted = ", ".join(repr(name) for name in graph.inputs) or "none"
+        came = ", ".join(repr(name) for name in feeds) or "none"
+        raise InputError(f"model '{graph.name}' takes the inputs {wanted}, got {came}")
+    for name, type in graph.inputs.items():
+        if np.asarray(feeds[name]).dtype != type.dtype.numpy:
+            raise InputError(f"input '{name}' must be {type.dtype}, got {np.asarray(feeds[name]).dtype}")
+    if any(np.shape(feeds[name]) != type.shape for name, type in graph.inputs.items()):
+        _check_another_n(graph, feeds)
+
+
+def _check_another_n(graph: Graph, feeds: Mapping[str, Array]) -> None:
+    """Accept shapes that differ from the graph's only in N, the same for every input that carries images."""
+    batched = batched_inputs(graph)
+    counts: dict[str, int] = {}
+    for name, type in graph.inputs.items():
+        shape = np.shape(feeds[name])
+        if shape == type.shape and not (batched and batched[name]):
+            continue
+        if not batched or not batched[name] or shape[1:] != type.shape[1:] or len(shape) != type.rank or shape[0] < 1:
+            free = " (the number of images may differ)" if batched and batched[name] else ""
+            raise InputError(f"input '{name}' must have shape {type.shape}{free}, got {shape}")
+        counts[name] = shape[0]
+    if len(set(counts.values())) > 1:
+        told = ", ".join(f"'{name}' has {count}" for name, count in counts.items())
+        raise InputError(f"inputs must have the same number of images, but {told}")

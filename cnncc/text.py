@@ -1,0 +1,237 @@
+"""A graph as text that reads back to the same graph, and as a drawing for Graphviz.
+
+    graph lenet labels=('zero', 'one')
+    %x = Input : float32[1, 1, 8, 8]
+    %w = Constant 5fe2c1d09a3b7e64 : float32[6, 1, 3, 3]
+    %conv = Conv(kernel=(3, 3), padding='same') (%x, %w) : float32[1, 6, 8, 8]
+    output y = %conv
+
+Names are percent-encoded where they hold anything but letters, digits and `._/-`. Weights are not part of
+the text: a constant shows the beginning of its digest, and reading asks the caller for the array.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from typing import Any
+from urllib.parse import quote, unquote
+
+import numpy as np
+
+from .errors import CnnccError, Location, ModelError
+from .ir import Builder, Graph, Node, Value
+from .op import REGISTRY, Constant, Input, Op
+from .ops import Fused, Stage
+from .types import Array, TensorType
+
+DIGEST = 16  # hexadecimal digits shown
+
+_HEADER = re.compile(r"graph (\S+)(?: labels=(\(.*\)))?")
+_INPUT = re.compile(r"%(\S+) = Input : (.+)")
+_CONSTANT = re.compile(r"%(\S+) = Constant ([0-9a-f]+)( rounded)? : (.+)")
+_NODE = re.compile(r"%(\S+) = (.+) \(([^()]*)\) : (.+)")
+_OUTPUT = re.compile(r"output (\S+) = (\S+)")
+_VALUE = re.compile(r"%([^:\s]+)(?::([0-9]{1,9}))?")
+_TYPE = re.compile(r"float32\[((?:[0-9]{1,10}(?:, [0-9]{1,10})*)?)\]")
+
+
+def show(graph: Graph) -> str:
+    """The text of `graph`: equal graphs have equal texts."""
+    labels = f" labels={graph.labels!r}" if graph.labels else ""
+    lines = [f"graph {_name(graph.name)}{labels}", *(_node(node) for node in graph)]
+    lines += [f"output {_name(name)} = {_value(value)}" for name, value in graph.outputs.items()]
+    return "\n".join(lines) + "\n"
+
+
+def parse(text: str, constants: Mapping[str, Array], source: str = "graph text") -> Graph:
+    """The graph that `show` wrote; each constant's array is looked up by node name, then by digest.
+
+    Blank lines and lines that start with `#` are skipped. Nothing in the text is ever executed. Raises
+    ModelError with the line (of `source`) that is wrong.
+    """
+    reader = _Reader(constants)
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            if line.strip() and not line.startswith("#"):
+                reader.read(line.strip())
+        except CnnccError as error:
+            raise error.at(None, Location(source, number)) from None
+    if reader.builder is None:
+        raise ModelError(f"{source} holds no 'graph' line")
+    return reader.builder.graph(reader.outputs)
+
+
+def dot(graph: Graph) -> str:
+    """The graph in Graphviz's language: an edge for each input, labelled with its type; weights in grey."""
+    lines = [f"digraph {_quoted(graph.name)} {{", "  node [shape=box, fontname=monospace];"]
+    for node in graph:
+        style = {"input": ", shape=ellipse", "constant": ", color=grey, fontcolor=grey"}.get(node.op.source or "", "")
+        label = _quoted("\n".join((node.name, str(node.op))))
+        lines.append(f"  {_quoted(node.name)} [label={label}{style}];")
+        for value in node.inputs:
+            label = _quoted(str(graph.type(value)))
+            lines.append(f"  {_quoted(value.node)} -> {_quoted(node.name)} [label={label}];")
+    for name, value in graph.outputs.items():
+        port = _quoted(f"output {name}")
+        lines.append(f"  {port} [shape=ellipse];")
+        lines.append(f"  {_quoted(value.node)} -> {port} [label={_quoted(str(graph.type(value)))}];")
+    return "\n".join([*lines, "}"]) + "\n"
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'
+
+
+def _name(name: str) -> str:
+    return quote(name, safe="._/-")
+
+
+def _value(value: Value) -> str:
+    return f"%{_name(value.node)}" + (f":{value.index}" if value.index else "")
+
+
+def _node(node: Node) -> str:
+    types = " ".join(map(str, node.types))
+    if isinstance(node.op, Input):
+        right = "Input"
+    elif isinstance(node.op, Constant):
+        right = f"Constant {node.op.digest[:DIGEST]}{' rounded' if node.op.rounded else ''}"
+    else:
+        right = f"{_spell(node.op)} ({', '.join(map(_value, node.inputs))})"
+    return f"%{_name(node.name)} = {right} : {types}"
+
+
+def _spell(value: Any) -> str:
+    """An attribute as a Python literal, an op as a call with the attributes that are not the default."""
+    if isinstance(value, Op | Stage):
+        told = [(f, getattr(value, f.name)) for f in fields(value)]
+        shown = [f"{f.name}={_spell(v)}" for f, v in told if f.default is MISSING or v != f.default]
+        return f"{type(value).__name__}({', '.join(shown)})"
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_spell, value))}{',' if len(value) == 1 else ''})"
+    return repr(value)
+
+
+class _Reader:
+    """What the lines read so far have built."""
+
+    def __init__(self, constants: Mapping[str, Array]):
+        self.constants = constants
+        self.builder: Builder | None = None
+        self.outputs: dict[str, Value] = {}
+
+    def read(self, line: str) -> None:
+        """One line; raises ModelError if it makes no sense."""
+        if header := _HEADER.fullmatch(line):
+            self._header(header)
+        elif self.builder is None:
+            raise ModelError(f"expected 'graph NAME' first, got {line!r}")
+        elif found := _OUTPUT.fullmatch(line):
+            self._output(self.builder, found)
+        elif found := _INPUT.fullmatch(line):
+            self._new(self.builder, found[1], Input(_types(found[2])[0]), "", found[2])
+        elif found := _CONSTANT.fullmatch(line):
+            self._new(self.builder, found[1], self._constant(found), "", found[4])
+        elif found := _NODE.fullmatch(line):
+            self._new(self.builder, found[1], _op(found[2]), found[3], found[4])
+        else:
+            raise ModelError(f"expected '%name = Op(…) (%inputs) : types' or 'output name = %value', got {line!r}")
+
+    def _header(self, header: re.Match[str]) -> None:
+        if self.builder is not None:
+            raise ModelError("there is a second 'graph' line")
+        labels = _literal(header[2]) if header[2] else ()
+        if not isinstance(labels, tuple) or not all(isinstance(label, str) for label in labels):
+            raise ModelError(f"labels must be a tuple of texts, got {header[2]}")
+        self.builder = Builder(unquote(header[1]), labels)
+
+    def _new(self, builder: Builder, name: str, op: Op, inputs: str, types: str) -> None:
+        name = unquote(name)
+        if name in builder.nodes:
+            raise ModelError(f"there already is a node called '{name}'")
+        values = [self._known(builder, text) for text in inputs.split(", ")] if inputs else []
+        try:
+            builder.add(op, values, name)
+        except (TypeError, ValueError, AttributeError):
+            raise ModelError(f"{op} has attributes of the wrong kind", node=name) from None
+        found = builder.nodes[name].types
+        if found != _types(types):
+            raise ModelError(f"the type rule gives {' '.join(map(str, found))}, the text says {types}", node=name)
+
+    def _known(self, builder: Builder, text: str) -> Value:
+        match = _VALUE.fullmatch(text)
+        if match is None:
+            raise ModelError(f"expected a value like %name or %name:1, got {text!r}")
+        value = Value(unquote(match[1]), int(match[2] or 0))
+        if value.node not in builder.nodes or value.index >= len(builder.nodes[value.node].types):
+            raise ModelError(f"{text} is not defined above")
+        return value
+
+    def _constant(self, found: re.Match[str]) -> Constant:
+        """The array that the caller has for it; it must have the digest that the text shows."""
+        name, digest = unquote(found[1]), found[2]
+        data = self.constants.get(name, self.constants.get(digest))
+        if data is None:
+            data = next((array for key, array in self.constants.items() if key.startswith(digest)), None)
+        if data is None:
+            raise ModelError(f"no array was given for constant '{name}' ({digest})")
+        constant = Constant.of(np.asarray(data), rounded=bool(found[3]))
+        if not constant.digest.startswith(digest):
+            raise ModelError(f"the array given for constant '{name}' is not the one with digest {digest}")
+        return constant
+
+    def _output(self, builder: Builder, found: re.Match[str]) -> None:
+        name = unquote(found[1])
+        if name in self.outputs:
+            raise ModelError(f"there already is an output called '{name}'")
+        self.outputs[name] = self._known(builder, found[2])
+
+
+def _types(text: str) -> tuple[TensorType, ...]:
+    """One or more types with blanks between them."""
+    found = list(_TYPE.finditer(text))
+    if not found or " ".join(match[0] for match in found) != text:
+        raise ModelError(f"expected types like float32[1, 3], got {text!r}")
+    return tuple(TensorType(tuple(int(n) for n in match[1].split(", ") if n)) for match in found)
+
+
+def _op(text: str) -> Op:
+    """An op written as a call of keyword arguments."""
+    try:
+        tree = ast.parse(text, mode="eval").body
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ModelError(f"{text!r} is not an op with attributes") from None
+    made = _read(tree)
+    if not isinstance(made, Op):
+        raise ModelError(f"{text!r} is not an op")
+    return made
+
+
+def _read(tree: ast.expr) -> Any:
+    """A literal, a tuple, or an op or stage called with keywords: nothing else is understood."""
+    if isinstance(tree, ast.Tuple):
+        return tuple(_read(part) for part in tree.elts)
+    if not isinstance(tree, ast.Call):
+        return _literal(ast.unparse(tree))
+    known: dict[str, Any] = {**REGISTRY, "Fused": Fused, "Stage": Stage}
+    called = tree.func.id if isinstance(tree.func, ast.Name) else ast.unparse(tree.func)
+    if called not in known:
+        raise ModelError(f"unknown op '{called}'")
+    if tree.args or any(keyword.arg is None for keyword in tree.keywords):
+        raise ModelError(f"attributes of {called} must be given by name")
+    attributes = {str(keyword.arg): _read(keyword.value) for keyword in tree.keywords}
+    try:
+        return known[called](**attributes)
+    except TypeError as error:
+        raise ModelError(f"attributes {', '.join(attributes) or 'none'} do not fit {called}: {error}") from None
+
+
+def _literal(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        raise ModelError(f"{text!r} is not a literal") from None

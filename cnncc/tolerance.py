@@ -1,0 +1,304 @@
+"""Derived tolerances: how far float32 code may lie from the interpreter, element by element.
+
+This is running error analysis (Higham, Accuracy and Stability of Numerical Algorithms, 2nd ed., section 3.3)
+over the whole graph. Each value carries a bound on |native − interpreter|; each computation turns the bounds
+of its operands into one for its result, in the model of his section 2.2,
+
+    fl(x op y) = (x op y)(1 + δ) + η,    |δ| ≤ u = 2^-24,    |η| ≤ 2^-149 (underflow).
+
+For a sum of n products in any order, with or without fused multiply-add, his sections 3.1 and 4.2 give
+
+    |ŝ − s| ≤ γ(n) Σ|xᵢ||wᵢ|,    γ(n) = n u / (1 − n u),
+
+and operands that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. The interpreter sums in
+float64 and rounds once where a value leaves its node: half a unit in the last place more.
+
+NaN and infinities have no distance. Where one is certain (it does not hinge on rounding) the bound is 0 and
+native code must show the same; where float32 may overflow or the analysis cannot tell, the bound is infinite
+and nothing contradicts it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .computation import Computation, Contraction, Join, Part, Pointwise, Reduction, Reshape, WindowReduction
+from .errors import DifferenceError
+from .expr import LARGEST, TINY, UNIT, evaluate_with_error
+from .interpreter import evaluate
+from .ir import Graph, Value
+from .op import Constant, Op
+from .ops.fused import Fused
+from .types import Array, TensorType
+from .windows import WindowAxis
+
+
+@dataclass(frozen=True)
+class Bound:
+    """`reference` in float64 and what may lie between it and another evaluation (`error` ≥ 0, same shape)."""
+
+    reference: Array
+    error: Array
+
+    @staticmethod
+    def exact(data: Array) -> Bound:
+        return Bound(data.astype(np.float64), np.zeros(data.shape))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """`worst_ratio` is the largest |actual − reference| / error, at `index`; up to 1 is `ok`."""
+
+    ok: bool
+    worst_ratio: float
+    index: tuple[int, ...]
+
+
+def bounds(graph: Graph, feeds: Mapping[str, Array], *, exact_constants: bool = True) -> dict[Value, Bound]:
+    """For each value the interpreter's result and a bound on what float32 code may differ from it.
+
+    With `exact_constants` native code reads the same constants (native against interpreter, one graph).
+    Without, constants that a pass computed and rounded count as off by u·|c|: this bounds how far the
+    interpreter of a rewritten graph lies from exact arithmetic on the graph before. Raises InputError like
+    `interpreter.evaluate`.
+    """
+    values = evaluate(graph, feeds)
+    found: dict[Value, Bound] = {}
+    for node in graph:
+        if isinstance(node.op, Constant) and node.op.rounded and not exact_constants:
+            data = node.op.data.astype(np.float64)
+            results = [Bound(data, UNIT * np.abs(data) + TINY)]
+        elif node.op.source:
+            results = [Bound.exact(values[value]) for value in node.values]
+        else:
+            results = op_bounds(node.op, [found[value] for value in node.inputs])
+        found.update(zip(node.values, results, strict=True))
+    return found
+
+
+def rewrite_bounds(before: Graph, after: Graph, feeds: Mapping[str, Array]) -> dict[str, Bound]:
+    """For each output: the interpreter's result before passes and how far the rewritten graph's may lie from it.
+
+    Both lie within their own bound of what exact arithmetic makes of the graph before; the sum bounds their
+    distance.
+    """
+    old, new = bounds(before, feeds), bounds(after, feeds, exact_constants=False)
+    return {
+        name: Bound(old[value].reference, old[value].error + new[after.outputs[name]].error)
+        for name, value in before.outputs.items()
+    }
+
+
+def compare(actual: Array, bound: Bound) -> Comparison:
+    """How `actual` stands to `bound`: NaN must meet NaN and an infinity the same one; −0 equals 0.
+
+    An infinite bound accepts everything. Raises DifferenceError if the shapes differ.
+    """
+    if actual.shape != bound.reference.shape:
+        raise DifferenceError(f"expected a result of shape {bound.reference.shape}, got {actual.shape}")
+    found = actual.astype(np.float64)
+    with np.errstate(all="ignore"):
+        difference = np.abs(found - bound.reference)
+        ratio = np.where(difference == 0, 0.0, difference / bound.error)
+    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    ratio = np.where(_same(found, bound.reference) | np.isinf(bound.error), 0.0, ratio)
+    index = np.unravel_index(int(ratio.argmax()), ratio.shape)
+    worst = float(ratio[index])
+    return Comparison(worst <= 1, worst, tuple(int(i) for i in index))
+
+
+def op_bounds(op: Op, inputs: Sequence[Bound]) -> list[Bound]:
+    """The bound of each output of `op`, from those of its inputs."""
+    if isinstance(op, Fused):
+        return [_fused(op, inputs)]
+    lowering = op.lower(*(TensorType(bound.reference.shape) for bound in inputs))
+    known = list(inputs)
+    for piece in lowering.pieces:
+        operands = [known[index] for index in piece.operands]
+        known.append(_apply(piece.computation, operands, piece.type.shape))
+    references = op.reference(*(bound.reference.astype(np.float32) for bound in inputs))
+    pairs = zip(references, lowering.results, strict=True)
+    return [_as_interpreted(reference, known[index]) for reference, index in pairs]
+
+
+def _fused(op: Fused, inputs: Sequence[Bound]) -> Bound:
+    """Stage by stage; the interpreter rounds after each, whether or not native code does."""
+    own, *extras = op.split(inputs)
+    (running,) = op_bounds(op.anchor, own)  # type: ignore[arg-type]
+    for stage, extra in zip(op.epilogue, extras, strict=True):
+        (running,) = op_bounds(stage.op, stage.arguments(running, extra))  # type: ignore[arg-type]
+    return running
+
+
+def _as_interpreted(reference: Array, bound: Bound) -> Bound:
+    """`bound` around the interpreter's float32 result instead of the float64 one: half an ulp where it rounded."""
+    reference = reference.astype(np.float64)
+    rounding = np.where(reference == bound.reference, 0.0, UNIT * np.abs(reference) + TINY)
+    finite = np.isfinite(reference) & np.isfinite(bound.reference)
+    alike = finite | _same(reference, bound.reference)
+    rounding = np.where(finite, rounding, 0.0)
+    return Bound(reference, np.where(alike, bound.error + rounding, np.inf))
+
+
+def _same(a: Array, b: Array) -> Array:
+    """Equal, or both NaN."""
+    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
+
+
+def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
+    """The result of one computation in float64, and the bound of its float32 evaluation."""
+    with np.errstate(all="ignore"):
+        match computation:
+            case Contraction():
+                return _contraction(computation, operands)
+            case WindowReduction():
+                return _window_reduction(computation, operands[0])
+            case Pointwise():
+                return _pointwise(computation, operands, shape)
+            case Reduction():
+                return _reduction(computation, operands[0])
+            case Reshape():
+                return _moved(lambda arrays: arrays[0].reshape(shape), operands)
+            case Join(axis):
+                return _moved(lambda arrays: np.concatenate(arrays, axis), operands)
+            case Part(axis, begin):
+                return _moved(lambda arrays: arrays[0].take(range(begin, begin + shape[axis]), axis), operands)
+    raise AssertionError(f"no error rule for {computation}")
+
+
+def _gamma(n: int) -> float:
+    return n * UNIT / (1 - n * UNIT)
+
+
+def _limited(value: Array, error: Array, certain: Array | bool = True) -> Bound:
+    """Infinite error where float32 may overflow, or where `value` is not finite without being certain to be."""
+    error = np.where(
+        np.isnan(error) | (np.where(np.isfinite(value), np.abs(value), 0) + error > LARGEST), np.inf, error
+    )
+    return Bound(value, np.where(np.isfinite(value) | certain, error, np.inf))
+
+
+def _sizes(bound: Bound) -> tuple[Array, Array]:
+    """|value| and error, with 0 for a value that is not finite: it is certain, or its error is infinite."""
+    return np.where(np.isfinite(bound.reference), np.abs(bound.reference), 0.0), bound.error
+
+
+def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
+    """Σ|x|eʷ + Σeˣ(|w| + eʷ) + eᵇ from the operands and γ(n + 2) Σ(|x| + eˣ)(|w| + eʷ) + n·2^-149 of its own.
+
+    n counts the products and the bias; the two terms more cover the roundings of this analysis.
+    """
+    x, w = operands[:2]
+    value = _contract(c, *(bound.reference for bound in operands))
+    (ax, ex), (aw, ew) = _sizes(x), _sizes(w)
+    size, carried = _contract(c, ax + ex, aw + ew), np.zeros(())
+    if ex.any() or ew.any():
+        carried = _contract(c, ax, ew) + _contract(c, ex, aw + ew)
+    if c.bias:
+        ab, eb = (_per_channel(part, value.ndim) for part in _sizes(operands[2]))
+        size, carried = size + ab + eb, carried + eb
+    n = math.prod(w.reference.shape[1:]) + c.bias
+    # 0·∞ is NaN: whether weights are exactly 0, or infinite where a kernel may skip padding, decides everything.
+    certain = bool(np.isfinite(w.reference).all() and not ((aw <= ew) & (ew > 0)).any())
+    return _limited(value, carried + _gamma(n + 2) * size + n * TINY, certain)
+
+
+def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
+    """Maximum: the largest error in the window. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
+    if c.combine == "maximum":
+        value = _slide(c.window, x.reference, np.maximum, -np.inf)
+        return _limited(value, _slide(c.window, x.error, np.maximum, 0.0))
+    size, error = _sizes(x)
+    taps = math.prod(axis.kernel for axis in c.window)
+    value = _slide(c.window, x.reference, np.add, 0.0)
+    size, carried = _slide(c.window, size + error, np.add, 0.0), _slide(c.window, error, np.add, 0.0)
+    bound = _limited(value, carried + _gamma(taps) * size + taps * TINY)
+    if c.divisor == "none":
+        return bound
+    inside = _slide(c.window, np.ones(x.reference.shape), np.add, 0.0)
+    divisor = inside if c.divisor == "valid" else np.asarray(float(taps))
+    mean = bound.reference / divisor  # or times a rounded reciprocal: two roundings more
+    rounding = np.where(np.isfinite(mean), 3 * UNIT * (np.abs(mean) + bound.error) + TINY, 0.0)
+    return Bound(mean, bound.error / divisor + rounding)
+
+
+def _pointwise(c: Pointwise, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
+    """The rules of `expr.FUNCTIONS`, with each operand's axes moved to where it runs along the output's."""
+    aligned = []
+    for bound, dims in zip(operands, c.dims, strict=True):
+        full = [1] * len(shape)
+        for axis, size in zip(dims, bound.reference.shape, strict=True):
+            full[axis] = size
+        aligned.append((bound.reference.reshape(full), bound.error.reshape(full)))
+    value, error = evaluate_with_error(c.expr, aligned)
+    return Bound(np.broadcast_to(value, shape), np.broadcast_to(error, shape))
+
+
+def _reduction(c: Reduction, x: Bound) -> Bound:
+    """As `_window_reduction`, over whole axes."""
+    if c.combine == "maximum":
+        return _limited(x.reference.max(axis=c.axes, keepdims=True), x.error.max(axis=c.axes, keepdims=True))
+    size, error = _sizes(x)
+    n = math.prod(x.reference.shape[axis] for axis in c.axes)
+    carried = error.sum(axis=c.axes, keepdims=True)
+    own = _gamma(n) * (size + error).sum(axis=c.axes, keepdims=True)
+    return _limited(x.reference.sum(axis=c.axes, keepdims=True), carried + own + n * TINY)
+
+
+def _moved(move: Callable[[list[Array]], Array], operands: Sequence[Bound]) -> Bound:
+    """Moving elements moves their errors along and adds none."""
+    return Bound(move([bound.reference for bound in operands]), move([bound.error for bound in operands]))
+
+
+def _per_channel(vector: Array, rank: int) -> Array:
+    return vector.reshape(-1, *(1,) * (rank - 2))
+
+
+def _seen(window: tuple[WindowAxis, ...]) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
+    """Each tap with the slice of the padded input that it sees from all window positions."""
+    for tap in itertools.product(*(range(axis.kernel) for axis in window)):
+        starts = (t * axis.dilation for t, axis in zip(tap, window, strict=True))
+        yield (
+            tap,
+            tuple(
+                slice(start, start + (axis.out - 1) * axis.stride + 1, axis.stride)
+                for start, axis in zip(starts, window, strict=True)
+            ),
+        )
+
+
+def _padded(window: tuple[WindowAxis, ...], x: Array, fill: float) -> Array:
+    pads = [(0, 0), (0, 0), *((axis.low, axis.high) for axis in window)]
+    return np.pad(x, pads, constant_values=fill)
+
+
+def _slide(window: tuple[WindowAxis, ...], x: Array, combine: np.ufunc, fill: float) -> Array:
+    """`combine` over the taps of each window position, in float64."""
+    padded = _padded(window, x, fill)
+    result: Array | None = None
+    for _, place in _seen(window):
+        part = padded[(slice(None), slice(None), *place)]
+        result = part if result is None else combine(result, part)
+    assert result is not None
+    return result
+
+
+def _contract(c: Contraction, x: Array, w: Array, bias: Array | None = None) -> Array:
+    """The contraction in float64."""
+    if c.flip:
+        w = np.flip(w, axis=tuple(range(2, w.ndim)))
+    padded = _padded(c.window, x, 0.0)
+    grouped = padded.reshape(len(x), c.groups, c.channels // c.groups, *padded.shape[2:])
+    filters = w.reshape(c.groups, c.outputs // c.groups, *w.shape[1:])
+    result = np.zeros((len(x), c.outputs, *(axis.out for axis in c.window)))
+    every: tuple[Any, ...] = (slice(None),) * 3
+    for tap, place in _seen(c.window):
+        weights, seen = filters[(*every, *tap)], grouped[(*every, *place)]
+        result += np.einsum("goc,ngc...->ngo...", weights, seen).reshape(result.shape)
+    return result if bias is None else result + _per_channel(bias, result.ndim)
