@@ -1,0 +1,116 @@
+"""Runs the pipeline: the verifier between passes and, on request, the interpreter before and after each."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from ..errors import DifferenceError, UsageError
+from ..ir import Graph
+from ..types import Array
+from ..verify import verify
+from . import PIPELINE
+from .report import Entry, NotFired, Optimised, Pass, Tag
+
+PRECISIONS: dict[str, frozenset[Tag]] = {
+    "fast": frozenset({"exact", "finite", "rounding"}),
+    "strict": frozenset({"exact", "finite"}),
+}
+"""Which tags each precision allows."""
+
+SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, 3e38], np.float32)
+
+
+def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), check: bool = False) -> Optimised:
+    """`graph` after the pipeline, and what every pass did or did not do to its layers.
+
+    `precision` "strict" leaves out rewrites that round otherwise; `off` names passes to leave out; `check`
+    interprets the graph before and after each pass on seeded inputs and compares as the pass's tag demands.
+    Raises UsageError for an unknown precision or pass, VerifyError for a graph (given or made) that breaks
+    an invariant, DifferenceError if `check` finds one.
+    """
+    allowed = _check_options(precision, off)
+    verify(graph)
+    log: list[Entry] = []
+    for step in PIPELINE:
+        if step.name in off:
+            log.append(NotFired(step.name, None, "it is switched off"))
+        elif step.tag not in allowed:
+            log.append(NotFired(step.name, None, f"precision '{precision}' allows no rewrites that are {step.tag}"))
+        else:
+            result = step.run(graph)
+            verify(result.graph, after=step.name)
+            if check:
+                check_pass(step, graph, result.graph)
+            graph = result.graph
+            log += result.log
+    return Optimised(graph, tuple(log))
+
+
+def _check_options(precision: str, off: Collection[str]) -> frozenset[Tag]:
+    """The tags that `precision` allows; raises UsageError for names that do not exist."""
+    if precision not in PRECISIONS:
+        raise UsageError(f"unknown precision '{precision}': expected one of {', '.join(PRECISIONS)}")
+    known = list(dict.fromkeys(step.name for step in PIPELINE))
+    unknown = [name for name in ([off] if isinstance(off, str) else off) if name not in known]
+    if unknown:
+        raise UsageError(f"unknown pass '{unknown[0]}': expected some of {', '.join(known)}")
+    return PRECISIONS[precision]
+
+
+def check_pass(step: Pass, before: Graph, after: Graph) -> None:
+    """Compare the outputs of two graphs on seeded inputs; raises DifferenceError naming pass and output.
+
+    An exact pass must agree bit for bit, also on NaN, infinities, −0 and subnormals; a finite one bit for
+    bit on finite inputs; a rounding one within the bound derived for both graphs.
+    """
+    if before is after:
+        return
+    ordinary = seeded_feeds(before)
+    if step.tag == "rounding":
+        _check_bounds(step, before, after, ordinary)
+        return
+    _check_bits(step, before, after, ordinary)
+    if step.tag == "exact":
+        _check_bits(step, before, after, seeded_feeds(before, special=True))
+
+
+def seeded_feeds(graph: Graph, special: bool = False) -> dict[str, Array]:
+    """Normally distributed inputs; with `special` a quarter of their elements are extraordinary floats."""
+    rng = np.random.default_rng(2026)
+    feeds = {}
+    for name, type in graph.inputs.items():
+        data = rng.standard_normal(type.shape).astype(np.float32)
+        if special:
+            data = np.where(rng.random(type.shape) < 0.25, rng.choice(SPECIAL, type.shape), data)
+        feeds[name] = data
+    return feeds
+
+
+def _check_bits(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]) -> None:
+    from ..interpreter import run
+
+    found = run(after, feeds)
+    for name, expected in run(before, feeds).items():
+        different = expected.view(np.uint32) != found[name].view(np.uint32)
+        if different.any():
+            index = tuple(int(i) for i in np.argwhere(different)[0])
+            raise DifferenceError(
+                f"pass '{step.name}' ({step.tag}) changed output '{name}' at {index}: "
+                f"expected {expected[index]!r}, got {found[name][index]!r}"
+            )
+
+
+def _check_bounds(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]) -> None:
+    from ..interpreter import run
+    from ..tolerance import compare, rewrite_bounds
+
+    found = run(after, feeds)
+    for name, bound in rewrite_bounds(before, after, feeds).items():
+        comparison = compare(found[name], bound)
+        if not comparison.ok:
+            raise DifferenceError(
+                f"pass '{step.name}' moved output '{name}' at {comparison.index} by "
+                f"{comparison.worst_ratio:.3g} times its bound"
+            )

@@ -1,0 +1,96 @@
+"""Finds u and v with fl(u·vᵀ) equal to a kernel bit for bit.
+
+The scale between u and v is free, and float32 allows only some scales, so this is a search: from each of a few
+natural guesses for v (a row, a normalised row, square roots of the diagonal …) u and v are solved for in turn,
+each element among the floats next to its quotient. What is found is right, bit for bit; a kernel that was made from
+a u and v of arbitrary scale can be missed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..expr import UNIT
+from ..types import Array
+
+ROUNDS = 3  # how often u and v are improved in turn, from one guess
+NUDGES = 2  # floats tried on each side of a quotient
+SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
+
+
+def factor(kernel: Array) -> tuple[Array, Array] | None:
+    """(u, v) in float32 whose rounded outer product is `kernel` bit for bit; None if there is none or none is found.
+
+    Kernels with NaN, infinities or subnormals never match: a product that underflows has lost its relative precision.
+    """
+    if not _plausible(kernel):
+        return None
+    if not kernel.any():
+        u, v = np.zeros(kernel.shape[0], np.float32), np.ones(kernel.shape[1], np.float32)
+        return (u, v) if same_bits(outer(u, v), kernel) else None
+    for guess in _guesses(kernel.astype(np.float64)):
+        v = guess.astype(np.float32)
+        for _ in range(ROUNDS):
+            u = _solve(kernel, v)
+            if same_bits(outer(u, v), kernel):
+                return u, v
+            v = _solve(kernel.T, u)
+            if same_bits(outer(u, v), kernel):
+                return u, v
+    return None
+
+
+def outer(u: Array, v: Array) -> Array:
+    """fl(u·vᵀ)"""
+    with np.errstate(all="ignore"):
+        return np.multiply.outer(u, v)
+
+
+def same_bits(a: Array, b: Array) -> bool:
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
+
+
+def _plausible(kernel: Array) -> bool:
+    """Whether every 2×2 determinant with the largest element vanishes up to rounding: quick, and mostly the end."""
+    magnitude = np.abs(kernel)
+    if not np.isfinite(kernel).all() or np.any((magnitude > 0) & (magnitude < SMALLEST_NORMAL)):
+        return False
+    k = kernel.astype(np.float64)
+    row, column = np.unravel_index(np.argmax(magnitude), k.shape)
+    expected, product = k * k[row, column], np.outer(k[:, column], k[row])
+    return bool(np.all(np.abs(expected - product) <= 8 * UNIT * np.abs(expected)))
+
+
+def _guesses(k: Array) -> Iterator[Array]:
+    """Candidates for v: vectors that people build kernels from."""
+    rows = k[np.abs(k).max(axis=1) > 0]
+    yield from rows
+    for row in rows:
+        yield row / row[np.argmax(np.abs(row))]
+    sums = k.sum(axis=0)
+    total = sums.sum()
+    if total != 0:
+        yield sums / total
+        yield sums / np.sqrt(abs(total))
+    if k.shape[0] == k.shape[1]:
+        signs = np.sign(rows[0]) * np.sign(rows[0][np.argmax(np.abs(rows[0]))])
+        yield signs * np.sqrt(np.abs(np.diag(k)))
+    yield rows[0] / np.linalg.norm(rows[0])
+
+
+def _solve(kernel: Array, v: Array) -> Array:
+    """For each row of `kernel` the float u that makes most elements of fl(u·v) right, signs of zeros included."""
+    pivot = int(np.argmax(np.abs(v)))
+    with np.errstate(all="ignore"):
+        quotient = kernel[:, pivot] / v[pivot]
+    candidates = [quotient, -quotient]  # the negative one matters for zeros only
+    above = below = quotient
+    for _ in range(NUDGES):
+        above, below = np.nextafter(above, np.float32(np.inf)), np.nextafter(below, np.float32(-np.inf))
+        candidates += [above, below]
+    tried = np.stack(candidates)
+    right = (tried[..., None] * v).view(np.uint32) == np.ascontiguousarray(kernel).view(np.uint32)
+    best = np.argmax(right.sum(axis=2), axis=0)
+    return np.asarray(tried[best, np.arange(len(quotient))])

@@ -1,0 +1,107 @@
+"""What a pass hands back: the rewritten graph, and for each layer what was done to it, or why nothing was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Literal
+
+from ..ir import Graph
+
+Tag = Literal["exact", "finite", "rounding"]
+"""What a rewrite does to results: the same bits; the same bits for finite inputs; other roundings."""
+
+
+class Refused(Exception):
+    """Why a rewrite that would fit by its form is not made; passes turn it into a NotFired entry."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rewrite: its equation and its tag."""
+
+    title: str
+    tag: Tag
+
+
+@dataclass(frozen=True)
+class Fired:
+    """`rule` was applied at `layer`.
+
+    A rounding rewrite states in `bound` how far its layer may then lie from exact arithmetic on the old one
+    (x its input, b its bias; underflow aside).
+    """
+
+    pass_name: str
+    rule: str
+    tag: Tag
+    layer: str
+    detail: str = ""
+    bound: str = ""
+
+    def __str__(self) -> str:
+        detail = f": {self.detail}" if self.detail else ""
+        bound = f"; bound {self.bound}" if self.bound else ""
+        return f"{self.pass_name} at '{self.layer}' ({self.tag}) {self.rule}{detail}{bound}"
+
+
+@dataclass(frozen=True)
+class NotFired:
+    """A pass left `layer` as it was; `layer` is None if the pass did not run at all."""
+
+    pass_name: str
+    layer: str | None
+    why: str
+
+    def __str__(self) -> str:
+        place = f" at '{self.layer}'" if self.layer is not None else ""
+        return f"{self.pass_name} not{place}: {self.why}"
+
+
+Entry = Fired | NotFired
+
+
+@dataclass(frozen=True)
+class Optimised:
+    """A graph after one pass or a row of them, and the entries about its layers."""
+
+    graph: Graph
+    log: tuple[Entry, ...] = ()
+
+    @property
+    def fired(self) -> tuple[Fired, ...]:
+        return tuple(entry for entry in self.log if isinstance(entry, Fired))
+
+    @property
+    def not_fired(self) -> tuple[NotFired, ...]:
+        return tuple(entry for entry in self.log if isinstance(entry, NotFired))
+
+
+@dataclass
+class Notes:
+    """Collects one pass's entries while it runs."""
+
+    pass_name: str
+    entries: list[Entry] = field(default_factory=list)
+
+    def fired(self, rule: Rule, layer: str, detail: str = "", bound: str = "") -> None:
+        self.entries.append(Fired(self.pass_name, rule.title, rule.tag, layer, detail, bound))
+
+    def refused(self, layer: str, why: str) -> None:
+        self.entries.append(NotFired(self.pass_name, layer, why))
+
+    def on(self, graph: Graph) -> Optimised:
+        return Optimised(graph, tuple(self.entries))
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One entry of the pipeline; `reason` says why it is there, and why at this place.
+
+    `tag` is the strongest effect that any of its rules has on results.
+    """
+
+    name: str
+    run: Callable[[Graph], Optimised]
+    tag: Tag
+    reason: str

@@ -1,0 +1,36 @@
+"""Takes a fused node apart again, so that each of its steps can be looked at."""
+
+from __future__ import annotations
+
+from ..errors import UsageError
+from ..ir import Graph, Node, Rewriter, Value
+from ..ops import Fused
+from .match import fresh
+
+
+def expand(graph: Graph, node_name: str) -> Graph:
+    """`graph` with the fused node `node_name` as nodes again.
+
+    The anchor keeps the name; stage number k of op Relu is called `<name>.k_relu`. Raises UsageError if
+    there is no fused node of that name.
+    """
+    node = graph.nodes.get(node_name)
+    if node is None or not isinstance(node.op, Fused):
+        fused = ", ".join(n.name for n in graph if isinstance(n.op, Fused)) or "none"
+        raise UsageError(f"there is no fused layer '{node_name}': the fused layers are {fused}")
+    rewriter = Rewriter(graph)
+
+    def visit(current: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        return _members(rewriter, current, current.op, inputs) if current is node else None  # type: ignore[arg-type]
+
+    return rewriter.rewrite(visit)
+
+
+def _members(rewriter: Rewriter, node: Node, op: Fused, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """The body of `op` as nodes; returns the last one's values."""
+    own, *extras = op.split(inputs)
+    values = rewriter.add(op.anchor, own, node.name, node.where)  # type: ignore[arg-type]
+    for number, (stage, extra) in enumerate(zip(op.epilogue, extras, strict=True), start=1):
+        name = fresh(rewriter, f"{node.name}.{number}_{stage.op.name.lower()}")
+        values = rewriter.add(stage.op, stage.arguments(values[0], extra), name, node.where)  # type: ignore[arg-type]
+    return values
