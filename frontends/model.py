@@ -1,0 +1,224 @@
+"""Models: tensors with names at both ends, everything between them, and the weights of its layers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+import numpy as np
+
+from ..errors import Location, ModelError, caller_location
+from ..ir import Builder, Graph, Value
+from ..types import Array
+from .symbols import Call, Input, Layer, Parameter, Tensor, checked_name, located, whole
+from .weights import assign, read_npz, write_npz
+
+Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
+
+
+class Model:
+    """A network from `inputs` to `outputs`.
+
+    `outputs` is a tensor (called 'output'), a list (called 'output1', 'output2'…) or a dict of names.
+    `labels` name the classes along the last axis of the first output. Parameters that have no values yet are
+    initialised from `seed` and their own name, so that the order of construction does not matter. Raises
+    ModelError for names used twice and for inputs that are not declared or not used.
+    """
+
+    def __init__(
+        self,
+        inputs: Input | Sequence[Input],
+        outputs: Outputs,
+        name: str = "model",
+        labels: Sequence[str] = (),
+        seed: int = 0,
+    ):
+        self.where = caller_location()
+        self.name = checked_name(name, self.where)
+        with located(None, self.where):
+            self.inputs = _checked_inputs(inputs)
+            self.outputs = _named_outputs(outputs)
+            self.labels = _checked_labels(labels, self.outputs)
+            self.seed = whole(seed, "seed", least=0)
+            self._calls = _in_order(self.outputs.values())
+            _check_reach(self.inputs, self.outputs.values(), self._calls)
+            self._names = _layer_names(self._calls, [tensor.name for tensor in self.inputs])
+        self._parameters = self._collect()
+        self._initialise()
+
+    @property
+    def weights(self) -> dict[str, Array]:
+        """Every parameter's array (read-only) under 'layer.role'."""
+        return {name: value for name, p in self._parameters.items() if (value := p.value) is not None}
+
+    @property
+    def graph(self) -> Graph:
+        """The model as a graph for the compiler, with the weights that it has at this moment."""
+        return _Lowering(self).graph()
+
+    def assign(self, weights: Mapping[str, Array]) -> None:
+        """Set all weights at once; raises WeightsError, and then changes nothing."""
+        assign(self._parameters, weights, "the given weights", caller_location())
+
+    def load(self, path: str | os.PathLike[str]) -> None:
+        """Read all weights from an `.npz` file; raises WeightsError, and then changes nothing."""
+        where = caller_location()
+        with located(None, where):
+            assign(self._parameters, read_npz(path), f"'{path}'", where)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write all weights to an `.npz` file, whole or not at all; raises OutputError."""
+        with located(None, caller_location()):
+            write_npz(path, self.weights)
+
+    def _collect(self) -> dict[str, Parameter]:
+        return {
+            f"{self._names[own.layer]}.{own.role}": own
+            for call in self._calls
+            for own in call.inputs
+            if isinstance(own, Parameter)
+        }
+
+    def _initialise(self) -> None:
+        for name, parameter in self._parameters.items():
+            if parameter.value is None:
+                random = np.random.default_rng([self.seed, *name.encode()])
+                parameter.set(parameter.initial(random, parameter.type.shape))
+
+
+class Sequential(Model):
+    """Layers one after the other, from one input of shape `input` (without N) to one output."""
+
+    def __init__(
+        self,
+        *layers: Layer,
+        input: Sequence[int],
+        name: str = "model",
+        labels: Sequence[str] = (),
+        seed: int = 0,
+        batch: int = 1,
+    ):
+        first = Input(input, batch=batch)
+        tensor: Tensor = first
+        for layer in layers:
+            tensor = _next(layer, tensor)
+        super().__init__(first, tensor, name, labels, seed)
+
+
+def _next(layer: object, tensor: Tensor) -> Tensor:
+    """One step of a Sequential."""
+    if not isinstance(layer, Layer):
+        forgotten = " (are its parentheses missing?)" if isinstance(layer, type) else ""
+        raise ModelError(f"Sequential takes layers, got {layer!r}{forgotten}", where=caller_location())
+    results = layer.apply((tensor,), {}, layer.where)
+    if len(results) != 1:
+        message = f"has {len(results)} outputs, which cannot stand in a Sequential"
+        raise ModelError(message, node=layer.shown, where=layer.where)
+    return results[0]
+
+
+class _Lowering:
+    """Turns the calls of a model into nodes."""
+
+    def __init__(self, model: Model):
+        self.model = model
+        self.builder = Builder(model.name, model.labels)
+        self.parameters = {parameter: name for name, parameter in model._parameters.items()}
+        self.made: dict[Tensor | Parameter | tuple[Call, int], Value] = {}
+
+    def graph(self) -> Graph:
+        for tensor in self.model.inputs:
+            self.made[tensor] = self.builder.input(tensor.name, tensor.type, tensor.where)
+        for call in self.model._calls:
+            inputs = [self.value(tensor) for tensor in call.inputs]
+            name = self.model._names[call.layer] + call.suffix
+            values = self.builder.add(call.op, inputs, name, call.where)
+            self.made.update({(call, index): value for index, value in enumerate(values)})
+        return self.builder.graph({name: self.value(tensor) for name, tensor in self.model.outputs.items()})
+
+    def value(self, source: Tensor | Parameter) -> Value:
+        if isinstance(source, Tensor):
+            return self.made[source if source.call is None else (source.call, source.index)]
+        if source not in self.made and source.value is not None:
+            self.made[source] = self.builder.constant(source.value, self.parameters[source], source.layer.where)
+        return self.made[source]
+
+
+def _checked_inputs(inputs: Input | Sequence[Input]) -> tuple[Input, ...]:
+    several = (inputs,) if isinstance(inputs, Tensor) else tuple(inputs)
+    names: set[str] = set()
+    for tensor in several:
+        if not isinstance(tensor, Input):
+            raise ModelError(f"the inputs of a model are nn.Input tensors, got {tensor!r}")
+        if tensor.name in names:
+            raise ModelError(f"two inputs are called '{tensor.name}'", where=tensor.where)
+        names.add(tensor.name)
+    return several
+
+
+def _named_outputs(outputs: Outputs) -> dict[str, Tensor]:
+    if isinstance(outputs, Tensor):
+        named = {"output": outputs}
+    elif isinstance(outputs, Mapping):
+        named = {checked_name(name, None): tensor for name, tensor in outputs.items()}
+    else:
+        named = {f"output{number}": tensor for number, tensor in enumerate(outputs, start=1)}
+    if not named:
+        raise ModelError("a model needs at least one output")
+    for name, tensor in named.items():
+        if not isinstance(tensor, Tensor):
+            raise ModelError(f"output '{name}' must be a tensor, got {type(tensor).__name__}")
+    return named
+
+
+def _checked_labels(labels: Sequence[str], outputs: Mapping[str, Tensor]) -> tuple[str, ...]:
+    first, tensor = next(iter(outputs.items()))
+    classes = tensor.shape[-1] if tensor.shape else 1
+    if labels and len(labels) != classes:
+        raise ModelError(f"{len(labels)} labels for the {classes} classes of output '{first}'")
+    return tuple(map(str, labels))
+
+
+def _in_order(outputs: Iterable[Tensor]) -> list[Call]:
+    """The calls behind `outputs`, each after those whose results it reads (depth first, without recursion)."""
+    done: dict[Call, None] = {}
+    stack = [tensor.call for tensor in reversed(list(outputs)) if tensor.call]
+    while stack:
+        call = stack[-1]
+        waiting = [t.call for t in call.inputs if isinstance(t, Tensor) and t.call and t.call not in done]
+        if waiting:
+            stack += reversed(waiting)
+        else:
+            done[stack.pop()] = None
+    return list(done)
+
+
+def _check_reach(inputs: Sequence[Input], outputs: Iterable[Tensor], calls: Sequence[Call]) -> None:
+    """Declared inputs and inputs that are read must be the same ones."""
+    read = [*outputs, *(tensor for call in calls for tensor in call.inputs)]
+    for tensor in read:
+        if isinstance(tensor, Input) and tensor not in inputs:
+            raise ModelError(f"input '{tensor.name}' is read but is not among the model's inputs", where=tensor.where)
+    for tensor in inputs:
+        if tensor not in read:
+            raise ModelError(f"input '{tensor.name}' is read by nothing on the way to an output", where=tensor.where)
+
+
+def _layer_names(calls: Sequence[Call], inputs: Sequence[str]) -> dict[Layer, str]:
+    """Given names as they are; for the other layers their kind and a running number."""
+    layers = list(dict.fromkeys(call.layer for call in calls))
+    owners: dict[str, Location | None] = dict.fromkeys(inputs)
+    for layer in layers:
+        if layer.name is not None:
+            if layer.name in owners:
+                raise ModelError(f"there already is a layer or input called '{layer.name}'", where=layer.where)
+            owners[layer.name] = layer.where
+    names: dict[Layer, str] = {}
+    for layer in layers:
+        names[layer] = layer.name or next(
+            name
+            for number in range(1, len(layers) + len(owners) + 1)
+            if (name := f"{layer.kind}{number}") not in owners
+        )
+        owners[names[layer]] = layer.where
+    return names

@@ -1,0 +1,141 @@
+"""Model scripts: run a `model.py` and find the one model that it defines.
+
+A script defines its model in one of two ways, looked for in this order:
+
+1. one module-level name without leading underscore that is an `nn.Model`, `nn.Sequential` or `Graph`;
+2. a function called `model` or, without one, the script's only public function that needs no arguments.
+   It is called and returns the model. No other function is ever called.
+"""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from importlib.machinery import PathFinder
+from pathlib import Path
+from types import CodeType, ModuleType, TracebackType
+
+from ..errors import CnnccError, Location, ScriptError
+from ..ir import Graph
+from .model import Model
+
+MODULE = "cnncc_script"
+"""The `__name__` of a running script; not '__main__', so that a script's own main part stays asleep."""
+
+
+def load_script(path: str | os.PathLike[str]) -> Graph:
+    """The graph of the one model that the script at `path` defines; raises ScriptError or the model's own error."""
+    file = Path(path)
+    code = _compiled(file)
+    module = ModuleType(MODULE)
+    module.__file__ = code.co_filename
+    with _importing_from(Path(code.co_filename).parent, module), _explained(file, code.co_filename):
+        exec(code, module.__dict__)
+        found = _find(file, module)
+        return found if isinstance(found, Graph) else found.graph
+
+
+def _compiled(file: Path) -> CodeType:
+    if not file.exists():
+        raise ScriptError(f"model script '{file}' does not exist")
+    if not file.is_file():
+        raise ScriptError(f"model script '{file}' is not a file")
+    absolute = str(file.resolve())
+    try:
+        return compile(file.read_bytes(), absolute, "exec", dont_inherit=True)
+    except OSError as error:
+        raise ScriptError(f"model script '{file}' cannot be read: {error.strerror or error}") from None
+    except SyntaxError as error:
+        where = Location(absolute, error.lineno) if error.lineno else None
+        raise ScriptError(f"model script '{file}' is not valid Python: {error.msg}", where=where) from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ScriptError(f"model script '{file}' is not valid Python: {error}") from None
+
+
+@contextmanager
+def _importing_from(folder: Path, script: ModuleType) -> Iterator[None]:
+    """The script and its neighbours can be imported inside the block and leave no trace after it."""
+    path, modules = list(sys.path), dict(sys.modules)
+    sys.path.insert(0, str(folder))
+    sys.modules[MODULE] = script
+    try:
+        yield
+    finally:
+        sys.path[:] = path
+        sys.modules.pop(MODULE)
+        for name in set(sys.modules) - set(modules):
+            package = name.partition(".")[0]
+            if package not in modules and PathFinder.find_spec(package, [str(folder)]):
+                del sys.modules[name]
+        sys.modules.update({MODULE: modules[MODULE]} if MODULE in modules else {})
+
+
+@contextmanager
+def _explained(file: Path, absolute: str) -> Iterator[None]:
+    """Whatever the script raises becomes one sentence with the script's line."""
+    try:
+        yield
+    except CnnccError as error:
+        raise error.at(None, _line(error.__traceback__, absolute)) from None
+    except SystemExit as error:
+        where = _line(error.__traceback__, absolute)
+        raise ScriptError(f"model script '{file}' calls sys.exit({error.code!r})", where=where) from None
+    except Exception as error:
+        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        where = _line(error.__traceback__, absolute)
+        raise ScriptError(f"model script '{file}' raises {what}", where=where) from error
+
+
+def _line(traceback: TracebackType | None, absolute: str) -> Location | None:
+    """The script's innermost line in a traceback."""
+    found = None
+    while traceback:
+        if traceback.tb_frame.f_code.co_filename == absolute:
+            found = Location(absolute, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return found
+
+
+def _find(file: Path, module: ModuleType) -> Model | Graph:
+    public = {name: thing for name, thing in vars(module).items() if not name.startswith("_")}
+    names = {id(thing): name for name, thing in public.items() if isinstance(thing, Model | Graph)}
+    if len(names) > 1:
+        listed = ", ".join(sorted(names.values()))
+        raise ScriptError(f"model script '{file}' defines {len(names)} models ({listed}), expected one")
+    for name in names.values():
+        return public[name]  # type: ignore[no-any-return]
+    function = _maker(file, public)
+    made = function()
+    if not isinstance(made, Model | Graph):
+        shown = type(made).__name__
+        raise ScriptError(f"function '{function.__name__}' of model script '{file}' returns {shown}, expected a model")
+    return made
+
+
+def _maker(file: Path, public: dict[str, object]) -> Callable[[], object]:
+    """The function that makes the model."""
+    functions = {name: thing for name, thing in public.items() if inspect.isfunction(thing)}
+    if "model" in functions:
+        if not _callable_bare(functions["model"]):
+            raise ScriptError(f"function 'model' of model script '{file}' has parameters without defaults")
+        return functions["model"]
+    own = [f for f in functions.values() if f.__module__ == MODULE and _callable_bare(f)]
+    if len(own) > 1:
+        listed = ", ".join(f.__name__ for f in own)
+        raise ScriptError(
+            f"model script '{file}' has several functions ({listed}): call the one that makes the model 'model'"
+        )
+    if not own:
+        raise ScriptError(f"model script '{file}' defines no model and no function that makes one")
+    return own[0]
+
+
+def _callable_bare(function: Callable[..., object]) -> bool:
+    """Whether `function()` is a valid call."""
+    return all(
+        p.default is not p.empty or p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)
+        for p in inspect.signature(function).parameters.values()
+    )

@@ -1,0 +1,227 @@
+"""What a model under construction is made of: symbolic tensors, parameters, layers and calls of layers.
+
+Calling a layer computes nothing. It runs the op's type rule and returns tensors that remember how they are
+made; `Model` walks back from its outputs along these memories. Nothing is registered anywhere, so tensors
+that no model asks for simply disappear.
+"""
+
+from __future__ import annotations
+
+import operator
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import CnnccError, Location, ModelError, ShapeError, caller_location
+from ..op import Op
+from ..ops import Relu, Softmax
+from ..types import Array, TensorType
+
+Initial = Callable[[np.random.Generator, tuple[int, ...]], Array]
+"""Makes the first values of a parameter of a given shape."""
+
+ACTIVATIONS: Mapping[str, Op] = {"relu": Relu(), "softmax": Softmax()}
+
+_NAME = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
+
+
+@contextmanager
+def located(node: str | None, where: Location | None) -> Iterator[None]:
+    """Errors that leave the block know the layer and the user's line."""
+    try:
+        yield
+    except CnnccError as error:
+        raise error.at(node, where) from None
+
+
+def checked_name(name: str, where: Location | None) -> str:
+    """`name`, if it can stand in the graph's text and in file formats; raises ModelError otherwise."""
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        raise ModelError(
+            f"name {name!r}: expected a letter or '_', then letters, digits and any of '_./-'", where=where
+        )
+    return name
+
+
+def whole(number: Any, what: str, least: int = 1) -> int:
+    """`number` as an int of at least `least`; raises ShapeError for anything else, bool and float included."""
+    try:
+        value = None if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        value = None
+    if value is None or value < least:
+        raise ShapeError(f"{what} {number!r}: expected a whole number of at least {least}")
+    return value
+
+
+def wholes(numbers: Any, what: str) -> tuple[int, ...]:
+    """A tuple of sizes; raises ShapeError for anything else."""
+    if isinstance(numbers, str) or not isinstance(numbers, Sequence):
+        raise ShapeError(f"{what} {numbers!r}: expected a tuple of whole numbers")
+    return tuple(whole(number, what) for number in numbers)
+
+
+class Tensor:
+    """A value of the model to be: its type, and the call that makes it (None for inputs)."""
+
+    __array_ufunc__ = None  # `array + tensor` is refused below, instead of spreading over the array's elements
+
+    def __init__(self, type: TensorType, call: Call | None = None, index: int = 0):
+        self.type, self.call, self.index = type, call, index
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Logical shape: (N, C, spatial…)."""
+        return self.type.shape
+
+    def __add__(self, other: Tensor) -> Tensor:
+        from .layers import Add
+
+        return Add()(self, other)
+
+    def __radd__(self, other: Tensor) -> Tensor:
+        from .layers import Add
+
+        return Add()(other, self)
+
+    def __repr__(self) -> str:
+        return f"Tensor({self.type})"
+
+
+class Input(Tensor):
+    """A tensor that the caller of the compiled model provides.
+
+    `shape` is without the N of the images, which is `batch`; `batch=None` says that the shape is complete
+    (weights that arrive at run time). Raises ShapeError for a shape that is no tuple of positive numbers.
+    """
+
+    def __init__(self, shape: Sequence[int], name: str = "input", *, batch: int | None = 1):
+        self.where = caller_location()
+        self.name = checked_name(name, self.where)
+        with located(None, self.where):
+            images = () if batch is None else (whole(batch, "batch"),)
+            super().__init__(TensorType(images + wholes(shape, "shape")))
+
+    def __repr__(self) -> str:
+        return f"Input({self.type}, name={self.name!r})"
+
+
+@dataclass(frozen=True)
+class Spec:
+    """Shape and first values of a parameter."""
+
+    shape: tuple[int, ...]
+    initial: Initial
+
+
+@dataclass(eq=False)
+class Parameter:
+    """An array that a layer owns: weights, bias, statistics. A model fills `value`, which is read-only."""
+
+    layer: Layer
+    role: str
+    type: TensorType
+    initial: Initial
+    value: Array | None = None
+
+    def set(self, data: Array) -> None:
+        copy = np.array(data, dtype=self.type.dtype.numpy, order="C", copy=True)
+        copy.flags.writeable = False
+        self.value = copy
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """One use of a layer; `suffix` tells the nodes of one layer apart ('conv1', then 'conv1.relu')."""
+
+    layer: Layer
+    op: Op
+    inputs: tuple[Tensor | Parameter, ...]
+    types: tuple[TensorType, ...]
+    where: Location | None
+    suffix: str = ""
+
+    @property
+    def outputs(self) -> tuple[Tensor, ...]:
+        return tuple(Tensor(type, self, index) for index, type in enumerate(self.types))
+
+
+class Layer:
+    """Something to be called on tensors. It owns its parameters, so calling it twice shares them.
+
+    A subclass says which op it stands for (`operation`) and which parameters that op reads after the
+    tensors (`specify`), both from the types of the tensors, on the first and on every later call.
+    """
+
+    kind: ClassVar[str]
+    """Name of an unnamed layer, before its number."""
+    takes: ClassVar[int | None] = 1
+    """Number of tensors that a call takes; None for any."""
+
+    def __init__(self, name: str | None = None, activation: str | None = None):
+        self.where = caller_location()
+        self.name = None if name is None else checked_name(name, self.where)
+        if activation is not None and activation not in ACTIVATIONS:
+            message = f"activation {activation!r} is unknown: expected {', '.join(map(repr, ACTIVATIONS))} or None"
+            raise ModelError(message, node=self.shown, where=self.where)
+        self.activation = activation
+        self.parameters: dict[str, Parameter] = {}
+
+    @property
+    def shown(self) -> str:
+        """How messages call the layer before a model has numbered it."""
+        return self.name or self.kind
+
+    def operation(self, *types: TensorType) -> Op:
+        raise NotImplementedError
+
+    def specify(self, *types: TensorType) -> dict[str, Spec]:
+        """The parameters under their roles, in the order of the op's inputs."""
+        return {}
+
+    def apply(
+        self, tensors: Sequence[Tensor], given: Mapping[str, Tensor], where: Location | None
+    ) -> tuple[Tensor, ...]:
+        """The layer's results; `given` are tensors that stand in for parameters. Raises ShapeError, ModelError."""
+        with located(self.shown, where):
+            call = self._call(tensors, given, where)
+            if self.activation is None:
+                return call.outputs
+            op = ACTIVATIONS[self.activation]
+            return Call(self, op, call.outputs, op.infer(*call.types), where, f".{self.activation}").outputs
+
+    def _call(self, tensors: Sequence[Tensor], given: Mapping[str, Tensor], where: Location | None) -> Call:
+        self._check(tensors)
+        types = [tensor.type for tensor in tensors]
+        op, specs = self.operation(*types), self.specify(*types)
+        chosen = {role: self._parameter(role, spec, given) for role, spec in specs.items()}
+        for role in given:
+            if role not in specs:
+                raise ModelError(f"there is no parameter '{role}' to be given ({', '.join(specs) or 'it has none'})")
+        inputs = (*tensors, *chosen.values())
+        results = op.infer(*(value.type for value in inputs))
+        self.parameters.update({role: own for role, own in chosen.items() if isinstance(own, Parameter)})
+        return Call(self, op, inputs, results, where)
+
+    def _check(self, tensors: Sequence[object]) -> None:
+        if self.takes is not None and len(tensors) != self.takes:
+            raise ModelError(f"takes {self.takes} tensor{'s' * (self.takes > 1)}, got {len(tensors)}")
+        for tensor in tensors:
+            if not isinstance(tensor, Tensor):
+                raise ModelError(f"takes tensors, got {type(tensor).__name__}")
+
+    def _parameter(self, role: str, spec: Spec, given: Mapping[str, Tensor]) -> Parameter | Tensor:
+        """What the op reads as `role`: the tensor given for it, or else the layer's own parameter."""
+        expected = TensorType(spec.shape)
+        if role not in given:
+            return self.parameters.get(role) or Parameter(self, role, expected, spec.initial)
+        tensor = given[role]
+        if not isinstance(tensor, Tensor):
+            raise ModelError(f"{role} must be a tensor (nn.Input(…, batch=None)), got {type(tensor).__name__}")
+        if tensor.type != expected:
+            raise ShapeError(f"{role} given at run time is {tensor.type}, expected {expected}")
+        return tensor

@@ -1,0 +1,80 @@
+"""Weights files: `.npz` archives of float32 arrays named 'layer.role', never pickles."""
+
+from __future__ import annotations
+
+import os
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import Location, OutputError, WeightsError
+from ..types import Array
+from .symbols import Parameter
+
+_UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
+
+
+def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """The arrays of an `.npz` file; raises WeightsError if it is missing, unreadable or something else."""
+    file = Path(path)
+    if not file.exists():
+        raise WeightsError(f"weights file '{path}' does not exist")
+    if not file.is_file():
+        raise WeightsError(f"weights file '{path}' is not a file")
+    try:
+        with file.open("rb") as stream:
+            if stream.read(2) != b"PK":
+                raise WeightsError(f"weights file '{path}' is not an .npz archive")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise WeightsError(f"weights file '{path}' cannot be read: {error.strerror or error}") from None
+    except _UNREADABLE as error:
+        raise WeightsError(f"weights file '{path}' is damaged or holds no plain arrays: {error}") from None
+
+
+def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+    """Write `arrays` so that `path` holds the old file or the whole new one; raises OutputError."""
+    file = Path(path)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        try:
+            with temporary.open("wb") as stream:
+                np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
+            temporary.replace(file)
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot write weights file '{path}': {error.strerror or error}") from None
+
+
+def assign(
+    parameters: Mapping[str, Parameter], arrays: Mapping[str, Array], source: str, where: Location | None
+) -> None:
+    """Give every parameter its array: all of them, or none and a WeightsError that names layer and source."""
+    for name in arrays:
+        if name not in parameters:
+            raise WeightsError(f"{source} holds '{name}', which the model does not have", where=where)
+    for name, parameter in parameters.items():
+        problem = _problem(parameter, arrays.get(name))
+        if problem:
+            layer = name.rpartition(".")[0]
+            raise WeightsError(f"'{name}' in {source} {problem}", node=layer, where=parameter.layer.where)
+    for name, parameter in parameters.items():
+        parameter.set(arrays[name])
+
+
+def _problem(parameter: Parameter, array: Array | None) -> str | None:
+    """Why `array` cannot be the parameter's value."""
+    if array is None:
+        return f"is missing, expected {parameter.type}"
+    if not isinstance(array, np.ndarray) or array.dtype != parameter.type.dtype.numpy:
+        return f"is {getattr(array, 'dtype', type(array).__name__)}, expected {parameter.type.dtype}"
+    if array.shape != parameter.type.shape:
+        return f"has shape {array.shape}, expected {parameter.type.shape}"
+    wrong = array.size - int(np.isfinite(array).sum())
+    return f"holds {wrong} value{'s' * (wrong > 1)} that {'are' if wrong > 1 else 'is'} not finite" if wrong else None
