@@ -1,0 +1,29 @@
+"""What all tests share: a seeded generator, and inputs for a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from cnncc.ir import Graph
+from cnncc.types import Array
+
+MakeFeeds = Callable[[Graph], dict[str, Array]]
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """The same numbers on every run."""
+    return np.random.default_rng(20261120)
+
+
+@pytest.fixture
+def make_feeds(rng: np.random.Generator) -> MakeFeeds:
+    """A function from a graph to normally distributed float32 inputs for it."""
+
+    def feeds(graph: Graph) -> dict[str, Array]:
+        return {name: rng.standard_normal(type.shape).astype(np.float32) for name, type in graph.inputs.items()}
+
+    return feeds

@@ -1,0 +1,73 @@
+"""Each op's NumPy reference against naive loops, on all its sample cases."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import numpy as np
+
+from cnncc.op import REGISTRY
+from cnncc.types import TensorType
+
+from . import oracles
+from .cases import data, each_op, each_sample
+
+UNIT = 2.0**-24
+
+
+def attributes(op):
+    return asdict(op)
+
+
+ORACLES = {
+    "Add": lambda op, x: [oracles.add(*x)],
+    "AveragePool": lambda op, x: [oracles.pool(*x, "average", **attributes(op))],
+    "BatchNormalization": lambda op, x: [oracles.batch_normalization(*x, **attributes(op))],
+    "Concat": lambda op, x: [oracles.concat(*x, **attributes(op))],
+    "Conv": lambda op, x: [oracles.conv(*x, **attributes(op))],
+    "Dense": lambda op, x: [oracles.dense(*x)],
+    "Flatten": lambda op, x: [oracles.flatten(*x, **attributes(op))],
+    "MaxPool": lambda op, x: [oracles.pool(*x, "max", **attributes(op))],
+    "Relu": lambda op, x: [oracles.relu(*x)],
+    "Softmax": lambda op, x: [oracles.softmax(*x, **attributes(op))],
+    "Split": lambda op, x: oracles.split(*x, **attributes(op)),
+}
+
+
+@each_op
+def test_every_op_has_an_oracle(op):
+    assert op.__name__ in ORACLES
+
+
+def test_no_oracle_without_an_op():
+    assert set(ORACLES) == set(REGISTRY)
+
+
+@each_sample
+def test_reference_is_the_oracle_rounded_once(sample):
+    arrays = data(sample)
+    results = sample.op.reference(*arrays)
+    expected = ORACLES[sample.op.name](sample.op, arrays)
+    assert len(results) == len(expected)
+    for result, oracle in zip(results, expected, strict=True):
+        assert result.dtype == np.float32
+        assert result.shape == oracle.shape
+        # Half a unit in the last place, and what the two float64 sums may differ by.
+        assert (np.abs(result - oracle) <= UNIT * np.abs(oracle) + 1e-12).all()
+
+
+@each_sample
+def test_reference_has_the_inferred_types(sample):
+    results = sample.op.reference(*data(sample))
+    assert tuple(TensorType(result.shape) for result in results) == sample.op.infer(*sample.types)
+
+
+@each_sample
+def test_reference_leaves_its_inputs_alone(sample):
+    arrays = data(sample)
+    copies = [array.copy() for array in arrays]
+    for array in arrays:
+        array.flags.writeable = False
+    sample.op.reference(*arrays)
+    for array, copy in zip(arrays, copies, strict=True):
+        np.testing.assert_array_equal(array, copy)

@@ -1,0 +1,125 @@
+"""A walk through the registry: a missing rule is a failing test, and traits must be true."""
+
+from __future__ import annotations
+
+import pickle
+from dataclasses import is_dataclass
+
+import numpy as np
+import pytest
+
+from cnncc.computation import Computation
+from cnncc.op import REGISTRY, Constant, Op
+
+from .cases import data, each_op, each_sample
+
+RULES = ("infer", "reference", "cost", "lower", "samples")
+
+
+def test_the_ops_are_all_here():
+    assert sorted(REGISTRY) == [
+        "Add",
+        "AveragePool",
+        "BatchNormalization",
+        "Concat",
+        "Conv",
+        "Dense",
+        "Flatten",
+        "MaxPool",
+        "Relu",
+        "Softmax",
+        "Split",
+    ]
+
+
+@pytest.mark.parametrize("rule", RULES)
+@each_op
+def test_every_op_has_every_rule(op, rule):
+    assert getattr(op, rule) is not getattr(Op, rule), f"{op.__name__} inherits an empty '{rule}'"
+
+
+@each_op
+def test_every_op_is_a_documented_frozen_dataclass_with_samples(op):
+    assert is_dataclass(op)
+    assert op.__dataclass_params__.frozen
+    assert op.__doc__ and not op.__doc__.startswith(op.__name__ + "(")
+    assert len(list(op.samples())) >= 2
+
+
+@each_sample
+def test_ops_are_hashable_comparable_and_picklable(sample):
+    again = pickle.loads(pickle.dumps(sample.op))
+    assert again == sample.op
+    assert hash(again) == hash(sample.op)
+    assert str(again) == str(sample.op)
+
+
+@each_sample
+def test_cost_counts_something(sample):
+    cost = sample.op.cost(*sample.types)
+    assert min(cost.macs, cost.flops, cost.moved) >= 0
+    assert cost.macs + cost.flops + cost.moved > 0
+
+
+@each_sample
+def test_lowering_refers_backwards_only_and_ends_in_the_inferred_types(sample):
+    lowering = sample.op.lower(*sample.types)
+    inputs = len(sample.shapes)
+    for number, piece in enumerate(lowering.pieces):
+        assert isinstance(piece.computation, Computation)
+        assert all(0 <= operand < inputs + number for operand in piece.operands)
+    types = [*sample.types, *(piece.type for piece in lowering.pieces)]
+    assert tuple(types[result] for result in lowering.results) == sample.op.infer(*sample.types)
+
+
+@each_sample
+def test_images_says_truly_which_inputs_carry_images(sample):
+    """With three images the result is the three single results one after the other."""
+    marks = sample.op.images(*(len(shape) for shape in sample.shapes))
+    if marks is None:
+        return
+    assert len(marks) == len(sample.shapes)
+    whole = data(sample)
+    counts = [3 if mark else 1 for mark in marks]
+    several = [
+        np.concatenate([array[:1] * (k + 1) for k in range(n)]) if n > 1 else array
+        for array, n in zip(whole, counts, strict=True)
+    ]
+    together = sample.op.reference(*several)
+    for k in range(3):
+        one = [array[k : k + 1] if mark else array for array, mark in zip(several, marks, strict=True)]
+        for result, alone in zip(together, sample.op.reference(*one), strict=True):
+            np.testing.assert_array_equal(result[k : k + 1], alone)
+
+
+@each_sample
+def test_linear_inputs_are_linear(sample):
+    """Doubling is exact in binary, so the comparison is."""
+    linear = sample.op.linear_inputs
+    arrays = [a if i in linear else np.zeros_like(a) for i, a in enumerate(data(sample))]
+    for index in linear:
+        doubled = [2 * a if i == index else a for i, a in enumerate(arrays)]
+        for once, twice in zip(sample.op.reference(*arrays), sample.op.reference(*doubled), strict=True):
+            np.testing.assert_array_equal(2 * once, twice)
+
+
+def test_an_op_without_rules_says_so():
+    class Empty(Op, abstract=True):
+        pass
+
+    for rule in ("infer", "reference", "cost", "lower", "samples"):
+        with pytest.raises(NotImplementedError):
+            getattr(Empty(), rule)()
+    assert "Empty" not in REGISTRY
+
+
+def test_a_constant_owns_a_read_only_copy():
+    data = np.ones((2, 3), np.float32)
+    constant = Constant.of(data)
+    data[0, 0] = 5
+    assert constant.data[0, 0] == 1
+    assert not constant.data.flags.writeable
+    assert constant == Constant.of(np.ones((2, 3)))
+    assert constant != Constant.of(np.ones((3, 2)))
+    assert pickle.loads(pickle.dumps(constant)) == constant
+    assert not pickle.loads(pickle.dumps(constant)).data.flags.writeable
