@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from ..errors import ShapeError, caller_location
 from ..op import Op
 from ..types import Array, TensorType
 from ..windows import Padding
-from .symbols import Layer, Spec, Tensor, located, whole, wholes
+from .symbols import Layer, Spec, Tensor, checked_activation, located, whole, wholes
 
 Sizes = int | Sequence[int]
 
@@ -47,16 +47,13 @@ def _spread(value: int | tuple[int, ...], x: TensorType, what: str) -> tuple[int
 
 
 def _padding(value: Any) -> Padding:
-    """Lists become tuples, since an op is hashable; the op's type rule judges the numbers."""
+    """Lists become tuples, since an op is hashable; the op's type rule judges names and counts."""
     if isinstance(value, str):
         return value
     if not isinstance(value, Sequence):
         return whole(value, "padding", least=0)
-    pairs = (
-        tuple(whole(n, "padding", 0) for n in entry) if isinstance(entry, Sequence) else whole(entry, "padding", 0)
-        for entry in value
-    )
-    return tuple(pairs)  # type: ignore[arg-type]
+    entries = (wholes(e, "padding", 0) if isinstance(e, Sequence) else whole(e, "padding", 0) for e in value)
+    return cast(Padding, tuple(entries))
 
 
 class _OneResult(Layer):
@@ -89,8 +86,9 @@ class Conv(_OneResult):
         activation: str | None = None,
         name: str | None = None,
     ):
-        super().__init__(name, activation)
+        super().__init__(name)
         with located(self.shown, self.where):
+            self.activation = checked_activation(activation)
             self.filters, self.groups = whole(filters, "filters"), whole(groups, "groups")
             self.kernel, self.stride = _sizes(kernel, "kernel"), _sizes(stride, "stride")
             self.dilation, self.padding = _sizes(dilation, "dilation"), _padding(padding)
@@ -145,8 +143,9 @@ class Dense(_OneResult):
     kind = "dense"
 
     def __init__(self, units: int, bias: bool = True, activation: str | None = None, name: str | None = None):
-        super().__init__(name, activation)
+        super().__init__(name)
         with located(self.shown, self.where):
+            self.activation = checked_activation(activation)
             self.units = whole(units, "units")
         self.bias = bool(bias)
 
@@ -230,17 +229,11 @@ class ReLU(_OneResult):
     def operation(self, *types: TensorType) -> Op:
         return ops.Relu()
 
-    def __init__(self, name: str | None = None):
-        super().__init__(name)
-
 
 class Flatten(_OneResult):
     """(N, C, spatial…) as (N, features), in row-major order."""
 
     kind = "flatten"
-
-    def __init__(self, name: str | None = None):
-        super().__init__(name)
 
     def operation(self, *types: TensorType) -> Op:
         return ops.Flatten()
@@ -254,7 +247,7 @@ class Softmax(_OneResult):
     def __init__(self, axis: int = 1, name: str | None = None):
         super().__init__(name)
         with located(self.shown, self.where):
-            self.axis = whole(axis, "axis", least=-16)
+            self.axis = whole(axis, "axis", least=None)
 
     def operation(self, *types: TensorType) -> Op:
         return ops.Softmax(self.axis)
@@ -265,9 +258,6 @@ class Add(_OneResult):
 
     kind = "add"
     takes = 2
-
-    def __init__(self, name: str | None = None):
-        super().__init__(name)
 
     def operation(self, *types: TensorType) -> Op:
         return ops.Add()
@@ -282,7 +272,7 @@ class Concat(Layer):
     def __init__(self, axis: int = 1, name: str | None = None):
         super().__init__(name)
         with located(self.shown, self.where):
-            self.axis = whole(axis, "axis", least=-16)
+            self.axis = whole(axis, "axis", least=None)
 
     def __call__(self, *tensors: Tensor | Sequence[Tensor]) -> Tensor:
         flat: list[Any] = [t for item in tensors for t in (item if isinstance(item, Sequence) else (item,))]
@@ -300,7 +290,7 @@ class Split(Layer):
     def __init__(self, sizes: Sequence[int], axis: int = 1, name: str | None = None):
         super().__init__(name)
         with located(self.shown, self.where):
-            self.sizes, self.axis = wholes(sizes, "sizes"), whole(axis, "axis", least=-16)
+            self.sizes, self.axis = wholes(sizes, "sizes"), whole(axis, "axis", least=None)
 
     def __call__(self, tensor: Tensor) -> tuple[Tensor, ...]:
         return self.apply((tensor,), {}, caller_location())

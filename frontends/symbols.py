@@ -47,22 +47,40 @@ def checked_name(name: str, where: Location | None) -> str:
     return name
 
 
-def whole(number: Any, what: str, least: int = 1) -> int:
-    """`number` as an int of at least `least`; raises ShapeError for anything else, bool and float included."""
+def _as_whole(number: Any, least: int | None) -> int | None:
+    """`number` as an int, None if it is below `least` or no whole number (bool and float are none)."""
     try:
         value = None if isinstance(number, bool) else operator.index(number)
     except TypeError:
-        value = None
-    if value is None or value < least:
-        raise ShapeError(f"{what} {number!r}: expected a whole number of at least {least}")
+        return None
+    return value if value is not None and (least is None or value >= least) else None
+
+
+def whole(number: Any, what: str, least: int | None = 1) -> int:
+    """`number` as an int of at least `least`; raises ShapeError for anything else."""
+    value = _as_whole(number, least)
+    if value is None:
+        limit = "" if least is None else f" of at least {least}"
+        raise ShapeError(f"{what} {number!r}: expected a whole number{limit}")
     return value
 
 
-def wholes(numbers: Any, what: str) -> tuple[int, ...]:
-    """A tuple of sizes; raises ShapeError for anything else."""
+def wholes(numbers: Any, what: str, least: int = 1) -> tuple[int, ...]:
+    """`numbers` as a tuple of ints of at least `least`; raises ShapeError for anything else."""
     if isinstance(numbers, str) or not isinstance(numbers, Sequence):
         raise ShapeError(f"{what} {numbers!r}: expected a tuple of whole numbers")
-    return tuple(whole(number, what) for number in numbers)
+    values = [_as_whole(number, least) for number in numbers]
+    if None in values:
+        raise ShapeError(f"{what} {numbers!r}: expected whole numbers of at least {least}")
+    return tuple(value for value in values if value is not None)
+
+
+def checked_activation(activation: str | None) -> str | None:
+    """`activation`, if it is known; raises ModelError otherwise."""
+    if activation is not None and activation not in ACTIVATIONS:
+        known = ", ".join(map(repr, ACTIVATIONS))
+        raise ModelError(f"activation {activation!r} is unknown: expected {known} or None")
+    return activation
 
 
 class Tensor:
@@ -162,13 +180,12 @@ class Layer:
     takes: ClassVar[int | None] = 1
     """Number of tensors that a call takes; None for any."""
 
-    def __init__(self, name: str | None = None, activation: str | None = None):
+    activation: str | None = None
+    """What is applied to the op's result, as a node of its own."""
+
+    def __init__(self, name: str | None = None):
         self.where = caller_location()
         self.name = None if name is None else checked_name(name, self.where)
-        if activation is not None and activation not in ACTIVATIONS:
-            message = f"activation {activation!r} is unknown: expected {', '.join(map(repr, ACTIVATIONS))} or None"
-            raise ModelError(message, node=self.shown, where=self.where)
-        self.activation = activation
         self.parameters: dict[str, Parameter] = {}
 
     @property
