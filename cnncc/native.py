@@ -1,0 +1,192 @@
+"""The one door to LLVM: IR text → object bytes → loaded code. Nobody else imports `llvmlite.binding`.
+
+LLVM's answer to much that is wrong (a backend diagnostic, a bad relocation) is to end the process. So modules are
+always verified, and whatever is not compiled for this very machine with names that we chose ourselves is compiled in
+a child process, where such an end is an error message.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import json
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import llvmlite.binding as llvm
+
+from .errors import NativeError
+from .target import TARGETS, Target, x86_level
+
+_HOST_ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
+_CHILD_SECONDS = 900
+_UNKNOWN_NAME = "is not a recognized"  # LLVM only warns of a CPU or feature that it does not know
+_CHILD = (
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from cnncc.native import _child; _child(sys.argv[2:])"
+)
+
+
+def emit_object(llvm_text: str, target: Target) -> bytes:
+    """The relocatable, position independent object of a module: same text and target, same bytes.
+
+    Raises NativeError for a module that does not parse or verify, for CPU or feature names that LLVM does not know,
+    and for a backend that gives up.
+    """
+    return _emit(llvm_text, target, "object")
+
+
+def emit_assembly(llvm_text: str, target: Target) -> str:
+    """The same code as `emit_object`, as assembly to read. Raises NativeError likewise."""
+    return _emit(llvm_text, target, "assembly").decode()
+
+
+class LoadedCode:
+    """Object code in executable memory; its addresses are valid as long as this object lives."""
+
+    def __init__(self, engine: Any, library: str, trackers: list[Any]):
+        self._engine, self._library, self._trackers = engine, library, trackers
+
+    def address(self, symbol: str) -> int:
+        """Where a global symbol of the object lies. Raises NativeError if it has none, or needs one that is missing."""
+        try:
+            tracker = self._engine.lookup(self._library, symbol)
+        except RuntimeError as error:
+            raise NativeError(f"cannot load '{symbol}' from the object: {error}") from error
+        self._trackers.append(tracker)  # dropping any tracker would unload the code
+        return int(tracker[symbol])
+
+    def keep_for_ever(self) -> LoadedCode:
+        """Never unload this code: for what threads may still execute while the interpreter ends."""
+        for handle in (*self._trackers, self._engine):
+            handle.detach()
+        return self
+
+
+def load_object(code: bytes, imports: Mapping[str, int] | None = None) -> LoadedCode:
+    """Load object bytes for this machine. Only `imports` (name → address) are visible to it, not libc.
+
+    Raises NativeError for bytes that are no object; missing symbols are reported by `LoadedCode.address`.
+    """
+    _initialise_host()
+    library = "object"
+    builder = llvm.JITLibraryBuilder().add_object_img(code)
+    for name, address in (imports or {}).items():
+        builder.import_symbol(name, address)
+    try:
+        engine = llvm.create_lljit_compiler(use_jit_link=True, suppress_errors=True)
+        return LoadedCode(engine, library, [builder.link(engine, library)])
+    except RuntimeError as error:
+        raise NativeError(f"cannot load the object: {error}") from error
+
+
+@functools.cache
+def host_target() -> Target:
+    """This machine, by LLVM's CPU and feature names, with the vector width of the nearest target of our table.
+
+    Raises NativeError on a machine that we have no target for.
+    """
+    triple = llvm.get_process_triple()
+    architecture = _HOST_ARCHITECTURES.get(triple.split("-")[0])
+    if architecture is None:
+        raise NativeError(
+            f"no code generator for this machine's architecture ({triple}): name a target instead of 'host'"
+        )
+    features = llvm.get_host_cpu_features()
+    base = x86_level({name for name, on in features.items() if on}) if architecture == "x86-64" else TARGETS["aarch64"]
+    return dataclasses.replace(
+        base,
+        name="host",
+        triple=triple,
+        cpu=llvm.get_host_cpu_name(),
+        features=features.flatten(),
+        l1=_cache_bytes(1) or base.l1,
+        l2=_cache_bytes(2) or base.l2,
+    )
+
+
+def _cache_bytes(level: int) -> int | None:
+    """Size of the data cache of a level, where the system tells."""
+    for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        try:
+            found, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        except OSError:
+            return None
+        if found == str(level) and kind != "Instruction" and size.endswith("K"):
+            return int(size[:-1]) << 10
+    return None
+
+
+def _emit(text: str, target: Target, kind: str) -> bytes:
+    if _is_trusted(target):
+        return _emit_here(text, target, kind)
+    return _emit_in_child(text, target, kind)
+
+
+def _is_trusted(target: Target) -> bool:
+    """Is this a target of this machine's architecture, under CPU and feature names that are known to be right?"""
+    host = host_target()
+    return target.architecture == host.architecture and any(
+        (target.triple, target.cpu, target.features) == (known.triple, known.cpu, known.features)
+        for known in (host, *TARGETS.values())
+    )
+
+
+def _emit_here(text: str, target: Target, kind: str) -> bytes:
+    if target.architecture == _HOST_ARCHITECTURES.get(llvm.get_process_triple().split("-")[0]):
+        _initialise_host()
+    else:
+        _initialise_all()
+    try:
+        machine = llvm.Target.from_triple(target.triple).create_target_machine(
+            cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="small"
+        )
+        with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
+            module.triple, module.data_layout = target.triple, str(machine.target_data)
+            module.verify()
+            if kind == "assembly":
+                return str(machine.emit_assembly(module)).encode()
+            return bytes(machine.emit_object(module))
+    except RuntimeError as error:
+        raise NativeError(f"LLVM refuses the module for target '{target.name}': {str(error).strip()}") from error
+
+
+def _emit_in_child(text: str, target: Target, kind: str) -> bytes:
+    """Emit where an abort of LLVM ends another process than ours."""
+    paths = json.dumps([str(Path(path or ".").resolve()) for path in sys.path])
+    command = [sys.executable, "-c", _CHILD, paths, kind, json.dumps(dataclasses.asdict(target))]
+    try:
+        child = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_CHILD_SECONDS, check=False)
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise NativeError(f"the compiler process for target '{target.name}' failed: {error}") from error
+    complaint = child.stderr.decode(errors="replace").strip()
+    if child.returncode != 0 or _UNKNOWN_NAME in complaint:
+        reason = complaint.splitlines()[0 if _UNKNOWN_NAME in complaint else -1] if complaint else "no message"
+        raise NativeError(f"the compiler process for target '{target.name}' failed ({child.returncode}): {reason}")
+    return child.stdout
+
+
+def _child(arguments: list[str]) -> None:
+    """What `_emit_in_child` runs: IR on stdin, result on stdout, one line on stderr for an error."""
+    kind, target = arguments[0], Target(**json.loads(arguments[1]))
+    try:
+        result = _emit_here(sys.stdin.buffer.read().decode(), target, kind)
+    except NativeError as error:
+        sys.exit(" ".join(str(error).split()))
+    sys.stdout.buffer.write(result)
+
+
+@functools.cache
+def _initialise_host() -> None:
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    llvm.initialize_native_asmparser()  # for inline assembly
+
+
+@functools.cache
+def _initialise_all() -> None:
+    llvm.initialize_all_targets()
+    llvm.initialize_all_asmprinters()
+    llvm.initialize_all_asmparsers()

@@ -1,0 +1,123 @@
+"""What a model accepts as inputs and outputs, and the sentences it says about the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import InputError
+from ..types import Array
+from .executable import Executable, Port
+
+
+def ordered_inputs(executable: Executable, given: Sequence[Any]) -> list[Any]:
+    """Positional arguments, or one mapping by name, in the order of the ports. Raises InputError for any other set."""
+    ports = executable.inputs
+    if len(given) == 1 and isinstance(given[0], Mapping):
+        return _by_name(executable, given[0])
+    if len(given) != len(ports):
+        wanted = _names(ports)
+        raise InputError(f"model '{executable.name}' takes {len(ports)} input(s) ({wanted}), {len(given)} given")
+    return list(given)
+
+
+def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
+    names = [port.name for port in executable.inputs]
+    missing = [name for name in names if name not in given]
+    surplus = [str(name) for name in given if name not in names]
+    if missing or surplus:
+        faults = [
+            f"{what} {', '.join(map(repr, which))}"
+            for what, which in (("missing", missing), ("unknown", surplus))
+            if which
+        ]
+        raise InputError(f"model '{executable.name}' takes the inputs {_names(executable.inputs)}: {'; '.join(faults)}")
+    return [given[name] for name in names]
+
+
+def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[Array], int]:
+    """The inputs as C-contiguous arrays (copied if they are not) and the number of images they hold.
+
+    Raises InputError for anything that is not a float32 array of the port's shape; only the images may be another
+    number than the graph's, where the model is batchable, and then the same in every batched input.
+    """
+    arrays = [_input(port, value) for port, value in zip(executable.inputs, given, strict=True)]
+    images = _images(executable, arrays)
+    for port, array in zip(executable.inputs, arrays, strict=True):
+        _check_shape("input", port, array, shape_for(executable, port, images))
+    return [np.require(array, requirements=["C", "A"]) for array in arrays], images
+
+
+def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array], images: int) -> list[Array]:
+    """The arrays of `out=` (one, a sequence or a mapping by name), which native code will write directly.
+
+    Raises InputError unless each is a writable, C-contiguous float32 array of exactly the output's shape that shares
+    no memory with an input or another output.
+    """
+    arrays = _ordered_outputs(executable, given)
+    others = list(inputs)
+    for port, array in zip(executable.outputs, arrays, strict=True):
+        _check_dtype("output", port, array)
+        _check_shape("output", port, array, shape_for(executable, port, images))
+        if not (array.flags.c_contiguous and array.flags.aligned and array.flags.writeable):
+            raise InputError(f"output '{port.name}' must be a writable, C-contiguous array")
+        if any(np.may_share_memory(array, other) for other in others):
+            raise InputError(f"output '{port.name}' shares memory with an input or another output")
+        others.append(array)
+    return arrays
+
+
+def shape_for(executable: Executable, port: Port, images: int) -> tuple[int, ...]:
+    """The shape of a port's array in a call with this many images (in the graph's sense: N of the whole graph)."""
+    if not port.batched or images == executable.images:
+        return port.shape
+    return (port.shape[0] // executable.images * images, *port.shape[1:])
+
+
+def _ordered_outputs(executable: Executable, given: Any) -> list[Array]:
+    ports = executable.outputs
+    if isinstance(given, Mapping):
+        if set(given) != {port.name for port in ports}:
+            raise InputError(f"out= of model '{executable.name}' takes the outputs {_names(ports)}")
+        return [given[port.name] for port in ports]
+    arrays = [given] if isinstance(given, np.ndarray) else list(given) if isinstance(given, (list, tuple)) else None
+    if arrays is None or len(arrays) != len(ports):
+        raise InputError(f"out= of model '{executable.name}' takes {len(ports)} array(s) ({_names(ports)})")
+    return arrays
+
+
+def _input(port: Port, value: Any) -> Array:
+    """Something with an array's interface as an array; lists are refused, since their dtype would be a guess."""
+    if not hasattr(value, "__array__") and not hasattr(value, "__array_interface__"):
+        raise InputError(f"input '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
+    array = np.asarray(value)
+    _check_dtype("input", port, array)
+    return array
+
+
+def _check_dtype(what: str, port: Port, array: Any) -> None:
+    if not isinstance(array, np.ndarray):
+        raise InputError(f"{what} '{port.name}': expected a {port.dtype} array, got {type(array).__name__}")
+    if array.dtype != port.type.dtype.numpy:
+        hint = f"; convert it with .astype(np.{port.dtype})" if what == "input" else ""
+        raise InputError(f"{what} '{port.name}': expected {port.dtype}, got {array.dtype}{hint}")
+
+
+def _images(executable: Executable, arrays: Sequence[Array]) -> int:
+    """N of this call, from the first batched input; the graph's if that does not fit at all."""
+    for port, array in zip(executable.inputs, arrays, strict=True):
+        if executable.batchable and port.batched and array.ndim == len(port.shape):
+            images, rest = divmod(array.shape[0] * executable.images, port.shape[0])
+            return executable.images if rest else images
+    return executable.images
+
+
+def _check_shape(what: str, port: Port, array: Array, expected: tuple[int, ...]) -> None:
+    if array.shape != expected:
+        raise InputError(f"{what} '{port.name}': expected shape {expected}, got {array.shape}")
+
+
+def _names(ports: Sequence[Port]) -> str:
+    return ", ".join(f"'{port.name}'" for port in ports)

@@ -1,0 +1,119 @@
+"""The structures that Python, the shim and the code object share. `shim_text.py` has the same ones in LLVM's words."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from ..types import Array
+
+ALIGNMENT = 64
+_U32, _PTR = ctypes.c_uint32, ctypes.c_void_p
+
+
+class Call(ctypes.Structure):
+    """`cnncc_call` of the ABI."""
+
+    _fields_ = (
+        ("abi", _U32),
+        ("images", _U32),
+        ("shard", _U32),
+        ("shards", _U32),
+        ("inputs", _PTR),
+        ("outputs", _PTR),
+        ("workspace", _PTR),
+        ("weights", _PTR),
+        ("wait", _PTR),
+        ("wait_argument", _PTR),
+    )
+
+
+class Port(ctypes.Structure):
+    """Rank and dimensions that a fast call insists on."""
+
+    _fields_ = (("rank", ctypes.c_int64), ("dimensions", _PTR))
+
+
+class Worker(ctypes.Structure):
+    """One thread beside the caller; a cache line."""
+
+    _fields_ = (("asleep", _U32), ("shard", _U32), ("lock", _PTR), ("_pad", ctypes.c_char * 48))
+
+
+class Session(ctypes.Structure):
+    """Everything of a model that one call at a time may use: its workspace, its workers, the call itself."""
+
+    _fields_ = (
+        ("run", _PTR),
+        ("workers", _PTR),
+        ("started", _U32),
+        ("stop", _U32),
+        ("fault", _U32),
+        ("_pad", ctypes.c_char * 36),
+        ("busy", _U32),
+        ("_pad_busy", ctypes.c_char * 60),
+        ("generation", _U32),
+        ("_pad_generation", ctypes.c_char * 60),
+        ("done", _U32),
+        ("_pad_done", ctypes.c_char * 60),
+        ("call", Call),
+    )
+
+
+class Record(ctypes.Structure):
+    """What a shim function finds in its `self`: a session and how to call it."""
+
+    _fields_ = (
+        ("session", _PTR),
+        ("inputs", _PTR),
+        ("outputs", _PTR),
+        ("ports", _PTR),
+        ("allocate", _PTR),
+        ("result", _PTR),
+        ("fallback", _PTR),
+        ("images", _U32),
+        ("n_in", _U32),
+        ("n_out", _U32),
+        ("_pad", _U32),
+    )
+
+
+class Seat(ctypes.Structure):
+    """What a worker's function finds in its `self`."""
+
+    _fields_ = (("session", _PTR), ("worker", _PTR))
+
+
+class Owned(bytearray):
+    """A structure's bytes together with the objects whose addresses they hold."""
+
+    __slots__ = ("owners",)
+    owners: tuple[Any, ...]
+
+    @classmethod
+    def of(cls, structure: ctypes.Structure, *owners: Any) -> Owned:
+        owned = cls(bytes(structure))
+        owned.owners = owners
+        return owned
+
+
+def aligned(size: int) -> Array:
+    """`size` zeroed bytes (at least one cache line) at an address that is a multiple of `ALIGNMENT`."""
+    raw = np.zeros(max(size, ALIGNMENT) + ALIGNMENT, np.uint8)
+    start = -raw.ctypes.data % ALIGNMENT
+    return raw[start : start + max(size, ALIGNMENT)]
+
+
+def aligned_copy(data: bytes) -> Array:
+    """A read-only copy of `data`, aligned likewise."""
+    copy = aligned(len(data))
+    copy[: len(data)] = np.frombuffer(data, np.uint8)
+    copy.flags.writeable = False
+    return copy
+
+
+def pointers(addresses: list[int]) -> ctypes.Array[ctypes.c_void_p]:
+    """A C array of pointers."""
+    return (ctypes.c_void_p * len(addresses))(*addresses)

@@ -1,0 +1,244 @@
+"""The compiled model as a Python object."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable, Mapping
+from typing import Any, Self
+
+import numpy as np
+
+from ..errors import InputError, NativeError, TargetError
+from ..native import load_object
+from ..types import Array
+from . import layout
+from .arrays import checked_inputs, checked_outputs, ordered_inputs, shape_for
+from .executable import Executable, Port
+from .session import BUSY, Code, Session
+from .shim import shim
+
+Result = Array | tuple[Array, ...]
+FAULT = 6  # ABI: an access left its bounds, in a checked build
+ERRORS = {
+    1: "the code has another ABI version",
+    2: "a pointer is null",
+    3: "workspace or weights are not aligned to 64 bytes",
+    4: "this number of images is not possible",
+    5: "shard or number of shards out of range",
+    FAULT: "an access left its bounds",
+}
+_FAULT_STEP = 16  # offset in the workspace of the faulting step's index + 1
+
+
+class Model:
+    """A model that can be called: `y = model(x)`.
+
+    Inputs are float32 arrays in the order of `inputs`, or one dict by name; the answer is an array, or a tuple in the
+    order of `outputs`. Where the graph mixes no images, another number of images than the graph's is fine.
+    `out=` (an array, or a sequence in the order of outputs) receives the result instead of fresh arrays.
+
+    Any number of threads may call one model at a time: the first uses its workspace and its workers, the others get a
+    workspace each and one thread. The GIL is released while native code runs. A pickled model is its source, compiled
+    again when it is loaded (`rebuild`: a function and its arguments), never machine code.
+
+    Raises InputError for data that does not fit, NativeError if native code refuses or the model has been closed,
+    TargetError if this machine cannot run the code.
+    """
+
+    def __init__(
+        self,
+        executable: Executable,
+        *,
+        threads: int = 1,
+        code: Code | None = None,
+        rebuild: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
+    ):
+        self._executable, self._rebuild = executable, rebuild
+        self._threads = max(1, min(threads, executable.max_shards))
+        self._code = code if code is not None else load_object(executable.object)
+        _check_processor(self._code, executable)
+        self._weights = layout.aligned_copy(executable.weights) if code is None else None
+        self._closed = False
+        self._spares: list[Session] = []
+        self._session = self._new_session(self._threads)
+        record = self._fast_record()
+        self._fresh = shim().function("fresh", record)
+        self._infer = shim().function("infer", record)
+
+    def __call__(self, *inputs: Any, out: Any = None) -> Any:
+        """Run the model; see the class. Returns `out` where it is given."""
+        if out is None:
+            result = self._fresh(*inputs)
+            return self._run(inputs, None) if result is None else result
+        if out.__class__ is np.ndarray and self._infer(*inputs, out) == 0:
+            return out
+        return self._run(inputs, out)
+
+    def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
+        """A callable without arguments that reads these very arrays and writes these outputs, with nothing to check.
+
+        `out` may also follow the inputs. Inputs must be C-contiguous, since a copy would not see later changes; raises
+        InputError for them and for whatever a call refuses.
+        """
+        expected = 1 if inputs and isinstance(inputs[0], Mapping) else len(self.inputs)
+        if out is None and len(inputs) == expected + 1:
+            inputs, out = inputs[:-1], inputs[-1]
+        given = ordered_inputs(self._executable, inputs)
+        arrays, images = checked_inputs(self._executable, given)
+        for port, value, array in zip(self.inputs, given, arrays, strict=True):
+            if value is not array:
+                raise InputError(f"input '{port.name}': only a C-contiguous array can be bound")
+        results = self._allocate(images) if out is None else checked_outputs(self._executable, out, arrays, images)
+        answer = out if out is not None else self._answer(results)
+        if images == 0:
+            return lambda: answer
+        return self._bound(images, arrays, results, answer)
+
+    @property
+    def name(self) -> str:
+        return self._executable.name
+
+    @property
+    def inputs(self) -> tuple[Port, ...]:
+        """Name, shape and dtype of each input, in order."""
+        return self._executable.inputs
+
+    @property
+    def outputs(self) -> tuple[Port, ...]:
+        """Name, shape and dtype of each output, in order."""
+        return self._executable.outputs
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Names of the classes, where the model has them."""
+        return self._executable.labels
+
+    @property
+    def threads(self) -> int:
+        return self._threads
+
+    @property
+    def executable(self) -> Executable:
+        """The object code and what describes it."""
+        return self._executable
+
+    def close(self) -> None:
+        """End the workers, after the call that may be running. Calling the model from now on is a NativeError."""
+        self._closed = True
+        self._session.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        ports = (f"{port.name}: {port.type}" for port in (*self.inputs, *self.outputs))
+        return f"<cnncc.Model '{self.name}' ({', '.join(ports)}), threads={self.threads}>"
+
+    def __reduce__(self) -> tuple[Callable[..., Model], tuple[Any, ...]]:
+        if self._rebuild is None:
+            raise TypeError(f"model '{self.name}' was made from object code alone, which is not pickled")
+        return self._rebuild
+
+    def _run(self, inputs: tuple[Any, ...], out: Any) -> Any:
+        """Any call that is not the plainest: explain what is wrong, or convert and run."""
+        arrays, images = checked_inputs(self._executable, ordered_inputs(self._executable, inputs))
+        results = self._allocate(images) if out is None else checked_outputs(self._executable, out, arrays, images)
+        if images:
+            self._execute(images, arrays, results)
+        return self._answer(results) if out is None else out
+
+    def _execute(self, images: int, arrays: list[Array], results: list[Array]) -> None:
+        """Run on the model's session; if that is busy, on a spare one, since nobody waits for another's call."""
+        code = self._execute_on(self._session, images, arrays, results)
+        if code == BUSY:
+            if self._closed:
+                raise NativeError(f"model '{self.name}' has been closed")
+            spare = self._spares.pop() if self._spares else self._new_session(1)
+            code = self._execute_on(spare, images, arrays, results)
+            self._spares.append(spare)
+
+    def _execute_on(self, session: Session, images: int, arrays: list[Array], results: list[Array]) -> int:
+        record = self._record(session, images, arrays, results)
+        code = session.execute(shim().function("execute", record))
+        if code not in (0, BUSY):
+            raise NativeError(self._explain(code, session))
+        return code
+
+    def _explain(self, code: int, session: Session) -> str:
+        """One sentence for an error code of the ABI."""
+        reason = ERRORS.get(code, "unknown error")
+        if code == FAULT:
+            step = int(session.workspace[_FAULT_STEP : _FAULT_STEP + 4].view(np.uint32)[0]) - 1
+            known = 0 <= step < len(self._executable.steps)
+            reason += f" in step {step}" + (f" ({self._executable.steps[step]})" if known else "")
+        return f"model '{self.name}': native code returned error {code}: {reason}"
+
+    def _new_session(self, shards: int) -> Session:
+        symbol, executable = self._executable.symbol, self._executable
+        weights = self._weights.ctypes.data if self._weights is not None else self._code.address(f"{symbol}_weights")
+        workspace = layout.aligned(executable.workspace_bytes(shards))
+        return Session(self._code.address(f"{symbol}_run"), weights, workspace, shards, (self._code, self._weights))
+
+    def _bound(self, images: int, arrays: list[Array], results: list[Array], answer: Any) -> Callable[[], Any]:
+        def fallback() -> Any:
+            self._execute(images, arrays, results)
+            return answer
+
+        record = self._record(self._session, images, arrays, results, result=answer, fallback=fallback)
+        return shim().function("bound", record)
+
+    def _record(
+        self, session: Session, images: int, arrays: list[Array], results: list[Array], **objects: Any
+    ) -> layout.Owned:
+        """A call with everything resolved; `objects` are Python objects that the shim hands out or calls."""
+        inputs, outputs = (layout.pointers([a.ctypes.data for a in group]) for group in (arrays, results))
+        record = layout.Record(
+            session=session.address,
+            inputs=ctypes.addressof(inputs),
+            outputs=ctypes.addressof(outputs),
+            images=images,
+            **{name: id(value) for name, value in objects.items()},
+        )
+        return layout.Owned.of(record, session, inputs, outputs, arrays, results, objects)
+
+    def _fast_record(self) -> layout.Owned:
+        """The call as it mostly is: arrays of exactly the graph's shapes."""
+        ports = (*self.inputs, *self.outputs)
+        dimensions = [(ctypes.c_int64 * len(port.shape))(*port.shape) for port in ports]
+        table = (layout.Port * len(ports))(
+            *(layout.Port(len(port.shape), ctypes.addressof(d)) for port, d in zip(ports, dimensions, strict=True))
+        )
+        allocate = _allocator(self.outputs)
+        record = layout.Record(
+            session=self._session.address,
+            ports=ctypes.addressof(table),
+            allocate=id(allocate),
+            images=self._executable.images,
+            n_in=len(self.inputs),
+            n_out=len(self.outputs),
+        )
+        return layout.Owned.of(record, self._session, table, dimensions, allocate)
+
+    def _allocate(self, images: int) -> list[Array]:
+        return [np.empty(shape_for(self._executable, port, images), port.type.dtype.numpy) for port in self.outputs]
+
+    def _answer(self, results: list[Array]) -> Result:
+        return results[0] if len(results) == 1 else tuple(results)
+
+
+def _allocator(ports: tuple[Port, ...]) -> Callable[[], Result]:
+    """Fresh arrays for all outputs: one array, or a tuple."""
+    makers = [functools.partial(np.empty, port.shape, port.type.dtype.numpy) for port in ports]
+    return makers[0] if len(makers) == 1 else lambda: tuple(make() for make in makers)
+
+
+def _check_processor(code: Code, executable: Executable) -> None:
+    check = ctypes.CFUNCTYPE(ctypes.c_int)(code.address(f"{executable.symbol}_check"))
+    if check() != 0:
+        raise TargetError(
+            f"this processor cannot run model '{executable.name}', compiled for '{executable.target.name}'"
+        )

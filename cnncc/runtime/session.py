@@ -1,0 +1,151 @@
+"""A session: what one call at a time needs beside the code, that is a workspace and, with threads, parked workers.
+
+Workers are Python threads inside one native loop of the shim, without the GIL. A call begins a new generation; they
+spin for some tens of microseconds to see it, then sleep on a lock that the next caller releases.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import os
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from typing import Protocol
+
+from ..types import Array
+from . import layout
+from .executable import ABI_VERSION
+from .shim import shim
+
+NOT_STANDARD, BUSY, NOT_STARTED = -1, -2, -3  # status codes of the shim, below those of the ABI
+_BARRIER_BYTES = 64  # head of a workspace
+_EXIT_SECONDS = 2.0
+
+_allocate_lock = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
+_free_lock = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_free_lock", ctypes.pythonapi))
+_acquire_lock = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(
+    ("PyThread_acquire_lock", ctypes.pythonapi)
+)
+
+
+class Code(Protocol):
+    """Anything that holds native code in memory as long as it lives."""
+
+    def address(self, symbol: str) -> int:
+        """Where a symbol lies; NativeError if there is none."""
+
+
+class _Lock:
+    """A lock of the interpreter's own kind, taken from the start, which native code can wait on and release."""
+
+    def __init__(self) -> None:
+        self.address = _allocate_lock()
+        _acquire_lock(self.address, 1)
+        weakref.finalize(self, _free_lock, self.address).atexit = False
+
+
+class Session:
+    """Workspace, workers and the busy flag that guards them. `owners` live for as long as native code may run.
+
+    Threads start with the first call that needs them. Every session of a process survives `os.fork`: the child's has
+    no workers and nothing running.
+    """
+
+    def __init__(self, run: int, weights: int, workspace: Array, shards: int, owners: tuple[object, ...]):
+        self._block = layout.aligned(ctypes.sizeof(layout.Session))
+        self._workers = layout.aligned((shards - 1) * ctypes.sizeof(layout.Worker))
+        self._workspace, self._owners = workspace, owners
+        self._state = layout.Session.from_buffer(self._block.data)
+        self._state.run, self._state.workers = run, self._workers.ctypes.data
+        self._state.call = layout.Call(
+            abi=ABI_VERSION,
+            shards=shards,
+            workspace=workspace.ctypes.data,
+            weights=weights,
+            wait=shim().wait,
+        )
+        self._threads: list[threading.Thread] = []
+        self._starting = threading.Lock()
+        seat = layout.Seat(self.address, None)
+        self._stop = shim().function("stop", layout.Owned.of(seat, self._block, self._workers))
+        self._finalizer = weakref.finalize(self, _dismiss, self._stop, self._threads)
+        _SESSIONS.add(self)
+
+    @property
+    def address(self) -> int:
+        return int(self._block.ctypes.data)
+
+    @property
+    def workspace(self) -> Array:
+        return self._workspace
+
+    def execute(self, call: Callable[[], int]) -> int:
+        """Run a shim function over a resolved record of this session, with the workers that it may need."""
+        code = call()
+        if code == NOT_STARTED:
+            self._start_workers()
+            code = call()
+        return code
+
+    def close(self) -> None:
+        """Wait for the running call, then stay busy for ever; workers end."""
+        if self._finalizer.detach():
+            _dismiss(self._stop, self._threads, patience=math.inf)
+
+    def _start_workers(self) -> None:
+        with self._starting:
+            if self._state.started:
+                return
+            try:
+                for index in range(1, self._state.call.shards):
+                    self._threads.append(self._start_worker(index))
+            except RuntimeError:  # no more threads: stay busy, so that callers use sessions of one shard
+                self.close()
+            self._state.started = 1
+
+    def _start_worker(self, index: int) -> threading.Thread:
+        lock = _Lock()
+        size = ctypes.sizeof(layout.Worker)
+        worker = layout.Worker.from_buffer(self._workers.data, (index - 1) * size)
+        worker.asleep, worker.shard, worker.lock = 0, index, lock.address
+        seat = layout.Seat(self.address, ctypes.addressof(worker))
+        owners = (self._block, self._workers, self._workspace, self._owners, lock)
+        work = shim().function("work", layout.Owned.of(seat, *owners))
+        thread = threading.Thread(target=work, name=f"cnncc-worker-{index}", daemon=True)
+        thread.start()
+        return thread
+
+    def _after_fork(self) -> None:
+        """In the child: forget the parent's threads and whatever call another of its threads was making."""
+        self._starting = threading.Lock()
+        self._threads.clear()
+        state = self._state
+        state.busy = 0 if self._finalizer.alive else 1
+        state.generation = state.done = state.started = state.stop = 0
+        self._workers[:] = 0
+        self._workspace[:_BARRIER_BYTES] = 0
+
+
+_SESSIONS: weakref.WeakSet[Session] = weakref.WeakSet()  # only for the fork below
+
+
+def _dismiss(stop: Callable[[], int], threads: list[threading.Thread], patience: float = _EXIT_SECONDS) -> None:
+    """End a session's workers. Bounded at exit, where another thread's endless call must not hold the process up."""
+    deadline = time.monotonic() + patience
+    while not stop() and time.monotonic() < deadline:
+        time.sleep(0.001)
+    for thread in threads:
+        if thread is not threading.current_thread():
+            thread.join(_EXIT_SECONDS)
+
+
+def _after_fork_in_child() -> None:
+    for session in list(_SESSIONS):
+        session._after_fork()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,99 @@
+"""Native functions that Python calls without ctypes: one small module a process, independent of any model.
+
+A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `Owned` structure, so that calling
+a model costs a function call, two buffer look-ups and a release of the GIL. The module alone knows Python's symbols;
+code objects know none.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from ..errors import TargetError
+from ..native import emit_object, host_target, load_object
+from .layout import Owned
+from .shim_text import PAUSE, shim_text
+
+_METH_NOARGS, _METH_FASTCALL = 0x04, 0x80
+_PYTHON_SYMBOLS = (
+    "PyByteArray_AsString",
+    "PyObject_GetBuffer",
+    "PyBuffer_Release",
+    "PyErr_Clear",
+    "PyObject_CallNoArgs",
+    "PyTuple_GetItem",
+    "PyLong_FromLong",
+    "Py_IncRef",
+    "Py_DecRef",
+    "PyEval_SaveThread",
+    "PyEval_RestoreThread",
+    "PyThread_acquire_lock",
+    "PyThread_release_lock",
+)
+_FUNCTIONS = {
+    "fresh": _METH_FASTCALL,
+    "infer": _METH_FASTCALL,
+    "execute": _METH_NOARGS,
+    "bound": _METH_NOARGS,
+    "work": _METH_NOARGS,
+    "stop": _METH_NOARGS,
+}
+
+
+_new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
+    ("PyCFunction_NewEx", ctypes.pythonapi)
+)
+
+
+class _Method(ctypes.Structure):
+    """PyMethodDef; Python keeps its address, so it must outlive every function made from it."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("function", ctypes.c_void_p),
+        ("flags", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+class Shim:
+    """The loaded module. There is one a process (`shim()`), and it is never unloaded: threads may be inside it."""
+
+    def __init__(self) -> None:
+        target = host_target()
+        if target.architecture not in PAUSE or ctypes.sizeof(ctypes.c_void_p) != 8:
+            raise TargetError("models run in Python on 64-bit x86-64 and aarch64 only")
+        code = load_object(emit_object(shim_text(target.architecture), target), _imports())
+        self.wait = code.address("cnncc_wait")
+        self._methods = {
+            name: _Method(name.encode(), code.address(f"cnncc_{name}"), flags, None)
+            for name, flags in _FUNCTIONS.items()
+        }
+        code.keep_for_ever()
+
+    def function(self, name: str, record: Owned) -> Callable[..., Any]:
+        """The shim's function `name` (a key of `_FUNCTIONS`) over `record`, which it keeps alive."""
+        made: Callable[..., Any] = _new_function(ctypes.addressof(self._methods[name]), record, None)
+        return made
+
+
+@functools.cache
+def shim() -> Shim:
+    """This process's shim, made on first use."""
+    return Shim()
+
+
+def _imports() -> dict[str, int]:
+    addresses = {name: _address(getattr(ctypes.pythonapi, name)) for name in _PYTHON_SYMBOLS}
+    addresses["sched_yield"] = _address(ctypes.CDLL(None).sched_yield)
+    addresses["python_none"] = id(None)
+    return addresses
+
+
+def _address(function: Any) -> int:
+    address = ctypes.cast(function, ctypes.c_void_p).value
+    assert address is not None
+    return address
