@@ -62,11 +62,13 @@ class WindowAxis:
 
 def per_axis(value: int | Sequence[int], rank: int, what: str, least: int = 1) -> tuple[int, ...]:
     """One number for all axes, or one for each of `rank` axes; raises ShapeError otherwise."""
+    if not isinstance(value, int | Sequence):
+        raise ShapeError(f"{what} {value!r} is neither a whole number nor one for each axis")
     values = (value,) * rank if isinstance(value, int) else tuple(value)
     if len(values) != rank:
         raise ShapeError(f"{what} {values} has {len(values)} entries, expected {rank} (one for each axis)")
     for number in values:
-        if isinstance(number, bool) or not isinstance(number, int) or number < least:
+        if not _is_count(number, least):
             raise ShapeError(f"{what} {values}: each entry must be a whole number of at least {least}")
     return values
 
@@ -111,13 +113,19 @@ def resolve(
 
 def explicit_padding(padding: int | tuple[int | tuple[int, int], ...], rank: int) -> tuple[tuple[int, int], ...]:
     """Numbers given as padding, as one (low, high) pair for each axis; raises ShapeError if malformed."""
+    if not isinstance(padding, int | Sequence):
+        raise ShapeError(f"padding {padding!r} is neither 'valid', 'same', 'full' nor numbers")
     entries = (padding,) * rank if isinstance(padding, int) else tuple(padding)
     if len(entries) != rank:
         raise ShapeError(f"padding {padding} has {len(entries)} entries, expected {rank} (one for each axis)")
     pairs = []
     for entry in entries:
-        pair: tuple[int, ...] = (entry, entry) if isinstance(entry, int) else tuple(entry)
-        if len(pair) != 2 or not all(isinstance(n, int) and n >= 0 for n in pair):
+        pair = entry if isinstance(entry, Sequence) else (entry, entry)
+        if len(pair) != 2 or not all(_is_count(n, 0) for n in pair):
             raise ShapeError(f"padding entry {entry!r} is neither a number of at least 0 nor a (low, high) pair")
         pairs.append((pair[0], pair[1]))
     return tuple(pairs)
+
+
+def _is_count(number: object, least: int) -> bool:
+    return isinstance(number, int) and not isinstance(number, bool) and number >= least
