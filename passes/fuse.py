@@ -1,6 +1,10 @@
 """Fuses a contraction with what is applied to its result, so that the result is stored once.
 
 A fused node is a permission, so the rules here ask only whether fusing is right, never whether it pays.
+
+Every value inside a chain has one reader, the next member. So the only way out of a chain is from its last
+member: an extra input never depends on the chain that reads it, every chain is convex, and one node at the last
+member's place cannot close a cycle.
 """
 
 from __future__ import annotations
@@ -22,7 +26,6 @@ class Chain:
 
     anchor: Node
     contraction: Contraction
-    descendants: set[str]
     members: list[Node] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     extras: list[Value] = field(default_factory=list)
@@ -91,9 +94,7 @@ def find_chains(graph: Graph) -> dict[str, Chain]:
 
 def _grow(graph: Graph, anchor: Node, found: Contraction, taken: dict[str, str]) -> Chain:
     """Absorb readers until one refuses."""
-    import networkx as nx
-
-    chain = Chain(anchor, found, nx.descendants(graph.index, anchor.name))
+    chain = Chain(anchor, found)
     while True:
         try:
             node = _reader(graph, chain, taken)
@@ -113,9 +114,6 @@ def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
     (node,) = graph.consumers[chain.running]
     if node.name in taken:
         raise Refused(f"'{node.name}' already belongs to '{taken[node.name]}'")
-    late = [value.node for value in node.inputs if value != chain.running and value.node in chain.descendants]
-    if late:
-        raise Refused(f"'{node.name}' also reads '{late[0]}', which depends on '{chain.anchor.name}'")
     return node
 
 

@@ -20,6 +20,7 @@ NUDGES = 2  # floats tried on each side of a quotient
 SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 
 
+@np.errstate(all="ignore")  # a guess that overflows is only a wrong guess
 def factor(kernel: Array) -> tuple[Array, Array] | None:
     """(u, v) in float32 whose rounded outer product is `kernel` bit for bit; None if there is none or none is found.
 
@@ -44,8 +45,7 @@ def factor(kernel: Array) -> tuple[Array, Array] | None:
 
 def outer(u: Array, v: Array) -> Array:
     """fl(u·vᵀ)"""
-    with np.errstate(all="ignore"):
-        return np.multiply.outer(u, v)
+    return np.multiply.outer(u, v)
 
 
 def same_bits(a: Array, b: Array) -> bool:
@@ -83,8 +83,7 @@ def _guesses(k: Array) -> Iterator[Array]:
 def _solve(kernel: Array, v: Array) -> Array:
     """For each row of `kernel` the float u that makes most elements of fl(u·v) right, signs of zeros included."""
     pivot = int(np.argmax(np.abs(v)))
-    with np.errstate(all="ignore"):
-        quotient = kernel[:, pivot] / v[pivot]
+    quotient = kernel[:, pivot] / v[pivot]
     candidates = [quotient, -quotient]  # the negative one matters for zeros only
     above = below = quotient
     for _ in range(NUDGES):

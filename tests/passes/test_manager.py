@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from cnncc.passes import PIPELINE, Fired, NotFired, Optimised, Pass, manager
+from cnncc.passes.manager import check_pass, optimise, seeded_feeds
+
+from cnncc import passes
+from cnncc.errors import DifferenceError, UsageError, VerifyError
+from cnncc.ir import Graph, Rewriter, Value
+from cnncc.ops import Add, Concat, Conv, MaxPool
+
+from .support import Net, assert_same_bits, assert_within_bounds, layers
+
+
+def network() -> Graph:
+    """Something for every pass."""
+    net = Net()
+    x = net.input(1, 4, 12, 12)
+    box = net.known(np.full((4, 1, 3, 3), 0.25))
+    y = net.norm(net.apply(Conv((3, 3), groups=4, padding="same"), x, box, name="blur"), name="blur_norm")
+    z = net.norm(net.conv(y, 4, 3, 3, padding=1, name="conv"), name="conv_norm")
+    z = net.apply(Concat(), net.apply(MaxPool((2, 2)), net.relu(net.add(z, y))), name="idle")
+    net.conv(z, 3, 1, 1, name="unused")
+    return net.graph(net.relu(z, name="last"))
+
+
+def test_every_pass_fires() -> None:
+    before = network()
+    result = optimise(before, check=True)
+    assert {entry.pass_name for entry in result.fired} == {step.name for step in PIPELINE}
+    assert layers(result.graph) == ["blur.column", "blur", "conv"]
+    assert_within_bounds(before, result.graph)
+
+
+def test_strict_leaves_the_bits_alone() -> None:
+    before = network()
+    result = optimise(before, "strict", check=True)
+    assert all(entry.tag != "rounding" for entry in result.fired)
+    assert layers(result.graph) == ["blur", "conv"]
+    assert_same_bits(before, result.graph)
+    whole = [entry for entry in result.not_fired if entry.layer is None]
+    assert [entry.pass_name for entry in whole] == ["separable", "fold_batch_norm"]
+    assert "precision 'strict' allows no rewrites that are rounding" in str(whole[0])
+
+
+@pytest.mark.parametrize("precision", ["fast", "strict"])
+def test_twice_is_once(precision: str) -> None:
+    once = optimise(network(), precision).graph
+    twice = optimise(once, precision)
+    assert twice.graph.canonical() == once.canonical() and not twice.fired
+
+
+def test_the_same_graph_gives_the_same_graph_and_log() -> None:
+    first, second = optimise(network()), optimise(network())
+    assert first.graph.hash == second.graph.hash and first.log == second.log
+
+
+@pytest.mark.parametrize("name", sorted({step.name for step in PIPELINE}))
+def test_each_pass_can_be_left_out(name: str) -> None:
+    before = network()
+    result = optimise(before, off=(name,), check=True)
+    assert all(entry.pass_name != name for entry in result.fired)
+    assert NotFired(name, None, "it is switched off") in result.log
+    assert_within_bounds(before, result.graph)
+
+
+def test_unknown_options_are_told_what_exists() -> None:
+    with pytest.raises(UsageError, match="unknown precision 'sloppy': expected one of fast, strict"):
+        optimise(network(), "sloppy")
+    with pytest.raises(UsageError, match=r"unknown pass 'magic': expected some of dead_code, .*fuse"):
+        optimise(network(), off=("fuse", "magic"))
+
+
+def test_the_pipeline_gives_reasons() -> None:
+    assert all(len(step.reason) > 40 and step.tag in ("exact", "finite", "rounding") for step in PIPELINE)
+    assert isinstance(PIPELINE, tuple)
+
+
+def test_every_rule_is_as_strong_as_its_pass_says() -> None:
+    strength = ["exact", "finite", "rounding"]
+    tags = {step.name: step.tag for step in PIPELINE}
+    for entry in optimise(network()).fired:
+        assert strength.index(entry.tag) <= strength.index(tags[entry.pass_name])
+        assert ("=>" in entry.rule) and bool(entry.bound) == (entry.tag == "rounding")
+
+
+def test_entries_read_as_sentences() -> None:
+    log = [str(entry) for entry in optimise(network()).log]
+    assert any(line.startswith("fold_batch_norm at 'conv' (rounding) batchnorm(conv(x, w)) => ") for line in log)
+    assert "separable not at 'conv': each output sums over 4 input channels, expected 1" in log
+
+
+def test_a_broken_graph_is_refused_before_the_first_pass() -> None:
+    graph = network()
+    with pytest.raises(VerifyError):
+        optimise(replace(graph, outputs={"y": Value("nobody")}))
+
+
+def test_a_pass_that_breaks_the_graph_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose_a_layer(graph: Graph) -> Optimised:
+        return Optimised(replace(graph, nodes={n.name: n for n in graph if n.name != "conv"}))
+
+    broken = Pass("vandal", lose_a_layer, "exact", "")
+    monkeypatch.setattr(manager, "PIPELINE", (broken,))
+    with pytest.raises(VerifyError, match="vandal"):
+        optimise(network())
+
+
+def doubled(graph: Graph, factor: float) -> Graph:
+    """`graph` with a little of the first output added to it."""
+    rewriter = Rewriter(graph)
+    rewriter.rewrite(lambda node, inputs: None)
+    name, value = next(iter(graph.outputs.items()))
+    noise = rewriter.constant(np.full(graph.type(value).shape, factor))
+    return rewriter.graph({**graph.outputs, name: rewriter.add(Add(), (value, noise))[0]})
+
+
+@pytest.mark.parametrize("tag", ["exact", "finite", "rounding"])
+def test_a_pass_that_changes_results_is_caught(tag: passes.report.Tag) -> None:
+    graph = network()
+    with pytest.raises(DifferenceError, match=r"pass 'liar'.* output 'y0'"):
+        check_pass(Pass("liar", Optimised, tag, ""), graph, doubled(graph, 0.01))
+
+
+def test_small_differences_are_allowed_to_rounding_passes_only() -> None:
+    graph = network()
+    check_pass(Pass("rounds", Optimised, "rounding", ""), graph, doubled(graph, 1e-7))
+    with pytest.raises(DifferenceError, match="changed output"):
+        check_pass(Pass("liar", Optimised, "finite", ""), graph, doubled(graph, 1e-6))
+
+
+def test_feeds_are_the_same_every_time() -> None:
+    graph = network()
+    for special in (False, True):
+        first, second = seeded_feeds(graph, special), seeded_feeds(graph, special)
+        assert first["x"].tobytes() == second["x"].tobytes() and first["x"].dtype == np.float32
+        assert np.isfinite(first["x"]).all() != special
+
+
+def test_a_fired_entry_names_pass_rule_tag_and_layer() -> None:
+    entry = next(entry for entry in optimise(network()).fired if entry.pass_name == "fuse")
+    assert entry == Fired("fuse", entry.rule, "exact", "conv", "absorbs add, relu, maxpool, last")
