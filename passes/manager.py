@@ -53,7 +53,7 @@ def _check_options(precision: str, off: Collection[str]) -> frozenset[Tag]:
     if precision not in PRECISIONS:
         raise UsageError(f"unknown precision '{precision}': expected one of {', '.join(PRECISIONS)}")
     known = list(dict.fromkeys(step.name for step in PIPELINE))
-    unknown = [name for name in ([off] if isinstance(off, str) else off) if name not in known]
+    unknown = [name for name in off if name not in known]
     if unknown:
         raise UsageError(f"unknown pass '{unknown[0]}': expected some of {', '.join(known)}")
     return PRECISIONS[precision]

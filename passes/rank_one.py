@@ -64,8 +64,12 @@ def _plausible(kernel: Array) -> bool:
 
 
 def _guesses(k: Array) -> Iterator[Array]:
-    """Candidates for v: vectors that people build kernels from."""
-    rows = k[np.abs(k).max(axis=1) > 0]
+    """Candidates for v: vectors that people build kernels from.
+
+    The largest row comes first: then no |u| exceeds 1, and the column pass overflows no earlier than its input's sum.
+    """
+    largest = np.abs(k).max(axis=1)
+    rows = k[np.argsort(-largest, kind="stable")][: np.count_nonzero(largest)]
     yield from rows
     for row in rows:
         yield row / row[np.argmax(np.abs(row))]

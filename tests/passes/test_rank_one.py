@@ -41,6 +41,11 @@ def test_what_is_found_is_the_kernel_bit_for_bit(name: str) -> None:
     assert same_bits(outer(u, v), KERNELS[name])
 
 
+def test_the_column_factor_stays_small() -> None:
+    u, _ = factor(outer(f32(1e-30, 1, 0.5), f32(3, 1e20, 7))) or (None, None)
+    assert u is not None and np.abs(u).max() == 1
+
+
 def test_whatever_is_found_is_right() -> None:
     """Random factors have an arbitrary scale between them: some are missed, none is wrong."""
     rng = np.random.default_rng(1)
