@@ -1,0 +1,106 @@
+"""Which inputs carry images, and which graphs only mean something for their own N."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnncc.batching import batched_inputs
+from cnncc.ir import Builder
+from cnncc.ops import Add, Concat, Conv, Dense, Flatten, Fused, MaxPool, Relu, Softmax, Split, Stage
+from cnncc.types import TensorType
+
+
+def batched(build, *shapes):
+    """`build(builder, inputs…)` returns the outputs' values."""
+    b = Builder()
+    inputs = [b.input(f"x{i}", TensorType(shape)) for i, shape in enumerate(shapes)]
+    outputs = build(b, *inputs)
+    found = batched_inputs(b.graph({f"y{i}": value for i, value in enumerate(outputs)}))
+    return None if found is None else list(found.values())
+
+
+def test_images_and_weights_are_told_apart():
+    assert batched(lambda b, x, w: b.add(Dense(), (x, w)), (1, 3), (4, 3)) == [True, False]
+
+
+def test_what_is_computed_from_weights_only_are_weights():
+    def build(b, x, w):
+        (w,) = b.add(Relu(), (w,))
+        return b.add(Dense(), (x, w))
+
+    assert batched(build, (1, 3), (4, 3)) == [True, False]
+
+
+def test_weights_may_be_joined_along_their_first_axis():
+    def build(b, x, v, w):
+        (both,) = b.add(Concat(0), (v, w))
+        return b.add(Dense(), (x, both))
+
+    assert batched(build, (1, 3), (4, 3), (2, 3)) == [True, False, False]
+
+
+def test_an_input_that_is_both_image_and_weights_fixes_n():
+    assert batched(lambda b, x: b.add(Dense(), (x, x)), (2, 3)) is None
+
+
+def test_ops_that_mix_images_fix_n():
+    assert batched(lambda b, x: b.add(Softmax(0), (x,)), (2, 3)) is None
+    assert batched(lambda b, x: b.add(Flatten(0), (x,)), (2, 3)) is None
+    assert batched(lambda b, x: b.add(Split((1, 1), 0), (x,)), (2, 3)) is None
+    assert batched(lambda b, x, y: b.add(Concat(0), (x, y)), (1, 3), (1, 3)) is None
+
+
+def constant_added(shape):
+    return lambda b, x: b.add(Add(), (x, b.constant(np.ones(shape))))
+
+
+def test_a_constant_may_be_repeated_over_images_but_not_hold_them():
+    assert batched(constant_added((1, 3)), (1, 3)) == [True]
+    assert batched(constant_added((1, 3)), (2, 3)) == [True]
+    assert batched(constant_added((3,)), (2, 3)) == [True]
+    assert batched(constant_added((2, 3)), (2, 3)) is None
+    assert batched(constant_added((2, 3)), (1, 3)) is None
+
+
+def test_a_constant_cannot_be_joined_to_a_changing_number_of_images():
+    assert batched(lambda b, x: b.add(Concat(), (x, b.constant(np.ones((1, 2))))), (1, 3)) is None
+
+
+def test_all_inputs_have_the_same_number_of_images():
+    assert batched(lambda b, x, y: b.add(Add(), (x, y)), (2, 3), (2, 3)) == [True, True]
+    assert batched(lambda b, x, y: b.add(Add(), (x, y)), (2, 3), (1, 3)) is None
+
+
+def test_all_outputs_carry_images():
+    def constant_output(b, x):
+        return [*b.add(Relu(), (x,)), b.constant(np.ones(3))]
+
+    def weights_output(b, x, w):
+        return [*b.add(Dense(), (x, w)), *b.add(Relu(), (w,))]
+
+    assert batched(constant_output, (1, 3)) is None
+    assert batched(weights_output, (1, 3), (4, 3)) is None
+
+
+def test_a_convolution_of_a_constant_image_carries_none():
+    def build(b, w):
+        return b.add(Conv((2, 2)), (b.constant(np.ones((1, 1, 3, 3))), w))
+
+    assert batched(build, (1, 1, 2, 2)) is None
+
+
+def test_an_unused_input_counts_as_images():
+    assert batched(lambda b, x, y: b.add(Relu(), (x,)), (1, 3), (1, 5)) == [True, True]
+
+
+def test_a_scalar_has_no_images():
+    assert batched(lambda b, x: b.add(Relu(), (x,)), ()) is None
+
+
+def test_fused_nodes_are_followed_stage_by_stage():
+    op = Fused(Conv((3, 3), padding=1), 2, (Stage(Add(), 0, 1), Stage(Relu()), Stage(MaxPool((2, 2)))))
+
+    def build(b, x, w, residual):
+        return b.add(op, (x, w, residual), "fused")
+
+    assert batched(build, (1, 2, 4, 4), (5, 2, 3, 3), (1, 5, 4, 4)) == [True, False, True]

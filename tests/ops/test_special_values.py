@@ -1,0 +1,117 @@
+"""NaN, infinities, −0 and subnormals through every op: the documented behaviour, in the reference."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+from cnncc.ops import Add, AveragePool, BatchNormalization, Concat, Conv, Dense, Flatten, MaxPool, Relu, Softmax, Split
+
+from .cases import data, each_op
+
+NAN, INF = math.nan, math.inf
+SUBNORMAL = 2.0**-149
+
+
+def f32(*values):
+    return np.array(values, np.float32)
+
+
+def line(*values):
+    """One image of one channel along one axis."""
+    return f32(*values)[None, None]
+
+
+def same(actual, *expected):
+    """Equal with NaN equal to itself, and −0 told from 0."""
+    flat = np.ravel(actual)
+    np.testing.assert_array_equal(flat, f32(*expected))
+    finite = ~np.isnan(flat)
+    np.testing.assert_array_equal(np.signbit(flat)[finite], np.signbit(f32(*expected))[finite])
+
+
+@each_op
+@pytest.mark.parametrize("value", [NAN, INF, -INF], ids=str)
+def test_no_op_hides_a_value_that_is_not_finite(op, value):
+    """Whatever the op, a NaN reaches the output; an infinity too, unless the op may drop −∞ (see below)."""
+    sample = next(iter(op.samples()))
+    arrays = data(sample)
+    arrays[0].reshape(-1)[arrays[0].size // 2] = value
+    seen = np.concatenate([result.ravel() for result in sample.op.reference(*arrays)])
+    dropped = {"MaxPool", "Relu", "Softmax"} if value == -INF else set()
+    assert np.isfinite(seen).all() == (op.__name__ in dropped)
+
+
+def test_relu():
+    same(Relu().reference(f32(NAN, INF, -INF, -0.0, 0.0, SUBNORMAL, -SUBNORMAL))[0], NAN, INF, 0, 0, 0, SUBNORMAL, 0)
+
+
+def test_add():
+    left = f32(NAN, INF, INF, -0.0, -0.0, SUBNORMAL, 3e38)
+    right = f32(1, 1, -INF, -0.0, 0.0, SUBNORMAL, 3e38)
+    same(Add().reference(left, right)[0], NAN, INF, NAN, -0.0, 0, 2 * SUBNORMAL, INF)
+
+
+def test_max_pool_keeps_nan_and_pads_with_minus_infinity():
+    op = MaxPool((2,))
+    same(op.reference(line(NAN, 1, 2, NAN, -INF, -INF, INF, 1))[0], NAN, NAN, -INF, INF)
+    same(MaxPool((3,), 1, 1).reference(line(-INF, -5, -7))[0], -5, -5, -5)
+    same(MaxPool((2,), 2, ((1, 0),)).reference(line(-INF, 1, 2))[0], -INF, 2)
+
+
+def test_average_pool():
+    op = AveragePool((2,))
+    same(op.reference(line(NAN, 1, INF, 1, INF, -INF, SUBNORMAL, SUBNORMAL))[0], NAN, INF, NAN, SUBNORMAL)
+    same(op.reference(line(3e38, 3e38))[0], 3e38)  # the sum alone would overflow: the definition does not
+    same(AveragePool((2,), 1, 1).reference(line(INF, 4))[0], INF, INF, 4)
+
+
+def test_convolution():
+    op = Conv((2,))
+    weights = f32(1, -1)[None, None]
+    same(op.reference(line(NAN, 1, 1, INF, INF, 2), weights)[0], NAN, 0, -INF, NAN, INF)
+
+
+def test_convolution_meets_zero_weights_and_padding():
+    """0 · ∞ is NaN even where the weight is 0; padding is a 0 that is multiplied like any other."""
+    same(Conv((1,)).reference(line(INF, NAN, 1), np.zeros((1, 1, 1), np.float32))[0], NAN, NAN, 0)
+    same(Conv((2,), padding=((1, 0),)).reference(line(1, 2), f32(INF, 1)[None, None])[0], NAN, INF)
+
+
+def test_convolution_rounds_once_to_subnormals_and_infinity():
+    same(Conv((1,)).reference(line(SUBNORMAL, 3e38), f32(4)[None, None])[0], 4 * SUBNORMAL, INF)
+
+
+def test_dense():
+    x = f32(INF, 1, -INF).reshape(3, 1)
+    same(Dense().reference(x, f32(2).reshape(1, 1), f32(-0.0))[0], INF, 2, -INF)
+    same(Dense().reference(f32(INF, INF)[None], f32(1, -1)[None])[0], NAN)
+    same(Dense().reference(x, f32(0).reshape(1, 1), f32(1))[0], NAN, 1, NAN)
+
+
+def test_batch_normalization():
+    one, zero = f32(1), f32(0)
+    op = BatchNormalization(0.0)
+    x = f32(NAN, INF, -INF, 2).reshape(4, 1)
+    same(op.reference(x, one, zero, zero, one)[0], NAN, INF, -INF, 2)
+    same(op.reference(x, one, zero, zero, -one)[0], NAN, NAN, NAN, NAN)
+    same(op.reference(f32(2, 0).reshape(2, 1), one, zero, zero, zero)[0], INF, NAN)
+
+
+def test_softmax():
+    op = Softmax()
+    same(op.reference(f32(0, NAN, 1)[None])[0], NAN, NAN, NAN)
+    same(op.reference(f32(INF, 0)[None])[0], NAN, NAN)
+    same(op.reference(f32(-INF, 0, -INF)[None])[0], 0, 1, 0)
+    same(op.reference(f32(-INF, -INF)[None])[0], NAN, NAN)
+    same(op.reference(f32(3e38, -3e38)[None])[0], 1, 0)
+    same(op.reference(f32(1000, 1000)[None])[0], 0.5, 0.5)
+
+
+def test_moving_elements_keeps_every_bit():
+    bits = np.array([0x7FC00001, 0xFFC00000, 0x80000000, 0x7F800000, 0x00000001, 0xFF800000], np.uint32)
+    x = bits.view(np.float32).reshape(1, 6)
+    for op, arrays in ((Flatten(), [x]), (Split((6,)), [x]), (Concat(), [x])):
+        np.testing.assert_array_equal(op.reference(*arrays)[0].view(np.uint32).ravel(), bits)
