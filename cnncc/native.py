@@ -43,6 +43,11 @@ def emit_assembly(llvm_text: str, target: Target) -> str:
     return _emit(llvm_text, target, "assembly").decode()
 
 
+def backend_version() -> str:
+    """What object bytes depend on beside text and target: part of every cache key."""
+    return "LLVM " + ".".join(map(str, llvm.llvm_version_info))
+
+
 class LoadedCode:
     """Object code in executable memory; its addresses are valid as long as this object lives."""
 

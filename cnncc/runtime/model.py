@@ -13,22 +13,13 @@ from ..errors import InputError, NativeError, TargetError
 from ..native import load_object
 from ..types import Array
 from . import layout
+from .abi import FAULT, FAULT_STEP, REASONS
 from .arrays import checked_inputs, checked_outputs, ordered_inputs, shape_for
 from .executable import Executable, Port
 from .session import BUSY, Code, Session
 from .shim import shim
 
 Result = Array | tuple[Array, ...]
-FAULT = 6  # ABI: an access left its bounds, in a checked build
-ERRORS = {
-    1: "the code has another ABI version",
-    2: "a pointer is null",
-    3: "workspace or weights are not aligned to 64 bytes",
-    4: "this number of images is not possible",
-    5: "shard or number of shards out of range",
-    FAULT: "an access left its bounds",
-}
-_FAULT_STEP = 16  # offset in the workspace of the faulting step's index + 1
 
 
 class Model:
@@ -170,9 +161,9 @@ class Model:
 
     def _explain(self, code: int, session: Session) -> str:
         """One sentence for an error code of the ABI."""
-        reason = ERRORS.get(code, "unknown error")
+        reason = REASONS.get(code, "unknown error")
         if code == FAULT:
-            step = int(session.workspace[_FAULT_STEP : _FAULT_STEP + 4].view(np.uint32)[0]) - 1
+            step = int(session.workspace[FAULT_STEP : FAULT_STEP + 4].view(np.uint32)[0]) - 1
             known = 0 <= step < len(self._executable.steps)
             reason += f" in step {step}" + (f" ({self._executable.steps[step]})" if known else "")
         return f"model '{self.name}': native code returned error {code}: {reason}"

@@ -13,7 +13,9 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import TargetError
-from ..native import emit_object, host_target, load_object
+from ..native import backend_version, emit_object, host_target, load_object
+from ..target import Target
+from . import store
 from .layout import Owned
 from .shim_text import PAUSE, shim_text
 
@@ -66,7 +68,7 @@ class Shim:
         target = host_target()
         if target.architecture not in PAUSE or ctypes.sizeof(ctypes.c_void_p) != 8:
             raise TargetError("models run in Python on 64-bit x86-64 and aarch64 only")
-        code = load_object(emit_object(shim_text(target.architecture), target), _imports())
+        code = load_object(_object(shim_text(target.architecture), target), _imports())
         self.wait = code.address("cnncc_wait")
         self._methods = {
             name: _Method(name.encode(), code.address(f"cnncc_{name}"), flags, None)
@@ -84,6 +86,16 @@ class Shim:
 def shim() -> Shim:
     """This process's shim, made on first use."""
     return Shim()
+
+
+def _object(text: str, target: Target) -> bytes:
+    """The module's object, from the cache if it is there: making it takes longer than loading a cached model."""
+    key = f"shim {backend_version()} {target} {text}"
+    code = store.read(key)
+    if code is None:
+        code = emit_object(text, target)
+        store.write(key, code)
+    return code
 
 
 def _imports() -> dict[str, int]:

@@ -1,0 +1,151 @@
+"""What other programs link: object, weights, static and shared library, header and manifest.
+
+The same executable gives the same bytes in every folder: no time, no path, no name of a machine is written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shlex
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from ..errors import OutputError, UsageError
+from ..native import emit_object, host_target
+from ..target import Target
+from .archive import archive
+from .executable import Executable
+from .header import header
+from .manifest import Manifest, describe, to_json
+
+KINDS = ("o", "a", "so", "h", "json")
+MANIFEST_SYMBOL = "cnncc_manifest"
+_LINK_SECONDS = 300
+
+
+def write(
+    executable: Executable, folder: str | Path, kinds: Iterable[str] = ("o", "a", "h", "json")
+) -> dict[str, Path]:
+    """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is made if need be; all of them or none.
+
+    The answer's keys are file names' roles: the kinds, and `weights` beside `o`. Raises UsageError for an unknown
+    kind, OutputError if the folder cannot be written or a shared library cannot be linked here.
+    """
+    wanted = list(dict.fromkeys(kinds))
+    for kind in wanted:
+        if kind not in KINDS:
+            raise UsageError(f"unknown kind of artefact '{kind}': expected some of {', '.join(KINDS)}")
+    names = _file_names(executable.symbol, wanted)
+    with _all_or_nothing(Path(folder), list(names.values())) as temporary:
+        for role, data in _contents(executable, names, temporary):
+            if data is not None:
+                (temporary / names[role]).write_bytes(data)
+    return {role: Path(folder) / name for role, name in names.items()}
+
+
+def _file_names(symbol: str, kinds: list[str]) -> dict[str, str]:
+    names = {
+        "o": f"{symbol}.o",
+        "weights": f"{symbol}_weights.o",
+        "a": f"lib{symbol}.a",
+        "so": f"{symbol}.so",
+        "h": f"{symbol}.h",
+        "json": f"{symbol}.json",
+    }
+    return {role: name for role, name in names.items() if role in kinds or (role == "weights" and "o" in kinds)}
+
+
+def _contents(executable: Executable, names: dict[str, str], temporary: Path) -> Iterator[tuple[str, bytes | None]]:
+    """The bytes of each file; None for the shared library, which the linker writes itself."""
+    symbol, manifest = executable.symbol, describe(executable)
+    weights = bytes_object(f"{symbol}_weights", executable.weights, executable.target)
+    for role in names:
+        if role == "o":
+            yield role, executable.object
+        elif role == "weights":
+            yield role, weights
+        elif role == "a":
+            yield role, archive({f"{symbol}.o": executable.object, f"{symbol}_weights.o": weights})
+        elif role == "h":
+            yield role, header(executable).encode()
+        elif role == "json":
+            yield role, to_json(manifest | {"files": names}).encode()
+        else:
+            _link(executable, weights, manifest, temporary, names[role])
+            yield role, None
+
+
+def bytes_object(symbol: str, data: bytes, target: Target) -> bytes:
+    """An object that defines `symbol` as these bytes (one zero if there are none), read-only and aligned to 64."""
+    data = data or b"\0"
+    digits = data.hex()
+    literal = "\\" + "\\".join(digits[place : place + 2] for place in range(0, len(digits), 2))
+    return emit_object(f'@{symbol} = constant [{len(data)} x i8] c"{literal}", align 64\n', target)
+
+
+def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Path, name: str) -> None:
+    """Link a shared library that needs nothing else, with the manifest inside so that it can be loaded again."""
+    compiler = _compiler(executable.target)
+    described = bytes_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", executable.target)
+    with tempfile.TemporaryDirectory(dir=folder) as objects:
+        parts = {"code.o": executable.object, "weights.o": weights, "manifest.o": described}
+        for part, data in parts.items():
+            (Path(objects) / part).write_bytes(data)
+        command = [*compiler, "-shared", "-nostdlib", "-Wl,--build-id=none,-s,-z,defs", f"-Wl,-soname,{name}"]
+        _run_linker([*command, "-o", str(Path("..") / name), *parts], Path(objects))
+
+
+def _compiler(target: Target) -> list[str]:
+    chosen = shlex.split(os.environ.get("CC", ""))
+    if not chosen and target.architecture != host_target().architecture:
+        raise OutputError(
+            f"cannot link a shared library for target '{target.name}' on this machine: set CC to a cross compiler, "
+            "or write the static library"
+        )
+    compiler = chosen or ["cc"]
+    if shutil.which(compiler[0]) is None:
+        raise OutputError(
+            f"a shared library needs a C compiler, and '{compiler[0]}' is not found: install one or set CC"
+        )
+    return compiler
+
+
+def _run_linker(command: list[str], folder: Path) -> None:
+    try:
+        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_LINK_SECONDS, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise OutputError(f"the C compiler '{command[0]}' failed: {error}") from error
+    if done.returncode != 0:
+        complaint = done.stderr.decode(errors="replace").strip() or "no message"
+        raise OutputError(f"the C compiler '{command[0]}' cannot link the library: {complaint.splitlines()[0]}")
+
+
+@contextlib.contextmanager
+def _all_or_nothing(folder: Path, names: list[str]) -> Iterator[Path]:
+    """A temporary folder inside `folder`; if all goes well, its files move up, else nothing is left of anything."""
+    made = _missing_parents(folder)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".cnncc-", dir=folder) as temporary:
+            yield Path(temporary)
+            for name in names:
+                if (folder / name).is_dir():
+                    raise OutputError(f"cannot write '{folder / name}': it is a folder")
+            for name in names:
+                os.replace(Path(temporary) / name, folder / name)
+    except BaseException as error:
+        for parent in made:
+            with contextlib.suppress(OSError):
+                parent.rmdir()
+        if isinstance(error, OSError):
+            raise OutputError(f"cannot write to '{folder}': {error.strerror or error}") from error
+        raise
+
+
+def _missing_parents(folder: Path) -> list[Path]:
+    """The folders that making `folder` will make, innermost first."""
+    return [path for path in (folder, *folder.parents) if not os.path.lexists(path)]

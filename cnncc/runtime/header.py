@@ -1,0 +1,156 @@
+"""The C header of a model: plain C99 and C++, and several of them in one program."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from string import Template
+
+from .abi import ERROR_CODES
+from .executable import ABI_VERSION, Executable, Port
+
+_COMMON = Template("""\
+#ifndef CNNCC_ABI
+#define CNNCC_ABI $abi
+typedef struct {
+    uint32_t abi;                  /* CNNCC_ABI */
+    uint32_t images;               /* N of this call */
+    uint32_t shard, shards;        /* 0, 1 without threads; all shards of a call must run at the same time */
+    const void *const *inputs;     /* one pointer an input, in order */
+    void *const *outputs;          /* one pointer an output, in order; must not overlap anything else */
+    void *workspace;               /* aligned to 64 bytes, zeroed once before its first call, one for each caller */
+    const void *weights;           /* aligned to 64 bytes */
+    void (*wait)(void *);          /* what a shard calls while it waits for another; null spins */
+    void *wait_argument;
+} cnncc_call;
+enum {
+    CNNCC_OK = 0,
+$errors
+};
+#elif CNNCC_ABI != $abi
+#error "this header needs version $abi of the cnncc ABI"
+#endif
+""")
+
+_HEADER = Template("""\
+/* $title, compiled by cnncc for $target.
+ *
+$ports
+ *
+ * All numbers are float32, all arrays dense and in this order of axes. $images
+ */
+#ifndef ${macro}_H
+#define ${macro}_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+$common
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+$constants
+
+/* The weights, an object of their own: link it, or hand run() a copy from elsewhere. */
+extern const unsigned char ${symbol}_weights[];
+
+/* 0, or an error code. Allocates nothing, changes nothing global. */
+int ${symbol}_run(const cnncc_call *call);
+
+/* The size of a workspace for that many shards. */
+size_t ${symbol}_workspace_bytes(uint32_t shards);
+
+/* 0 if this processor can run the code; run() does not ask. */
+int ${symbol}_check(void);
+
+/* The simple case: ${macro}_IMAGES image(s), one thread, the linked weights. */
+static inline int ${symbol}_infer($parameters, void *workspace)
+{
+    const void *inputs[$n_in];
+    void *outputs[$n_out];
+    cnncc_call call;
+$assignments
+    call.abi = CNNCC_ABI;
+    call.images = ${macro}_IMAGES;
+    call.shard = 0;
+    call.shards = 1;
+    call.inputs = inputs;
+    call.outputs = outputs;
+    call.workspace = workspace;
+    call.weights = ${symbol}_weights;
+    call.wait = NULL;
+    call.wait_argument = NULL;
+    return ${symbol}_run(&call);
+}
+
+#ifdef __cplusplus
+}
+#endif
+#endif
+""")
+
+
+def header(executable: Executable) -> str:
+    """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`."""
+    symbol, inputs, outputs = executable.symbol, _named("x", executable.inputs), _named("y", executable.outputs)
+    return _HEADER.substitute(
+        title=_comment(executable.name),
+        target=_comment(executable.target.name),
+        ports="\n".join([*_port_lines("input", inputs), *_port_lines("output", outputs)]),
+        images=_images_sentence(executable),
+        macro=symbol.upper(),
+        symbol=symbol,
+        common=_COMMON.substitute(
+            abi=ABI_VERSION,
+            errors="\n".join(f"    {error.name} = {error.code}, /* {error.reason} */" for error in ERROR_CODES),
+        ),
+        constants="\n".join(f"#define {symbol.upper()}_{line}" for line in _constants(executable)),
+        parameters=", ".join(
+            [*(f"const float *{name}" for name, _ in inputs), *(f"float *{name}" for name, _ in outputs)]
+        ),
+        n_in=len(inputs),
+        n_out=len(outputs),
+        assignments="\n".join(
+            f"    {array}[{place}] = {name};"
+            for array, group in (("inputs", inputs), ("outputs", outputs))
+            for place, (name, _) in enumerate(group)
+        ),
+    )
+
+
+def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
+    """C names for ports, whose own names may be anything: x, or x0, x1…"""
+    return [(letter if len(ports) == 1 else f"{letter}{place}", port) for place, port in enumerate(ports)]
+
+
+def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
+    return [f" * {what} {name}: {_comment(port.name)} {list(port.shape)}" for name, port in ports]
+
+
+def _images_sentence(executable: Executable) -> str:
+    return "run() takes any number of images." if executable.batchable else "run() takes exactly this number of images."
+
+
+def _constants(executable: Executable) -> list[str]:
+    lines = [f"IMAGES {executable.images}"]
+    for what, ports in (("INPUT", executable.inputs), ("OUTPUT", executable.outputs)):
+        for place, port in enumerate(ports):
+            number = "" if len(ports) == 1 else str(place)
+            lines.append(f"{what}{number}_SIZE {port.type.size}")
+    lines.append(f"WORKSPACE_BYTES {executable.workspace_bytes(1)} /* one shard */")
+    lines.append(f"WEIGHTS_BYTES {len(executable.weights)}")
+    if executable.labels:
+        lines.append(f"LABEL_COUNT {len(executable.labels)}")
+        lines.append(f"LABELS {{ {', '.join(map(_literal, executable.labels))} }}")
+    return lines
+
+
+def _comment(text: str) -> str:
+    """Text that cannot end the comment that it stands in."""
+    return text.encode("ascii", "replace").decode().replace("*/", "* /").replace("\n", " ").replace("\\", "/")
+
+
+def _literal(text: str) -> str:
+    """A C string literal with the text's UTF-8 bytes, everything but plain characters in octal."""
+    plain = set(b" !#$%&'()*+,-./:;<=>@[]^_{|}~") | set(range(48, 58)) | set(range(65, 91)) | set(range(97, 123))
+    return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode()) + '"'

@@ -1,0 +1,85 @@
+"""An executable described in JSON: the manifest of the artefacts and the header of a cache entry. No pickle."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+from ..target import Target
+from ..types import DType, TensorType
+from .abi import ERROR_CODES
+from .executable import ABI_VERSION, Executable, Port
+
+Manifest = dict[str, Any]
+
+
+def describe(executable: Executable) -> Manifest:
+    """Everything but the bytes. The same executable gives the same text, on every machine and in every folder."""
+    symbol = executable.symbol
+    return {
+        "abi": ABI_VERSION,
+        "name": executable.name,
+        "symbol": symbol,
+        "functions": {part: f"{symbol}_{part}" for part in ("run", "workspace_bytes", "check")},
+        "target": dataclasses.asdict(executable.target),
+        "inputs": [_describe_port(port) for port in executable.inputs],
+        "outputs": [_describe_port(port) for port in executable.outputs],
+        "images": executable.images,
+        "batchable": executable.batchable,
+        "workspace_bytes": executable.workspace_bytes(1),
+        "workspace_base": executable.workspace_base,
+        "workspace_shard": executable.workspace_shard,
+        "max_shards": executable.max_shards,
+        "weights_symbol": f"{symbol}_weights",
+        "weights_bytes": len(executable.weights),
+        "labels": list(executable.labels),
+        "checked": executable.checked,
+        "steps": list(executable.steps),
+        "undefined": list(executable.undefined),
+        "errors": {str(error.code): error.reason for error in ERROR_CODES},
+    }
+
+
+def restore(manifest: Manifest, code: bytes = b"", weights: bytes = b"") -> Executable:
+    """The executable that `describe` described. Raises ValueError for another ABI or missing parts."""
+    if not isinstance(manifest, dict) or manifest.get("abi") != ABI_VERSION:
+        raise ValueError(f"the manifest is not of ABI version {ABI_VERSION}")
+    try:
+        return _restore(manifest, code, weights)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"the manifest is incomplete: {error}") from error
+
+
+def to_json(manifest: Manifest) -> str:
+    """The manifest as people and other languages read it."""
+    return json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
+
+
+def _restore(manifest: Manifest, code: bytes, weights: bytes) -> Executable:
+    return Executable(
+        name=str(manifest["name"]),
+        symbol=str(manifest["symbol"]),
+        target=Target(**manifest["target"]),
+        object=code,
+        weights=weights,
+        inputs=tuple(_restore_port(port) for port in manifest["inputs"]),
+        outputs=tuple(_restore_port(port) for port in manifest["outputs"]),
+        images=int(manifest["images"]),
+        batchable=bool(manifest["batchable"]),
+        workspace_base=int(manifest["workspace_base"]),
+        workspace_shard=int(manifest["workspace_shard"]),
+        max_shards=int(manifest["max_shards"]),
+        labels=tuple(manifest["labels"]),
+        checked=bool(manifest["checked"]),
+        steps=tuple(manifest["steps"]),
+        undefined=tuple(manifest["undefined"]),
+    )
+
+
+def _describe_port(port: Port) -> Manifest:
+    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype, "batched": port.batched}
+
+
+def _restore_port(port: Manifest) -> Port:
+    return Port(str(port["name"]), TensorType(tuple(port["shape"]), DType(port["dtype"])), bool(port["batched"]))
