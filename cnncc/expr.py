@@ -104,8 +104,9 @@ class Function:
     error: ErrorRule
 
 
-def _rounded(result: Array, units: float = 1.0) -> Array:
-    return np.asarray(units * UNIT * np.abs(result) + TINY)
+def _rounded(result: Array, carried: Array, units: float = 1.0) -> Array:
+    """What the arguments' errors make of the result (`carried`), and the rounding of that perturbed result."""
+    return np.asarray(carried + units * UNIT * (np.abs(result) + carried) + TINY)
 
 
 def _product_error(v: Sequence[Array], e: Sequence[Array]) -> Array:
@@ -113,25 +114,31 @@ def _product_error(v: Sequence[Array], e: Sequence[Array]) -> Array:
 
 
 def _divide_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """|a′/b′ − a/b| ≤ (eᵃ + |a/b| eᵇ) / (|b| − eᵇ), infinite where b may be 0."""
     least = np.maximum(np.abs(v[1]) - e[1], 0)
-    with np.errstate(all="ignore"):
-        return np.asarray((e[0] + np.abs(r) * e[1]) / least + _rounded(r, 2))
+    return _rounded(r, (e[0] + np.abs(r) * e[1]) / least, 2)
+
+
+def _sqrt_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """|√x′ − √x| is at most √e, and at most e / 2√(x − e); infinite where x may be negative."""
+    carried = np.fmin(np.sqrt(e[0]), e[0] / (2 * np.sqrt(v[0] - e[0])))
+    return _rounded(r, np.where(v[0] < e[0], np.inf, carried))
+
+
+def _multiply_add_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """With or without the rounding of the product."""
+    return _rounded(r, _rounded(v[0] * v[1], _product_error(v, e)) + e[2])
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "add": Function(np.add, lambda v, e, r: e[0] + e[1] + _rounded(r)),
-    "subtract": Function(np.subtract, lambda v, e, r: e[0] + e[1] + _rounded(r)),
-    "multiply": Function(np.multiply, lambda v, e, r: _product_error(v, e) + _rounded(r)),
+    "add": Function(np.add, lambda v, e, r: _rounded(r, e[0] + e[1])),
+    "subtract": Function(np.subtract, lambda v, e, r: _rounded(r, e[0] + e[1])),
+    "multiply": Function(np.multiply, lambda v, e, r: _rounded(r, _product_error(v, e))),
     "divide": Function(np.divide, _divide_error),
     "maximum": Function(np.maximum, lambda v, e, r: np.maximum(e[0], e[1])),
-    "sqrt": Function(
-        np.sqrt, lambda v, e, r: e[0] / np.maximum(2 * np.sqrt(np.maximum(v[0] - e[0], 0)), TINY) + _rounded(r)
-    ),
-    "exp": Function(np.exp, lambda v, e, r: r * np.expm1(e[0]) + _rounded(r, 2 * EXP_ULPS)),
-    "multiply_add": Function(
-        lambda a, b, c: a * b + c,
-        lambda v, e, r: _product_error(v, e) + e[2] + UNIT * np.abs(v[0] * v[1]) + _rounded(r) + TINY,
-    ),
+    "sqrt": Function(np.sqrt, _sqrt_error),
+    "exp": Function(np.exp, lambda v, e, r: _rounded(r, r * np.expm1(e[0]), 2 * EXP_ULPS)),
+    "multiply_add": Function(lambda a, b, c: a * b + c, _multiply_add_error),
 }
 
 
@@ -159,8 +166,7 @@ def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) ->
     function = FUNCTIONS[expr.function]
     with np.errstate(all="ignore"):
         result = np.asarray(function.meaning(*values))
-        # Roundings act on the perturbed result: the factor covers these products of two errors.
-        error = (1 + 8 * UNIT) * np.asarray(function.error(values, errors, result))
+        error = np.asarray(function.error(values, errors, result))
         return result, _settled(function, values, errors, result, error)
 
 

@@ -176,12 +176,16 @@ def _gamma(n: int) -> float:
     return n * UNIT / (1 - n * UNIT)
 
 
-def _limited(value: Array, error: Array, certain: Array | bool = True) -> Bound:
-    """Infinite error where float32 may overflow, or where `value` is not finite without being certain to be."""
-    error = np.where(
-        np.isnan(error) | (np.where(np.isfinite(value), np.abs(value), 0) + error > LARGEST), np.inf, error
-    )
-    return Bound(value, np.where(np.isfinite(value) | certain, error, np.inf))
+def _sum(value: Array, carried: Array, size: Array, n: int, certain: bool = True) -> Bound:
+    """A float32 sum of n terms whose absolute values add up to `size`.
+
+    The error is infinite where a partial sum may overflow, and where `value` is not finite without being
+    `certain` to be.
+    """
+    own = _gamma(n) * size + n * TINY
+    error = np.where(np.isfinite(value), carried + own, 0.0)
+    sure = (size + own <= LARGEST) & (np.isfinite(value) | certain)
+    return Bound(value, np.where(sure, error, np.inf))
 
 
 def _sizes(bound: Bound) -> tuple[Array, Array]:
@@ -206,19 +210,18 @@ def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
     n = math.prod(w.reference.shape[1:]) + c.bias
     # 0·∞ is NaN: whether weights are exactly 0, or infinite where a kernel may skip padding, decides everything.
     certain = bool(np.isfinite(w.reference).all() and not ((aw <= ew) & (ew > 0)).any())
-    return _limited(value, carried + _gamma(n + 2) * size + n * TINY, certain)
+    return _sum(value, carried, size, n + 2, certain)
 
 
 def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
     """Maximum: the largest error in the window. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
     if c.combine == "maximum":
-        value = _slide(c.window, x.reference, np.maximum, -np.inf)
-        return _limited(value, _slide(c.window, x.error, np.maximum, 0.0))
+        return Bound(_slide(c.window, x.reference, np.maximum, -np.inf), _slide(c.window, x.error, np.maximum, 0.0))
     size, error = _sizes(x)
     taps = math.prod(axis.kernel for axis in c.window)
     value = _slide(c.window, x.reference, np.add, 0.0)
     size, carried = _slide(c.window, size + error, np.add, 0.0), _slide(c.window, error, np.add, 0.0)
-    bound = _limited(value, carried + _gamma(taps) * size + taps * TINY)
+    bound = _sum(value, carried, size, taps)
     if c.divisor == "none":
         return bound
     inside = _slide(c.window, np.ones(x.reference.shape), np.add, 0.0)
@@ -243,12 +246,11 @@ def _pointwise(c: Pointwise, operands: Sequence[Bound], shape: tuple[int, ...]) 
 def _reduction(c: Reduction, x: Bound) -> Bound:
     """As `_window_reduction`, over whole axes."""
     if c.combine == "maximum":
-        return _limited(x.reference.max(axis=c.axes, keepdims=True), x.error.max(axis=c.axes, keepdims=True))
+        return Bound(x.reference.max(axis=c.axes, keepdims=True), x.error.max(axis=c.axes, keepdims=True))
     size, error = _sizes(x)
     n = math.prod(x.reference.shape[axis] for axis in c.axes)
-    carried = error.sum(axis=c.axes, keepdims=True)
-    own = _gamma(n) * (size + error).sum(axis=c.axes, keepdims=True)
-    return _limited(x.reference.sum(axis=c.axes, keepdims=True), carried + own + n * TINY)
+    value, size, carried = (part.sum(axis=c.axes, keepdims=True) for part in (x.reference, size + error, error))
+    return _sum(value, carried, size, n)
 
 
 def _moved(move: Callable[[list[Array]], Array], operands: Sequence[Bound]) -> Bound:
