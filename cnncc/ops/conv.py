@@ -56,16 +56,15 @@ class Conv(Op):
                 f"a {self.rank}-D convolution takes (N, C, {self.rank} spatial axes), got {x} of {x.rank} axes"
             )
         channels = x.shape[1]
-        if isinstance(self.groups, bool) or self.groups < 1 or channels % self.groups:
+        if type(self.groups) is not int or self.groups < 1 or channels % self.groups:
             raise ShapeError(f"groups={self.groups} does not divide the {channels} input channels")
-        outputs = w.shape[0]
-        expected = (outputs, channels // self.groups, *self.kernel)
-        if w.shape != expected:
+        if w.shape[1:] != (channels // self.groups, *self.kernel):
             raise ShapeError(
                 f"weights of shape {w.shape} do not fit input {x}: expected (outputs, "
                 f"{channels // self.groups} channels{' a group' if self.groups > 1 else ''}, "
                 f"{', '.join(map(str, self.kernel))})"
             )
+        outputs = w.shape[0]
         if outputs % self.groups:
             raise ShapeError(f"groups={self.groups} does not divide the {outputs} output channels")
         if bias and bias[0].shape != (outputs,):

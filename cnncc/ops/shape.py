@@ -80,7 +80,8 @@ class Flatten(Op):
         return single(Reshape(), 1, self.infer(*inputs)[0])
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True,) if self.axis in (1, 1 - ranks[0]) else None
+        second = self.axis if self.axis >= 0 else self.axis + ranks[0]
+        return (True,) if second == 1 else None
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -45,6 +45,13 @@ REFUSED = [
     (Conv((3, 3), groups=3), (IMAGE, WEIGHTS), "groups=3 does not divide the 4 input channels"),
     (Conv((3, 3), groups=0), (IMAGE, WEIGHTS), "groups=0 does not divide the 4 input channels"),
     (Conv((3, 3), groups=-2), (IMAGE, WEIGHTS), "groups=-2 does not divide the 4 input channels"),
+    (Conv((3, 3), groups=2.0), (IMAGE, WEIGHTS), "groups=2.0 does not divide the 4 input channels"),
+    (Conv((3, 3), groups=True), (IMAGE, WEIGHTS), "groups=True does not divide the 4 input channels"),
+    (
+        Conv((3, 3)),
+        (IMAGE, ()),
+        "weights of shape () do not fit input float32[1, 4, 8, 8]: expected (outputs, 4 channels, 3, 3)",
+    ),
     (Conv((3, 3), groups=4), (IMAGE, (6, 1, 3, 3)), "groups=4 does not divide the 6 output channels"),
     (
         Conv((3, 3)),

@@ -10,6 +10,7 @@ import pytest
 
 from cnncc.computation import Computation
 from cnncc.op import REGISTRY, Constant, Op
+from cnncc.ops import Flatten
 
 from .cases import data, each_op, each_sample
 
@@ -90,6 +91,11 @@ def test_images_says_truly_which_inputs_carry_images(sample):
         one = [array[k : k + 1] if mark else array for array, mark in zip(several, marks, strict=True)]
         for result, alone in zip(together, sample.op.reference(*one), strict=True):
             np.testing.assert_array_equal(result[k : k + 1], alone)
+
+
+def test_flatten_mixes_images_unless_it_starts_at_the_second_axis():
+    assert Flatten(1).images(4) == Flatten(-3).images(4) == Flatten(1).images(1) == (True,)
+    assert Flatten(0).images(4) is Flatten(0).images(1) is Flatten(-1).images(1) is Flatten(2).images(4) is None
 
 
 @each_sample

@@ -153,6 +153,11 @@ class TestSpecialValues:
         errors = [0.0, 0.0, 0.0, 0.0, 1.0]
         assert bound_of(BatchNormalization(0.0), [[2.0]], *statistics, errors=errors).error.item() == INF
 
+    def test_a_product_that_overflows_before_an_infinity_is_added_is_uncertain(self):
+        """Fused it gives −∞, in two steps ∞ − ∞."""
+        statistics = [[1e30], [-INF], [0.0], [1.0]]
+        assert bound_of(BatchNormalization(), [[1e30]], *statistics).error.item() == INF
+
     def test_minus_0_is_0(self):
         assert compare(np.array([-0.0], F32), Bound.exact(np.array([0.0]))).ok
 
