@@ -33,7 +33,7 @@ def emit_object(llvm_text: str, target: Target) -> bytes:
     """The relocatable, position independent object of a module: same text and target, same bytes.
 
     Raises NativeError for a module that does not parse or verify, for CPU or feature names that LLVM does not know,
-    and for a backend that gives up.
+    and for a backend that gives up. The text must not use inline assembly, for which LLVM here has no parser.
     """
     return _emit(llvm_text, target, "object")
 
@@ -89,7 +89,9 @@ def load_object(code: bytes, imports: Mapping[str, int] | None = None) -> Loaded
 
 @functools.cache
 def host_target() -> Target:
-    """This machine, by LLVM's CPU and feature names, with the vector width of the nearest target of our table.
+    """This machine: the widest target of our table that it can run, tuned for its CPU.
+
+    The code uses no instruction beyond that target's, so an object runs wherever its `check` says so.
 
     Raises NativeError on a machine that we have no target for.
     """
@@ -99,14 +101,14 @@ def host_target() -> Target:
         raise NativeError(
             f"no code generator for this machine's architecture ({triple}): name a target instead of 'host'"
         )
-    features = llvm.get_host_cpu_features()
-    base = x86_level({name for name, on in features.items() if on}) if architecture == "x86-64" else TARGETS["aarch64"]
+    base = TARGETS["aarch64"]
+    if architecture == "x86-64":
+        base = x86_level({name for name, on in llvm.get_host_cpu_features().items() if on})
     return dataclasses.replace(
         base,
         name="host",
         triple=triple,
-        cpu=llvm.get_host_cpu_name(),
-        features=features.flatten(),
+        tune=llvm.get_host_cpu_name(),
         l1=_cache_bytes(1) or base.l1,
         l2=_cache_bytes(2) or base.l2,
     )
@@ -187,11 +189,10 @@ def _child(arguments: list[str]) -> None:
 def _initialise_host() -> None:
     llvm.initialize_native_target()
     llvm.initialize_native_asmprinter()
-    llvm.initialize_native_asmparser()  # for inline assembly
+    llvm.initialize_native_asmparser()  # for inline assembly (CPUID)
 
 
 @functools.cache
 def _initialise_all() -> None:
     llvm.initialize_all_targets()
     llvm.initialize_all_asmprinters()
-    llvm.initialize_all_asmparsers()

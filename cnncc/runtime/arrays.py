@@ -46,7 +46,7 @@ def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[A
     arrays = [_input(port, value) for port, value in zip(executable.inputs, given, strict=True)]
     images = _images(executable, arrays)
     for port, array in zip(executable.inputs, arrays, strict=True):
-        _check_shape("input", port, array, shape_for(executable, port, images))
+        _check_shape("input", port, array, shape_for(executable, port, images), _hint(executable, port, array))
     return [np.require(array, requirements=["C", "A"]) for array in arrays], images
 
 
@@ -114,9 +114,16 @@ def _images(executable: Executable, arrays: Sequence[Array]) -> int:
     return executable.images
 
 
-def _check_shape(what: str, port: Port, array: Array, expected: tuple[int, ...]) -> None:
+def _check_shape(what: str, port: Port, array: Array, expected: tuple[int, ...], hint: str = "") -> None:
     if array.shape != expected:
-        raise InputError(f"{what} '{port.name}': expected shape {expected}, got {array.shape}")
+        raise InputError(f"{what} '{port.name}': expected shape {expected}, got {array.shape}{hint}")
+
+
+def _hint(executable: Executable, port: Port, array: Array) -> str:
+    """Why another number of images than the graph's is refused, if that is all that is wrong."""
+    if executable.batchable or array.shape[1:] != port.shape[1:] or array.ndim != len(port.shape):
+        return ""
+    return f"; this model mixes images, so that their number is fixed at {executable.images}"
 
 
 def _names(ports: Sequence[Port]) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from string import Template
 
-PAUSE = {"x86-64": "pause", "aarch64": "yield"}
+PAUSE = {"x86-64": ("@llvm.x86.sse2.pause", ""), "aarch64": ("@llvm.aarch64.hint", "i32 1")}
 
 _TEXT = Template(r"""
 %Buffer  = type { ptr, ptr, i64, i64, i32, i32, ptr, ptr, ptr, ptr, ptr } ; Py_buffer
@@ -36,6 +36,7 @@ declare void @PyEval_RestoreThread(ptr)
 declare i32  @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 declare i32  @sched_yield()
+declare void $pause($hint_type)
 @python_none = external global i8
 
 ; ---- one call of the code object ---------------------------------------------------------------------------------
@@ -43,7 +44,7 @@ declare i32  @sched_yield()
 ; What a shard does while it waits: pause, and every 64th time let another thread have the processor, so that more
 ; threads than processors are slow and not stuck.
 define void @cnncc_wait(ptr %count) nounwind {
-  call void asm sideeffect "$pause", ""()
+  call void $pause($hint)
   %old = load i32, ptr %count
   %new = add i32 %old, 1
   store i32 %new, ptr %count
@@ -182,7 +183,7 @@ spin:
   %new = icmp ne i32 %value, %seen
   br i1 %new, label %out, label %pause
 pause:
-  call void asm sideeffect "$pause", ""()
+  call void $pause($hint)
   %spins.after = add i32 %spins, 1
   %patient = icmp ult i32 %spins.after, $worker_spins
   br i1 %patient, label %spin, label %announce
@@ -531,8 +532,11 @@ _WORKER_SPINS = 1000  # some tens of microseconds
 
 def shim_text(architecture: str) -> str:
     """The module for a host of this architecture (a key of `PAUSE`)."""
+    pause, hint = PAUSE[architecture]
     return _TEXT.substitute(
-        pause=PAUSE[architecture],
+        pause=pause,
+        hint=hint,
+        hint_type=hint.split(" ")[0],
         input_flags=_INPUT_FLAGS,
         output_flags=_OUTPUT_FLAGS,
         worker_spins=_WORKER_SPINS,

@@ -1,0 +1,27 @@
+"""What the runtime's tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cnncc.runtime.model import Model
+
+from . import toy
+
+
+@pytest.fixture
+def model() -> Iterator[Model]:
+    """A toy of one input and one output, one thread."""
+    with Model(toy.executable()) as model:
+        yield model
+
+
+@pytest.fixture
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of this test's own; entries stand in `v1` below it."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("CNNCC_CACHE", str(folder))
+    return folder

@@ -1,0 +1,104 @@
+"""The door to LLVM: what it emits, what it refuses, and that nothing ends this process."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from cnncc.errors import NativeError
+from cnncc.native import emit_assembly, emit_object, host_target, load_object
+from cnncc.runtime.elf import global_symbols, undefined_symbols
+from cnncc.target import TARGETS
+
+from . import toy
+
+ADD = "define float @f(float %x) nounwind { %y = fadd float %x, %x\n ret float %y }"
+WANTS = "declare float @g(float)\ndefine float @f(float %x) nounwind { %y = call float @g(float %x)\n ret float %y }"
+
+
+@pytest.mark.parametrize("name", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "cortex-m4"])
+def test_objects_of_every_target_need_nothing(name: str) -> None:
+    code = emit_object(toy.text("toy", 6, 2, 2, TARGETS[name]), TARGETS[name])
+    assert undefined_symbols(code) == ()
+    assert {symbol.name for symbol in global_symbols(code)} == {"toy_run", "toy_check", "toy_workspace_bytes"}
+
+
+@pytest.mark.parametrize("name", ["x86-64-v3", "aarch64"])
+def test_emission_is_deterministic(name: str) -> None:
+    text = toy.text("toy", 6, 1, 1, TARGETS[name])
+    assert emit_object(text, TARGETS[name]) == emit_object(text, TARGETS[name])
+
+
+def test_a_child_emits_the_same_bytes() -> None:
+    known = TARGETS["x86-64-v2"]
+    foreign = dataclasses.replace(known, features="+sse4.2")  # not in our table, so a child compiles it
+    assert emit_object(ADD, foreign) == emit_object(ADD, known)
+
+
+def test_assembly_can_be_read() -> None:
+    assert "fadd" in emit_assembly(ADD, TARGETS["aarch64"])
+
+
+def test_the_host_is_a_target() -> None:
+    host = host_target()
+    assert host.name == "host" and host.lanes in (4, 8, 16) and host.cpu and host.l1 >= 8 << 10 and host.l2 > host.l1
+    assert host_target() is host
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"cpu": "nonesuch"}, "'nonesuch' is not a recognized processor"),
+        ({"features": "+nonesuch"}, "'+nonesuch' is not a recognized feature"),
+        ({"triple": "nonesuch-unknown-unknown"}, "No available targets are compatible"),
+    ],
+)
+def test_unknown_names_are_errors(change: dict[str, str], message: str) -> None:
+    with pytest.raises(NativeError) as caught:
+        emit_object(ADD, dataclasses.replace(TARGETS["x86-64-v3"], **change))  # type: ignore[arg-type]
+    assert message in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["x86-64-v2", "cortex-m4"])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("define nonsense", "parsing error"),
+        ("define float @f() { ret float undef }\ndefine i32 @g() {", "parsing error"),
+    ],
+)
+def test_bad_modules_are_errors(name: str, text: str, message: str) -> None:
+    with pytest.raises(NativeError, match=message):
+        emit_object(text, TARGETS[name])
+
+
+def test_an_unverifiable_module_is_an_error() -> None:
+    text = "define i32 @f() { a:\n br label %b\nb:\n %x = add i32 %y, 1\n %y = add i32 1, 1\n ret i32 %x }"
+    with pytest.raises(NativeError, match="dominate"):
+        emit_object(text, TARGETS["x86-64-v2"])
+
+
+def test_an_abort_of_llvm_is_an_error_and_not_our_end() -> None:
+    # inline assembly that only the back end finds to be wrong
+    text = 'define void @f() nounwind { call void asm sideeffect "nonesuch", ""()\n ret void }'
+    with pytest.raises(NativeError, match="compiler process for target 'cortex-m4' failed"):
+        emit_object(text, TARGETS["cortex-m4"])
+
+
+def test_loading_reports_what_is_missing() -> None:
+    code = load_object(emit_object(WANTS, host_target()))
+    with pytest.raises(NativeError, match="cannot load 'f'"):
+        code.address("f")
+    with pytest.raises(NativeError, match=r"cannot load 'h' from the object: .*h"):
+        load_object(emit_object(ADD, host_target())).address("h")
+    assert load_object(emit_object(WANTS, host_target()), {"g": 4096}).address("f")
+
+
+def test_loading_something_else_is_an_error() -> None:
+    with pytest.raises(NativeError, match="cannot load the object"):
+        load_object(b"no object")
+
+
+def test_an_object_for_the_linker_loads_here_too() -> None:
+    assert load_object(emit_object(ADD, host_target())).address("f") != 0

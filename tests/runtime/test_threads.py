@@ -1,0 +1,217 @@
+"""Several shards, several callers, forks and ends of processes: nothing hangs and every result is right."""
+
+from __future__ import annotations
+
+import gc
+import os
+import random
+import subprocess
+import sys
+import threading
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnncc.runtime.model import Model
+from cnncc.runtime.session import Session
+
+from . import toy
+
+SIZE = 37  # no multiple of anything, so that shards differ
+
+
+def together(*functions: Callable[[], None]) -> None:
+    """Run all at once; the first error of any is raised."""
+    errors: list[BaseException] = []
+
+    def guarded(function: Callable[[], None]) -> None:
+        try:
+            function()
+        except BaseException as error:
+            errors.append(error)
+
+    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(120)
+        assert not thread.is_alive(), "a call hangs"
+    if errors:
+        raise errors[0]
+
+
+def caller(model: Model, calls: int, seed: int) -> Callable[[], None]:
+    """Calls the model with images of its own and checks every answer."""
+
+    def run() -> None:
+        for k in range(calls):
+            x = toy.images(1 + k % 3, SIZE, seed * calls + k)
+            np.testing.assert_array_equal(model(x), toy.expected(x))
+
+    return run
+
+
+@pytest.mark.parametrize("threads", [1, 2, 3])
+def test_same_bits_for_every_number_of_threads(threads: int) -> None:
+    with Model(toy.executable(SIZE), threads=threads) as model:
+        assert model.threads == threads
+        caller(model, 200, 1)()
+
+
+def test_threads_are_limited_by_the_code() -> None:
+    with Model(toy.executable(SIZE), threads=100) as model:
+        assert model.threads == 8
+        caller(model, 3, 1)()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_thousands_of_calls_and_sleeps(threads: int) -> None:
+    chance = random.Random(threads)
+    x, y = toy.images(1, SIZE), np.zeros((1, SIZE), np.float32)
+    with Model(toy.executable(SIZE), threads=threads) as model:
+        bound = model.bind(x, y)
+        for k in range(3000):
+            x[0, k % SIZE] = k
+            bound()
+            assert y[0, SIZE - 1 - k % SIZE] == 2 * k + toy.WEIGHT
+            if k % 10 == 0:
+                time.sleep(chance.choice((0, 2e-5, 1e-4, 1e-3)))  # workers spin, are about to sleep, sleep
+        np.testing.assert_array_equal(y, toy.expected(x))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_one_model_in_four_threads(threads: int) -> None:
+    with Model(toy.executable(SIZE), threads=threads) as model:
+        together(*(caller(model, 300, seed) for seed in range(4)))
+        assert len(model._spares) <= 3
+
+
+def test_two_models_in_two_threads() -> None:
+    with Model(toy.executable(SIZE), threads=2) as one, Model(toy.executable(SIZE, name="other"), threads=2) as other:
+        together(caller(one, 300, 1), caller(other, 300, 2))
+
+
+def test_a_bound_call_in_two_threads(model: Model) -> None:
+    x = toy.images()
+    bound = model.bind(x)
+
+    def run() -> None:
+        for _ in range(2000):
+            bound()
+
+    together(run, run)
+    np.testing.assert_array_equal(bound(), toy.expected(x))
+
+
+def test_workers_end_with_their_model() -> None:
+    before = threading.active_count()
+    model = Model(toy.executable(SIZE), threads=3)
+    assert threading.active_count() == before  # they start with the first call
+    caller(model, 3, 1)()
+    assert threading.active_count() == before + 2
+    del model
+    gc.collect()
+    assert threading.active_count() == before
+
+
+def test_closing_while_others_call() -> None:
+    model = Model(toy.executable(SIZE), threads=2)
+    started = threading.Barrier(2)
+
+    def call_until_closed() -> None:
+        started.wait()
+        with pytest.raises(Exception, match="has been closed"):
+            while True:
+                model(toy.images(1, SIZE))
+
+    def close() -> None:
+        started.wait()
+        time.sleep(0.02)
+        model.close()
+
+    together(call_until_closed, close)
+
+
+def test_without_workers_one_thread_does_it_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Session, index: int) -> threading.Thread:
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(Session, "_start_worker", refuse)
+    caller(Model(toy.executable(SIZE), threads=2), 5, 1)()
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_fork(threads: int) -> None:
+    with Model(toy.executable(SIZE), threads=threads) as model:
+        x = toy.images(1, SIZE)
+        bound = model.bind(x)
+        bound()
+        stop = threading.Event()
+        busy = threading.Thread(target=lambda: [model(x) for _ in iter(stop.is_set, True)])
+        busy.start()  # so that the model is mostly running at the time of the fork
+        try:
+            for _ in range(10):
+                assert _ended_well(
+                    _forked(lambda: all(np.array_equal(y, toy.expected(x)) for y in (bound(), model(x))))
+                )
+        finally:
+            stop.set()
+            busy.join()
+        np.testing.assert_array_equal(model(x), toy.expected(x))
+
+
+def test_a_closed_model_is_closed_in_a_child() -> None:
+    model = Model(toy.executable(SIZE), threads=2)
+    x = toy.images(1, SIZE)
+    model(x)
+    model.close()
+
+    def refused() -> bool:
+        with pytest.raises(Exception, match="has been closed"):
+            model(x)
+        return True
+
+    assert _ended_well(_forked(refused))
+
+
+@pytest.mark.parametrize("ending", ["", "sys.exit(0)", "m.close()", "os.fork() or os._exit(0); os.wait()"])
+def test_a_process_with_parked_workers_ends(ending: str) -> None:
+    script = (
+        "import os, sys; from tests.runtime import toy; from cnncc.runtime.model import Model\n"
+        "m = Model(toy.executable(), threads=3); x = toy.images(); assert (m(x) == toy.expected(x)).all()\n"
+        f"{ending}\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", script], cwd=root, capture_output=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def _forked(check: Callable[[], bool]) -> int:
+    """A child process that ends with 0 if `check` is true."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 warns of any fork with threads
+        child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if check() else 1)
+        finally:
+            os._exit(2)
+    return child
+
+
+def _ended_well(child: int) -> bool:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            return status == 0
+        time.sleep(0.01)
+    os.kill(child, 9)
+    os.waitpid(child, 0)
+    return False
