@@ -6,13 +6,14 @@ last part together so that no caller has to.
 
 from __future__ import annotations
 
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-_PACKAGE_ROOTS = (
-    str(Path(__file__).resolve().parent),
-    str(Path(__file__).resolve().parent.parent / "frontends"),
+_PACKAGE_ROOTS = tuple(
+    f"{folder}{os.sep}"
+    for folder in (Path(__file__).resolve().parent, Path(__file__).resolve().parent.parent / "frontends")
 )
 
 

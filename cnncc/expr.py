@@ -68,6 +68,8 @@ class Call(Expr):
 
 
 Operand = Expr | float | int
+RUNNING = Arg(0)
+"""The running value of an epilogue."""
 
 
 def wrap(value: Operand) -> Expr:

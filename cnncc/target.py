@@ -15,8 +15,8 @@ class Target:
     """A machine to compile for.
 
     `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
-    says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `atomics` that shards
-    can meet at a barrier; caches are in bytes for one core.
+    says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `tune` names the CPU to
+    schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; caches are in bytes for one core.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Target:
     registers: int
     fma: bool
     features: str = ""
+    tune: str = ""
     pointer_bits: int = 64
     atomics: bool = True
     l1: int = 32 << 10

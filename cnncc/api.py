@@ -1,0 +1,83 @@
+"""The functions behind `import cnncc`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from . import interpreter
+from .compiler import Compilation, Options, resolve_target
+from .errors import InputError, UsageError
+from .frontends.script import load_script
+from .ir import Graph
+from .plan import PlanOptions
+from .runtime.model import Model
+from .runtime.reload import load
+from .target import Target
+from .types import Array
+
+__all__ = ["Model", "compile", "interpret", "load", "load_graph"]
+
+
+def load_graph(source: Any) -> Graph:
+    """The graph of a model script (a path), of a model made with `cnncc.nn`, or of a graph itself.
+
+    Raises ScriptError for a script that is missing, raises or defines no model or several.
+    """
+    if isinstance(source, Graph):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return load_script(source)
+    graph = getattr(source, "graph", None)
+    if isinstance(graph, Graph):
+        return graph
+    raise UsageError(f"expected a graph, a model or the path of a model script, got {type(source).__name__}")
+
+
+def compile(
+    source: Any,
+    target: str | Target = "host",
+    threads: int = 1,
+    precision: str = "fast",
+    *,
+    off: Sequence[str] = (),
+    checked: bool = False,
+    cache: bool = True,
+    plan: PlanOptions | None = None,
+) -> Model:
+    """Compile a graph, a model or a model script to native code and load it.
+
+    `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
+    `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
+    `cache=False` neither reads nor writes the object cache on disk.
+    """
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
+    options = Options(resolve_target(target), precision, tuple(off), checked, plan or PlanOptions())
+    return _compile(load_graph(source), options, threads, cache)
+
+
+def _compile(graph: Graph, options: Options, threads: int, use_cache: bool) -> Model:
+    """Also what a pickled model runs to come back."""
+    executable = Compilation(graph, options).executable(use_cache=use_cache)
+    return Model(executable, threads=threads, rebuild=(_compile, (graph, options, threads, use_cache)))
+
+
+def interpret(source: Any, *inputs: Any) -> Any:
+    """Run the reference interpreter on a graph, a model or a script.
+
+    Inputs are given as to a compiled model: arrays in order, or one dict by name. The answer is an array, or a
+    tuple in the order of the outputs.
+    """
+    graph = load_graph(source)
+    if len(inputs) == 1 and isinstance(inputs[0], Mapping):
+        feeds: Mapping[str, Array] = {name: np.asarray(value) for name, value in inputs[0].items()}
+    else:
+        if len(inputs) != len(graph.inputs):
+            raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(inputs)}")
+        feeds = {name: np.asarray(value) for name, value in zip(graph.inputs, inputs, strict=True)}
+    results = tuple(interpreter.run(graph, feeds).values())
+    return results[0] if len(results) == 1 else results

@@ -1,0 +1,67 @@
+"""The barrier between dependent steps: a counter and a generation at the head of the workspace.
+
+The last shard to arrive resets the counter and advances the generation; the others wait for it to change.
+Both words start as zero and the generation only grows, so no call has to initialise them, and a call with
+another number of shards may follow.
+"""
+
+from __future__ import annotations
+
+from .emitter import Emitter, Ssa
+
+ARRIVED_OFFSET = 0
+GENERATION_OFFSET = 8
+
+
+def emit(e: Emitter) -> None:
+    parameters = [("ptr", "workspace"), ("i32", "shards"), ("ptr", "wait"), ("ptr", "argument")]
+    with e.function("void", "@barrier", parameters, "internal") as (workspace, shards, wait, argument):
+        several = e.compare("ne", shards, 1)
+        with e.when(several):
+            arrived = e.address(workspace, ARRIVED_OFFSET, "i8")
+            generation = e.address(workspace, GENERATION_OFFSET, "i8")
+            mine = e.assign("i32", f"load atomic i32, ptr {generation} acquire, align 4")
+            before = e.assign("i32", f"atomicrmw add ptr {arrived}, i32 1 acq_rel, align 4")
+            count = e.assign("i32", f"add i32 {before}, 1")
+            last, others, joined = (e.fresh_label(hint) for hint in ("last", "others", "joined"))
+            e.branch_if(e.compare("eq", count, shards), last, others)
+            e.label(last)
+            e.emit(f"store atomic i32 0, ptr {arrived} monotonic, align 4")
+            following = e.assign("i32", f"add i32 {mine}, 1")
+            e.emit(f"store atomic i32 {following}, ptr {generation} release, align 4")
+            e.branch(joined)
+            e.label(others)
+            _wait_for_change(e, generation, mine, wait, argument, joined)
+            e.label(joined)
+        e.ret()
+
+
+def _wait_for_change(e: Emitter, generation: Ssa, mine: Ssa, wait: Ssa, argument: Ssa, done: str) -> None:
+    """Test, and until the test succeeds call `wait` (or pause, if there is none)."""
+    test, idle, called, spun = (e.fresh_label(hint) for hint in ("test", "idle", "called", "spun"))
+    e.branch(test)
+    e.label(test)
+    now = e.assign("i32", f"load atomic i32, ptr {generation} acquire, align 4")
+    e.branch_if(e.compare("ne", now, mine), done, idle)
+    e.label(idle)
+    e.branch_if(e.compare("eq", wait, Ssa("ptr", "null")), spun, called)
+    e.label(called)
+    e.emit(f"call void {wait}(ptr {argument})")
+    e.branch(test)
+    e.label(spun)
+    pause(e)
+    e.branch(test)
+
+
+def pause(e: Emitter) -> None:
+    """Tell the core that this is a spin loop."""
+    if e.target.architecture == "x86-64":
+        e.declare("@llvm.x86.sse2.pause", "declare void @llvm.x86.sse2.pause()")
+        e.emit("call void @llvm.x86.sse2.pause()")
+    elif e.target.architecture == "aarch64":
+        e.declare("@llvm.aarch64.hint", "declare void @llvm.aarch64.hint(i32)")
+        e.emit("call void @llvm.aarch64.hint(i32 1)")
+
+
+def call(e: Emitter, workspace: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:
+    e.emit(f"call void @barrier(ptr {workspace}, i32 {shards}, ptr {wait}, ptr {argument})")

@@ -1,0 +1,95 @@
+"""The epilogue of a tile: bias, activation, residual and pooling on registers, then the one store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..expr import Expr, arguments_of
+from ..plan.kernels import Epilogue, Pooling
+from .emitter import Emitter, Index, Ssa, lanes_of
+from .expression import emit
+from .memory import Access
+
+Key = tuple[int, int, int]  # row of the tile, column (or vector of columns), vector of channels (or channel)
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One register of results: its logical position (of lane 0) and how many of its lanes count."""
+
+    position: tuple[Index, ...]
+    value: Ssa
+    lanes: int
+
+
+def finish(
+    e: Emitter,
+    epilogue: Epilogue,
+    cells: Mapping[Key, Cell],
+    pooled: Mapping[Key, tuple[Index, ...]],
+    lane_axis: int,
+    target: Access,
+    operands: Sequence[Access],
+) -> None:
+    """Apply the epilogue to a tile and store it; `pooled` gives the position of each stored register."""
+    cells = {key: _apply(e, epilogue.before, cell, lane_axis, operands) for key, cell in cells.items()}
+    if epilogue.pool:
+        cells = _pool(e, epilogue.pool, cells, pooled, lane_axis, len(target.view.shape))
+        cells = {key: _apply(e, epilogue.after, cell, lane_axis, operands) for key, cell in cells.items()}
+    for cell in cells.values():
+        target.store(e.resize(cell.value, cell.lanes), target.offset(cell.position), lane_axis)
+
+
+def _apply(e: Emitter, expr: Expr, cell: Cell, lane_axis: int, operands: Sequence[Access]) -> Cell:
+    """The cell with an expression of its value and of the operands at its position."""
+    used = arguments_of(expr)
+    width = lanes_of(cell.value.type)
+    arguments = [cell.value]
+    for number, operand in enumerate(operands, start=1):
+        if number not in used:
+            arguments.append(cell.value)  # a placeholder: the expression does not name it
+            continue
+        loaded = operand.load(operand.offset(cell.position), lane_axis, cell.lanes)
+        arguments.append(e.resize(loaded, width))
+    return Cell(cell.position, emit(e, expr, arguments), cell.lanes)
+
+
+def combine(e: Emitter, kind: str, a: Ssa, b: Ssa) -> Ssa:
+    return e.maximum(a, b) if kind == "maximum" else e.binary("fadd", a, b)
+
+
+def _pool(
+    e: Emitter,
+    pool: Pooling,
+    cells: Mapping[Key, Cell],
+    pooled: Mapping[Key, tuple[Index, ...]],
+    lane_axis: int,
+    rank: int,
+) -> dict[Key, Cell]:
+    """Each window of cells reduced to one, in row-major order of the window."""
+    across = pool.kernel[-1]
+    along_columns = lane_axis == rank - 1
+    result: dict[Key, Cell] = {}
+    for key, position in pooled.items():
+        row, column, channel = key
+        height = pool.kernel[0] if len(pool.kernel) > 1 else 1
+        members = []
+        for y in range(height):
+            if along_columns:
+                cell = cells[row * height + y, column, channel]
+                members += [
+                    e.shuffle(cell.value, None, range(x, lanes_of(cell.value.type), across)) for x in range(across)
+                ]
+            else:
+                members += [cells[row * height + y, column * across + x, channel].value for x in range(across)]
+        value = members[0]
+        for member in members[1:]:
+            value = combine(e, pool.combine, value, member)
+        if pool.average:
+            value = e.binary("fdiv", value, e.number(float(math.prod(pool.kernel)), lanes_of(value.type)))
+        first = next(iter(cells.values())) if along_columns else cells[row * height, column * across, channel]
+        lanes = lanes_of(value.type) if along_columns else first.lanes
+        result[key] = Cell(position, value, lanes)
+    return result

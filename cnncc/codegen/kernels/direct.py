@@ -1,0 +1,342 @@
+"""Direct convolution: an explicit register tile, accumulated in one chain for each output.
+
+Each output is summed in the order (taps…, channel), starting at its bias: the same bits for every tile,
+thread count and batch. A step of the innermost loop multiplies `s` scalars, each repeated to all lanes, by
+`v` vectors into s·v accumulators. Either the scalars are pixels and the vectors hold output channels, or
+the scalars are output channels' weights and the vectors hold columns of the image.
+
+Why a tile: one step loads s + v values for s·v multiply-adds. With two multiply-add pipes of latency 4,
+s·v ≥ 8 chains are needed to keep them busy, and s·v + v + 1 registers hold a tile without spilling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from ...plan.kernels import Direct
+from ..emitter import Emitter, Index, Ssa
+from ..epilogue import Cell, Key, finish
+from ..memory import Access, Guard
+from ..nest import Carry, interior, outside_axes, reduce_nest, with_guards
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The tile at hand: rows, and columns (scalars) or the starts of vectors of `lanes` columns."""
+
+    rows: int
+    columns: tuple[int, ...]
+    lanes: int
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The block of output channels at hand: its first channel, its number, and its place in the weights."""
+
+    first: Index
+    count: int
+    weights: Index
+    group: Index
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a tile lies: image, stored position on each spatial axis (before the tile's own offsets)."""
+
+    image: Index
+    spatial: tuple[Index, ...]
+
+
+class DirectConvolution:
+    """Emits one direct convolution: `emit` is the loop nest, the methods below are its levels."""
+
+    def __init__(
+        self, e: Emitter, kernel: Direct, sources: Sequence[Access], operands: Sequence[Access], target: Access
+    ):
+        self.e, self.k, self.target, self.operands = e, kernel, target, operands
+        self.image, self.weights = sources[0], sources[1]
+        self.bias = sources[2] if kernel.bias else None
+        self.rank = len(kernel.window)
+        self.by_channels = kernel.lanes_along == "channels"
+        self.lane_axis = 1 if self.by_channels else self.rank + 1
+        self.guarded_axes = outside_axes(kernel.window, self.image)
+        self.group_channels = kernel.channels // kernel.groups
+        self.unit = kernel.epilogue.pooled(self.rank - 1) if self.rank else 1  # columns for each one stored
+
+    # The nest: images, groups, blocks of outputs, rows, columns
+
+    def emit(self, a: Index, b: Index) -> None:
+        e, k = self.e, self.k
+        per_group = k.outputs // k.groups
+        blocks, rest = divmod(per_group, k.block)
+        stride = self.group_channels * k.taps * k.block  # weights of one block
+        with e.loop(0, self.image.view.shape[0]) as n, e.loop(0, k.groups) as g:
+            first = e.mul(g.index, per_group)
+            group_weights = e.mul(g.index, stride * (blocks + (rest > 0)))
+            if blocks:
+                with e.loop(0, blocks) as block:
+                    channel = e.add(first, e.mul(block.index, k.block))
+                    place = e.add(group_weights, e.mul(block.index, stride))
+                    self.rows(n.index, Outputs(channel, k.block, place, g.index), a, b)
+            if rest:
+                place = e.add(group_weights, blocks * stride)
+                self.rows(n.index, Outputs(e.add(first, blocks * k.block), rest, place, g.index), a, b)
+
+    def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
+        e, tile = self.e, self.k.tile
+        if self.rank == 0:
+            with e.loop(a, b):
+                self.tile(outputs, Place(n, ()), Shape(1, (0,), self.k.lanes))
+            return
+        if self.rank == 1:
+            self.known_columns(a, b, lambda x, shape: self.tile(outputs, Place(n, (x,)), shape), 1)
+            return
+        with e.loop(a, b) as y:
+            if self.rank == 3:
+                with e.loop(0, self.target.view.shape[3]) as z:
+                    self.columns(outputs, Place(n, (y.index, z.index)), tile.rows)
+            else:
+                self.columns(outputs, Place(n, (y.index,)), tile.rows)
+
+    def columns(self, outputs: Outputs, place: Place, rows: int) -> None:
+        """A whole row: tiles of nearly equal width (30 = 10 + 10 + 10), or vectors of which the last slides back."""
+        e, width = self.e, self.target.view.shape[-1]
+
+        def at(x: Index, shape: Shape) -> None:
+            self.tile(outputs, Place(place.image, (*place.spatial, x)), shape)
+
+        if self.by_channels:
+            per_tile = self.k.tile.columns // self.unit
+            count = -(-width // per_tile)
+            size, wider = divmod(width, count)
+            for begin, tiles, stored in ((0, wider, size + 1), (wider * (size + 1), count - wider, size)):
+                if tiles:
+                    with e.loop(begin, begin + tiles * stored, stored) as x:
+                        at(x.index, self.shape(rows, stored))
+            return
+        per_vector = self.k.lanes // self.unit
+        vectors = -(-width // per_vector)
+        starts = [index * per_vector for index in range(vectors - 1)] + [width - per_vector]
+        regular = vectors if width % per_vector == 0 else vectors - 1
+        step = self.k.tile.vectors
+        whole = regular // step * step
+        if whole:
+            with e.loop(0, whole * per_vector, step * per_vector) as x:
+                at(x.index, self.vectors(rows, range(step)))
+        for first in range(whole, vectors, step):
+            chosen = starts[first : first + step]
+            relative = [(start - chosen[0]) * self.unit for start in chosen]
+            at(chosen[0], Shape(rows, tuple(relative), self.k.lanes))
+
+    def known_columns(self, a: Index, b: Index, at: Callable[[Index, Shape], None], rows: int) -> None:
+        """A range of columns known only at run time: whole tiles, then one by one (or one vector slid back)."""
+        e = self.e
+        if self.by_channels:
+            stored = self.k.tile.columns // self.unit
+            end = e.add(a, e.mul(e.div(e.sub(b, a), stored), stored))
+            with e.loop(a, end, stored) as x:
+                at(x.index, self.shape(rows, stored))
+            with e.loop(end, b) as x:
+                at(x.index, self.shape(rows, 1))
+            return
+        per_vector = self.k.lanes // self.unit
+        with e.when(e.compare("sge", e.sub(b, a), per_vector)):
+            last = e.sub(b, per_vector)
+            with e.loop(a, b, per_vector) as x:
+                at(e.least(x.index, last), self.vectors(rows, range(1)))
+        with e.when(e.compare("slt", e.sub(b, a), per_vector)), e.loop(a, b) as x:
+            at(x.index, Shape(rows, (0,), self.unit))
+
+    def shape(self, rows: int, stored: int) -> Shape:
+        return Shape(rows, tuple(range(stored * self.unit)), self.k.lanes)
+
+    def vectors(self, rows: int, numbers: Sequence[int]) -> Shape:
+        return Shape(rows, tuple(number * self.k.lanes for number in numbers), self.k.lanes)
+
+    # One tile
+
+    def tile(self, outputs: Outputs, place: Place, shape: Shape) -> None:
+        """Sum up a tile and store it, with guards only where its windows leave the image."""
+        e, k = self.e, self.k
+        first = [e.mul(index, k.epilogue.pooled(axis)) for axis, index in enumerate(place.spatial)]
+        counts = [1] * self.rank
+        if self.rank:
+            counts[0] = shape.rows
+            counts[-1] = shape.columns[-1] + (1 if self.by_channels else shape.lanes)
+        inside = interior(e, k.window, self.guarded_axes, first, counts)
+
+        def body(guarded: bool) -> None:
+            sums = self.accumulate(outputs, place.image, first, shape, guarded)
+            self.store(outputs, place, first, shape, sums)
+
+        with_guards(e, inside, body)
+
+    def keys(self, outputs: Outputs, shape: Shape) -> list[Key]:
+        """Accumulators in the order in which they are carried: scalars outside, vectors inside."""
+        places = [(row, column) for row in range(shape.rows) for column in range(len(shape.columns))]
+        if self.by_channels:
+            vectors = range(-(-outputs.count // shape.lanes))
+            return [(row, column, vector) for row, column in places for vector in vectors]
+        return [(row, column, channel) for channel in range(outputs.count) for row, column in places]
+
+    def channel(self, outputs: Outputs, number: int) -> Index:
+        """First output channel of vector (or scalar) `number` of the block."""
+        return self.e.add(outputs.first, number * self.k.lanes if self.by_channels else number)
+
+    def counted_lanes(self, outputs: Outputs, number: int, shape: Shape) -> int:
+        """Lanes of a register that hold results."""
+        return min(shape.lanes, outputs.count - number * shape.lanes) if self.by_channels else shape.lanes
+
+    def initial(self, outputs: Outputs, keys: Sequence[Key], shape: Shape) -> Carry:
+        """The bias in every accumulator, or zero."""
+        e = self.e
+        if self.bias is None:
+            return [e.number(0.0, shape.lanes)] * len(keys)
+        loaded: dict[int, Ssa] = {}
+        for _, _, number in keys:
+            if number not in loaded:
+                position = [0, self.channel(outputs, number), *[0] * self.rank]
+                lanes = self.counted_lanes(outputs, number, shape)
+                value = self.bias.load(self.bias.offset(position), self.lane_axis, lanes)
+                loaded[number] = e.resize(value, shape.lanes)
+        return [loaded[number] for _, _, number in keys]
+
+    def accumulate(
+        self, outputs: Outputs, n: Index, first: Sequence[Index], shape: Shape, guarded: bool
+    ) -> dict[Key, Ssa]:
+        e, k = self.e, self.k
+        keys = self.keys(outputs, shape)
+        cost = len(keys)
+        kernel = [axis.kernel for axis in k.window]
+
+        def tap(indices: list[Index], sums: Carry) -> Carry:
+            number: Index = 0
+            for index, size in zip(indices, kernel, strict=True):
+                number = e.add(e.mul(number, size), index)
+            weights = e.add(outputs.weights, e.mul(number, self.group_channels * k.block))
+            pixels = self.pixels(outputs, n, first, indices, shape, guarded)
+            numbers = range(1 + max(key[2] for key in keys))
+
+            def channel(index: list[Index], sums: Carry) -> Carry:
+                at = e.add(weights, e.mul(index[0], k.block))
+                moved = self.image.along(1, index[0])
+                if self.by_channels:
+                    loaded = [self.weights.load_strided(e.add(at, v * shape.lanes), 1, shape.lanes) for v in numbers]
+                    return self.step(loaded, [partial(pixel, moved) for pixel in pixels], sums)
+                columns = [pixel(moved) for pixel in pixels]
+                return self.step(columns, [partial(self.weight, e.add(at, o), shape.lanes) for o in numbers], sums)
+
+            return reduce_nest(e, [self.group_channels], sums, cost, channel)
+
+        # Taps are unrolled only together with all channels of a group.
+        sums = reduce_nest(e, kernel, self.initial(outputs, keys, shape), cost * self.group_channels, tap)
+        return dict(zip(keys, sums, strict=True))
+
+    def pixels(
+        self, outputs: Outputs, n: Index, first: Sequence[Index], tap: Sequence[Index], shape: Shape, guarded: bool
+    ) -> list[Callable[[Index], Ssa]]:
+        """For each row and column of the tile, how to load its value under a tap, given a channel's offset."""
+        e, k = self.e, self.k
+        channel = e.mul(outputs.group, self.group_channels)
+        loads: list[Callable[[Index], Ssa]] = []
+        for row in range(shape.rows):
+            start: list[Index] = []
+            for axis, w in enumerate(k.window):
+                output = e.add(first[axis], row) if axis == 0 and self.rank > 1 else first[axis]
+                start.append(e.add(e.sub(e.mul(output, w.stride), w.low), e.mul(tap[axis], w.dilation)))
+            for column in shape.columns:
+                place = start.copy()
+                if self.rank:
+                    place[-1] = e.add(place[-1], column * k.window[-1].stride)
+                position = [n, channel, *place]
+                load = self.scalar_load if self.by_channels else self.vector_load
+                loads.append(load(position, shape.lanes, guarded))
+        return loads
+
+    def weight(self, at: Index, lanes: int) -> Ssa:
+        """One weight in all lanes."""
+        return self.e.splat(self.weights.scalar(at), lanes)
+
+    def scalar_load(self, position: Sequence[Index], lanes: int, guarded: bool) -> Callable[[Index], Ssa]:
+        """One pixel in all lanes."""
+        e = self.e
+        axes = [axis + 2 for axis in self.guarded_axes] if guarded else []
+        guard: Guard = self.image.guard(position, axes)
+
+        def load(moved: Index) -> Ssa:
+            value = self.image.scalar(e.add(guard.offset, moved))
+            if guard.inside is not None:
+                value = e.select(guard.inside, value, e.number(0.0, 1))
+            return e.splat(value, lanes)
+
+        return load
+
+    def vector_load(self, position: list[Index], lanes: int, guarded: bool) -> Callable[[Index], Ssa]:
+        """A vector of columns, one window apart."""
+        e, step = self.e, self.k.window[-1].stride
+        last = self.rank + 1
+        if not guarded:
+            offset, distance = self.image.offset(position), step * self.image.view.strides[last]
+            return lambda moved: self.image.load_strided(e.add(offset, moved), distance, lanes)
+        rows = [axis + 2 for axis in self.guarded_axes if axis + 2 != last]
+        guard = self.image.guard([*position[:-1], 0], rows)
+        column = position[-1]
+        if last - 2 not in self.guarded_axes:
+            offset = e.add(guard.offset, self.image.along(last, column))
+            distance = step * self.image.view.strides[last]
+
+            def load(moved: Index) -> Ssa:
+                value = self.image.load_strided(e.add(offset, moved), distance, lanes)
+                return e.select(guard.inside, value, e.number(0.0, lanes)) if guard.inside else value
+
+            return load
+        return lambda moved: self.image.load_columns(e.add(guard.offset, moved), column, step, lanes, 0.0, guard.inside)
+
+    def step(self, vectors: Sequence[Ssa], scalars: Sequence[Callable[[], Ssa]], sums: Carry) -> Carry:
+        """Each scalar, loaded when its turn comes so that one register holds it, times every vector."""
+        following = []
+        for number, load in enumerate(scalars):
+            scalar = load()
+            for place, vector in enumerate(vectors):
+                total = sums[number * len(vectors) + place]
+                following.append(self.e.multiply_add(scalar, vector, total))
+        return following
+
+    def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
+        """Hand the tile to the epilogue, with the position of every register before and after pooling."""
+        e, k = self.e, self.k
+        cells: dict[Key, Cell] = {}
+        pooled: dict[Key, tuple[Index, ...]] = {}
+        height = k.epilogue.pooled(0) if self.rank > 1 else 1
+        for (row, column, number), value in sums.items():
+            channel = self.channel(outputs, number)
+            spatial = list(first)
+            if self.rank:
+                spatial[-1] = e.add(spatial[-1], shape.columns[column])
+            if self.rank > 1:
+                spatial[0] = e.add(spatial[0], row)
+            lanes = self.counted_lanes(outputs, number, shape)
+            cells[row, column, number] = Cell((place.image, channel, *spatial), value, lanes)
+            if not k.epilogue.pool or row % height:
+                continue
+            across = self.unit if self.by_channels else 1
+            if column % across == 0:
+                stored = list(place.spatial)
+                stored[-1] = e.add(stored[-1], shape.columns[column] // self.unit)
+                key = row // height, column // across, number
+                pooled[key] = (place.image, channel, *stored)
+        finish(e, k.epilogue, cells, pooled, self.lane_axis, self.target, self.operands)
+
+
+def emit(
+    e: Emitter,
+    kernel: Direct,
+    sources: Sequence[Access],
+    operands: Sequence[Access],
+    target: Access,
+    a: Index,
+    b: Index,
+) -> None:
+    DirectConvolution(e, kernel, sources, operands, target).emit(a, b)

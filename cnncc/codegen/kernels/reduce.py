@@ -1,0 +1,95 @@
+"""Maximum or sum over whole axes.
+
+With lanes along a kept axis each lane is a chain of its own. With lanes along the innermost reduced axis the
+lanes hold partial results, folded in halves at the end: an order that only the plan decides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ...plan.kernels import Reduce
+from ..emitter import Emitter, Index, Ssa, lanes_of
+from ..epilogue import combine
+from ..memory import Access
+from ..nest import Carry, positions, reduce_nest
+
+
+class WholeReduction:
+    """Emits one reduction."""
+
+    def __init__(self, e: Emitter, kernel: Reduce, source: Access, target: Access):
+        self.e, self.k, self.source, self.target = e, kernel, source, target
+        self.identity = -math.inf if kernel.combine == "maximum" else 0.0
+        self.folded = kernel.lane_axis in kernel.axes
+
+    def emit(self, a: Index, b: Index) -> None:
+        lane_axis = None if self.folded else self.k.lane_axis
+        positions(self.e, self.target.view.shape, (a, b), lane_axis, self.k.lanes, self.at)
+
+    def at(self, position: list[Index], lanes: int) -> None:
+        e, k = self.e, self.k
+        sizes = self.source.view.shape
+        outer = [axis for axis in k.axes if axis != k.lane_axis]
+        width = min(k.lanes, sizes[k.lane_axis]) if self.folded else lanes
+
+        def along(indices: list[Index], carry: Carry) -> Carry:
+            place = list(position)
+            for axis, index in zip(outer, indices, strict=True):
+                place[axis] = index
+            return [self.fold_axis(place, carry[0], width) if self.folded else self.take(place, carry[0], width)]
+
+        result = reduce_nest(e, [sizes[axis] for axis in outer], [e.number(self.identity, width)], 1, along)[0]
+        if self.folded:
+            result = self.fold_lanes(result)
+        self.target.store(result, self.target.offset(position), k.lane_axis)
+
+    def take(self, place: Sequence[Index], total: Ssa, lanes: int) -> Ssa:
+        value = self.source.load(self.source.offset(place), self.k.lane_axis, lanes)
+        return combine(self.e, self.k.combine, total, value)
+
+    def fold_axis(self, place: list[Index], total: Ssa, width: int) -> Ssa:
+        """All of the lane axis into the partial results, a vector at a time; the rest fills up with identities."""
+        e, axis = self.e, self.k.lane_axis
+        size = self.source.view.shape[axis]
+        whole = size // width * width
+        with e.loop(0, whole, width, carry=[total]) as loop:
+            place[axis] = loop.index
+            loop.next([self.take(place, loop.values[0], width)])
+        total = loop.results[0]
+        if size > whole:
+            place[axis] = whole
+            rest = self.source.load(self.source.offset(place), axis, size - whole)
+            filled = e.resize(rest, width)
+            neutral = e.number(self.identity, width)
+            lanes = [lane if lane < size - whole else width + lane for lane in range(width)]
+            total = combine(e, self.k.combine, total, e.shuffle(filled, neutral, lanes))
+        return total
+
+    def fold_lanes(self, value: Ssa) -> Ssa:
+        """Halves onto each other until one lane is left; an odd lane goes first."""
+        e = self.e
+        while (lanes := lanes_of(value.type)) > 1:
+            half = lanes // 2
+            low = e.shuffle(value, None, range(half))
+            high = e.shuffle(value, None, range(half, 2 * half))
+            folded = combine(e, self.k.combine, low, high)
+            if lanes % 2:
+                odd = e.extract(value, lanes - 1)
+                first = combine(e, self.k.combine, e.extract(folded, 0), odd)
+                folded = e.insert(folded, first, 0)
+            value = folded
+        return value
+
+
+def emit(
+    e: Emitter,
+    kernel: Reduce,
+    sources: Sequence[Access],
+    operands: Sequence[Access],
+    target: Access,
+    a: Index,
+    b: Index,
+) -> None:
+    WholeReduction(e, kernel, sources[0], target).emit(a, b)

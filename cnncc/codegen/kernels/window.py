@@ -1,0 +1,112 @@
+"""Pooling: maximum or average over a window, per channel, with lanes along channels or along columns."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from ...plan.kernels import Window
+from ...windows import WindowAxis
+from ..emitter import Emitter, Index, Ssa, vector_type
+from ..epilogue import combine
+from ..memory import Access
+from ..nest import Carry, interior, outside_axes, positions, reduce_nest, with_guards
+
+
+class WindowReduction:
+    """Emits one pooling kernel."""
+
+    def __init__(self, e: Emitter, kernel: Window, source: Access, target: Access):
+        self.e, self.k, self.source, self.target = e, kernel, source, target
+        self.guarded_axes = outside_axes(kernel.window, source)
+        self.fill = -math.inf if kernel.combine == "maximum" else 0.0
+        self.along_columns = kernel.lane_axis != 1
+
+    def emit(self, a: Index, b: Index) -> None:
+        shape = self.target.view.shape
+        positions(self.e, shape, (a, b), self.k.lane_axis, self.k.lanes, self.at)
+
+    def at(self, position: list[Index], lanes: int) -> None:
+        """One vector of results."""
+        counts = [1] * len(self.k.window)
+        if self.along_columns:
+            counts[-1] = lanes
+        inside = interior(self.e, self.k.window, self.guarded_axes, position[2:], counts)
+
+        def body(guarded: bool) -> None:
+            value = self.divide(self.reduce(position, lanes, guarded), position, lanes, guarded)
+            self.target.store(value, self.target.offset(position), self.k.lane_axis)
+
+        with_guards(self.e, inside, body)
+
+    def reduce(self, position: Sequence[Index], lanes: int, guarded: bool) -> Ssa:
+        e, k = self.e, self.k
+        starts = [e.sub(e.mul(p, w.stride), w.low) for p, w in zip(position[2:], k.window, strict=True)]
+
+        def tap(indices: list[Index], carry: Carry) -> Carry:
+            place = [*position[:2]]
+            for start, index, w in zip(starts, indices, k.window, strict=True):
+                place.append(e.add(start, e.mul(index, w.dilation)))
+            return [combine(e, k.combine, carry[0], self.load(place, lanes, guarded))]
+
+        kernel = [w.kernel for w in k.window]
+        return reduce_nest(e, kernel, [e.number(self.fill, lanes)], 1, tap)[0]
+
+    def load(self, place: list[Index], lanes: int, guarded: bool) -> Ssa:
+        """The values under a tap: one for each lane."""
+        source, step = self.source, self.k.window[-1].stride
+        last = source.view.rank - 1
+        axes = [axis + 2 for axis in self.guarded_axes] if guarded else []
+        if not self.along_columns:
+            guard = source.guard(place, axes)
+            return source.load_guarded(guard, guard.offset, 1, lanes, self.fill)
+        if not axes:
+            return source.load_strided(source.offset(place), step * source.view.strides[last], lanes)
+        guard = source.guard([*place[:-1], 0], [axis for axis in axes if axis != last])
+        return source.load_columns(guard.offset, place[-1], step, lanes, self.fill, guard.inside)
+
+    def divide(self, total: Ssa, position: Sequence[Index], lanes: int, guarded: bool) -> Ssa:
+        """The average: the sum over the number of taps, or of those inside the source."""
+        e, k = self.e, self.k
+        if k.divisor == "none":
+            return total
+        if k.divisor == "taps" or not guarded:
+            count = e.number(float(math.prod(w.kernel for w in k.window)), lanes)
+            return e.binary("fdiv", total, count)
+        *outer, last = zip(position[2:], k.window, strict=True)
+        number: Index = 1
+        for index, w in outer:
+            number = e.mul(number, self.taps_inside(index, w))
+        steps = range(lanes) if self.along_columns else [0]
+        counts = [self.as_float(e.mul(number, self.taps_inside(e.add(last[0], lane), last[1]))) for lane in steps]
+        if not self.along_columns:
+            return e.binary("fdiv", total, e.splat(counts[0], lanes))
+        divisor = Ssa(vector_type(lanes), "poison")
+        for lane, count in enumerate(counts):
+            divisor = e.insert(divisor, count, lane)
+        return e.binary("fdiv", total, divisor)
+
+    def taps_inside(self, index: Index, w: WindowAxis) -> Index:
+        """Taps of an undilated window at output `index` that are inside the source."""
+        e = self.e
+        start = e.sub(e.mul(index, w.stride), w.low)
+        end = e.least(e.add(start, w.kernel), w.size)
+        return e.sub(end, e.largest(start, 0))
+
+    def as_float(self, index: Index) -> Ssa:
+        e = self.e
+        if isinstance(index, int):
+            return e.number(float(index), 1)
+        return e.assign("float", f"sitofp {index.type} {index} to float")
+
+
+def emit(
+    e: Emitter,
+    kernel: Window,
+    sources: Sequence[Access],
+    operands: Sequence[Access],
+    target: Access,
+    a: Index,
+    b: Index,
+) -> None:
+    WindowReduction(e, kernel, sources[0], target).emit(a, b)

@@ -1,0 +1,157 @@
+"""Memory as kernels see it: views addressed by logical coordinates. All loads and stores pass through here.
+
+That makes it the one choke point where the checked mode tests every access against its buffer's bounds. An
+access out of bounds goes to element 0 instead and leaves the number of its step in the workspace's fault
+word, so that even a wrong kernel cannot touch foreign memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..plan.views import View
+from .emitter import Emitter, Index, Ssa, lanes_of, vector_type
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A position that may lie outside its view: where to read instead, and the condition of being inside."""
+
+    offset: Index
+    inside: Ssa | None
+
+
+class Access:
+    """One view of a step inside a kernel: its base pointer, and loads and stores by element offset."""
+
+    def __init__(self, e: Emitter, view: View, base: Ssa, elements: int, fault: Ssa | None = None, step: int = 0):
+        self.e, self.view, self.base, self.elements = e, view, base, elements
+        self.fault, self.step = fault, step
+
+    # Addresses
+
+    def along(self, axis: int, index: Index) -> Index:
+        """Elements from index 0 to `index` on one axis; rows of a ring count modulo its height."""
+        if axis == 2 and self.view.ring:
+            index = self.e.mask(index, self.view.ring - 1)
+        return self.e.mul(index, self.view.strides[axis])
+
+    def offset(self, position: Sequence[Index]) -> Index:
+        """Element offset of a logical position."""
+        total: Index = self.view.offset
+        for axis, index in enumerate(position):
+            total = self.e.add(total, self.along(axis, index))
+        return total
+
+    def guard(self, position: Sequence[Index], axes: Sequence[int]) -> Guard:
+        """The position if its `axes` are inside the view, else index 0 on those axes."""
+        e = self.e
+        tests = [e.compare("ult", position[axis], self.view.shape[axis]) for axis in axes]
+        inside = e.all_of(tests)
+        if inside is None:
+            return Guard(self.offset(position), None)
+        safe = [0 if axis in axes else index for axis, index in enumerate(position)]
+        return Guard(e.choose(inside, self.offset(position), self.offset(safe)), inside)
+
+    # Accesses
+
+    def _checked(self, offset: Index, lanes: int) -> Index:
+        """`offset` if `lanes` elements from it are inside the buffer, else 0 (and the fault is noted)."""
+        if self.fault is None:
+            return offset
+        e = self.e
+        inside = e.compare("ule", offset, self.elements - lanes) if self.elements >= lanes else Ssa("i1", "false")
+        old = e.load_type("i32", self.fault, 4)
+        new = e.assign("i32", f"select i1 {inside}, i32 {old}, i32 {self.step + 1}")
+        e.store_value(new, self.fault, 4)
+        return e.choose(inside, offset, 0)
+
+    def _pointer(self, offset: Index, lanes: int) -> Ssa:
+        return self.e.address(self.base, self._checked(offset, lanes))
+
+    def scalar(self, offset: Index) -> Ssa:
+        return self.e.load_type("float", self._pointer(offset, 1), 4)
+
+    def load(self, offset: Index, axis: int, lanes: int) -> Ssa:
+        """`lanes` elements along an axis, from an element offset on."""
+        return self.load_strided(offset, self.view.strides[axis], lanes)
+
+    def load_strided(self, offset: Index, stride: int, lanes: int) -> Ssa:
+        """`lanes` elements that are `stride` apart."""
+        if stride == 0:
+            return self.e.splat(self.scalar(offset), lanes)
+        if stride == 1 or lanes == 1:
+            return self.e.load_type(vector_type(lanes), self._pointer(offset, lanes), 4)
+        return self.gather(offset, lanes, stride)
+
+    def gather(self, offset: Index, lanes: int, stride: int) -> Ssa:
+        """Elements that are `stride` apart, one by one."""
+        result = Ssa(vector_type(lanes), "poison")
+        for lane in range(lanes):
+            result = self.e.insert(result, self.scalar(self.e.add(offset, lane * stride)), lane)
+        return result
+
+    def load_guarded(self, guard: Guard, offset: Index, axis: int, lanes: int, fill: float) -> Ssa:
+        """Like `load` at a guarded position (all lanes share its condition); `fill` outside."""
+        value = self.load(offset, axis, lanes)
+        if guard.inside is None:
+            return value
+        return self.e.select(guard.inside, value, self.e.number(fill, lanes))
+
+    def store(self, value: Ssa, offset: Index, axis: int) -> None:
+        """The lanes of `value` to consecutive positions along an axis."""
+        lanes = lanes_of(value.type)
+        stride = self.view.strides[axis]
+        if stride == 1 or lanes == 1:
+            self.e.store_value(value, self._pointer(offset, lanes), 4)
+            return
+        for lane in range(lanes):
+            pointer = self._pointer(self.e.add(offset, lane * stride), 1)
+            self.e.store_value(self.e.extract(value, lane), pointer, 4)
+
+    def load_columns(
+        self, offset: Index, column: Index, step: int, lanes: int, fill: float, row_inside: Ssa | None
+    ) -> Ssa:
+        """Lanes along the last axis at columns column, column + step…; `fill` where a lane leaves the view.
+
+        `offset` is that of column 0 of the row, which must be safe to read; `row_inside` switches all lanes.
+        """
+        e, axis = self.e, self.view.rank - 1
+        stride, size = self.view.strides[axis], self.view.shape[axis]
+        if stride == 1 and step == 1 and lanes > 1 and self.fault is None:
+            return self._masked(e.add(offset, column), column, lanes, fill, row_inside)
+        result = Ssa(vector_type(lanes), "poison")
+        for lane in range(lanes):
+            index = e.add(column, lane * step)
+            tests = [e.compare("ult", index, size)] + ([row_inside] if row_inside else [])
+            inside = e.all_of(tests)
+            assert inside is not None
+            value = self.scalar(e.add(offset, e.mul(e.choose(inside, index, 0), stride)))
+            result = e.insert(result, e.select(inside, value, e.number(fill, 1)), lane)
+        return result
+
+    def _masked(self, offset: Index, column: Index, lanes: int, fill: float, row_inside: Ssa | None) -> Ssa:
+        """A masked load: lanes outside the row are not touched in memory."""
+        e = self.e
+        size = self.view.shape[-1]
+        integers = f"<{lanes} x i32>"
+        narrow: Index = column
+        if isinstance(column, Ssa) and column.type != "i32":
+            narrow = e.assign("i32", f"trunc {column.type} {column} to i32")
+        first = e.assign(integers, f"insertelement {integers} poison, i32 {narrow}, i32 0")
+        every = e.assign(integers, f"shufflevector {integers} {first}, {integers} poison, {integers} zeroinitializer")
+        steps = "<" + ", ".join(f"i32 {lane}" for lane in range(lanes)) + ">"
+        columns = e.assign(integers, f"add {integers} {every}, {steps}")
+        limit = "<" + ", ".join([f"i32 {size}"] * lanes) + ">"
+        mask = e.assign(f"<{lanes} x i1>", f"icmp ult {integers} {columns}, {limit}")
+        if row_inside is not None:
+            none = f"<{lanes} x i1> zeroinitializer"
+            mask = e.assign(mask.type, f"select i1 {row_inside}, {mask.type} {mask}, {none}")
+        type = vector_type(lanes)
+        name = f"@llvm.masked.load.v{lanes}f32.p0"
+        e.declare(name, f"declare {type} {name}(ptr, i32 immarg, {mask.type}, {type})")
+        pointer = e.assign("ptr", f"getelementptr float, ptr {self.base}, {e.typed(offset)}")
+        return e.assign(
+            type, f"call {type} {name}(ptr {pointer}, i32 4, {mask.type} {mask}, {type} {e.number(fill, lanes)})"
+        )

@@ -1,0 +1,161 @@
+"""Loop nests that several kernels share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+from ..windows import WindowAxis
+from .emitter import Emitter, Index, Ssa
+from .memory import Access
+
+UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
+UNROLL_LOOP = 64  # vector operations in the body of a partly unrolled loop
+
+Carry = list[Ssa]
+
+
+def reduce_nest(
+    e: Emitter,
+    extents: Sequence[int],
+    carry: Carry,
+    cost: int,
+    body: Callable[[list[Index], Carry], Carry],
+    outer: Sequence[Index] = (),
+) -> Carry:
+    """`body` for every index of `extents` in order, carrying values along.
+
+    The innermost loops are unrolled as far as the budget allows; `cost` counts the vector operations of one
+    body. Code over some thousand instructions would cost compile time and instruction cache.
+    """
+    if not extents:
+        return body(list(outer), carry)
+    first, *rest = extents
+    if math.prod(extents) * cost <= UNROLL_ALL:
+        for index in range(first):
+            carry = reduce_nest(e, rest, carry, cost, body, (*outer, index))
+        return carry
+    if rest:
+        with e.loop(0, first, carry=carry) as loop:
+            loop.next(reduce_nest(e, rest, loop.values, cost, body, (*outer, loop.index)))
+        return loop.results
+    factor = max(1, min(first, UNROLL_LOOP // max(cost, 1)))
+    whole = first - first % factor
+    with e.loop(0, whole, factor, carry=carry) as loop:
+        values = loop.values
+        for step in range(factor):
+            values = body([*outer, e.add(loop.index, step)], values)
+        loop.next(values)
+    carry = loop.results
+    for index in range(whole, first):
+        carry = body([*outer, index], carry)
+    return carry
+
+
+def lane_runs(e: Emitter, begin: Index, end: Index, lanes: int, body: Callable[[Index, int], None]) -> None:
+    """`body(index, lanes)` over [begin, end): full vectors, then what is left in one narrower vector.
+
+    Where the range is not known before run time, what is left goes one by one.
+    """
+    if isinstance(begin, int) and isinstance(end, int):
+        whole = begin + (end - begin) // lanes * lanes
+        if whole > begin:
+            with e.loop(begin, whole, lanes) as loop:
+                body(loop.index, lanes)
+        if end > whole:
+            body(whole, end - whole)
+        return
+    count = e.mul(e.div(e.sub(end, begin), lanes), lanes)
+    whole_end = e.add(begin, count)
+    with e.loop(begin, whole_end, lanes) as loop:
+        body(loop.index, lanes)
+    if lanes > 1:
+        with e.loop(whole_end, end) as loop:
+            body(loop.index, 1)
+
+
+def positions(
+    e: Emitter,
+    shape: Sequence[int],
+    rows: tuple[Index, Index],
+    lane_axis: int | None,
+    lanes: int,
+    body: Callable[[list[Index], int], None],
+) -> None:
+    """`body(position, lanes)` for every position of `shape` with axis 2 limited to `rows`.
+
+    The lane axis is innermost and advances by vectors. A shape without a spatial axis is one row: it is
+    visited if the range of rows is [0, 1).
+    """
+    position: list[Index] = [0] * len(shape)
+
+    def visit(axes: list[int]) -> None:
+        if not axes:
+            if lane_axis is None:
+                body(list(position), 1)
+                return
+            begin, end = rows if lane_axis == 2 else (0, shape[lane_axis])
+
+            def run(index: Index, width: int) -> None:
+                position[lane_axis] = index
+                body(list(position), width)
+
+            lane_runs(e, begin, end, lanes, run)
+            return
+        axis, *rest = axes
+        begin, end = rows if axis == 2 else (0, shape[axis])
+        with e.loop(begin, end) as loop:
+            position[axis] = loop.index
+            visit(rest)
+
+    outer = [axis for axis in range(len(shape)) if axis != lane_axis]
+    if len(shape) > 2:
+        visit(outer)
+    else:
+        with e.loop(*rows):
+            visit(outer)
+
+
+def outside_axes(window: Sequence[WindowAxis], image: Access) -> list[int]:
+    """Spatial axes (of the window) on which some tap leaves both the image and its border."""
+    found = []
+    for axis, w in enumerate(window):
+        low, high = image.view.border[axis + 2] if image.view.border else (0, 0)
+        if w.reach[0] > low or w.reach[1] > high:
+            found.append(axis)
+    return found
+
+
+def interior(
+    e: Emitter, window: Sequence[WindowAxis], axes: Sequence[int], first: Sequence[Index], count: Sequence[int]
+) -> Ssa | bool:
+    """Whether the windows of outputs first[axis] … first[axis] + count[axis] − 1 stay inside on all `axes`."""
+    tests: list[Ssa] = []
+    for axis in axes:
+        begin, end = window[axis].interior
+        for condition in (
+            (first[axis], "sge", begin),
+            (first[axis], "sle", end - count[axis]),
+        ):
+            left, predicate, right = condition
+            if isinstance(left, int):
+                if not (left >= right if predicate == "sge" else left <= right):
+                    return False
+            else:
+                tests.append(e.compare(predicate, left, right))
+    result = e.all_of(tests)
+    return True if result is None else result
+
+
+def with_guards(e: Emitter, condition: Ssa | bool, body: Callable[[bool], None]) -> None:
+    """`body(guarded)`: the plain body where the windows stay inside, the guarded one elsewhere."""
+    if isinstance(condition, bool):
+        body(not condition)
+        return
+    plain, guarded, after = (e.fresh_label(hint) for hint in ("plain", "guarded", "joined"))
+    e.branch_if(condition, plain, guarded)
+    for label, is_guarded in ((plain, False), (guarded, True)):
+        e.label(label)
+        body(is_guarded)
+        e.branch(after)
+    e.label(after)

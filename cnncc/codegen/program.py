@@ -1,0 +1,257 @@
+"""The program of a plan: one function for each kernel and the entry points of the ABI, version 1.
+
+`NAME_run` checks its arguments (equally in every shard, before the first barrier), then runs the schedule
+once for each image: each shard computes its share of the rows of every step, and dependent steps are parted
+by barriers. Nothing in it allocates, locks or calls anything that is not in the module.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..plan import kernels as k
+from ..plan.plan import HEADER_BYTES, Plan, Stage, Step
+from . import barrier, cpu
+from .emitter import Emitter, Index, Ssa
+from .kernels import depthwise, direct, elementwise, fill, move, reduce, window
+from .memory import Access
+
+KERNELS: Mapping[type, Callable[..., None]] = {
+    k.Direct: direct.emit,
+    k.Depthwise: depthwise.emit,
+    k.Window: window.emit,
+    k.Elementwise: elementwise.emit,
+    k.Reduce: reduce.emit,
+    k.Move: move.emit,
+    k.Fill: fill.emit,
+}
+
+OK, WRONG_ABI, NULL_POINTER, MISALIGNED, WRONG_IMAGES, WRONG_SHARD, OUT_OF_BOUNDS = range(7)
+ABI = 1
+FAULT_OFFSET = 16
+
+
+def generate(plan: Plan, symbol: str, *, checked: bool = False) -> str:
+    """The LLVM module of a plan. `symbol` prefixes its three functions."""
+    e = Emitter(plan.target, checked=checked)
+    names = step_functions(e, plan)
+    if plan.target.atomics:
+        barrier.emit(e)
+    Program(e, plan, symbol, names).emit()
+    workspace_bytes(e, plan, symbol)
+    cpu.emit_check(e, f"@{symbol}_check")
+    return e.module()
+
+
+def step_functions(e: Emitter, plan: Plan) -> list[str]:
+    """A function for each step; equal kernels are emitted once."""
+    known: dict[str, str] = {}
+    names = []
+    for number, step in enumerate(plan.steps):
+        views = (*step.sources, step.target)
+        parameters = [("ptr", f"b{index}") for index in range(len(views))]
+        parameters += [(e.index_type, "a"), (e.index_type, "b")]
+        if e.checked:
+            parameters.append(("ptr", "fault"))
+        with e.function("void", "@KERNEL", parameters, "internal") as values:
+            fault = values[-1] if e.checked else None
+            a, b = values[len(views)], values[len(views) + 1]
+            accesses = [
+                Access(e, view, base, plan.buffer(view).elements, fault, number)
+                for view, base in zip(views, values, strict=False)
+            ]
+            own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : -1]
+            KERNELS[type(step.kernel)](e, step.kernel, own, operands, accesses[-1], a, b)
+            e.ret()
+        text = e.functions.pop()
+        if text not in known:
+            known[text] = f"@kernel{len(known)}"
+            e.functions.append(text.replace("@KERNEL", known[text], 1))
+        names.append(known[text])
+    return names
+
+
+def workspace_bytes(e: Emitter, plan: Plan, symbol: str) -> None:
+    with e.function(e.index_type, f"@{symbol}_workspace_bytes", [("i32", "shards")]) as (shards,):
+        count: Index = shards
+        if e.index_type != "i32":
+            count = e.assign(e.index_type, f"zext i32 {shards} to {e.index_type}")
+        total = e.add(e.mul(count, plan.shard_bytes), plan.workspace_base)
+        e.ret(total if isinstance(total, Ssa) else Ssa(e.index_type, str(total)))
+
+
+@dataclass
+class Call:
+    """The fields of a cnncc_call, loaded."""
+
+    images: Ssa
+    shard: Ssa
+    shards: Ssa
+    inputs: Ssa
+    outputs: Ssa
+    workspace: Ssa
+    weights: Ssa
+    wait: Ssa
+    wait_argument: Ssa
+
+
+class Program:
+    """Emits `NAME_run`."""
+
+    def __init__(self, e: Emitter, plan: Plan, symbol: str, names: Sequence[str]):
+        self.e, self.plan, self.symbol, self.names = e, plan, symbol, names
+
+    def emit(self) -> None:
+        e, plan = self.e, self.plan
+        with e.function("i32", f"@{self.symbol}_run", [("ptr", "call")]) as (pointer,):
+            call = self.arguments(pointer)
+            fault = e.address(call.workspace, FAULT_OFFSET, "i8")
+            bases = self.bases(call)
+            images: Index = self.widen(call.images) if plan.batchable else 1
+            with e.loop(0, images) as image:
+                moved = {name: self.of_image(name, base, image.index) for name, base in bases.items()}
+                for stage in plan.stages:
+                    if stage.barrier:
+                        self.barrier(call)
+                    self.stage(stage, moved, call, fault)
+                if plan.batchable:
+                    self.barrier(call)  # the next image reuses the arena
+            if not e.checked:
+                e.ret(Ssa("i32", str(OK)))
+            else:
+                noted = e.load_type("i32", fault, 4)
+                bad = e.compare("ne", noted, Ssa("i32", "0"))
+                e.ret(e.assign("i32", f"select i1 {bad}, i32 {OUT_OF_BOUNDS}, i32 {OK}"))
+
+    # Arguments
+
+    def arguments(self, pointer: Ssa) -> Call:
+        """Load and test the call: a wrong one returns an error code from every shard alike."""
+        e, plan = self.e, self.plan
+        self.refuse_if(e.compare("eq", pointer, Ssa("ptr", "null")), NULL_POINTER)
+        words = [e.load_type("i32", e.address(pointer, offset, "i8"), 4) for offset in (0, 4, 8, 12)]
+        size = plan.target.pointer_bits // 8
+        pointers = [e.load_type("ptr", e.address(pointer, 16 + index * size, "i8"), size) for index in range(6)]
+        call = Call(words[1], words[2], words[3], *pointers)
+        self.refuse_if(e.compare("ne", words[0], ABI), WRONG_ABI)
+        if plan.batchable:
+            self.refuse_if(e.compare("eq", call.images, 0), WRONG_IMAGES)
+        else:
+            self.refuse_if(e.compare("ne", call.images, plan.images), WRONG_IMAGES)
+        self.refuse_if(e.compare("uge", call.shard, call.shards), WRONG_SHARD)
+        self.refuse_if(e.compare("ugt", call.shards, plan.max_shards), WRONG_SHARD)
+        self.refuse_null([call.inputs, call.outputs, call.workspace])
+        if plan.weights:
+            self.refuse_null([call.weights])
+        arrays = [(call.inputs, len(plan.inputs)), (call.outputs, len(plan.outputs))]
+        for array, count in arrays:
+            self.refuse_null([self.element(array, index) for index in range(count)])
+        for aligned in (call.workspace, call.weights):
+            number = e.assign(e.index_type, f"ptrtoint ptr {aligned} to {e.index_type}")
+            self.refuse_if(e.compare("ne", e.mask(number, 63), 0), MISALIGNED)
+        return call
+
+    def element(self, array: Ssa, index: int) -> Ssa:
+        size = self.plan.target.pointer_bits // 8
+        return self.e.load_type("ptr", self.e.address(array, index * size, "i8"), size)
+
+    def refuse_null(self, pointers: Sequence[Ssa]) -> None:
+        for pointer in pointers:
+            self.refuse_if(self.e.compare("eq", pointer, Ssa("ptr", "null")), NULL_POINTER)
+
+    def refuse_if(self, condition: Ssa, code: int) -> None:
+        e = self.e
+        refuse, proceed = e.fresh_label("refuse"), e.fresh_label("proceed")
+        e.branch_if(condition, refuse, proceed)
+        e.label(refuse)
+        e.ret(Ssa("i32", str(code)))
+        e.label(proceed)
+
+    # Memory
+
+    def widen(self, value: Ssa) -> Ssa:
+        type = self.e.index_type
+        return value if type == "i32" else self.e.assign(type, f"zext i32 {value} to {type}")
+
+    def bases(self, call: Call) -> dict[str, Ssa]:
+        """The first element of each buffer, for this shard and the first image."""
+        e, plan = self.e, self.plan
+        ring: Index = e.mul(self.widen(call.shard), plan.shard_bytes) if plan.shard_bytes else 0
+        result = {}
+        for name, buffer in plan.buffers.items():
+            if buffer.space in ("input", "output"):
+                result[name] = self.element(call.inputs if buffer.space == "input" else call.outputs, buffer.place)
+            elif buffer.space == "weights":
+                result[name] = e.address(call.weights, buffer.place, "i8")
+            elif buffer.space == "arena":
+                result[name] = e.address(call.workspace, HEADER_BYTES + buffer.place, "i8")
+            else:
+                place = e.add(ring, plan.workspace_base + buffer.place)
+                result[name] = e.address(call.workspace, place, "i8")
+        return result
+
+    def of_image(self, name: str, base: Ssa, image: Index) -> Ssa:
+        """Inputs and outputs advance from image to image."""
+        buffer = self.plan.buffers[name]
+        ports = {"input": self.plan.inputs, "output": self.plan.outputs}.get(buffer.space)
+        if ports is None or not self.plan.batchable or not ports[buffer.place].batched:
+            return base
+        return self.e.address(base, self.e.mul(image, ports[buffer.place].elements(True)))
+
+    # Schedule
+
+    def barrier(self, call: Call) -> None:
+        if self.plan.target.atomics:
+            barrier.call(self.e, call.workspace, call.shards, call.wait, call.wait_argument)
+
+    def share(self, rows: int, call: Call) -> tuple[Index, Index]:
+        """This shard's rows: [rows·shard / shards, rows·(shard + 1) / shards)."""
+        e = self.e
+        if not self.plan.target.atomics:
+            return 0, rows
+        shard, shards = self.widen(call.shard), self.widen(call.shards)
+        return e.div(e.mul(shard, rows), shards), e.div(e.mul(e.add(shard, 1), rows), shards)
+
+    def stage(self, stage: Stage, bases: Mapping[str, Ssa], call: Call, fault: Ssa) -> None:
+        steps = [self.plan.steps[number] for number in stage.steps]
+        a, b = self.share(steps[-1].rows, call)
+        if len(steps) == 1:
+            self.run(stage.steps[0], a, b, bases, fault)
+        else:
+            self.stream(stage, steps, a, b, bases, fault)
+
+    def run(self, number: int, a: Index, b: Index, bases: Mapping[str, Ssa], fault: Ssa) -> None:
+        e, step = self.e, self.plan.steps[number]
+        arguments = [f"ptr {bases[view.buffer]}" for view in (*step.sources, step.target)]
+        arguments += [e.typed(a), e.typed(b)]
+        if e.checked:
+            arguments.append(f"ptr {fault}")
+        e.emit(f"call void {self.names[number]}({', '.join(arguments)})")
+
+    def stream(
+        self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, bases: Mapping[str, Ssa], fault: Ssa
+    ) -> None:
+        """Blocks of rows of the last step; the others keep just ahead of what is asked of them."""
+        e = self.e
+        begins: list[Index] = [a]
+        for step in reversed(steps[1:]):
+            stride, low, _, rows = step.row_need()
+            begins.insert(0, e.least(e.largest(e.sub(e.mul(begins[0], stride), low), 0), rows))
+        done = [self.as_value(begin) for begin in begins[:-1]]
+        with e.loop(a, b, stage.block, carry=done) as loop:
+            ends: list[Index] = [e.least(e.add(loop.index, stage.block), b)]
+            for step in reversed(steps[1:]):
+                stride, low, extent, rows = step.row_need()
+                last = e.add(e.mul(e.sub(ends[0], 1), stride), extent - low)
+                ends.insert(0, e.largest(e.least(last, rows), 0))
+            following = []
+            for position, number in enumerate(stage.steps[:-1]):
+                end = e.largest(ends[position], loop.values[position])
+                self.run(number, loop.values[position], end, bases, fault)
+                following.append(self.as_value(end))
+            self.run(stage.steps[-1], loop.index, ends[-1], bases, fault)
+            loop.next(following)
+
+    def as_value(self, index: Index) -> Ssa:
+        return index if isinstance(index, Ssa) else Ssa(self.e.index_type, str(index))

@@ -1,0 +1,134 @@
+"""The road from a graph to an executable, from top to bottom."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cached_property
+
+from . import native
+from .codegen.program import generate
+from .errors import UsageError
+from .ir import Graph
+from .naming import c_identifier
+from .passes import Optimised
+from .passes.manager import optimise
+from .plan import Plan, PlanOptions, make_plan
+from .runtime import cache
+from .runtime.elf import undefined_symbols
+from .runtime.executable import Executable, Port
+from .target import Target, named
+from .version import VERSION
+
+
+def resolve_target(name: str | Target) -> Target:
+    """The target of a name; 'host' is this machine. Raises TargetError for an unknown one."""
+    if isinstance(name, Target):
+        return name
+    return native.host_target() if name == "host" else named(name)
+
+
+@dataclass(frozen=True)
+class Options:
+    """Everything besides the graph that decides what is compiled.
+
+    `precision` 'fast' allows rewrites that round differently, each with a stated bound; 'strict' does not.
+    `off` names passes to leave out. `checked` tests the bounds of every memory access at run time.
+    """
+
+    target: Target
+    precision: str = "fast"
+    off: tuple[str, ...] = ()
+    checked: bool = False
+    plan: PlanOptions = field(default_factory=PlanOptions)
+
+
+class Compilation:
+    """One graph on its way to machine code; each stage is computed when it is first asked for."""
+
+    def __init__(self, graph: Graph, options: Options):
+        self.graph, self.options = graph, options
+        self.symbol = c_identifier(graph.name)
+        if options.precision not in ("fast", "strict"):
+            raise UsageError(f"unknown precision '{options.precision}': expected 'fast' or 'strict'")
+
+    @cached_property
+    def optimised(self) -> Optimised:
+        """The graph after the passes, with the log of what fired."""
+        return optimise(self.graph, self.options.precision, self.options.off)
+
+    @cached_property
+    def plan(self) -> Plan:
+        return make_plan(self.optimised.graph, self.options.target, self.options.plan)
+
+    @cached_property
+    def llvm(self) -> str:
+        """The module's text."""
+        return generate(self.plan, self.symbol, checked=self.options.checked)
+
+    @cached_property
+    def object(self) -> bytes:
+        """The code object: what the JIT loads is what the command line writes."""
+        return native.emit_object(self.llvm, self.options.target)
+
+    @cached_property
+    def assembly(self) -> str:
+        return native.emit_assembly(self.llvm, self.options.target)
+
+    @cached_property
+    def key(self) -> str:
+        """What the result depends on: the graph, the options and the compiler."""
+        compiler = f"cnncc {VERSION} {native.backend_version()} {_sources_digest()}"
+        return hashlib.sha256(f"{compiler}\n{self.options!r}\n{self.graph.hash}".encode()).hexdigest()
+
+    def build(self) -> Executable:
+        """All stages, without a look at the cache."""
+        plan = self.plan
+        return Executable(
+            name=self.graph.name,
+            symbol=self.symbol,
+            target=self.options.target,
+            object=self.object,
+            weights=plan.weights,
+            inputs=tuple(Port(port.name, port.type, port.batched) for port in plan.inputs),
+            outputs=tuple(Port(port.name, port.type, port.batched) for port in plan.outputs),
+            images=plan.images,
+            batchable=plan.batchable,
+            workspace_base=plan.workspace_base,
+            workspace_shard=plan.shard_bytes,
+            max_shards=plan.max_shards,
+            labels=self.graph.labels,
+            checked=self.options.checked,
+            steps=tuple(step.name for step in plan.steps),
+            undefined=undefined_symbols(self.object),
+        )
+
+    def executable(self, *, use_cache: bool = True) -> Executable:
+        """The executable: from the cache on disk if it is there, else built and remembered."""
+        if not use_cache:
+            return self.build()
+        found = cache.load(self.key)
+        if found is None:
+            found = self.build()
+            cache.store(self.key, found)
+        return found
+
+
+def _sources_digest() -> str:
+    """A digest of the compiler's own sources, so that an edited checkout never meets stale objects."""
+    global _digest
+    if _digest is None:
+        from pathlib import Path
+
+        root = Path(__file__).resolve().parent
+        folders = [root] + [root.parent / name for name in ("passes", "frontends") if not (root / name).is_dir()]
+        state = hashlib.sha256()
+        for folder in folders:
+            for file in sorted(folder.rglob("*.py")):
+                stat = file.stat()
+                state.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
+        _digest = state.hexdigest()
+    return _digest
+
+
+_digest: str | None = None

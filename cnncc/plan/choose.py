@@ -1,0 +1,126 @@
+"""Algorithms and tiles: small pure functions from shapes and the target to kernels.
+
+The cost model counts cycles of the innermost loop of a direct convolution. One step of s scalars and v
+vectors issues s·v multiply-adds on two pipes and s + v loads on two ports, and it cannot be shorter than
+the latency of a multiply-add, since each accumulator is one chain:
+
+    cycles(s, v) = max(s·v / 2, (s + v) / 2, 4)
+
+A layer's cost is that of all its tiles, tails included; the cheapest tile within the register law wins.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..computation import Contraction
+from ..target import Target
+from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Tile
+
+LATENCY = 4.0
+PIPES = 2.0
+PORTS = 2.0
+UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache line and takes both ports
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to compute a contraction, and its cycles for one row of outputs, tap and channel."""
+
+    cycles: float
+    lanes_along: LanesAlong
+    lanes: int
+    block: int
+    tile: Tile
+
+
+def direct(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, *, planar: bool) -> Direct:
+    """The cheapest direct convolution; `stored` are the spatial sizes that it stores.
+
+    Lanes along the columns need neighbouring columns side by side in memory: a `planar` source and stride 1.
+    """
+    candidates = list(_by_channels(target, c, stored, epilogue))
+    if planar and c.window and c.window[-1].stride == 1:
+        candidates += _by_columns(target, c, stored, epilogue)
+    # Equal costs: the larger tile has fewer loads and loop steps.
+    best = min(candidates, key=lambda o: (round(o.cycles, 6), -o.tile.registers(o.lanes_along)))
+    return Direct(
+        c.window, c.channels, c.outputs, c.groups, c.bias, best.lanes_along, best.lanes, best.block, best.tile, epilogue
+    )
+
+
+def _step(scalars: int, vectors: int, vector_load: float = 1.0) -> float:
+    """Cycles of one step of the innermost loop."""
+    return max(scalars * vectors / PIPES, (scalars + vector_load * vectors) / PORTS, LATENCY)
+
+
+def balanced(total: int, most: int) -> list[int]:
+    """`total` in as few nearly equal parts of at most `most` as possible: 30 by 14 is 10, 10, 10."""
+    count = -(-total // most)
+    size, larger = divmod(total, count)
+    return [size + 1] * larger + [size] * (count - larger)
+
+
+def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
+    """(rows of a tile, columns for each stored one, stored columns, outputs of a group)."""
+    rank = len(c.window)
+    rows = epilogue.pooled(0) if rank > 1 else 1
+    unit = epilogue.pooled(rank - 1) if rank else 1
+    return rows, unit, stored[-1] if rank else 1, c.outputs // c.groups
+
+
+def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Candidate]:
+    """Pixels as scalars, vectors of output channels."""
+    rows, unit, width, outputs = _shape(c, stored, epilogue)
+    lanes = min(target.lanes, _power_of_two(outputs))
+    total = -(-outputs // lanes)
+    for vectors in range(1, min(total, 16) + 1):
+        blocks, rest = divmod(total, vectors)
+        # `rows` of `columns` pixels: the register law bounds the columns.
+        most = ((target.registers - 1) // vectors - 1) // rows // unit
+        for columns in range(1, min(most, width) + 1):
+            cycles = 0.0
+            for size in balanced(width, columns):
+                pixels = rows * size * unit
+                cycles += blocks * _step(pixels, vectors) + (_step(pixels, rest) if rest else 0)
+            tile = Tile(rows, columns * unit, vectors)
+            yield Candidate(cycles * c.groups, "channels", lanes, vectors * lanes, tile)
+    if rows * unit * 2 + 1 > target.registers:  # a pool too large for the registers: let it spill
+        tile = Tile(rows, unit, 1)
+        yield Candidate(4.0 * rows * unit * width * total * c.groups, "channels", lanes, lanes, tile)
+
+
+def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Candidate]:
+    """Output channels' weights as scalars, vectors of columns."""
+    rows, unit, width, outputs = _shape(c, stored, epilogue)
+    lanes = min(target.lanes, width * unit) // unit * unit
+    if not lanes:
+        return
+    total = -(-width // (lanes // unit))
+    for vectors in range(1, min(total, 4 if len(c.window) > 1 else 1) + 1):
+        in_tile = vectors * rows
+        most = (target.registers - 1) // in_tile - 1
+        full, rest = divmod(total, vectors)
+        for block in sorted(set(balanced(outputs, max(most, 1)))):
+            blocks, tail = divmod(outputs, block)
+            cycles = 0.0
+            for scalars, times in ((block, blocks), (tail, 1 if tail else 0)):
+                cycles += times * full * _step(scalars, in_tile, UNALIGNED)
+                cycles += times * (_step(scalars, rest * rows, UNALIGNED) if rest else 0)
+            yield Candidate(cycles * c.groups, "columns", lanes, block, Tile(rows, 1, vectors, block))
+
+
+def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Depthwise:
+    """Lanes along the channels; as many columns as leave registers for the weights of a row of taps."""
+    rank = len(c.window)
+    unit = epilogue.pooled(rank - 1)
+    free = target.registers - 2 - min(c.window[-1].kernel, target.registers // 2)
+    columns = max(1, min(8, free) // unit) * unit
+    lanes = min(target.lanes, c.channels)
+    return Depthwise(c.window, c.channels, c.bias, lanes, Tile(1, min(columns, stored[-1] * unit)), epilogue)
+
+
+def _power_of_two(number: int) -> int:
+    """The smallest power of two that is not below."""
+    return 1 << (number - 1).bit_length()

@@ -1,0 +1,198 @@
+"""What the plan may ask code generation for: one frozen description for each kernel family.
+
+Every kernel obeys one contract: it computes rows [a, b) of its target (positions of the outermost spatial
+axis; a tensor without spatial axes is one row) from row views of its sources. Where a window leaves its
+source, a view that brings its border (`halo`) is read there, and otherwise the kernel itself puts the fill
+value in place of what it does not read (`clip`): both give the same bits.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ..computation import Combine
+from ..expr import RUNNING, Expr
+from ..windows import WindowAxis
+
+LanesAlong = Literal["channels", "columns"]
+Divisor = Literal["none", "taps", "valid"]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Windows side by side over a kernel's own result, reduced in registers."""
+
+    kernel: tuple[int, ...]
+    combine: Combine
+    average: bool
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What happens to a result between its last operation and its only store.
+
+    In `before` and `after`, argument 0 is the running value and argument k ≥ 1 the step's operand k − 1
+    (a view of the full rank, possibly with strides of 0); the pool stands between them.
+    """
+
+    before: Expr = RUNNING
+    pool: Pooling | None = None
+    after: Expr = RUNNING
+    operands: int = 0
+
+    def pooled(self, axis: int) -> int:
+        """Positions of the kernel's own result along spatial `axis` for each one that is stored."""
+        return self.pool.kernel[axis] if self.pool else 1
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one run of the innermost loops keeps in registers.
+
+    `rows` × `columns` output positions times `vectors` vectors of channels (or, with lanes along columns,
+    `outputs` channels times `rows` × `vectors` vectors of columns). `scalars` values meet each vector.
+    """
+
+    rows: int = 1
+    columns: int = 1
+    vectors: int = 1
+    outputs: int = 1
+
+    def registers(self, lanes_along: LanesAlong) -> int:
+        """The register law: accumulators, one register for each vector operand, one for the scalar operand."""
+        if lanes_along == "channels":
+            return self.rows * self.columns * self.vectors + self.vectors + 1
+        vectors = self.rows * self.vectors
+        return self.outputs * vectors + vectors + 1
+
+
+@dataclass(frozen=True)
+class Direct:
+    """Direct convolution: source, packed weights and, if `bias`, a bias vector.
+
+    The weights are packed as [group][block of `block` outputs][taps…][channel][output in the block], so that
+    the innermost loops read them from front to back.
+    """
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    outputs: int
+    groups: int
+    bias: bool
+    lanes_along: LanesAlong
+    lanes: int
+    block: int
+    tile: Tile
+    epilogue: Epilogue = Epilogue()
+
+    @property
+    def sources(self) -> int:
+        return 3 if self.bias else 2
+
+    @property
+    def taps(self) -> int:
+        return math.prod(axis.kernel for axis in self.window)
+
+
+@dataclass(frozen=True)
+class Depthwise:
+    """Depthwise convolution with lanes along the channels; weights packed as [taps…][channel]."""
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    bias: bool
+    lanes: int
+    tile: Tile
+    epilogue: Epilogue = Epilogue()
+
+    @property
+    def sources(self) -> int:
+        return 3 if self.bias else 2
+
+
+@dataclass(frozen=True)
+class Window:
+    """Maximum or (weighted) sum over a window, per channel."""
+
+    window: tuple[WindowAxis, ...]
+    combine: Combine
+    divisor: Divisor
+    lane_axis: int
+    lanes: int
+
+    @property
+    def sources(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Elementwise:
+    """An expression over `operands` views, element by element."""
+
+    expr: Expr
+    operands: int
+    lane_axis: int
+    lanes: int
+
+    @property
+    def sources(self) -> int:
+        return self.operands
+
+
+@dataclass(frozen=True)
+class Reduce:
+    """Maximum or sum over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one."""
+
+    axes: tuple[int, ...]
+    combine: Combine
+    lane_axis: int
+    lanes: int
+
+    @property
+    def sources(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Move:
+    """A copy between two views of one shape, whatever their strides.
+
+    With `block` > 1 and different innermost axes, squares of block × block elements are transposed in
+    registers.
+    """
+
+    lane_axis: int
+    source_axis: int
+    lanes: int
+    block: int = 1
+
+    @property
+    def sources(self) -> int:
+        return 1
+
+
+@dataclass(frozen=True)
+class Fill:
+    """The border of the target, filled; its rows are those of the buffer, border included."""
+
+    value: float
+
+    @property
+    def sources(self) -> int:
+        return 0
+
+
+Kernel = Direct | Depthwise | Window | Elementwise | Reduce | Move | Fill
+
+
+def same_window(rank: int) -> tuple[WindowAxis, ...]:
+    """The window of a kernel that reads exactly the position it writes."""
+    return tuple(WindowAxis(1) for _ in range(rank))
+
+
+def own_window(kernel: Kernel) -> Sequence[WindowAxis] | None:
+    """The window over the first source, for kernels that have one."""
+    return kernel.window if isinstance(kernel, Direct | Depthwise | Window) else None

@@ -1,0 +1,199 @@
+"""Works → jobs: an algorithm for each contraction, and a memory order for each tensor.
+
+Orders follow the producers: lanes along channels write channels last, lanes along columns write planar, the
+rest keeps the order of what it reads. Where a consumer wants another order a copy is put between them, once
+for each tensor and order.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field, replace
+
+from ..computation import Contraction, Join, Part, Pointwise, Reduction, Reshape, WindowReduction
+from ..expr import arguments_of
+from ..target import Target
+from ..types import TensorType
+from ..windows import WindowAxis
+from . import choose
+from .kernels import Depthwise, Direct, Epilogue, Pooling
+from .lower import Operand, Work, Works
+from .views import Order, channels_last, planar
+
+FEW_CHANNELS = 8  # below it, reading a planar image channel by channel beats copying it to channels last
+
+
+@dataclass
+class Job:
+    """A work with its algorithm (contractions only) and the tensors that it really reads.
+
+    A copy into another order is a join of one.
+    """
+
+    work: Work
+    operands: list[str]
+    extras: list[Operand] = field(default_factory=list)
+    kernel: Direct | Depthwise | None = None
+    contraction: Contraction | None = None
+
+    @property
+    def result(self) -> str:
+        return self.work.result
+
+
+class Layout:
+    """The jobs of a program in order, and the memory order of every tensor."""
+
+    def __init__(self, works: Works, target: Target):
+        self.works, self.target = works, target
+        self.types = works.types
+        self.orders: dict[str, Order] = {}
+        self.jobs: list[Job] = []
+        self.copies: dict[tuple[str, Order], str] = {}
+        self.makers: dict[str, Work] = {work.result: work for work in works.works}
+        self.direct_outputs: dict[str, str] = {}
+        for name, type in self.types.items():
+            if name not in self.makers:
+                self.orders[name] = planar(type.rank)
+        for work in works.works:
+            self.jobs.append(self.job(work))
+        self.place_outputs()
+
+    def is_planar(self, tensor: str) -> bool:
+        """Whether memory follows the logical order (as it also does where only one axis has a size)."""
+        shape, order = self.types[tensor].shape, self.orders[tensor]
+        real = [axis for axis in order if shape[axis] > 1]
+        return real == sorted(real)
+
+    def in_order(self, tensor: str, order: Order) -> str:
+        """`tensor`, or a copy of it, in an order; constants are packed in any order for nothing."""
+        if self.orders[tensor] == order or tensor in self.works.constants:
+            return tensor
+        if self.is_planar(tensor) and self._same_memory(tensor, order):
+            return tensor
+        key = tensor, order
+        if key not in self.copies:
+            name = f"{tensor}@{'last' if order != planar(len(order)) else 'planar'}"
+            self.copies[key] = self.copy(tensor, name, order)
+        return self.copies[key]
+
+    def _same_memory(self, tensor: str, order: Order) -> bool:
+        real = [axis for axis in order if self.types[tensor].shape[axis] > 1]
+        return real == sorted(real)
+
+    def copy(self, tensor: str, name: str, order: Order) -> str:
+        """A job that copies `tensor` to a new one."""
+        self.types[name] = self.types[tensor]
+        self.orders[name] = order
+        self.jobs.append(Job(Work(name, Join(0), [tensor], name), [tensor]))
+        return name
+
+    # One work
+
+    def job(self, work: Work) -> Job:
+        computation = work.computation
+        if isinstance(computation, Contraction):
+            return self.contraction(work, computation)
+        rank = self.types[work.result].rank
+        order = self.orders[work.operands[0]]
+        operands = list(work.operands)
+        if isinstance(computation, Pointwise):
+            order = self.pointwise_order(work)
+            operands = [self.like(operand, work.result, order) for operand in operands]
+        elif isinstance(computation, Reshape):
+            order = planar(rank)
+        else:
+            assert isinstance(computation, WindowReduction | Reduction | Join | Part)
+        self.orders[work.result] = order
+        return Job(work, operands)
+
+    def pointwise_order(self, work: Work) -> Order:
+        """The order of the first operand that has the result's shape."""
+        type = self.types[work.result]
+        for operand in work.operands:
+            if self.types[operand].shape == type.shape and operand not in self.works.constants:
+                return self.orders[operand]
+        return planar(type.rank)
+
+    def like(self, operand: str, result: str, order: Order) -> str:
+        """An operand of the result's shape in the result's order; broadcast ones stay."""
+        return self.in_order(operand, order) if self.types[operand].shape == self.types[result].shape else operand
+
+    def contraction(self, work: Work, c: Contraction) -> Job:
+        """Choose the algorithm, then bring the image into the order that it wants."""
+        image, *parameters = work.operands
+        flattened = self.flattened(image, c)
+        if flattened:
+            image, c = flattened
+        rank = len(c.window)
+        stored = self.types[work.result].shape[2:] if not flattened else (1,) * rank
+        epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
+        order = self.orders[image]
+        kernel: Direct | Depthwise
+        few = c.channels * 2 <= self.target.lanes
+        if c.depthwise and not (few and self.is_planar(image)):
+            kernel = choose.depthwise(self.target, c, stored, epilogue)
+            image = self.in_order(image, channels_last(rank + 2))
+            result = channels_last(rank + 2)
+        else:
+            kernel = choose.direct(self.target, c, stored, epilogue, planar=order == planar(rank + 2))
+            by_channels = kernel.lanes_along == "channels"
+            if by_channels and rank and c.channels >= FEW_CHANNELS:
+                image = self.in_order(image, channels_last(rank + 2))
+            result = channels_last(rank + 2) if by_channels else planar(rank + 2)
+        self.orders[work.result] = planar(2) if flattened else result
+        early = arguments_of(work.before)
+        extras = []
+        for number, extra in enumerate(work.extras, start=1):
+            met = self.before_pool(work) if number in early else self.types[work.result]
+            extras.append(self.aligned(extra, met, result))
+        return Job(work, [image, *parameters], extras, kernel, c)
+
+    def flattened(self, image: str, c: Contraction) -> tuple[str, Contraction] | None:
+        """A dense layer over a flattened image that is not planar, as a window of the image's own size.
+
+        The weights are permuted instead of the data.
+        """
+        maker = self.makers.get(image)
+        if c.window or maker is None or not isinstance(maker.computation, Reshape):
+            return None
+        source = maker.operands[0]
+        shape = self.types[source].shape
+        if len(shape) < 3 or shape[0] != self.types[image].shape[0] or self.is_planar(source):
+            return None
+        if math.prod(shape[1:]) != c.channels or len(shape) > 5:
+            return None
+        window = tuple(WindowAxis(size, size) for size in shape[2:])
+        return source, replace(c, window=window, channels=shape[1])
+
+    def pooling(self, work: Work) -> Pooling | None:
+        if work.pool is None:
+            return None
+        kernel = tuple(axis.kernel for axis in work.pool.window)
+        return Pooling(kernel, work.pool.combine, work.pool.divisor != "none")
+
+    def before_pool(self, work: Work) -> TensorType:
+        """Type of the contraction's own result."""
+        out = self.types[work.result]
+        if work.pool is None:
+            return out
+        return TensorType((*out.shape[:2], *(axis.size for axis in work.pool.window)))
+
+    def aligned(self, extra: Operand, shape: TensorType, order: Order) -> Operand:
+        """A residual in the order of the kernel's lanes."""
+        if self.types[extra.tensor].shape == shape.shape:
+            return replace(extra, tensor=self.in_order(extra.tensor, order))
+        return extra
+
+    # Outputs
+
+    def place_outputs(self) -> None:
+        """Each output is made where the caller wants it, directly or by a last copy (its order is planar)."""
+        inside = {operand for job in self.jobs if isinstance(job.work.computation, Join) for operand in job.operands}
+        for output, tensor in self.works.outputs.items():
+            maker = self.makers.get(tensor)
+            alias = maker is None or isinstance(maker.computation, Reshape | Part)
+            if alias or tensor in self.direct_outputs or tensor in inside or not self.is_planar(tensor):
+                tensor = self.copy(tensor, f"{output}!", planar(self.types[tensor].rank))
+            self.orders[tensor] = planar(self.types[tensor].rank)
+            self.direct_outputs[tensor] = output

@@ -1,0 +1,184 @@
+"""Graph → works: the pieces of every op, on tensors of one image, with fused stages folded into epilogues."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from ..batching import batched_inputs
+from ..computation import Computation, Contraction, Piece, Pointwise, WindowReduction
+from ..expr import RUNNING, Arg, Expr, evaluate, substitute
+from ..ir import Graph, Node, Value
+from ..op import Constant
+from ..ops import Fused
+from ..types import Array, TensorType
+
+
+@dataclass(frozen=True)
+class Operand:
+    """A tensor that an epilogue reads, aligned to the work's own result by `dims` (see Pointwise)."""
+
+    tensor: str
+    dims: tuple[int, ...]
+
+
+@dataclass
+class Work:
+    """One computation to be planned: tensors by name, and what follows in registers."""
+
+    name: str
+    computation: Computation
+    operands: list[str]
+    result: str
+    before: Expr = RUNNING
+    pool: WindowReduction | None = None
+    after: Expr = RUNNING
+    extras: list[Operand] = field(default_factory=list)
+
+    @property
+    def plain(self) -> bool:
+        """Nothing follows."""
+        return self.before == RUNNING and self.pool is None
+
+
+@dataclass
+class Works:
+    """All works of a graph in order.
+
+    `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
+    what is known at compile time (in float64 where it was computed).
+    """
+
+    works: list[Work]
+    types: dict[str, TensorType]
+    constants: dict[str, Array]
+    inputs: dict[str, str]
+    outputs: dict[str, str]
+    batched: Mapping[str, bool]
+    batchable: bool
+
+
+def tensor_name(value: Value) -> str:
+    return value.node if value.index == 0 else f"{value.node}:{value.index}"
+
+
+def lower(graph: Graph) -> Works:
+    """The works of an optimised graph."""
+    batched = batched_inputs(graph)
+    result = Works([], {}, {}, {}, {}, batched or {}, batched is not None)
+    result.inputs = {name: name for name in graph.inputs}
+    for node in graph:
+        if isinstance(node.op, Constant):
+            result.constants[node.name] = node.op.data
+            result.types[node.name] = node.types[0]
+        elif node.op.source == "input":
+            type = node.types[0]
+            one = result.batchable and result.batched[node.name]
+            result.types[node.name] = TensorType((1, *type.shape[1:])) if one else type
+        else:
+            _lower_node(node, result)
+    result.outputs = {name: tensor_name(value) for name, value in graph.outputs.items()}
+    return result
+
+
+def _lower_node(node: Node, result: Works) -> None:
+    names = [tensor_name(value) for value in node.inputs]
+    if isinstance(node.op, Fused):
+        _lower_fused(node, node.op, names, result)
+        return
+    lowering = node.op.lower(*(result.types[name] for name in names))
+    finals = {reference: tensor_name(value) for reference, value in zip(lowering.results, node.values, strict=True)}
+    _add_pieces(node.name, lowering.pieces, names, finals, result)
+
+
+def _add_pieces(
+    name: str, pieces: Sequence[Piece], inputs: Sequence[str], finals: Mapping[int, str], result: Works
+) -> list[str]:
+    """A work for each piece; returns the tensors of all references."""
+    tensors = list(inputs)
+    for number, piece in enumerate(pieces, start=len(inputs)):
+        tensor = finals.get(number, f"{name}#{number - len(inputs)}")
+        operands = [tensors[operand] for operand in piece.operands]
+        result.types[tensor] = piece.type
+        tensors.append(tensor)
+        if isinstance(piece.computation, Pointwise) and all(operand in result.constants for operand in operands):
+            result.constants[tensor] = _fold(piece.computation, operands, piece.type, result)
+        else:
+            result.works.append(Work(name, piece.computation, operands, tensor))
+    return tensors
+
+
+def _fold(computation: Pointwise, operands: Sequence[str], type: TensorType, result: Works) -> Array:
+    """A piece whose operands are all known, computed now, in float64."""
+    arguments = []
+    for operand, dims in zip(operands, computation.dims, strict=True):
+        shape = [1] * type.rank
+        for axis, dim in enumerate(dims):
+            shape[dim] = result.types[operand].shape[axis]
+        arguments.append(result.constants[operand].astype(np.float64).reshape(shape))
+    return np.broadcast_to(evaluate(computation.expr, arguments), type.shape).copy()
+
+
+def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) -> None:
+    """The anchor's work with the stages as its epilogue, or further works where an epilogue cannot hold them."""
+    own, *extras = fused.split(names)
+    lowering = fused.anchor.lower(*(result.types[str(name)] for name in own))
+    final = tensor_name(node.values[0])
+    tensors = _add_pieces(node.name, lowering.pieces, [str(name) for name in own], {}, result)
+    running = tensors[lowering.results[0]]
+    for number, (stage, others) in enumerate(zip(fused.epilogue, extras, strict=True)):
+        arguments = [str(name) for name in stage.arguments(running, others)]
+        pieces = stage.op.lower(*(result.types[name] for name in arguments))
+        label = f"{node.name}.{number + 1}"
+        *earlier, last = pieces.pieces
+        work = result.works.pop()  # what a stage prepares (scale and shift of a batch norm) stands before it
+        tensors = _add_pieces(label, earlier, arguments, {}, result)
+        result.works.append(work)
+        operands = [tensors[operand] for operand in last.operands]
+        if _absorb(work, last, operands, running):
+            del result.types[running]
+            work.result = running = f"{label}#{len(earlier)}"
+            result.types[running] = last.type
+        else:
+            running = _add_pieces(label, [_renumber(last)], operands, {}, result)[-1]
+    _rename(result, running, final)
+
+
+def _renumber(piece: Piece) -> Piece:
+    """The piece on exactly its own operands."""
+    return Piece(piece.computation, tuple(range(len(piece.operands))), piece.type)
+
+
+def _rename(result: Works, old: str, new: str) -> None:
+    for work in result.works:
+        if work.result == old:
+            work.result = new
+    result.types[new] = result.types.pop(old)
+
+
+def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> bool:
+    """Take a stage into the epilogue of `work`, if it fits there."""
+    computation = piece.computation
+    if isinstance(computation, WindowReduction):
+        rank = len(computation.window)
+        if work.pool or rank > 2 or not isinstance(work.computation, Contraction):
+            return False
+        work.pool = computation
+        return True
+    if not isinstance(computation, Pointwise) or not isinstance(work.computation, Contraction):
+        return False
+    arguments: dict[int, Expr] = {}
+    for number, (tensor, dims) in enumerate(zip(operands, computation.dims, strict=True)):
+        if tensor == running:
+            arguments[number] = work.after if work.pool else work.before
+        else:
+            work.extras.append(Operand(tensor, dims))
+            arguments[number] = Arg(len(work.extras))
+    expr = substitute(computation.expr, arguments)
+    if work.pool:
+        work.after = expr
+    else:
+        work.before = expr
+    return True

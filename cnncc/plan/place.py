@@ -1,0 +1,340 @@
+"""Jobs → steps: a buffer or an alias for every tensor, a kernel with its views for every job.
+
+A part of a tensor, a tensor under another shape and the parts of a concatenation are views of one buffer
+wherever strides can say so; what remains is a move.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..computation import Join, Part, Pointwise, Reduction, Reshape, WindowReduction
+from ..types import TensorType
+from .kernels import Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window
+from .layout import Job, Layout
+from .lower import Operand
+from .pack import WeightsBlock, pack, packed_shape, packing_moves
+from .plan import Step
+from .views import Buffer, Order, View, dense_view, elements
+
+Border = tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True)
+class Inside:
+    """A tensor that lives inside the result of a concatenation."""
+
+    tensor: str
+    axis: int
+    begin: int
+
+
+class Placement:
+    """The steps of a layout with all their buffers (not yet placed in the arena).
+
+    `border_limit` is the growth of a buffer up to which it brings its border; beyond it, kernels clip.
+    """
+
+    def __init__(self, layout: Layout, border_limit: float):
+        self.layout, self.types, self.orders = layout, layout.types, layout.orders
+        self.constants = layout.works.constants
+        self.lanes = layout.target.lanes
+        self.jobs = live_jobs(layout)
+        self.makers = {job.result: job for job in self.jobs}
+        self.inside: dict[str, Inside] = {}
+        self.block = WeightsBlock()
+        self.buffers: dict[str, Buffer] = {}
+        self.steps: list[Step] = []
+        self.views: dict[str, View] = {}
+        self.filled: set[str] = set()
+        self.interfaces()
+        self.join_in_place()
+        self.borders = self.wanted_borders(border_limit)
+        for job in self.jobs:
+            self.place(job)
+
+    # Where tensors live
+
+    def interfaces(self) -> None:
+        """Buffers of the caller's: inputs, and outputs made in place."""
+        works = self.layout.works
+        for place, name in enumerate(works.inputs):
+            self.own(name, Buffer(name, "input", self.types[name].size, place))
+        produced = {output: tensor for tensor, output in self.layout.direct_outputs.items()}
+        for place, output in enumerate(works.outputs):
+            tensor = produced[output]
+            self.own(tensor, Buffer(f"{output} (output)", "output", self.types[tensor].size, place))
+
+    def own(self, tensor: str, buffer: Buffer) -> View:
+        """Give a tensor a buffer of its own, in its order."""
+        self.buffers[buffer.name] = buffer
+        shape = self.types[tensor].shape
+        border = buffer.border or None
+        self.views[tensor] = dense_view(buffer.name, shape, self.orders[tensor], border, buffer.fill)
+        return self.views[tensor]
+
+    def join_in_place(self) -> None:
+        """Let the parts of concatenations be computed where they are to stand."""
+        for job in self.jobs:
+            axis = job.work.computation.axis if isinstance(job.work.computation, Join) else 0
+            begin = 0
+            for tensor in job.operands:
+                if isinstance(job.work.computation, Join) and len(job.operands) > 1:
+                    if self.may_live_inside(tensor, job.result):
+                        self.inside[tensor] = Inside(job.result, axis, begin)
+                    begin += self.types[tensor].shape[axis]
+
+    def may_live_inside(self, tensor: str, join: str) -> bool:
+        maker = self.makers.get(tensor)
+        return (
+            maker is not None
+            and not isinstance(maker.work.computation, Reshape | Part)
+            and tensor not in self.views
+            and tensor not in self.inside
+            and self.orders[tensor] == self.orders[join]
+        )
+
+    def root(self, tensor: str) -> tuple[str, bool]:
+        """The tensor whose buffer holds `tensor`, and whether its spatial axes are the same."""
+        if tensor in self.inside:
+            within = self.inside[tensor]
+            root, same = self.root(within.tensor)
+            return root, same and within.axis < 2
+        maker = self.makers.get(tensor)
+        if maker and isinstance(maker.work.computation, Part) and tensor not in self.views:
+            root, same = self.root(maker.operands[0])
+            return root, same and maker.work.computation.axis < 2
+        if maker and isinstance(maker.work.computation, Reshape) and tensor not in self.views:
+            return self.root(maker.operands[0])[0], False
+        return tensor, True
+
+    def wanted_borders(self, limit: float) -> dict[str, Border]:
+        """Borders that convolutions read, for buffers of ours that do not grow too much by them."""
+        wanted: dict[str, list[list[int]]] = {}
+        refused = {self.root(job.result)[0] for job in self.jobs if isinstance(job.work.computation, Reshape)}
+        for job in self.jobs:
+            if job.kernel is None:
+                continue
+            root, same = self.root(job.operands[0])
+            if not same:
+                continue
+            sides = wanted.setdefault(root, [[0, 0] for _ in self.types[root].shape])
+            for axis, window in enumerate(job.kernel.window, start=2):
+                sides[axis] = [max(a, b) for a, b in zip(sides[axis], window.reach, strict=True)]
+        borders: dict[str, Border] = {}
+        for root, sides in wanted.items():
+            border = tuple((low, high) for low, high in sides)
+            shape = self.types[root].shape
+            fits = elements(shape, border) <= limit * math.prod(shape)
+            ours = root in self.makers and root not in self.views and root not in refused
+            if fits and ours and any(map(any, border)):
+                borders[root] = border
+        return borders
+
+    def view(self, tensor: str) -> View:
+        """The view of a tensor, made when first asked for."""
+        if tensor not in self.views:
+            self.views[tensor] = self.make_view(tensor)
+        return self.views[tensor]
+
+    def make_view(self, tensor: str) -> View:
+        shape = self.types[tensor].shape
+        if tensor in self.constants:
+            buffer = self.block.add(tensor, self.constants[tensor])
+            self.buffers[tensor] = buffer
+            return dense_view(tensor, shape, tuple(range(len(shape))))
+        if tensor in self.inside:
+            within = self.inside[tensor]
+            return self.view(within.tensor).part(within.axis, within.begin, shape[within.axis])
+        job = self.makers[tensor]
+        computation = job.work.computation
+        if isinstance(computation, Part):
+            return self.view(job.operands[0]).part(computation.axis, computation.begin, shape[computation.axis])
+        if isinstance(computation, Reshape):
+            unfolded = self.view(job.operands[0]).unfold(shape)
+            if unfolded:
+                return unfolded
+        border = self.borders.get(tensor, ())
+        return self.own(tensor, Buffer(tensor, "arena", elements(shape, border or None), 0, border))
+
+    def constant_in_order(self, tensor: str, order: Order) -> View:
+        """A known tensor of full shape, packed in the order of what it meets."""
+        array = self.constants[tensor]
+        name = f"{tensor}@{''.join(map(str, order))}"
+        self.buffers[name] = self.block.add(name, array.transpose(order))
+        return dense_view(name, array.shape, order)
+
+    # Steps
+
+    def place(self, job: Job) -> None:
+        """Append the steps of one job."""
+        computation = job.work.computation
+        if isinstance(computation, Join):
+            self.join(job, computation)
+            return
+        target = self.view(job.result)
+        if isinstance(computation, Part):
+            return
+        if isinstance(computation, Reshape):
+            self.reshape(job, target)
+            return
+        if job.kernel is not None:
+            self.contraction(job, job.kernel)
+            return
+        sources = [self.view(operand) for operand in job.operands]
+        kernel: Kernel
+        if isinstance(computation, WindowReduction):
+            axis = lane_axis(target)
+            kernel = Window(
+                computation.window, computation.combine, computation.divisor, axis, self.lanes_on(target, axis)
+            )
+        elif isinstance(computation, Reduction):
+            axis = reduction_axis(sources[0], computation.axes)
+            lanes = min(self.lanes, sources[0].shape[axis])
+            kernel = Reduce(computation.axes, computation.combine, axis, lanes)
+        else:
+            assert isinstance(computation, Pointwise)
+            axis = lane_axis(target)
+            kernel = Elementwise(computation.expr, len(sources), axis, self.lanes_on(target, axis))
+            sources = [
+                self.operand(Operand(tensor, dims), target.shape, self.orders[job.result])
+                for tensor, dims in zip(job.operands, computation.dims, strict=True)
+            ]
+        self.step(job.work.name, kernel, sources, target)
+
+    def lanes_on(self, view: View, axis: int) -> int:
+        return min(self.lanes, view.shape[axis])
+
+    def step(self, name: str, kernel: Kernel, sources: Sequence[View], target: View) -> None:
+        """Append a step; the first one that writes to a buffer with a border is preceded by the border's fill.
+
+        Only convolutions read borders (they are filled with 0); other kernels clip.
+        """
+        root = self.buffers[target.buffer]
+        if root.border and root.name not in self.filled:
+            self.filled.add(root.name)
+            whole = self.views[root.name]
+            self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
+        if not isinstance(kernel, Direct | Depthwise):
+            sources = [replace(source, border=()) for source in sources]
+        self.steps.append(Step(name, kernel, tuple(sources), target))
+
+    def move(self, name: str, source: View, target: View) -> None:
+        self.step(name, move_kernel(source, target, self.lanes), [source], target)
+
+    def join(self, job: Job, computation: Join) -> None:
+        target, begin = self.view(job.result), 0
+        for tensor in job.operands:
+            size = self.types[tensor].shape[computation.axis]
+            if self.inside.get(tensor) != Inside(job.result, computation.axis, begin):
+                self.move(job.work.name, self.view(tensor), target.part(computation.axis, begin, size))
+            begin += size
+
+    def reshape(self, job: Job, target: View) -> None:
+        """Nothing, if the result is a view of its source; else a move between views of the finer shape."""
+        source = self.view(job.operands[0])
+        if target.buffer == source.buffer:
+            return
+        coarse = replace(target, border=()).unfold(source.shape)
+        if coarse is not None:
+            self.move(job.work.name, source, coarse)
+            return
+        fine = replace(source, border=()).unfold(target.shape)
+        assert fine is not None, "flattening only joins axes, which splitting undoes"
+        self.move(job.work.name, fine, target)
+
+    def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
+        """A view of the full rank: repeated where the operand is broadcast."""
+        full = self.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
+        if full and operand.tensor in self.constants:
+            return self.constant_in_order(operand.tensor, order)
+        return self.view(operand.tensor).broadcast(operand.dims, shape)
+
+    def contraction(self, job: Job, kernel: Direct | Depthwise) -> None:
+        rank = len(kernel.window) + 2
+        image, weights, *bias = job.operands
+        target = self.view(job.result)
+        shape = (*target.shape, *(1,) * (rank - target.rank))
+        if target.rank < rank:
+            whole = target.unfold(shape)
+            assert whole is not None, "a flat result splits into axes of one"
+            target = whole
+        inner = list(shape)
+        if job.work.pool:
+            inner[2:] = [axis.size for axis in job.work.pool.window]
+        flip = job.contraction.flip if job.contraction else False
+        packed = self.weights(job, kernel, weights, flip)
+        sources = [self.view(image), packed]
+        if bias:
+            sources.append(self.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
+        order = self.orders[job.result]
+        for extra in job.extras:
+            full = inner if self.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
+            sources.append(self.operand(extra, full, order))
+        self.step(job.work.name, kernel, sources, target)
+
+    def weights(self, job: Job, kernel: Direct | Depthwise, tensor: str, flip: bool) -> View:
+        """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
+        shape = self.weights_shape(job, kernel, tensor)
+        name = f"{job.work.name}: weights"
+        size = math.prod(packed_shape(kernel))
+        packed = View(name, (size,), (1,))
+        if tensor in self.constants:
+            self.buffers[name] = self.block.add(name, pack(kernel, self.constants[tensor].reshape(shape), flip))
+            return packed
+        self.buffers[name] = Buffer(name, "arena", size)
+        source = replace(self.view(tensor), border=()).unfold(shape)
+        if source is None:  # weights computed by other layers into an order of their own
+            flat = f"{tensor} (flat)"
+            self.types[flat], self.orders[flat] = TensorType(shape), tuple(range(len(shape)))
+            source = self.own(flat, Buffer(flat, "arena", math.prod(shape)))
+            origin = self.view(tensor)
+            whole = source.unfold(origin.shape)
+            assert whole is not None, "a dense view unfolds into any shape"
+            self.move(name, origin, whole)
+        for piece, place in packing_moves(kernel, source, name, flip):
+            self.move(name, piece, place)
+        return packed
+
+    def weights_shape(self, job: Job, kernel: Direct | Depthwise, tensor: str) -> tuple[int, ...]:
+        """(O, C / groups, taps…), also for a dense layer over a window."""
+        outputs = self.types[tensor].shape[0]
+        groups = kernel.groups if isinstance(kernel, Direct) else kernel.channels
+        return outputs, kernel.channels // groups, *(axis.kernel for axis in kernel.window)
+
+
+def live_jobs(layout: Layout) -> list[Job]:
+    """The jobs that some output needs."""
+    needed = set(layout.direct_outputs)
+    kept: list[Job] = []
+    for job in reversed(layout.jobs):
+        if job.result in needed:
+            kept.append(job)
+            needed.update(job.operands, (extra.tensor for extra in job.extras))
+    return kept[::-1]
+
+
+def lane_axis(view: View) -> int:
+    """The axis along which vectors lie: side by side in memory if possible."""
+    close = [axis for axis, stride in enumerate(view.strides) if stride == 1 and view.shape[axis] > 1]
+    return max(close, key=lambda axis: view.shape[axis]) if close else view.rank - 1
+
+
+def reduction_axis(source: View, axes: Sequence[int]) -> int:
+    """A kept axis whose neighbours lie side by side, else the reduced axis with the least stride."""
+    kept = [axis for axis, stride in enumerate(source.strides) if stride == 1 and axis not in axes]
+    kept = [axis for axis in kept if source.shape[axis] > 1]
+    return kept[0] if kept else min(axes, key=lambda axis: (source.strides[axis], axis))
+
+
+def move_kernel(source: View, target: View, lanes: int) -> Move:
+    """Plain vectors if both views advance along one axis, transposed squares if not."""
+    along, source_along = lane_axis(target), lane_axis(source)
+    sizes = target.shape[along], target.shape[source_along]
+    width = min(lanes, target.shape[along])
+    block = 1
+    if along != source_along and 2 not in (along, source_along) and source.strides[source_along] == 1:
+        block = 1 << (min(lanes, *sizes).bit_length() - 1)
+    return Move(along, source_along, width, block if block >= 4 else 1)

@@ -1,0 +1,107 @@
+"""The plan: everything that code generation needs to know, and nothing that it must decide."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..target import Target
+from ..types import TensorType
+from .kernels import Direct, Fill, Kernel, own_window
+from .views import Buffer, View
+
+HEADER_BYTES = 64
+"""Head of the workspace: barrier words, and the fault word of the checked mode."""
+
+
+@dataclass(frozen=True)
+class Step:
+    """One kernel with its views; the kernel's own sources come first, then its epilogue's operands."""
+
+    name: str
+    kernel: Kernel
+    sources: tuple[View, ...]
+    target: View
+
+    @property
+    def operands(self) -> tuple[View, ...]:
+        return self.sources[self.kernel.sources :]
+
+    @property
+    def rows(self) -> int:
+        """Rows that the kernel contract counts; those of a border fill include the border."""
+        low, high = self.target.border[2] if isinstance(self.kernel, Fill) and self.target.rank > 2 else (0, 0)
+        return low + self.target.rows + high
+
+    def row_need(self) -> tuple[int, int, int, int]:
+        """(stride, low, extent, rows) of the window over rows of the first source, pooling included.
+
+        Target rows [a, b) read source rows [a·stride − low, (b − 1)·stride − low + extent), cut to [0, rows).
+        """
+        window = own_window(self.kernel)
+        rows = self.sources[0].rows
+        if not window:
+            return 1, 0, 1, rows
+        w = window[0]
+        pooled = self.kernel.epilogue.pooled(0) if isinstance(self.kernel, Direct) else 1
+        return pooled * w.stride, w.low, (pooled - 1) * w.stride + w.extent, rows
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Steps that run together, with a barrier before them if `barrier`.
+
+    One step runs its share of rows at once. Several steps are streamed: in blocks of `block` rows of the
+    last one, each step computes the rows that the next needs and that are not there yet.
+    """
+
+    steps: tuple[int, ...]
+    block: int = 0
+    barrier: bool = False
+
+
+@dataclass(frozen=True)
+class Interface:
+    """An input or output of the model: its type for the graph's N, and whether its first axis counts images."""
+
+    name: str
+    type: TensorType
+    batched: bool
+
+    def elements(self, batchable: bool) -> int:
+        """Elements that one run of the program advances by."""
+        return self.type.size // self.type.shape[0] if self.batched and batchable else self.type.size
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Steps in order, their buffers and schedule, and the packed weights.
+
+    `arena_bytes` follow the workspace's header; `shard_bytes` (rings) follow for each shard. A batchable
+    plan describes one image and runs once for each; another one describes the whole input.
+    """
+
+    name: str
+    target: Target
+    inputs: tuple[Interface, ...]
+    outputs: tuple[Interface, ...]
+    images: int
+    batchable: bool
+    buffers: Mapping[str, Buffer]
+    steps: tuple[Step, ...]
+    stages: tuple[Stage, ...]
+    weights: bytes
+    arena_bytes: int
+    arena_bound: int
+    shard_bytes: int
+
+    @property
+    def max_shards(self) -> int:
+        return 64 if self.target.atomics else 1
+
+    @property
+    def workspace_base(self) -> int:
+        return HEADER_BYTES + self.arena_bytes
+
+    def buffer(self, view: View) -> Buffer:
+        return self.buffers[view.buffer]

@@ -1,0 +1,156 @@
+"""Buffers and views: where the elements of a logical tensor lie.
+
+A view maps logical indices to elements of a buffer by one stride for each axis. Channels last, planar,
+a part of a concatenation, a broadcast operand (stride 0), a reversed kernel (negative stride) and a
+flattened tensor are all nothing but strides.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+Space = Literal["input", "output", "arena", "ring", "weights"]
+Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
+
+
+def planar(rank: int) -> Order:
+    """The logical order itself: N, C, spatial…"""
+    return tuple(range(rank))
+
+
+def channels_last(rank: int) -> Order:
+    """N, spatial…, C."""
+    return (0, *range(2, rank), 1) if rank > 2 else planar(rank)
+
+
+@dataclass(frozen=True)
+class Buffer:
+    """A piece of memory of `elements` float32.
+
+    `place` is the number of an input or output, or the byte offset in the weights or in the arena (of a
+    ring: in the memory of one shard). `border` says how many elements of `fill` surround each logical axis.
+    """
+
+    name: str
+    space: Space
+    elements: int
+    place: int = 0
+    border: tuple[tuple[int, int], ...] = ()
+    fill: float = 0.0
+
+    @property
+    def nbytes(self) -> int:
+        return 4 * self.elements
+
+
+@dataclass(frozen=True)
+class View:
+    """A logical tensor in a buffer: element (i0, i1, …) lies at offset + Σ i·stride.
+
+    With `ring`, a power of two, the buffer holds that many rows: the index of axis 2 counts modulo it.
+    `border` elements may be read beyond each axis, where `fill` is found.
+    """
+
+    buffer: str
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int = 0
+    ring: int = 0
+    border: tuple[tuple[int, int], ...] = ()
+    fill: float = 0.0
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def rows(self) -> int:
+        """Positions of the outermost spatial axis; a tensor without one is a single row."""
+        return self.shape[2] if self.rank > 2 else 1
+
+    def part(self, axis: int, begin: int, size: int) -> View:
+        """Elements [begin, begin + size) along an axis; a part of an image has neighbours, not a border."""
+        shape = (*self.shape[:axis], size, *self.shape[axis + 1 :])
+        border = self.border if axis < 2 else ()
+        return replace(self, shape=shape, offset=self.offset + begin * self.strides[axis], border=border)
+
+    def broadcast(self, dims: Sequence[int], shape: Sequence[int]) -> View:
+        """The view repeated to `shape`: its axis a runs along axis dims[a], other axes have stride 0."""
+        strides = [0] * len(shape)
+        for axis, dim in enumerate(dims):
+            if self.shape[axis] != 1:
+                strides[dim] = self.strides[axis]
+        border = tuple((0, 0) for _ in shape) if self.border else ()
+        return replace(self, shape=tuple(shape), strides=tuple(strides), border=border)
+
+    def unfold(self, shape: Sequence[int]) -> View | None:
+        """The same elements in row-major order under `shape`, or None where strides cannot say it.
+
+        Merges neighbouring axes that follow each other without a gap and splits axes freely.
+        """
+        if self.ring or any(side != (0, 0) for side in self.border):
+            return None
+        # Maximal runs of axes that behave as one: (size, stride of the innermost).
+        runs: list[list[int]] = []
+        for size, stride in zip(self.shape, self.strides, strict=True):
+            if size == 1:
+                continue
+            if runs and runs[-1][1] == size * stride:
+                runs[-1] = [runs[-1][0] * size, stride]
+            else:
+                runs.append([size, stride])
+        strides: list[int] = []
+        remaining = runs.copy()
+        left = 0  # elements of the innermost run not yet given to an axis
+        for size in reversed(shape):
+            if size == 1:
+                strides.append(0)
+                continue
+            if left == 0:
+                if not remaining:
+                    return None
+                left, stride = remaining.pop()
+            if left % size:
+                return None
+            strides.append(stride)
+            left, stride = left // size, stride * size
+            if left == 1:
+                left = 0
+        if left or remaining:
+            return None
+        return View(self.buffer, tuple(shape), tuple(reversed(strides)), self.offset)
+
+
+def dense_view(
+    buffer: str,
+    shape: Sequence[int],
+    order: Order,
+    border: Sequence[tuple[int, int]] | None = None,
+    fill: float = 0.0,
+    ring: int = 0,
+) -> View:
+    """A tensor laid out in `order` without gaps, but with its border."""
+    sides = tuple(border) if border else tuple((0, 0) for _ in shape)
+    extents = [low + size + high for size, (low, high) in zip(shape, sides, strict=True)]
+    if ring:
+        extents[2] = ring
+    strides = [0] * len(shape)
+    step = 1
+    for axis in reversed(order):
+        strides[axis] = step
+        step *= extents[axis]
+    offset = sum(low * stride for (low, _), stride in zip(sides, strides, strict=True))
+    return View(buffer, tuple(shape), tuple(strides), offset, ring, sides, fill)
+
+
+def elements(shape: Sequence[int], border: Sequence[tuple[int, int]] | None = None, ring: int = 0) -> int:
+    """Elements that `dense_view` needs."""
+    extents = list(shape)
+    if border:
+        extents = [low + size + high for size, (low, high) in zip(shape, border, strict=True)]
+    if ring:
+        extents[2] = ring
+    return math.prod(extents)
