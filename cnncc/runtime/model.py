@@ -50,6 +50,7 @@ class Model:
         self._code = code if code is not None else load_object(executable.object)
         _check_processor(self._code, executable)
         self._weights = layout.aligned_copy(executable.weights) if code is None else None
+        self._arity = len(executable.inputs)
         self._closed = False
         self._spares: list[Session] = []
         self._session = self._new_session(self._threads)
@@ -62,7 +63,8 @@ class Model:
         if out is None:
             result = self._fresh(*inputs)
             return self._run(inputs, None) if result is None else result
-        if out.__class__ is np.ndarray and self._infer(*inputs, out) == 0:
+        results = (out,) if out.__class__ is np.ndarray else out
+        if results.__class__ is tuple and len(inputs) == self._arity and self._infer(*inputs, *results) == 0:
             return out
         return self._run(inputs, out)
 
@@ -148,7 +150,7 @@ class Model:
         if code == BUSY:
             if self._closed:
                 raise NativeError(f"model '{self.name}' has been closed")
-            spare = self._spares.pop() if self._spares else self._new_session(1)
+            spare = self._spare()
             code = self._execute_on(spare, images, arrays, results)
             self._spares.append(spare)
 
@@ -158,6 +160,13 @@ class Model:
         if code not in (0, BUSY):
             raise NativeError(self._explain(code, session))
         return code
+
+    def _spare(self) -> Session:
+        """A session of one shard that nobody uses; the caller puts it back."""
+        try:
+            return self._spares.pop()
+        except IndexError:
+            return self._new_session(1)
 
     def _explain(self, code: int, session: Session) -> str:
         """One sentence for an error code of the ABI."""

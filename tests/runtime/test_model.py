@@ -121,6 +121,14 @@ def test_wrong_number_of_inputs(model: Model) -> None:
         model(x, x)
 
 
+def test_inputs_and_outputs_are_not_confused() -> None:
+    arrays = [np.zeros((1, 6), np.float32) for _ in range(4)]
+    with pytest.raises(InputError, match=r"takes 1 input.* 2 given"):
+        Model(toy.executable(n_out=2))(*arrays[:2], out=arrays[2])
+    with pytest.raises(InputError, match=r"takes 2 input.* 1 given"):
+        Model(toy.executable(n_in=2, n_out=2))(arrays[0], out=tuple(arrays[1:]))
+
+
 def test_a_model_that_mixes_images_says_so() -> None:
     model = Model(toy.executable(images=2, batchable=False))
     with pytest.raises(InputError) as caught:
