@@ -10,7 +10,7 @@ from typing import Any, Self
 import numpy as np
 
 from ..errors import InputError, NativeError, TargetError
-from ..native import load_object
+from ..native import host_target, load_object
 from ..types import Array
 from . import layout
 from .abi import FAULT, FAULT_STEP, REASONS
@@ -47,7 +47,7 @@ class Model:
     ):
         self._executable, self._rebuild = executable, rebuild
         self._threads = max(1, min(threads, executable.max_shards))
-        self._code = code if code is not None else load_object(executable.object)
+        self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
         self._weights = layout.aligned_copy(executable.weights) if code is None else None
         self._arity = len(executable.inputs)
@@ -234,6 +234,13 @@ def _allocator(ports: tuple[Port, ...]) -> Callable[[], Result]:
     """Fresh arrays for all outputs: one array, or a tuple."""
     makers = [functools.partial(np.empty, port.shape, port.type.dtype.numpy) for port in ports]
     return makers[0] if len(makers) == 1 else lambda: tuple(make() for make in makers)
+
+
+def _loaded(executable: Executable) -> Code:
+    target = executable.target
+    if target.architecture != host_target().architecture:
+        raise TargetError(f"this machine cannot run model '{executable.name}', compiled for '{target.name}'")
+    return load_object(executable.object)
 
 
 def _check_processor(code: Code, executable: Executable) -> None:

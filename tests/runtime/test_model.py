@@ -14,6 +14,7 @@ from cnncc.errors import InputError, NativeError, TargetError
 from cnncc.runtime import layout
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.model import Model
+from cnncc.target import TARGETS
 from cnncc.types import Array
 
 from . import toy
@@ -264,6 +265,8 @@ def test_a_fault_names_the_step() -> None:
 def test_a_processor_that_cannot_run_it_is_an_error() -> None:
     with pytest.raises(TargetError, match=r"^this processor cannot run model 'toy', compiled for 'host'$"):
         Model(toy.executable(check=1))
+    with pytest.raises(TargetError, match=r"^this machine cannot run model 'toy', compiled for 'cortex-m4'$"):
+        Model(toy.executable(target=TARGETS["cortex-m4"]))
 
 
 @pytest.mark.parametrize(
