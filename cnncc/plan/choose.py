@@ -11,6 +11,7 @@ A layer's cost is that of all its tiles, tails included; the cheapest tile withi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Tile
 LATENCY = 4.0
 PIPES = 2.0
 PORTS = 2.0
+MOVE = 0.6  # cycles for each element that a copy brings into another order
 UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache line and takes both ports
 
 
@@ -35,13 +37,25 @@ class Candidate:
     tile: Tile
 
 
-def direct(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, *, planar: bool) -> Direct:
+def direct(
+    target: Target,
+    c: Contraction,
+    stored: Sequence[int],
+    epilogue: Epilogue,
+    *,
+    along: Sequence[LanesAlong],
+    copied: int = 0,
+) -> Direct:
     """The cheapest direct convolution; `stored` are the spatial sizes that it stores.
 
-    Lanes along the columns need neighbouring columns side by side in memory: a `planar` source and stride 1.
+    `along` lists the ways that are possible: lanes along the columns need neighbouring columns side by side
+    in memory. `copied` elements must change their order if the lanes lie along the channels.
     """
-    candidates = list(_by_channels(target, c, stored, epilogue))
-    if planar and c.window and c.window[-1].stride == 1:
+    steps = math.prod(stored[:-1]) * math.prod(w.kernel for w in c.window) * (c.channels // c.groups)
+    candidates: list[Candidate] = []
+    if "channels" in along:
+        candidates += _by_channels(target, c, stored, epilogue, MOVE * copied / steps)
+    if "columns" in along and c.window and c.window[-1].stride == 1:
         candidates += _by_columns(target, c, stored, epilogue)
     # Equal costs: the larger tile has fewer loads and loop steps.
     best = min(candidates, key=lambda o: (round(o.cycles, 6), -o.tile.registers(o.lanes_along)))
@@ -70,7 +84,14 @@ def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[i
     return rows, unit, stored[-1] if rank else 1, c.outputs // c.groups
 
 
-def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Candidate]:
+def _tiles(c: Contraction, width: int, columns: int) -> list[int]:
+    """Widths of the tiles of a row: balanced, or (one-dimensional: the range is open) equal and sliding back."""
+    return balanced(width, columns) if len(c.window) > 1 else [columns] * -(-width // columns)
+
+
+def _by_channels(
+    target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, extra: float
+) -> Iterator[Candidate]:
     """Pixels as scalars, vectors of output channels."""
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, _power_of_two(outputs))
@@ -80,8 +101,8 @@ def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue
         # `rows` of `columns` pixels: the register law bounds the columns.
         most = ((target.registers - 1) // vectors - 1) // rows // unit
         for columns in range(1, min(most, width) + 1):
-            cycles = 0.0
-            for size in balanced(width, columns):
+            cycles = extra / c.groups
+            for size in _tiles(c, width, columns):
                 pixels = rows * size * unit
                 cycles += blocks * _step(pixels, vectors) + (_step(pixels, rest) if rest else 0)
             tile = Tile(rows, columns * unit, vectors)
@@ -98,16 +119,18 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
     if not lanes:
         return
     total = -(-width // (lanes // unit))
-    for vectors in range(1, min(total, 4 if len(c.window) > 1 else 1) + 1):
+    for vectors in range(1, min(total, 4) + 1):
         in_tile = vectors * rows
         most = (target.registers - 1) // in_tile - 1
         full, rest = divmod(total, vectors)
         for block in sorted(set(balanced(outputs, max(most, 1)))):
             blocks, tail = divmod(outputs, block)
+            sizes = [in_tile] * full + ([rest * rows] if rest else [])
+            if len(c.window) == 1:  # the last tile slides back
+                sizes = [in_tile] * -(-total // vectors)
             cycles = 0.0
             for scalars, times in ((block, blocks), (tail, 1 if tail else 0)):
-                cycles += times * full * _step(scalars, in_tile, UNALIGNED)
-                cycles += times * (_step(scalars, rest * rows, UNALIGNED) if rest else 0)
+                cycles += times * sum(_step(scalars, size, UNALIGNED) for size in sizes)
             yield Candidate(cycles * c.groups, "columns", lanes, block, Tile(rows, 1, vectors, block))
 
 

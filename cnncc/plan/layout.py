@@ -8,6 +8,7 @@ for each tensor and order.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from ..computation import Contraction, Join, Part, Pointwise, Reduction, Reshape, WindowReduction
@@ -16,7 +17,7 @@ from ..target import Target
 from ..types import TensorType
 from ..windows import WindowAxis
 from . import choose
-from .kernels import Depthwise, Direct, Epilogue, Pooling
+from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Pooling
 from .lower import Operand, Work, Works
 from .views import Order, channels_last, planar
 
@@ -27,13 +28,14 @@ FEW_CHANNELS = 8  # below it, reading a planar image channel by channel beats co
 class Job:
     """A work with its algorithm (contractions only) and the tensors that it really reads.
 
-    A copy into another order is a join of one.
+    A copy into another order is a join of one. `merged` is the kernel over spatial axes merged into one.
     """
 
     work: Work
     operands: list[str]
     extras: list[Operand] = field(default_factory=list)
     kernel: Direct | Depthwise | None = None
+    merged: Direct | None = None
     contraction: Contraction | None = None
 
     @property
@@ -126,28 +128,50 @@ class Layout:
         if flattened:
             image, c = flattened
         rank = len(c.window)
+        last = channels_last(rank + 2)
         stored = self.types[work.result].shape[2:] if not flattened else (1,) * rank
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
-        order = self.orders[image]
+        merged = None
         kernel: Direct | Depthwise
-        few = c.channels * 2 <= self.target.lanes
-        if c.depthwise and not (few and self.is_planar(image)):
-            kernel = choose.depthwise(self.target, c, stored, epilogue)
-            image = self.in_order(image, channels_last(rank + 2))
-            result = channels_last(rank + 2)
+        if c.depthwise and not (c.channels * 2 <= self.target.lanes and self.is_planar(image)):
+            kernel, result = choose.depthwise(self.target, c, stored, epilogue), last
+            image = self.in_order(image, last)
         else:
-            kernel = choose.direct(self.target, c, stored, epilogue, planar=order == planar(rank + 2))
+            kernel, merged = self.direct(work, c, image, stored, epilogue)
             by_channels = kernel.lanes_along == "channels"
-            if by_channels and rank and c.channels >= FEW_CHANNELS:
-                image = self.in_order(image, channels_last(rank + 2))
-            result = channels_last(rank + 2) if by_channels else planar(rank + 2)
+            if by_channels and self.copied(image, c):
+                image = self.in_order(image, last)
+            result = last if by_channels else planar(rank + 2)
         self.orders[work.result] = planar(2) if flattened else result
         early = arguments_of(work.before)
         extras = []
         for number, extra in enumerate(work.extras, start=1):
             met = self.before_pool(work) if number in early else self.types[work.result]
             extras.append(self.aligned(extra, met, result))
-        return Job(work, [image, *parameters], extras, kernel, c)
+        return Job(work, [image, *parameters], extras, kernel, merged, c)
+
+    def direct(
+        self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue
+    ) -> tuple[Direct, Direct | None]:
+        """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
+        along: list[LanesAlong] = ["channels"]
+        if self.is_planar(image):
+            along.append("columns")
+        copied = self.copied(image, c)
+        if work.result in self.works.outputs.values() and math.prod(stored) > 1:
+            copied += self.types[work.result].size
+        if not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
+            return choose.direct(self.target, c, stored, epilogue, along=along, copied=copied), None
+        positions = math.prod(stored)
+        flat = replace(c, window=(WindowAxis(positions),))
+        merged = choose.direct(self.target, flat, (positions,), epilogue, along=along, copied=copied)
+        return choose.direct(self.target, c, stored, epilogue, along=[merged.lanes_along]), merged
+
+    def copied(self, image: str, c: Contraction) -> int:
+        """Elements of the image that must be copied to have channels last; few channels are read as they are."""
+        spatial = self.types[image].shape[2:]
+        planar_image = self.is_planar(image) and math.prod(spatial) > 1
+        return self.types[image].size if planar_image and c.channels >= FEW_CHANNELS else 0
 
     def flattened(self, image: str, c: Contraction) -> tuple[str, Contraction] | None:
         """A dense layer over a flattened image that is not planar, as a window of the image's own size.
@@ -197,3 +221,8 @@ class Layout:
                 tensor = self.copy(tensor, f"{output}!", planar(self.types[tensor].rank))
             self.orders[tensor] = planar(self.types[tensor].rank)
             self.direct_outputs[tensor] = output
+
+
+def is_point(window: WindowAxis) -> bool:
+    """A window of one tap that visits every element."""
+    return window == WindowAxis(window.size)

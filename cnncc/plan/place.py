@@ -264,19 +264,25 @@ class Placement:
         inner = list(shape)
         if job.work.pool:
             inner[2:] = [axis.size for axis in job.work.pool.window]
-        flip = job.contraction.flip if job.contraction else False
-        packed = self.weights(job, kernel, weights, flip)
-        sources = [self.view(image), packed]
+        views = [self.view(image)]
         if bias:
-            sources.append(self.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
+            views.append(self.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
         order = self.orders[job.result]
         for extra in job.extras:
             full = inner if self.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
-            sources.append(self.operand(extra, full, order))
-        self.step(job.work.name, kernel, sources, target)
+            views.append(self.operand(extra, full, order))
+        views.append(target)
+        if job.merged:
+            flat = [view for view in map(merge_axes, views) if view]
+            if len(flat) == len(views):
+                kernel, views = job.merged, flat
+        first, *others, target = views
+        packed = self.weights(job, kernel, weights)
+        self.step(job.work.name, kernel, [first, packed, *others], target)
 
-    def weights(self, job: Job, kernel: Direct | Depthwise, tensor: str, flip: bool) -> View:
+    def weights(self, job: Job, kernel: Direct | Depthwise, tensor: str) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
+        flip = job.contraction is not None and job.contraction.flip
         shape = self.weights_shape(job, kernel, tensor)
         name = f"{job.work.name}: weights"
         size = math.prod(packed_shape(kernel))
@@ -314,6 +320,14 @@ def live_jobs(layout: Layout) -> list[Job]:
             kept.append(job)
             needed.update(job.operands, (extra.tensor for extra in job.extras))
     return kept[::-1]
+
+
+def merge_axes(view: View) -> View | None:
+    """The view with its spatial axes merged into one, if they follow each other in memory (or are repeated)."""
+    flat = (*view.shape[:2], math.prod(view.shape[2:]))
+    if not any(view.strides[2:]):
+        return replace(view, shape=flat, strides=(*view.strides[:2], 0), border=())
+    return view.unfold(flat)
 
 
 def lane_axis(view: View) -> int:

@@ -91,7 +91,7 @@ class DirectConvolution:
                 self.tile(outputs, Place(n, ()), Shape(1, (0,), self.k.lanes))
             return
         if self.rank == 1:
-            self.known_columns(a, b, lambda x, shape: self.tile(outputs, Place(n, (x,)), shape), 1)
+            self.unknown_columns(a, b, lambda x, shape: self.tile(outputs, Place(n, (x,)), shape))
             return
         with e.loop(a, b) as y:
             if self.rank == 3:
@@ -130,24 +130,35 @@ class DirectConvolution:
             relative = [(start - chosen[0]) * self.unit for start in chosen]
             at(chosen[0], Shape(rows, tuple(relative), self.k.lanes))
 
-    def known_columns(self, a: Index, b: Index, at: Callable[[Index, Shape], None], rows: int) -> None:
-        """A range of columns known only at run time: whole tiles, then one by one (or one vector slid back)."""
-        e = self.e
-        if self.by_channels:
-            stored = self.k.tile.columns // self.unit
-            end = e.add(a, e.mul(e.div(e.sub(b, a), stored), stored))
-            with e.loop(a, end, stored) as x:
-                at(x.index, self.shape(rows, stored))
-            with e.loop(end, b) as x:
-                at(x.index, self.shape(rows, 1))
+    def unknown_columns(self, a: Index, b: Index, at: Callable[[Index, Shape], None]) -> None:
+        """A range of columns known only at run time: tiles of which the last slides back, or one by one."""
+        stored = self.k.tile.columns // self.unit
+        sizes = [(stored, self.shape(1, stored)), (1, self.shape(1, 1))]
+        if not self.by_channels:
+            per_vector, vectors = self.k.lanes // self.unit, self.k.tile.vectors
+            sizes = [(vectors * per_vector, self.vectors(1, range(vectors)))] if vectors > 1 else []
+            sizes += [(per_vector, self.vectors(1, range(1))), (1, Shape(1, (0,), self.unit))]
+        self.sliding(a, b, sizes, at)
+
+    def sliding(
+        self, a: Index, b: Index, sizes: Sequence[tuple[int, Shape]], at: Callable[[Index, Shape], None]
+    ) -> None:
+        """Tiles of the first of `sizes` that is not longer than the range.
+
+        What the last tile computes again comes out with the same bits.
+        """
+        e, (stored, shape) = self.e, sizes[0]
+        if stored == 1 or len(sizes) == 1:
+            with e.loop(a, b) as x:
+                at(x.index, shape)
             return
-        per_vector = self.k.lanes // self.unit
-        with e.when(e.compare("sge", e.sub(b, a), per_vector)):
-            last = e.sub(b, per_vector)
-            with e.loop(a, b, per_vector) as x:
-                at(e.least(x.index, last), self.vectors(rows, range(1)))
-        with e.when(e.compare("slt", e.sub(b, a), per_vector)), e.loop(a, b) as x:
-            at(x.index, Shape(rows, (0,), self.unit))
+        long_enough = e.compare("sge", e.sub(b, a), stored)
+        with e.when(long_enough):
+            last = e.sub(b, stored)
+            with e.loop(a, b, stored) as x:
+                at(e.least(x.index, last), shape)
+        with e.when(e.compare("slt", e.sub(b, a), stored)):
+            self.sliding(a, b, sizes[1:], at)
 
     def shape(self, rows: int, stored: int) -> Shape:
         return Shape(rows, tuple(range(stored * self.unit)), self.k.lanes)
