@@ -50,23 +50,15 @@ class Model:
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
         self._weights = layout.aligned_copy(executable.weights) if code is None else None
-        self._arity = len(executable.inputs)
         self._closed = False
         self._spares: list[Session] = []
         self._session = self._new_session(self._threads)
-        record = self._fast_record()
-        self._fresh = shim().function("fresh", record)
-        self._infer = shim().function("infer", record)
+        self._native_call = shim().function("call", self._fast_record())
 
     def __call__(self, *inputs: Any, out: Any = None) -> Any:
         """Run the model; see the class. Returns `out` where it is given."""
-        if out is None:
-            result = self._fresh(*inputs)
-            return self._run(inputs, None) if result is None else result
-        results = (out,) if out.__class__ is np.ndarray else out
-        if results.__class__ is tuple and len(inputs) == self._arity and self._infer(*inputs, *results) == 0:
-            return out
-        return self._run(inputs, out)
+        result = self._native_call(inputs, out)
+        return self._run(inputs, out) if result is None else result
 
     def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
         """A callable without arguments that reads these very arrays and writes these outputs, with nothing to check.

@@ -20,7 +20,7 @@ from . import layout
 from .executable import ABI_VERSION
 from .shim import shim
 
-NOT_STANDARD, BUSY, NOT_STARTED = -1, -2, -3  # status codes of the shim, below those of the ABI
+BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
 _BARRIER_BYTES = 64  # head of a workspace
 _EXIT_SECONDS = 2.0
 

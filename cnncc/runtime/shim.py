@@ -12,7 +12,9 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from ..errors import TargetError
+import numpy as np
+
+from ..errors import NativeError, TargetError
 from ..native import backend_version, emit_object, host_target, load_object
 from ..target import Target
 from . import store
@@ -26,6 +28,7 @@ _PYTHON_SYMBOLS = (
     "PyBuffer_Release",
     "PyErr_Clear",
     "PyObject_CallNoArgs",
+    "PyTuple_Size",
     "PyTuple_GetItem",
     "PyLong_FromLong",
     "Py_IncRef",
@@ -36,8 +39,7 @@ _PYTHON_SYMBOLS = (
     "PyThread_release_lock",
 )
 _FUNCTIONS = {
-    "fresh": _METH_FASTCALL,
-    "infer": _METH_FASTCALL,
+    "call": _METH_FASTCALL,
     "execute": _METH_NOARGS,
     "bound": _METH_NOARGS,
     "work": _METH_NOARGS,
@@ -68,7 +70,7 @@ class Shim:
         target = host_target()
         if target.architecture not in PAUSE or ctypes.sizeof(ctypes.c_void_p) != 8:
             raise TargetError("models run in Python on 64-bit x86-64 and aarch64 only")
-        code = load_object(_object(shim_text(target.architecture), target), _imports())
+        code = load_object(_object(shim_text(target.architecture, _array_data()), target), _imports())
         self.wait = code.address("cnncc_wait")
         self._methods = {
             name: _Method(name.encode(), code.address(f"cnncc_{name}"), flags, None)
@@ -96,6 +98,14 @@ def _object(text: str, target: Target) -> bytes:
         code = emit_object(text, target)
         store.write(key, code)
     return code
+
+
+def _array_data() -> int:
+    """Where a NumPy array keeps its data's address: right behind the object's head. Tried before it is believed."""
+    offset, sample = object.__basicsize__, np.empty(3, np.float32)
+    if ctypes.c_void_p.from_address(id(sample) + offset).value != sample.ctypes.data:
+        raise NativeError("this version of NumPy keeps its arrays in another way than cnncc knows")
+    return offset
 
 
 def _imports() -> dict[str, int]:

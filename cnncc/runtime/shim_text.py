@@ -27,6 +27,7 @@ declare i32  @PyObject_GetBuffer(ptr, ptr, i32)
 declare void @PyBuffer_Release(ptr)
 declare void @PyErr_Clear()
 declare ptr  @PyObject_CallNoArgs(ptr)
+declare i64  @PyTuple_Size(ptr)
 declare ptr  @PyTuple_GetItem(ptr, i64)
 declare ptr  @PyLong_FromLong(i64)
 declare void @Py_IncRef(ptr)
@@ -341,13 +342,15 @@ no:
   ret i1 false
 }
 
-; Take the buffers of inputs and outputs, run if all are standard, release them.
-define internal i32 @infer(ptr %record, ptr %inputs, ptr %outputs) nounwind {
+; Take the buffers of inputs and outputs, run if all are standard, release them. Fresh outputs are right as they are:
+; of them only the address is read, which NumPy's ABI has right behind the object's head.
+define internal i32 @infer(ptr %record, ptr %inputs, ptr %outputs, i1 %fresh) nounwind {
   %n_in.p = getelementptr %Record, ptr %record, i32 0, i32 8
   %n_in = load i32, ptr %n_in.p
   %n_out.p = getelementptr %Record, ptr %record, i32 0, i32 9
   %n_out = load i32, ptr %n_out.p
   %n = add i32 %n_in, %n_out
+  %n.checked = select i1 %fresh, i32 %n_in, i32 %n
   %ports.p = getelementptr %Record, ptr %record, i32 0, i32 3
   %ports = load ptr, ptr %ports.p
   %buffers = alloca %Buffer, i32 %n
@@ -355,8 +358,8 @@ define internal i32 @infer(ptr %record, ptr %inputs, ptr %outputs) nounwind {
   br label %next
 next:
   %i = phi i32 [ 0, %0 ], [ %i.after, %good ]
-  %more = icmp ult i32 %i, %n
-  br i1 %more, label %take, label %all
+  %more = icmp ult i32 %i, %n.checked
+  br i1 %more, label %take, label %rest
 take:
   %is_input = icmp ult i32 %i, %n_in
   %j = sub i32 %i, %n_in
@@ -387,6 +390,20 @@ good:
   %pointer.p = getelementptr ptr, ptr %pointers, i32 %i
   store ptr %data, ptr %pointer.p
   br label %next
+rest:
+  %f = phi i32 [ %n.checked, %next ], [ %f.after, %rest.one ]
+  %unread = icmp ult i32 %f, %n
+  br i1 %unread, label %rest.one, label %all
+rest.one:
+  %m = sub i32 %f, %n_in
+  %array.p = getelementptr ptr, ptr %outputs, i32 %m
+  %array = load ptr, ptr %array.p
+  %fresh.data.p = getelementptr i8, ptr %array, i64 $array_data
+  %fresh.data = load ptr, ptr %fresh.data.p
+  %fresh.pointer.p = getelementptr ptr, ptr %pointers, i32 %f
+  store ptr %fresh.data, ptr %fresh.pointer.p
+  %f.after = add i32 %f, 1
+  br label %rest
 all:
   %session = load ptr, ptr %record
   %images.p = getelementptr %Record, ptr %record, i32 0, i32 7
@@ -395,7 +412,7 @@ all:
   %code = call i32 @run(ptr %session, i32 %images, ptr %pointers, ptr %results)
   br label %release
 release:
-  %taken = phi i32 [ %i, %none ], [ %i.after, %check ], [ %i.after, %apart ], [ %n, %all ]
+  %taken = phi i32 [ %i, %none ], [ %i.after, %check ], [ %i.after, %apart ], [ %n.checked, %all ]
   %status = phi i32 [ -1, %none ], [ -1, %check ], [ -1, %apart ], [ %code, %all ]
   br label %release.next
 release.next:
@@ -411,44 +428,71 @@ out:
   ret i32 %status
 }
 
-; (inputs…) → fresh outputs, or None where the call is not standard (METH_FASTCALL; self holds a %Record).
-define ptr @cnncc_fresh(ptr %self, ptr %arguments, i64 %count) nounwind {
+; The items of a tuple of exactly this length; false for anything else.
+define internal i1 @items(ptr %tuple, i32 %wanted, ptr %objects) nounwind {
+  %size = call i64 @PyTuple_Size(ptr %tuple)
+  %size32 = trunc i64 %size to i32
+  %right = icmp eq i32 %size32, %wanted
+  br i1 %right, label %next, label %wrong
+wrong:
+  call void @PyErr_Clear()
+  ret i1 false
+next:
+  %i = phi i32 [ 0, %0 ], [ %i.after, %item ]
+  %more = icmp ult i32 %i, %wanted
+  br i1 %more, label %item, label %done
+item:
+  %i64 = zext i32 %i to i64
+  %object = call ptr @PyTuple_GetItem(ptr %tuple, i64 %i64)
+  %object.p = getelementptr ptr, ptr %objects, i32 %i
+  store ptr %object, ptr %object.p
+  %i.after = add i32 %i, 1
+  br label %next
+done:
+  ret i1 true
+}
+
+; (tuple of inputs, out or None) → the outputs, or None where the call is not standard (METH_FASTCALL; self holds a
+; %Record). One output is an array, several are a tuple; fresh ones come from the record's `allocate`.
+define ptr @cnncc_call(ptr %self, ptr %arguments, i64 %count) nounwind {
   %record = call ptr @PyByteArray_AsString(ptr %self)
   %n_in.p = getelementptr %Record, ptr %record, i32 0, i32 8
-  %n_in32 = load i32, ptr %n_in.p
-  %n_in = zext i32 %n_in32 to i64
-  %right = icmp eq i64 %n_in, %count
-  br i1 %right, label %allocate, label %none
+  %n_in = load i32, ptr %n_in.p
+  %n_out.p = getelementptr %Record, ptr %record, i32 0, i32 9
+  %n_out = load i32, ptr %n_out.p
+  %inputs = alloca ptr, i32 %n_in
+  %outputs = alloca ptr, i32 %n_out
+  %tuple = load ptr, ptr %arguments
+  %out.p = getelementptr ptr, ptr %arguments, i32 1
+  %out = load ptr, ptr %out.p
+  %right = call i1 @items(ptr %tuple, i32 %n_in, ptr %inputs)
+  br i1 %right, label %results, label %none
+results:
+  %fresh = icmp eq ptr %out, @python_none
+  br i1 %fresh, label %allocate, label %given
+given:
+  call void @Py_IncRef(ptr %out)
+  br label %place
 allocate:
   %allocate.p = getelementptr %Record, ptr %record, i32 0, i32 4
   %allocator = load ptr, ptr %allocate.p
-  %result = call ptr @PyObject_CallNoArgs(ptr %allocator)
-  %null = icmp eq ptr %result, null
-  br i1 %null, label %raise, label %allocated
+  %made = call ptr @PyObject_CallNoArgs(ptr %allocator)
+  %null = icmp eq ptr %made, null
+  br i1 %null, label %raise, label %place
 raise:
   ret ptr null
-allocated:
-  %n_out.p = getelementptr %Record, ptr %record, i32 0, i32 9
-  %n_out = load i32, ptr %n_out.p
-  %outputs = alloca ptr, i32 %n_out
+place:
+  %result = phi ptr [ %out, %given ], [ %made, %allocate ]
   %single = icmp eq i32 %n_out, 1
   br i1 %single, label %one, label %several
 one:
   store ptr %result, ptr %outputs
   br label %call
 several:
-  %i = phi i32 [ 0, %allocated ], [ %i.after, %item ]
-  %more = icmp ult i32 %i, %n_out
-  br i1 %more, label %item, label %call
-item:
-  %i64 = zext i32 %i to i64
-  %object = call ptr @PyTuple_GetItem(ptr %result, i64 %i64)
-  %object.p = getelementptr ptr, ptr %outputs, i32 %i
-  store ptr %object, ptr %object.p
-  %i.after = add i32 %i, 1
-  br label %several
+  %placed = call i1 @items(ptr %result, i32 %n_out, ptr %outputs)
+  br i1 %placed, label %call, label %bad
 call:
-  %code = call i32 @infer(ptr %record, ptr %arguments, ptr %outputs)
+  %code = call i32 @infer(ptr %record, ptr %inputs, ptr %outputs, i1 %fresh)
   %fine = icmp eq i32 %code, 0
   br i1 %fine, label %good, label %bad
 good:
@@ -459,28 +503,6 @@ bad:
 none:
   call void @Py_IncRef(ptr @python_none)
   ret ptr @python_none
-}
-
-; (inputs…, outputs…) → status code (METH_FASTCALL; self holds a %Record).
-define ptr @cnncc_infer(ptr %self, ptr %arguments, i64 %count) nounwind {
-  %record = call ptr @PyByteArray_AsString(ptr %self)
-  %n_in.p = getelementptr %Record, ptr %record, i32 0, i32 8
-  %n_in = load i32, ptr %n_in.p
-  %n_out.p = getelementptr %Record, ptr %record, i32 0, i32 9
-  %n_out = load i32, ptr %n_out.p
-  %n32 = add i32 %n_in, %n_out
-  %n = zext i32 %n32 to i64
-  %right = icmp eq i64 %n, %count
-  br i1 %right, label %call, label %done
-call:
-  %outputs = getelementptr ptr, ptr %arguments, i32 %n_in
-  %code = call i32 @infer(ptr %record, ptr %arguments, ptr %outputs)
-  br label %done
-done:
-  %status32 = phi i32 [ -1, %0 ], [ %code, %call ]
-  %status = sext i32 %status32 to i64
-  %number = call ptr @PyLong_FromLong(i64 %status)
-  ret ptr %number
 }
 
 ; Run a record whose addresses are resolved.
@@ -530,8 +552,8 @@ _OUTPUT_FLAGS = _INPUT_FLAGS | 0x01  # PyBUF_WRITABLE
 _WORKER_SPINS = 1000  # some tens of microseconds
 
 
-def shim_text(architecture: str) -> str:
-    """The module for a host of this architecture (a key of `PAUSE`)."""
+def shim_text(architecture: str, array_data: int = 16) -> str:
+    """The module for a host of this architecture (a key of `PAUSE`); `array_data`: where arrays keep theirs."""
     pause, hint = PAUSE[architecture]
     return _TEXT.substitute(
         pause=pause,
@@ -539,5 +561,6 @@ def shim_text(architecture: str) -> str:
         hint_type=hint.split(" ")[0],
         input_flags=_INPUT_FLAGS,
         output_flags=_OUTPUT_FLAGS,
+        array_data=array_data,
         worker_spins=_WORKER_SPINS,
     )
