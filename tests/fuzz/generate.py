@@ -1,0 +1,240 @@
+"""Seeded random small graphs over all ops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from cnncc.errors import ShapeError
+from cnncc.ir import Graph, Value
+from cnncc.ops import (
+    Add,
+    AveragePool,
+    BatchNormalization,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    MaxPool,
+    Relu,
+    Softmax,
+    Split,
+)
+from cnncc.types import Array
+from tests.graphs import Net
+
+T = TypeVar("T")
+
+MOST_NODES = 12
+MOST_ELEMENTS = 6000
+CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 20, 33)
+SIZES = {1: range(1, 40), 2: range(1, 14), 3: range(1, 7)}
+
+
+class Generator:
+    """Grows one graph; `values` are what later layers may read, with the newest last."""
+
+    def __init__(self, seed: int):
+        self.net, self.rng = Net(seed), np.random.default_rng((seed, 1))
+        self.values: list[Value] = []
+        self.images = self.number(1, 3)
+
+    def number(self, least: int, most: int) -> int:
+        return int(self.rng.integers(least, most + 1))
+
+    def chance(self, probability: float) -> bool:
+        return bool(self.rng.random() < probability)
+
+    def one_of(self, choices: Sequence[T]) -> T:
+        return choices[self.number(0, len(choices) - 1)]
+
+    def pick(self, ranks: Sequence[int] = (2, 3, 4, 5)) -> Value:
+        """Mostly the newest value of such a rank, so that chains grow."""
+        fitting = [value for value in self.values if len(self.net.shape(value)) in ranks]
+        if not fitting:
+            raise ShapeError("nothing fits")
+        return fitting[-1] if self.chance(0.75) else self.one_of(fitting)
+
+    def weights(self, *shape: int) -> Value:
+        return self.net.weights(*shape, arrive=self.chance(0.12))
+
+    def positive(self, size: int) -> Value:
+        data = (np.abs(self.net.random(size)) + 0.1).astype(np.float32)
+        return self.net.arrives(data, "variance") if self.chance(0.12) else self.net.known(data)
+
+    # Layers
+
+    def input(self) -> Value:
+        rank = self.one_of((1, 2, 2, 2, 3))
+        return self.net.input(self.images, self.one_of(CHANNELS), *(self.one_of(SIZES[rank]) for _ in range(rank)))
+
+    def padding(self, rank: int) -> str | tuple[tuple[int, int], ...]:
+        if self.chance(0.7):
+            return self.one_of(("valid", "same", "same", "full"))
+        return tuple((self.number(0, 2), self.number(0, 2)) for _ in range(rank))
+
+    def conv(self) -> Value:
+        x = self.pick((3, 4, 5))
+        channels, *sizes = self.net.shape(x)[1:]
+        rank = len(sizes)
+        kernel = (1,) * rank if self.chance(0.2) else tuple(self.number(1, 3) for _ in range(rank))
+        groups = 1
+        if self.chance(0.35):
+            groups = channels if self.chance(0.6) else self.one_of([g for g in range(1, channels + 1) if not channels % g])
+        outputs = groups * self.one_of((1, 1, 1, 2, 3)) if groups > 1 else self.one_of(CHANNELS)
+        op = Conv(
+            kernel,
+            tuple(self.one_of((1, 1, 1, 2, 3)) for _ in range(rank)),
+            tuple(self.one_of((1, 1, 1, 2)) for _ in range(rank)),
+            self.padding(rank),
+            groups,
+            self.chance(0.2),
+        )
+        shape = outputs, channels // groups, *kernel
+        w = self.net.known(self.rank_one(shape)) if rank == 2 and self.chance(0.15) else self.weights(*shape)
+        return self.net.apply(op, x, w, *([self.weights(outputs)] if self.chance(0.5) else []))
+
+    def rank_one(self, shape: tuple[int, ...]) -> Array:
+        """Whole numbers whose kernels are exactly separable."""
+        outputs, channels, height, width = shape
+        columns = self.rng.integers(1, 4, (outputs, channels, height, 1))
+        rows = self.rng.integers(1, 4, (outputs, channels, 1, width))
+        return (columns * rows / channels).astype(np.float32)
+
+    def block(self) -> Value:
+        """A convolution with what usually follows, which the passes fuse."""
+        x = self.conv()
+        rank = len(self.net.shape(x)) - 2
+        for _ in range(self.number(1, 3)):
+            kind = self.number(0, 4)
+            if kind == 0:
+                x = self.norm(x)
+            elif kind == 1:
+                x = self.net.apply(Add(), x, self.net.input(*self.net.shape(x), name="residual"))
+            elif kind == 2:
+                size = self.number(1, 3)
+                pool = self.one_of((MaxPool, AveragePool))
+                x = self.net.apply(pool((size,) * rank), x)
+            else:
+                x = self.net.apply(Relu(), x)
+        return x
+
+    def pool(self) -> Value:
+        x = self.pick((3, 4, 5))
+        rank = len(self.net.shape(x)) - 2
+        kernel = tuple(self.number(1, 3) for _ in range(rank))
+        stride = None if self.chance(0.4) else tuple(self.number(1, 2) for _ in range(rank))
+        padding = self.one_of(("valid", "same", "valid"))
+        if self.chance(0.2):
+            padding = tuple((self.number(0, k - 1), self.number(0, k - 1)) for k in kernel)
+        op = MaxPool(kernel, stride, padding)
+        if self.chance(0.5):
+            op = AveragePool(kernel, stride, padding, self.chance(0.5))
+        return self.net.apply(op, x)
+
+    def norm(self, x: Value | None = None) -> Value:
+        x = self.pick() if x is None else x
+        channels = self.net.shape(x)[1]
+        vectors = [self.weights(channels) for _ in range(3)]
+        return self.net.apply(BatchNormalization(), x, *vectors, self.positive(channels))
+
+    def sum(self) -> Value:
+        x = self.pick()
+        shape = self.net.shape(x)
+        alike = [value for value in self.values if self.net.shape(value) == shape]
+        other = self.one_of(alike)
+        if self.chance(0.4):  # broadcast along some axes, perhaps without the first ones
+            part = [1 if self.chance(0.5) else size for size in shape]
+            part = part[self.number(0, len(part) - 1) :]
+            other = self.weights(*part)
+        return self.net.apply(Add(), *((x, other) if self.chance(0.5) else (other, x)))
+
+    def parts(self) -> Value:
+        """Split along some axis; perhaps all parts become readable, perhaps they are joined again."""
+        x = self.pick()
+        shape = self.net.shape(x)
+        axis = 1 if self.chance(0.6) else self.number(0, len(shape) - 1)
+        size = shape[axis]
+        cuts = sorted({self.number(0, size) for _ in range(self.number(0, 2))} - {0, size})
+        sizes = tuple(b - a for a, b in zip([0, *cuts], [*cuts, size], strict=True))
+        values = list(self.net.builder.add(Split(sizes, axis), (x,)))
+        if self.chance(0.5):
+            self.values += values
+            return self.one_of(values)
+        self.rng.shuffle(values)  # type: ignore[arg-type]
+        return self.net.apply(Concat(axis), *values)
+
+    def join(self) -> Value:
+        x = self.pick()
+        shape = self.net.shape(x)
+        axis = 1 if self.chance(0.7) else self.number(0, len(shape) - 1)
+        fitting = [
+            value
+            for value in self.values
+            if len(other := self.net.shape(value)) == len(shape)
+            and all(a == b for place, (a, b) in enumerate(zip(shape, other, strict=True)) if place != axis)
+        ]
+        return self.net.apply(Concat(axis), *(self.one_of(fitting) for _ in range(self.number(1, 3))), x)
+
+    def branch(self) -> Value:
+        """Two convolutions of one value, joined or added."""
+        x = self.pick((4,))
+        channels = self.net.shape(x)[1]
+        kernels = self.one_of((1, 3)), self.one_of((1, 3))
+        outputs = self.one_of(CHANNELS)
+        left, right = (
+            self.net.apply(Conv((k, k), padding="same"), x, self.weights(outputs, channels, k, k)) for k in kernels
+        )
+        return self.net.apply(Concat() if self.chance(0.5) else Add(), left, right)
+
+    def flatten(self) -> Value:
+        x = self.pick()
+        axis = 1 if self.chance(0.8) else self.number(0, len(self.net.shape(x)))
+        return self.net.apply(Flatten(axis), x)
+
+    def dense(self) -> Value:
+        x = self.pick()
+        flat = x if len(self.net.shape(x)) == 2 else self.net.apply(Flatten(), x)
+        outputs = self.number(1, 40)
+        weights = self.weights(outputs, self.net.shape(flat)[1])
+        return self.net.apply(Dense(), flat, weights, *([self.weights(outputs)] if self.chance(0.5) else []))
+
+    def softmax(self) -> Value:
+        x = self.pick()
+        return self.net.apply(Softmax(1 if self.chance(0.6) else self.number(0, len(self.net.shape(x)) - 1)), x)
+
+    def relu(self) -> Value:
+        return self.net.apply(Relu(), self.pick())
+
+    def layers(self) -> list[Callable[[], Value]]:
+        common = [self.conv, self.conv, self.block, self.block, self.pool]
+        return [
+            *common, *common, self.norm, self.sum, self.sum, self.parts, self.join, self.branch, self.flatten,
+            self.dense, self.softmax, self.relu, self.input,
+        ]  # fmt: skip
+
+    def grow(self) -> Graph:
+        """At least one layer; layers that do not fit the values, or make too much of them, are not taken."""
+        self.values.append(self.input())
+        layers, wanted, tries = self.layers(), self.number(1, MOST_NODES), 0
+        made: list[Value] = []
+        while (len(made) < wanted and tries < 40) or not made:
+            tries += 1
+            try:
+                value = self.one_of(layers)()
+            except ShapeError:
+                continue
+            made.append(value)
+            if np.prod(self.net.shape(value)) <= MOST_ELEMENTS:
+                self.values.append(value)
+        extra = [self.one_of(self.values) for _ in range(self.one_of((0, 0, 1, 2)))]
+        return self.net.graph(made[-1], *extra)
+
+
+def random_graph(seed: int) -> tuple[Graph, dict[str, Array]]:
+    """The graph of a seed, and data for its inputs."""
+    generator = Generator(seed)
+    graph = generator.grow()
+    return graph, generator.net.feeds

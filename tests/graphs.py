@@ -1,0 +1,164 @@
+"""Compiling and running small graphs, and the comparisons that native code has to stand."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.errors import TargetError
+from cnncc.ir import Builder, Graph, Value
+from cnncc.op import Op
+from cnncc.plan import PlanOptions
+from cnncc.runtime.model import Model
+from cnncc.target import Target
+from cnncc.tolerance import Bound, bounds, compare
+from cnncc.types import Array, TensorType
+
+SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, -1e-45, 3e38], np.float32)
+"""Values that arithmetic likes to get wrong."""
+
+
+class Net:
+    """A builder with seeded weights whose methods take and return single values.
+
+    `arrives` makes a value that is given at run time instead of a constant; `feeds` collects data for all inputs.
+    """
+
+    def __init__(self, seed: int = 0):
+        self.builder, self.rng = Builder("net"), np.random.default_rng(seed)
+        self.feeds: dict[str, Array] = {}
+
+    def random(self, *shape: int) -> Array:
+        return self.rng.standard_normal(shape).astype(np.float32)
+
+    def input(self, *shape: int, name: str = "x") -> Value:
+        return self.arrives(self.random(*shape), name)
+
+    def arrives(self, data: Array, name: str = "x") -> Value:
+        name = self.builder.unique(name)
+        self.feeds[name] = np.ascontiguousarray(data, np.float32)
+        return self.builder.input(name, TensorType(tuple(data.shape)))
+
+    def known(self, data: Array) -> Value:
+        return self.builder.constant(data)
+
+    def weights(self, *shape: int, arrive: bool = False) -> Value:
+        """Random weights, scaled so that sums over all axes but the first keep their size."""
+        data = self.random(*shape) / np.float32(np.sqrt(max(1, np.prod(shape[1:]))))
+        return self.arrives(data, "w") if arrive else self.known(data)
+
+    def apply(self, op: Op, *inputs: Value) -> Value:
+        return self.builder.add(op, inputs)[0]
+
+    def shape(self, value: Value) -> tuple[int, ...]:
+        return self.builder.nodes[value.node].types[value.index].shape
+
+    def graph(self, *outputs: Value) -> Graph:
+        return self.builder.graph({f"y{index}": value for index, value in enumerate(outputs)})
+
+
+def one_op(op: Op, *arrays: Array, known: Iterable[int] = ()) -> tuple[Graph, dict[str, Array]]:
+    """A graph of one op on these arrays, those at the positions `known` as constants; and its inputs."""
+    net, known = Net(), set(known)
+    values = [net.known(array) if place in known else net.arrives(array) for place, array in enumerate(arrays)]
+    return net.graph(*net.builder.add(op, values)), net.feeds
+
+
+@functools.cache
+def runnable_targets() -> dict[str, Target]:
+    """The named targets whose code this machine executes, and 'host'."""
+    found = {}
+    for name in ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64"):
+        try:
+            net = Net()
+            Model(compilation(net.graph(net.input(1, 1)), name).build()).close()
+        except TargetError:
+            continue
+        found[name] = resolve_target(name)
+    return found
+
+
+def compilation(
+    graph: Graph,
+    target: str | Target = "host",
+    *,
+    precision: str = "fast",
+    off: tuple[str, ...] = (),
+    checked: bool = False,
+    **plan: Any,
+) -> Compilation:
+    """A compilation with PlanOptions given by name."""
+    return Compilation(graph, Options(resolve_target(target), precision, off, checked, PlanOptions(**plan)))
+
+
+def native(compiled: Compilation, feeds: Mapping[str, Array], threads: int = 1) -> dict[str, Array]:
+    """The outputs by name. Output arrays start as NaN, so that an element that nobody stores is seen."""
+    with Model(compiled.build(), threads=threads) as model:
+        return call(model, feeds)
+
+
+def call(model: Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
+    """Like `native`, on a model."""
+    results = model(dict(feeds))
+    for array in results if isinstance(results, tuple) else (results,):
+        array.fill(np.nan)
+    out = model(dict(feeds), out=results)
+    arrays = out if isinstance(out, tuple) else (out,)
+    return {port.name: array for port, array in zip(model.outputs, arrays, strict=True)}
+
+
+def expected(compiled: Compilation, feeds: Mapping[str, Array]) -> dict[str, Bound]:
+    """What the interpreter makes of the optimised graph, with the derived bound, for each output."""
+    graph = compiled.optimised.graph
+    found = bounds(graph, feeds)
+    return {name: found[value] for name, value in graph.outputs.items()}
+
+
+def worst_ratio(found: Mapping[str, Array], wanted: Mapping[str, Bound]) -> float:
+    """The largest difference in units of its bound; AssertionError beyond 1."""
+    worst = 0.0
+    for name, bound in wanted.items():
+        comparison = compare(found[name], bound)
+        at = comparison.index
+        assert comparison.ok, (
+            f"output '{name}' at {at}: {found[name][at]!r} instead of {bound.reference[at]!r}, "
+            f"{comparison.worst_ratio:.3g} times the bound {bound.error[at]:.3g}"
+        )
+        worst = max(worst, comparison.worst_ratio)
+    return worst
+
+
+def check(graph: Graph, feeds: Mapping[str, Array], target: str | Target = "host", **options: Any) -> dict[str, Array]:
+    """Native code against the interpreter; returns the native outputs."""
+    compiled = compilation(graph, target, **options)
+    found = native(compiled, feeds)
+    worst_ratio(found, expected(compiled, feeds))
+    return found
+
+
+def bits(array: Array) -> Array:
+    """The bits of each float; every NaN the same one, since IEEE leaves its sign and payload open."""
+    return np.where(np.isnan(array), np.float32(np.nan), array).view(np.uint32)
+
+
+def assert_same_bits(found: Mapping[str, Array], wanted: Mapping[str, Array], what: str = "") -> None:
+    for name, array in wanted.items():
+        different = np.argwhere(bits(found[name]) != bits(array))
+        at = tuple(different[0]) if len(different) else ()
+        assert not len(different), (
+            f"{what}: output '{name}' at {at}: {found[name][at]!r} instead of {array[at]!r} "
+            f"({len(different)} of {array.size} differ)"
+        )
+
+
+def sprinkled(feeds: Mapping[str, Array], seed: int, share: float = 0.05) -> dict[str, Array]:
+    """The same inputs with some elements replaced by special values."""
+    rng = np.random.default_rng(seed)
+    return {
+        name: np.where(rng.random(data.shape) < share, rng.choice(SPECIAL, data.shape), data).astype(np.float32)
+        for name, data in feeds.items()
+    }

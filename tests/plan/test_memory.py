@@ -1,0 +1,51 @@
+"""Places in the arena."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from cnncc.plan.memory import ALIGNMENT, Life, aligned, assign, lower_bound
+from tests.fuzz.generate import random_graph
+from tests.graphs import compilation
+
+
+def random_lives(seed: int) -> dict[str, Life]:
+    rng = np.random.default_rng(seed)
+    lives = {}
+    for number in range(int(rng.integers(1, 20))):
+        first = int(rng.integers(0, 10))
+        lives[f"b{number}"] = Life(int(rng.integers(1, 500)) * 4, first, first + int(rng.integers(0, 5)))
+    return lives
+
+
+def test_live_buffers_never_overlap() -> None:
+    for seed in range(300):
+        lives = random_lives(seed)
+        places, size = assign(lives)
+        assert size >= lower_bound(lives)
+        for name, life in lives.items():
+            assert places[name] % ALIGNMENT == 0 and places[name] + life.size <= size
+            for other, begin in places.items():
+                if other != name and life.meets(lives[other]):
+                    apart = begin + lives[other].size <= places[name] or places[name] + life.size <= begin
+                    assert apart, (seed, name, other)
+
+
+def test_buffers_that_do_not_meet_share_memory() -> None:
+    places, size = assign({"a": Life(640, 0, 1), "b": Life(640, 2, 3)})
+    assert places == {"a": 0, "b": 0} and size == 640
+
+
+def test_the_lower_bound_is_met_where_all_are_alive() -> None:
+    lives = {f"b{number}": Life(4 * number, 0, 9) for number in range(1, 9)}
+    assert assign(lives)[1] == lower_bound(lives) == sum(aligned(life.size) for life in lives.values())
+
+
+def test_no_buffers() -> None:
+    assert assign({}) == ({}, 0) and lower_bound({}) == 0
+
+
+def test_arenas_of_random_graphs_stay_near_the_lower_bound() -> None:
+    for seed in range(60):
+        plan = compilation(random_graph(seed)[0]).plan
+        assert plan.arena_bound <= plan.arena_bytes <= 1.5 * plan.arena_bound
