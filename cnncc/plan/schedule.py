@@ -30,18 +30,21 @@ def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], streaming: St
     number = 0
     while number < len(steps):
         length = 1
-        while number + length < len(steps) and _streams(result, number + length - 1, streaming):
+        while number + length < len(steps) and _streams(result, number, number + length - 1, streaming):
             length += 1
         members = tuple(range(number, number + length))
         result.stages.append(Stage(members, BLOCK_ROWS if length > 1 else 0))
-        for member in members[:-1]:
-            _make_ring(result, member)
+        for member, height in zip(members, ring_heights(steps[number : number + length]), strict=False):
+            _make_ring(result, member, height)
         number += length
     return result
 
 
-def _streams(s: Schedule, number: int, streaming: Streaming) -> bool:
-    """Whether the result of a step is read by the next one only, row by row, and a ring of it is smaller."""
+def _streams(s: Schedule, first: int, number: int, streaming: Streaming) -> bool:
+    """Whether the result of a step is read by the next one only, row by row, so that the next can join its stream.
+
+    The stream begins with step `first`; all its rings must be smaller than the tensors that they replace.
+    """
     producer, consumer = s.steps[number], s.steps[number + 1]
     if streaming == "none" or not isinstance(producer.kernel, Direct | Depthwise | Window | Elementwise):
         return False
@@ -56,20 +59,30 @@ def _streams(s: Schedule, number: int, streaming: Streaming) -> bool:
     alone = readers == [number + 1] and writers == [number] and consumer.sources[0].buffer == view.buffer
     whole = buffer.elements == elements(view.shape) and consumer.sources[0].shape == view.shape
     spatial = view.rank > 3 and consumer.target.rank == view.rank
-    return buffer.space == "arena" and alone and whole and spatial and ring_rows(consumer) < view.rows
+    if not (buffer.space == "arena" and alone and whole and spatial):
+        return False
+    members = s.steps[first : number + 2]
+    return all(h < step.target.rows for h, step in zip(ring_heights(members), members, strict=False))
 
 
-def ring_rows(consumer: Step) -> int:
-    """Height of the ring before `consumer`: a power of two, so that the index wraps by a mask."""
-    stride, _, extent, _ = consumer.row_need()
-    needed = (BLOCK_ROWS - 1) * stride + extent
-    return 1 << (needed - 1).bit_length()
+def ring_heights(steps: Sequence[Step]) -> list[int]:
+    """Height of the ring after each step of a stream but the last: a power of two, so that the index wraps by a mask.
+
+    In one round a step makes at most the rows that the next one reads for all that it makes itself: for the
+    first block the whole extent of its windows, later the strides between them.
+    """
+    heights: list[int] = []
+    rows = BLOCK_ROWS
+    for consumer in reversed(steps[1:]):
+        stride, _, extent, _ = consumer.row_need()
+        rows = (rows - 1) * stride + max(stride, extent)
+        heights.insert(0, 1 << (rows - 1).bit_length())
+    return heights
 
 
-def _make_ring(s: Schedule, number: int) -> None:
-    """Replace the whole tensor between a step and the next by a ring of rows."""
+def _make_ring(s: Schedule, number: int, height: int) -> None:
+    """Replace the whole tensor between a step and the next by a ring of `height` rows."""
     producer, consumer = s.steps[number], s.steps[number + 1]
-    height = ring_rows(consumer)
     shape = producer.target.shape
     order = sorted(range(len(shape)), key=lambda axis: (-producer.target.strides[axis], axis))
     strides, step = [0] * len(shape), 1

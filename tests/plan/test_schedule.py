@@ -1,0 +1,126 @@
+"""Stages, rings, lives and barriers."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+
+from cnncc.ops import Add, Conv, MaxPool
+from cnncc.plan.kernels import Fill
+from cnncc.plan.plan import Plan, Stage, Step
+from cnncc.plan.views import View
+from tests.fuzz.generate import random_graph
+from tests.graphs import Net, assert_same_bits, compilation, native
+
+GRAPHS = range(40)
+
+
+def chain(*layers: Conv | MaxPool, channels: int = 3, rows: int = 40) -> Net:
+    """One input through layers of the same number of channels; the last value is the output."""
+    net = Net()
+    x = net.input(1, channels, rows, 6)
+    for op in layers:
+        weights = [net.weights(channels, channels // op.groups, *op.kernel)] if isinstance(op, Conv) else []
+        x = net.apply(op, x, *weights)
+    net.made = x  # type: ignore[attr-defined]
+    return net
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (Conv((1, 2)), Conv((1, 2)), Conv((7, 3))),  # the first block of the last needs ten rows of the second
+        (Conv((3, 3)), Conv((1, 2), (3, 1)), Conv((3, 3), (2, 1))),  # strides beyond the extent
+        (Conv((3, 3), 1, 2, "same"), Conv((3, 3), padding="same"), MaxPool((3, 3), 2, 1)),
+    ],
+)
+def test_rings_hold_what_the_first_block_needs(layers: tuple[Conv, ...]) -> None:
+    net = chain(*layers)
+    graph = net.graph(net.made)  # type: ignore[attr-defined]
+    whole, streamed = compilation(graph, streaming="none"), compilation(graph, streaming="chains")
+    assert max(len(stage.steps) for stage in streamed.plan.stages) >= len(layers)
+    assert_same_bits(native(streamed, net.feeds), native(whole, net.feeds))
+
+
+# Barriers, by a simulation that knows only addresses
+
+
+def cells(plan: Plan, step: Step, view: View, *, border: bool) -> set[tuple[str, int]]:
+    """Every place of memory that a view of a step covers (only its border, for a fill)."""
+    sides = view.border if border and view.border else ((0, 0),) * view.rank
+    ranges = [range(-low, size + high) for size, (low, high) in zip(view.shape, sides, strict=True)]
+    buffer = plan.buffer(view)
+    base = buffer.place // 4 if buffer.space == "arena" else 0
+    name = buffer.space if buffer.space == "arena" else f"{buffer.space} {buffer.place}"
+    found = set()
+    for position in itertools.product(*ranges):
+        inside = all(0 <= i < size for i, size in zip(position, view.shape, strict=True))
+        if isinstance(step.kernel, Fill) and inside:
+            continue
+        offset = view.offset + sum(i * stride for i, stride in zip(position, view.strides, strict=True))
+        found.add((name, base + offset))
+    return found
+
+
+def accesses(plan: Plan, stage: Stage) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
+    """(reads, writes) of a stage, without the rings, which each shard has for itself."""
+    reads: set[tuple[str, int]] = set()
+    writes: set[tuple[str, int]] = set()
+    for number in stage.steps:
+        step = plan.steps[number]
+        for source in step.sources:
+            if plan.buffer(source).space in ("arena", "input", "output"):
+                reads |= cells(plan, step, source, border=True)
+        if plan.buffer(step.target).space != "ring":
+            writes |= cells(plan, step, step.target, border=isinstance(step.kernel, Fill))
+    return reads, writes
+
+
+def assert_separated(plan: Plan) -> None:
+    """Of any two stages one of which writes what the other reads or writes, a barrier stands between."""
+    since: list[tuple[set[tuple[str, int]], set[tuple[str, int]]]] = []
+    for stage in plan.stages:
+        if stage.barrier:
+            since = []
+        reads, writes = accesses(plan, stage)
+        for earlier_reads, earlier_writes in since:
+            assert not reads & earlier_writes, f"{stage} reads what was written without a barrier between"
+            assert not writes & (earlier_reads | earlier_writes), f"{stage} writes over what may still be in use"
+        since.append((reads, writes))
+
+
+@pytest.mark.parametrize("streaming", ["none", "pools", "chains"])
+def test_barriers_separate_dependent_stages(streaming: str) -> None:
+    for seed in GRAPHS:
+        graph, _ = random_graph(seed)
+        assert_separated(compilation(graph, streaming=streaming, border_limit=10.0).plan)
+
+
+def test_the_simulation_sees_a_missing_barrier() -> None:
+    net = chain(Conv((3, 3)), MaxPool((2, 2)), rows=8)
+    plan = compilation(net.graph(net.made), off=("fuse",), streaming="none").plan  # type: ignore[attr-defined]
+    bare = [Stage(stage.steps, stage.block) for stage in plan.stages]
+    with pytest.raises(AssertionError, match="without a barrier"):
+        assert_separated(Plan(**{**vars(plan), "stages": tuple(bare)}))
+
+
+def test_independent_stages_need_no_barrier() -> None:
+    """Two branches that only read the input meet nowhere before they are added."""
+    net = Net()
+    x = net.input(1, 2, 5, 5)
+    w = net.weights(3, 2, 1, 1)
+    sums = [net.apply(MaxPool((2, 2), 1), x) for _ in range(2)]
+    other = net.apply(Conv((2, 2)), x, net.weights(3, 2, 2, 2))
+    plan = compilation(net.graph(net.apply(Add(), *sums), other, net.apply(Conv((1, 1)), x, w))).plan
+    assert sum(not stage.barrier for stage in plan.stages) >= 2
+    assert_separated(plan)
+
+
+def test_lives_end_with_the_last_reader() -> None:
+    """Memory of a buffer that is no longer read is free for the next: a chain of any length takes two buffers."""
+    net = chain(*[MaxPool((3, 3), 1, 1)] * 6, rows=20)
+    plan = compilation(net.graph(net.made), streaming="none").plan  # type: ignore[attr-defined]
+    one = int(np.prod((3, 20, 6))) * 4
+    assert plan.arena_bytes <= 2 * (one + 64)
