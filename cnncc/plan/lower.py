@@ -142,7 +142,8 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) 
             work.result = running = f"{label}#{len(earlier)}"
             result.types[running] = last.type
         else:
-            running = _add_pieces(label, [_renumber(last)], operands, {}, result)[-1]
+            finals = {len(operands): f"{label}#{len(earlier)}"}
+            running = _add_pieces(label, [_renumber(last)], operands, finals, result)[-1]
     _rename(result, running, final)
 
 

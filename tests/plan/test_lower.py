@@ -1,0 +1,30 @@
+"""Graph → works: what a fused node becomes."""
+
+from __future__ import annotations
+
+from cnncc.ops import Add, BatchNormalization, Conv, MaxPool, Relu
+from cnncc.plan.lower import lower
+from tests.graphs import Net, check, compilation
+
+
+def test_results_of_one_layer_have_names_of_their_own() -> None:
+    """A pool in three dimensions leaves the epilogue, so the batch norm after it makes three results under one label."""
+    net = Net()
+    x = net.input(1, 2, 4, 4, 4)
+    y = net.apply(Conv((1, 1, 1)), x, net.weights(3, 2, 1, 1, 1))
+    y = net.apply(MaxPool((2, 2, 2)), y)
+    y = net.apply(BatchNormalization(), y, *(net.weights(3) for _ in range(3)), net.known(net.random(3) ** 2 + 1))
+    y = net.apply(Relu(), y)
+    check(net.graph(y), net.feeds, precision="strict")
+    works = lower(compilation(net.graph(y), precision="strict").optimised.graph).works
+    assert len({work.result for work in works}) == len(works)
+
+
+def test_an_epilogue_holds_everything_in_two_dimensions() -> None:
+    net = Net()
+    x = net.input(1, 2, 6, 6)
+    y = net.apply(Conv((3, 3), padding="same"), x, net.weights(4, 2, 3, 3), net.weights(4))
+    y = net.apply(Add(), y, net.input(1, 4, 6, 6, name="residual"))
+    y = net.apply(MaxPool((2, 2)), net.apply(Relu(), y))
+    (work,) = lower(compilation(net.graph(y)).optimised.graph).works
+    assert work.pool is not None and len(work.extras) == 1
