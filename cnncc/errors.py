@@ -10,6 +10,7 @@ import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 
 _PACKAGE_ROOTS = tuple(
     f"{folder}{os.sep}"
@@ -30,12 +31,12 @@ class Location:
 
 def caller_location() -> Location | None:
     """The innermost line on the call stack that is not cnncc's own."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
         if not file.startswith(_PACKAGE_ROOTS) and not file.startswith("<"):
             return Location(file, frame.f_lineno)
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back
     return None
 
 

@@ -130,9 +130,9 @@ def op_bounds(op: Op, inputs: Sequence[Bound]) -> list[Bound]:
 def _fused(op: Fused, inputs: Sequence[Bound]) -> Bound:
     """Stage by stage; the interpreter rounds after each, whether or not native code does."""
     own, *extras = op.split(inputs)
-    (running,) = op_bounds(op.anchor, own)  # type: ignore[arg-type]
+    (running,) = op_bounds(op.anchor, own)
     for stage, extra in zip(op.epilogue, extras, strict=True):
-        (running,) = op_bounds(stage.op, stage.arguments(running, extra))  # type: ignore[arg-type]
+        (running,) = op_bounds(stage.op, stage.arguments(running, extra))
     return running
 
 

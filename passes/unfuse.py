@@ -21,7 +21,7 @@ def expand(graph: Graph, node_name: str) -> Graph:
     rewriter = Rewriter(graph)
 
     def visit(current: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        return _members(rewriter, current, current.op, inputs) if current is node else None  # type: ignore[arg-type]
+        return _members(rewriter, current, current.op, inputs) if current is node else None
 
     return rewriter.rewrite(visit)
 
@@ -29,8 +29,8 @@ def expand(graph: Graph, node_name: str) -> Graph:
 def _members(rewriter: Rewriter, node: Node, op: Fused, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
     """The body of `op` as nodes; returns the last one's values."""
     own, *extras = op.split(inputs)
-    values = rewriter.add(op.anchor, own, node.name, node.where)  # type: ignore[arg-type]
+    values = rewriter.add(op.anchor, own, node.name, node.where)
     for number, (stage, extra) in enumerate(zip(op.epilogue, extras, strict=True), start=1):
         name = fresh(rewriter, f"{node.name}.{number}_{stage.op.name.lower()}")
-        values = rewriter.add(stage.op, stage.arguments(values[0], extra), name, node.where)  # type: ignore[arg-type]
+        values = rewriter.add(stage.op, stage.arguments(values[0], extra), name, node.where)
     return values

@@ -39,7 +39,7 @@ class Fused(Op, abstract=True):
     anchor_inputs: int
     epilogue: tuple[Stage, ...]
 
-    def split(self, inputs: Sequence[object]) -> list[tuple[object, ...]]:
+    def split(self, inputs: Sequence[T]) -> list[tuple[T, ...]]:
         """`inputs` parted into the anchor's and those of each stage."""
         parts, at = [tuple(inputs[: self.anchor_inputs])], self.anchor_inputs
         for stage in self.epilogue:
@@ -49,27 +49,27 @@ class Fused(Op, abstract=True):
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         own, *extras = self.split(inputs)
-        (running,) = self.anchor.infer(*own)  # type: ignore[arg-type]
+        (running,) = self.anchor.infer(*own)
         for stage, extra in zip(self.epilogue, extras, strict=True):
-            (running,) = stage.op.infer(*stage.arguments(running, extra))  # type: ignore[arg-type]
+            (running,) = stage.op.infer(*stage.arguments(running, extra))
         return (running,)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         own, *extras = self.split(inputs)
-        (running,) = self.anchor.reference(*own)  # type: ignore[arg-type]
+        (running,) = self.anchor.reference(*own)
         for stage, extra in zip(self.epilogue, extras, strict=True):
-            (running,) = stage.op.reference(*stage.arguments(running, extra))  # type: ignore[arg-type]
+            (running,) = stage.op.reference(*stage.arguments(running, extra))
         return (running,)
 
     def cost(self, *inputs: TensorType) -> Cost:
         own, *extras = self.split(inputs)
-        total = self.anchor.cost(*own)  # type: ignore[arg-type]
-        (running,) = self.anchor.infer(*own)  # type: ignore[arg-type]
+        total = self.anchor.cost(*own)
+        (running,) = self.anchor.infer(*own)
         for stage, extra in zip(self.epilogue, extras, strict=True):
             arguments = stage.arguments(running, extra)
-            more = stage.op.cost(*arguments)  # type: ignore[arg-type]
+            more = stage.op.cost(*arguments)
             total = Cost(total.macs + more.macs, total.flops + more.flops, total.moved + more.moved)
-            (running,) = stage.op.infer(*arguments)  # type: ignore[arg-type]
+            (running,) = stage.op.infer(*arguments)
         return total
 
     def lower(self, *inputs: TensorType) -> Lowering:
@@ -77,12 +77,12 @@ class Fused(Op, abstract=True):
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         own, *extras = self.split(ranks)
-        anchor = self.anchor.images(*own)  # type: ignore[arg-type]
+        anchor = self.anchor.images(*own)
         if anchor is None:
             return None
         marks = list(anchor)
         for stage, extra in zip(self.epilogue, extras, strict=True):
-            found = stage.op.images(*stage.arguments(max(ranks), extra))  # type: ignore[arg-type]
+            found = stage.op.images(*stage.arguments(max(ranks), extra))
             if found is None or not found[stage.position]:
                 return None
             marks += [mark for index, mark in enumerate(found) if index != stage.position]
