@@ -186,7 +186,7 @@ class Placement:
         sources = [self.view(operand) for operand in job.operands]
         kernel: Kernel
         if isinstance(computation, WindowReduction):
-            axis = lane_axis(target)
+            axis = window_lane_axis(target)
             kernel = Window(
                 computation.window, computation.combine, computation.divisor, axis, self.lanes_on(target, axis)
             )
@@ -334,6 +334,12 @@ def lane_axis(view: View) -> int:
     """The axis along which vectors lie: side by side in memory if possible."""
     close = [axis for axis, stride in enumerate(view.strides) if stride == 1 and view.shape[axis] > 1]
     return max(close, key=lambda axis: view.shape[axis]) if close else view.rank - 1
+
+
+def window_lane_axis(view: View) -> int:
+    """As `lane_axis`, of the two along which a window can have its lanes: the channels and the columns."""
+    last = view.rank - 1
+    return 1 if view.strides[1] == 1 and (view.strides[last] != 1 or view.shape[1] > view.shape[last]) else last
 
 
 def reduction_axis(source: View, axes: Sequence[int]) -> int:
