@@ -37,7 +37,7 @@ def chain(*layers: Conv | MaxPool, channels: int = 3, rows: int = 40) -> Net:
     ],
 )
 def test_rings_hold_what_the_first_block_needs(layers: tuple[Conv, ...]) -> None:
-    net = chain(*layers)
+    net = chain(*layers, rows=90)
     graph = net.graph(net.made)  # type: ignore[attr-defined]
     whole, streamed = compilation(graph, streaming="none"), compilation(graph, streaming="chains")
     assert max(len(stage.steps) for stage in streamed.plan.stages) >= len(layers)
