@@ -18,10 +18,10 @@ def expand(graph: Graph, node_name: str) -> Graph:
     if node is None or not isinstance(node.op, Fused):
         fused = ", ".join(n.name for n in graph if isinstance(n.op, Fused)) or "none"
         raise UsageError(f"there is no fused layer '{node_name}': the fused layers are {fused}")
-    rewriter = Rewriter(graph)
+    rewriter, op = Rewriter(graph), node.op
 
     def visit(current: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        return _members(rewriter, current, current.op, inputs) if current is node else None
+        return _members(rewriter, current, op, inputs) if current is node else None
 
     return rewriter.rewrite(visit)
 
