@@ -44,6 +44,16 @@ def test_rings_hold_what_the_first_block_needs(layers: tuple[Conv, ...]) -> None
     assert_same_bits(native(streamed, net.feeds), native(whole, net.feeds))
 
 
+@pytest.mark.parametrize("groups", [1, 8])
+@pytest.mark.parametrize("size", [2, 3])
+def test_a_pool_in_registers_counts_for_the_rows_that_a_step_reads(groups: int, size: int) -> None:
+    net = chain(Conv((3, 3)), Conv((3, 3), padding="same", groups=groups), MaxPool((size, size)), channels=8, rows=90)
+    graph = net.graph(net.made)  # type: ignore[attr-defined]
+    whole, streamed = compilation(graph, streaming="none"), compilation(graph, streaming="chains")
+    assert [len(stage.steps) for stage in streamed.plan.stages][-2:] == [2, 1]
+    assert_same_bits(native(streamed, net.feeds), native(whole, net.feeds))
+
+
 # Barriers, by a simulation that knows only addresses
 
 
