@@ -1,0 +1,136 @@
+"""The C example: built by a plain compiler in every way of linking, and right about every picture."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cnncc.ops.elementwise import Add, Relu
+from cnncc.runtime import artefacts
+from cnncc.runtime.elf import global_symbols
+from tests.graphs import Net, compilation
+
+from .support import C99, CXX11, OBJECTS, build, classes, digits_for, needs, needs_cc, runs_here, write_digits
+
+DIGITS = list("0123456789")
+FUNCTIONS = ["digits_check", "digits_run", "digits_workspace_bytes"]
+LINKED = {"objects": OBJECTS, "archive": ("libdigits.a",), "library": ("./digits.so", "-Wl,-rpath,$ORIGIN")}
+needs_cxx = needs("c++")
+
+
+@needs_cc
+@pytest.mark.parametrize("linked", LINKED)
+@pytest.mark.parametrize("language", ["c", pytest.param("c++", marks=needs_cxx)])
+def test_every_picture(host_folder: Path, pictures: list[Path], linked: str, language: str) -> None:
+    compiler, flags = ("cc", C99) if language == "c" else ("c++", CXX11)
+    program = f"digits-{linked}-{compiler}"
+    build(host_folder, compiler, *flags, "-x", language, "digits.c", "-x", "none", *LINKED[linked], output=program)
+    assert classes([host_folder / program], pictures) == DIGITS
+
+
+@needs_cc
+def test_pictures_that_are_none(host_folder: Path, tmp_path: Path) -> None:
+    program = build(host_folder, "cc", *C99, "digits.c", *OBJECTS)
+    cases = {
+        b"": "not a binary PGM file",
+        b"P2 8 8 255 ": "not a binary PGM file",
+        b"P5 8 9 255 ": "not a picture of 8 by 8 pixels",
+        b"P5 8 8 65535 ": "not a picture of one byte a pixel",
+        b"P5 8 8 255 " + bytes(63): "the file is cut short",
+        b"P5 # never ends": "not a picture of 8 by 8 pixels",
+    }
+    for data, reason in cases.items():
+        path = tmp_path / "picture.pgm"
+        path.write_bytes(data)
+        done = subprocess.run([program, path], capture_output=True, text=True, timeout=60, check=False)
+        assert (done.returncode, done.stdout, done.stderr) == (1, "", f"{path}: {reason}\n")
+
+
+@needs_cc
+def test_comments_in_a_picture(host_folder: Path, pictures: list[Path], tmp_path: Path) -> None:
+    pixels = pictures[7].read_bytes()[-64:]
+    (tmp_path / "7.pgm").write_bytes(b"P5\n# a comment\n8 # and another\n\t8\n255\n" + pixels)
+    program = build(host_folder, "cc", *C99, "digits.c", *OBJECTS)
+    assert classes([program], [tmp_path / "7.pgm"]) == ["7"]
+
+
+def test_the_code_object_is_pure(host_folder: Path) -> None:
+    code = global_symbols((host_folder / "digits.o").read_bytes())
+    assert sorted(symbol.name for symbol in code) == FUNCTIONS and all(symbol.defined for symbol in code)
+    weights = global_symbols((host_folder / "digits_weights.o").read_bytes())
+    assert [(symbol.name, symbol.defined) for symbol in weights] == [("digits_weights", True)]
+
+
+@needs("nm")
+def test_nm_says_so_too(host_folder: Path) -> None:
+    def listed(*arguments: str) -> list[str]:
+        done = subprocess.run(["nm", *arguments], cwd=host_folder, capture_output=True, text=True, check=True)
+        return sorted(line.split(maxsplit=1)[1] for line in done.stdout.splitlines() if line[:1].isalnum())
+
+    assert listed("-g", "digits.o") == [f"T {name}" for name in FUNCTIONS]
+    assert listed("-g", "digits_weights.o") == ["R digits_weights"]
+    assert listed("-D", "digits.so") == ["R cnncc_manifest", "R digits_weights", *(f"T {name}" for name in FUNCTIONS)]
+
+
+@needs("objdump")
+def test_code_has_no_writable_data(host_folder: Path) -> None:
+    for name in OBJECTS:
+        done = subprocess.run(["objdump", "-h", name], cwd=host_folder, capture_output=True, text=True, check=True)
+        sections = {words[1]: int(words[2], 16) for line in done.stdout.splitlines() if len(words := line.split()) == 7}
+        assert sections.get(".data", 0) == sections.get(".bss", 0) == 0, (name, sections)
+
+
+TWO_MODELS = """
+#include <stdint.h>
+#include <stdio.h>
+#include "digits.h"
+#include "net.h"
+
+static unsigned char memory[DIGITS_WORKSPACE_BYTES + NET_WORKSPACE_BYTES + 63];
+
+int main(void)
+{
+    static float x[DIGITS_INPUT_SIZE], y[DIGITS_OUTPUT_SIZE], a[NET_INPUT0_SIZE], b[NET_INPUT1_SIZE];
+    float low[NET_OUTPUT0_SIZE], high[NET_OUTPUT1_SIZE];
+    unsigned char *digits_memory = memory + (64 - (uintptr_t)memory % 64) % 64;
+    unsigned char *net_memory = digits_memory + (DIGITS_WORKSPACE_BYTES + 63) / 64 * 64;
+    int i;
+    a[0] = -1.0f, b[0] = -2.0f, a[1] = 1.0f, b[1] = 2.0f;
+    for (i = 0; i < 3; i++) {
+        if (digits_infer(x, y, digits_memory) != CNNCC_OK) return 1;
+        if (net_infer(a, b, low, high, net_memory) != CNNCC_OK) return 2;
+    }
+    printf("%g %g %g %g", low[0], low[1], high[0], high[1]);
+    return 0;
+}
+"""
+
+
+@needs_cc
+@pytest.mark.parametrize("language", ["c", pytest.param("c++", marks=needs_cxx)])
+def test_several_models_in_one_program(tmp_path: Path, language: str) -> None:
+    net = Net()
+    a, b = net.input(1, 2, name="a"), net.input(1, 2, name="b")
+    total = net.apply(Add(), a, b)
+    graph = net.graph(total, net.apply(Relu(), total))
+    for executable in (digits_for("host"), compilation(graph).build()):
+        artefacts.write(executable, tmp_path, ("a", "h"))
+    (tmp_path / "main.c").write_text(TWO_MODELS)
+    compiler, flags = ("cc", C99) if language == "c" else ("c++", CXX11)
+    libraries = ("-x", "none", "libdigits.a", "libnet.a")
+    program = build(tmp_path, compiler, *flags, "-x", language, "main.c", *libraries, output="main")
+    done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "-3 3 0 3")
+
+
+@needs_cc
+@needs("valgrind")
+def test_memcheck_finds_nothing(tmp_path: Path, pictures: list[Path]) -> None:
+    """An x86-64-v3 build, since valgrind does not know AVX-512."""
+    program = build(write_digits(tmp_path, "x86-64-v3"), "cc", *C99, "-g", "digits.c", *OBJECTS)
+    if not runs_here(program):
+        pytest.skip("this processor has no AVX2")
+    memcheck = ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full", "--track-origins=yes", program]
+    assert classes(memcheck, pictures) == DIGITS
