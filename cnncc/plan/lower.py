@@ -124,12 +124,12 @@ def _fold(computation: Pointwise, operands: Sequence[str], type: TensorType, res
 def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) -> None:
     """The anchor's work with the stages as its epilogue, or further works where an epilogue cannot hold them."""
     own, *extras = fused.split(names)
-    lowering = fused.anchor.lower(*(result.types[str(name)] for name in own))
+    lowering = fused.anchor.lower(*(result.types[name] for name in own))
     final = tensor_name(node.values[0])
-    tensors = _add_pieces(node.name, lowering.pieces, [str(name) for name in own], {}, result)
+    tensors = _add_pieces(node.name, lowering.pieces, own, {}, result)
     running = tensors[lowering.results[0]]
     for number, (stage, others) in enumerate(zip(fused.epilogue, extras, strict=True)):
-        arguments = [str(name) for name in stage.arguments(running, others)]
+        arguments = stage.arguments(running, others)
         pieces = stage.op.lower(*(result.types[name] for name in arguments))
         label = f"{node.name}.{number + 1}"
         *earlier, last = pieces.pieces
