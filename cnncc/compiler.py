@@ -1,24 +1,29 @@
-"""The road from a graph to an executable, from top to bottom."""
+"""The road from a graph to an executable, from top to bottom.
+
+The stages import their rooms when they run: a model that comes from the cache needs none of them.
+"""
 
 from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import TYPE_CHECKING
 
 from . import native
-from .codegen.program import generate
 from .errors import UsageError
 from .ir import Graph
 from .naming import c_identifier
-from .passes import Optimised
-from .passes.manager import optimise
-from .plan import Plan, PlanOptions, make_plan
+from .plan import PlanOptions
 from .runtime import cache
 from .runtime.elf import undefined_symbols
 from .runtime.executable import Executable, Port
 from .target import Target, named
 from .version import VERSION
+
+if TYPE_CHECKING:
+    from .passes import Optimised
+    from .plan.plan import Plan
 
 
 def resolve_target(name: str | Target) -> Target:
@@ -55,15 +60,22 @@ class Compilation:
     @cached_property
     def optimised(self) -> Optimised:
         """The graph after the passes, with the log of what fired."""
+        from .passes.manager import optimise
+
         return optimise(self.graph, self.options.precision, self.options.off)
 
     @cached_property
     def plan(self) -> Plan:
+        """Kernels, buffers and schedule of the optimised graph."""
+        from .plan.make import make_plan
+
         return make_plan(self.optimised.graph, self.options.target, self.options.plan)
 
     @cached_property
     def llvm(self) -> str:
         """The module's text."""
+        from .codegen.program import generate
+
         return generate(self.plan, self.symbol, checked=self.options.checked)
 
     @cached_property

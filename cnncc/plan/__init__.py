@@ -1,67 +1,8 @@
-"""Graph → plan: how each layer is computed, where every tensor lies, and in which order it happens."""
+"""Graph → plan: how each layer is computed, where every tensor lies, and in which order it happens.
 
-from __future__ import annotations
+`make.make_plan` is the planner from top to bottom.
+"""
 
-from dataclasses import dataclass, replace
+from .options import PlanOptions
 
-from ..ir import Graph
-from ..target import Target
-from . import memory, schedule
-from .layout import Layout
-from .lower import lower
-from .place import Placement
-from .plan import Interface, Plan
-
-__all__ = ["Plan", "PlanOptions", "make_plan"]
-
-
-@dataclass(frozen=True)
-class PlanOptions:
-    """What may be chosen about a plan.
-
-    `streaming` 'pools' feeds overlapping pools through a ring of rows, 'chains' runs every chain that it can a
-    few rows at a time, 'none' stores every tensor whole. `border_limit` is how much a buffer may grow by
-    bringing its border (1.4: by 40 %, reached at about 11²); beyond it kernels clip at the edges.
-    """
-
-    streaming: schedule.Streaming = "pools"
-    border_limit: float = 1.4
-
-
-def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) -> Plan:
-    """The plan of an optimised graph for a target."""
-    options = options or PlanOptions()
-    works = lower(graph)
-    # A ring has no border around its rows: chains clip.
-    limit = 1.0 if options.streaming == "chains" else options.border_limit
-    placement = Placement(Layout(works, target), limit)
-    staged = schedule.schedule(placement.steps, placement.buffers, options.streaming)
-    lives = schedule.lives(staged, "arena")
-    places, arena_bytes = memory.assign(lives)
-    ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))
-    used = {view.buffer for step in staged.steps for view in (*step.sources, step.target)}
-    buffers = {
-        name: replace(buffer, place={**places, **ring_places}.get(name, buffer.place))
-        for name, buffer in staged.buffers.items()
-        if name in used or buffer.space in ("input", "output")
-    }
-    inputs = tuple(
-        Interface(name, type, works.batchable and works.batched[name]) for name, type in graph.inputs.items()
-    )
-    outputs = tuple(Interface(name, graph.type(value), works.batchable) for name, value in graph.outputs.items())
-    images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
-    return Plan(
-        graph.name,
-        target,
-        inputs,
-        outputs,
-        images,
-        works.batchable,
-        buffers,
-        tuple(staged.steps),
-        schedule.with_barriers(staged, buffers),
-        placement.block.bytes(),
-        arena_bytes,
-        memory.lower_bound(lives),
-        ring_bytes,
-    )
+__all__ = ["PlanOptions"]

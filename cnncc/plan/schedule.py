@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from .kernels import Depthwise, Direct, Elementwise, Fill, Window
 from .memory import Life
+from .options import Streaming
 from .plan import Stage, Step
 from .views import Buffer, View, elements
 
-Streaming = Literal["none", "pools", "chains"]
 BLOCK_ROWS = 4  # rows of the last step of a stream for each round
 
 

@@ -1,0 +1,21 @@
+"""What may be chosen about a plan."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Streaming = Literal["none", "pools", "chains"]
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What may be chosen about a plan.
+
+    `streaming` 'pools' feeds overlapping pools through a ring of rows, 'chains' runs every chain that it can a
+    few rows at a time, 'none' stores every tensor whole. `border_limit` is how much a buffer may grow by
+    bringing its border (1.4: by 40 %, reached at about 11²); beyond it kernels clip at the edges.
+    """
+
+    streaming: Streaming = "pools"
+    border_limit: float = 1.4

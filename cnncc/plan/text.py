@@ -1,0 +1,252 @@
+"""The plan as people read it: the steps with their kernels and views, and the arena as a picture."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator, Sequence
+
+from .kernels import Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window, own_window
+from .plan import HEADER_BYTES, Plan, Step
+from .schedule import Schedule, lives
+from .views import View, channels_last, elements
+
+WIDEST_PICTURE = 80  # stages that the picture of the arena can show
+
+
+def show_plan(plan: Plan) -> str:
+    """Every step in order: kernel, tile, lanes and multiply-adds, then its views; streams and barriers between them."""
+    target, macs = plan.target, sum(map(step_macs, plan.steps))
+    unit = "one image at a time" if plan.batchable else f"all {plan.images} image(s) at once"
+    lines = [
+        f"plan of '{plan.name}' for {target.name} ({target.lanes} lanes, {target.registers} registers), {unit}: "
+        f"{len(plan.steps)} steps in {len(plan.stages)} stages, {macs:,} multiply-adds"
+    ]
+    for number, stage in enumerate(plan.stages):
+        head = f"stage {number}"
+        if len(stage.steps) > 1:
+            head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows"
+        lines += ["", f"{head}{', after a barrier' if stage.barrier else ''}"]
+        for member in stage.steps:
+            lines += _step(plan, member)
+    return "\n".join(lines)
+
+
+def show_memory(plan: Plan) -> str:
+    """The workspace: every buffer with its place and its life in stages, and what borders cost."""
+    ratio = plan.arena_bytes / plan.arena_bound if plan.arena_bound else 1.0
+    total = plan.workspace_base + plan.shard_bytes
+    return "\n".join(
+        [
+            f"workspace of '{plan.name}': {total:,} bytes with one shard",
+            f"  header      {HEADER_BYTES:>12,}",
+            f"  arena       {plan.arena_bytes:>12,}  (lower bound {plan.arena_bound:,}, ratio {ratio:.2f})",
+            f"  rings       {plan.shard_bytes:>12,}  for each shard",
+            f"weights       {len(plan.weights):>12,}",
+            *_buffers(plan, "arena"),
+            *_buffers(plan, "ring"),
+            *_borders(plan),
+        ]
+    )
+
+
+def step_macs(step: Step) -> int:
+    """Multiply-adds of one run of a step; padding counts as if it were multiplied."""
+    kernel = step.kernel
+    if not isinstance(kernel, Direct | Depthwise):
+        return 0
+    positions = step.target.shape[0] * math.prod(axis.out for axis in kernel.window)
+    taps = math.prod(axis.kernel for axis in kernel.window)
+    if isinstance(kernel, Depthwise):
+        return positions * taps * kernel.channels
+    return positions * taps * kernel.outputs * (kernel.channels // kernel.groups)
+
+
+def view_order(view: View) -> str:
+    """The name of a view's order in memory."""
+    if view.ring:
+        return f"ring of {view.ring}"
+    real = [axis for axis, size in enumerate(view.shape) if size > 1]
+    if any(view.strides[axis] == 0 for axis in real):
+        return "repeated" if all(view.strides[axis] == 0 for axis in real) else "repeated in part"
+    order = sorted(real, key=lambda axis: -abs(view.strides[axis]))
+    if order == real:
+        return "planar"
+    last = [axis for axis in channels_last(view.rank) if axis in real]
+    return "channels last" if order == last else f"order {tuple(order)}"
+
+
+# Steps
+
+
+def _step(plan: Plan, number: int) -> Iterator[str]:
+    step = plan.steps[number]
+    macs = step_macs(step)
+    cost = f"; {macs:,} multiply-adds" if macs else ""
+    yield f"  {number:3} {step.name}: {describe(step.kernel)}{cost}"
+    names = _roles(step)
+    for role, view in zip(names, step.sources, strict=True):
+        border = _border(step, view) if role == names[0] else ""
+        yield f"        {role:8} {_view(plan, view)}{border}"
+    yield f"        {'result':8} {_view(plan, step.target)}"
+
+
+def _roles(step: Step) -> list[str]:
+    own = step.kernel.sources
+    if isinstance(step.kernel, Direct | Depthwise):
+        roles = ["image", "weights", "bias"][:own]
+    else:
+        roles = ["source"] if own == 1 else [f"source {number}" for number in range(own)]
+    return roles + [f"extra {number}" for number in range(1, len(step.operands) + 1)]
+
+
+def _view(plan: Plan, view: View) -> str:
+    return f"{view.buffer} {view.shape} {view_order(view)}, {plan.buffer(view).space}"
+
+
+def _border(step: Step, view: View) -> str:
+    """How a kernel meets the edges of its image, with the sizes of both ways."""
+    reach = _reach(step)
+    if not any(map(any, reach)):
+        return ""
+    clip, halo = 4 * elements(view.shape), 4 * elements(view.shape, [(0, 0), (0, 0), *reach])
+    sides = ", ".join(f"{low}+{high}" for low, high in reach)
+    how = "halo" if _brings_border(view, reach) else "clip"
+    return f"; {how} {sides} (with halo {halo:,} bytes, clipped {clip:,})"
+
+
+def _reach(step: Step) -> list[tuple[int, int]]:
+    """Elements beyond each spatial edge that the window of a step reads."""
+    return [axis.reach for axis in own_window(step.kernel) or ()]
+
+
+def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
+    brought = view.border[2:] or ((0, 0),) * len(reach)
+    return all(have[0] >= want[0] and have[1] >= want[1] for have, want in zip(brought, reach, strict=True))
+
+
+# Kernels
+
+
+@functools.singledispatch
+def describe(kernel: Kernel) -> str:
+    """A kernel in a few words: what it computes, its vectors and its tile."""
+    raise NotImplementedError(type(kernel).__name__)
+
+
+@describe.register
+def _(kernel: Direct) -> str:
+    size = _sizes([axis.kernel for axis in kernel.window]) or "dense"
+    groups = f" in {kernel.groups} groups" if kernel.groups > 1 else ""
+    tile = kernel.tile
+    held = f"{tile.rows}×{tile.columns} positions × {tile.vectors} vectors"
+    if kernel.lanes_along == "columns":
+        held = f"{tile.outputs} outputs × {tile.rows}×{tile.vectors} vectors"
+    lanes = f"{kernel.lanes} lanes along {kernel.lanes_along}"
+    registers = f"{tile.registers(kernel.lanes_along)} registers"
+    return f"direct {size}, {kernel.channels} → {kernel.outputs}{groups}; {lanes}, tile {held}, {registers}" + (
+        _epilogue(kernel)
+    )
+
+
+@describe.register
+def _(kernel: Depthwise) -> str:
+    size = _sizes([axis.kernel for axis in kernel.window])
+    tile = f"{kernel.tile.rows}×{kernel.tile.columns} positions"
+    return f"depthwise {size}, {kernel.channels} channels; {kernel.lanes} lanes along channels, tile {tile}" + (
+        _epilogue(kernel)
+    )
+
+
+@describe.register
+def _(kernel: Window) -> str:
+    size = _sizes([axis.kernel for axis in kernel.window])
+    mean = {"none": "", "taps": ", divided by the taps", "valid": ", divided by the taps inside"}[kernel.divisor]
+    return f"window {size} {kernel.combine}{mean}; {_lanes(kernel.lanes, kernel.lane_axis)}"
+
+
+@describe.register
+def _(kernel: Elementwise) -> str:
+    return f"elementwise {kernel.expr}; {_lanes(kernel.lanes, kernel.lane_axis)}"
+
+
+@describe.register
+def _(kernel: Reduce) -> str:
+    return f"reduce {kernel.combine} over axes {kernel.axes}; {_lanes(kernel.lanes, kernel.lane_axis)}"
+
+
+@describe.register
+def _(kernel: Move) -> str:
+    block = f", squares of {kernel.block}" if kernel.block > 1 else ""
+    return f"move; {_lanes(kernel.lanes, kernel.lane_axis)}{block}"
+
+
+@describe.register
+def _(kernel: Fill) -> str:
+    return f"fill the border with {kernel.value:g}"
+
+
+def _lanes(lanes: int, axis: int) -> str:
+    return f"{lanes} lanes along axis {axis}"
+
+
+def _epilogue(kernel: Direct | Depthwise) -> str:
+    epilogue, plain = kernel.epilogue, type(kernel.epilogue)()
+    parts = [] if epilogue.before == plain.before else [str(epilogue.before)]
+    if epilogue.pool:
+        parts.append(f"{'average' if epilogue.pool.average else epilogue.pool.combine} {_sizes(epilogue.pool.kernel)}")
+    if epilogue.after != plain.after:
+        parts.append(str(epilogue.after))
+    return f"; then {', '.join(parts)}" if parts else ""
+
+
+def _sizes(numbers: Sequence[int]) -> str:
+    return "×".join(map(str, numbers))
+
+
+# Memory
+
+
+def _buffers(plan: Plan, space: str) -> Iterator[str]:
+    """Each buffer of a space by its place, its life as numbers and, if the stages fit on a line, as a picture."""
+    found = lives(Schedule(list(plan.stages), list(plan.steps), dict(plan.buffers)), space)
+    if not found:
+        return
+    yield ""
+    stages = len(plan.stages)
+    picture = stages <= WIDEST_PICTURE
+    width = max(len("buffer"), *map(len, found))
+    heading = "  stages" if picture else ""
+    yield f"{space:>8} at         bytes  life      {'buffer':{width}}{heading}".rstrip()
+    for name in sorted(found, key=lambda name: (plan.buffers[name].place, found[name].first)):
+        life = found[name]
+        span = f"{life.first}..{life.last}"
+        drawn = "".join("#" if life.first <= at <= life.last else "." for at in range(stages)) if picture else ""
+        yield f"{plan.buffers[name].place:>11,}  {life.size:>12,}  {span:8}  {name:{width}}  {drawn}".rstrip()
+
+
+def _borders(plan: Plan) -> Iterator[str]:
+    """What borders cost: buffers that bring one, and those where kernels clip instead."""
+    inside = {step.target.buffer: step.target for step in plan.steps if isinstance(step.kernel, Fill)}
+    lines = []
+    for name, view in inside.items():
+        halo, clip = plan.buffers[name].nbytes, 4 * elements(view.shape)
+        lines.append(f"  {name}: halo, {halo:,} bytes; clip would take {clip:,} ({halo - clip:,} less)")
+    for name, (clip, halo) in _clipped(plan).items():
+        lines.append(f"  {name}: clip, {clip:,} bytes; halo would take {halo:,} ({halo - clip:,} more)")
+    if lines:
+        yield from ("", "borders", *lines)
+
+
+def _clipped(plan: Plan) -> dict[str, tuple[int, int]]:
+    """Buffers of the arena whose readers clip: bytes as they are and with a border, the largest one if several."""
+    found: dict[str, tuple[int, int]] = {}
+    for step in plan.steps:
+        reach = _reach(step)
+        if not any(map(any, reach)) or plan.buffer(step.sources[0]).space != "arena":
+            continue
+        view = step.sources[0]
+        if not _brings_border(view, reach):
+            sizes = 4 * elements(view.shape), 4 * elements(view.shape, [(0, 0), (0, 0), *reach])
+            found[view.buffer] = max(found.get(view.buffer, sizes), sizes)
+    return found
