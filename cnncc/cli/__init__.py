@@ -1,0 +1,38 @@
+"""The command line: `cnncc VERB …`.
+
+Every failure is one sentence on standard error that begins with `cnncc: `; nothing is half written. Exit codes:
+
+    0  ok
+    1  internal error (a bug of cnncc, please report it) or no memory left
+    2  wrong usage: unknown verb, option, target, pass, stage, kind
+    3  the model (script, layers, weights) is wrong
+    4  the input data is wrong
+    5  a result cannot be written, or a tool that is needed is missing
+    6  `check` found a difference
+    7  native code was refused or failed
+  130  interrupted (Ctrl-C)
+  141  the reader of the output went away
+
+CNNCC_TRACEBACK=1 in the environment shows the Python traceback of any error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .console import flush
+from .failures import explained
+from .parser import parse
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command (default: that of the process); the answer is its exit code."""
+    return explained(lambda: _run(argv))
+
+
+def _run(argv: Sequence[str] | None) -> int:
+    arguments = parse(argv)
+    if arguments is not None:
+        arguments.run(arguments)
+    flush()
+    return 0

@@ -30,7 +30,7 @@ LEVELS = [
     ("codegen",),
     ("native",),
     ("runtime",),
-    ("compiler", "api"),
+    ("compiler", "api", "checking", "peak"),
     ("cli", "__main__"),
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

@@ -1,0 +1,175 @@
+"""Is the compiled model right? Rewrites and kernels are looked at apart, layer by layer.
+
+Rewrite error: the graph before the passes against the graph after them, both in the interpreter. Kernel error:
+native code against the interpreter on the rewritten graph, for every value that it stores; to see them all, that
+graph is compiled once more with each value as an output. Where a fused layer is off, it is taken apart and compiled
+again, so that the step inside is named. All bounds are derived (see `tolerance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from .compiler import Compilation, Options
+from .interpreter import run
+from .ir import Graph, Node, Value, with_outputs
+from .ops.fused import Fused
+from .passes import PIPELINE
+from .passes.unfuse import expand
+from .runtime.model import Model
+from .tolerance import Bound, bounds, compare, op_bounds, rewrite_bounds
+from .types import Array
+
+Feeds = Mapping[str, Array]
+Verdict = Literal["ok", "off", "inherited"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """How one value compares: `ratio` is the worst difference over its bound, found at `index`.
+
+    A value is 'inherited' if it is off only because its layer reads one that is. `inner` are the steps of a fused
+    layer that is off.
+    """
+
+    layer: str
+    op: str
+    ratio: float
+    verdict: Verdict
+    index: tuple[int, ...]
+    expected: float
+    actual: float
+    inner: tuple[Finding, ...] = ()
+
+    def __str__(self) -> str:
+        place = f"at {self.index} by {self.ratio:.3g} times its bound: expected {self.expected:.9g}"
+        return f"{place}, got {self.actual:.9g}"
+
+
+@dataclass(frozen=True)
+class Report:
+    """Findings about the rewrites (by output), the kernels (by value) and the model as it is really compiled."""
+
+    rewrite: tuple[Finding, ...]
+    kernels: tuple[Finding, ...]
+    outputs: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.culprits
+
+    @property
+    def culprits(self) -> tuple[Finding, ...]:
+        """What is off by its own fault, the first cause first."""
+        return tuple(f for f in (*self.rewrite, *self.kernels, *self.outputs) if f.verdict == "off")
+
+
+def random_feeds(graph: Graph, seed: int) -> dict[str, Array]:
+    """Normally distributed inputs, the same for the same seed."""
+    rng = np.random.default_rng(seed)
+    return {name: rng.standard_normal(type.shape).astype(np.float32) for name, type in graph.inputs.items()}
+
+
+def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Report:
+    """Compile `graph` and compare what it computes from `feeds`; nothing is taken from the cache.
+
+    Raises InputError for feeds that do not fit, and whatever compiling and running raise.
+    """
+    compilation = Compilation(graph, options)
+    after = compilation.optimised.graph
+    with np.errstate(all="ignore"):
+        allowed = bounds(after, feeds)
+        return Report(
+            _rewrite(graph, after, feeds),
+            _kernels(after, options, feeds, threads, allowed),
+            _outputs(after, compilation, feeds, threads, allowed),
+        )
+
+
+def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:
+    found = run(after, feeds)
+    allowed = rewrite_bounds(before, after, feeds)
+    return tuple(_finding(name, "output", found[name], bound) for name, bound in allowed.items())
+
+
+def _outputs(
+    after: Graph, compilation: Compilation, feeds: Feeds, threads: int, allowed: Mapping[Value, Bound]
+) -> tuple[Finding, ...]:
+    """The model as its users get it: with its own plan, which may stream and place otherwise."""
+    found = _native(compilation, feeds, threads)
+    return tuple(_finding(name, "output", found[name], allowed[value]) for name, value in after.outputs.items())
+
+
+def _kernels(
+    graph: Graph, options: Options, feeds: Feeds, threads: int, allowed: Mapping[Value, Bound]
+) -> tuple[Finding, ...]:
+    """One finding for each value; a fused layer that is off by itself is looked into."""
+    values = [value for node in graph if node.op.source is None for value in node.values]
+    found = _values(graph, values, options, feeds, threads)
+    found |= {Value(name): np.asarray(data) for name, data in feeds.items()}
+    findings = []
+    for value in values:
+        node = graph[value.node]
+        finding = _finding(_label(value), str(node.op), found[value], allowed[value])
+        if finding.verdict == "off" and _reads_wrong(graph, node, found, value.index):
+            finding = replace(finding, verdict="inherited")
+        elif finding.verdict == "off" and isinstance(node.op, Fused):
+            finding = replace(finding, inner=_inside(graph, node, options, feeds, threads))
+        findings.append(finding)
+    return tuple(findings)
+
+
+def _reads_wrong(graph: Graph, node: Node, found: Mapping[Value, Array], index: int) -> bool:
+    """Whether the layer made the right thing of what it really read, so that the fault lies before it."""
+    read = [graph.constant(value) if graph.constant(value) is not None else found[value] for value in node.inputs]
+    bound = op_bounds(node.op, [Bound.exact(data) for data in read if data is not None])[index]
+    return compare(found[node.values[index]], bound).ok
+
+
+def _inside(graph: Graph, node: Node, options: Options, feeds: Feeds, threads: int) -> tuple[Finding, ...]:
+    """The steps of a fused layer, each compiled by itself."""
+    expanded = expand(graph, node.name)
+    members = [member for member in expanded if member.name == node.name or member.name not in graph.nodes]
+    values = [value for member in members for value in member.values]
+    found = _values(expanded, values, options, feeds, threads)
+    allowed = bounds(expanded, feeds)
+    ops = {member.name: str(member.op) for member in members}
+    findings: list[Finding] = []
+    for value in values:
+        finding = _finding(_label(value), ops[value.node], found[value], allowed[value])
+        if finding.verdict == "off" and any(earlier.verdict == "off" for earlier in findings):
+            finding = replace(finding, verdict="inherited")
+        findings.append(finding)
+    return tuple(findings)
+
+
+def _values(graph: Graph, values: list[Value], options: Options, feeds: Feeds, threads: int) -> dict[Value, Array]:
+    """What native code makes of these values: `graph`, which is rewritten no more, with all of them as outputs."""
+    names = {f"value {number}": value for number, value in enumerate(values)}
+    as_it_is = replace(options, off=tuple(dict.fromkeys(step.name for step in PIPELINE)))
+    found = _native(Compilation(with_outputs(graph, names), as_it_is), feeds, threads)
+    return {value: found[name] for name, value in names.items()}
+
+
+def _native(compilation: Compilation, feeds: Feeds, threads: int) -> dict[str, Array]:
+    """The outputs of compiled code by name."""
+    with Model(compilation.build(), threads=threads) as model:
+        answer = model(dict(feeds))
+        results = answer if isinstance(answer, tuple) else (answer,)
+        return {port.name: array for port, array in zip(model.outputs, results, strict=True)}
+
+
+def _finding(layer: str, op: str, actual: Array, bound: Bound) -> Finding:
+    comparison = compare(actual, bound)
+    at = comparison.index
+    verdict: Verdict = "ok" if comparison.ok else "off"
+    return Finding(layer, op, comparison.worst_ratio, verdict, at, float(bound.reference[at]), float(actual[at]))
+
+
+def _label(value: Value) -> str:
+    """The layer's name, with the number of the output where it is not the first."""
+    return value.node if value.index == 0 else f"{value.node}:{value.index}"

@@ -1,0 +1,86 @@
+"""check: compare compiled code with the reference interpreter, layer by layer.
+
+Runs on seeded random inputs, or on one INPUT file for each input of the model. Rewrites (graph before passes against
+after) and kernels (native code against the interpreter) are looked at apart, within derived bounds. Exit code 6 if
+anything is off.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ..errors import DifferenceError, InputError
+from . import common
+from .console import say, table
+
+if TYPE_CHECKING:
+    from ..checking import Finding, Report
+    from ..ir import Graph
+    from ..types import Array
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_model(parser)
+    parser.add_argument("files", nargs="*", metavar="INPUT", help=".npy, .npz or picture, one for each input")
+    parser.add_argument(
+        "--seed", type=common.at_least(0), default=0, metavar="N", help="seed of the random inputs (default: 0)"
+    )
+    common.add_threads(parser)
+    common.add_compiling(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from ..checking import check, random_feeds
+
+    compilation = common.compilation(arguments)
+    graph = compilation.graph
+    feeds = _feeds(graph, arguments.files) if arguments.files else random_feeds(graph, arguments.seed)
+    report = check(graph, compilation.options, feeds, arguments.threads)
+    say(show(report))
+    if not report.ok:
+        raise DifferenceError(_sentence(report))
+    say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
+
+
+def show(report: Report) -> str:
+    """A row for each value: where it was found, its worst difference over its bound, and the verdict."""
+    rows = []
+    for what, findings in (("rewrite", report.rewrite), ("kernel", report.kernels), ("model", report.outputs)):
+        for finding in findings:
+            rows.append(_row(what, finding.layer, finding))
+            rows += [_row("inside", f"  {inner.layer}", inner) for inner in finding.inner]
+    return table(("what", "layer", "worst/bound", "verdict", "op"), rows, right=(2,))
+
+
+def _row(what: str, layer: str, finding: Finding) -> tuple[str, str, str, str, str]:
+    verdict = {"ok": "ok", "off": "OFF", "inherited": "off (inherited)"}[finding.verdict]
+    return what, layer, f"{finding.ratio:.3g}", verdict, finding.op
+
+
+def _sentence(report: Report) -> str:
+    """The first cause."""
+    first = report.culprits[0]
+    if first in report.rewrite:
+        return f"the passes move output '{first.layer}' {first}"
+    if first in report.outputs:
+        return f"the model's output '{first.layer}' is off {first}, although each layer alone is right"
+    inner = [step for step in first.inner if step.verdict == "off"]
+    if inner:
+        return f"layer '{first.layer}' is off {first}; inside it, '{inner[0].layer}' ({inner[0].op}) is off {inner[0]}"
+    alone = ", although its steps alone are right: their fusion is wrong" if first.inner else ""
+    return f"layer '{first.layer}' is off {first}{alone}"
+
+
+def _feeds(graph: Graph, files: list[str]) -> dict[str, Array]:
+    """The inputs from files: one for each in order, or one .npz for several."""
+    from ..runtime.executable import Port
+    from .inputs import read, read_npz
+
+    if len(files) == 1 and len(graph.inputs) > 1 and files[0].endswith(".npz"):
+        return dict(read_npz(Path(files[0])))
+    if len(files) != len(graph.inputs):
+        raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(files)} files")
+    ports = [Port(name, type, False) for name, type in graph.inputs.items()]
+    return {port.name: read(Path(file), port) for port, file in zip(ports, files, strict=True)}

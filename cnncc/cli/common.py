@@ -1,0 +1,117 @@
+"""Arguments that several verbs share, and how they become options of the compiler."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+
+if TYPE_CHECKING:
+    from ..compiler import Compilation, Options
+
+Parser = argparse.ArgumentParser
+
+
+def add_model(parser: Parser, what: str = "model script (.py)") -> None:
+    parser.add_argument("model", metavar="MODEL", help=what)
+
+
+def add_target(parser: Parser) -> None:
+    parser.add_argument("--target", default="host", metavar="NAME", help="machine to compile for (default: host)")
+
+
+def add_precision(parser: Parser) -> None:
+    parser.add_argument(
+        "--precision",
+        type=one_of("precision", ("fast", "strict")),
+        default="fast",
+        metavar="fast|strict",
+        help="'fast' allows rewrites that round otherwise, within stated bounds; 'strict' does not (default: fast)",
+    )
+
+
+def add_passes(parser: Parser) -> None:
+    parser.add_argument("--passes", default="", metavar="-NAME,…", help="leave these passes out")
+
+
+def add_checked(parser: Parser) -> None:
+    parser.add_argument("--checked", action="store_true", help="test the bounds of every memory access at run time")
+
+
+def add_cache(parser: Parser) -> None:
+    parser.add_argument("--no-cache", action="store_true", help="neither read nor write the cache of compiled models")
+
+
+def add_threads(parser: Parser) -> None:
+    parser.add_argument(
+        "--threads", type=at_least(1), default=1, metavar="N", help="cores that a call uses (default: 1)"
+    )
+
+
+def add_compiling(parser: Parser) -> None:
+    """Everything that decides what is compiled."""
+    add_target(parser)
+    add_precision(parser)
+    add_passes(parser)
+    add_checked(parser)
+
+
+def one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
+    """A choice for argparse, refused in our words."""
+
+    def chosen(text: str) -> str:
+        if text not in known:
+            raise argparse.ArgumentTypeError(f"unknown {what} '{text}', expected one of {', '.join(known)}")
+        return text
+
+    return chosen
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """A whole number for argparse."""
+
+    def number(text: str) -> int:
+        # More digits than any sensible number has; int() itself refuses some thousands of them.
+        if not (text.isascii() and text.isdigit() and len(text) <= 18 and int(text) >= least):
+            raise argparse.ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+        return int(text)
+
+    return number
+
+
+def options(arguments: argparse.Namespace) -> Options:
+    """The compiler's options. Raises UsageError for an unknown pass, TargetError for an unknown target."""
+    from ..compiler import Options, resolve_target
+
+    return Options(
+        resolve_target(arguments.target),
+        arguments.precision,
+        passes_off(arguments.passes),
+        getattr(arguments, "checked", False),
+    )
+
+
+def passes_off(text: str) -> tuple[str, ...]:
+    """The names in `-fuse,-separable`. Raises UsageError for what is not there or has no minus."""
+    from ..passes import PIPELINE
+
+    known = dict.fromkeys(step.name for step in PIPELINE)
+    names = []
+    for word in filter(None, text.split(",")):
+        if not word.startswith("-"):
+            raise UsageError(f"--passes takes the passes to leave out, each as -NAME, got '{word}'")
+        if word[1:] not in known:
+            raise UsageError(f"unknown pass '{word[1:]}': expected some of {', '.join(known)}")
+        names.append(word[1:])
+    return tuple(names)
+
+
+def compilation(arguments: argparse.Namespace) -> Compilation:
+    """The model script on its way; options are looked at first, since they cost nothing."""
+    from ..api import load_graph
+    from ..compiler import Compilation
+
+    chosen = options(arguments)
+    return Compilation(load_graph(arguments.model), chosen)

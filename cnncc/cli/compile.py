@@ -1,0 +1,101 @@
+"""compile: write a model as object, static and shared library, C header and manifest.
+
+Without --kinds, everything that the target can have is written; a shared library needs a C compiler.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import shutil
+from typing import TYPE_CHECKING
+
+from ..errors import UsageError
+from . import common
+from .console import say, table
+
+if TYPE_CHECKING:
+    from ..compiler import Compilation
+    from ..target import Target
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_model(parser)
+    parser.add_argument("-o", dest="folder", required=True, metavar="DIR", help="folder to write to, made if need be")
+    common.add_compiling(parser)
+    parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
+    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, h, json")
+    common.add_cache(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from ..runtime import artefacts
+
+    kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
+    chosen = common.options(arguments)
+    name = _checked_name(arguments.name)
+    executable = _compilation(arguments.model, chosen, name).executable(use_cache=not arguments.no_cache)
+    files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
+    rows = [(str(path), f"{path.stat().st_size:,}", _ROLES[role]) for role, path in files.items()]
+    say(table(("file", "bytes", ""), rows, right=(1,)))
+    say(
+        f"{executable.name} for {executable.target.name}: workspace {executable.workspace_bytes(1):,} bytes, "
+        f"weights {len(executable.weights):,} bytes"
+    )
+    if kinds is None and "so" not in files:
+        say("no shared library: " + ("no C compiler" if executable.target.atomics else "the target has none"))
+
+
+_ROLES = {
+    "o": "code",
+    "weights": "weights",
+    "a": "static library",
+    "so": "shared library",
+    "h": "C header",
+    "json": "manifest",
+}
+
+
+def _kinds(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
+    kinds = tuple(dict.fromkeys(filter(None, text.split(","))))
+    for kind in kinds:
+        if kind not in known:
+            raise UsageError(f"unknown kind of artefact '{kind}': expected some of {', '.join(known)}")
+    if not kinds:
+        raise UsageError(f"--kinds names nothing to write: expected some of {', '.join(known)}")
+    return kinds
+
+
+def _checked_name(name: str | None) -> str | None:
+    """`name`, if C takes it as it is. Raises UsageError."""
+    from ..naming import c_identifier
+
+    if name is not None and c_identifier(name) != name:
+        raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
+    return name
+
+
+def _compilation(model: str, options: object, name: str | None) -> Compilation:
+    from ..api import load_graph
+    from ..compiler import Compilation, Options
+
+    assert isinstance(options, Options)
+    graph = load_graph(model)
+    return Compilation(dataclasses.replace(graph, name=name) if name else graph, options)
+
+
+def default_kinds(target: Target) -> tuple[str, ...]:
+    """Everything that can be written for `target` here."""
+    return ("o", "a", "so", "h", "json") if _can_link(target) else ("o", "a", "h", "json")
+
+
+def _can_link(target: Target) -> bool:
+    """Whether there are shared libraries on the target, and a compiler for them here."""
+    from ..native import host_target
+
+    if not target.atomics:  # bare metal
+        return False
+    if os.environ.get("CC"):
+        return True
+    return target.architecture == host_target().architecture and shutil.which("cc") is not None

@@ -1,0 +1,136 @@
+"""Files → arrays for a model's inputs: `.npy`, `.npz` and, with Pillow, pictures. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, OutputError
+from ..types import Array
+
+if TYPE_CHECKING:
+    from ..runtime.executable import Port
+
+_NPY, _ZIP = b"\x93NUMPY", b"PK"
+_MODES = {1: "L", 3: "RGB"}  # Pillow's name of a picture with that many channels
+
+
+def is_picture(path: Path) -> bool:
+    """Whether Pillow has to read it: everything but NumPy's two formats."""
+    return path.suffix.lower() not in (".npy", ".npz")
+
+
+def read(path: Path, port: Port, resize: bool = False) -> Array:
+    """The array in a file for one input: a `.npz` holds it under the input's name or as its only array.
+
+    Shape and element type are the model's to judge. Raises InputError for a file that is missing, damaged or no
+    data at all, and for a picture that the input cannot take; OutputError if Pillow is needed and missing.
+    """
+    if is_picture(path):
+        return read_picture(path, port, resize)
+    if path.suffix.lower() == ".npy":
+        return _read_npy(path)
+    arrays = read_npz(path)
+    if port.name in arrays:
+        return arrays[port.name]
+    if len(arrays) == 1:
+        return next(iter(arrays.values()))
+    held = ", ".join(map(repr, arrays)) or "nothing"
+    raise InputError(f"'{path}' holds {held}, expected an array called '{port.name}'")
+
+
+def _read_npy(path: Path) -> Array:
+    with _Opened(path, _NPY, "a .npy array") as stream:
+        array: Array = np.lib.format.read_array(stream, allow_pickle=False)
+    return array
+
+
+def read_npz(path: Path) -> Mapping[str, Array]:
+    """All arrays of a `.npz` archive by name. Raises InputError like `read`."""
+    with _Opened(path, _ZIP, "a .npz archive") as stream, np.load(stream, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+class _Opened:
+    """A file whose first bytes are right; whatever goes wrong while it is read is an InputError."""
+
+    def __init__(self, path: Path, magic: bytes, what: str):
+        self.path, self.magic, self.what = path, magic, what
+
+    def __enter__(self) -> Any:
+        try:
+            self.stream = self.path.open("rb")
+            start = self.stream.read(len(self.magic))
+            self.stream.seek(0)
+        except OSError as error:
+            raise InputError(f"cannot read '{self.path}': {error.strerror or error}") from None
+        if start != self.magic:
+            self.stream.close()
+            raise InputError(f"'{self.path}' is not {self.what}")
+        self._quiet = warnings.catch_warnings()
+        self._quiet.__enter__()
+        warnings.simplefilter("ignore")
+        return self.stream
+
+    def __exit__(self, kind: Any, error: BaseException | None, _: Any) -> None:
+        self._quiet.__exit__(None, None, None)
+        self.stream.close()
+        if isinstance(error, Exception):
+            raise InputError(f"'{self.path}' is damaged or holds no plain arrays: {error}") from None
+
+
+def read_picture(path: Path, port: Port, resize: bool) -> Array:
+    """A picture as float32 (1, C, H, W) from 0 to 1: grey for one channel, RGB for three."""
+    channels, height, width = _picture_shape(path, port)
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise OutputError(f"reading the picture '{path}' needs Pillow: pip install 'cnncc[images]'") from None
+    if not path.is_file():
+        raise InputError(f"cannot read '{path}': " + ("it is not a file" if path.exists() else "it does not exist"))
+    try:
+        with warnings.catch_warnings(), Image.open(path) as opened:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = ImageOps.exif_transpose(opened)
+            if picture.size != (width, height):
+                if not resize:
+                    raise InputError(_wrong_size(path, picture.size, port, (width, height)))
+                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = _pixels(picture, _MODES[channels])
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's decoders raise anything on damaged data
+        raise InputError(f"'{path}' is not a picture that can be read: {error}") from None
+    return np.ascontiguousarray(pixels.reshape(1, height, width, channels).transpose(0, 3, 1, 2))
+
+
+def _wrong_size(path: Path, size: tuple[int, int], port: Port, wanted: tuple[int, int]) -> str:
+    return (
+        f"picture '{path}' has {size[0]}×{size[1]} pixels, input '{port.name}' takes {wanted[0]}×{wanted[1]} "
+        "(--resize scales it)"
+    )
+
+
+def _picture_shape(path: Path, port: Port) -> tuple[int, int, int]:
+    """Channels, height and width of an input that takes pictures."""
+    if len(port.shape) != 4 or port.shape[1] not in _MODES:
+        raise InputError(
+            f"input '{port.name}' of shape {port.shape} takes no picture like '{path}': "
+            "that needs (N, C, H, W) with one or three channels"
+        )
+    channels, height, width = port.shape[1:]
+    return channels, height, width
+
+
+def _pixels(picture: Any, mode: str) -> Array:
+    """Pixels from 0 to 1. Pictures of 16 bits a pixel keep them; others are converted to 8."""
+    if picture.mode.startswith("I"):
+        scaled = np.asarray(picture).astype(np.float32) / np.float32(65535)
+        return scaled if mode == "L" else np.repeat(scaled[..., None], 3, axis=-1)
+    if picture.mode == "P":
+        picture = picture.convert("RGBA")
+    return np.asarray(picture.convert(mode)).astype(np.float32) / np.float32(255)

@@ -1,0 +1,92 @@
+"""What a model answered: in words on the screen, in arrays on disk."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import OutputError, UsageError
+from ..types import Array
+
+if TYPE_CHECKING:
+    from ..api import Model
+
+
+def describe(model: Model, results: tuple[Array, ...], files: tuple[str, ...], top: int) -> Iterator[str]:
+    """Lines that begin with the file: the top classes of each image if the first output is (N, classes).
+
+    Other outputs are summed up.
+    """
+    rest = list(zip(model.outputs, results, strict=True))
+    if results[0].ndim == 2 and results[0].shape[1] > 1:
+        names = _names(files, len(results[0]))
+        for name, row in zip(names, results[0], strict=True):
+            yield f"{name}: {_classes(row, model.labels, top)}"
+        rest = rest[1:]
+    for port, array in rest:
+        yield f"{', '.join(files)}: {port.name} {_summary(array)}"
+
+
+def _names(files: tuple[str, ...], images: int) -> Sequence[str]:
+    """A name for each image: its file, or its place in the file."""
+    if len(files) == images:
+        return files
+    return [f"{', '.join(files)}[{number}]" for number in range(images)]
+
+
+def _classes(row: Array, labels: tuple[str, ...], top: int) -> str:
+    best = np.argsort(-row, kind="stable")[:top]
+    known = labels if len(labels) == len(row) else [f"class {number}" for number in range(len(row))]
+    return ", ".join(f"{known[number]} ({row[number]:.4g})" for number in best)
+
+
+def _summary(array: Array) -> str:
+    numbers = array[~np.isnan(array)]
+    text = f"{array.dtype} {array.shape}"
+    if numbers.size:
+        text += f", min {numbers.min():.6g}, max {numbers.max():.6g}"
+    if numbers.size < array.size:
+        text += f", {array.size - numbers.size} NaN"
+    return text
+
+
+def check_output(path: str, outputs: int = 1) -> None:
+    """Raise UsageError unless a file of this name can hold so many outputs."""
+    suffix = Path(path).suffix
+    if suffix not in (".npy", ".npz"):
+        raise UsageError(f"-o '{path}' must end in .npy or .npz")
+    if suffix == ".npy" and outputs != 1:
+        raise UsageError(f"-o '{path}' holds one array, the model has {outputs} outputs: name a .npz file")
+
+
+def write(path: str, model: Model, results: Sequence[tuple[Array, ...]]) -> None:
+    """The outputs of all calls, one after the other along the first axis. Raises OutputError."""
+    arrays = [group[0] if len(group) == 1 else np.concatenate(group) for group in zip(*results, strict=True)]
+    if Path(path).suffix == ".npy":
+        write_whole(path, lambda stream: np.save(stream, arrays[0], allow_pickle=False))
+    else:
+        named: dict[str, Any] = {port.name: array for port, array in zip(model.outputs, arrays, strict=True)}
+        write_whole(path, lambda stream: np.savez(stream, **named))
+
+
+def write_whole(path: str, fill: Callable[[Any], None]) -> None:
+    """Write a file so that under its name stands the old one or the whole new one. Raises OutputError."""
+    file = Path(path)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(0, "it is a folder")
+        try:
+            with temporary.open("xb") as stream:
+                fill(stream)
+            temporary.replace(file)
+        finally:
+            with contextlib.suppress(OSError):
+                temporary.unlink()
+    except OSError as error:
+        raise OutputError(f"cannot write '{path}': {error.strerror or error}") from None

@@ -1,0 +1,152 @@
+"""run: run a model on arrays and pictures.
+
+An INPUT is a .npy or .npz file or a picture. A model with one input runs on each of them; one with several inputs takes
+one file for each input in order, one .npz with all of them, or --input for some. Pictures are converted to grey or RGB
+and scaled to 0…1. MODEL may also be a shared library that `cnncc compile` wrote.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import InputError, UsageError
+from . import common
+from .console import say
+
+if TYPE_CHECKING:
+    from ..api import Model
+    from ..types import Array
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_model(parser, "model script (.py) or shared library (.so)")
+    parser.add_argument("files", nargs="*", metavar="INPUT", help=".npy, .npz or picture")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE", help="the file of one input")
+    parser.add_argument("-o", dest="output", metavar="FILE", help="write the outputs to a .npy or .npz file")
+    parser.add_argument("--top", type=common.at_least(1), default=5, metavar="N", help="classes to print (default: 5)")
+    parser.add_argument("--resize", action="store_true", help="scale pictures to the size of the input")
+    common.add_threads(parser)
+    common.add_compiling(parser)
+    common.add_cache(parser)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of the model: its inputs by name, and the files that they came from."""
+
+    feeds: dict[str, Array]
+    files: tuple[str, ...]
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from .outputs import check_output, describe, write
+
+    if not arguments.files and not arguments.input:
+        raise UsageError("run needs at least one INPUT file (see cnncc run --help)")
+    if arguments.output:
+        check_output(arguments.output)
+    with _model(arguments) as model:
+        if arguments.output:
+            check_output(arguments.output, len(model.outputs))
+        results = []
+        for call in _calls(model, arguments):
+            results.append(_run(model, call))
+            for line in describe(model, results[-1], call.files, arguments.top):
+                say(line)
+        if arguments.output:
+            write(arguments.output, model, results)
+
+
+def _run(model: Model, call: Call) -> tuple[Array, ...]:
+    try:
+        answer: Any = model(call.feeds)
+    except InputError as error:
+        raise InputError(f"{', '.join(call.files)}: {error}") from None
+    return answer if isinstance(answer, tuple) else (answer,)
+
+
+def _model(arguments: argparse.Namespace) -> Model:
+    from ..runtime.model import Model
+    from ..runtime.reload import load
+
+    if Path(arguments.model).suffix != ".so":
+        executable = common.compilation(arguments).executable(use_cache=not arguments.no_cache)
+        return Model(executable, threads=arguments.threads)
+    chosen = arguments.target, arguments.precision, arguments.passes, arguments.checked
+    if chosen != ("host", "fast", "", False):
+        raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
+    return load(arguments.model, threads=arguments.threads)
+
+
+def _calls(model: Model, arguments: argparse.Namespace) -> list[Call]:
+    """All files read and checked for what can be seen before the first call."""
+    named = _named(model, arguments.input)
+    files = [Path(file) for file in arguments.files]
+    if len(model.inputs) == 1 and not named:
+        return list(_one_input(model, files, arguments.resize))
+    return [_several_inputs(model, files, named, arguments.resize)]
+
+
+def _named(model: Model, given: Iterable[str]) -> dict[str, Path]:
+    """The `--input` options. Raises UsageError for an unknown name or one that is given twice."""
+    known = [port.name for port in model.inputs]
+    named: dict[str, Path] = {}
+    for text in given:
+        name, equals, file = text.partition("=")
+        if not equals or not file:
+            raise UsageError(f"--input takes NAME=FILE, got '{text}'")
+        if name not in known:
+            raise UsageError(f"model '{model.name}' has no input '{name}': it has {', '.join(map(repr, known))}")
+        if name in named:
+            raise UsageError(f"--input '{name}' is given twice")
+        named[name] = Path(file)
+    return named
+
+
+def _one_input(model: Model, files: list[Path], resize: bool) -> Iterator[Call]:
+    """Neighbouring pictures become one batch where images do not mix, else as many calls as it takes."""
+    from .inputs import is_picture, read
+
+    port = model.inputs[0]
+    for pictures, group in itertools.groupby(files, is_picture):
+        members = list(group)
+        size = 1 if not pictures else len(members) if model.executable.batchable else port.shape[0]
+        if len(members) % size:
+            raise InputError(f"model '{model.name}' takes {size} pictures at a time, got {len(members)}")
+        for start in range(0, len(members), size):
+            part = members[start : start + size]
+            yield Call({port.name: _joined([read(file, port, resize) for file in part])}, tuple(map(str, part)))
+
+
+def _joined(arrays: list[Array]) -> Array:
+    import numpy as np
+
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
+
+
+def _several_inputs(model: Model, files: list[Path], named: dict[str, Path], resize: bool) -> Call:
+    """Files in the order of the inputs that no `--input` names."""
+    from .inputs import read, read_npz
+
+    ports = {port.name: port for port in model.inputs}
+    free = [name for name in ports if name not in named]
+    if len(files) == 1 and len(free) > 1 and files[0].suffix.lower() == ".npz":
+        arrays = read_npz(files[0])
+        missing = [name for name in free if name not in arrays]
+        if missing:
+            held = ", ".join(map(repr, arrays)) or "nothing"
+            raise InputError(f"'{files[0]}' holds {held}, expected also {', '.join(map(repr, missing))}")
+        feeds = {name: arrays[name] for name in free}
+    elif len(files) != len(free):
+        wanted = ", ".join(map(repr, free)) or "none"
+        raise InputError(f"model '{model.name}' needs a file for each of the inputs {wanted}, got {len(files)}")
+    else:
+        feeds = {name: read(file, ports[name], resize) for name, file in zip(free, files, strict=True)}
+    feeds |= {name: read(file, ports[name], resize) for name, file in named.items()}
+    together = " + ".join(dict.fromkeys(map(str, (*files, *named.values()))))
+    return Call({name: feeds[name] for name in ports}, (together,))

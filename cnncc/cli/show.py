@@ -1,0 +1,99 @@
+"""show: print a stage of the compilation.
+
+graph: the layers; passes: what each pass did to each layer, and why not; plan: kernels, tiles and views; memory: the
+arena; llvm, asm: the code; dot: the layers for Graphviz.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
+from typing import TYPE_CHECKING
+
+from . import common
+from .console import say
+
+if TYPE_CHECKING:
+    from ..compiler import Compilation
+    from ..ir import Graph
+    from ..passes import Fired, NotFired, Optimised
+
+STAGES = ("graph", "passes", "plan", "memory", "llvm", "asm", "dot")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_model(parser)
+    parser.add_argument(
+        "--stage",
+        type=common.one_of("stage", STAGES),
+        default="graph",
+        metavar="STAGE",
+        help=f"one of {', '.join(STAGES)} (default: graph)",
+    )
+    common.add_compiling(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    say(_printers()[arguments.stage](common.compilation(arguments)).rstrip("\n"))
+
+
+def _printers() -> dict[str, Callable[[Compilation], str]]:
+    from .. import text
+    from ..plan.text import show_memory, show_plan
+
+    return {
+        "graph": lambda c: text.show(c.graph),
+        "passes": lambda c: show_passes(c.graph, c.optimised),
+        "plan": lambda c: show_plan(c.plan),
+        "memory": lambda c: show_memory(c.plan),
+        "llvm": lambda c: c.llvm,
+        "asm": lambda c: c.assembly,
+        "dot": lambda c: text.dot(c.graph),
+    }
+
+
+def show_passes(graph: Graph, optimised: Optimised) -> str:
+    """Layer by layer what fired and what did not and why, then passes that did not run, then the graph they left."""
+    from ..passes import NotFired
+    from ..text import show
+
+    constants = {node.name for node in graph if node.op.source == "constant"}
+    layers: dict[str, list[Fired | NotFired]] = {}
+    whole, removed = [], []
+    for entry in optimised.log:
+        if entry.layer is None:
+            whole.append(entry)
+        elif not isinstance(entry, NotFired) and entry.layer in constants and entry.pass_name == "dead_code":
+            removed.append(entry.layer)
+        else:
+            layers.setdefault(entry.layer, []).append(entry)
+    lines = [line for layer, entries in layers.items() for line in _layer(layer, entries)]
+    if removed:
+        lines.append(f"removed weights that nobody reads any more: {', '.join(removed)}")
+    lines += [f"{entry.pass_name} did not run: {_why(entry)}" for entry in _distinct(whole)]
+    return "\n".join([*lines, "", "The graph after the passes:", "", show(optimised.graph)])
+
+
+def _why(entry: Fired | NotFired) -> str:
+    return getattr(entry, "why", "")
+
+
+def _distinct(entries: Iterable[Fired | NotFired]) -> Iterator[Fired | NotFired]:
+    """Neighbours that say the same once."""
+    return (next(group) for _, group in groupby(dict.fromkeys(entries)))
+
+
+def _layer(layer: str, entries: Iterable[Fired | NotFired]) -> Iterator[str]:
+    from ..passes import Fired
+
+    yield layer
+    for entry in entries:
+        if isinstance(entry, Fired):
+            detail = f": {entry.detail}" if entry.detail else ""
+            yield f"  + {entry.pass_name} ({entry.tag}){detail}"
+            yield f"      {entry.rule}"
+            if entry.bound:
+                yield f"      bound: {entry.bound}"
+        else:
+            yield f"  - {entry.pass_name}: {entry.why}"

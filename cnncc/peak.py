@@ -1,0 +1,74 @@
+"""The multiply-add peak of this machine, measured with a kernel of our own emitter.
+
+Nothing but independent chains of multiply-adds on registers: what no kernel can beat, in the same unit and the same
+run as the models that are compared with it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+
+import numpy as np
+
+from . import native
+from .codegen.emitter import Emitter, Ssa, vector_type
+from .target import Target
+
+CHAINS = 12  # latency (4 cycles, 8 without fma) times two pipes, and still within 16 registers
+ROUNDS = 8  # multiply-adds of each chain in one iteration of the loop
+SYMBOL = "cnncc_peak"
+
+
+def emit_peak(target: Target) -> str:
+    """`void cnncc_peak(float *data, intptr count)`: `count` iterations; data holds a start, a factor and a summand.
+
+    Each chain computes a := a·factor + summand, which stays bounded for |factor| < 1 and cannot be hoisted.
+    """
+    e = Emitter(target)
+    with e.function("void", f"@{SYMBOL}", [("ptr", "data"), (e.index_type, "count")]) as (data, count):
+        start, factor, summand = (
+            e.splat(e.load_type("float", e.address(data, place), 4), target.lanes) for place in range(3)
+        )
+        chains = [e.binary("fadd", start, e.number(float(number), target.lanes)) for number in range(CHAINS)]
+        with e.loop(0, count, carry=chains) as loop:
+            values = loop.values
+            for _ in range(ROUNDS):
+                values = [e.multiply_add(value, factor, summand) for value in values]
+            loop.next(values)
+        total = loop.results[0]
+        for value in loop.results[1:]:
+            total = e.binary("fadd", total, value)
+        _store(e, total, data)
+        e.ret()
+    return e.module()
+
+
+def _store(e: Emitter, value: Ssa, pointer: Ssa) -> None:
+    """So that no chain is superfluous."""
+    assert value.type == vector_type(e.target.lanes)
+    e.store_value(value, pointer, 4)
+
+
+class Peak:
+    """The kernel loaded for this machine; `measure` may be called between other measurements."""
+
+    def __init__(self, target: Target):
+        self._code = native.load_object(native.emit_object(emit_peak(target), target))
+        self._data = np.zeros(3 + target.lanes, np.float32)
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_ssize_t)
+        self._run = kind(self._code.address(SYMBOL))
+        self._flops = 2 * CHAINS * ROUNDS * target.lanes
+        self._iterations = 1000
+        while self._seconds() < 1e-3:
+            self._iterations *= 2
+
+    def measure(self) -> float:
+        """Floating-point operations per second of one core, over about a millisecond."""
+        return self._flops * self._iterations / self._seconds()
+
+    def _seconds(self) -> float:
+        self._data[:3] = 1.0, 0.5, 1.0
+        begin = time.perf_counter()
+        self._run(self._data.ctypes.data, self._iterations)
+        return time.perf_counter() - begin
