@@ -16,7 +16,8 @@ class Target:
 
     `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
     says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `tune` names the CPU to
-    schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; caches are in bytes for one core.
+    schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; caches are in
+    bytes for one core.
     """
 
     name: str
