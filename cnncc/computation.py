@@ -1,19 +1,24 @@
 """What there is to compute, in five kinds: the words in which an op tells the plan its meaning.
 
-An op's `lower` returns pieces; each piece applies one computation to earlier results. The plan chooses a
-kernel family for each kind, so a new op that can be said in these words needs no new kernel.
+An op's `lower` returns pieces; each piece applies one computation to earlier results. Four kinds calculate
+(`Contraction`, `WindowReduction`, `Pointwise`, `Reduction`), the fifth, `Arrangement`, only says where elements
+go. The plan chooses a kernel family for each kind, so a new op that can be said in these words needs no new
+kernel.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
 from .expr import Expr
-from .types import TensorType
+from .types import Array, TensorType
 from .windows import WindowAxis
 
-Combine = Literal["maximum", "add"]
+Combine = Literal["maximum", "minimum", "add", "multiply"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +26,8 @@ class Contraction:
     """Multiply-accumulate over a window and the channels of a group (convolution, dense).
 
     Operands: x (N, C, spatial…), weights (O, C / groups, taps…) and, if `bias`, a vector (O,).
-    `flip` reverses the weights along every tap axis (true convolution). A dense layer has no window.
+    `flip` reverses the weights along every tap axis (true convolution). A dense layer has no window. With
+    `weights_per_image` the weights have a leading axis of N: each image meets its own (batched products).
     """
 
     window: tuple[WindowAxis, ...]
@@ -30,11 +36,12 @@ class Contraction:
     groups: int = 1
     bias: bool = False
     flip: bool = False
+    weights_per_image: bool = False
 
     @property
     def depthwise(self) -> bool:
         """Each output channel reads exactly its own input channel."""
-        return self.groups == self.channels == self.outputs and self.groups > 1
+        return self.groups == self.channels == self.outputs and self.groups > 1 and not self.weights_per_image
 
 
 @dataclass(frozen=True)
@@ -42,12 +49,17 @@ class WindowReduction:
     """Maximum or sum over a window, per channel; `divisor` turns the sum into an average.
 
     Padding counts as −∞ for a maximum and 0 for a sum. The divisor is 'none', 'taps' (all taps, padding
-    included) or 'valid' (taps inside the input only).
+    included) or 'valid': taps inside the input widened by `counted` (low, high) elements on each axis.
     """
 
     window: tuple[WindowAxis, ...]
     combine: Combine
     divisor: Literal["none", "taps", "valid"] = "none"
+    counted: tuple[tuple[int, int], ...] = ()
+
+    def margins(self, axis: int) -> tuple[int, int]:
+        """Padding elements of an axis that count for the divisor."""
+        return self.counted[axis] if self.counted else (0, 0)
 
 
 @dataclass(frozen=True)
@@ -64,33 +76,108 @@ class Pointwise:
 
 @dataclass(frozen=True)
 class Reduction:
-    """Maximum or sum over whole axes, which stay with size 1."""
+    """Maximum, minimum, sum or product over whole axes, which stay with size 1."""
 
     axes: tuple[int, ...]
     combine: Combine
 
 
+class Arrangement:
+    """Where elements go, and nothing else."""
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        """The result, of `shape`, by NumPy."""
+        raise NotImplementedError
+
+
 @dataclass(frozen=True)
-class Reshape:
+class Reshape(Arrangement):
     """The same elements in the same row-major order under another shape."""
 
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        return operands[0].reshape(shape)
+
 
 @dataclass(frozen=True)
-class Join:
+class Transpose(Arrangement):
+    """Axis a of the result is axis `axes[a]` of the operand."""
+
+    axes: tuple[int, ...]
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        return operands[0].transpose(self.axes)
+
+
+@dataclass(frozen=True)
+class Part(Arrangement):
+    """Elements begin, begin + step, … along `axis` (as many as the result's type says); a negative step goes back."""
+
+    axis: int
+    begin: int
+    step: int = 1
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        last = self.begin + shape[self.axis] * self.step
+        return operands[0].take(range(self.begin, last, self.step), self.axis)
+
+
+@dataclass(frozen=True)
+class Lookup(Arrangement):
+    """Element i along `axis` is element `indices[i]` of the operand."""
+
+    axis: int
+    indices: tuple[int, ...]
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        return operands[0].take(self.indices, self.axis)
+
+
+@dataclass(frozen=True)
+class Repeat(Arrangement):
+    """The operand repeated along axes where it has size 1."""
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        return np.broadcast_to(operands[0], shape)
+
+
+@dataclass(frozen=True)
+class Join(Arrangement):
     """Operands one after the other along `axis`."""
 
     axis: int
 
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        return np.concatenate(operands, self.axis)
+
 
 @dataclass(frozen=True)
-class Part:
-    """Elements from `begin` on along `axis` (as many as the result's type says)."""
+class Interleave(Arrangement):
+    """Operand k of n fills elements k, k + n, k + 2n… along `axis`."""
 
     axis: int
-    begin: int
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        result = np.empty(shape, operands[0].dtype)
+        for number, operand in enumerate(operands):
+            result[(slice(None),) * self.axis + (slice(number, None, len(operands)),)] = operand
+        return result
 
 
-Computation = Contraction | WindowReduction | Pointwise | Reduction | Reshape | Join | Part
+@dataclass(frozen=True)
+class Inset(Arrangement):
+    """The operand placed at `begins`, with `value` around it."""
+
+    begins: tuple[int, ...]
+    value: float
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        result = np.full(shape, self.value, operands[0].dtype)
+        inner = zip(self.begins, operands[0].shape, strict=True)
+        result[tuple(slice(begin, begin + size) for begin, size in inner)] = operands[0]
+        return result
+
+
+Computation = Contraction | WindowReduction | Pointwise | Reduction | Arrangement
 
 
 @dataclass(frozen=True)

@@ -81,6 +81,11 @@ def maximum(a: Operand, b: Operand) -> Expr:
     return Call("maximum", (wrap(a), wrap(b)))
 
 
+def minimum(a: Operand, b: Operand) -> Expr:
+    """The smaller one; NaN if either is NaN (NumPy's `minimum`)."""
+    return Call("minimum", (wrap(a), wrap(b)))
+
+
 def exp(x: Operand) -> Expr:
     return Call("exp", (wrap(x),))
 
@@ -136,6 +141,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "multiply": Function(np.multiply, lambda v, e, r: _rounded(r, _product_error(v, e))),
     "divide": Function(np.divide, _divide_error),
     "maximum": Function(np.maximum, lambda v, e, r: np.maximum(e[0], e[1])),
+    "minimum": Function(np.minimum, lambda v, e, r: np.maximum(e[0], e[1])),
     "sqrt": Function(np.sqrt, _sqrt_error),
     "exp": Function(np.exp, lambda v, e, r: _rounded(r, r * np.expm1(e[0]), 2 * EXP_ULPS)),
     # One rounding less where it is one instruction, so the bound of the two steps holds for both.
@@ -195,18 +201,36 @@ def _settled(
 
 
 def substitute(expr: Expr, arguments: Mapping[int, Expr]) -> Expr:
-    """`expr` with its arguments replaced (the composition of two expressions)."""
-    if isinstance(expr, Arg):
-        return arguments.get(expr.index, expr)
-    if isinstance(expr, Call):
-        return Call(expr.function, tuple(substitute(part, arguments) for part in expr.arguments))
-    return expr
+    """`expr` with its arguments replaced (the composition of two expressions).
+
+    What `expr` shares stays shared: each part is rewritten once.
+    """
+    known: dict[int, Expr] = {}
+
+    def visit(part: Expr) -> Expr:
+        if isinstance(part, Arg):
+            return arguments.get(part.index, part)
+        if not isinstance(part, Call):
+            return part
+        if id(part) not in known:
+            known[id(part)] = Call(part.function, tuple(visit(inner) for inner in part.arguments))
+        return known[id(part)]
+
+    return visit(expr)
 
 
 def arguments_of(expr: Expr) -> set[int]:
     """The numbers of the arguments that occur in `expr`."""
-    if isinstance(expr, Arg):
-        return {expr.index}
-    if isinstance(expr, Call):
-        return set().union(*(arguments_of(part) for part in expr.arguments))
-    return set()
+    found: set[int] = set()
+    seen: set[int] = set()
+
+    def visit(part: Expr) -> None:
+        if isinstance(part, Arg):
+            found.add(part.index)
+        elif isinstance(part, Call) and id(part) not in seen:
+            seen.add(id(part))
+            for inner in part.arguments:
+                visit(inner)
+
+    visit(expr)
+    return found

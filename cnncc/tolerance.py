@@ -22,13 +22,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
-from .computation import Computation, Contraction, Join, Part, Pointwise, Reduction, Reshape, WindowReduction
+from .computation import Arrangement, Computation, Contraction, Inset, Pointwise, Reduction, WindowReduction
 from .errors import DifferenceError
 from .expr import LARGEST, TINY, UNIT, evaluate_with_error
 from .interpreter import evaluate
@@ -163,13 +163,8 @@ def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int
                 return _pointwise(computation, operands, shape)
             case Reduction():
                 return _reduction(computation, operands[0])
-            case Reshape():
-                return _moved(lambda arrays: arrays[0].reshape(shape), operands)
-            case Join(axis):
-                return _moved(lambda arrays: np.concatenate(arrays, axis), operands)
-            case Part(axis, begin):
-                return _moved(lambda arrays: arrays[0].take(range(begin, begin + shape[axis]), axis), operands)
-    raise AssertionError(f"no error rule for {computation}")
+            case Arrangement():
+                return _arranged(computation, operands, shape)
 
 
 def _gamma(n: int) -> float:
@@ -207,7 +202,7 @@ def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
     if c.bias:
         ab, eb = (_per_channel(part, value.ndim) for part in _sizes(operands[2]))
         size, carried = size + ab + eb, carried + eb
-    n = math.prod(w.reference.shape[1:]) + c.bias
+    n = math.prod(w.reference.shape[2 if c.weights_per_image else 1 :]) + c.bias
     # 0·∞ is NaN: whether weights are exactly 0, or infinite where a kernel may skip padding, decides everything.
     certain = bool(np.isfinite(w.reference).all() and not ((aw <= ew) & (ew > 0)).any())
     return _sum(value, carried, size, n + 2, certain)
@@ -224,7 +219,8 @@ def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
     bound = _sum(value, carried, size, taps)
     if c.divisor == "none":
         return bound
-    inside = _slide(c.window, np.ones(x.reference.shape), np.add, 0.0)
+    ones = [c.margins(axis) for axis in range(len(c.window))]
+    inside = _slide(c.window, np.ones(x.reference.shape), np.add, 0.0, ones)
     divisor = inside if c.divisor == "valid" else np.asarray(float(taps))
     mean = bound.reference / divisor  # or times a rounded reciprocal: two roundings more
     rounding = np.where(np.isfinite(mean), 3 * UNIT * (np.abs(mean) + bound.error) + TINY, 0.0)
@@ -244,18 +240,27 @@ def _pointwise(c: Pointwise, operands: Sequence[Bound], shape: tuple[int, ...]) 
 
 
 def _reduction(c: Reduction, x: Bound) -> Bound:
-    """As `_window_reduction`, over whole axes."""
-    if c.combine == "maximum":
-        return Bound(x.reference.max(axis=c.axes, keepdims=True), x.error.max(axis=c.axes, keepdims=True))
-    size, error = _sizes(x)
+    """As `_window_reduction`, over whole axes; a product of n is off by γ(n)Π(|x| + e) beside what it carries."""
     n = math.prod(x.reference.shape[axis] for axis in c.axes)
-    value, size, carried = (part.sum(axis=c.axes, keepdims=True) for part in (x.reference, size + error, error))
-    return _sum(value, carried, size, n)
+
+    def over(array: Array, combine: np.ufunc) -> Array:
+        return np.asarray(combine.reduce(array, axis=c.axes, keepdims=True))
+
+    if c.combine in ("maximum", "minimum"):
+        return Bound(over(x.reference, getattr(np, c.combine)), over(x.error, np.maximum))
+    size, error = _sizes(x)
+    if c.combine == "multiply":
+        value, most = over(x.reference, np.multiply), over(size + error, np.multiply)
+        carried = np.maximum(most - over(size, np.multiply), 0) * (1 + 4 * n * 2.0**-53)
+        return _sum(value, carried + n * TINY * np.maximum(most, 1), most, n)
+    return _sum(over(x.reference, np.add), over(error, np.add), over(size + error, np.add), n)
 
 
-def _moved(move: Callable[[list[Array]], Array], operands: Sequence[Bound]) -> Bound:
-    """Moving elements moves their errors along and adds none."""
-    return Bound(move([bound.reference for bound in operands]), move([bound.error for bound in operands]))
+def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
+    """Moving elements moves their errors along and adds none; a value that fills up is exact."""
+    value = c.arrange([bound.reference for bound in operands], shape)
+    exact = replace(c, value=0.0) if isinstance(c, Inset) else c
+    return Bound(value, exact.arrange([bound.error for bound in operands], shape))
 
 
 def _per_channel(vector: Array, rank: int) -> Array:
@@ -280,9 +285,15 @@ def _padded(window: tuple[WindowAxis, ...], x: Array, fill: float) -> Array:
     return np.pad(x, pads, constant_values=fill)
 
 
-def _slide(window: tuple[WindowAxis, ...], x: Array, combine: np.ufunc, fill: float) -> Array:
-    """`combine` over the taps of each window position, in float64."""
+def _slide(
+    window: tuple[WindowAxis, ...], x: Array, combine: np.ufunc, fill: float, ones: Sequence[tuple[int, int]] = ()
+) -> Array:
+    """`combine` over the taps of each window position, in float64; `ones` counts so much of the padding as 1."""
     padded = _padded(window, x, fill)
+    if ones:
+        widened = np.pad(x, [(0, 0), (0, 0), *ones], constant_values=1.0)
+        rest = [(a.low - low, a.high - high) for a, (low, high) in zip(window, ones, strict=True)]
+        padded = np.pad(widened, [(0, 0), (0, 0), *rest], constant_values=fill)
     result: Array | None = None
     for _, place in _seen(window):
         part = padded[(slice(None), slice(None), *place)]
@@ -294,13 +305,15 @@ def _slide(window: tuple[WindowAxis, ...], x: Array, combine: np.ufunc, fill: fl
 def _contract(c: Contraction, x: Array, w: Array, bias: Array | None = None) -> Array:
     """The contraction in float64."""
     if c.flip:
-        w = np.flip(w, axis=tuple(range(2, w.ndim)))
+        w = np.flip(w, axis=tuple(range(w.ndim - len(c.window), w.ndim)))
     padded = _padded(c.window, x, 0.0)
     grouped = padded.reshape(len(x), c.groups, c.channels // c.groups, *padded.shape[2:])
-    filters = w.reshape(c.groups, c.outputs // c.groups, *w.shape[1:])
+    leading = w.shape[:1] if c.weights_per_image else ()
+    filters = w.reshape(*leading, c.groups, c.outputs // c.groups, *w.shape[len(leading) + 1 :])
+    rule = "ngoc,ngc...->ngo..." if c.weights_per_image else "goc,ngc...->ngo..."
     result = np.zeros((len(x), c.outputs, *(axis.out for axis in c.window)))
     every: tuple[Any, ...] = (slice(None),) * 3
     for tap, place in _seen(c.window):
-        weights, seen = filters[(*every, *tap)], grouped[(*every, *place)]
-        result += np.einsum("goc,ngc...->ngo...", weights, seen).reshape(result.shape)
+        weights, seen = filters[(..., *tap)], grouped[(*every, *place)]
+        result += np.einsum(rule, weights, seen).reshape(result.shape)
     return result if bias is None else result + _per_channel(bias, result.ndim)

@@ -21,6 +21,8 @@ class DType(enum.Enum):
     """The element type of a tensor."""
 
     float32 = "float32"
+    uint8 = "uint8"
+    """Inputs only (camera images); everything is computed in float32."""
 
     @property
     def numpy(self) -> np.dtype[Any]:

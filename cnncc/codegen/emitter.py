@@ -344,6 +344,13 @@ class Emitter:
         larger = self.select(self.compare_floats("olt", a, b), b, a)
         return self.select(self.compare_floats("uno", b, b), b, larger)
 
+    def minimum(self, a: Ssa, b: Ssa) -> Ssa:
+        """The smaller one; NaN if either is NaN (see `maximum`)."""
+        if b.name[:1] in "<0":
+            return self.select(self.compare_floats("ogt", a, b), b, a)
+        smaller = self.select(self.compare_floats("ogt", a, b), b, a)
+        return self.select(self.compare_floats("uno", b, b), b, smaller)
+
     # Memory (raw; kernels go through `codegen.memory`)
 
     def address(self, base: Ssa, offset: Index, element: str = "float") -> Ssa:
@@ -353,6 +360,11 @@ class Emitter:
 
     def load_type(self, type: str, pointer: Ssa, align: int) -> Ssa:
         return self.assign(type, f"load {type}, ptr {pointer}, align {align}")
+
+    def load_index(self, table: Ssa, index: Index) -> Ssa:
+        """An entry of a table of 32-bit indices."""
+        entry = self.load_type("i32", self.address(table, index, "i32"), 4)
+        return entry if self.index_type == "i32" else self.assign(self.index_type, f"zext i32 {entry} to i64")
 
     def store_value(self, value: Ssa, pointer: Ssa, align: int) -> None:
         self.emit(f"store {value.type} {value}, ptr {pointer}, align {align}")

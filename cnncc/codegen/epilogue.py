@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..computation import Combine
 from ..expr import Expr, arguments_of
 from ..plan.kernels import Epilogue, Pooling
 from .emitter import Emitter, Index, Ssa, lanes_of
@@ -53,11 +54,21 @@ def _apply(e: Emitter, expr: Expr, cell: Cell, lane_axis: int, operands: Sequenc
             continue
         loaded = operand.load(operand.offset(cell.position), lane_axis, cell.lanes)
         arguments.append(e.resize(loaded, width))
-    return Cell(cell.position, emit(e, expr, arguments), cell.lanes)
+    return Cell(cell.position, emit(e, expr, arguments, width), cell.lanes)
 
 
-def combine(e: Emitter, kind: str, a: Ssa, b: Ssa) -> Ssa:
-    return e.maximum(a, b) if kind == "maximum" else e.binary("fadd", a, b)
+COMBINE: Mapping[Combine, Callable[[Emitter, Ssa, Ssa], Ssa]] = {
+    "maximum": Emitter.maximum,
+    "minimum": Emitter.minimum,
+    "add": lambda e, a, b: e.binary("fadd", a, b),
+    "multiply": lambda e, a, b: e.binary("fmul", a, b),
+}
+IDENTITY: Mapping[Combine, float] = {"maximum": -math.inf, "minimum": math.inf, "add": 0.0, "multiply": 1.0}
+
+
+def combine(e: Emitter, kind: Combine, a: Ssa, b: Ssa) -> Ssa:
+    """Two partial results of a reduction in one."""
+    return COMBINE[kind](e, a, b)
 
 
 def _pool(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..expr import Arg, Call, Expr, Number
 from . import functions
-from .emitter import Emitter, Ssa, lanes_of
+from .emitter import Emitter, Ssa
 
 FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
     "add": lambda e, a, b: e.binary("fadd", a, b),
@@ -14,17 +14,25 @@ FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
     "multiply": lambda e, a, b: e.binary("fmul", a, b),
     "divide": lambda e, a, b: e.binary("fdiv", a, b),
     "maximum": Emitter.maximum,
+    "minimum": Emitter.minimum,
     "multiply_add": Emitter.multiply_add,
     "sqrt": lambda e, a: e.intrinsic("sqrt", a),
     "exp": functions.exp,
 }
 
 
-def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa]) -> Ssa:
-    """The value of `expr` for vector arguments of one width."""
-    if isinstance(expr, Arg):
-        return arguments[expr.index]
-    if isinstance(expr, Number):
-        return e.number(expr.value, lanes_of(arguments[0].type))
-    assert isinstance(expr, Call)
-    return FUNCTIONS[expr.function](e, *(emit(e, part, arguments) for part in expr.arguments))
+def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], lanes: int) -> Ssa:
+    """The value of `expr` for arguments of so many lanes; what the expression shares is computed once."""
+    known: dict[int, Ssa] = {}
+
+    def visit(part: Expr) -> Ssa:
+        if isinstance(part, Arg):
+            return arguments[part.index]
+        if isinstance(part, Number):
+            return e.number(part.value, lanes)
+        assert isinstance(part, Call)
+        if id(part) not in known:
+            known[id(part)] = FUNCTIONS[part.function](e, *(visit(inner) for inner in part.arguments))
+        return known[id(part)]
+
+    return visit(expr)

@@ -7,10 +7,11 @@ word, so that even a wrong kernel cannot touch foreign memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..plan.views import View
+from ..plan.views import Buffer, View
+from ..types import DType
 from .emitter import Emitter, Index, Ssa, lanes_of, vector_type
 
 
@@ -25,14 +26,27 @@ class Guard:
 class Access:
     """One view of a step inside a kernel: its base pointer, and loads and stores by element offset."""
 
-    def __init__(self, e: Emitter, view: View, base: Ssa, elements: int, fault: Ssa | None = None, step: int = 0):
-        self.e, self.view, self.base, self.elements = e, view, base, elements
+    def __init__(
+        self,
+        e: Emitter,
+        view: View,
+        base: Ssa,
+        buffer: Buffer,
+        tables: Mapping[int, Ssa] | None = None,
+        fault: Ssa | None = None,
+        step: int = 0,
+    ):
+        self.e, self.view, self.base, self.elements = e, view, base, buffer.elements
+        self.bytes = buffer.dtype is DType.uint8
+        self.tables = tables or {}
         self.fault, self.step = fault, step
 
     # Addresses
 
     def along(self, axis: int, index: Index) -> Index:
         """Elements from index 0 to `index` on one axis; rows of a ring count modulo its height."""
+        if axis in self.tables:
+            index = self.e.load_index(self.tables[axis], index)
         if axis == 2 and self.view.ring:
             index = self.e.mask(index, self.view.ring - 1)
         return self.e.mul(index, self.view.strides[axis])
@@ -68,21 +82,40 @@ class Access:
         return e.choose(inside, offset, 0)
 
     def _pointer(self, offset: Index, lanes: int) -> Ssa:
-        return self.e.address(self.base, self._checked(offset, lanes))
+        return self.e.address(self.base, self._checked(offset, lanes), "i8" if self.bytes else "float")
 
     def scalar(self, offset: Index) -> Ssa:
-        return self.e.load_type("float", self._pointer(offset, 1), 4)
+        return self._load_side_by_side(offset, 1)
+
+    def _load_side_by_side(self, offset: Index, lanes: int) -> Ssa:
+        """Neighbours in memory; bytes become floats on the way."""
+        e, pointer = self.e, self._pointer(offset, lanes)
+        if not self.bytes:
+            return e.load_type(vector_type(lanes), pointer, 4)
+        narrow = "i8" if lanes == 1 else f"<{lanes} x i8>"
+        value = e.load_type(narrow, pointer, 1)
+        return e.assign(vector_type(lanes), f"uitofp {narrow} {value} to {vector_type(lanes)}")
 
     def load(self, offset: Index, axis: int, lanes: int) -> Ssa:
         """`lanes` elements along an axis, from an element offset on."""
         return self.load_strided(offset, self.view.strides[axis], lanes)
+
+    def load_at(self, position: Sequence[Index], axis: int, lanes: int) -> Ssa:
+        """`lanes` elements along an axis from a position on, also where a table says where they lie."""
+        if axis not in self.tables or lanes == 1:
+            return self.load(self.offset(position), axis, lanes)
+        result = Ssa(vector_type(lanes), "poison")
+        for lane in range(lanes):
+            place = [*position[:axis], self.e.add(position[axis], lane), *position[axis + 1 :]]
+            result = self.e.insert(result, self.scalar(self.offset(place)), lane)
+        return result
 
     def load_strided(self, offset: Index, stride: int, lanes: int) -> Ssa:
         """`lanes` elements that are `stride` apart."""
         if stride == 0:
             return self.e.splat(self.scalar(offset), lanes)
         if stride == 1 or lanes == 1:
-            return self.e.load_type(vector_type(lanes), self._pointer(offset, lanes), 4)
+            return self._load_side_by_side(offset, lanes)
         return self.gather(offset, lanes, stride)
 
     def gather(self, offset: Index, lanes: int, stride: int) -> Ssa:
@@ -119,7 +152,7 @@ class Access:
         """
         e, axis = self.e, self.view.rank - 1
         stride, size = self.view.strides[axis], self.view.shape[axis]
-        if stride == 1 and step == 1 and lanes > 1 and self.fault is None:
+        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and not self.bytes:
             return self._masked(e.add(offset, column), column, lanes, fill, row_inside)
         result = Ssa(vector_type(lanes), "poison")
         for lane in range(lanes):

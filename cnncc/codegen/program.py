@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from ..plan import kernels as k
 from ..plan.plan import HEADER_BYTES, Plan, Stage, Step
+from ..types import DType
 from . import barrier, cpu
 from .emitter import Emitter, Index, Ssa
 from .kernels import depthwise, direct, elementwise, fill, move, reduce, window
@@ -50,17 +51,20 @@ def step_functions(e: Emitter, plan: Plan) -> list[str]:
     names = []
     for number, step in enumerate(plan.steps):
         views = (*step.sources, step.target)
+        tables = step.tables
         parameters = [("ptr", f"b{index}") for index in range(len(views))]
+        parameters += [("ptr", f"t{index}") for index in range(len(tables))]
         parameters += [(e.index_type, "a"), (e.index_type, "b")]
         if e.checked:
             parameters.append(("ptr", "fault"))
         with e.function("void", "@KERNEL", parameters, "internal") as values:
+            bases, (*pointers, a, b) = values[: len(views)], values[len(views) : len(views) + len(tables) + 2]
             fault = values[-1] if e.checked else None
-            a, b = values[len(views)], values[len(views) + 1]
-            accesses = [
-                Access(e, view, base, plan.buffer(view).elements, fault, number)
-                for view, base in zip(views, values, strict=False)
-            ]
+            named = dict(zip(tables, pointers, strict=True))
+            accesses = []
+            for view, base in zip(views, bases, strict=True):
+                looked_up = {axis: named[table] for axis, table in view.lookups}
+                accesses.append(Access(e, view, base, plan.buffer(view), looked_up, fault, number))
             own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : -1]
             KERNELS[type(step.kernel)](e, step.kernel, own, operands, accesses[-1], a, b)
             e.ret()
@@ -197,7 +201,8 @@ class Program:
         ports = {"input": self.plan.inputs, "output": self.plan.outputs}.get(buffer.space)
         if ports is None or not self.plan.batchable or not ports[buffer.place].batched:
             return base
-        return self.e.address(base, self.e.mul(image, ports[buffer.place].elements(True)))
+        element = "i8" if buffer.dtype is DType.uint8 else "float"
+        return self.e.address(base, self.e.mul(image, ports[buffer.place].elements(True)), element)
 
     # Schedule
 
@@ -223,7 +228,8 @@ class Program:
 
     def run(self, number: int, a: Index, b: Index, bases: Mapping[str, Ssa], fault: Ssa) -> None:
         e, step = self.e, self.plan.steps[number]
-        arguments = [f"ptr {bases[view.buffer]}" for view in (*step.sources, step.target)]
+        names = [view.buffer for view in (*step.sources, step.target)]
+        arguments = [f"ptr {bases[name]}" for name in (*names, *step.tables)]
         arguments += [e.typed(a), e.typed(b)]
         if e.checked:
             arguments.append(f"ptr {fault}")

@@ -1,6 +1,7 @@
 """The ops, one page each; importing this package fills the registry."""
 
 from .conv import Conv
+from .conv_transpose import ConvTranspose
 from .elementwise import Add, Relu
 from .fused import Fused, Stage
 from .linear import Dense
@@ -15,6 +16,7 @@ __all__ = [
     "BatchNormalization",
     "Concat",
     "Conv",
+    "ConvTranspose",
     "Dense",
     "Flatten",
     "Fused",

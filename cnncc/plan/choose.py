@@ -60,7 +60,17 @@ def direct(
     # Equal costs: the larger tile has fewer loads and loop steps.
     best = min(candidates, key=lambda o: (round(o.cycles, 6), -o.tile.registers(o.lanes_along)))
     return Direct(
-        c.window, c.channels, c.outputs, c.groups, c.bias, best.lanes_along, best.lanes, best.block, best.tile, epilogue
+        c.window,
+        c.channels,
+        c.outputs,
+        c.groups,
+        c.bias,
+        best.lanes_along,
+        best.lanes,
+        best.block,
+        best.tile,
+        epilogue,
+        c.weights_per_image,
     )
 
 

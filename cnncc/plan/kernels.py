@@ -87,6 +87,7 @@ class Direct:
     block: int
     tile: Tile
     epilogue: Epilogue = Epilogue()
+    weights_per_image: bool = False
 
     @property
     def sources(self) -> int:
@@ -120,6 +121,7 @@ class Window:
     window: tuple[WindowAxis, ...]
     combine: Combine
     divisor: Divisor
+    counted: tuple[tuple[int, int], ...]
     lane_axis: int
     lanes: int
 
@@ -144,7 +146,7 @@ class Elementwise:
 
 @dataclass(frozen=True)
 class Reduce:
-    """Maximum or sum over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one."""
+    """Maximum, minimum, sum or product over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one."""
 
     axes: tuple[int, ...]
     combine: Combine

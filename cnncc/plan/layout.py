@@ -11,7 +11,21 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from ..computation import Contraction, Join, Part, Pointwise, Reduction, Reshape, WindowReduction
+from ..computation import (
+    Arrangement,
+    Contraction,
+    Inset,
+    Interleave,
+    Join,
+    Lookup,
+    Part,
+    Pointwise,
+    Reduction,
+    Repeat,
+    Reshape,
+    Transpose,
+    WindowReduction,
+)
 from ..expr import arguments_of
 from ..target import Target
 from ..types import TensorType
@@ -21,6 +35,10 @@ from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Pooling
 from .lower import Operand, Work, Works
 from .views import Order, channels_last, planar
 
+ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
+"""Arrangements whose result is a view of their operand, where strides and tables can say so."""
+HOLDERS = (Join, Interleave, Inset)
+"""Arrangements whose operands may be computed where they are to stand."""
 FEW_CHANNELS = 8  # below it, reading a planar image channel by channel beats copying it to channels last
 
 
@@ -97,15 +115,20 @@ class Layout:
         if isinstance(computation, Contraction):
             return self.contraction(work, computation)
         rank = self.types[work.result].rank
-        order = self.orders[work.operands[0]]
+        order = self.orders[work.operands[0]] if work.operands else planar(rank)
         operands = list(work.operands)
         if isinstance(computation, Pointwise):
             order = self.pointwise_order(work)
             operands = [self.like(operand, work.result, order) for operand in operands]
-        elif isinstance(computation, Reshape):
-            order = planar(rank)
+        elif isinstance(computation, Transpose):
+            order = tuple(computation.axes.index(axis) for axis in order)
+        elif isinstance(computation, Reshape) or rank != len(order):
+            flat = self.is_planar(work.operands[0]) or rank < 3
+            order = planar(rank) if flat else channels_last(rank)
         else:
-            assert isinstance(computation, WindowReduction | Reduction | Join | Part)
+            assert isinstance(computation, WindowReduction | Reduction | Arrangement)
+            if isinstance(computation, Join | Interleave):
+                operands = [self.in_order(operand, order) for operand in operands]
         self.orders[work.result] = order
         return Job(work, operands)
 
@@ -160,7 +183,7 @@ class Layout:
         copied = self.copied(image, c)
         if work.result in self.works.outputs.values() and math.prod(stored) > 1:
             copied += self.types[work.result].size
-        if not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
+        if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
             return choose.direct(self.target, c, stored, epilogue, along=along, copied=copied), None
         positions = math.prod(stored)
         flat = replace(c, window=(WindowAxis(positions),))
@@ -179,7 +202,7 @@ class Layout:
         The weights are permuted instead of the data.
         """
         maker = self.makers.get(image)
-        if c.window or maker is None or not isinstance(maker.computation, Reshape):
+        if c.window or c.weights_per_image or maker is None or not isinstance(maker.computation, Reshape):
             return None
         source = maker.operands[0]
         shape = self.types[source].shape
@@ -213,10 +236,10 @@ class Layout:
 
     def place_outputs(self) -> None:
         """Each output is made where the caller wants it, directly or by a last copy (its order is planar)."""
-        inside = {operand for job in self.jobs if isinstance(job.work.computation, Join) for operand in job.operands}
+        inside = {operand for job in self.jobs if isinstance(job.work.computation, HOLDERS) for operand in job.operands}
         for output, tensor in self.works.outputs.items():
             maker = self.makers.get(tensor)
-            alias = maker is None or isinstance(maker.computation, Reshape | Part)
+            alias = maker is None or isinstance(maker.computation, ALIASES)
             if alias or tensor in self.direct_outputs or tensor in inside or not self.is_planar(tensor):
                 tensor = self.copy(tensor, f"{output}!", planar(self.types[tensor].rank))
             self.orders[tensor] = planar(self.types[tensor].rank)

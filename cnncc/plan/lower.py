@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..batching import batched_inputs
-from ..computation import Computation, Contraction, Piece, Pointwise, WindowReduction
+from ..computation import Arrangement, Computation, Contraction, Piece, Pointwise, WindowReduction
 from ..expr import RUNNING, Arg, Expr, evaluate, substitute
 from ..ir import Graph, Node, Value
 from ..op import Constant
@@ -103,21 +103,30 @@ def _add_pieces(
         operands = [tensors[operand] for operand in piece.operands]
         result.types[tensor] = piece.type
         tensors.append(tensor)
-        if isinstance(piece.computation, Pointwise) and all(operand in result.constants for operand in operands):
+        if all(operand in result.constants for operand in operands) and foldable(piece.computation):
             result.constants[tensor] = _fold(piece.computation, operands, piece.type, result)
         else:
             result.works.append(Work(name, piece.computation, operands, tensor))
     return tensors
 
 
-def _fold(computation: Pointwise, operands: Sequence[str], type: TensorType, result: Works) -> Array:
+def foldable(computation: Computation) -> bool:
+    """Whether it is computed now where its operands are known (the passes fold the rest)."""
+    return isinstance(computation, Pointwise | Arrangement)
+
+
+def _fold(computation: Computation, operands: Sequence[str], type: TensorType, result: Works) -> Array:
     """A piece whose operands are all known, computed now, in float64."""
+    arrays = [result.constants[operand] for operand in operands]
+    if isinstance(computation, Arrangement):
+        return computation.arrange(arrays, type.shape)
+    assert isinstance(computation, Pointwise)
     arguments = []
-    for operand, dims in zip(operands, computation.dims, strict=True):
+    for array, dims in zip(arrays, computation.dims, strict=True):
         shape = [1] * type.rank
         for axis, dim in enumerate(dims):
-            shape[dim] = result.types[operand].shape[axis]
-        arguments.append(result.constants[operand].astype(np.float64).reshape(shape))
+            shape[dim] = array.shape[axis]
+        arguments.append(array.astype(np.float64).reshape(shape))
     return np.broadcast_to(evaluate(computation.expr, arguments), type.shape).copy()
 
 
@@ -133,13 +142,14 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) 
         pieces = stage.op.lower(*(result.types[name] for name in arguments))
         label = f"{node.name}.{number + 1}"
         *earlier, last = pieces.pieces
-        work = result.works.pop()  # what a stage prepares (scale and shift of a batch norm) stands before it
+        # What a stage prepares (scale and shift of a batch norm) stands before the work that takes it up.
+        last_works = [result.works.pop()] if result.works and result.works[-1].result == running else []
         tensors = _add_pieces(label, earlier, arguments, {}, result)
-        result.works.append(work)
+        result.works += last_works
         operands = [tensors[operand] for operand in last.operands]
-        if _absorb(work, last, operands, running):
+        if last_works and _absorb(last_works[0], last, operands, running):
             del result.types[running]
-            work.result = running = f"{label}#{len(earlier)}"
+            last_works[0].result = running = f"{label}#{len(earlier)}"
             result.types[running] = last.type
         else:
             finals = {len(operands): f"{label}#{len(earlier)}"}
@@ -168,7 +178,11 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> 
             return False
         work.pool = computation
         return True
-    if not isinstance(computation, Pointwise) or not isinstance(work.computation, Contraction):
+    if not isinstance(computation, Pointwise):
+        return False
+    if isinstance(work.computation, Pointwise):
+        return _compose(work, work.computation, computation, operands, running)
+    if not isinstance(work.computation, Contraction):
         return False
     arguments: dict[int, Expr] = {}
     for number, (tensor, dims) in enumerate(zip(operands, computation.dims, strict=True)):
@@ -182,4 +196,19 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> 
         work.after = expr
     else:
         work.before = expr
+    return True
+
+
+def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[str], running: str) -> bool:
+    """Two expressions in one: the second reads the first's result from registers."""
+    arguments: dict[int, Expr] = {}
+    dims = list(first.dims)
+    for number, (tensor, own) in enumerate(zip(operands, second.dims, strict=True)):
+        if tensor == running:
+            arguments[number] = first.expr
+        else:
+            arguments[number] = Arg(len(work.operands))
+            work.operands.append(tensor)
+            dims.append(own)
+    work.computation = Pointwise(substitute(second.expr, arguments), tuple(dims))
     return True

@@ -26,6 +26,7 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
     places, arena_bytes = memory.assign(lives)
     ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))
     used = {view.buffer for step in staged.steps for view in (*step.sources, step.target)}
+    used.update(table for step in staged.steps for table in step.tables)
     buffers = {
         name: replace(buffer, place={**places, **ring_places}.get(name, buffer.place))
         for name, buffer in staged.buffers.items()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 
 from ..types import Array
@@ -21,7 +24,13 @@ class WeightsBlock:
     def add(self, name: str, array: Array) -> Buffer:
         """A buffer in the block that holds `array`, rounded to float32."""
         with np.errstate(over="ignore"):
-            data = np.ascontiguousarray(array, np.float32).tobytes()
+            return self._store(name, np.ascontiguousarray(array, np.float32).tobytes())
+
+    def add_table(self, name: str, indices: Sequence[int]) -> Buffer:
+        """A buffer in the block that holds indices as 32-bit integers."""
+        return self._store(name, np.asarray(indices, np.int32).tobytes())
+
+    def _store(self, name: str, data: bytes) -> Buffer:
         place = self.known.get(data)
         if place is None:
             self.data += bytes(-len(self.data) % ALIGNMENT)
@@ -45,7 +54,13 @@ def packed_shape(kernel: Direct | Depthwise) -> tuple[int, ...]:
 
 
 def pack(kernel: Direct | Depthwise, weights: Array, flip: bool) -> Array:
-    """Known weights (O, C / groups, taps…) in packed order, the last block filled up with zeros."""
+    """Known weights (O, C / groups, taps…) in packed order, the last block filled up with zeros.
+
+    Weights of several images, (N, O, C / groups, taps…), follow each other.
+    """
+    if isinstance(kernel, Direct) and kernel.weights_per_image:
+        one = replace(kernel, weights_per_image=False)
+        return np.stack([pack(one, weights_of_image, flip) for weights_of_image in weights])
     if flip:
         weights = np.flip(weights, tuple(range(2, weights.ndim)))
     outputs, channels = weights.shape[:2]
@@ -62,38 +77,40 @@ def pack(kernel: Direct | Depthwise, weights: Array, flip: bool) -> Array:
 def packing_moves(kernel: Direct | Depthwise, weights: View, buffer: str, flip: bool) -> list[tuple[View, View]]:
     """For weights that arrive at run time: the copies (source, target) that pack them.
 
-    `weights` is a view (O, C / groups, taps…). Lanes beyond the last output stay undefined: their results
+    `weights` is a view ([N,] O, C / groups, taps…). Lanes beyond the last output stay undefined: their results
     are never stored.
     """
+    first_tap = weights.rank - len(kernel.window)
     strides, offset = list(weights.strides), weights.offset
     if flip:
-        for axis in range(2, weights.rank):
+        for axis in range(first_tap, weights.rank):
             offset += (weights.shape[axis] - 1) * strides[axis]
             strides[axis] = -strides[axis]
-    taps = tuple(weights.shape[2:])
-    tap_strides = tuple(strides[2:])
-    outputs, channels = weights.shape[:2]
+    taps, tap_strides = weights.shape[first_tap:], tuple(strides[first_tap:])
+    o, i = strides[first_tap - 2], strides[first_tap - 1]
     packed_taps = _dense_strides(taps)
     if isinstance(kernel, Depthwise):
-        source = View(weights.buffer, (outputs, 1, *taps), (strides[0], 0, *tap_strides), offset)
+        outputs = weights.shape[0]
+        source = View(weights.buffer, (outputs, 1, *taps), (o, 0, *tap_strides), offset)
         target = View(buffer, source.shape, (1, 0, *(s * outputs for s in packed_taps)))
         return [(source, target)]
+    images = weights.shape[0] if kernel.weights_per_image else 1
     groups, blocks, all_taps, channels, block = packed_shape(kernel)
-    per_group = outputs // groups
+    per_group = kernel.outputs // groups
     block_size = all_taps * channels * block
     moves = []
     whole, rest = divmod(per_group, block)
     for first, count, size in ((0, whole, block), (whole, 1, rest)):
         if not count or not size:
             continue
-        # Axes: group, block, (a row that is one), output in the block, channel, taps.
-        shape = (groups, count, 1, size, channels, *taps)
-        o = strides[0]
-        source_strides = (per_group * o, block * o, 0, o, strides[1], *tap_strides)
+        # Axes: image, group, (a row that is one), block, output in the block, channel, taps.
+        shape = (images, groups, 1, count, size, channels, *taps)
+        of_image = strides[0] if kernel.weights_per_image else 0
+        source_strides = (of_image, per_group * o, 0, block * o, o, i, *tap_strides)
         source = View(weights.buffer, shape, source_strides, offset + first * block * o)
-        target_strides = (
-            blocks * block_size, block_size, 0, 1, block, *(s * channels * block for s in packed_taps)
-        )  # fmt: skip
+        of_group = blocks * block_size
+        packed_inner = (s * channels * block for s in packed_taps)
+        target_strides = (groups * of_group, of_group, 0, block_size, 1, block, *packed_inner)
         moves.append((source, View(buffer, shape, target_strides, first * block_size)))
     return moves
 

@@ -6,14 +6,28 @@ wherever strides can say so; what remains is a move.
 
 from __future__ import annotations
 
+import hashlib
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from ..computation import Join, Part, Pointwise, Reduction, Reshape, WindowReduction
-from ..types import TensorType
+from ..computation import (
+    Arrangement,
+    Inset,
+    Interleave,
+    Join,
+    Lookup,
+    Part,
+    Pointwise,
+    Reduction,
+    Repeat,
+    Reshape,
+    Transpose,
+    WindowReduction,
+)
 from .kernels import Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window
-from .layout import Job, Layout
+from .layout import ALIASES, HOLDERS, Job, Layout
 from .lower import Operand
 from .pack import WeightsBlock, pack, packed_shape, packing_moves
 from .plan import Step
@@ -24,11 +38,11 @@ Border = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Inside:
-    """A tensor that lives inside the result of a concatenation."""
+    """A tensor that lives inside another one: from `begins` on, every `steps`-th element of each axis."""
 
     tensor: str
-    axis: int
-    begin: int
+    begins: tuple[int, ...]
+    steps: tuple[int, ...]
 
 
 class Placement:
@@ -61,7 +75,7 @@ class Placement:
         """Buffers of the caller's: inputs, and outputs made in place."""
         works = self.layout.works
         for place, name in enumerate(works.inputs):
-            self.own(name, Buffer(name, "input", self.types[name].size, place))
+            self.own(name, Buffer(name, "input", self.types[name].size, place, dtype=self.types[name].dtype))
         produced = {output: tensor for tensor, output in self.layout.direct_outputs.items()}
         for place, output in enumerate(works.outputs):
             tensor = produced[output]
@@ -76,38 +90,64 @@ class Placement:
         return self.views[tensor]
 
     def join_in_place(self) -> None:
-        """Let the parts of concatenations be computed where they are to stand."""
+        """Let the parts of concatenations, and the like, be computed where they are to stand."""
         for job in self.jobs:
-            axis = job.work.computation.axis if isinstance(job.work.computation, Join) else 0
-            begin = 0
-            for tensor in job.operands:
-                if isinstance(job.work.computation, Join) and len(job.operands) > 1:
-                    if self.may_live_inside(tensor, job.result):
-                        self.inside[tensor] = Inside(job.result, axis, begin)
-                    begin += self.types[tensor].shape[axis]
+            if not isinstance(job.work.computation, HOLDERS) or self.is_copy(job):
+                continue
+            for tensor, place in zip(job.operands, self.places(job), strict=True):
+                if self.may_live_inside(tensor, job.result):
+                    self.inside[tensor] = place
 
-    def may_live_inside(self, tensor: str, join: str) -> bool:
+    def is_copy(self, job: Job) -> bool:
+        """A join of one exists only to make another tensor of it."""
+        return isinstance(job.work.computation, Join) and len(job.operands) == 1
+
+    def places(self, job: Job) -> list[Inside]:
+        """Where each operand of a job stands in its result."""
+        computation, rank = job.work.computation, self.types[job.result].rank
+        every = (1,) * rank
+        if isinstance(computation, Inset):
+            return [Inside(job.result, computation.begins, every)]
+        assert isinstance(computation, Join | Interleave)
+        axis, places, begin = computation.axis, [], 0
+        for number, tensor in enumerate(job.operands):
+            if isinstance(computation, Interleave):
+                begins, steps = _on_axis(rank, axis, number, 0), _on_axis(rank, axis, len(job.operands), 1)
+            else:
+                begins, steps = _on_axis(rank, axis, begin, 0), every
+                begin += self.types[tensor].shape[axis]
+            places.append(Inside(job.result, begins, steps))
+        return places
+
+    def may_live_inside(self, tensor: str, holder: str) -> bool:
         maker = self.makers.get(tensor)
         return (
             maker is not None
-            and not isinstance(maker.work.computation, Reshape | Part)
+            and not isinstance(maker.work.computation, ALIASES)
             and tensor not in self.views
             and tensor not in self.inside
-            and self.orders[tensor] == self.orders[join]
+            and self.orders[tensor] == self.orders[holder]
         )
+
+    def part_of(self, place: Inside, tensor: str) -> View:
+        """The view of where a tensor stands inside another."""
+        view = self.view(place.tensor)
+        shape = self.types[tensor].shape
+        for axis, (begin, step) in enumerate(zip(place.begins, place.steps, strict=True)):
+            if (begin, step, shape[axis]) != (0, 1, view.shape[axis]):
+                view = view.part(axis, begin, shape[axis], step)
+        return view
 
     def root(self, tensor: str) -> tuple[str, bool]:
         """The tensor whose buffer holds `tensor`, and whether its spatial axes are the same."""
         if tensor in self.inside:
-            within = self.inside[tensor]
-            root, same = self.root(within.tensor)
-            return root, same and within.axis < 2
+            root, same = self.root(self.inside[tensor].tensor)
+            return root, same and self.types[tensor].shape[2:] == self.types[root].shape[2:]
         maker = self.makers.get(tensor)
-        if maker and isinstance(maker.work.computation, Part) and tensor not in self.views:
+        if maker and isinstance(maker.work.computation, ALIASES) and tensor not in self.views:
             root, same = self.root(maker.operands[0])
-            return root, same and maker.work.computation.axis < 2
-        if maker and isinstance(maker.work.computation, Reshape) and tensor not in self.views:
-            return self.root(maker.operands[0])[0], False
+            plain = isinstance(maker.work.computation, Part) and maker.work.computation.axis < 2
+            return root, same and plain
         return tensor, True
 
     def wanted_borders(self, limit: float) -> dict[str, Border]:
@@ -146,18 +186,39 @@ class Placement:
             self.buffers[tensor] = buffer
             return dense_view(tensor, shape, tuple(range(len(shape))))
         if tensor in self.inside:
-            within = self.inside[tensor]
-            return self.view(within.tensor).part(within.axis, within.begin, shape[within.axis])
+            return self.part_of(self.inside[tensor], tensor)
         job = self.makers[tensor]
-        computation = job.work.computation
-        if isinstance(computation, Part):
-            return self.view(job.operands[0]).part(computation.axis, computation.begin, shape[computation.axis])
-        if isinstance(computation, Reshape):
-            unfolded = self.view(job.operands[0]).unfold(shape)
-            if unfolded:
-                return unfolded
+        if isinstance(job.work.computation, ALIASES):
+            alias = self.alias(self.view(job.operands[0]), job.work.computation, shape)
+            if alias:
+                return alias
         border = self.borders.get(tensor, ())
         return self.own(tensor, Buffer(tensor, "arena", elements(shape, border or None), 0, border))
+
+    def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
+        """A view of the operand that is the result, if there is one."""
+        match computation:
+            case Reshape():
+                return view.unfold(shape)
+            case Transpose(axes):
+                return view.transpose(axes)
+            case Repeat():
+                return view.broadcast(range(view.rank), shape)
+            case Part(axis, begin, step):
+                return None if view.looks_up(axis) else view.part(axis, begin, shape[axis], step)
+            case Lookup(axis, indices):
+                return None if view.looks_up(axis) else self.looked_up(view, axis, indices)
+        raise AssertionError(f"no view for {computation}")
+
+    def looked_up(self, view: View, axis: int, indices: tuple[int, ...]) -> View:
+        """Indices that advance evenly are a part; others need a table."""
+        step = indices[1] - indices[0] if len(indices) > 1 else 1
+        if all(b - a == step for a, b in itertools.pairwise(indices)):
+            return view.part(axis, indices[0], len(indices), step)
+        name = f"table {hashlib.sha256(repr(indices).encode()).hexdigest()[:12]}"
+        self.buffers[name] = self.block.add_table(name, indices)
+        shape = (*view.shape[:axis], len(indices), *view.shape[axis + 1 :])
+        return replace(view, shape=shape, border=(), lookups=(*view.lookups, (axis, name)))
 
     def constant_in_order(self, tensor: str, order: Order) -> View:
         """A known tensor of full shape, packed in the order of what it meets."""
@@ -171,14 +232,12 @@ class Placement:
     def place(self, job: Job) -> None:
         """Append the steps of one job."""
         computation = job.work.computation
-        if isinstance(computation, Join):
-            self.join(job, computation)
+        if isinstance(computation, HOLDERS):
+            self.hold(job)
             return
         target = self.view(job.result)
-        if isinstance(computation, Part):
-            return
-        if isinstance(computation, Reshape):
-            self.reshape(job, target)
+        if isinstance(computation, ALIASES):
+            self.arrange(job, computation, target)
             return
         if job.kernel is not None:
             self.contraction(job, job.kernel)
@@ -188,7 +247,12 @@ class Placement:
         if isinstance(computation, WindowReduction):
             axis = window_lane_axis(target)
             kernel = Window(
-                computation.window, computation.combine, computation.divisor, axis, self.lanes_on(target, axis)
+                computation.window,
+                computation.combine,
+                computation.divisor,
+                computation.counted,
+                axis,
+                self.lanes_on(target, axis),
             )
         elif isinstance(computation, Reduction):
             axis = reduction_axis(sources[0], computation.axes)
@@ -219,31 +283,63 @@ class Placement:
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
         if not isinstance(kernel, Direct | Depthwise):
             sources = [replace(source, border=()) for source in sources]
+        if not isinstance(kernel, Elementwise | Reduce | Move):
+            sources = [
+                self.plain(source, f"{name}: source {number} of step {len(self.steps)}")
+                for number, source in enumerate(sources)
+            ]
         self.steps.append(Step(name, kernel, tuple(sources), target))
 
     def move(self, name: str, source: View, target: View) -> None:
         self.step(name, move_kernel(source, target, self.lanes), [source], target)
 
-    def join(self, job: Job, computation: Join) -> None:
-        target, begin = self.view(job.result), 0
-        for tensor in job.operands:
-            size = self.types[tensor].shape[computation.axis]
-            if self.inside.get(tensor) != Inside(job.result, computation.axis, begin):
-                self.move(job.work.name, self.view(tensor), target.part(computation.axis, begin, size))
-            begin += size
+    def hold(self, job: Job) -> None:
+        """Move in what could not be computed in place; fill what stands around."""
+        for tensor, place in zip(job.operands, self.places(job), strict=True):
+            if self.inside.get(tensor) != place:
+                self.move(job.work.name, self.view(tensor), self.part_of(place, tensor))
+        if isinstance(job.work.computation, Inset):
+            (tensor,), (place,) = job.operands, self.places(job)
+            whole, inner = self.view(job.result), self.part_of(place, tensor)
+            pairs = zip(place.begins, inner.shape, whole.shape, strict=True)
+            border = tuple((begin, outer - begin - size) for begin, size, outer in pairs)
+            value = job.work.computation.value
+            if any(map(any, border)):
+                self.steps.append(Step(f"{job.work.name}: border", Fill(value), (), replace(inner, border=border)))
 
-    def reshape(self, job: Job, target: View) -> None:
-        """Nothing, if the result is a view of its source; else a move between views of the finer shape."""
+    def arrange(self, job: Job, computation: Arrangement, target: View) -> None:
+        """Nothing, if the result is a view of its operand; else a move."""
         source = self.view(job.operands[0])
         if target.buffer == source.buffer:
             return
+        if not isinstance(computation, Reshape):
+            source = self.plain(source, f"{job.result}: source")
+            alias = self.alias(source, computation, target.shape)
+            assert alias is not None, "a plain view can be arranged in any way"
+            self.move(job.work.name, alias, target)
+            return
         coarse = replace(target, border=()).unfold(source.shape)
+        fine = replace(source, border=()).unfold(target.shape)
         if coarse is not None:
             self.move(job.work.name, source, coarse)
-            return
-        fine = replace(source, border=()).unfold(target.shape)
-        assert fine is not None, "flattening only joins axes, which splitting undoes"
-        self.move(job.work.name, fine, target)
+        elif fine is not None:
+            self.move(job.work.name, fine, target)
+        else:  # neither shape refines the other in memory: by way of the logical order
+            dense = self.dense(f"{job.result}: flat", source)
+            whole = dense.unfold(target.shape)
+            assert whole is not None, "a dense view unfolds into any shape"
+            self.move(job.work.name, whole, target)
+
+    def dense(self, name: str, source: View) -> View:
+        """A copy of a view in the logical order."""
+        self.buffers[name] = Buffer(name, "arena", math.prod(source.shape))
+        copy = dense_view(name, source.shape, tuple(range(source.rank)))
+        self.move(name, replace(source, border=()), copy)
+        return copy
+
+    def plain(self, view: View, name: str) -> View:
+        """The view, or a copy of it, without tables."""
+        return self.dense(name, view) if view.lookups else view
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
         """A view of the full rank: repeated where the operand is broadcast."""
@@ -284,8 +380,10 @@ class Placement:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
         shape = self.weights_shape(job, kernel, tensor)
-        name = f"{job.work.name}: weights"
+        name = f"{job.result}: weights"
         size = math.prod(packed_shape(kernel))
+        if isinstance(kernel, Direct) and kernel.weights_per_image:
+            size *= shape[0]
         packed = View(name, (size,), (1,))
         if tensor in self.constants:
             self.buffers[name] = self.block.add(name, pack(kernel, self.constants[tensor].reshape(shape), flip))
@@ -293,22 +391,24 @@ class Placement:
         self.buffers[name] = Buffer(name, "arena", size)
         source = replace(self.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
-            flat = f"{tensor} (flat)"
-            self.types[flat], self.orders[flat] = TensorType(shape), tuple(range(len(shape)))
-            source = self.own(flat, Buffer(flat, "arena", math.prod(shape)))
-            origin = self.view(tensor)
-            whole = source.unfold(origin.shape)
-            assert whole is not None, "a dense view unfolds into any shape"
-            self.move(name, origin, whole)
+            source = self.dense(f"{tensor} (flat)", self.view(tensor)).unfold(shape)
+            assert source is not None, "a dense view unfolds into any shape"
         for piece, place in packing_moves(kernel, source, name, flip):
             self.move(name, piece, place)
         return packed
 
     def weights_shape(self, job: Job, kernel: Direct | Depthwise, tensor: str) -> tuple[int, ...]:
         """(O, C / groups, taps…), also for a dense layer over a window."""
-        outputs = self.types[tensor].shape[0]
         groups = kernel.groups if isinstance(kernel, Direct) else kernel.channels
-        return outputs, kernel.channels // groups, *(axis.kernel for axis in kernel.window)
+        outputs = kernel.outputs if isinstance(kernel, Direct) else kernel.channels
+        one = outputs, kernel.channels // groups, *(axis.kernel for axis in kernel.window)
+        per_image = isinstance(kernel, Direct) and kernel.weights_per_image
+        return (self.types[tensor].shape[0], *one) if per_image else one
+
+
+def _on_axis(rank: int, axis: int, value: int, others: int) -> tuple[int, ...]:
+    """`value` on one axis, `others` on the rest."""
+    return tuple(value if each == axis else others for each in range(rank))
 
 
 def live_jobs(layout: Layout) -> list[Job]:

@@ -28,6 +28,12 @@ class Step:
         return self.sources[self.kernel.sources :]
 
     @property
+    def tables(self) -> tuple[str, ...]:
+        """The buffers of the index tables that the views look up, each once."""
+        views = (*self.sources, self.target)
+        return tuple(dict.fromkeys(table for view in views for _, table in view.lookups))
+
+    @property
     def rows(self) -> int:
         """Rows that the kernel contract counts; those of a border fill include the border."""
         low, high = self.target.border[2] if isinstance(self.kernel, Fill) and self.target.rank > 2 else (0, 0)

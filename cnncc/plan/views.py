@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..types import DType
+
 Space = Literal["input", "output", "arena", "ring", "weights"]
 Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
 
@@ -28,7 +30,7 @@ def channels_last(rank: int) -> Order:
 
 @dataclass(frozen=True)
 class Buffer:
-    """A piece of memory of `elements` float32.
+    """A piece of memory of `elements` (float32, or bytes of an input image).
 
     `place` is the number of an input or output, or the byte offset in the weights or in the arena (of a
     ring: in the memory of one shard). `border` says how many elements of `fill` surround each logical axis.
@@ -40,10 +42,11 @@ class Buffer:
     place: int = 0
     border: tuple[tuple[int, int], ...] = ()
     fill: float = 0.0
+    dtype: DType = DType.float32
 
     @property
     def nbytes(self) -> int:
-        return 4 * self.elements
+        return self.elements * self.dtype.itemsize
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,8 @@ class View:
     """A logical tensor in a buffer: element (i0, i1, …) lies at offset + Σ i·stride.
 
     With `ring`, a power of two, the buffer holds that many rows: the index of axis 2 counts modulo it.
-    `border` elements may be read beyond each axis, where `fill` is found.
+    `border` elements may be read beyond each axis, where `fill` is found. An axis in `lookups` is indexed
+    through a table: element i lies where element table[i] would.
     """
 
     buffer: str
@@ -61,6 +65,7 @@ class View:
     ring: int = 0
     border: tuple[tuple[int, int], ...] = ()
     fill: float = 0.0
+    lookups: tuple[tuple[int, str], ...] = ()
 
     @property
     def rank(self) -> int:
@@ -71,11 +76,22 @@ class View:
         """Positions of the outermost spatial axis; a tensor without one is a single row."""
         return self.shape[2] if self.rank > 2 else 1
 
-    def part(self, axis: int, begin: int, size: int) -> View:
-        """Elements [begin, begin + size) along an axis; a part of an image has neighbours, not a border."""
+    def part(self, axis: int, begin: int, size: int, step: int = 1) -> View:
+        """Elements begin, begin + step, … along an axis; a part of an image has neighbours, not a border."""
         shape = (*self.shape[:axis], size, *self.shape[axis + 1 :])
-        border = self.border if axis < 2 else ()
-        return replace(self, shape=shape, offset=self.offset + begin * self.strides[axis], border=border)
+        strides = (*self.strides[:axis], self.strides[axis] * step, *self.strides[axis + 1 :])
+        border = self.border if axis < 2 and step == 1 else ()
+        offset = self.offset + begin * self.strides[axis]
+        return replace(self, shape=shape, strides=strides, offset=offset, border=border)
+
+    def looks_up(self, axis: int) -> bool:
+        return any(axis == looked_up for looked_up, _ in self.lookups)
+
+    def transpose(self, axes: Sequence[int]) -> View:
+        """Axis a of the result is axis axes[a] of this view."""
+        lookups = tuple((list(axes).index(axis), table) for axis, table in self.lookups)
+        shape, strides = (tuple(values[axis] for axis in axes) for values in (self.shape, self.strides))
+        return replace(self, shape=shape, strides=strides, border=(), lookups=lookups)
 
     def broadcast(self, dims: Sequence[int], shape: Sequence[int]) -> View:
         """The view repeated to `shape`: its axis a runs along axis dims[a], other axes have stride 0."""
@@ -84,14 +100,15 @@ class View:
             if self.shape[axis] != 1:
                 strides[dim] = self.strides[axis]
         border = tuple((0, 0) for _ in shape) if self.border else ()
-        return replace(self, shape=tuple(shape), strides=tuple(strides), border=border)
+        lookups = tuple((dims[axis], table) for axis, table in self.lookups)
+        return replace(self, shape=tuple(shape), strides=tuple(strides), border=border, lookups=lookups)
 
     def unfold(self, shape: Sequence[int]) -> View | None:
         """The same elements in row-major order under `shape`, or None where strides cannot say it.
 
         Merges neighbouring axes that follow each other without a gap and splits axes freely.
         """
-        if self.ring or any(side != (0, 0) for side in self.border):
+        if self.ring or self.lookups or any(side != (0, 0) for side in self.border):
             return None
         # Maximal runs of axes that behave as one: (size, stride of the innermost).
         runs: list[list[int]] = []

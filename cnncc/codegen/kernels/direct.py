@@ -74,7 +74,10 @@ class DirectConvolution:
         stride = self.group_channels * k.taps * k.block  # weights of one block
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(0, k.groups) as g:
             first = e.mul(g.index, per_group)
-            group_weights = e.mul(g.index, stride * (blocks + (rest > 0)))
+            of_group = stride * (blocks + (rest > 0))
+            group_weights = e.mul(g.index, of_group)
+            if k.weights_per_image:
+                group_weights = e.add(group_weights, e.mul(n.index, of_group * k.groups))
             if blocks:
                 with e.loop(0, blocks) as block:
                     channel = e.add(first, e.mul(block.index, k.block))

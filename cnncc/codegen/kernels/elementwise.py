@@ -21,7 +21,7 @@ def emit(
     b: Index,
 ) -> None:
     def at(position: list[Index], lanes: int) -> None:
-        values = [source.load(source.offset(position), kernel.lane_axis, lanes) for source in sources]
-        target.store(emit_expression(e, kernel.expr, values), target.offset(position), kernel.lane_axis)
+        values = [source.load_at(position, kernel.lane_axis, lanes) for source in sources]
+        target.store(emit_expression(e, kernel.expr, values, lanes), target.offset(position), kernel.lane_axis)
 
     positions(e, target.view.shape, (a, b), kernel.lane_axis, kernel.lanes, at)

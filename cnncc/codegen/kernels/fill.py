@@ -49,4 +49,8 @@ def emit(
         top = border[2][0]
         return e.largest(e.sub(a, top), begin), e.least(e.sub(b, top), end)
 
-    visit(axes, [0] * len(shape), True)
+    if len(shape) > 2:
+        visit(axes, [0] * len(shape), True)
+    else:
+        with e.loop(a, b):
+            visit(axes, [0] * len(shape), True)

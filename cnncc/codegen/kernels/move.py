@@ -20,7 +20,7 @@ def emit(
     source = sources[0]
 
     def copy(position: list[Index], lanes: int) -> None:
-        value = source.load(source.offset(position), kernel.lane_axis, lanes)
+        value = source.load_at(position, kernel.lane_axis, lanes)
         target.store(value, target.offset(position), kernel.lane_axis)
 
     if kernel.block > 1:

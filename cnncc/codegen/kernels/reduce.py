@@ -6,12 +6,11 @@ lanes hold partial results, folded in halves at the end: an order that only the 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from ...plan.kernels import Reduce
 from ..emitter import Emitter, Index, Ssa, lanes_of
-from ..epilogue import combine
+from ..epilogue import IDENTITY, combine
 from ..memory import Access
 from ..nest import Carry, positions, reduce_nest
 
@@ -21,7 +20,7 @@ class WholeReduction:
 
     def __init__(self, e: Emitter, kernel: Reduce, source: Access, target: Access):
         self.e, self.k, self.source, self.target = e, kernel, source, target
-        self.identity = -math.inf if kernel.combine == "maximum" else 0.0
+        self.identity = IDENTITY[kernel.combine]
         self.folded = kernel.lane_axis in kernel.axes
 
     def emit(self, a: Index, b: Index) -> None:
@@ -46,7 +45,7 @@ class WholeReduction:
         self.target.store(result, self.target.offset(position), k.lane_axis)
 
     def take(self, place: Sequence[Index], total: Ssa, lanes: int) -> Ssa:
-        value = self.source.load(self.source.offset(place), self.k.lane_axis, lanes)
+        value = self.source.load_at(place, self.k.lane_axis, lanes)
         return combine(self.e, self.k.combine, total, value)
 
     def fold_axis(self, place: list[Index], total: Ssa, width: int) -> Ssa:
@@ -60,7 +59,7 @@ class WholeReduction:
         total = loop.results[0]
         if size > whole:
             place[axis] = whole
-            rest = self.source.load(self.source.offset(place), axis, size - whole)
+            rest = self.source.load_at(place, axis, size - whole)
             filled = e.resize(rest, width)
             neutral = e.number(self.identity, width)
             lanes = [lane if lane < size - whole else width + lane for lane in range(width)]

@@ -6,7 +6,6 @@ import math
 from collections.abc import Sequence
 
 from ...plan.kernels import Window
-from ...windows import WindowAxis
 from ..emitter import Emitter, Index, Ssa, vector_type
 from ..epilogue import combine
 from ..memory import Access
@@ -73,25 +72,31 @@ class WindowReduction:
         if k.divisor == "taps" or not guarded:
             count = e.number(float(math.prod(w.kernel for w in k.window)), lanes)
             return e.binary("fdiv", total, count)
-        *outer, last = zip(position[2:], k.window, strict=True)
+        last = len(k.window) - 1
         number: Index = 1
-        for index, w in outer:
-            number = e.mul(number, self.taps_inside(index, w))
-        steps = range(lanes) if self.along_columns else [0]
-        counts = [self.as_float(e.mul(number, self.taps_inside(e.add(last[0], lane), last[1]))) for lane in steps]
+        for axis in range(last):
+            number = e.mul(number, self.taps_counted(axis, position[axis + 2]))
         if not self.along_columns:
-            return e.binary("fdiv", total, e.splat(counts[0], lanes))
+            count = self.as_float(e.mul(number, self.taps_counted(last, position[-1])))
+            return e.binary("fdiv", total, e.splat(count, lanes))
         divisor = Ssa(vector_type(lanes), "poison")
-        for lane, count in enumerate(counts):
+        for lane in range(lanes):
+            count = self.as_float(e.mul(number, self.taps_counted(last, e.add(position[-1], lane))))
             divisor = e.insert(divisor, count, lane)
         return e.binary("fdiv", total, divisor)
 
-    def taps_inside(self, index: Index, w: WindowAxis) -> Index:
-        """Taps of an undilated window at output `index` that are inside the source."""
-        e = self.e
+    def taps_counted(self, axis: int, index: Index) -> Index:
+        """Taps of the window at output `index` that lie inside the source widened by what counts of its padding.
+
+        Taps t with −low ≤ start + t·d < size + high: from ⌈(−low − start) / d⌉ to ⌊(size + high − 1 − start) / d⌋.
+        """
+        e, w = self.e, self.k.window[axis]
+        low, high = self.k.counted[axis] if self.k.counted else (0, 0)
         start = e.sub(e.mul(index, w.stride), w.low)
-        end = e.least(e.add(start, w.kernel), w.size)
-        return e.sub(end, e.largest(start, 0))
+        before = e.largest(e.sub(-low, start), 0)
+        first = e.div(e.add(before, w.dilation - 1), w.dilation)
+        last = e.least(e.div(e.sub(w.size + high - 1, start), w.dilation), w.kernel - 1)
+        return e.add(e.sub(last, first), 1)
 
     def as_float(self, index: Index) -> Ssa:
         e = self.e
