@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import CnnccError, Location, ModelError
 from .op import Constant, Input, Op
-from .types import Array, TensorType
+from .types import Array, DType, TensorType
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -162,6 +162,9 @@ class Builder:
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         if not outputs:
             raise ModelError(f"model '{self.name}' has no outputs")
+        for name, value in outputs.items():
+            if (type := self.nodes[value.node].types[value.index]).dtype is not DType.float32:
+                raise ModelError(f"output '{name}' is {type}: only inputs can be of bytes")
         return Graph(self.name, dict(self.nodes), dict(outputs), self.labels)
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from .computation import Lowering
 from .errors import ShapeError
-from .types import Array, TensorType
+from .types import Array, DType, TensorType
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,8 @@ class Op:
     """Set for nodes that compute nothing: graph inputs and constants."""
     linear_inputs: ClassVar[tuple[int, ...]] = ()
     """Inputs in which the result is linear (x of a convolution): scaling them scales the result."""
+    takes_bytes: ClassVar[bool] = False
+    """Whether inputs may be uint8 (pictures); everything else is computed in float32."""
     abstract: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
@@ -94,11 +96,17 @@ class Op:
 
 
 def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | None = None) -> None:
-    """Raise ShapeError unless `least` ≤ number of inputs ≤ `most` (default `least`)."""
+    """Raise ShapeError unless `least` ≤ number of inputs ≤ `most` (default `least`), all of a type that `op` takes.
+
+    Every type rule begins with it.
+    """
     most = least if most is None else most
     if not least <= len(inputs) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
         raise ShapeError(f"{op.name} takes {wanted} inputs, got {len(inputs)}")
+    for x in inputs:
+        if x.dtype is not DType.float32 and not op.takes_bytes:
+            raise ShapeError(f"{op.name} takes float32, got {x}: ImageToTensor makes float32 of pictures")
 
 
 @dataclass(frozen=True)

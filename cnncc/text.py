@@ -25,7 +25,7 @@ from .errors import CnnccError, Location, ModelError
 from .ir import Builder, Graph, Node, Value
 from .op import REGISTRY, Constant, Input, Op
 from .ops import Fused, Stage
-from .types import Array, TensorType
+from .types import Array, DType, TensorType
 
 DIGEST = 16  # hexadecimal digits shown
 
@@ -35,7 +35,7 @@ _CONSTANT = re.compile(r"%(\S+) = Constant ([0-9a-f]+)( rounded)? : (.+)")
 _NODE = re.compile(r"%(\S+) = (.+) \(([^()]*)\) : (.+)")
 _OUTPUT = re.compile(r"output (\S+) = (\S+)")
 _VALUE = re.compile(r"%([^:\s]+)(?::([0-9]{1,9}))?")
-_TYPE = re.compile(r"float32\[((?:[0-9]{1,10}(?:, [0-9]{1,10})*)?)\]")
+_TYPE = re.compile(r"(float32|uint8)\[((?:[0-9]{1,10}(?:, [0-9]{1,10})*)?)\]")
 
 
 def show(graph: Graph) -> str:
@@ -196,7 +196,7 @@ def _types(text: str) -> tuple[TensorType, ...]:
     found = list(_TYPE.finditer(text))
     if not found or " ".join(match[0] for match in found) != text:
         raise ModelError(f"expected types like float32[1, 3], got {text!r}")
-    return tuple(TensorType(tuple(int(n) for n in match[1].split(", ") if n)) for match in found)
+    return tuple(TensorType(tuple(int(n) for n in match[2].split(", ") if n), DType(match[1])) for match in found)
 
 
 def _op(text: str) -> Op:

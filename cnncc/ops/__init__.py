@@ -4,6 +4,7 @@ from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .elementwise import Add, Relu
 from .fused import Fused, Stage
+from .image import ImageToTensor
 from .linear import Dense
 from .normalization import BatchNormalization
 from .pool import AveragePool, MaxPool
@@ -20,6 +21,7 @@ __all__ = [
     "Dense",
     "Flatten",
     "Fused",
+    "ImageToTensor",
     "MaxPool",
     "Relu",
     "Softmax",

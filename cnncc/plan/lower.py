@@ -76,7 +76,7 @@ def lower(graph: Graph) -> Works:
         elif node.op.source == "input":
             type = node.types[0]
             one = result.batchable and result.batched[node.name]
-            result.types[node.name] = TensorType((1, *type.shape[1:])) if one else type
+            result.types[node.name] = TensorType((1, *type.shape[1:]), type.dtype) if one else type
         else:
             _lower_node(node, result)
     result.outputs = {name: tensor_name(value) for name, value in graph.outputs.items()}

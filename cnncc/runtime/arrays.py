@@ -40,7 +40,7 @@ def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
 def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[Array], int]:
     """The inputs as C-contiguous arrays (copied if they are not) and the number of images they hold.
 
-    Raises InputError for anything that is not a float32 array of the port's shape; only the images may be another
+    Raises InputError for anything that is not an array of the port's type and shape; only the images may be another
     number than the graph's, where the model is batchable, and then the same in every batched input.
     """
     arrays = [_input(port, value) for port, value in zip(executable.inputs, given, strict=True)]

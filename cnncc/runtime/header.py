@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import Template
 
+from ..types import DType
 from .abi import ERROR_CODES
 from .executable import ABI_VERSION, Executable, Port
 
@@ -36,7 +37,7 @@ _HEADER = Template("""\
  *
 $ports
  *
- * All numbers are float32, all arrays dense and in this order of axes. $images
+ * All arrays are dense and in this order of axes. $images
  */
 #ifndef ${macro}_H
 #define ${macro}_H
@@ -106,7 +107,7 @@ def header(executable: Executable) -> str:
         ),
         constants="\n".join(f"#define {symbol.upper()}_{line}" for line in _constants(executable)),
         parameters=", ".join(
-            [*(f"const float *{name}" for name, _ in inputs), *(f"float *{name}" for name, _ in outputs)]
+            [*(f"const {_ctype(port)} *{name}" for name, port in inputs), *(f"float *{name}" for name, _ in outputs)]
         ),
         n_in=len(inputs),
         n_out=len(outputs),
@@ -124,7 +125,11 @@ def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
 
 
 def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
-    return [f" * {what} {name}: {_comment(port.name)} {list(port.shape)}" for name, port in ports]
+    return [f" * {what} {name}: {_comment(port.name)} {port.type}" for name, port in ports]
+
+
+def _ctype(port: Port) -> str:
+    return "float" if port.type.dtype is DType.float32 else "uint8_t"
 
 
 def _images_sentence(executable: Executable) -> str:

@@ -31,9 +31,14 @@ class Call(ctypes.Structure):
 
 
 class Port(ctypes.Structure):
-    """Rank and dimensions that a fast call insists on."""
+    """Rank, dimensions and element type (a letter of `struct`, and its alignment − 1) that a fast call insists on."""
 
-    _fields_ = (("rank", ctypes.c_int64), ("dimensions", _PTR))
+    _fields_ = (
+        ("rank", ctypes.c_int64),
+        ("dimensions", _PTR),
+        ("letter", ctypes.c_uint16),
+        ("crooked", ctypes.c_uint16),
+    )
 
 
 class Worker(ctypes.Structure):

@@ -25,8 +25,8 @@ Result = Array | tuple[Array, ...]
 class Model:
     """A model that can be called: `y = model(x)`.
 
-    Inputs are float32 arrays in the order of `inputs`, or one dict by name; the answer is an array, or a tuple in the
-    order of `outputs`. Where the graph mixes no images, another number of images than the graph's is fine.
+    Inputs are arrays of the element types that `inputs` tell, in that order, or one dict by name; the answer is an
+    array, or a tuple in the order of `outputs`. Where the graph mixes no images, another number of them is fine.
     `out=` (an array, or a sequence in the order of outputs) receives the result instead of fresh arrays.
 
     Any number of threads may call one model at a time: the first uses its workspace and its workers, the others get a
@@ -202,7 +202,11 @@ class Model:
         ports = (*self.inputs, *self.outputs)
         dimensions = [(ctypes.c_int64 * len(port.shape))(*port.shape) for port in ports]
         table = (layout.Port * len(ports))(
-            *(layout.Port(len(port.shape), ctypes.addressof(d)) for port, d in zip(ports, dimensions, strict=True))
+            *(
+                layout.Port(len(port.shape), ctypes.addressof(d), ord(kind.char), kind.alignment - 1)
+                for port, d in zip(ports, dimensions, strict=True)
+                for kind in (port.type.dtype.numpy,)
+            )
         )
         allocate = _allocator(self.outputs)
         record = layout.Record(

@@ -13,7 +13,7 @@ PAUSE = {"x86-64": ("@llvm.x86.sse2.pause", ""), "aarch64": ("@llvm.aarch64.hint
 _TEXT = Template(r"""
 %Buffer  = type { ptr, ptr, i64, i64, i32, i32, ptr, ptr, ptr, ptr, ptr } ; Py_buffer
 %Call    = type { i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr }      ; cnncc_call
-%Port    = type { i64, ptr }                                              ; rank, dimensions
+%Port    = type { i64, ptr, i16, i16 }                                    ; rank, dimensions, letter, alignment - 1
 %Worker  = type { i32, i32, ptr, [48 x i8] }                              ; asleep, shard, lock
 %Session = type { ptr, ptr, i32, i32, i32, i32, [32 x i8],                ; run, workers, started, stop, fault, -
                   i32, [60 x i8], i32, [60 x i8], i32, [60 x i8],         ; busy, generation, done: a cache line each
@@ -267,8 +267,11 @@ refused:
 ; Does a buffer have the element type, alignment and exact shape of a port?
 define internal i1 @fits(ptr %buffer, ptr %port) nounwind {
   %data = load ptr, ptr %buffer
+  %crooked.p = getelementptr %Port, ptr %port, i32 0, i32 3
+  %crooked = load i16, ptr %crooked.p
+  %crooked64 = zext i16 %crooked to i64
   %address = ptrtoint ptr %data to i64
-  %low = and i64 %address, 3
+  %low = and i64 %address, %crooked64
   %aligned = icmp eq i64 %low, 0
   %format.p = getelementptr %Buffer, ptr %buffer, i32 0, i32 6
   %format = load ptr, ptr %format.p
@@ -276,13 +279,15 @@ define internal i1 @fits(ptr %buffer, ptr %port) nounwind {
   br i1 %untold, label %no, label %told
 told:
   %letters = load i16, ptr %format, align 1
-  %float = icmp eq i16 %letters, 102
+  %letter.p = getelementptr %Port, ptr %port, i32 0, i32 2
+  %letter = load i16, ptr %letter.p
+  %typed = icmp eq i16 %letters, %letter
   %rank.p = getelementptr %Buffer, ptr %buffer, i32 0, i32 5
   %rank32 = load i32, ptr %rank.p
   %rank = sext i32 %rank32 to i64
   %wanted = load i64, ptr %port
   %same = icmp eq i64 %rank, %wanted
-  %formed = and i1 %aligned, %float
+  %formed = and i1 %aligned, %typed
   %plausible = and i1 %formed, %same
   br i1 %plausible, label %shape, label %no
 shape:

@@ -17,6 +17,7 @@ from cnncc.ops import (
     Dense,
     Flatten,
     Fused,
+    ImageToTensor,
     MaxPool,
     Relu,
     Softmax,
@@ -148,6 +149,10 @@ REFUSED = [
     (Split(()), (IMAGE,), "sizes () do not add up to the 4 elements of axis 1"),
     (Split((1, 1), -5), (IMAGE,), "axis -5 does not exist in a tensor of 4 axes"),
     (Split((1, 1)), (), "Split takes 1 inputs, got 0"),
+    (ImageToTensor(True), ((2, 4, 5, 3), (3,)), "ImageToTensor takes factor and shift together, got one of them"),
+    (ImageToTensor(True), ((2, 4, 5, 3), (4,), (3,)), "factor of shape (4,), expected (3,)"),
+    (ImageToTensor(), ((2, 3, 4, 5), (3,), (1,)), "shift of shape (1,), expected (3,)"),
+    (ImageToTensor(), ((4,),), "a picture has at least images and channels, got float32[4]"),
     (Softmax(), (IMAGE, IMAGE), "Softmax takes 1 inputs, got 2"),
     (Softmax(2), ((1, 3),), "axis 2 does not exist in a tensor of 2 axes"),
     (

@@ -111,6 +111,16 @@ def batch_normalization(x, scale, bias, mean, variance, epsilon=1e-5):
     return result
 
 
+def image_to_tensor(x, factor=None, shift=None, *, channels_last=False):
+    shape = (x.shape[0], x.shape[-1], *x.shape[1:-1]) if channels_last else x.shape
+    result = np.zeros(shape)
+    for where in product(*map(range, shape)):
+        image, channel, *spot = where
+        value = float(x[(image, *spot, channel) if channels_last else where])
+        result[where] = value if factor is None else value * float(factor[channel]) + float(shift[channel])
+    return result
+
+
 def relu(x):
     result = np.zeros(x.shape)
     for where in product(*map(range, x.shape)):

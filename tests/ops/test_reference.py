@@ -27,6 +27,7 @@ ORACLES = {
     "Conv": lambda op, x: [oracles.conv(*x, **attributes(op))],
     "Dense": lambda op, x: [oracles.dense(*x)],
     "Flatten": lambda op, x: [oracles.flatten(*x, **attributes(op))],
+    "ImageToTensor": lambda op, x: [oracles.image_to_tensor(*x, **attributes(op))],
     "MaxPool": lambda op, x: [oracles.pool(*x, "max", **attributes(op))],
     "Relu": lambda op, x: [oracles.relu(*x)],
     "Softmax": lambda op, x: [oracles.softmax(*x, **attributes(op))],

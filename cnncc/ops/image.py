@@ -1,0 +1,79 @@
+"""Pictures: from what cameras and decoders give to what networks compute with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..computation import Lowering, Piece, Pointwise, Reshape, Transpose
+from ..errors import ShapeError
+from ..expr import Arg, multiply_add
+from ..op import Cost, Op, Sample, expect_count
+from ..types import Array, TensorType
+
+
+@dataclass(frozen=True)
+class ImageToTensor(Op):
+    """A picture as a float32 tensor (N, C, spatial…): x · factor + shift, with a number of each for a channel.
+
+    x is float32 or bytes, (N, C, spatial…) or with `channels_last` (N, spatial…, C). factor and shift, each (C,),
+    are both there or both missing. It is the only op that takes bytes.
+    """
+
+    channels_last: bool = False
+
+    takes_bytes = True
+
+    def axes(self, rank: int) -> tuple[int, ...]:
+        """Where each axis of the result comes from."""
+        return (0, rank - 1, *range(1, rank - 1)) if self.channels_last else tuple(range(rank))
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        expect_count(self, inputs, 1, 3)
+        x, *scaling = inputs
+        if x.rank < 2:
+            raise ShapeError(f"a picture has at least images and channels, got {x}")
+        if len(scaling) == 1:
+            raise ShapeError("ImageToTensor takes factor and shift together, got one of them")
+        channels = x.shape[-1 if self.channels_last else 1]
+        for what, vector in zip(("factor", "shift"), scaling, strict=False):
+            if vector.shape != (channels,):
+                raise ShapeError(f"{what} of shape {vector.shape}, expected ({channels},)")
+        return (TensorType(tuple(x.shape[axis] for axis in self.axes(x.rank))),)
+
+    def reference(self, *inputs: Array) -> tuple[Array, ...]:
+        x, *scaling = (array.astype(np.float64) for array in inputs)
+        x = x.transpose(self.axes(x.ndim))
+        if scaling:
+            factor, shift = (vector.reshape(1, -1, *(1,) * (x.ndim - 2)) for vector in scaling)
+            with np.errstate(all="ignore"):
+                x = x * factor + shift
+        return (np.ascontiguousarray(x.astype(np.float32)),)
+
+    def cost(self, *inputs: TensorType) -> Cost:
+        size = math.prod(inputs[0].shape)
+        return Cost(flops=2 * size) if len(inputs) == 3 else Cost(moved=size)
+
+    def lower(self, *inputs: TensorType) -> Lowering:
+        """A view of the picture with its axes where they belong (bytes become floats as they are read), then scaled."""
+        (out,) = self.infer(*inputs)
+        view = Transpose(self.axes(out.rank)) if self.channels_last else Reshape()
+        pieces = [Piece(view, (0,), out)]
+        if len(inputs) == 3:
+            affine = Pointwise(multiply_add(Arg(0), Arg(1), Arg(2)), (tuple(range(out.rank)), (1,), (1,)))
+            pieces.append(Piece(affine, (3, 1, 2), out))
+        return Lowering(tuple(pieces), (len(inputs) + len(pieces) - 1,))
+
+    def images(self, *ranks: int) -> tuple[bool, ...] | None:
+        return (True, *(False for _ in ranks[1:]))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(True), ((2, 5, 7, 3), (3,), (3,)))
+        yield Sample(cls(True), ((1, 6, 4, 1),))
+        yield Sample(cls(), ((2, 3, 5, 6), (3,), (3,)))
+        yield Sample(cls(), ((1, 2, 9),))
+        yield Sample(cls(True), ((1, 19), (19,), (19,)))

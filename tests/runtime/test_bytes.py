@@ -1,0 +1,107 @@
+"""Pictures of bytes through every door: calls, bound calls, threads, the cache, the header and the manifest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from cnncc import compile
+from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.errors import InputError
+from cnncc.ir import Builder, Graph
+from cnncc.op import Op
+from cnncc.ops import Conv, Flatten, ImageToTensor, MaxPool
+from cnncc.runtime.header import header
+from cnncc.runtime.manifest import describe, restore
+from cnncc.runtime.model import Model
+from cnncc.tolerance import bounds, compare
+from cnncc.types import Array, DType, TensorType
+
+CONSUMERS: dict[str, tuple[Op, tuple[int, ...] | None] | None] = {
+    "nothing": None,
+    "dense conv": (Conv((3, 3), padding="same"), (20, 3, 3, 3)),
+    "few channels": (Conv((3, 3), stride=2), (2, 3, 3, 3)),
+    "depthwise": (Conv((3, 3), padding=1, groups=3), (3, 1, 3, 3)),
+    "pool": (MaxPool((3, 3), 2, 1), None),
+    "flatten": (Flatten(), None),
+}
+
+
+def graph(consumer: str, channels_last: bool, scaled: bool, images: int = 1) -> Graph:
+    """uint8 picture → tensor → consumer."""
+    rng, b = np.random.default_rng(3), Builder("camera")
+    shape = (images, 9, 11, 3) if channels_last else (images, 3, 9, 11)
+    values = [b.input("picture", TensorType(shape, DType.uint8))]
+    if scaled:
+        values += [b.constant(rng.standard_normal(3), name) for name in ("factor", "shift")]
+    (tensor,) = b.add(ImageToTensor(channels_last), values, "tensor")
+    if (found := CONSUMERS[consumer]) is not None:
+        op, weights = found
+        more = [b.constant(rng.standard_normal(weights), "weights")] if weights else []
+        (tensor,) = b.add(op, [tensor, *more], "consumer")
+    return b.graph({"y": tensor})
+
+
+def pictures(of: Graph, images: int) -> Array:
+    shape = of.inputs["picture"].shape
+    return np.random.default_rng(4).integers(0, 256, (images, *shape[1:]), np.uint8)
+
+
+@pytest.mark.parametrize("consumer", CONSUMERS)
+@pytest.mark.parametrize(("channels_last", "scaled"), [(True, True), (True, False), (False, True), (False, False)])
+def test_native_code_reads_bytes(channels_last: bool, scaled: bool, consumer: str) -> None:
+    made = graph(consumer, channels_last, scaled, images=2)
+    for checked in (False, True):
+        with compile(made, checked=checked, cache=False, threads=2) as model:
+            for images in (1, 2, 3):
+                x = pictures(made, images)
+                bound = bounds(made, {"picture": x})[made.outputs["y"]]
+                for same in (x, np.asfortranarray(x)):
+                    assert compare(model(same), bound).ok
+
+
+@pytest.fixture(scope="module")
+def model() -> Model:
+    return compile(graph("dense conv", True, True), cache=False)
+
+
+def test_standard_calls_take_the_fast_way_at_any_address(model: Model) -> None:
+    x = pictures(graph("dense conv", True, True), 1)
+    moved = np.zeros(x.size + 1, np.uint8)[1:].reshape(x.shape)
+    moved[:] = x
+    for array in (x, moved):
+        answer = model._native_call((array,), None)
+        np.testing.assert_array_equal(answer, model(x))
+        np.testing.assert_array_equal(model.bind(array)(), model(x))
+    assert model._native_call((x.astype(np.int8),), None) is None
+    assert model._native_call((x.view(bool),), None) is None
+
+
+def test_other_element_types_are_refused(model: Model) -> None:
+    x = pictures(graph("dense conv", True, True), 1)
+    for dtype in (np.float32, np.int8, np.uint16):
+        with pytest.raises(InputError) as info:
+            model(x.astype(dtype))
+        expected = f"input 'picture': expected uint8, got {np.dtype(dtype)}; convert it with .astype(np.uint8)"
+        assert info.value.message == expected
+    with pytest.raises(InputError) as info:
+        model(x.transpose(0, 3, 1, 2))
+    assert info.value.message == "input 'picture': expected shape (1, 9, 11, 3), got (1, 3, 9, 11)"
+
+
+def test_header_and_manifest_say_bytes() -> None:
+    executable = Compilation(graph("pool", True, True), Options(resolve_target("host"))).build()
+    text = header(executable)
+    assert " * input x: picture uint8[1, 9, 11, 3]" in text
+    assert " * output y: y float32[1, 3, 5, 6]" in text
+    assert "camera_infer(const uint8_t *x, float *y, void *workspace)" in text
+    manifest = describe(executable)
+    assert manifest["inputs"] == [{"name": "picture", "shape": [1, 9, 11, 3], "dtype": "uint8", "batched": True}]
+    assert restore(manifest, executable.object, executable.weights).inputs == executable.inputs
+
+
+def test_from_the_cache(private_cache: object) -> None:
+    made = graph("few channels", True, True)
+    x = pictures(made, 1)
+    first, second = compile(made), compile(made)
+    np.testing.assert_array_equal(first(x), second(x))
