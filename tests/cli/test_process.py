@@ -76,7 +76,9 @@ def test_a_failure_is_one_line_and_its_code() -> None:
     assert finished(["show", "missing.py"]) == (3, "", "cnncc: model script 'missing.py' does not exist\n")
 
 
-def test_reader_that_goes_away() -> None:
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_reader_that_goes_away(monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
     words = ["show", DIGITS, "--stage", "llvm", "--checked"]  # more than a pipe holds
     with spawn(words) as process:
         assert process.stdout is not None
