@@ -139,6 +139,8 @@ def _layers(
 
 def _values(graph: Graph, values: Sequence[Value], options: Options, feeds: Feeds, threads: int) -> dict[Value, Array]:
     """What native code makes of these values: `graph`, which is rewritten no more, with all of them as outputs."""
+    if not values:
+        return {}
     names = {f"value {number}": value for number, value in enumerate(values)}
     as_it_is = replace(options, off=tuple(dict.fromkeys(step.name for step in PIPELINE)))
     found = _native(Compilation(with_outputs(graph, names), as_it_is), feeds, threads)

@@ -80,6 +80,17 @@ def test_two_inputs_and_outputs(cli: Cli, pair: Path, tmp_path: Path) -> None:
     assert cli("check", pair, tmp_path / "both.npz").code == 0
 
 
+def test_nothing_to_compute(cli: Cli, tmp_path: Path) -> None:
+    script = tmp_path / "same.py"
+    script.write_text(
+        "from cnncc.ir import Builder\nfrom cnncc.types import TensorType\ndef model():\n"
+        "    b = Builder('same')\n    x = b.input('x', TensorType((2, 3)))\n    return b.graph({'y': x})\n"
+    )
+    result = cli("check", script)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.endswith("same: 0 values and 1 output(s) are within their bounds\n")
+
+
 def test_every_seed_has_its_input() -> None:
     graph = cnncc.load_graph(DIGITS)
     first, again, other = (random_feeds(graph, seed)["input"] for seed in (1, 1, 2))
