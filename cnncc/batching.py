@@ -67,7 +67,10 @@ def _free(graph: Graph, carrying: set[Value]) -> bool:
     if len(counts) != 1 or () in counts:
         return False
     types = {value: graph.type(value) for node in graph for value in node.values}
-    types.update((value, _one_more(types[value])) for value in carrying)
+    try:
+        types.update((value, _one_more(types[value])) for value in carrying)
+    except ShapeError:  # one more image would be more than a tensor may hold
+        return False
     return all(_agrees(node, types) for node in graph if node.inputs)
 
 

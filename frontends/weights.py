@@ -26,7 +26,7 @@ def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
         raise WeightsError(f"weights file '{path}' is not a file")
     try:
         with file.open("rb") as stream:
-            if stream.read(2) != b"PK":
+            if stream.read(4) != b"PK\3\4":
                 raise WeightsError(f"weights file '{path}' is not an .npz archive")
             stream.seek(0)
             with np.load(stream, allow_pickle=False) as archive:

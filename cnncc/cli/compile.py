@@ -33,9 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..runtime import artefacts
 
     kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
-    chosen = common.options(arguments)
-    name = _checked_name(arguments.name)
-    executable = _compilation(arguments.model, chosen, name).executable(use_cache=not arguments.no_cache)
+    executable = _compilation(arguments).executable(use_cache=not arguments.no_cache)
     files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
     rows = [(str(path), f"{path.stat().st_size:,}", _ROLES[role]) for role, path in files.items()]
     say(table(("file", "bytes", ""), rows, right=(1,)))
@@ -67,22 +65,18 @@ def _kinds(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
     return kinds
 
 
-def _checked_name(name: str | None) -> str | None:
-    """`name`, if C takes it as it is. Raises UsageError."""
+def _compilation(arguments: argparse.Namespace) -> Compilation:
+    """The model, under another name if that is wanted. Raises UsageError for one that C does not take as it is."""
+    from ..compiler import Compilation
     from ..naming import c_identifier
 
+    name = arguments.name
     if name is not None and c_identifier(name) != name:
         raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
-    return name
-
-
-def _compilation(model: str, options: object, name: str | None) -> Compilation:
-    from ..api import load_graph
-    from ..compiler import Compilation, Options
-
-    assert isinstance(options, Options)
-    graph = load_graph(model)
-    return Compilation(dataclasses.replace(graph, name=name) if name else graph, options)
+    compilation = common.compilation(arguments)
+    if name is None:
+        return compilation
+    return Compilation(dataclasses.replace(compilation.graph, name=name), compilation.options)
 
 
 def default_kinds(target: Target) -> tuple[str, ...]:

@@ -8,6 +8,8 @@ from collections.abc import Sequence
 
 from ..errors import OutputError
 
+CHUNK = 1 << 14  # an unbuffered stream takes part of a larger text and says nothing when its reader goes away
+
 
 def say(text: str) -> None:
     """One line, or several, on standard output. Raises OutputError if it takes no more."""
@@ -15,8 +17,10 @@ def say(text: str) -> None:
     if stream is None:  # the process was started without one
         return
     encoding = getattr(stream, "encoding", None) or "utf-8"
+    spelled = text.encode(encoding, "replace").decode(encoding) + "\n"
     try:
-        stream.write(text.encode(encoding, "replace").decode(encoding) + "\n")
+        for start in range(0, len(spelled), CHUNK):
+            stream.write(spelled[start : start + CHUNK])
     except BrokenPipeError:
         raise
     except OSError as error:

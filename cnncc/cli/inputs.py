@@ -15,7 +15,7 @@ from ..types import Array
 if TYPE_CHECKING:
     from ..runtime.executable import Port
 
-_NPY, _ZIP = b"\x93NUMPY", b"PK"
+_NPY, _ZIP = (b"\x93NUMPY",), (b"PK\x03\x04", b"PK\x05\x06")  # how the files begin; the last is an empty archive
 _MODES = {1: "L", 3: "RGB"}  # Pillow's name of a picture with that many channels
 
 
@@ -56,19 +56,19 @@ def read_npz(path: Path) -> Mapping[str, Array]:
 
 
 class _Opened:
-    """A file whose first bytes are right; whatever goes wrong while it is read is an InputError."""
+    """A file that begins as it should; whatever goes wrong while it is read is an InputError."""
 
-    def __init__(self, path: Path, magic: bytes, what: str):
-        self.path, self.magic, self.what = path, magic, what
+    def __init__(self, path: Path, starts: tuple[bytes, ...], what: str):
+        self.path, self.starts, self.what = path, starts, what
 
     def __enter__(self) -> Any:
         try:
             self.stream = self.path.open("rb")
-            start = self.stream.read(len(self.magic))
+            start = self.stream.read(max(map(len, self.starts)))
             self.stream.seek(0)
         except OSError as error:
             raise InputError(f"cannot read '{self.path}': {error.strerror or error}") from None
-        if start != self.magic:
+        if start not in self.starts:
             self.stream.close()
             raise InputError(f"'{self.path}' is not {self.what}")
         self._quiet = warnings.catch_warnings()

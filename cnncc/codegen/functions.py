@@ -9,7 +9,7 @@ from .emitter import Emitter, Ssa, lanes_of
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.693359375  # 9 bits: exact times any |k| < 2^15
 LN2_LOW = -2.12194440054690583e-4
-LARGEST = 88.72283935546875  # the largest float32 whose exp is finite
+LARGEST = 88.72283172607422  # the largest float32 whose exp is finite
 SMALLEST = -103.97208404541016  # below it exp rounds to 0
 ROUND = 12582912.0  # 1.5 · 2^23: adding it rounds to the nearest whole number
 

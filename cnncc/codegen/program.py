@@ -8,10 +8,10 @@ by barriers. Nothing in it allocates, locks or calls anything that is not in the
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ..plan import kernels as k
-from ..plan.plan import HEADER_BYTES, Plan, Stage, Step
+from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu
 from .emitter import Emitter, Index, Ssa
@@ -31,6 +31,7 @@ KERNELS: Mapping[type, Callable[..., None]] = {
 OK, WRONG_ABI, NULL_POINTER, MISALIGNED, WRONG_IMAGES, WRONG_SHARD, OUT_OF_BOUNDS = range(7)
 ABI = 1
 FAULT_OFFSET = 16
+SEGMENT = 32  # stages in one function
 
 
 def generate(plan: Plan, symbol: str, *, checked: bool = False) -> str:
@@ -108,25 +109,45 @@ class Program:
 
     def emit(self) -> None:
         e, plan = self.e, self.plan
+        for number, stages in enumerate(self.segments()):
+            self.segment(number, stages)
         with e.function("i32", f"@{self.symbol}_run", [("ptr", "call")]) as (pointer,):
             call = self.arguments(pointer)
-            fault = e.address(call.workspace, FAULT_OFFSET, "i8")
-            bases = self.bases(call)
             images: Index = self.widen(call.images) if plan.batchable else 1
             with e.loop(0, images) as image:
-                moved = {name: self.of_image(name, base, image.index) for name, base in bases.items()}
-                for stage in plan.stages:
-                    if stage.barrier:
-                        self.barrier(call)
-                    self.stage(stage, moved, call, fault)
+                arguments = [f"{value.type} {value}" for value in vars(call).values()]
+                arguments.append(e.typed(image.index))
+                for number in range(len(self.segments())):
+                    e.emit(f"call void @segment{number}({', '.join(arguments)})")
                 if plan.batchable:
                     self.barrier(call)  # the next image reuses the arena
             if not e.checked:
                 e.ret(Ssa("i32", str(OK)))
             else:
-                noted = e.load_type("i32", fault, 4)
+                noted = e.load_type("i32", e.address(call.workspace, FAULT_OFFSET, "i8"), 4)
                 bad = e.compare("ne", noted, Ssa("i32", "0"))
                 e.ret(e.assign("i32", f"select i1 {bad}, i32 {OUT_OF_BOUNDS}, i32 {OK}"))
+
+    def segments(self) -> list[tuple[Stage, ...]]:
+        """The schedule in pieces: LLVM takes more than twice as long for a function of twice the length."""
+        stages = self.plan.stages
+        return [stages[first : first + SEGMENT] for first in range(0, len(stages), SEGMENT)]
+
+    def segment(self, number: int, stages: Sequence[Stage]) -> None:
+        """A function that runs some stages for one image and shard."""
+        e = self.e
+        names = [item.name for item in fields(Call)]
+        types = ["i32" if name in ("images", "shard", "shards") else "ptr" for name in names]
+        parameters = [*zip(types, names, strict=True), (e.index_type, "image")]
+        with e.function("void", f"@segment{number}", parameters, "internal") as (*values, image):
+            call = Call(*values)
+            memory = Memory(self, call, image)
+            fault = e.address(call.workspace, FAULT_OFFSET, "i8")
+            for stage in stages:
+                if stage.barrier:
+                    self.barrier(call)
+                self.stage(stage, memory, call, fault)
+            e.ret()
 
     # Arguments
 
@@ -178,32 +199,6 @@ class Program:
         type = self.e.index_type
         return value if type == "i32" else self.e.assign(type, f"zext i32 {value} to {type}")
 
-    def bases(self, call: Call) -> dict[str, Ssa]:
-        """The first element of each buffer, for this shard and the first image."""
-        e, plan = self.e, self.plan
-        ring: Index = e.mul(self.widen(call.shard), plan.shard_bytes) if plan.shard_bytes else 0
-        result = {}
-        for name, buffer in plan.buffers.items():
-            if buffer.space in ("input", "output"):
-                result[name] = self.element(call.inputs if buffer.space == "input" else call.outputs, buffer.place)
-            elif buffer.space == "weights":
-                result[name] = e.address(call.weights, buffer.place, "i8")
-            elif buffer.space == "arena":
-                result[name] = e.address(call.workspace, HEADER_BYTES + buffer.place, "i8")
-            else:
-                place = e.add(ring, plan.workspace_base + buffer.place)
-                result[name] = e.address(call.workspace, place, "i8")
-        return result
-
-    def of_image(self, name: str, base: Ssa, image: Index) -> Ssa:
-        """Inputs and outputs advance from image to image."""
-        buffer = self.plan.buffers[name]
-        ports = {"input": self.plan.inputs, "output": self.plan.outputs}.get(buffer.space)
-        if ports is None or not self.plan.batchable or not ports[buffer.place].batched:
-            return base
-        element = "i8" if buffer.dtype is DType.uint8 else "float"
-        return self.e.address(base, self.e.mul(image, ports[buffer.place].elements(True)), element)
-
     # Schedule
 
     def barrier(self, call: Call) -> None:
@@ -218,26 +213,24 @@ class Program:
         shard, shards = self.widen(call.shard), self.widen(call.shards)
         return e.div(e.mul(shard, rows), shards), e.div(e.mul(e.add(shard, 1), rows), shards)
 
-    def stage(self, stage: Stage, bases: Mapping[str, Ssa], call: Call, fault: Ssa) -> None:
+    def stage(self, stage: Stage, memory: Memory, call: Call, fault: Ssa) -> None:
         steps = [self.plan.steps[number] for number in stage.steps]
         a, b = self.share(steps[-1].rows, call)
         if len(steps) == 1:
-            self.run(stage.steps[0], a, b, bases, fault)
+            self.run(stage.steps[0], a, b, memory, fault)
         else:
-            self.stream(stage, steps, a, b, bases, fault)
+            self.stream(stage, steps, a, b, memory, fault)
 
-    def run(self, number: int, a: Index, b: Index, bases: Mapping[str, Ssa], fault: Ssa) -> None:
+    def run(self, number: int, a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
         e, step = self.e, self.plan.steps[number]
         names = [view.buffer for view in (*step.sources, step.target)]
-        arguments = [f"ptr {bases[name]}" for name in (*names, *step.tables)]
+        arguments = [f"ptr {memory.base(name)}" for name in (*names, *step.tables)]
         arguments += [e.typed(a), e.typed(b)]
         if e.checked:
             arguments.append(f"ptr {fault}")
         e.emit(f"call void {self.names[number]}({', '.join(arguments)})")
 
-    def stream(
-        self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, bases: Mapping[str, Ssa], fault: Ssa
-    ) -> None:
+    def stream(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
         """Blocks of rows of the last step; the others keep just ahead of what is asked of them."""
         e = self.e
         begins: list[Index] = [a]
@@ -254,10 +247,45 @@ class Program:
             following = []
             for position, number in enumerate(stage.steps[:-1]):
                 end = e.largest(ends[position], loop.values[position])
-                self.run(number, loop.values[position], end, bases, fault)
+                self.run(number, loop.values[position], end, memory, fault)
                 following.append(self.as_value(end))
-            self.run(stage.steps[-1], loop.index, ends[-1], bases, fault)
+            self.run(stage.steps[-1], loop.index, ends[-1], memory, fault)
             loop.next(following)
 
     def as_value(self, index: Index) -> Ssa:
         return index if isinstance(index, Ssa) else Ssa(self.e.index_type, str(index))
+
+
+@dataclass
+class Memory:
+    """Where buffers begin, for one image and this shard.
+
+    Addresses are computed at each use: keeping those of a whole network alive would cost registers and,
+    with thousands of steps, minutes of register allocation.
+    """
+
+    program: Program
+    call: Call
+    image: Index
+
+    def base(self, name: str) -> Ssa:
+        """The first element of a buffer."""
+        e, plan, call = self.program.e, self.program.plan, self.call
+        buffer = plan.buffers[name]
+        if buffer.space == "input":
+            return self.of_image(self.program.element(call.inputs, buffer.place), plan.inputs[buffer.place])
+        if buffer.space == "output":
+            return self.of_image(self.program.element(call.outputs, buffer.place), plan.outputs[buffer.place])
+        if buffer.space == "weights":
+            return e.address(call.weights, buffer.place, "i8")
+        if buffer.space == "arena":
+            return e.address(call.workspace, HEADER_BYTES + buffer.place, "i8")
+        ring = e.mul(self.program.widen(call.shard), plan.shard_bytes)
+        return e.address(call.workspace, e.add(ring, plan.workspace_base + buffer.place), "i8")
+
+    def of_image(self, base: Ssa, port: Interface) -> Ssa:
+        """Inputs and outputs advance from image to image."""
+        if not (self.program.plan.batchable and port.batched):
+            return base
+        element = "i8" if port.type.dtype is DType.uint8 else "float"
+        return self.program.e.address(base, self.program.e.mul(self.image, port.elements(True)), element)

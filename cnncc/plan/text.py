@@ -101,7 +101,8 @@ def _roles(step: Step) -> list[str]:
 
 
 def _view(plan: Plan, view: View) -> str:
-    return f"{view.buffer} {view.shape} {view_order(view)}, {plan.buffer(view).space}"
+    order = f" {view_order(view)}" if view.rank > 1 else ""
+    return f"{view.buffer} {view.shape}{order}, {plan.buffer(view).space}"
 
 
 def _border(step: Step, view: View) -> str:

@@ -175,11 +175,12 @@ out:
   ret void
 }
 
-; Wait until the generation is another than `seen`: spin a little, then sleep on the worker's lock.
+; Wait until the generation is another than `seen`: spin a little, then sleep on the worker's lock. Whoever wakes up
+; looks again: a caller that was slow to wake for a generation releases a worker that has already done its part of it.
 define internal void @next_generation(ptr %generation, ptr %worker, i32 %seen) nounwind {
   br label %spin
 spin:
-  %spins = phi i32 [ 0, %0 ], [ %spins.after, %pause ]
+  %spins = phi i32 [ 0, %0 ], [ %spins.after, %pause ], [ 0, %sleep ]
   %value = load atomic i32, ptr %generation acquire, align 4
   %new = icmp ne i32 %value, %seen
   br i1 %new, label %out, label %pause
@@ -201,7 +202,7 @@ sleep:
   %lock.p = getelementptr %Worker, ptr %worker, i32 0, i32 2
   %lock = load ptr, ptr %lock.p
   %ignored = call i32 @PyThread_acquire_lock(ptr %lock, i32 1)
-  br label %out
+  br label %spin
 out:
   ret void
 }

@@ -53,7 +53,8 @@ def test_one_dimension(op: Pool) -> None:
 
 
 @pytest.mark.parametrize(
-    "op", [MaxPool((2, 3, 2), (1, 2, 1), ((1, 0), (1, 1), (0, 1))), AveragePool((3, 2, 2), 2, 1), AveragePool((2, 1, 3))]
+    "op",
+    [MaxPool((2, 3, 2), (1, 2, 1), ((1, 0), (1, 1), (0, 1))), AveragePool((3, 2, 2), 2, 1), AveragePool((2, 1, 3))],
 )
 def test_three_dimensions(op: Pool) -> None:
     """Also where the last axis has one element and another one is contiguous."""

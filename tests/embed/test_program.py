@@ -132,5 +132,12 @@ def test_memcheck_finds_nothing(tmp_path: Path, pictures: list[Path]) -> None:
     program = build(write_digits(tmp_path, "x86-64-v3"), "cc", *C99, "-g", "digits.c", *OBJECTS)
     if not runs_here(program):
         pytest.skip("this processor has no AVX2")
-    memcheck = ["valgrind", "--quiet", "--error-exitcode=9", "--leak-check=full", "--track-origins=yes", program]
+    memcheck: list[str | Path] = [
+        "valgrind",
+        "--quiet",
+        "--error-exitcode=9",
+        "--leak-check=full",
+        "--track-origins=yes",
+        program,
+    ]
     assert classes(memcheck, pictures) == DIGITS

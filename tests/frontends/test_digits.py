@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cnncc.frontends.script import load_script
 
+from cnncc.frontends.script import load_script
 from cnncc.interpreter import run
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from cnncc.frontends.script import load_script
 
 from cnncc.errors import CnnccError, ScriptError, ShapeError
+from cnncc.frontends.script import load_script
 
 IMPORT = "from cnncc import nn\n"
 MODEL = "nn.Sequential(nn.Conv(2, 3), input=(1, 5, 5), name='{}')\n"

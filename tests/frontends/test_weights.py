@@ -151,7 +151,7 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
     file = tmp_path / "w.npz"
     assert load_error(file).message == f"weights file '{file}' does not exist"
     assert load_error(tmp_path).message == f"weights file '{tmp_path}' is not a file"
-    for data in (b"", b"hello", b"\x93NUMPY", pickle.dumps([1, 2])):
+    for data in (b"", b"hello", b"PK", b"PK hello", b"\x93NUMPY", pickle.dumps([1, 2])):
         file.write_bytes(data)
         assert load_error(file).message == f"weights file '{file}' is not an .npz archive"
 
@@ -160,7 +160,7 @@ def test_damaged_files(tmp_path: Path) -> None:
     file = tmp_path / "w.npz"
     network().save(file)
     whole = file.read_bytes()
-    for data in (whole[: len(whole) // 2], b"PK", whole[:200] + bytes(100) + whole[300:]):
+    for data in (whole[: len(whole) // 2], whole[:200] + bytes(100) + whole[300:]):
         file.write_bytes(data)
         assert load_error(file).message.startswith(f"weights file '{file}' is damaged or holds no plain arrays: ")
 

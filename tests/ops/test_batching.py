@@ -104,3 +104,10 @@ def test_fused_nodes_are_followed_stage_by_stage():
         return b.add(op, (x, w, residual), "fused")
 
     assert batched(build, (1, 2, 4, 4), (5, 2, 3, 3), (1, 5, 4, 4)) == [True, False, True]
+
+
+def test_a_graph_that_cannot_hold_one_more_image_is_not_batchable() -> None:
+    builder = Builder("huge")
+    x = builder.input("x", TensorType((1, 1, 40000, 40000)))
+    graph = builder.graph({"y": builder.add(Relu(), (x,))[0]})
+    assert batched_inputs(graph) is None

@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cnncc.passes.batch_norm import fold_batch_norm
 
 from cnncc.ops import BatchNormalization, Conv
+from cnncc.passes.batch_norm import fold_batch_norm
 
 from .support import Net, apply, assert_within_bounds, layers, why
 

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
-from cnncc.passes.dead_code import remove_dead_code
-
 from cnncc.ops import Split
+from cnncc.passes.dead_code import remove_dead_code
 
 from .support import Net, apply, assert_same_bits, layers
 

@@ -4,11 +4,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from cnncc.passes.fuse import fuse
 
 from cnncc.errors import Location
 from cnncc.ir import Graph, Value
 from cnncc.ops import Add, AveragePool, Concat, Conv, Dense, Fused, MaxPool, Softmax, Split, Stage
+from cnncc.passes.fuse import fuse
 
 from .support import Net, apply, assert_same_bits, layers, why
 

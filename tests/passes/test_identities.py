@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import pytest
-from cnncc.passes.identities import remove_identities
 
 from cnncc.op import Op
 from cnncc.ops import Concat, Flatten, Split
+from cnncc.passes.identities import remove_identities
 
 from .support import Net, apply, assert_same_bits, layers, why
 

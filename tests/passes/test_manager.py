@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from cnncc.passes import PIPELINE, Fired, NotFired, Optimised, Pass, manager
-from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
 from cnncc import passes
 from cnncc.errors import DifferenceError, UsageError, VerifyError
 from cnncc.ir import Graph, Rewriter, Value
 from cnncc.ops import Add, Concat, Conv, MaxPool
+from cnncc.passes import PIPELINE, Fired, NotFired, Optimised, Pass, manager
+from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
 from .support import Net, assert_same_bits, assert_within_bounds, layers
 

@@ -7,14 +7,14 @@ from collections.abc import Callable
 import networkx as nx
 import numpy as np
 import pytest
-from cnncc.passes.fuse import find_chains
-from cnncc.passes.manager import optimise, seeded_feeds
-from cnncc.passes.unfuse import expand
 
 from cnncc.errors import ShapeError
 from cnncc.interpreter import run
 from cnncc.ir import Graph, Value
 from cnncc.ops import Add, AveragePool, Concat, Conv, Flatten, Fused, MaxPool, Relu, Softmax, Split
+from cnncc.passes.fuse import find_chains
+from cnncc.passes.manager import optimise, seeded_feeds
+from cnncc.passes.unfuse import expand
 
 from .support import Net, assert_same_bits
 

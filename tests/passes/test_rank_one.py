@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from cnncc.passes.rank_one import factor, outer, same_bits
 
+from cnncc.passes.rank_one import factor, outer, same_bits
 from cnncc.types import Array
 
 

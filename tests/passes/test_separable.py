@@ -4,9 +4,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cnncc.passes.separable import lower_separable
 
 from cnncc.ops import Conv
+from cnncc.passes.separable import lower_separable
 from cnncc.types import Array
 
 from .support import Net, apply, assert_within_bounds, layers, why

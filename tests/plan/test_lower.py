@@ -8,7 +8,7 @@ from tests.graphs import Net, check, compilation
 
 
 def test_results_of_one_layer_have_names_of_their_own() -> None:
-    """A pool in three dimensions leaves the epilogue, so the batch norm after it makes three results under one label."""
+    """A pool in three dimensions leaves the epilogue; the batch norm after it makes three results under one label."""
     net = Net()
     x = net.input(1, 2, 4, 4, 4)
     y = net.apply(Conv((1, 1, 1)), x, net.weights(3, 2, 1, 1, 1))

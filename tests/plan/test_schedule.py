@@ -7,25 +7,26 @@ import itertools
 import numpy as np
 import pytest
 
+from cnncc.ir import Graph
 from cnncc.ops import Add, Conv, MaxPool
 from cnncc.plan.kernels import Fill
 from cnncc.plan.plan import Plan, Stage, Step
 from cnncc.plan.views import View
+from cnncc.types import Array
 from tests.fuzz.generate import random_graph
 from tests.graphs import Net, assert_same_bits, compilation, native
 
 GRAPHS = range(40)
 
 
-def chain(*layers: Conv | MaxPool, channels: int = 3, rows: int = 40) -> Net:
-    """One input through layers of the same number of channels; the last value is the output."""
+def chain(*layers: Conv | MaxPool, channels: int = 3, rows: int = 40) -> tuple[Graph, dict[str, Array]]:
+    """One input through layers of the same number of channels."""
     net = Net()
     x = net.input(1, channels, rows, 6)
     for op in layers:
         weights = [net.weights(channels, channels // op.groups, *op.kernel)] if isinstance(op, Conv) else []
         x = net.apply(op, x, *weights)
-    net.made = x  # type: ignore[attr-defined]
-    return net
+    return net.graph(x), net.feeds
 
 
 @pytest.mark.parametrize(
@@ -37,21 +38,21 @@ def chain(*layers: Conv | MaxPool, channels: int = 3, rows: int = 40) -> Net:
     ],
 )
 def test_rings_hold_what_the_first_block_needs(layers: tuple[Conv, ...]) -> None:
-    net = chain(*layers, rows=90)
-    graph = net.graph(net.made)  # type: ignore[attr-defined]
+    graph, feeds = chain(*layers, rows=90)
     whole, streamed = compilation(graph, streaming="none"), compilation(graph, streaming="chains")
     assert max(len(stage.steps) for stage in streamed.plan.stages) >= len(layers)
-    assert_same_bits(native(streamed, net.feeds), native(whole, net.feeds))
+    assert_same_bits(native(streamed, feeds), native(whole, feeds))
 
 
 @pytest.mark.parametrize("groups", [1, 8])
 @pytest.mark.parametrize("size", [2, 3])
 def test_a_pool_in_registers_counts_for_the_rows_that_a_step_reads(groups: int, size: int) -> None:
-    net = chain(Conv((3, 3)), Conv((3, 3), padding="same", groups=groups), MaxPool((size, size)), channels=8, rows=90)
-    graph = net.graph(net.made)  # type: ignore[attr-defined]
+    graph, feeds = chain(
+        Conv((3, 3)), Conv((3, 3), padding="same", groups=groups), MaxPool((size, size)), channels=8, rows=90
+    )
     whole, streamed = compilation(graph, streaming="none"), compilation(graph, streaming="chains")
     assert [len(stage.steps) for stage in streamed.plan.stages][-2:] == [2, 1]
-    assert_same_bits(native(streamed, net.feeds), native(whole, net.feeds))
+    assert_same_bits(native(streamed, feeds), native(whole, feeds))
 
 
 # Barriers, by a simulation that knows only addresses
@@ -109,8 +110,8 @@ def test_barriers_separate_dependent_stages(streaming: str) -> None:
 
 
 def test_the_simulation_sees_a_missing_barrier() -> None:
-    net = chain(Conv((3, 3)), MaxPool((2, 2)), rows=8)
-    plan = compilation(net.graph(net.made), off=("fuse",), streaming="none").plan  # type: ignore[attr-defined]
+    graph, _ = chain(Conv((3, 3)), MaxPool((2, 2)), rows=8)
+    plan = compilation(graph, off=("fuse",), streaming="none").plan
     bare = [Stage(stage.steps, stage.block) for stage in plan.stages]
     with pytest.raises(AssertionError, match="without a barrier"):
         assert_separated(Plan(**{**vars(plan), "stages": tuple(bare)}))
@@ -130,7 +131,7 @@ def test_independent_stages_need_no_barrier() -> None:
 
 def test_lives_end_with_the_last_reader() -> None:
     """Memory of a buffer that is no longer read is free for the next: a chain of any length takes two buffers."""
-    net = chain(*[MaxPool((3, 3), 1, 1)] * 6, rows=20)
-    plan = compilation(net.graph(net.made), streaming="none").plan  # type: ignore[attr-defined]
+    graph, _ = chain(*[MaxPool((3, 3), 1, 1)] * 6, rows=20)
+    plan = compilation(graph, streaming="none").plan
     one = int(np.prod((3, 20, 6))) * 4
     assert plan.arena_bytes <= 2 * (one + 64)

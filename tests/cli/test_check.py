@@ -1,0 +1,177 @@
+"""`cnncc check`: quiet where all is well; where something is wrong, it names what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnncc
+from cnncc import checking, passes
+from cnncc.checking import Report, check, random_feeds
+from cnncc.codegen import program
+from cnncc.compiler import Options, resolve_target
+from cnncc.ir import Graph, Rewriter
+from cnncc.op import Constant
+from cnncc.passes import Optimised, Pass, manager
+from cnncc.plan import kernels as k
+
+from .conftest import DIGITS, Cli
+
+Emit = Callable[..., None]
+
+STREAM = """
+from cnncc import nn
+model = nn.Sequential(
+    nn.Conv(16, 3, name="conv"), nn.MaxPool(3, stride=2, name="pool"), input=(3, 40, 40), name="stream"
+)
+"""
+
+
+def report(graph: Graph, **options: Any) -> Report:
+    return check(graph, Options(resolve_target("host"), **options), random_feeds(graph, 1))
+
+
+def corrupt(monkeypatch: pytest.MonkeyPatch, kind: type, change: Callable[[Any], Any]) -> None:
+    """Emit another kernel than the plan asks for."""
+    emit: Emit = program.KERNELS[kind]
+    kernels: Mapping[type, Emit] = {
+        **program.KERNELS,
+        kind: lambda e, kernel, *rest: emit(e, change(kernel), *rest),
+    }
+    monkeypatch.setattr(program, "KERNELS", kernels)
+
+
+def shifted(kernel: k.Direct) -> k.Direct:
+    """Taps one column beside where they belong, wherever there is padding to move."""
+    window = tuple(replace(a, low=a.low - 1, high=a.high + 1) if a.low else a for a in kernel.window)
+    return replace(kernel, window=window)
+
+
+def test_digits(cli: Cli) -> None:
+    result = cli("check", DIGITS, "--seed", 3)
+    assert (result.code, result.err) == (0, "")
+    lines = result.out.splitlines()
+    assert lines[0].split() == ["what", "layer", "worst/bound", "verdict", "op"]
+    layers = [line.split()[1] for line in lines[2:-2]]
+    assert layers == ["conv1", "conv2", "flatten", "dense1", "dense2", "probabilities"]
+    assert all(line.split()[3] == "ok" for line in lines[1:-1])
+    assert lines[-1] == "digits: 6 values and 1 output(s) are within their bounds"
+
+
+@pytest.mark.parametrize("words", [("--threads", 2), ("--precision", "strict"), ("--passes", "-fuse"), ("--checked",)])
+def test_options(cli: Cli, words: tuple[object, ...]) -> None:
+    assert cli("check", DIGITS, *words).code == 0
+
+
+def test_given_input(cli: Cli, tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.full((2, 1, 8, 8), np.nan, np.float32))
+    assert cli("check", DIGITS, tmp_path / "x.npy").code == 0
+
+
+def test_two_inputs_and_outputs(cli: Cli, pair: Path, tmp_path: Path) -> None:
+    assert cli("check", pair).code == 0
+    a = np.ones((1, 2, 3, 3), np.float32)
+    np.savez(tmp_path / "both.npz", a=a, b=a)
+    assert cli("check", pair, tmp_path / "both.npz").code == 0
+
+
+def test_nothing_to_compute(cli: Cli, tmp_path: Path) -> None:
+    script = tmp_path / "same.py"
+    script.write_text(
+        "from cnncc.ir import Builder\nfrom cnncc.types import TensorType\ndef model():\n"
+        "    b = Builder('same')\n    x = b.input('x', TensorType((2, 3)))\n    return b.graph({'y': x})\n"
+    )
+    result = cli("check", script)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.endswith("same: 0 values and 1 output(s) are within their bounds\n")
+
+
+def test_every_seed_has_its_input() -> None:
+    graph = cnncc.load_graph(DIGITS)
+    first, again, other = (random_feeds(graph, seed)["input"] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_wrong_kernel_inside_a_fused_layer_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    corrupt(monkeypatch, k.Direct, shifted)
+    result = cli("check", DIGITS)
+    assert result.code == 6
+    assert result.err.startswith("cnncc: layer 'conv1' is off at (0, ")
+    assert "; inside it, 'conv1' (Conv(kernel=(3, 3), padding='same')) is off at (0, " in result.err
+    assert result.err.count("\n") == 1
+    verdicts = {tuple(line.split()[:2]): line for line in result.out.splitlines()[1:]}
+    assert " OFF " in verdicts["kernel", "conv1"]
+    assert " OFF " in verdicts["inside", "conv1"]
+    assert " ok " in verdicts["inside", "conv1.1_relu"]
+    assert " OFF " in verdicts["kernel", "conv2"]
+    assert " ok " in verdicts["kernel", "flatten"]
+    assert " off (inherited) " in verdicts["model", "output"]
+    assert " ok " in verdicts["rewrite", "output"]
+
+
+def test_wrong_fusion_of_right_steps_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def without_relu(kernel: k.Direct) -> k.Direct:
+        return replace(kernel, epilogue=replace(kernel.epilogue, before=k.Epilogue().before))
+
+    corrupt(monkeypatch, k.Direct, without_relu)
+    result = cli("check", DIGITS)
+    assert result.code == 6
+    assert result.err.startswith("cnncc: layer 'conv1' is off at ")
+    assert result.err.endswith(", although its steps alone are right: their fusion is wrong\n")
+
+
+def test_wrong_plain_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    corrupt(monkeypatch, k.Reduce, lambda kernel: replace(kernel, combine="maximum"))
+    culprits = report(cnncc.load_graph(DIGITS)).culprits
+    assert [finding.layer for finding in culprits] == ["probabilities"]
+
+
+def test_wrong_stream_is_told_from_wrong_layers(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "stream.py"
+    script.write_text(STREAM)
+    assert cli("check", script).code == 0
+    emit: Emit = program.KERNELS[k.Window]
+
+    def wrong_on_rings(e: Any, kernel: k.Window, own: Sequence[Any], *rest: Any) -> None:
+        emit(e, replace(kernel, combine="add") if own[0].view.ring else kernel, own, *rest)
+
+    monkeypatch.setattr(program, "KERNELS", {**program.KERNELS, k.Window: wrong_on_rings})
+    result = cli("check", script)
+    assert result.code == 6
+    assert result.err.startswith("cnncc: the model's output 'output' is off at ")
+    assert result.err.endswith(", although each layer alone is right\n")
+
+
+def test_wrong_pass_is_a_rewrite_error(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def double(graph: Graph) -> Optimised:
+        rewriter = Rewriter(graph)
+        return Optimised(
+            rewriter.rewrite(
+                lambda node, inputs: (
+                    (rewriter.constant(2 * node.op.data, node.name),)
+                    if isinstance(node.op, Constant) and node.name == "dense1.weights"
+                    else None
+                )
+            )
+        )
+
+    pipeline = (*passes.PIPELINE, Pass("double", double, "exact", "to be found out"))
+    for module in (passes, manager, checking):
+        monkeypatch.setattr(module, "PIPELINE", pipeline)
+    result = cli("check", DIGITS)
+    assert result.code == 6
+    assert result.err.startswith("cnncc: the passes move output 'output' at (0, ")
+
+
+def test_the_report_is_a_library() -> None:
+    found = report(cnncc.load_graph(DIGITS), precision="strict")
+    assert found.ok
+    assert not found.culprits
+    assert [finding.layer for finding in found.outputs] == ["output"]
+    assert all(finding.ratio <= 1 for finding in (*found.rewrite, *found.kernels, *found.outputs))

@@ -1,0 +1,90 @@
+"""`cnncc compile`: what it writes, under which name, and what it says about it."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import cnncc
+
+from .conftest import DIGITS, PICTURES, Cli, listing
+
+needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+
+
+@needs_compiler
+def test_everything_by_default(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    folder = tmp_path / "new" / "build"
+    result = cli("compile", DIGITS, "-o", folder)
+    assert (result.code, result.err) == (0, "")
+    names = {"digits.o", "digits_weights.o", "libdigits.a", "digits.so", "digits.h", "digits.json"}
+    assert set(listing(folder)) == names
+    for name in names:
+        assert re.search(rf"{re.escape(str(folder / name))} +{(folder / name).stat().st_size:,} ", result.out)
+    manifest = json.loads((folder / "digits.json").read_text())
+    sizes = f"workspace {manifest['workspace_bytes']:,} bytes, weights {manifest['weights_bytes']:,} bytes"
+    assert result.out.endswith(f"digits for host: {sizes}\n")
+
+
+def test_without_a_compiler_the_rest_is_written(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CC", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    result = cli("compile", DIGITS, "-o", tmp_path / "build")
+    assert result.code == 0
+    assert "digits.so" not in listing(tmp_path / "build")
+    assert result.out.endswith("no shared library: no C compiler\n")
+
+
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "cortex-m4"])
+def test_targets(cli: Cli, tmp_path: Path, target: str) -> None:
+    result = cli("compile", DIGITS, "-o", tmp_path, "--target", target, "--kinds", "o,json")
+    assert result.code == 0
+    assert set(listing(tmp_path)) == {"digits.o", "digits_weights.o", "digits.json"}
+    assert json.loads((tmp_path / "digits.json").read_text())["target"]["name"] == target
+
+
+def test_bare_metal_has_no_shared_library(cli: Cli, tmp_path: Path) -> None:
+    result = cli("compile", DIGITS, "-o", tmp_path, "--target", "thumbv7em-none-eabihf")
+    assert result.code == 0
+    assert "digits.so" not in listing(tmp_path)
+    assert result.out.endswith("no shared library: the target has none\n")
+
+
+def test_name_prefixes_symbols_and_files(cli: Cli, tmp_path: Path) -> None:
+    assert cli("compile", DIGITS, "-o", tmp_path, "--name", "reader", "--kinds", "h,json").code == 0
+    assert set(listing(tmp_path)) == {"reader.h", "reader.json"}
+    assert "reader_run" in (tmp_path / "reader.h").read_text()
+
+
+def test_same_bytes_in_two_folders_with_and_without_cache(cli: Cli, tmp_path: Path) -> None:
+    for folder, more in (("a", ()), ("b", ()), ("c", ("--no-cache",))):
+        assert cli("compile", DIGITS, "-o", tmp_path / folder, "--kinds", "o,a,h,json", *more).code == 0
+    for name in listing(tmp_path / "a"):
+        assert len({(tmp_path / folder / name).read_bytes() for folder in "abc"}) == 1
+
+
+def test_options_reach_the_compiler(cli: Cli, tmp_path: Path) -> None:
+    def code(*options: str) -> bytes:
+        assert cli("compile", DIGITS, "-o", tmp_path, "--kinds", "o", *options).code == 0
+        return (tmp_path / "digits.o").read_bytes()
+
+    variants = [code(), code("--precision", "strict"), code("--passes", "-fuse"), code("--checked")]
+    assert len(set(variants)) == len(variants)
+    assert code("--passes=-fuse") == variants[2]
+
+
+@needs_compiler
+def test_the_library_can_be_loaded_and_run(cli: Cli, tmp_path: Path) -> None:
+    assert cli("compile", DIGITS, "-o", tmp_path, "--kinds", "so").code == 0
+    x = np.zeros((1, 1, 8, 8), np.float32)
+    expected = cnncc.compile(DIGITS, cache=False)(x)
+    np.testing.assert_array_equal(cnncc.load(tmp_path / "digits.so")(x), expected)
+    result = cli("run", tmp_path / "digits.so", PICTURES / "4.png", "--top", 1)
+    assert (result.code, result.err) == (0, "")
+    assert result.out == f"{PICTURES / '4.png'}: 4 (1)\n"

@@ -1,0 +1,117 @@
+"""The command as a process of its own: its start, its streams, its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+import cnncc
+
+from .conftest import DIGITS, ROOT
+
+HELP_SECONDS = 0.3
+COMMAND = [sys.executable, "-m", "cnncc"]
+
+
+def spawn(words: Sequence[object], **options: object) -> subprocess.Popen[str]:
+    environment = {key: value for key, value in os.environ.items() if key != "CNNCC_TRACEBACK"}
+    return subprocess.Popen(
+        [*COMMAND, *map(str, words)],
+        cwd=ROOT,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        env={**environment, "CNNCC_CACHE": "off", "PYTHONIOENCODING": "utf-8"},
+        **options,  # type: ignore[call-overload]
+    )
+
+
+def finished(words: Sequence[object]) -> tuple[int, str, str]:
+    with spawn(words) as process:
+        out, err = process.communicate(timeout=60)
+    return process.returncode, out, err
+
+
+def test_help_is_instant() -> None:
+    def seconds() -> float:
+        begin = time.perf_counter()
+        code, out, err = finished(["--help"])
+        assert (code, err) == (0, "")
+        assert "Exit codes:" in out
+        return time.perf_counter() - begin
+
+    assert min(seconds() for _ in range(5)) < HELP_SECONDS
+
+
+@pytest.mark.parametrize(
+    "words", [["--help"], ["--version"], *([verb, "--help"] for verb in ("run", "check", "bench"))]
+)
+def test_questions_load_neither_llvm_nor_numpy(words: list[str]) -> None:
+    code = (
+        "import sys; from cnncc.cli import main; code = main(sys.argv[1:]); "
+        "print(sorted({'llvmlite', 'numpy', 'networkx', 'PIL'} & set(sys.modules))); sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.endswith("\n[]\n")
+
+
+def test_version() -> None:
+    assert finished(["--version"]) == (0, f"cnncc {cnncc.__version__}\n", "")
+
+
+def test_every_exit_code_is_documented() -> None:
+    out = finished(["--help"])[1]
+    documented = {line.split()[0] for line in out.splitlines() if line[:5].strip().isdigit()}
+    assert documented == {"0", "1", "2", "3", "4", "5", "6", "7", "130", "141"}
+
+
+def test_a_failure_is_one_line_and_its_code() -> None:
+    assert finished(["show", "missing.py"]) == (3, "", "cnncc: model script 'missing.py' does not exist\n")
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+def test_reader_that_goes_away(monkeypatch: pytest.MonkeyPatch, unbuffered: str) -> None:
+    monkeypatch.setenv("PYTHONUNBUFFERED", unbuffered)
+    words = ["show", DIGITS, "--stage", "llvm", "--checked"]  # more than a pipe holds
+    with spawn(words) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == ""
+        assert process.wait(60) == 141
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full")
+def test_full_device() -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, "--version"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 5
+    assert done.stderr == "cnncc: cannot write to standard output: No space left on device\n"
+
+
+def test_terminal_that_cannot_spell_everything() -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii", "CNNCC_CACHE": "off"}
+    words = [*COMMAND, "show", str(DIGITS), "--stage", "plan"]
+    done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"direct 3?3" in done.stdout
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+def test_interrupt(tmp_path: Path) -> None:
+    script = tmp_path / "slow.py"
+    script.write_text("import time\nprint('started', flush=True)\ntime.sleep(60)\n")
+    with spawn(["show", script]) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "cnncc: interrupted\n")

@@ -1,0 +1,21 @@
+"""The entry function: what it promises beside its kernels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import cnncc
+from cnncc import nn
+from cnncc.compiler import Compilation, Options, resolve_target
+
+
+def test_a_deep_network_is_many_short_functions() -> None:
+    """One function with thousands of calls took LLVM minutes: its time grows faster than its length."""
+    network = nn.Sequential(*(nn.Softmax() for _ in range(60)), input=(3,))
+    text = Compilation(network.graph, Options(resolve_target("host"))).llvm
+    longest = max(function.count("\n") for function in text.split("\ndefine ")[1:])
+    assert text.count("define internal void @segment") == 8  # 240 steps
+    assert longest < 1000
+    x = np.array([[1, 2, 3]], np.float32)
+    y = cnncc.compile(network, cache=False)(x)
+    np.testing.assert_allclose(y, cnncc.interpret(network, x), rtol=1e-6)

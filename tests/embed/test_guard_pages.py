@@ -1,0 +1,36 @@
+"""No access outside any buffer, at the full width of this machine: the processor itself is the judge."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.graphs import runnable_targets
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def guarded(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *arguments]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+
+
+@pytest.mark.parametrize(("target", "kind"), [("host", "plain"), ("host", "checked"), ("x86-64-v3", "plain")])
+def test_nothing_is_touched_outside(target: str, kind: str) -> None:
+    if target not in runnable_targets():
+        pytest.skip(f"this processor is no {target}")
+    done = guarded("-m", "tests.embed.guarded", target, kind)
+    last = "\n".join(done.stdout.splitlines()[-2:])
+    assert done.returncode == 0, f"ended with {done.returncode} in {last}\n{done.stderr}"
+    assert last.endswith("networks") and int(last.split()[-2]) > 60
+
+
+@pytest.mark.parametrize(("place", "offset"), [("begin", -1), ("end", 12)])
+def test_guards_do_guard(place: str, offset: int) -> None:
+    """One byte outside a buffer of twelve ends a process."""
+    touch = f"ctypes.string_at(Buffer(12, {place == 'end'}).address + {offset}, 1)"
+    done = guarded("-c", f"import ctypes\nfrom tests.embed.guarded import Buffer\nprint('here', flush=True)\n{touch}")
+    assert done.stdout == "here\n" and done.returncode < 0

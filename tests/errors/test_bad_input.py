@@ -1,0 +1,206 @@
+"""Bad input from Python: always an error of the CnnccError family, with the sentence that the command line prints."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import cnncc
+from cnncc import CnnccError, checking, nn
+from cnncc.compiler import Options, resolve_target
+from cnncc.errors import InputError, OutputError, ScriptError, TargetError, UsageError, WeightsError
+from cnncc.ir import Graph
+from cnncc.runtime import artefacts
+
+GOOD = "from cnncc import nn\nmodel = nn.Sequential(nn.ReLU(), input=(1, 4, 4), name='tiny')\n"
+LOADERS: dict[str, Callable[[Any], Any]] = {
+    "load_graph": cnncc.load_graph,
+    "compile": lambda source: cnncc.compile(source, cache=False),
+    "interpret": lambda source: cnncc.interpret(source, np.zeros((1, 1, 4, 4), np.float32)),
+}
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> Callable[[str], Path]:
+    """A function that writes a model script."""
+
+    def write(text: str) -> Path:
+        file = tmp_path / "model.py"
+        file.write_text(text)
+        return file
+
+    return write
+
+
+@pytest.fixture
+def graph(script: Callable[[str], Path]) -> Graph:
+    return cnncc.load_graph(script(GOOD))
+
+
+def raises(kind: type[CnnccError], message: str) -> Any:
+    """Exactly this error with exactly this sentence, which is one line."""
+    assert "\n" not in message
+    return pytest.raises(kind, match=f"^{re.escape(message)}$")
+
+
+SCRIPTS = {
+    "syntax error": ("model = (\n", "is not valid Python: '(' was never closed (at {file}:1)"),
+    "raises": ("x = 1\nx / 0\n", "raises ZeroDivisionError: division by zero (at {file}:2)"),
+    "exits": ("import sys\nsys.exit(3)\n", "calls sys.exit(3) (at {file}:2)"),
+    "no model": ("x = 1\n", "defines no model and no function that makes one"),
+    "two models": (GOOD + "b = nn.Sequential(nn.ReLU(), input=(1,))\n", "defines 2 models (b, model), expected one"),
+}
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("case", SCRIPTS)
+def test_scripts(script: Callable[[str], Path], case: str, load: str) -> None:
+    text, message = SCRIPTS[case]
+    file = script(text)
+    with raises(ScriptError, f"model script '{file}' {message.format(file=file)}"):
+        LOADERS[load](file)
+
+
+@pytest.mark.parametrize("load", LOADERS)
+def test_no_script(tmp_path: Path, load: str) -> None:
+    with raises(ScriptError, f"model script '{tmp_path / 'x.py'}' does not exist"):
+        LOADERS[load](tmp_path / "x.py")
+    with raises(ScriptError, f"model script '{tmp_path}' is not a file"):
+        LOADERS[load](str(tmp_path))
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("source", [None, 3, b"model.py", nn.ReLU(), np.zeros(3)])
+def test_no_source(source: object, load: str) -> None:
+    kind = type(source).__name__
+    with raises(UsageError, f"expected a graph, a model or the path of a model script, got {kind}"):
+        LOADERS[load](source)
+
+
+def test_weights(script: Callable[[str], Path], tmp_path: Path) -> None:
+    weights = tmp_path / "w.npz"
+    file = script(GOOD + f"model.load({str(weights)!r})\n")
+    with raises(WeightsError, f"weights file '{weights}' does not exist (at {file}:3)"):
+        cnncc.compile(file)
+    weights.write_bytes(b"hello")
+    with raises(WeightsError, f"weights file '{weights}' is not an .npz archive (at {file}:3)"):
+        cnncc.compile(file)
+
+
+OPTIONS: dict[str, tuple[dict[str, Any], type[CnnccError], str]] = {
+    "target": (
+        {"target": "z80"},
+        TargetError,
+        "unknown target 'z80': expected one of host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-m4, "
+        "thumbv7em-none-eabihf",
+    ),
+    "another machine": (
+        {"target": "cortex-m4"},
+        TargetError,
+        "this machine cannot run model 'tiny', compiled for 'cortex-m4'",
+    ),
+    "precision": ({"precision": "best"}, UsageError, "unknown precision 'best': expected 'fast' or 'strict'"),
+    "pass": (
+        {"off": ["frob"]},
+        UsageError,
+        "unknown pass 'frob': expected some of dead_code, identities, separable, fold_batch_norm, fuse",
+    ),
+    "no threads": ({"threads": 0}, UsageError, "threads=0: expected a whole number of at least 1"),
+    "half a thread": ({"threads": 1.5}, UsageError, "threads=1.5: expected a whole number of at least 1"),
+    "true threads": ({"threads": True}, UsageError, "threads=True: expected a whole number of at least 1"),
+}
+
+
+@pytest.mark.parametrize("case", OPTIONS)
+def test_options(graph: Graph, case: str) -> None:
+    options, kind, message = OPTIONS[case]
+    with raises(kind, message):
+        cnncc.compile(graph, cache=False, **options)
+
+
+ARRAYS: dict[str, tuple[Any, str]] = {
+    "shape": (np.zeros((1, 1, 4, 5), np.float32), "input 'input': expected shape (1, 1, 4, 4), got (1, 1, 4, 5)"),
+    "rank": (np.zeros((4, 4), np.float32), "input 'input': expected shape (1, 1, 4, 4), got (4, 4)"),
+    "dtype": (
+        np.zeros((1, 1, 4, 4)),
+        "input 'input': expected float32, got float64; convert it with .astype(np.float32)",
+    ),
+    "objects": (
+        np.zeros((1, 1, 4, 4), object),
+        "input 'input': expected float32, got object; convert it with .astype(np.float32)",
+    ),
+    "list": ([[[[0.0] * 4] * 4]], "input 'input': expected a float32 array, got list"),
+    "none": (None, "input 'input': expected a float32 array, got NoneType"),
+    "name": ({"x": np.zeros(3, np.float32)}, "model 'tiny' takes the inputs 'input': missing 'input'; unknown 'x'"),
+}
+
+
+@pytest.mark.parametrize("case", ARRAYS)
+def test_arrays(graph: Graph, case: str) -> None:
+    given, message = ARRAYS[case]
+    with cnncc.compile(graph, cache=False) as model:
+        for call in (model, model.bind):
+            with raises(InputError, message):
+                call(given)
+
+
+@pytest.mark.parametrize("case", [case for case in ARRAYS if case not in ("list", "none")])
+def test_the_interpreter_refuses_them_too(graph: Graph, case: str) -> None:
+    with pytest.raises(InputError):
+        cnncc.interpret(graph, ARRAYS[case][0])
+
+
+def test_number_of_arrays(graph: Graph) -> None:
+    x = np.zeros((1, 1, 4, 4), np.float32)
+    with cnncc.compile(graph, cache=False) as model:
+        with raises(InputError, "model 'tiny' takes 1 input(s) ('input'), 2 given"):
+            model(x, x)
+        with raises(InputError, "model 'tiny' takes 1 input(s) ('input'), 0 given"):
+            model()
+    with raises(InputError, "model 'tiny' has 1 inputs, got 2"):
+        cnncc.interpret(graph, x, x)
+
+
+def test_nan_is_data(graph: Graph) -> None:
+    x = np.full((1, 1, 4, 4), np.nan, np.float32)
+    with cnncc.compile(graph, cache=False) as model:
+        assert np.isnan(model(x)).all()
+    assert np.isnan(cnncc.interpret(graph, x)).all()
+
+
+def test_check(graph: Graph) -> None:
+    options = Options(resolve_target("host"))
+    with raises(InputError, "input 'input' must be float32, got float64"):
+        checking.check(graph, options, {"input": np.zeros((1, 1, 4, 4))})
+    with raises(InputError, "model 'tiny' takes the inputs 'input', got none"):
+        checking.check(graph, options, {})
+
+
+def test_libraries(tmp_path: Path) -> None:
+    library = tmp_path / "x.so"
+    with raises(InputError, f"cannot read '{library}': No such file or directory"):
+        cnncc.load(library)
+    library.write_bytes(b"\x7fELF")
+    with pytest.raises(InputError, match=f"^'{re.escape(str(library))}' is not a shared library written by cnncc: "):
+        cnncc.load(library)
+
+
+def test_artefacts(graph: Graph, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with cnncc.compile(graph, cache=False) as model:
+        with raises(UsageError, "unknown kind of artefact 'exe': expected some of o, a, so, h, json"):
+            artefacts.write(model.executable, tmp_path / "build", ["o", "exe"])
+        with pytest.raises(OutputError, match=r"^cannot write to "):
+            artefacts.write(model.executable, tmp_path / "file" / "build", ["o"])
+    assert not (tmp_path / "build").exists()
+
+
+def test_every_error_has_its_exit_code() -> None:
+    codes = {InputError: 4, OutputError: 5, ScriptError: 3, TargetError: 2, UsageError: 2, WeightsError: 3}
+    assert {kind: kind.exit_code for kind in codes} == codes
+    assert all(issubclass(kind, CnnccError) for kind in codes)
