@@ -7,41 +7,62 @@ Two ways to the same graph:
     x = nn.Input((1, 28, 28))
     y = nn.Dense(10)(nn.Flatten()(nn.Conv(8, 3, activation="relu")(x)))
     model = nn.Model(x, y)
+
+Beside the layers and blocks below there is one for each op of the registry, under its ONNX name (a few are spelled
+as everybody does, `nn.ReLU`, `nn.GELU`): it takes the op's attributes and owns no parameters.
 """
 
-from .layers import (
-    Add,
-    AveragePool,
-    BatchNorm,
-    Concat,
-    Conv,
-    Dense,
-    DepthwiseConv,
-    Flatten,
-    MaxPool,
-    ReLU,
-    Softmax,
-    Split,
+from typing import Any
+
+from .blocks import (
+    Block,
+    Chain,
+    DepthwiseSeparable,
+    Flattened,
+    Inception,
+    Parallel,
+    Residual,
+    SpatiallySeparable,
+    SqueezeExcite,
 )
+from .generic import op_layers
+from .inputs import Input
+from .layers import BatchNorm, Concat, Conv, ConvTranspose, Dense, DepthwiseConv, Split
 from .model import Model, Sequential
-from .symbols import Input, Layer, Tensor
+from .symbols import Constant, Layer, Tensor
 
 __all__ = [
-    "Add",
-    "AveragePool",
     "BatchNorm",
+    "Block",
+    "Chain",
     "Concat",
+    "Constant",
     "Conv",
+    "ConvTranspose",
     "Dense",
     "DepthwiseConv",
-    "Flatten",
+    "DepthwiseSeparable",
+    "Flattened",
+    "Inception",
     "Input",
     "Layer",
-    "MaxPool",
     "Model",
-    "ReLU",
+    "Parallel",
+    "Residual",
     "Sequential",
-    "Softmax",
+    "SpatiallySeparable",
     "Split",
+    "SqueezeExcite",
     "Tensor",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The layer of an op that has no page here."""
+    if name in op_layers():
+        return op_layers()[name]
+    raise AttributeError(f"module 'cnncc.nn' has no layer '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*__all__, *op_layers()})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -12,10 +12,11 @@ from .. import ops
 from ..errors import ShapeError, caller_location
 from ..op import Op
 from ..types import Array, TensorType
-from ..windows import Padding
-from .symbols import Layer, Spec, Tensor, checked_activation, located, whole, wholes
+from .generic import OpLayer, checked_activation
+from .symbols import Layer, Spec, Tensor, located, paddings, sizes, spread, whole, wholes
 
 Sizes = int | Sequence[int]
+Activation = str | OpLayer | None
 
 
 def he_normal(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
@@ -29,31 +30,6 @@ def zeros(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 def ones(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.ones(shape)
-
-
-def _sizes(value: Any, what: str) -> int | tuple[int, ...]:
-    return wholes(value, what) if isinstance(value, Sequence) else whole(value, what)
-
-
-def _spread(value: int | tuple[int, ...], x: TensorType, what: str) -> tuple[int, ...]:
-    """One number for every spatial axis of x, or the numbers given, which must be as many as the axes."""
-    rank = x.rank - 2
-    if not 1 <= rank <= 3:
-        raise ShapeError(f"expected a tensor (N, C, 1 to 3 spatial axes), got {x}")
-    values = (value,) * rank if isinstance(value, int) else value
-    if len(values) != rank:
-        raise ShapeError(f"{what} {values} has {len(values)} entries, but {x} has {rank} spatial axes")
-    return values
-
-
-def _padding(value: Any) -> Padding:
-    """Lists become tuples, since an op is hashable; the op's type rule judges names and counts."""
-    if isinstance(value, str):
-        return value
-    if not isinstance(value, Sequence):
-        return whole(value, "padding", least=0)
-    entries = (wholes(e, "padding", 0) if isinstance(e, Sequence) else whole(e, "padding", 0) for e in value)
-    return cast(Padding, tuple(entries))
 
 
 class _OneResult(Layer):
@@ -83,15 +59,15 @@ class Conv(_OneResult):
         groups: int = 1,
         flip: bool = False,
         bias: bool = True,
-        activation: str | None = None,
+        activation: Activation = None,
         name: str | None = None,
     ):
         super().__init__(name)
         with located(self.shown, self.where):
             self.activation = checked_activation(activation)
             self.filters, self.groups = whole(filters, "filters"), whole(groups, "groups")
-            self.kernel, self.stride = _sizes(kernel, "kernel"), _sizes(stride, "stride")
-            self.dilation, self.padding = _sizes(dilation, "dilation"), _padding(padding)
+            self.kernel, self.stride = sizes(kernel, "kernel"), sizes(stride, "stride")
+            self.dilation, self.padding = sizes(dilation, "dilation"), paddings(padding)
         self.flip, self.bias = bool(flip), bool(bias)
 
     def widths(self, x: TensorType) -> tuple[int, int]:
@@ -100,14 +76,14 @@ class Conv(_OneResult):
 
     def operation(self, *types: TensorType) -> Op:
         (x,) = types
-        kernel = _spread(self.kernel, x, "kernel")
+        kernel = spread(self.kernel, x, "kernel")
         return ops.Conv(kernel, self.stride, self.dilation, self.padding, self.widths(x)[1], self.flip)
 
     def specify(self, *types: TensorType) -> dict[str, Spec]:
         (x,) = types
         filters, groups = self.widths(x)
         channels = max(1, x.shape[1] // groups)  # more groups than channels: the type rule says it better
-        specs = {"weights": Spec((filters, channels, *_spread(self.kernel, x, "kernel")), he_normal)}
+        specs = {"weights": Spec((filters, channels, *spread(self.kernel, x, "kernel")), he_normal)}
         return specs | ({"bias": Spec((filters,), zeros)} if self.bias else {})
 
 
@@ -124,7 +100,7 @@ class DepthwiseConv(Conv):
         dilation: Sizes = 1,
         flip: bool = False,
         bias: bool = True,
-        activation: str | None = None,
+        activation: Activation = None,
         name: str | None = None,
         *,
         multiplier: int = 1,
@@ -137,12 +113,52 @@ class DepthwiseConv(Conv):
         return x.shape[1] * self.multiplier, x.shape[1]
 
 
+class ConvTranspose(Conv):
+    """Transposed convolution: each element adds its multiple of the kernel to the result, `stride` apart.
+
+    `padding` takes away from the result: 'valid' nothing, 'same' all but n · stride elements an axis, which are the
+    middle ones; numbers as for `Conv`. Parameters: weights (C, filters / groups, kernel…), bias (filters,).
+    """
+
+    kind = "transposed"
+
+    def __init__(
+        self,
+        filters: int,
+        kernel: Sizes,
+        stride: Sizes = 1,
+        padding: Any = "valid",
+        dilation: Sizes = 1,
+        groups: int = 1,
+        bias: bool = True,
+        activation: Activation = None,
+        name: str | None = None,
+        *,
+        output_padding: Sizes = 0,
+    ):
+        super().__init__(filters, kernel, stride, padding, dilation, groups, False, bias, activation, name)
+        with located(self.shown, self.where):
+            self.output_padding = sizes(output_padding, "output_padding", 0)
+
+    def operation(self, *types: TensorType) -> Op:
+        (x,) = types
+        kernel = spread(self.kernel, x, "kernel")
+        added = self.output_padding
+        return ops.ConvTranspose(kernel, self.stride, self.dilation, self.padding, added, self.groups)
+
+    def specify(self, *types: TensorType) -> dict[str, Spec]:
+        (x,) = types
+        each = max(1, self.filters // self.groups)
+        specs = {"weights": Spec((x.shape[1], each, *spread(self.kernel, x, "kernel")), he_normal)}
+        return specs | ({"bias": Spec((self.filters,), zeros)} if self.bias else {})
+
+
 class Dense(_OneResult):
     """The fully connected layer on (N, features). Parameters: weights (units, features), bias (units,)."""
 
     kind = "dense"
 
-    def __init__(self, units: int, bias: bool = True, activation: str | None = None, name: str | None = None):
+    def __init__(self, units: int, bias: bool = True, activation: Activation = None, name: str | None = None):
         super().__init__(name)
         with located(self.shown, self.where):
             self.activation = checked_activation(activation)
@@ -177,90 +193,6 @@ class BatchNorm(_OneResult):
         channels = types[0].shape[1:2] or (1,)
         first = {"scale": ones, "bias": zeros, "mean": zeros, "variance": ones}
         return {role: Spec(channels, initial) for role, initial in first.items()}
-
-
-class _Pool(_OneResult):
-    """What both poolings share: the window. `stride` None means windows side by side."""
-
-    def __init__(self, kernel: Sizes, stride: Sizes | None = None, padding: Any = "valid", name: str | None = None):
-        super().__init__(name)
-        with located(self.shown, self.where):
-            self.kernel = _sizes(kernel, "kernel")
-            self.stride = None if stride is None else _sizes(stride, "stride")
-            self.padding = _padding(padding)
-
-
-class MaxPool(_Pool):
-    """The maximum over each window; padding counts as −∞."""
-
-    kind = "maxpool"
-
-    def operation(self, *types: TensorType) -> Op:
-        return ops.MaxPool(_spread(self.kernel, types[0], "kernel"), self.stride, self.padding)
-
-
-class AveragePool(_Pool):
-    """The mean over each window, of its elements inside the tensor or, with `count_padding`, of all."""
-
-    kind = "averagepool"
-
-    def __init__(
-        self,
-        kernel: Sizes,
-        stride: Sizes | None = None,
-        padding: Any = "valid",
-        name: str | None = None,
-        *,
-        count_padding: bool = False,
-    ):
-        super().__init__(kernel, stride, padding, name)
-        self.count_padding = bool(count_padding)
-
-    def operation(self, *types: TensorType) -> Op:
-        kernel = _spread(self.kernel, types[0], "kernel")
-        return ops.AveragePool(kernel, self.stride, self.padding, self.count_padding)
-
-
-class ReLU(_OneResult):
-    """max(x, 0)."""
-
-    kind = "relu"
-
-    def operation(self, *types: TensorType) -> Op:
-        return ops.Relu()
-
-
-class Flatten(_OneResult):
-    """(N, C, spatial…) as (N, features), in row-major order."""
-
-    kind = "flatten"
-
-    def operation(self, *types: TensorType) -> Op:
-        return ops.Flatten()
-
-
-class Softmax(_OneResult):
-    """Probabilities along `axis`."""
-
-    kind = "softmax"
-
-    def __init__(self, axis: int = 1, name: str | None = None):
-        super().__init__(name)
-        with located(self.shown, self.where):
-            self.axis = whole(axis, "axis", least=None)
-
-    def operation(self, *types: TensorType) -> Op:
-        return ops.Softmax(self.axis)
-
-
-class Add(_OneResult):
-    """The sum of two tensors, with broadcasting; also written `a + b`."""
-
-    kind = "add"
-    takes = 2
-
-    def operation(self, *types: TensorType) -> Op:
-        return ops.Add()
 
 
 class Concat(Layer):

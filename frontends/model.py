@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
-from ..errors import Location, ModelError, caller_location
+from ..errors import ModelError, caller_location
 from ..ir import Builder, Graph, Value
 from ..types import Array
-from .symbols import Call, Input, Layer, Parameter, Tensor, checked_name, located, whole
+from .blocks import Chain, chain, checked_layer
+from .inputs import Input
+from .symbols import Call, Constant, Layer, Parameter, Tensor, checked_name, located, whole
 from .weights import assign, read_npz, write_npz
 
 Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
@@ -45,6 +49,9 @@ class Model:
             self._names = _layer_names(self._calls, [tensor.name for tensor in self.inputs])
         self._parameters = self._collect()
         self._initialise()
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} '{self.name}' with {len(self._calls)} calls of layers>"
 
     @property
     def weights(self) -> dict[str, Array]:
@@ -87,34 +94,30 @@ class Model:
 
 
 class Sequential(Model):
-    """Layers one after the other, from one input of shape `input` (without N) to one output."""
+    """Layers one after the other, from one input to one output.
+
+    `input` is the shape (without N) or an `nn.Input`. Without it the result is no model but a layer, a `Chain` that
+    can stand in other models.
+    """
+
+    def __new__(cls, *layers: Layer, input: Sequence[int] | Input | None = None, **options: Any) -> Any:
+        if input is None:
+            return Chain(*layers, **options)
+        return super().__new__(cls)
 
     def __init__(
         self,
         *layers: Layer,
-        input: Sequence[int],
+        input: Sequence[int] | Input,
         name: str = "model",
         labels: Sequence[str] = (),
         seed: int = 0,
         batch: int = 1,
     ):
-        first = Input(input, batch=batch)
-        tensor: Tensor = first
-        for layer in layers:
-            tensor = _next(layer, tensor)
-        super().__init__(first, tensor, name, labels, seed)
-
-
-def _next(layer: object, tensor: Tensor) -> Tensor:
-    """One step of a Sequential."""
-    if not isinstance(layer, Layer):
-        forgotten = " (are its parentheses missing?)" if isinstance(layer, type) else ""
-        raise ModelError(f"Sequential takes layers, got {layer!r}{forgotten}", where=caller_location())
-    results = layer.apply((tensor,), {}, layer.where)
-    if len(results) != 1:
-        message = f"has {len(results)} outputs, which cannot stand in a Sequential"
-        raise ModelError(message, node=layer.shown, where=layer.where)
-    return results[0]
+        first = input if isinstance(input, Input) else Input(input, batch=batch)
+        super().__init__(
+            first, chain(first, [checked_layer(layer, "Sequential") for layer in layers]), name, labels, seed
+        )
 
 
 class _Lowering:
@@ -128,7 +131,7 @@ class _Lowering:
 
     def graph(self) -> Graph:
         for tensor in self.model.inputs:
-            self.made[tensor] = self.builder.input(tensor.name, tensor.type, tensor.where)
+            self.made[tensor] = tensor.place(self.builder)
         for call in self.model._calls:
             inputs = [self.value(tensor) for tensor in call.inputs]
             name = self.model._names[call.layer] + call.suffix
@@ -137,6 +140,8 @@ class _Lowering:
         return self.builder.graph({name: self.value(tensor) for name, tensor in self.model.outputs.items()})
 
     def value(self, source: Tensor | Parameter) -> Value:
+        if isinstance(source, Constant) and source not in self.made:
+            self.made[source] = self.builder.constant(source.data, "constant", source.where)
         if isinstance(source, Tensor):
             return self.made[source if source.call is None else (source.call, source.index)]
         if source not in self.made and source.value is not None:
@@ -205,20 +210,26 @@ def _check_reach(inputs: Sequence[Input], outputs: Iterable[Tensor], calls: Sequ
 
 
 def _layer_names(calls: Sequence[Call], inputs: Sequence[str]) -> dict[Layer, str]:
-    """Given names as they are; for the other layers their kind and a running number."""
-    layers = list(dict.fromkeys(call.layer for call in calls))
-    owners: dict[str, Location | None] = dict.fromkeys(inputs)
+    """Given names as they are; for the other layers their block's name, their kind and a running number."""
+    layers = list(dict.fromkeys(layer for call in calls for layer in _lineage(call.layer)))
+    owners = set(inputs)
     for layer in layers:
         if layer.name is not None:
             if layer.name in owners:
                 raise ModelError(f"there already is a layer or input called '{layer.name}'", where=layer.where)
-            owners[layer.name] = layer.where
+            owners.add(layer.name)
     names: dict[Layer, str] = {}
+    numbers: dict[str, Iterator[int]] = {}
     for layer in layers:
-        names[layer] = layer.name or next(
-            name
-            for number in range(1, len(layers) + len(owners) + 1)
-            if (name := f"{layer.kind}{number}") not in owners
-        )
-        owners[names[layer]] = layer.where
+        stem = (f"{names[layer.parent]}." if layer.parent else "") + layer.kind
+        counter = numbers.setdefault(stem, itertools.count(1))
+        names[layer] = layer.name or next(name for number in counter if (name := f"{stem}{number}") not in owners)
     return names
+
+
+def _lineage(layer: Layer) -> list[Layer]:
+    """The blocks that a layer is part of, outermost first, and the layer itself."""
+    found = [layer]
+    while found[0].parent is not None:
+        found.insert(0, found[0].parent)
+    return found

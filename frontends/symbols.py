@@ -12,19 +12,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import numpy as np
 
 from ..errors import CnnccError, Location, ModelError, ShapeError, caller_location
 from ..op import Op
-from ..ops import Relu, Softmax
 from ..types import Array, TensorType
+from ..windows import Padding
 
 Initial = Callable[[np.random.Generator, tuple[int, ...]], Array]
 """Makes the first values of a parameter of a given shape."""
-
-ACTIVATIONS: Mapping[str, Op] = {"relu": Relu(), "softmax": Softmax()}
 
 _NAME = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
 
@@ -75,12 +73,29 @@ def wholes(numbers: Any, what: str, least: int = 1) -> tuple[int, ...]:
     return tuple(value for value in values if value is not None)
 
 
-def checked_activation(activation: str | None) -> str | None:
-    """`activation`, if it is known; raises ModelError otherwise."""
-    if activation is not None and activation not in ACTIVATIONS:
-        known = ", ".join(map(repr, ACTIVATIONS))
-        raise ModelError(f"activation {activation!r} is unknown: expected {known} or None")
-    return activation
+def sizes(value: Any, what: str, least: int = 1) -> int | tuple[int, ...]:
+    """A whole number, or one for each axis; raises ShapeError for anything else."""
+    return wholes(value, what, least) if isinstance(value, Sequence) else whole(value, what, least)
+
+
+def paddings(value: Any, what: str = "padding") -> Padding:
+    """Lists become tuples, since an op is hashable; the op's type rule judges names and counts."""
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, Sequence):
+        return whole(value, what, least=0)
+    return cast(Padding, tuple(sizes(entry, what, 0) for entry in value))
+
+
+def spread(value: int | tuple[int, ...], x: TensorType, what: str) -> tuple[int, ...]:
+    """One number for every spatial axis of x, or the numbers given, which must be as many as the axes."""
+    rank = x.rank - 2
+    if not 1 <= rank <= 3:
+        raise ShapeError(f"expected a tensor (N, C, 1 to 3 spatial axes), got {x}")
+    values = (value,) * rank if isinstance(value, int) else value
+    if len(values) != rank:
+        raise ShapeError(f"{what} {values} has {len(values)} entries, but {x} has {rank} spatial axes")
+    return values
 
 
 class Tensor:
@@ -96,36 +111,62 @@ class Tensor:
         """Logical shape: (N, C, spatial…)."""
         return self.type.shape
 
-    def __add__(self, other: Tensor) -> Tensor:
-        from .layers import Add
+    def __add__(self, other: Tensor | float) -> Tensor:
+        return _applied("Add", self, other)
 
-        return Add()(self, other)
+    def __radd__(self, other: Tensor | float) -> Tensor:
+        return _applied("Add", other, self)
 
-    def __radd__(self, other: Tensor) -> Tensor:
-        from .layers import Add
+    def __sub__(self, other: Tensor | float) -> Tensor:
+        return _applied("Sub", self, other)
 
-        return Add()(other, self)
+    def __rsub__(self, other: Tensor | float) -> Tensor:
+        return _applied("Sub", other, self)
+
+    def __mul__(self, other: Tensor | float) -> Tensor:
+        return _applied("Mul", self, other)
+
+    def __rmul__(self, other: Tensor | float) -> Tensor:
+        return _applied("Mul", other, self)
+
+    def __truediv__(self, other: Tensor | float) -> Tensor:
+        return _applied("Div", self, other)
+
+    def __rtruediv__(self, other: Tensor | float) -> Tensor:
+        return _applied("Div", other, self)
+
+    def __neg__(self) -> Tensor:
+        return _applied("Neg", self)
 
     def __repr__(self) -> str:
         return f"Tensor({self.type})"
 
 
-class Input(Tensor):
-    """A tensor that the caller of the compiled model provides.
+def _applied(op: str, *operands: Tensor | float) -> Tensor:
+    """The operator's layer, called; numbers become constants."""
+    from .generic import op_layers
 
-    `shape` is without the N of the images, which is `batch`; `batch=None` says that the shape is complete
-    (weights that arrive at run time). Raises ShapeError for a shape that is no tuple of positive numbers.
-    """
+    tensors = [Constant(t) if isinstance(t, int | float) and not isinstance(t, bool) else t for t in operands]
+    result: Tensor = op_layers()[op]()(*tensors)  # type: ignore[arg-type]  # whatever else it is, the layer refuses it
+    return result
 
-    def __init__(self, shape: Sequence[int], name: str = "input", *, batch: int | None = 1):
+
+class Constant(Tensor):
+    """An array, or a number, that never changes. Raises ModelError for what is no array of finite numbers."""
+
+    def __init__(self, data: Any):
         self.where = caller_location()
-        self.name = checked_name(name, self.where)
         with located(None, self.where):
-            images = () if batch is None else (whole(batch, "batch"),)
-            super().__init__(TensorType(images + wholes(shape, "shape")))
+            try:
+                self.data = np.array(data, np.float32)
+            except (TypeError, ValueError):
+                raise ModelError(f"a constant holds numbers, got {data!r}") from None
+            if not np.isfinite(self.data).all():
+                raise ModelError("a constant holds values that are not finite")
+            super().__init__(TensorType(self.data.shape))
 
     def __repr__(self) -> str:
-        return f"Input({self.type}, name={self.name!r})"
+        return f"Constant({self.type})"
 
 
 @dataclass(frozen=True)
@@ -180,8 +221,10 @@ class Layer:
     takes: ClassVar[int | None] = 1
     """Number of tensors that a call takes; None for any."""
 
-    activation: str | None = None
-    """What is applied to the op's result, as a node of its own."""
+    activation: tuple[str, Op] | None = None
+    """What is applied to the op's result, as a node of its own: its name and its op."""
+    parent: Layer | None = None
+    """The block that the layer is part of, whose name comes before its own."""
 
     def __init__(self, name: str | None = None):
         self.where = caller_location()
@@ -208,8 +251,8 @@ class Layer:
             call = self._call(tensors, given, where)
             if self.activation is None:
                 return call.outputs
-            op = ACTIVATIONS[self.activation]
-            return Call(self, op, call.outputs, op.infer(*call.types), where, f".{self.activation}").outputs
+            name, op = self.activation
+            return Call(self, op, call.outputs, op.infer(*call.types), where, f".{name}").outputs
 
     def _call(self, tensors: Sequence[Tensor], given: Mapping[str, Tensor], where: Location | None) -> Call:
         self._check(tensors)

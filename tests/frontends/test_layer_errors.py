@@ -87,7 +87,7 @@ BATCHED = nn.Input((4, 3, 3, 3), name="w", batch=None)
         (lambda: nn.Concat()(X, FLAT), "layer 'concat': cannot join (1, 3, 8, 8) and (1, 7) along axis 1"),
         (lambda: nn.Concat()([]), "layer 'concat': Concat takes 1 to 1000000 inputs, got 0"),
         (lambda: X + FLAT, "layer 'add': shapes (1, 3, 8, 8) and (1, 7) do not broadcast to one shape"),
-        (lambda: X + 1.0, "layer 'add': takes tensors, got float"),
+        (lambda: X + "1", "layer 'add': takes tensors, got str"),
         (lambda: np.zeros(3) + X, "layer 'add': takes tensors, got ndarray"),
         (lambda: nn.Add()(X), "layer 'add': takes 2 tensors, got 1"),
         (lambda: nn.Conv(8, 3)(X, X), "layer 'conv': takes 1 tensor, got 2"),
@@ -110,7 +110,7 @@ BATCHED = nn.Input((4, 3, 3, 3), name="w", batch=None)
         ),
         (
             lambda: nn.Sequential(nn.ReLU, input=(3,)),
-            "Sequential takes layers, got <class 'cnncc.frontends.layers.ReLU'> (are its parentheses missing?)",
+            "Sequential takes layers, got <class 'cnncc.nn.ReLU'> (are its parentheses missing?)",
         ),
         (lambda: nn.Sequential("relu", input=(3,)), "Sequential takes layers, got 'relu'"),
         (

@@ -1,0 +1,150 @@
+"""Layers that are exactly one op: made from the registry, so that an op with a page of its own is in the DSL too.
+
+Each takes the op's attributes, by place or by name, then a name, and as many tensors as the op has inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ..errors import CnnccError, ModelError, caller_location
+from ..op import REGISTRY, Op
+from ..ops.elementwise import Elementwise
+from ..types import TensorType
+from .symbols import Layer, Tensor, located, paddings, sizes, spread, whole
+
+SPELLINGS = {
+    "Relu": "ReLU",
+    "LeakyRelu": "LeakyReLU",
+    "Elu": "ELU",
+    "Selu": "SELU",
+    "Gelu": "GELU",
+    "Silu": "SiLU",
+    "Erf": "Erf",
+}
+"""Ops whose layers are written otherwise than in ONNX."""
+
+
+CHECKS: Mapping[str, Callable[[Any, str], object]] = {
+    "kernel": sizes,
+    "stride": sizes,
+    "dilation": sizes,
+    "padding": paddings,
+    "axis": lambda value, what: whole(value, what, least=None),
+}
+"""What attributes of these names must be, wherever they occur; the rest is judged by the type rules."""
+
+
+class OpLayer(Layer):
+    """A layer that stands for one op and owns no parameters. Numbers as `kernel` count for every spatial axis."""
+
+    op_type: ClassVar[type[Op]]
+    presets: ClassVar[Mapping[str, Any]] = {}
+    """Attributes that the layer's name says already."""
+    takes = None
+
+    def __init__(self, *attributes: Any, name: str | None = None, **named: Any):
+        free = [field.name for field in fields(self.op_type) if field.name not in self.presets]
+        if name is None and len(attributes) == len(free) + 1:
+            attributes, name = attributes[:-1], attributes[-1]
+        super().__init__(name)
+        self.attributes = self._attributes(free, attributes, named)
+
+    def _attributes(self, free: Sequence[str], given: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        found = dict(zip(free, given, strict=False)) | dict(named)
+        wrong = [key for key in named if key not in free or key in free[: len(given)]]
+        if wrong or len(given) > len(free):
+            told = repr(wrong[0]) if wrong else f"{len(given)} of them"
+            message = f"takes the attributes {', '.join(free) or '(none)'}, got {told}"
+            raise ModelError(message, node=self.shown, where=self.where)
+        defaults = {field.name: field.default for field in fields(self.op_type)}
+        with located(self.shown, self.where):
+            for key, value in found.items():
+                if key in CHECKS and value is not defaults[key]:
+                    CHECKS[key](value, key)
+        return {key: _plain(value) for key, value in (*self.presets.items(), *found.items())}
+
+    def __call__(self, *tensors: Tensor, **given: Tensor) -> Any:
+        """One tensor, or a tuple of them for an op with several results."""
+        results = self.apply(tensors, given, caller_location())
+        return results[0] if len(results) == 1 else results
+
+    def operation(self, *types: TensorType) -> Op:
+        attributes = dict(self.attributes)
+        if isinstance(attributes.get("kernel"), int) and types:
+            attributes["kernel"] = spread(attributes["kernel"], types[0], "kernel")
+        try:
+            op = self.op_type(**attributes)
+            hash(op)
+            if types:
+                op.infer(*types)
+            return op
+        except CnnccError:
+            raise
+        except (TypeError, ValueError, AttributeError) as error:
+            shown = ", ".join(f"{key}={value!r}" for key, value in attributes.items())
+            raise ModelError(f"{self.op_type.__name__}({shown}) is not possible: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """Attributes of an op are hashable: sequences and arrays as tuples, NumPy's numbers as Python's."""
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
+
+
+def op_layer(name: str, op: type[Op], **presets: Any) -> type[OpLayer]:
+    """A layer called `name` for an op, with some attributes set."""
+    arity = op(**presets).arity() if issubclass(op, Elementwise) and _complete(op, presets) else None
+    body = {
+        "kind": name.lower(),
+        "takes": arity,
+        "op_type": op,
+        "presets": presets,
+        "__doc__": op.__doc__,
+        "__module__": "cnncc.nn",
+    }
+    return type(name, (OpLayer,), body)
+
+
+@cache
+def op_layers() -> Mapping[str, type[OpLayer]]:
+    """A layer for each op of the registry, under the name that it has in `nn`."""
+    made = {name: op_layer(name, op) for op_name, op in REGISTRY.items() for name in (SPELLINGS.get(op_name, op_name),)}
+    if "Clip" in REGISTRY:
+        low, high = (field.name for field in fields(REGISTRY["Clip"]))
+        made["ReLU6"] = op_layer("ReLU6", REGISTRY["Clip"], **{low: 0.0, high: 6.0})
+    return made
+
+
+@cache
+def activations() -> Mapping[str, Op]:
+    """What `activation="…"` accepts: every element-wise op of one tensor that needs no attributes, and softmax."""
+    return {
+        name.lower(): layer.op_type(**layer.presets)
+        for name, layer in op_layers().items()
+        if _complete(layer.op_type, layer.presets) and (layer.takes == 1 or name.endswith("Softmax"))
+    }
+
+
+def _complete(op: type[Op], presets: Mapping[str, Any]) -> bool:
+    """Whether `op` can be made without further attributes."""
+    return all(field.default is not MISSING or field.name in presets for field in fields(op))
+
+
+def checked_activation(activation: Any) -> tuple[str, Op] | None:
+    """Name and op of an activation: a name, with '_' where you like, or a layer; raises ModelError if unknown."""
+    if activation is None:
+        return None
+    if isinstance(activation, OpLayer):
+        return activation.kind, activation.operation()
+    name = activation.replace("_", "").lower() if isinstance(activation, str) else ""
+    if name not in activations():
+        known = ", ".join(map(repr, sorted(activations())))
+        raise ModelError(f"activation {activation!r} is unknown: expected {known} or None")
+    return name, activations()[name]

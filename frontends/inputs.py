@@ -1,0 +1,117 @@
+"""What a model is fed with: tensors as they are, or pictures that are converted on their way in."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import ModelError, ShapeError, caller_location
+from ..ir import Builder, Value
+from ..ops import ImageToTensor
+from ..types import DType, TensorType
+from .symbols import Tensor, checked_name, located, whole, wholes
+
+_LAYOUTS = {rank: (f"NC{axes}", f"N{axes}C") for rank, axes in ((3, "W"), (4, "HW"), (5, "DHW"))}
+
+PerChannel = float | Sequence[float]
+
+
+class Input(Tensor):
+    """A tensor that the caller of the compiled model provides.
+
+    `shape` is without the N of the images, which is `batch`; `batch=None` says that the shape is complete
+    (weights that arrive at run time). The caller's array has this shape, in `layout` 'NCHW' or 'NHWC' (for other
+    ranks 'NCW', 'NWC', 'NCDHW', 'NDHWC') and of `dtype` 'float32' or 'uint8'. Layers always see (N, C, spatial…) in
+    float32, that is (x · scale − mean) / std, where mean and std are numbers or one for each channel; the conversion
+    is compiled in.
+
+    A camera's picture is `nn.Input((H, W, 3), layout="NHWC", dtype="uint8", scale=1 / 255)`.
+
+    Raises ShapeError for a shape that is no tuple of positive numbers, ModelError for the rest.
+    """
+
+    def __init__(
+        self,
+        shape: Sequence[int],
+        name: str = "input",
+        *,
+        batch: int | None = 1,
+        layout: str | None = None,
+        dtype: str = "float32",
+        scale: float = 1.0,
+        mean: PerChannel = 0.0,
+        std: PerChannel = 1.0,
+    ):
+        self.where = caller_location()
+        self.name = checked_name(name, self.where)
+        with located(None, self.where):
+            images = () if batch is None else (whole(batch, "batch"),)
+            self.arriving = TensorType(images + wholes(shape, "shape"), _dtype(dtype))
+            self._conversion = ImageToTensor(_channels_last(layout, self.arriving.rank))
+            self._scaling = _scaling(scale, mean, std, self.arriving, self._conversion.channels_last)
+            plain = self.arriving.dtype is DType.float32 and self._conversion == ImageToTensor() and not self._scaling
+            self.plain = plain
+            super().__init__(self.arriving if plain else self._conversion.infer(self.arriving)[0])
+
+    def place(self, builder: Builder) -> Value:
+        """The input in a graph, with the conversion after it as the layer 'NAME.tensor'."""
+        value = builder.input(self.name, self.arriving, self.where)
+        if self.plain:
+            return value
+        scaling = [
+            builder.constant(np.asarray(vector), f"{self.name}.{role}", self.where)
+            for role, vector in zip(("factor", "shift"), self._scaling, strict=False)
+        ]
+        return builder.add(self._conversion, [value, *scaling], f"{self.name}.tensor", self.where)[0]
+
+    def __repr__(self) -> str:
+        return f"Input({self.arriving}, name={self.name!r})"
+
+
+def _dtype(name: Any) -> DType:
+    known = {dtype.value: dtype for dtype in DType}
+    if not isinstance(name, str) or name not in known:
+        raise ModelError(f"dtype {name!r}: expected {' or '.join(map(repr, known))}")
+    return known[name]
+
+
+def _channels_last(layout: Any, rank: int) -> bool:
+    if layout is None:
+        return False
+    known = _LAYOUTS.get(rank, ())
+    if layout not in known:
+        expected = f"expected {' or '.join(map(repr, known))}" if known else "such a tensor has none"
+        raise ModelError(f"layout {layout!r} of a tensor of {rank} axes: {expected}")
+    return bool(layout == known[1])
+
+
+def _scaling(scale: Any, mean: Any, std: Any, type: TensorType, channels_last: bool) -> tuple[tuple[float, ...], ...]:
+    """Factor and shift for each channel, in float64: (x · scale − mean) / std = x · scale / std − mean / std."""
+    if (scale, mean, std) == (1.0, 0.0, 1.0):
+        return ()
+    if type.rank < 2:
+        raise ShapeError(f"scale, mean and std need channels, {type} has none")
+    channels = type.shape[type.rank - 1 if channels_last else 1]
+    (factor,) = set(_numbers(scale, "scale", 1))
+    means, stds = _numbers(mean, "mean", channels), _numbers(std, "std", channels)
+    if 0.0 in stds:
+        raise ModelError(f"std {std!r}: expected no 0, since it divides")
+    return tuple(factor / s for s in stds), tuple(-m / s for m, s in zip(means, stds, strict=True))
+
+
+def _numbers(value: Any, what: str, channels: int) -> tuple[float, ...]:
+    """One finite number for each channel."""
+    given = tuple(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else (value,)
+    for number in given:
+        if isinstance(number, bool) or not isinstance(number, int | float | np.floating | np.integer):
+            raise ModelError(
+                f"{what} {value!r}: expected a number{'' if channels == 1 else ' or one for each channel'}"
+            )
+        if not math.isfinite(number):
+            raise ModelError(f"{what} {value!r}: expected finite numbers")
+    if len(given) not in (1, channels):
+        raise ModelError(f"{what} {value!r} has {len(given)} numbers for {channels} channels")
+    return tuple(map(float, given)) * (channels if len(given) == 1 else 1)
