@@ -12,7 +12,8 @@ from typing import Any
 from ..errors import Location, ModelError, caller_location
 from ..types import TensorType
 from .generic import checked_activation, op_layers
-from .layers import Activation, BatchNorm, Concat, Conv, DepthwiseConv, Sizes
+from .layers import Activation, Concat, Conv, DepthwiseConv, Sizes
+from .norms import BatchNorm
 from .symbols import Layer, Tensor, located, paddings, sizes, spread, whole
 
 

@@ -27,8 +27,9 @@ from .blocks import (
 )
 from .generic import op_layers
 from .inputs import Input
-from .layers import BatchNorm, Concat, Conv, ConvTranspose, Dense, DepthwiseConv, Split
+from .layers import Concat, Conv, ConvTranspose, Dense, DepthwiseConv, Split
 from .model import Model, Sequential
+from .norms import BatchNorm, GroupNorm, InstanceNorm, LayerNorm, PReLU
 from .symbols import Constant, Layer, Tensor
 
 __all__ = [
@@ -43,10 +44,14 @@ __all__ = [
     "DepthwiseConv",
     "DepthwiseSeparable",
     "Flattened",
+    "GroupNorm",
     "Inception",
     "Input",
+    "InstanceNorm",
     "Layer",
+    "LayerNorm",
     "Model",
+    "PReLU",
     "Parallel",
     "Residual",
     "Sequential",

@@ -14,18 +14,19 @@ import numpy as np
 
 from ..errors import CnnccError, ModelError, caller_location
 from ..op import REGISTRY, Op
-from ..ops.elementwise import Elementwise
+from ..ops.elementwise import Binary, Unary
 from ..types import TensorType
 from .symbols import Layer, Tensor, located, paddings, sizes, spread, whole
 
 SPELLINGS = {
     "Relu": "ReLU",
     "LeakyRelu": "LeakyReLU",
+    "PRelu": "PReLU",
     "Elu": "ELU",
     "Selu": "SELU",
     "Gelu": "GELU",
+    "Celu": "CELU",
     "Silu": "SiLU",
-    "Erf": "Erf",
 }
 """Ops whose layers are written otherwise than in ONNX."""
 
@@ -100,10 +101,10 @@ def _plain(value: Any) -> Any:
 
 def op_layer(name: str, op: type[Op], **presets: Any) -> type[OpLayer]:
     """A layer called `name` for an op, with some attributes set."""
-    arity = op(**presets).arity() if issubclass(op, Elementwise) and _complete(op, presets) else None
+    takes = 1 if issubclass(op, Unary) else 2 if issubclass(op, Binary) else None
     body = {
         "kind": name.lower(),
-        "takes": arity,
+        "takes": takes,
         "op_type": op,
         "presets": presets,
         "__doc__": op.__doc__,
@@ -128,7 +129,7 @@ def activations() -> Mapping[str, Op]:
     return {
         name.lower(): layer.op_type(**layer.presets)
         for name, layer in op_layers().items()
-        if _complete(layer.op_type, layer.presets) and (layer.takes == 1 or name.endswith("Softmax"))
+        if _complete(layer.op_type, layer.presets) and (issubclass(layer.op_type, Unary) or name.endswith("Softmax"))
     }
 
 

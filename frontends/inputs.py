@@ -81,7 +81,7 @@ def _dtype(name: Any) -> DType:
 def _channels_last(layout: Any, rank: int) -> bool:
     if layout is None:
         return False
-    known = _LAYOUTS.get(rank, ())
+    known = list(_LAYOUTS.get(rank, ()))
     if layout not in known:
         expected = f"expected {' or '.join(map(repr, known))}" if known else "such a tensor has none"
         raise ModelError(f"layout {layout!r} of a tensor of {rank} axes: {expected}")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import ops
-from ..errors import ShapeError, caller_location
+from ..errors import caller_location
 from ..op import Op
 from ..types import Array, TensorType
 from .generic import OpLayer, checked_activation
@@ -28,18 +28,14 @@ def zeros(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
     return np.zeros(shape)
 
 
-def ones(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
-    return np.ones(shape)
-
-
-class _OneResult(Layer):
+class OneResult(Layer):
     """A layer whose calls return one tensor. Keywords are tensors in place of parameters (`weights=w`)."""
 
     def __call__(self, *tensors: Tensor, **given: Tensor) -> Tensor:
         return self.apply(tensors, given, caller_location())[0]
 
 
-class Conv(_OneResult):
+class Conv(OneResult):
     """Convolution (cross-correlation; `flip` reverses the kernel) in 1, 2 or 3 dimensions, by the tensor's rank.
 
     A number as `kernel`, `stride` or `dilation` counts for every spatial axis. `padding` is 'valid', 'same',
@@ -153,7 +149,7 @@ class ConvTranspose(Conv):
         return specs | ({"bias": Spec((self.filters,), zeros)} if self.bias else {})
 
 
-class Dense(_OneResult):
+class Dense(OneResult):
     """The fully connected layer on (N, features). Parameters: weights (units, features), bias (units,)."""
 
     kind = "dense"
@@ -172,27 +168,6 @@ class Dense(_OneResult):
         features = types[0].shape[-1] if types[0].rank else 1
         specs = {"weights": Spec((self.units, features), he_normal)}
         return specs | ({"bias": Spec((self.units,), zeros)} if self.bias else {})
-
-
-class BatchNorm(_OneResult):
-    """Batch normalisation with known statistics. Parameters: scale, bias, mean, variance, each (C,)."""
-
-    kind = "norm"
-
-    def __init__(self, epsilon: float = 1e-5, name: str | None = None):
-        super().__init__(name)
-        if isinstance(epsilon, bool) or not isinstance(epsilon, int | float) or not 0 <= epsilon < math.inf:
-            message = f"epsilon {epsilon!r}: expected a finite number of at least 0"
-            raise ShapeError(message, node=self.shown, where=self.where)
-        self.epsilon = float(epsilon)
-
-    def operation(self, *types: TensorType) -> Op:
-        return ops.BatchNormalization(self.epsilon)
-
-    def specify(self, *types: TensorType) -> dict[str, Spec]:
-        channels = types[0].shape[1:2] or (1,)
-        first = {"scale": ones, "bias": zeros, "mean": zeros, "variance": ones}
-        return {role: Spec(channels, initial) for role, initial in first.items()}
 
 
 class Concat(Layer):

@@ -14,8 +14,9 @@ from ..ir import Builder, Graph, Value
 from ..types import Array
 from .blocks import Chain, chain, checked_layer
 from .inputs import Input
+from .summary import Summary, summary
 from .symbols import Call, Constant, Layer, Parameter, Tensor, checked_name, located, whole
-from .weights import assign, read_npz, write_npz
+from .weights import assign, read_weights, write_weights
 
 Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
@@ -63,20 +64,24 @@ class Model:
         """The model as a graph for the compiler, with the weights that it has at this moment."""
         return _Lowering(self).graph()
 
+    def summary(self) -> Summary:
+        """Layers with output shapes, parameters, MACs and receptive fields; `print` shows a table."""
+        return summary(self)
+
     def assign(self, weights: Mapping[str, Array]) -> None:
         """Set all weights at once; raises WeightsError, and then changes nothing."""
         assign(self._parameters, weights, "the given weights", caller_location())
 
     def load(self, path: str | os.PathLike[str]) -> None:
-        """Read all weights from an `.npz` file; raises WeightsError, and then changes nothing."""
+        """Read all weights from an `.npz` or `.safetensors` file; raises WeightsError, and then changes nothing."""
         where = caller_location()
         with located(None, where):
-            assign(self._parameters, read_npz(path), f"'{path}'", where)
+            assign(self._parameters, read_weights(path), f"'{path}'", where)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write all weights to an `.npz` file, whole or not at all; raises OutputError."""
+        """Write all weights to an `.npz` or `.safetensors` file, whole or not at all; raises OutputError."""
         with located(None, caller_location()):
-            write_npz(path, self.weights)
+            write_weights(path, self.weights)
 
     def _collect(self) -> dict[str, Parameter]:
         return {

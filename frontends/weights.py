@@ -1,4 +1,4 @@
-"""Weights files: `.npz` archives of float32 arrays named 'layer.role', never pickles."""
+"""Weights files: float32 arrays named 'layer.role' in `.npz` archives (never pickles) or `.safetensors` files."""
 
 from __future__ import annotations
 
@@ -7,49 +7,81 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from ..errors import Location, OutputError, WeightsError
+from ..errors import CnnccError, Location, OutputError, WeightsError
 from ..types import Array
 from .symbols import Parameter
 
 _UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, MemoryError)
 
 
-def read_npz(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """The arrays of an `.npz` file; raises WeightsError if it is missing, unreadable or something else."""
+def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
+    """The arrays of a file, whose ending tells its format; raises WeightsError if it is missing, unreadable or else."""
     file = Path(path)
     if not file.exists():
         raise WeightsError(f"weights file '{path}' does not exist")
     if not file.is_file():
         raise WeightsError(f"weights file '{path}' is not a file")
-    try:
-        with file.open("rb") as stream:
-            if stream.read(4) != b"PK\3\4":
-                raise WeightsError(f"weights file '{path}' is not an .npz archive")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise WeightsError(f"weights file '{path}' cannot be read: {error.strerror or error}") from None
-    except _UNREADABLE as error:
-        raise WeightsError(f"weights file '{path}' is damaged or holds no plain arrays: {error}") from None
+    return _read_safetensors(file) if _is_safetensors(file) else _read_npz(file)
 
 
-def write_npz(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
+def write_weights(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
     """Write `arrays` so that `path` holds the old file or the whole new one; raises OutputError."""
     file = Path(path)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
         try:
             with temporary.open("wb") as stream:
-                np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
+                if _is_safetensors(file):
+                    stream.write(_safetensors(path, OutputError).save(dict(arrays)))
+                else:
+                    np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
             temporary.replace(file)
         finally:
             temporary.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot write weights file '{path}': {error.strerror or error}") from None
+
+
+def _is_safetensors(file: Path) -> bool:
+    return file.suffix.lower() == ".safetensors"
+
+
+def _safetensors(path: object, failure: type[CnnccError]) -> Any:
+    """The package's part for NumPy."""
+    try:
+        import safetensors.numpy
+    except ImportError:
+        raise failure(f"weights file '{path}' needs a package: pip install 'cnncc[safetensors]'") from None
+    return safetensors.numpy
+
+
+def _read_safetensors(file: Path) -> dict[str, Array]:
+    package = _safetensors(file, WeightsError)
+    try:
+        arrays: dict[str, Array] = package.load(file.read_bytes())
+        return arrays
+    except OSError as error:
+        raise WeightsError(f"weights file '{file}' cannot be read: {error.strerror or error}") from None
+    except Exception as error:  # the package's own, and NumPy's for element types that it does not know
+        raise WeightsError(f"weights file '{file}' is damaged or holds no plain arrays: {error}") from None
+
+
+def _read_npz(file: Path) -> dict[str, Array]:
+    try:
+        with file.open("rb") as stream:
+            if stream.read(4) != b"PK\3\4":
+                raise WeightsError(f"weights file '{file}' is not an .npz archive")
+            stream.seek(0)
+            with np.load(stream, allow_pickle=False) as archive:
+                return {name: archive[name] for name in archive.files}
+    except OSError as error:
+        raise WeightsError(f"weights file '{file}' cannot be read: {error.strerror or error}") from None
+    except _UNREADABLE as error:
+        raise WeightsError(f"weights file '{file}' is damaged or holds no plain arrays: {error}") from None
 
 
 def assign(

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from cnncc.frontends.generic import activations
 
 from cnncc import CnnccError, nn
 
@@ -18,6 +19,7 @@ Action = Callable[[], Any]
 X = nn.Input((3, 8, 8), name="image")
 FLAT = nn.Input((7,), name="flat")
 NAMES = "expected a letter or '_', then letters, digits and any of '_./-'"
+ACTIVATIONS = ", ".join(map(repr, sorted(activations())))
 BATCHED = nn.Input((4, 3, 3, 3), name="w", batch=None)
 
 
@@ -42,8 +44,8 @@ BATCHED = nn.Input((4, 3, 3, 3), name="w", batch=None)
         ),
         (lambda: nn.Conv(8, 3, groups=0), "layer 'conv': groups 0: expected a whole number of at least 1"),
         (
-            lambda: nn.Conv(8, 3, activation="tanh", name="c"),
-            "layer 'c': activation 'tanh' is unknown: expected 'relu', 'softmax' or None",
+            lambda: nn.Conv(8, 3, activation="tahn", name="c"),
+            f"layer 'c': activation 'tahn' is unknown: expected {ACTIVATIONS} or None",
         ),
         (lambda: nn.Dense(True), "layer 'dense': units True: expected a whole number of at least 1"),
         (lambda: nn.BatchNorm(-1.0), "layer 'norm': epsilon -1.0: expected a finite number of at least 0"),

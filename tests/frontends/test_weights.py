@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -179,3 +180,57 @@ def test_members_that_are_no_arrays(tmp_path: Path) -> None:
     assert load_error(tmp_path / "w.npz").message == (
         f"'{tmp_path / 'w.npz'}' holds 'note.txt', which the model does not have"
     )
+
+
+def test_safetensors_save_and_load(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    one, other = network(1), network(2)
+    one.save(tmp_path / "w.safetensors")
+    other.load(tmp_path / "w.safetensors")
+    assert one.graph == other.graph
+    assert [file.name for file in tmp_path.iterdir()] == ["w.safetensors"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (drop, "'last.bias' in {} is missing, expected float32[3]"),
+        (add, "{} holds 'more.bias', which the model does not have"),
+        (widen, "'first.weights' in {} is float64, expected float32"),
+        (poison, "'norm.mean' in {} holds 1 value that is not finite"),
+    ],
+)
+def test_safetensors_that_do_not_fit(tmp_path: Path, change: Callable[[dict[str, Array]], None], message: str) -> None:
+    package = pytest.importorskip("safetensors.numpy")
+    arrays = contents(network(1))
+    change(arrays)
+    file = tmp_path / "w.safetensors"
+    package.save_file(arrays, file)
+    model = network(2)
+    before = model.graph
+    with pytest.raises(WeightsError) as info:
+        model.load(file)
+    assert info.value.message == message.format(f"'{file}'")
+    assert model.graph == before
+
+
+def test_damaged_safetensors(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    file = tmp_path / "w.safetensors"
+    network().save(file)
+    whole = file.read_bytes()
+    for data in (b"", b"hello", whole[: len(whole) // 2], b"\xff" * 100):
+        file.write_bytes(data)
+        assert load_error(file).message.startswith(f"weights file '{file}' is damaged or holds no plain arrays: ")
+
+
+def test_safetensors_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    file = tmp_path / "w.safetensors"
+    with pytest.raises(OutputError) as info:
+        network().save(file)
+    assert info.value.message == f"weights file '{file}' needs a package: pip install 'cnncc[safetensors]'"
+    assert not list(tmp_path.iterdir())
+    file.write_bytes(b"anything")
+    assert load_error(file).message == f"weights file '{file}' needs a package: pip install 'cnncc[safetensors]'"

@@ -1,0 +1,139 @@
+"""`model.summary()`: what each layer makes, holds, costs and sees."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..types import TensorType
+from .receptive import Field, results
+from .symbols import Call, Parameter, Tensor
+
+if TYPE_CHECKING:
+    from .model import Model
+
+HEADINGS = ("layer", "kind", "output", "parameters", "MACs", "receptive field")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One use of a layer: `seen` elements along each spatial axis of the input, if it depends on one."""
+
+    layer: str
+    kind: str
+    shapes: tuple[tuple[int, ...], ...]
+    parameters: int
+    macs: int
+    seen: tuple[int, ...]
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        shapes = ", ".join("×".join(map(str, shape)) for shape in self.shapes)
+        numbers = (f"{number:,}" if number else "" for number in (self.parameters, self.macs))
+        return self.layer, self.kind, shapes, *numbers, "×".join(map(str, self.seen))
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A row for each use of a layer, and totals; `str` makes a table of it.
+
+    MACs are multiply-accumulates for the model's own number of images. Shared parameters count once.
+    """
+
+    name: str
+    rows: tuple[Row, ...]
+
+    @property
+    def parameters(self) -> int:
+        return sum(row.parameters for row in self.rows)
+
+    @property
+    def macs(self) -> int:
+        return sum(row.macs for row in self.rows)
+
+    def __str__(self) -> str:
+        total = ("total", "", "", f"{self.parameters:,}", f"{self.macs:,}", "")
+        return "\n".join(_table(HEADINGS, [row.cells for row in self.rows], total))
+
+
+def summary(model: Model) -> Summary:
+    """The summary of a model."""
+    fields = _fields(model)
+    rows, counted = [], set[Parameter]()
+    for calls in _uses(model):
+        first, last = calls[0], calls[-1]
+        own = {value for value in first.inputs if isinstance(value, Parameter)} - counted
+        counted |= own
+        rows.append(
+            Row(
+                model._names[first.layer],
+                " + ".join(_kind(call) for call in calls),
+                tuple(type.shape for type in last.types),
+                sum(parameter.type.size for parameter in own),
+                sum(call.op.cost(*_types(call)).macs for call in calls),
+                _seen(fields.get((last, 0))),
+            )
+        )
+    return Summary(model.name, tuple(rows))
+
+
+def _uses(model: Model) -> Iterable[Sequence[Call]]:
+    """Each use of a layer: its own call, with that of its activation."""
+    activations = {
+        call.inputs[0].call: call for call in model._calls if call.suffix and isinstance(call.inputs[0], Tensor)
+    }
+    for call in model._calls:
+        if not call.suffix:
+            yield (call, activations[call]) if call in activations else (call,)
+
+
+def _kind(call: Call) -> str:
+    return call.suffix.lstrip(".") or call.op.name
+
+
+def _types(call: Call) -> list[TensorType]:
+    return [value.type for value in call.inputs]
+
+
+def _fields(model: Model) -> Mapping[tuple[Call, int], Field | None]:
+    """The receptive field of every tensor in the model's first input."""
+    first = model.inputs[0]
+    found: dict[tuple[Call, int], Field | None] = {}
+    for call in model._calls:
+        fields = [
+            Field.of_input(first.type.rank)
+            if value is first
+            else found[value.call, value.index]
+            if isinstance(value, Tensor) and value.call
+            else None
+            for value in call.inputs
+        ]
+        made = results(call.op, _types(call), fields)
+        found.update({(call, index): field for index, field in enumerate(made)})
+    return found
+
+
+def _seen(field: Field | None) -> tuple[int, ...]:
+    """Whole elements along the spatial axes."""
+    return () if field is None else tuple(math.ceil(size) for size in field.seen[2:])
+
+
+def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str]) -> Iterable[str]:
+    """Columns as wide as they need to be, numbers on the right."""
+    widths = [max(map(len, column)) for column in zip(headings, *rows, total, strict=True)]
+    rule = "  ".join("─" * width for width in widths)
+    yield _line(headings, widths)
+    yield rule
+    yield from (_line(row, widths) for row in rows)
+    yield rule
+    yield _line(total, widths)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    aligned = (
+        cell.rjust(width) if heading in ("parameters", "MACs") else cell.ljust(width)
+        for cell, width, heading in zip(cells, widths, HEADINGS, strict=True)
+    )
+    return "  ".join(aligned).rstrip()
