@@ -177,6 +177,19 @@ class Inset(Arrangement):
         return result
 
 
+@dataclass(frozen=True)
+class Known(Arrangement):
+    """Numbers known when the op is lowered, in row-major order: weights of an interpolation, a transform's matrix.
+
+    It has no operands. The numbers are rounded to float32 once, where they are stored.
+    """
+
+    values: tuple[float, ...]
+
+    def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        return np.array(self.values).reshape(shape)
+
+
 Computation = Contraction | WindowReduction | Pointwise | Reduction | Arrangement
 
 
@@ -204,3 +217,78 @@ class Lowering:
 def single(computation: Computation, inputs: int, type: TensorType) -> Lowering:
     """A lowering of one piece that takes all `inputs` in order and makes the only output."""
     return Lowering((Piece(computation, tuple(range(inputs)), type),), (inputs,))
+
+
+class Pieces:
+    """Collects the pieces of a lowering; a reference (the inputs first, then the pieces) is a number."""
+
+    def __init__(self, inputs: Sequence[TensorType]):
+        self.types = list(inputs)
+        self.inputs = len(inputs)
+        self.pieces: list[Piece] = []
+
+    def add(self, computation: Computation, operands: Sequence[int], shape: Sequence[int]) -> int:
+        """A further piece with a result of `shape`; returns its reference."""
+        type = TensorType(tuple(int(size) for size in shape))
+        self.pieces.append(Piece(computation, tuple(operands), type))
+        self.types.append(type)
+        return len(self.types) - 1
+
+    def shape(self, reference: int) -> tuple[int, ...]:
+        return self.types[reference].shape
+
+    def known(self, values: Array) -> int:
+        """An array known now."""
+        return self.add(Known(tuple(values.ravel().tolist())), (), values.shape)
+
+    def reshape(self, reference: int, shape: Sequence[int]) -> int:
+        """`reference` itself if it has that shape."""
+        shape = tuple(shape)
+        return reference if shape == self.shape(reference) else self.add(Reshape(), (reference,), shape)
+
+    def transpose(self, reference: int, axes: Sequence[int]) -> int:
+        shape = self.shape(reference)
+        return self.add(Transpose(tuple(axes)), (reference,), [shape[axis] for axis in axes])
+
+    def part(self, reference: int, axis: int, begin: int, size: int, step: int = 1) -> int:
+        """`reference` itself if the part is all of it."""
+        shape = self.shape(reference)
+        if (begin, size, step) == (0, shape[axis], 1):
+            return reference
+        return self.add(Part(axis, begin, step), (reference,), replaced(shape, axis, size))
+
+    def lookup(self, reference: int, axis: int, indices: Sequence[int]) -> int:
+        shape = replaced(self.shape(reference), axis, len(indices))
+        return self.add(Lookup(axis, tuple(int(index) for index in indices)), (reference,), shape)
+
+    def join(self, references: Sequence[int], axis: int) -> int:
+        """The only one itself, if it is only one."""
+        if len(references) == 1:
+            return references[0]
+        total = sum(self.shape(reference)[axis] for reference in references)
+        return self.add(Join(axis), references, replaced(self.shape(references[0]), axis, total))
+
+    def pointwise(self, expr: Expr, references: Sequence[int]) -> int:
+        """An expression of operands that broadcast as NumPy's do."""
+        shapes = [self.shape(reference) for reference in references]
+        shape = np.broadcast_shapes(*shapes)
+        dims = tuple(tuple(range(len(shape) - len(own), len(shape))) for own in shapes)
+        return self.add(Pointwise(expr, dims), references, shape)
+
+    def reduce(self, reference: int, axes: Sequence[int], combine: Combine) -> int:
+        shape = [1 if axis in axes else size for axis, size in enumerate(self.shape(reference))]
+        return self.add(Reduction(tuple(axes), combine), (reference,), shape)
+
+    def lowering(self, *results: int) -> Lowering:
+        return Lowering(tuple(self.pieces), results)
+
+    def ending(self, result: int) -> Lowering:
+        """The lowering that makes `result`, as a view of it where it is an input."""
+        if result < self.inputs:
+            result = self.add(Reshape(), (result,), self.shape(result))
+        return self.lowering(result)
+
+
+def replaced(shape: Sequence[int], axis: int, size: int) -> tuple[int, ...]:
+    """`shape` with another size on one axis."""
+    return (*shape[:axis], size, *shape[axis + 1 :])

@@ -28,7 +28,7 @@ from typing import Any
 
 import numpy as np
 
-from .computation import Arrangement, Computation, Contraction, Inset, Pointwise, Reduction, WindowReduction
+from .computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
 from .errors import DifferenceError
 from .expr import LARGEST, TINY, UNIT, evaluate_with_error
 from .interpreter import evaluate
@@ -257,8 +257,10 @@ def _reduction(c: Reduction, x: Bound) -> Bound:
 
 
 def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
-    """Moving elements moves their errors along and adds none; a value that fills up is exact."""
+    """Moving elements moves their errors along and adds none; a value that fills up is exact, a known one rounded."""
     value = c.arrange([bound.reference for bound in operands], shape)
+    if isinstance(c, Known):
+        return Bound(value, np.abs(value - value.astype(np.float32)))
     exact = replace(c, value=0.0) if isinstance(c, Inset) else c
     return Bound(value, exact.arrange([bound.error for bound in operands], shape))
 

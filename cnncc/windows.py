@@ -9,7 +9,7 @@ padded input.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .errors import ShapeError
 
@@ -79,12 +79,14 @@ def resolve(
     stride: Sequence[int],
     dilation: Sequence[int],
     padding: Padding,
+    ceil: bool = False,
 ) -> tuple[WindowAxis, ...]:
     """The window of each axis, with `padding` turned into (low, high) pairs.
 
     `padding` is 'valid' (none), 'same' (output = ceil(n / stride); an odd element goes to the high side, as
     ONNX's SAME_UPPER), 'full' (every position that overlaps: extent - 1 on both sides), a number for all
-    sides, or one number or (low, high) pair for each axis. Raises ShapeError if nothing fits.
+    sides, or one number or (low, high) pair for each axis. With `ceil` the positions are rounded up (see
+    `covering`). Raises ShapeError if nothing fits.
     """
     rank = len(sizes)
     pairs = None if isinstance(padding, str) else explicit_padding(padding, rank)
@@ -103,12 +105,24 @@ def resolve(
         else:
             raise ShapeError(f"padding {padding!r} is unknown: expected 'valid', 'same', 'full' or numbers")
         window = WindowAxis(n, k, s, d, low, high)
+        window = covering(window) if ceil else window
         if window.out < 1:
             raise ShapeError(
                 f"a window of {extent} elements does not fit into {n} + {low} + {high} (axis {axis} of the window)"
             )
         axes.append(window)
     return tuple(axes)
+
+
+def covering(axis: WindowAxis) -> WindowAxis:
+    """With a further window for the elements that are left over, unless it would start in the high padding.
+
+    That is what PyTorch and ONNX call ceil mode; the padding grows by what the further window lacks.
+    """
+    over = (axis.size + axis.low + axis.high - axis.extent) % axis.stride
+    if not over or axis.start(axis.out) >= axis.size:
+        return axis
+    return replace(axis, high=axis.high + axis.stride - over)
 
 
 def explicit_padding(padding: int | tuple[int | tuple[int, int], ...], rank: int) -> tuple[tuple[int, int], ...]:

@@ -1,4 +1,4 @@
-"""Maximum and average pooling: each channel alone, no parameters."""
+"""Pooling over sliding windows: maximum, average, L2 and mixed; each channel alone, no parameters."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Lowering, WindowReduction, single
+from ..computation import Lowering, Pieces, WindowReduction
 from ..errors import ShapeError
+from ..expr import Arg, Number, maximum, sqrt
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 from ..windows import Padding, WindowAxis, per_axis, resolve
@@ -17,11 +18,16 @@ from ..windows import Padding, WindowAxis, per_axis, resolve
 
 @dataclass(frozen=True)
 class Pool(Op, abstract=True):
-    """What the pooling ops share: the window. `stride` None means the kernel (windows side by side)."""
+    """What the pooling ops share: the window. `stride` None means the kernel (windows side by side).
+
+    With `ceil_mode` a last window may reach beyond the padding, if it starts before it.
+    """
 
     kernel: tuple[int, ...]
     stride: tuple[int, ...] | int | None = None
     padding: Padding = "valid"
+    dilation: tuple[int, ...] | int = 1
+    ceil_mode: bool = False
 
     def window(self, x: TensorType) -> tuple[WindowAxis, ...]:
         """The window along each spatial axis of x."""
@@ -31,8 +37,9 @@ class Pool(Op, abstract=True):
             x.shape[2:],
             per_axis(self.kernel, rank, "kernel"),
             per_axis(stride, rank, "stride"),
-            (1,) * rank,
+            per_axis(self.dilation, rank, "dilation"),
             self.padding,
+            self.ceil_mode,
         )
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
@@ -43,7 +50,7 @@ class Pool(Op, abstract=True):
             raise ShapeError(f"a {rank}-D pooling takes (N, C, {rank} spatial axes), got {x} of {x.rank} axes")
         window = self.window(x)
         for axis in window:
-            if max(axis.low, axis.high) >= axis.kernel:
+            if not taps_inside(axis).all():
                 raise ShapeError(
                     f"padding ({axis.low}, {axis.high}) reaches the pooling kernel's size {axis.kernel}: "
                     "some windows would hold padding only"
@@ -61,9 +68,19 @@ class Pool(Op, abstract=True):
             x.astype(np.float64), [(0, 0), (0, 0), *((a.low, a.high) for a in window)], constant_values=fill
         )
         axes = tuple(range(2, x.ndim))
-        seen = np.lib.stride_tricks.sliding_window_view(padded, self.kernel, axes)
+        seen = np.lib.stride_tricks.sliding_window_view(padded, [a.extent for a in window], axes)
         steps = tuple(slice(0, (a.out - 1) * a.stride + 1, a.stride) for a in window)
-        return seen[(slice(None), slice(None), *steps)]
+        taps = tuple(slice(None, None, a.dilation) for a in window)
+        return seen[(slice(None), slice(None), *steps, *taps)]
+
+    def slide(self, pieces: Pieces, x: int, reduction: WindowReduction) -> int:
+        """Append a reduction over this window."""
+        return pieces.add(reduction, (x,), self.infer(pieces.types[x])[0].shape)
+
+    @property
+    def taps(self) -> tuple[int, ...]:
+        """The axes of `windows` that hold taps."""
+        return tuple(range(-len(self.kernel), 0))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -73,6 +90,15 @@ class Pool(Op, abstract=True):
         yield Sample(cls((3, 2), (1, 2), ((1, 1), (0, 1))), ((1, 5, 6, 7),))
         yield Sample(cls((3,), 1), ((1, 4, 11),))
         yield Sample(cls((2, 2, 2), padding=1), ((1, 3, 4, 5, 6),))
+        yield Sample(cls((3, 2), 2, (1, 0), (2, 3)), ((2, 5, 9, 10),))
+        yield Sample(cls((3, 3), 2, ceil_mode=True), ((2, 18, 6, 8),))
+        yield Sample(cls((3, 2), (2, 3), 1, ceil_mode=True), ((1, 3, 6, 7),))
+
+
+def taps_inside(axis: WindowAxis, margins: tuple[int, int] = (0, 0)) -> Array:
+    """For each window how many of its taps lie inside the axis, widened by `margins` (low, high)."""
+    taps = axis.stride * np.arange(axis.out)[:, None] - axis.low + axis.dilation * np.arange(axis.kernel)
+    return np.asarray(((taps >= -margins[0]) & (taps < axis.size + margins[1])).sum(1))
 
 
 @dataclass(frozen=True)
@@ -80,33 +106,132 @@ class MaxPool(Pool):
     """Maximum over each window; padding counts as −∞, NaN wins (as in NumPy's maximum)."""
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        axes = tuple(range(-len(self.kernel), 0))
-        return (self.windows(inputs[0], -np.inf).max(axis=axes).astype(np.float32),)
+        return (self.windows(inputs[0], -np.inf).max(axis=self.taps).astype(np.float32),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        return single(WindowReduction(self.window(inputs[0]), "maximum"), 1, self.infer(*inputs)[0])
+        pieces = Pieces(inputs)
+        return pieces.lowering(self.slide(pieces, 0, WindowReduction(self.window(inputs[0]), "maximum")))
 
 
 @dataclass(frozen=True)
-class AveragePool(Pool):
-    """Mean over each window: of its elements inside the input, or of all taps with `count_padding`."""
+class Averaging(Pool, abstract=True):
+    """Pools that take a mean: of the elements inside the input or, with `count_padding`, of the padding too.
+
+    What ceil mode adds beyond the padding never counts.
+    """
 
     count_padding: bool = False
 
-    def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        axes = tuple(range(-len(self.kernel), 0))
-        with np.errstate(all="ignore"):
-            sums = self.windows(inputs[0], 0.0).sum(axis=axes)
-        inside = self.windows(np.ones_like(inputs[0]), 1.0 if self.count_padding else 0.0).sum(axis=axes)
-        return ((sums / inside).astype(np.float32),)
+    def margins(self, x: TensorType) -> tuple[tuple[int, int], ...]:
+        """What counts of the padding, along each axis."""
+        window = self.window(x)
+        if not self.count_padding:
+            return ((0, 0),) * len(window)
+        least = resolve(
+            x.shape[2:],
+            [axis.kernel for axis in window],
+            [axis.stride for axis in window],
+            [axis.dilation for axis in window],
+            self.padding,
+        )
+        return tuple((axis.low, axis.high) for axis in least)
 
-    def lower(self, *inputs: TensorType) -> Lowering:
-        window = self.window(inputs[0])
-        padded = any(axis.reach != (0, 0) for axis in window) and not self.count_padding
-        reduction = WindowReduction(window, "add", "valid" if padded else "taps")
-        return single(reduction, 1, self.infer(*inputs)[0])
+    def mean(self, x: Array) -> Array:
+        type = TensorType(x.shape)
+        with np.errstate(all="ignore"):
+            sums = self.windows(x, 0.0).sum(axis=self.taps)
+        counts = map(taps_inside, self.window(type), self.margins(type))
+        for axis, count in enumerate(counts, start=2):
+            sums = sums / count.reshape(-1, *(1,) * (x.ndim - axis - 1))
+        return np.asarray(sums)
+
+    def average(self, x: TensorType) -> WindowReduction:
+        window, margins = self.window(x), self.margins(x)
+        taps = (
+            count for axis, own in zip(window, margins, strict=True) for count in taps_inside(axis, own) - axis.kernel
+        )
+        return WindowReduction(window, "add", "valid", margins) if any(taps) else WindowReduction(window, "add", "taps")
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield from super().samples()
         yield Sample(cls((3, 3), 2, 1, count_padding=True), ((1, 6, 7, 8),))
+        yield Sample(cls((3, 2), (2, 3), 1, ceil_mode=True, count_padding=True), ((1, 3, 6, 7),))
+        yield Sample(cls((2,), 3, 1, 2, ceil_mode=True, count_padding=True), ((2, 20, 9),))
+
+
+@dataclass(frozen=True)
+class AveragePool(Averaging):
+    """Mean over each window."""
+
+    def reference(self, *inputs: Array) -> tuple[Array, ...]:
+        return (self.mean(inputs[0]).astype(np.float32),)
+
+    def lower(self, *inputs: TensorType) -> Lowering:
+        pieces = Pieces(inputs)
+        return pieces.lowering(self.slide(pieces, 0, self.average(inputs[0])))
+
+
+@dataclass(frozen=True)
+class MixedPool(Averaging):
+    """alpha · maximum + (1 − alpha) · mean over each window (both factors rounded to float32)."""
+
+    alpha: float = 0.5
+
+    def factors(self) -> tuple[float, float]:
+        return float(np.float32(self.alpha)), float(np.float32(1 - self.alpha))
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if not 0 <= self.alpha <= 1:
+            raise ShapeError(f"alpha={self.alpha} must lie between 0 and 1")
+        return super().infer(*inputs)
+
+    def reference(self, *inputs: Array) -> tuple[Array, ...]:
+        (x,) = inputs
+        of_maximum, of_mean = self.factors()
+        with np.errstate(all="ignore"):
+            result = of_maximum * self.windows(x, -np.inf).max(axis=self.taps) + of_mean * self.mean(x)
+        return (result.astype(np.float32),)
+
+    def lower(self, *inputs: TensorType) -> Lowering:
+        pieces = Pieces(inputs)
+        of_maximum, of_mean = self.factors()
+        largest = self.slide(pieces, 0, WindowReduction(self.window(inputs[0]), "maximum"))
+        mean = self.slide(pieces, 0, self.average(inputs[0]))
+        mixed = Number(of_maximum) * Arg(0) + Number(of_mean) * Arg(1)
+        return pieces.lowering(pieces.pointwise(mixed, (largest, mean)))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield Sample(cls((2, 3), 1, alpha=0.3), ((2, 3, 5, 6),))
+
+
+@dataclass(frozen=True)
+class LpPool(Pool):
+    """L2 pooling: the root of the sum of squares over each window; with p = 1 the sum of absolute values."""
+
+    p: int = 2
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if self.p not in (1, 2):
+            raise ShapeError(f"p={self.p!r} is not supported: expected 1 or 2")
+        return super().infer(*inputs)
+
+    def reference(self, *inputs: Array) -> tuple[Array, ...]:
+        seen = self.windows(inputs[0], 0.0)
+        with np.errstate(all="ignore"):
+            result = np.abs(seen).sum(self.taps) if self.p == 1 else np.sqrt((seen * seen).sum(self.taps))
+            return (result.astype(np.float32),)
+
+    def lower(self, *inputs: TensorType) -> Lowering:
+        pieces = Pieces(inputs)
+        x = Arg(0)
+        power = pieces.pointwise(maximum(x, Number(0.0) - x) if self.p == 1 else x * x, (0,))
+        total = self.slide(pieces, power, WindowReduction(self.window(inputs[0]), "add"))
+        return pieces.lowering(total if self.p == 1 else pieces.pointwise(sqrt(x), (total,)))
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield Sample(cls((2, 3), 1, p=1), ((2, 3, 5, 6),))

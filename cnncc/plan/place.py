@@ -115,7 +115,7 @@ class Placement:
                 begins, steps = _on_axis(rank, axis, number, 0), _on_axis(rank, axis, len(job.operands), 1)
             else:
                 begins, steps = _on_axis(rank, axis, begin, 0), every
-                begin += self.types[tensor].shape[axis]
+                begin += self.types[tensor].shape[axis] if rank else 1
             places.append(Inside(job.result, begins, steps))
         return places
 
@@ -260,6 +260,7 @@ class Placement:
             kernel = Reduce(computation.axes, computation.combine, axis, lanes)
         else:
             assert isinstance(computation, Pointwise)
+            target = with_an_axis(target)
             axis = lane_axis(target)
             kernel = Elementwise(computation.expr, len(sources), axis, self.lanes_on(target, axis))
             sources = [
@@ -291,6 +292,7 @@ class Placement:
         self.steps.append(Step(name, kernel, tuple(sources), target))
 
     def move(self, name: str, source: View, target: View) -> None:
+        source, target = with_an_axis(source), with_an_axis(target)
         self.step(name, move_kernel(source, target, self.lanes), [source], target)
 
     def hold(self, job: Job) -> None:
@@ -428,6 +430,11 @@ def merge_axes(view: View) -> View | None:
     if not any(view.strides[2:]):
         return replace(view, shape=flat, strides=(*view.strides[:2], 0), border=())
     return view.unfold(flat)
+
+
+def with_an_axis(view: View) -> View:
+    """A scalar as a vector of one element: kernels have their lanes along some axis."""
+    return view if view.rank else replace(view, shape=(1,), strides=(1,), border=())
 
 
 def lane_axis(view: View) -> int:

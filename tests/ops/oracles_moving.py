@@ -1,0 +1,246 @@
+"""Ops that only move elements, and resampling: for each output element, where it comes from, counted out."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+
+
+def fetched(x, shape, source):
+    """The result of `shape` whose element at `where` is x[source(where)], or a number if source gives one."""
+    result = np.zeros(shape)
+    for where in product(*map(range, shape)):
+        place = source(where)
+        result[where] = x[tuple(place)] if isinstance(place, tuple | list) else place
+    return result
+
+
+def at(where, axis, value):
+    return (*where[:axis], value, *where[axis + 1 :])
+
+
+def row_major(x, shape):
+    """The elements in their order under another shape, by counting them."""
+    flat = [x[where] for where in product(*map(range, x.shape))]
+    result = np.zeros(shape)
+    for number, where in enumerate(product(*map(range, shape))):
+        result[where] = flat[number]
+    return result
+
+
+def flatten(x, axis):
+    axis = axis if axis >= 0 else axis + x.ndim
+    rows = math.prod(x.shape[:axis])
+    return row_major(x, (rows, x.size // rows))
+
+
+def reshape(x, sizes):
+    shape = [x.shape[place] if size == 0 else size for place, size in enumerate(sizes)]
+    if -1 in shape:
+        rest = -math.prod(shape)
+        shape[shape.index(-1)] = next(size for size in range(1, x.size + 1) if size * rest == x.size)
+    return row_major(x, tuple(shape))
+
+
+def squeeze(x, axes):
+    named = range(x.ndim) if axes is None else [axis % x.ndim for axis in axes]
+    return row_major(x, tuple(n for axis, n in enumerate(x.shape) if not (n == 1 and axis in named)))
+
+
+def unsqueeze(x, axes):
+    shape = list(x.shape)
+    for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
+        shape.insert(axis, 1)
+    return row_major(x, tuple(shape))
+
+
+def transpose(x, axes):
+    axes = tuple(range(x.ndim))[::-1] if axes is None else axes
+    shape = tuple(x.shape[axis] for axis in axes)
+    return fetched(x, shape, lambda where: [where[axes.index(axis)] for axis in range(x.ndim)])
+
+
+def slice_(x, starts, ends, axes, steps):
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
+        axis, n = axis % x.ndim, x.shape[axis]
+        start, end = start + n * (start < 0), end + n * (end < 0)
+        least, most = (0, n) if step > 0 else (-1, n - 1)
+        place, end, found = min(max(start, max(least, 0)), most), min(max(end, least), most), []
+        while (place < end) if step > 0 else (place > end):
+            found.append(place)
+            place += step
+        x = fetched(x, at(x.shape, axis, len(found)), lambda w, a=axis, f=tuple(found): at(w, a, f[w[a]]))
+    return x
+
+
+def gather(x, indices, axis):
+    axis, n = axis % x.ndim, x.shape[axis % x.ndim]
+    extra = []
+    level = indices
+    while isinstance(level, tuple):
+        extra.append(len(level))
+        level = level[0]
+
+    def source(where):
+        chosen = indices
+        for at_level in where[axis : axis + len(extra)]:
+            chosen = chosen[at_level]
+        return (*where[:axis], chosen + n if chosen < 0 else chosen, *where[axis + len(extra) :])
+
+    return fetched(x, (*x.shape[:axis], *extra, *x.shape[axis + 1 :]), source)
+
+
+def expand(x, sizes):
+    rank = max(x.ndim, len(sizes))
+    own, other = ((1,) * (rank - len(shape)) + tuple(shape) for shape in (x.shape, sizes))
+    shape = tuple(max(a, b) for a, b in zip(own, other, strict=True))
+    return fetched(
+        x, shape, lambda where: [0 if n == 1 else i for i, n in zip(where[rank - x.ndim :], x.shape, strict=True)]
+    )
+
+
+def tile(x, repeats):
+    shape = tuple(n * times for n, times in zip(x.shape, repeats, strict=True))
+    return fetched(x, shape, lambda where: [i % n for i, n in zip(where, x.shape, strict=True)])
+
+
+def mirrored(place, size):
+    """Walk from element 0 and turn round at both ends."""
+    at_now, step = 0, 1
+    for _ in range(abs(place)):
+        if size > 1:
+            step = 1 if at_now == 0 else -1 if at_now == size - 1 else step
+            at_now += step
+    return at_now
+
+
+def pad(x, pads, mode, value):
+    shape = tuple(low + n + high for n, (low, high) in zip(x.shape, pads, strict=True))
+    kept = [(max(0, -low), n - max(0, -low) - max(0, -high)) for n, (low, high) in zip(x.shape, pads, strict=True)]
+
+    def source(where):
+        places = []
+        for i, (low, _), (first, size) in zip(where, pads, kept, strict=True):
+            place = i - max(low, 0)
+            if mode == "constant" and not 0 <= place < size:
+                return float(np.float32(value))
+            if mode == "edge":
+                place = 0 if place < 0 else size - 1 if place >= size else place
+            if mode == "reflect":
+                place = mirrored(place, size)
+            if mode == "wrap":
+                while place < 0:
+                    place += size
+                while place >= size:
+                    place -= size
+            places.append(first + place)
+        return places
+
+    return fetched(x, shape, source)
+
+
+def depth_to_space(x, block, mode):
+    n, c, h, w = x.shape
+    channels = c // block // block
+
+    def source(where):
+        image, channel, row, column = where
+        square = (row % block) * block + column % block
+        place = square * channels + channel if mode == "DCR" else channel * block * block + square
+        return image, place, row // block, column // block
+
+    return fetched(x, (n, channels, h * block, w * block), source)
+
+
+def space_to_depth(x, block):
+    n, c, h, w = x.shape
+
+    def source(where):
+        image, channel, row, column = where
+        square, own = divmod(channel, c)
+        return image, own, row * block + square // block, column * block + square % block
+
+    return fetched(x, (n, c * block * block, h // block, w // block), source)
+
+
+def channel_shuffle(x, groups):
+    each = x.shape[1] // groups
+    return fetched(x, x.shape, lambda where: at(where, 1, where[1] % groups * each + where[1] // groups))
+
+
+def place_of(i, n, out, scale, coordinates):
+    if coordinates == "align_corners":
+        return i * (n - 1) / (out - 1) if out > 1 else 0.0
+    if coordinates == "asymmetric":
+        return i / scale
+    if coordinates == "pytorch_half_pixel" and out == 1:
+        return 0.0
+    if coordinates == "half_pixel_symmetric":
+        return n / 2 * (1 - out / (scale * n)) + (i + 0.5) / scale - 0.5
+    return (i + 0.5) / scale - 0.5
+
+
+def keys(distance, a):
+    """Keys' kernel at a distance from the place."""
+    d = abs(distance)
+    if d < 1:
+        return (a + 2) * d**3 - (a + 3) * d**2 + 1
+    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
+
+
+def weights_of(place, n, mode, nearest, a):
+    """{index: weight}; elements beyond the ends are those at the ends."""
+    if mode == "nearest":
+        low, half = math.floor(place), place - math.floor(place)
+        up = {"floor": False, "ceil": half > 0, "round_prefer_floor": half > 0.5, "round_prefer_ceil": half >= 0.5}
+        return {min(max(low + up[nearest], 0), n - 1): 1.0}
+    found: dict[int, float] = {}
+    for index in range(math.floor(place) - 1, math.floor(place) + 3):
+        weight = max(0.0, 1 - abs(place - index)) if mode == "linear" else keys(place - index, a)
+        inside = min(max(index, 0), n - 1)
+        found[inside] = found.get(inside, 0.0) + weight
+    return found
+
+
+def resize(x, sizes, scales, mode, coordinates, nearest, cubic):
+    spatial = x.shape[2:]
+    if sizes is not None:
+        sizes = (sizes,) * len(spatial) if isinstance(sizes, int) else sizes
+        scales = [out / n for out, n in zip(sizes, spatial, strict=True)]
+    else:
+        sizes = [math.floor(n * scale) for n, scale in zip(spatial, scales, strict=True)]
+    weights = [
+        [weights_of(place_of(i, n, out, scale, coordinates), n, mode, nearest, cubic) for i in range(out)]
+        for n, out, scale in zip(spatial, sizes, scales, strict=True)
+    ]
+    result = np.zeros((*x.shape[:2], *sizes))
+    for where in product(*map(range, result.shape)):
+        chosen = [weights[axis][i] for axis, i in enumerate(where[2:])]
+        for taps in product(*(own.items() for own in chosen)):
+            place = tuple(index for index, _ in taps)
+            result[where] += math.prod(weight for _, weight in taps) * float(x[(*where[:2], *place)])
+    return result
+
+
+ORACLES = {
+    "ChannelShuffle": channel_shuffle,
+    "DepthToSpace": depth_to_space,
+    "Expand": expand,
+    "Flatten": flatten,
+    "Gather": gather,
+    "Identity": lambda x: row_major(x, x.shape),
+    "Pad": pad,
+    "Reshape": reshape,
+    "Resize": resize,
+    "Slice": slice_,
+    "SpaceToDepth": space_to_depth,
+    "Squeeze": squeeze,
+    "Tile": tile,
+    "Transpose": transpose,
+    "Unsqueeze": unsqueeze,
+}
+"""All take one input and the attributes."""
