@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from cnncc.frontends.generic import activations
 
 from cnncc import CnnccError, nn
+from cnncc.frontends.generic import activations
 
 Action = Callable[[], Any]
 
