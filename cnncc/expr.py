@@ -7,6 +7,7 @@ its NumPy meaning and the rule by which an error of its arguments, and its own r
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -35,6 +36,18 @@ class Expr:
     def __truediv__(self, other: Operand) -> Expr:
         return Call("divide", (self, wrap(other)))
 
+    def __radd__(self, other: float) -> Expr:
+        return Call("add", (wrap(other), self))
+
+    def __rsub__(self, other: float) -> Expr:
+        return Call("subtract", (wrap(other), self))
+
+    def __rmul__(self, other: float) -> Expr:
+        return Call("multiply", (wrap(other), self))
+
+    def __rtruediv__(self, other: float) -> Expr:
+        return Call("divide", (wrap(other), self))
+
 
 @dataclass(frozen=True)
 class Arg(Expr):
@@ -48,7 +61,7 @@ class Arg(Expr):
 
 @dataclass(frozen=True)
 class Number(Expr):
-    """A literal (a float32 value)."""
+    """A literal, rounded to float32 where it is used."""
 
     value: float
 
@@ -86,12 +99,31 @@ def minimum(a: Operand, b: Operand) -> Expr:
     return Call("minimum", (wrap(a), wrap(b)))
 
 
+def unary(function: str, x: Operand) -> Expr:
+    """A function of one argument, by its name in the vocabulary."""
+    return Call(function, (wrap(x),))
+
+
 def exp(x: Operand) -> Expr:
-    return Call("exp", (wrap(x),))
+    return unary("exp", x)
+
+
+def log(x: Operand) -> Expr:
+    return unary("log", x)
 
 
 def sqrt(x: Operand) -> Expr:
-    return Call("sqrt", (wrap(x),))
+    return unary("sqrt", x)
+
+
+def power(x: Operand, y: Operand) -> Expr:
+    """x to the power of y, with the special cases of IEEE 754 (NumPy's `power`)."""
+    return Call("power", (wrap(x), wrap(y)))
+
+
+def where_positive(x: Operand, a: Operand, b: Operand) -> Expr:
+    """`b` where x ≤ 0, else `a`: also for a NaN, which goes on since `a` is made of x."""
+    return Call("where_positive", (wrap(x), wrap(a), wrap(b)))
 
 
 def multiply_add(a: Operand, b: Operand, c: Operand) -> Expr:
@@ -102,7 +134,20 @@ def multiply_add(a: Operand, b: Operand, c: Operand) -> Expr:
 # Meaning: float64 in, float64 out. Error rule: (values, errors of the arguments, result) -> error of the result.
 ErrorRule = Callable[[Sequence[Array], Sequence[Array], Array], Array]
 
-EXP_ULPS = 2.0  # bound of the polynomial in codegen/functions.py, in units of UNIT
+# Bounds of the functions of codegen/functions.py and power.py, in units in the last place (two UNITs each).
+EXP_ULPS = EXPM1_ULPS = ERF_ULPS = POWER_ULPS = 2.0
+LOG_ULPS = LOG1P_ULPS = 1.0
+TANH_ULPS = SIGMOID_ULPS = 3.0
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(−x)), with no overflow on the way."""
+    return np.asarray(np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x))))
+
+
+def erf(x: Array) -> Array:
+    """The error function, which NumPy lacks."""
+    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x), np.asarray(x).dtype)
 
 
 @dataclass(frozen=True)
@@ -135,6 +180,38 @@ def _sqrt_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
     return _rounded(r, np.where(v[0] < e[0], np.inf, carried))
 
 
+def _where_positive_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """The error of the branch that is taken; of both, and their distance, where the error of x lets either be."""
+    either = np.abs(v[1] - v[2]) + np.maximum(e[1], e[2])
+    taken = np.where(v[0] <= 0, e[2], e[1])
+    return np.asarray(np.where(np.abs(v[0]) <= e[0], np.where(e[0] > 0, either, taken), taken))
+
+
+def _power_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """Through the logarithm: |y′ log x′ − y log x| ≤ (|y| + eʸ) |log x′ − log x| + eʸ |log x|, in any sign of x.
+
+    Where x may be 0 or of either sign, y must be exact: then by the derivative, y (|x| + eˣ)^(y − 1) eˣ, for y ≥ 1.
+    """
+    (x, y), (ex, ey) = v, e
+    size, whole = np.abs(x), y == np.rint(y)
+    of_log = (np.abs(y) + ey) * -np.log1p(-ex / size) + np.where(ey > 0, ey * np.abs(np.log(size)), 0)
+    carried = np.where((size > ex) & ((x > 0) | ((ey == 0) & whole)), np.abs(r) * np.expm1(of_log), np.inf)
+    by_slope = np.where((ey == 0) & (y >= 1) & (whole | (x >= ex)), y * (size + ex) ** (y - 1) * ex, np.inf)
+    exact = (ex == 0) & (ey == 0)
+    return _rounded(r, np.where(exact, 0, np.fmin(carried, by_slope)), 2 * POWER_ULPS)
+
+
+def _monotone(meaning: Callable[..., Any], ulps: float = 0.0) -> Function:
+    """A function that only rises: what an error of its argument makes of it shows at the ends of the interval."""
+
+    def error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+        ends = np.abs(meaning(v[0] + e[0]) - r), np.abs(meaning(v[0] - e[0]) - r)
+        carried = np.where(e[0] > 0, np.maximum(*ends), 0)
+        return _rounded(r, carried, 2 * ulps) if ulps else carried
+
+    return Function(meaning, error)
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "add": Function(np.add, lambda v, e, r: _rounded(r, e[0] + e[1])),
     "subtract": Function(np.subtract, lambda v, e, r: _rounded(r, e[0] + e[1])),
@@ -143,7 +220,21 @@ FUNCTIONS: Mapping[str, Function] = {
     "maximum": Function(np.maximum, lambda v, e, r: np.maximum(e[0], e[1])),
     "minimum": Function(np.minimum, lambda v, e, r: np.maximum(e[0], e[1])),
     "sqrt": Function(np.sqrt, _sqrt_error),
-    "exp": Function(np.exp, lambda v, e, r: _rounded(r, r * np.expm1(e[0]), 2 * EXP_ULPS)),
+    "absolute": Function(np.abs, lambda v, e, r: e[0]),
+    "negate": Function(np.negative, lambda v, e, r: e[0]),
+    "floor": _monotone(np.floor),
+    "ceil": _monotone(np.ceil),
+    "rint": _monotone(np.rint),
+    "sign": _monotone(np.sign),
+    "where_positive": Function(lambda x, a, b: np.where(x <= 0, b, a), _where_positive_error),
+    "exp": _monotone(np.exp, EXP_ULPS),
+    "expm1": _monotone(np.expm1, EXPM1_ULPS),
+    "log": _monotone(np.log, LOG_ULPS),
+    "log1p": _monotone(np.log1p, LOG1P_ULPS),
+    "tanh": _monotone(np.tanh, TANH_ULPS),
+    "sigmoid": _monotone(sigmoid, SIGMOID_ULPS),
+    "erf": _monotone(erf, ERF_ULPS),
+    "power": Function(np.power, _power_error),
     # One rounding less where it is one instruction, so the bound of the two steps holds for both.
     "multiply_add": Function(lambda a, b, c: a * b + c, steps=lambda a, b, c: a * b + c),
 }
@@ -166,7 +257,7 @@ def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) ->
     if isinstance(expr, Arg):
         return arguments[expr.index]
     if isinstance(expr, Number):
-        return np.asarray(expr.value, np.float64), np.zeros(())
+        return np.asarray(expr.value, np.float64), np.asarray(_literal_error(expr.value))
     assert isinstance(expr, Call)
     function = FUNCTIONS[expr.function]
     if function.steps is not None:
@@ -178,6 +269,12 @@ def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) ->
         result = np.asarray(function.meaning(*values))
         error = np.asarray(function.error(values, errors, result))
         return result, _settled(function, values, errors, result, error)
+
+
+def _literal_error(value: float) -> float:
+    with np.errstate(over="ignore"):
+        rounded = float(np.float32(value))
+    return 0.0 if rounded == value else abs(rounded - value)
 
 
 def _settled(
@@ -219,18 +316,25 @@ def substitute(expr: Expr, arguments: Mapping[int, Expr]) -> Expr:
     return visit(expr)
 
 
-def arguments_of(expr: Expr) -> set[int]:
-    """The numbers of the arguments that occur in `expr`."""
-    found: set[int] = set()
-    seen: set[int] = set()
+def parts(expr: Expr) -> list[Expr]:
+    """`expr` and all its sub-expressions; what it shares stands here once."""
+    found: dict[int, Expr] = {}
 
     def visit(part: Expr) -> None:
-        if isinstance(part, Arg):
-            found.add(part.index)
-        elif isinstance(part, Call) and id(part) not in seen:
-            seen.add(id(part))
-            for inner in part.arguments:
+        if id(part) not in found:
+            found[id(part)] = part
+            for inner in part.arguments if isinstance(part, Call) else ():
                 visit(inner)
 
     visit(expr)
-    return found
+    return list(found.values())
+
+
+def arguments_of(expr: Expr) -> set[int]:
+    """The numbers of the arguments that occur in `expr`."""
+    return {part.index for part in parts(expr) if isinstance(part, Arg)}
+
+
+def calls(expr: Expr) -> int:
+    """How many functions are computed."""
+    return sum(isinstance(part, Call) for part in parts(expr))

@@ -22,7 +22,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,6 +37,8 @@ from .op import Constant, Op
 from .ops.fused import Fused
 from .types import Array, TensorType
 from .windows import WindowAxis
+
+NORMAL = 2.0**-126  # below it float32 loses digits
 
 
 @dataclass(frozen=True)
@@ -240,7 +242,7 @@ def _pointwise(c: Pointwise, operands: Sequence[Bound], shape: tuple[int, ...]) 
 
 
 def _reduction(c: Reduction, x: Bound) -> Bound:
-    """As `_window_reduction`, over whole axes; a product of n is off by γ(n)Π(|x| + e) beside what it carries."""
+    """As `_window_reduction`, over whole axes."""
     n = math.prod(x.reference.shape[axis] for axis in c.axes)
 
     def over(array: Array, combine: np.ufunc) -> Array:
@@ -250,10 +252,26 @@ def _reduction(c: Reduction, x: Bound) -> Bound:
         return Bound(over(x.reference, getattr(np, c.combine)), over(x.error, np.maximum))
     size, error = _sizes(x)
     if c.combine == "multiply":
-        value, most = over(x.reference, np.multiply), over(size + error, np.multiply)
-        carried = np.maximum(most - over(size, np.multiply), 0) * (1 + 4 * n * 2.0**-53)
-        return _sum(value, carried + n * TINY * np.maximum(most, 1), most, n)
+        return _product(x, n, over)
     return _sum(over(x.reference, np.add), over(error, np.add), over(size + error, np.add), n)
+
+
+def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Bound:
+    """A float32 product of n: off by γ(n)Π(|x| + e) and the underflow of a partial product, beside what it carries.
+
+    Uncertain where a partial product may overflow; and, beside infinite factors, where one may vanish (0 · ∞ is NaN).
+    """
+    infinite = ~np.isfinite(x.reference)
+    size = np.where(infinite, 1.0, np.abs(x.reference))
+    value, most = over(x.reference, np.multiply), over(size + x.error, np.multiply)
+    grown = over(np.maximum(size + x.error, 1.0), np.multiply)
+    least = np.where(size > 0, np.maximum(size - x.error, 0.0), 1.0)
+    shrunk = over(np.minimum(least, 1.0), np.multiply)
+    certain = (shrunk >= NORMAL) | over(np.isnan(x.reference), np.logical_or)
+    carried = np.maximum(most - over(size, np.multiply), 0) * (1 + 4 * n * 2.0**-53)
+    error = np.where(np.isfinite(value), carried + _gamma(n) * most + n * TINY * grown, 0.0)
+    sure = (grown <= LARGEST) & (np.isfinite(value) & ~over(infinite, np.logical_or) | certain)
+    return Bound(value, np.where(sure, error, np.inf))
 
 
 def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
@@ -316,6 +334,7 @@ def _contract(c: Contraction, x: Array, w: Array, bias: Array | None = None) -> 
     result = np.zeros((len(x), c.outputs, *(axis.out for axis in c.window)))
     every: tuple[Any, ...] = (slice(None),) * 3
     for tap, place in _seen(c.window):
-        weights, seen = filters[(..., *tap)], grouped[(*every, *place)]
+        of_tap: tuple[Any, ...] = (..., *tap)
+        weights, seen = filters[of_tap], grouped[(*every, *place)]
         result += np.einsum(rule, weights, seen).reshape(result.shape)
     return result if bias is None else result + _per_channel(bias, result.ndim)

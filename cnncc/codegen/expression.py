@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from ..expr import Arg, Call, Expr, Number
 from . import functions
 from .emitter import Emitter, Ssa
+from .lanes import Lanes
+from .power import power
+
+
+def own(function: Callable[..., Lanes]) -> Callable[..., Ssa]:
+    """A function of ours, on the emitter's values."""
+    return lambda e, *arguments: function(*(Lanes(e, argument) for argument in arguments)).ssa
+
 
 FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
     "add": lambda e, a, b: e.binary("fadd", a, b),
@@ -17,7 +26,21 @@ FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
     "minimum": Emitter.minimum,
     "multiply_add": Emitter.multiply_add,
     "sqrt": lambda e, a: e.intrinsic("sqrt", a),
-    "exp": functions.exp,
+    "absolute": own(abs),
+    "negate": own(operator.neg),
+    "floor": own(functions.floor),
+    "ceil": own(functions.ceil),
+    "rint": own(functions.rint),
+    "sign": own(functions.sign),
+    "where_positive": own(functions.where_positive),
+    "exp": own(functions.exp),
+    "expm1": own(functions.expm1),
+    "log": own(functions.log),
+    "log1p": own(functions.log1p),
+    "tanh": own(functions.tanh),
+    "sigmoid": own(functions.sigmoid),
+    "erf": own(functions.erf),
+    "power": own(power),
 }
 
 

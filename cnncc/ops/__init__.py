@@ -1,61 +1,153 @@
 """The ops, one page each; importing this package fills the registry."""
 
+from .activation import Clip, HardSigmoid, HardSwish, LeakyRelu, PRelu, Relu, ThresholdedRelu
 from .adaptive import AdaptiveAveragePool, AdaptiveMaxPool, GlobalAveragePool, GlobalMaxPool, SpatialPyramidPool
+from .arithmetic import (
+    Abs,
+    Add,
+    Ceil,
+    Div,
+    Exp,
+    Floor,
+    Log,
+    Max,
+    Mean,
+    Min,
+    Mul,
+    Neg,
+    Pow,
+    Reciprocal,
+    Round,
+    Sign,
+    Sqrt,
+    Sub,
+    Sum,
+)
 from .arrangement import Identity
 from .conv import Conv
 from .conv_transpose import ConvTranspose
-from .elementwise import Add, Relu
 from .fused import Fused, Stage
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
-from .normalization import BatchNormalization
+from .lrn import LRN
+from .normalization import (
+    BatchNormalization,
+    BatchStandardization,
+    GroupNormalization,
+    InstanceNormalization,
+    LayerNormalization,
+)
 from .pad import Pad
 from .pool import AveragePool, LpPool, MaxPool, MixedPool
+from .reduction import (
+    ReduceL1,
+    ReduceL2,
+    ReduceLogSum,
+    ReduceLogSumExp,
+    ReduceMax,
+    ReduceMean,
+    ReduceMin,
+    ReduceProd,
+    ReduceSum,
+    ReduceSumSquare,
+)
 from .repeat import Expand, Tile
 from .reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from .resize import Resize
 from .select import Gather, Slice
 from .shuffle import ChannelShuffle, DepthToSpace, SpaceToDepth, Transpose
-from .softmax import Softmax
+from .smooth import Celu, Elu, Erf, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
+from .softmax import LogSoftmax, Softmax
 from .spectral import SpectralPool
 
 __all__ = [
+    "LRN",
+    "Abs",
     "AdaptiveAveragePool",
     "AdaptiveMaxPool",
     "Add",
     "AveragePool",
     "BatchNormalization",
+    "BatchStandardization",
+    "Ceil",
+    "Celu",
     "ChannelShuffle",
+    "Clip",
     "Concat",
     "Conv",
     "ConvTranspose",
     "Dense",
     "DepthToSpace",
+    "Div",
+    "Elu",
+    "Erf",
+    "Exp",
     "Expand",
     "Flatten",
+    "Floor",
     "Fused",
     "Gather",
+    "Gelu",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "GroupNormalization",
+    "HardSigmoid",
+    "HardSwish",
     "Identity",
     "ImageToTensor",
+    "InstanceNormalization",
+    "LayerNormalization",
+    "LeakyRelu",
+    "Log",
+    "LogSoftmax",
     "LpPool",
     "MatMul",
+    "Max",
     "MaxPool",
+    "Mean",
+    "Min",
+    "Mish",
     "MixedPool",
+    "Mul",
+    "Neg",
+    "PRelu",
     "Pad",
+    "Pow",
+    "Reciprocal",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceLogSum",
+    "ReduceLogSumExp",
+    "ReduceMax",
+    "ReduceMean",
+    "ReduceMin",
+    "ReduceProd",
+    "ReduceSum",
+    "ReduceSumSquare",
     "Relu",
     "Reshape",
     "Resize",
+    "Round",
+    "Selu",
+    "Sigmoid",
+    "Sign",
+    "Silu",
     "Slice",
     "Softmax",
+    "Softplus",
+    "Softsign",
     "SpaceToDepth",
     "SpatialPyramidPool",
     "SpectralPool",
     "Split",
+    "Sqrt",
     "Squeeze",
     "Stage",
+    "Sub",
+    "Sum",
+    "Tanh",
+    "ThresholdedRelu",
     "Tile",
     "Transpose",
     "Unsqueeze",

@@ -1,4 +1,4 @@
-"""Element-wise ops. Each is an expression; the base class derives everything else from it."""
+"""What all element-wise ops share: each is a formula and an expression; everything else follows from these."""
 
 from __future__ import annotations
 
@@ -9,23 +9,32 @@ import numpy as np
 
 from ..computation import Lowering, Pointwise, single
 from ..errors import ShapeError
-from ..expr import Arg, Expr, maximum
+from ..expr import Arg, Expr, calls
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 
 
 @dataclass(frozen=True)
 class Elementwise(Op, abstract=True):
-    """An op of `arity` inputs whose shapes broadcast as NumPy's do."""
+    """An op whose inputs broadcast to one shape as NumPy's do.
 
-    def arity(self) -> int:
+    `formula` says the meaning in NumPy's float64, `expression` how kernels compute it; a new op writes these two and
+    its samples (a function of one input not even those, see `Unary`).
+    """
+
+    def arity(self) -> int | None:
+        """The number of inputs; None if any number from one on will do."""
         return 1
+
+    def formula(self, *x: Array) -> Array:
+        raise NotImplementedError
 
     def expression(self, *x: Expr) -> Expr:
         raise NotImplementedError
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        expect_count(self, inputs, self.arity())
+        arity = self.arity()
+        expect_count(self, inputs, arity or 1, arity or max(1, len(inputs)))
         try:
             shape = np.broadcast_shapes(*(x.shape for x in inputs))
         except ValueError:
@@ -33,54 +42,66 @@ class Elementwise(Op, abstract=True):
             raise ShapeError(f"shapes {shapes} do not broadcast to one shape") from None
         return (TensorType(tuple(int(n) for n in shape)),)
 
+    def reference(self, *inputs: Array) -> tuple[Array, ...]:
+        with np.errstate(all="ignore"):
+            result = self.formula(*(x.astype(np.float64) for x in inputs))
+            return (np.asarray(result, np.float32),)
+
     def cost(self, *inputs: TensorType) -> Cost:
-        return Cost(flops=self.infer(*inputs)[0].size)
+        (out,) = self.infer(*inputs)
+        return Cost(flops=max(1, calls(self._expression(len(inputs)))) * out.size)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         (out,) = self.infer(*inputs)
         dims = tuple(tuple(range(out.rank - x.rank, out.rank)) for x in inputs)
-        expr = self.expression(*(Arg(index) for index in range(len(inputs))))
-        return single(Pointwise(expr, dims), len(inputs), out)
+        return single(Pointwise(self._expression(len(inputs)), dims), len(inputs), out)
+
+    def _expression(self, inputs: int) -> Expr:
+        return self.expression(*(Arg(index) for index in range(inputs)))
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         return tuple(rank == max(ranks) for rank in ranks)
 
 
 @dataclass(frozen=True)
-class Relu(Elementwise):
-    """max(x, 0), with NaN kept."""
+class Unary(Elementwise, abstract=True):
+    """A function of one input. `variants` are the uses of its attributes that tests should reach."""
 
-    def expression(self, *x: Expr) -> Expr:
-        return maximum(x[0], 0.0)
-
-    def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        return (np.maximum(inputs[0], np.float32(0)),)
+    @classmethod
+    def variants(cls) -> Iterator[Unary]:
+        yield cls()
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls(), ((2, 5, 3, 7),))
-        yield Sample(cls(), ((1, 33),))
-        yield Sample(cls(), ((4,),))
+        for op in cls.variants():
+            yield Sample(op, ((2, 5, 3, 7),))
+        yield Sample(op, ((1, 33),))
+        yield Sample(op, ((4,),))
 
 
 @dataclass(frozen=True)
-class Add(Elementwise):
-    """a + b with broadcasting."""
+class Binary(Elementwise, abstract=True):
+    """A function of two inputs."""
 
-    linear_inputs = ()
-
-    def arity(self) -> int:
+    def arity(self) -> int | None:
         return 2
-
-    def expression(self, *x: Expr) -> Expr:
-        return x[0] + x[1]
-
-    def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        with np.errstate(all="ignore"):
-            return (inputs[0] + inputs[1],)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), ((2, 20, 3, 7), (2, 20, 3, 7)))
         yield Sample(cls(), ((1, 5, 4, 6), (5, 1, 1)))
         yield Sample(cls(), ((1, 3, 1, 6), (1, 3, 4, 1)))
+
+
+@dataclass(frozen=True)
+class Variadic(Elementwise, abstract=True):
+    """A function of any number of inputs, from one up."""
+
+    def arity(self) -> int | None:
+        return None
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), ((2, 20, 3, 7),) * 3)
+        yield Sample(cls(), ((1, 5, 4, 6), (5, 1, 1), (1, 1, 4, 6), (6,)))
+        yield Sample(cls(), ((1, 33),))

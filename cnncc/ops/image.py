@@ -47,11 +47,11 @@ class ImageToTensor(Op):
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x, *scaling = (array.astype(np.float64) for array in inputs)
         x = x.transpose(self.axes(x.ndim))
-        if scaling:
-            factor, shift = (vector.reshape(1, -1, *(1,) * (x.ndim - 2)) for vector in scaling)
-            with np.errstate(all="ignore"):
+        with np.errstate(all="ignore"):
+            if scaling:
+                factor, shift = (vector.reshape(1, -1, *(1,) * (x.ndim - 2)) for vector in scaling)
                 x = x * factor + shift
-        return (np.ascontiguousarray(x.astype(np.float32)),)
+            return (np.ascontiguousarray(x.astype(np.float32)),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         size = math.prod(inputs[0].shape)

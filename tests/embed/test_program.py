@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from cnncc.ops.elementwise import Add, Relu
+from cnncc.ops import Add, Relu
 from cnncc.runtime import artefacts
 from cnncc.runtime.elf import global_symbols
 from tests.graphs import Net, compilation

@@ -17,12 +17,17 @@ def samples() -> Iterator[Sample]:
         yield from op.samples()
 
 
+POSITIVE = {"BatchNormalization": 4, "Log": 0, "Pow": 0, "ReduceLogSum": 0, "Sqrt": 0}
+"""Inputs of which only positive numbers mean something."""
+
+
 def data(sample: Sample, seed: int = 1) -> list[Array]:
-    """Normally distributed inputs; those of batch normalisation's variance are made positive."""
+    """Normally distributed inputs; some are made positive."""
     rng = np.random.default_rng(seed)
     arrays = [rng.standard_normal(shape).astype(np.float32) for shape in sample.shapes]
-    if sample.op.name == "BatchNormalization":
-        arrays[4] = np.abs(arrays[4]) + np.float32(0.1)
+    if sample.op.name in POSITIVE:
+        place = POSITIVE[sample.op.name]
+        arrays[place] = np.abs(arrays[place]) + np.float32(0.1)
     return arrays
 
 

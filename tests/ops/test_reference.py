@@ -9,7 +9,7 @@ import numpy as np
 from cnncc.op import REGISTRY
 from cnncc.types import TensorType
 
-from . import oracles
+from . import oracles, oracles_calculating, oracles_moving, oracles_pooling
 from .cases import data, each_op, each_sample
 
 UNIT = 2.0**-24
@@ -20,18 +20,16 @@ def attributes(op):
 
 
 ORACLES = {
-    "Add": lambda op, x: [oracles.add(*x)],
-    "AveragePool": lambda op, x: [oracles.pool(*x, "average", **attributes(op))],
     "BatchNormalization": lambda op, x: [oracles.batch_normalization(*x, **attributes(op))],
     "Concat": lambda op, x: [oracles.concat(*x, **attributes(op))],
     "Conv": lambda op, x: [oracles.conv(*x, **attributes(op))],
     "Dense": lambda op, x: [oracles.dense(*x)],
-    "Flatten": lambda op, x: [oracles.flatten(*x, **attributes(op))],
     "ImageToTensor": lambda op, x: [oracles.image_to_tensor(*x, **attributes(op))],
-    "MaxPool": lambda op, x: [oracles.pool(*x, "max", **attributes(op))],
-    "Relu": lambda op, x: [oracles.relu(*x)],
     "Softmax": lambda op, x: [oracles.softmax(*x, **attributes(op))],
     "Split": lambda op, x: oracles.split(*x, **attributes(op)),
+    **oracles_calculating.ORACLES,
+    **{name: lambda op, x, f=f: [f(*x, **vars(op))] for name, f in oracles_moving.ORACLES.items()},
+    **{name: lambda op, x, f=f: [f(op, x)] for name, f in oracles_pooling.ORACLES.items()},
 }
 
 

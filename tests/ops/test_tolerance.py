@@ -59,18 +59,22 @@ def test_fused_multiply_add_stays_inside(rng):
     assert compare(actual, bound_of(Dense(), x, w)).ok
 
 
+STEPS = ("Ceil", "Floor", "Round", "Sign")
+"""A small change of the input mostly changes nothing."""
+
+
 @each_sample
 def test_perturbed_inputs_stay_inside(sample, rng):
     """Inputs moved within their errors, then evaluated: the result moves within the bound."""
     arrays = data(sample, seed=3)
-    if len(arrays) == 5:
+    if sample.op.name == "BatchNormalization":
         arrays[4] += F32(1)  # a variance that stays positive
     moved = [(a + rng.uniform(-1e-3, 1e-3, a.shape)).astype(F32) for a in arrays]
     operands = [Bound(a.astype(float), np.abs(m.astype(float) - a)) for a, m in zip(arrays, moved, strict=True)]
     for bound, actual in zip(op_bounds(sample.op, operands), sample.op.reference(*moved), strict=True):
         found = compare(actual, bound)
         assert found.ok, found
-        assert found.worst_ratio > 1e-3
+        assert found.worst_ratio > 1e-3 or sample.op.name in STEPS
 
 
 @each_sample
@@ -95,10 +99,16 @@ def test_one_wrong_bit_in_a_short_sum_is_seen():
     assert not compare(np.array([[5.00001]], F32), bound).ok
 
 
+ARITY = {
+    **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", "power"), 2),
+    **dict.fromkeys(("multiply_add", "where_positive"), 3),
+}
+
+
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_functions_in_float32_stay_inside(name, rng):
     function = FUNCTIONS[name]
-    arity = {"sqrt": 1, "exp": 1, "multiply_add": 3}.get(name, 2)
+    arity = ARITY.get(name, 1)
     values = [rng.uniform(0.5, 4.0, 1000).astype(F32) for _ in range(arity)]
     moved = [(v + rng.uniform(-1e-4, 1e-4, 1000)).astype(F32) for v in values]
     from cnncc.expr import Call
@@ -106,7 +116,7 @@ def test_functions_in_float32_stay_inside(name, rng):
     expr = Call(name, tuple(Arg(k) for k in range(arity)))
     arguments = [(v.astype(float), np.abs(m.astype(float) - v)) for v, m in zip(values, moved, strict=True)]
     value, error = evaluate_with_error(expr, arguments)
-    actual = np.asarray(function.meaning(*moved), F32)
+    actual = np.asarray(function.meaning(*(m.astype(float) for m in moved)), F32)
     assert (np.abs(actual - value) <= error).all()
     assert (error <= 1e-2 * np.abs(value) + 1e-2).all()
     assert evaluate(expr, moved).dtype == F32

@@ -5,6 +5,8 @@ The pieces of `lower` are evaluated here in float32, each operation rounded on i
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -52,6 +54,9 @@ def pointwise(computation, operands, shape):
 
 def contraction(c, operands):
     x, w = operands[:2]
+    if c.weights_per_image:
+        one = replace(c, weights_per_image=False)
+        return np.concatenate([contraction(one, [x[i : i + 1], w[i], *operands[2:]]) for i in range(len(x))])
     taps = [axis.kernel for axis in c.window]
     geometry = test_lowering.geometry(c.window)
     axes = windows(
@@ -75,7 +80,7 @@ def contraction(c, operands):
 
 def reduced(combine, parts):
     """In float32, one after the other."""
-    function = np.maximum if combine == "maximum" else np.add
+    function = getattr(np, combine)
     total = parts[0]
     for part in parts[1:]:
         total = function(total, part)
@@ -83,8 +88,9 @@ def reduced(combine, parts):
 
 
 def reduction(c, x):
-    (axis,) = c.axes
-    return reduced(c.combine, [x.take([i], axis) for i in range(x.shape[axis])])
+    for axis in c.axes:
+        x = reduced(c.combine, [x.take([i], axis) for i in range(x.shape[axis])])
+    return x
 
 
 def window_reduction(c, x):
@@ -95,7 +101,8 @@ def window_reduction(c, x):
         places = list(product(*(axis[at] for axis, at in zip(axes, spot, strict=True))))
         seen = [x[(slice(None), slice(None), *place)] for place in places if None not in place]
         total = reduced(c.combine, seen)
-        divisor = {"none": 1, "taps": len(places), "valid": len(seen)}[c.divisor]
+        counts = [test_lowering.taps_counted(c, axis)[at] for axis, at in enumerate(spot)]
+        divisor = math.prod(counts)
         out[(slice(None), slice(None), *spot)] = total * F32(F32(1) / F32(divisor))
     return out
 

@@ -1,0 +1,175 @@
+"""Vectors with operators, so that a function of our own reads like its formula."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .emitter import Emitter, Ssa, lanes_of
+
+
+@dataclass(frozen=True)
+class Mask:
+    """A truth value in each lane."""
+
+    e: Emitter
+    ssa: Ssa
+
+    def _with(self, op: str, other: Mask) -> Mask:
+        return Mask(self.e, self.e.assign(self.ssa.type, f"{op} {self.ssa.type} {self.ssa}, {other.ssa}"))
+
+    def __and__(self, other: Mask) -> Mask:
+        return self._with("and", other)
+
+    def __or__(self, other: Mask) -> Mask:
+        return self._with("or", other)
+
+    def where(self, a: Lanes | float, b: Lanes | float) -> Lanes:
+        """`a` where it holds, else `b`; one of them is a vector."""
+        like = a if isinstance(a, Lanes) else b
+        assert isinstance(like, Lanes)
+        return Lanes(self.e, self.e.select(self.ssa, like.of(a).ssa, like.of(b).ssa))
+
+
+@dataclass(frozen=True)
+class Lanes:
+    """A float in each lane; numbers beside it are meant for every lane. Comparisons are false for NaN."""
+
+    e: Emitter
+    ssa: Ssa
+
+    def of(self, value: Lanes | float) -> Lanes:
+        """`value` as a vector like this one."""
+        return value if isinstance(value, Lanes) else Lanes(self.e, self.e.number(value, lanes_of(self.ssa.type)))
+
+    def _binary(self, op: str, a: Lanes | float, b: Lanes | float) -> Lanes:
+        return Lanes(self.e, self.e.binary(op, self.of(a).ssa, self.of(b).ssa))
+
+    def __add__(self, other: Lanes | float) -> Lanes:
+        return self._binary("fadd", self, other)
+
+    def __radd__(self, other: float) -> Lanes:
+        return self._binary("fadd", other, self)
+
+    def __sub__(self, other: Lanes | float) -> Lanes:
+        return self._binary("fsub", self, other)
+
+    def __rsub__(self, other: float) -> Lanes:
+        return self._binary("fsub", other, self)
+
+    def __mul__(self, other: Lanes | float) -> Lanes:
+        return self._binary("fmul", self, other)
+
+    def __rmul__(self, other: float) -> Lanes:
+        return self._binary("fmul", other, self)
+
+    def __truediv__(self, other: Lanes | float) -> Lanes:
+        return self._binary("fdiv", self, other)
+
+    def __rtruediv__(self, other: float) -> Lanes:
+        return self._binary("fdiv", other, self)
+
+    def __neg__(self) -> Lanes:
+        return Lanes(self.e, self.e.assign(self.ssa.type, f"fneg {self.ssa.type} {self.ssa}"))
+
+    def __abs__(self) -> Lanes:
+        return Lanes(self.e, self.e.intrinsic("fabs", self.ssa))
+
+    def with_sign_of(self, other: Lanes) -> Lanes:
+        return Lanes(self.e, self.e.intrinsic("copysign", self.ssa, other.ssa))
+
+    def times_plus(self, factor: Lanes | float, summand: Lanes | float) -> Lanes:
+        """self · factor + summand, in one rounding where the target has the instruction."""
+        return Lanes(self.e, self.e.multiply_add(self.ssa, self.of(factor).ssa, self.of(summand).ssa))
+
+    def polynomial(self, coefficients: tuple[float, ...]) -> Lanes:
+        """By Horner's rule, the highest power first."""
+        result = self.of(coefficients[0])
+        for coefficient in coefficients[1:]:
+            result = result.times_plus(self, coefficient)
+        return result
+
+    def _compare(self, predicate: str, other: Lanes | float) -> Mask:
+        return Mask(self.e, self.e.compare_floats(predicate, self.ssa, self.of(other).ssa))
+
+    def __lt__(self, other: Lanes | float) -> Mask:
+        return self._compare("olt", other)
+
+    def __le__(self, other: Lanes | float) -> Mask:
+        return self._compare("ole", other)
+
+    def __gt__(self, other: Lanes | float) -> Mask:
+        return self._compare("ogt", other)
+
+    def __ge__(self, other: Lanes | float) -> Mask:
+        return self._compare("oge", other)
+
+    def equals(self, other: Lanes | float) -> Mask:
+        return self._compare("oeq", other)
+
+    def differs(self, other: Lanes | float) -> Mask:
+        """Also where one is NaN."""
+        return self._compare("une", other)
+
+    def bits(self) -> Bits:
+        return Bits(self.e, self._cast("bitcast", _integers(self)))
+
+    def whole(self) -> Bits:
+        """As an integer: for whole numbers below 2^31 only."""
+        return Bits(self.e, self._cast("fptosi", _integers(self)))
+
+    def _cast(self, op: str, type: str) -> Ssa:
+        return self.e.assign(type, f"{op} {self.ssa.type} {self.ssa} to {type}")
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A 32-bit integer in each lane."""
+
+    e: Emitter
+    ssa: Ssa
+
+    def _with(self, op: str, other: Bits | int) -> Bits:
+        right = other.ssa.name if isinstance(other, Bits) else self._number(other)
+        return Bits(self.e, self.e.assign(self.ssa.type, f"{op} {self.ssa.type} {self.ssa}, {right}"))
+
+    def _number(self, value: int) -> str:
+        lanes = _lanes(self.ssa.type)
+        return str(value) if lanes == 1 else "<" + ", ".join([f"i32 {value}"] * lanes) + ">"
+
+    def __add__(self, other: Bits | int) -> Bits:
+        return self._with("add", other)
+
+    def __sub__(self, other: Bits | int) -> Bits:
+        return self._with("sub", other)
+
+    def __and__(self, other: Bits | int) -> Bits:
+        return self._with("and", other)
+
+    def __lshift__(self, count: int) -> Bits:
+        return self._with("shl", count)
+
+    def __rshift__(self, count: int) -> Bits:
+        """The sign comes in from the left."""
+        return self._with("ashr", count)
+
+    def floats(self) -> Lanes:
+        """The floats that have these bits."""
+        return self._cast("bitcast")
+
+    def numbers(self) -> Lanes:
+        """The floats of these values."""
+        return self._cast("sitofp")
+
+    def _cast(self, op: str) -> Lanes:
+        lanes = _lanes(self.ssa.type)
+        type = "float" if lanes == 1 else f"<{lanes} x float>"
+        return Lanes(self.e, self.e.assign(type, f"{op} {self.ssa.type} {self.ssa} to {type}"))
+
+
+def _lanes(type: str) -> int:
+    return lanes_of(type) if type[0] == "<" else 1
+
+
+def _integers(like: Lanes) -> str:
+    lanes = lanes_of(like.ssa.type)
+    return "i32" if lanes == 1 else f"<{lanes} x i32>"

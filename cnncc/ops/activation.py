@@ -1,0 +1,139 @@
+"""Activations made of straight lines (and products of such)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..expr import Expr, maximum, minimum, where_positive
+from ..op import Sample
+from ..types import Array, TensorType
+from .elementwise import Binary, Unary
+
+
+@dataclass(frozen=True)
+class Relu(Unary):
+    """max(x, 0), with NaN kept."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.where(x[0] <= 0, 0, x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return maximum(x[0], 0.0)
+
+
+@dataclass(frozen=True)
+class LeakyRelu(Unary):
+    """x where it is positive, alpha · x elsewhere."""
+
+    alpha: float = 0.01
+
+    def formula(self, *x: Array) -> Array:
+        return np.where(x[0] > 0, x[0], self.alpha * x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return where_positive(x[0], x[0], self.alpha * x[0])
+
+    @classmethod
+    def variants(cls) -> Iterator[Unary]:
+        yield cls()
+        yield cls(-0.3)
+
+
+@dataclass(frozen=True)
+class PRelu(Binary):
+    """x where it is positive, slope · x elsewhere. The slope broadcasts to x: (C, 1, 1) is one for a channel."""
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        (out,) = super().infer(*inputs)
+        if out.shape != inputs[0].shape:
+            raise ShapeError(f"a slope of shape {inputs[1].shape} does not broadcast to {inputs[0]}")
+        return (out,)
+
+    def formula(self, *x: Array) -> Array:
+        return np.where(x[0] > 0, x[0], x[1] * x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return where_positive(x[0], x[0], x[1] * x[0])
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), ((2, 20, 3, 7), (20, 1, 1)))
+        yield Sample(cls(), ((1, 5, 4, 6), (1, 5, 1, 6)))
+        yield Sample(cls(), ((3, 17), (1,)))
+
+
+@dataclass(frozen=True)
+class Clip(Unary):
+    """x between `minimum` and `maximum` (None: no end); NaN is kept. ReLU6 is Clip(0, 6)."""
+
+    minimum: float | None = None
+    maximum: float | None = None
+
+    def formula(self, *x: Array) -> Array:
+        result = x[0] if self.minimum is None else np.maximum(x[0], self.minimum)
+        return result if self.maximum is None else np.minimum(result, self.maximum)
+
+    def expression(self, *x: Expr) -> Expr:
+        result = x[0] if self.minimum is None else maximum(x[0], self.minimum)
+        return result if self.maximum is None else minimum(result, self.maximum)
+
+    @classmethod
+    def variants(cls) -> Iterator[Unary]:
+        yield cls(-0.5, 0.7)
+        yield cls(0.1)
+        yield cls(None, 0.1)
+
+
+@dataclass(frozen=True)
+class ThresholdedRelu(Unary):
+    """x where it is above alpha, 0 elsewhere; NaN is kept."""
+
+    alpha: float = 1.0
+
+    def formula(self, *x: Array) -> Array:
+        return np.where(x[0] <= np.float32(self.alpha), 0, x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return where_positive(x[0] - self.alpha, x[0], 0.0)
+
+    @classmethod
+    def variants(cls) -> Iterator[Unary]:
+        yield cls(0.5)
+
+
+@dataclass(frozen=True)
+class HardSigmoid(Unary):
+    """alpha · x + beta between 0 and 1."""
+
+    alpha: float = 0.2
+    beta: float = 0.5
+
+    def formula(self, *x: Array) -> Array:
+        return np.clip(self.alpha * x[0] + self.beta, 0, 1)
+
+    def expression(self, *x: Expr) -> Expr:
+        return hard_sigmoid(x[0], self.alpha, self.beta)
+
+    @classmethod
+    def variants(cls) -> Iterator[Unary]:
+        yield cls()
+        yield cls(0.5, 0.25)
+
+
+@dataclass(frozen=True)
+class HardSwish(Unary):
+    """x · max(0, min(1, x / 6 + 1/2))."""
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] * np.clip(x[0] / 6 + 0.5, 0, 1)
+
+    def expression(self, *x: Expr) -> Expr:
+        return x[0] * hard_sigmoid(x[0], 1 / 6, 0.5)
+
+
+def hard_sigmoid(x: Expr, alpha: float, beta: float) -> Expr:
+    return maximum(minimum(x * alpha + beta, 1.0), 0.0)

@@ -1,0 +1,233 @@
+"""Arithmetic, element by element, under ONNX's names."""
+
+from __future__ import annotations
+
+import functools
+import operator
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..expr import Expr, exp, log, maximum, minimum, power, sqrt, unary
+from ..op import Sample
+from ..types import Array
+from .elementwise import Binary, Unary, Variadic
+
+
+@dataclass(frozen=True)
+class Add(Binary):
+    """a + b with broadcasting."""
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] + x[1]
+
+    def expression(self, *x: Expr) -> Expr:
+        return x[0] + x[1]
+
+
+@dataclass(frozen=True)
+class Sub(Binary):
+    """a − b with broadcasting."""
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] - x[1]
+
+    def expression(self, *x: Expr) -> Expr:
+        return x[0] - x[1]
+
+
+@dataclass(frozen=True)
+class Mul(Binary):
+    """a · b with broadcasting."""
+
+    linear_inputs = (0, 1)
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] * x[1]
+
+    def expression(self, *x: Expr) -> Expr:
+        return x[0] * x[1]
+
+
+@dataclass(frozen=True)
+class Div(Binary):
+    """a / b with broadcasting."""
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] / x[1]
+
+    def expression(self, *x: Expr) -> Expr:
+        return x[0] / x[1]
+
+
+@dataclass(frozen=True)
+class Pow(Binary):
+    """a to the power of b with broadcasting: a negative a takes whole b only, else the result is NaN."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.asarray(np.power(x[0], x[1]))
+
+    def expression(self, *x: Expr) -> Expr:
+        return power(x[0], x[1])
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield from super().samples()
+        yield Sample(cls(), ((1, 9), ()))
+
+
+@dataclass(frozen=True)
+class Min(Variadic):
+    """The smallest of all inputs; NaN if one is NaN."""
+
+    def formula(self, *x: Array) -> Array:
+        return functools.reduce(np.minimum, x)
+
+    def expression(self, *x: Expr) -> Expr:
+        return functools.reduce(minimum, x)
+
+
+@dataclass(frozen=True)
+class Max(Variadic):
+    """The largest of all inputs; NaN if one is NaN."""
+
+    def formula(self, *x: Array) -> Array:
+        return functools.reduce(np.maximum, x)
+
+    def expression(self, *x: Expr) -> Expr:
+        return functools.reduce(maximum, x)
+
+
+@dataclass(frozen=True)
+class Sum(Variadic):
+    """The sum of all inputs."""
+
+    def formula(self, *x: Array) -> Array:
+        return functools.reduce(operator.add, x)
+
+    def expression(self, *x: Expr) -> Expr:
+        return functools.reduce(operator.add, x)
+
+
+@dataclass(frozen=True)
+class Mean(Variadic):
+    """The mean of all inputs."""
+
+    def formula(self, *x: Array) -> Array:
+        return functools.reduce(operator.add, x) / len(x)
+
+    def expression(self, *x: Expr) -> Expr:
+        return functools.reduce(operator.add, x) / len(x)
+
+
+@dataclass(frozen=True)
+class Abs(Unary):
+    """|x|."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.abs(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return unary("absolute", x[0])
+
+
+@dataclass(frozen=True)
+class Neg(Unary):
+    """−x."""
+
+    linear_inputs = (0,)
+
+    def formula(self, *x: Array) -> Array:
+        return -x[0]
+
+    def expression(self, *x: Expr) -> Expr:
+        return unary("negate", x[0])
+
+
+@dataclass(frozen=True)
+class Exp(Unary):
+    """e to the power of x."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.exp(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return exp(x[0])
+
+
+@dataclass(frozen=True)
+class Log(Unary):
+    """The natural logarithm: −∞ at 0, NaN below."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.log(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return log(x[0])
+
+
+@dataclass(frozen=True)
+class Sqrt(Unary):
+    """The square root; NaN below 0."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.sqrt(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return sqrt(x[0])
+
+
+@dataclass(frozen=True)
+class Reciprocal(Unary):
+    """1 / x."""
+
+    def formula(self, *x: Array) -> Array:
+        return 1 / x[0]
+
+    def expression(self, *x: Expr) -> Expr:
+        return 1 / x[0]
+
+
+@dataclass(frozen=True)
+class Floor(Unary):
+    """The largest whole number up to x."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.floor(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return unary("floor", x[0])
+
+
+@dataclass(frozen=True)
+class Ceil(Unary):
+    """The smallest whole number from x on."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.ceil(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return unary("ceil", x[0])
+
+
+@dataclass(frozen=True)
+class Round(Unary):
+    """The nearest whole number; of two, the even one."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.rint(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return unary("rint", x[0])
+
+
+@dataclass(frozen=True)
+class Sign(Unary):
+    """−1, 0 or 1."""
+
+    def formula(self, *x: Array) -> Array:
+        return np.sign(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return unary("sign", x[0])
