@@ -22,11 +22,18 @@ from .types import Array
 __all__ = ["Model", "compile", "interpret", "load", "load_graph"]
 
 
-def load_graph(source: Any) -> Graph:
-    """The graph of a model script (a path), of a model made with `cnncc.nn`, or of a graph itself.
+def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
+    """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
-    Raises ScriptError for a script that is missing, raises or defines no model or several.
+    `shapes` gives the shapes of an ONNX model's inputs by name, where it leaves them open. Raises ScriptError for a
+    script that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file.
     """
+    if isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(".onnx"):
+        from .frontends.onnx import load_onnx
+
+        return load_onnx(source, shapes)
+    if shapes is not None:
+        raise UsageError("shapes are given with ONNX files only; other models declare those of their inputs")
     if isinstance(source, Graph):
         return source
     if isinstance(source, str | os.PathLike):

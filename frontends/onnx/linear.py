@@ -1,0 +1,74 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ... import ops
+from ...errors import ShapeError
+from ...ir import Value
+from ...types import Array
+from .call import Call, Result
+
+
+def gemm(call: Call) -> Result:
+    """alpha · A · B + beta · C as a dense layer, whose weights are B transposed.
+
+    Known factors go into known weights, rounded once; otherwise they are layers of their own.
+    """
+    alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
+    call.only("broadcast", 0, 1)  # opset 6 and before: C is broadcast anyway
+    x = call.value(0)
+    if call.attribute("transA", 0):
+        x = call.add(ops.Transpose((1, 0)), x, role="transposed")
+    weights = dense_weights(call, bool(call.attribute("transB", 0)), alpha)
+    outputs = call.type(weights).shape[0]
+    bias = dense_bias(call, outputs, beta) if call.has(2) else None
+    if bias is not None or not call.has(2):
+        return call.add(ops.Dense(), x, weights, *([] if bias is None else [bias]))
+    product = call.add(ops.Dense(), x, weights, role="product")
+    return call.add(ops.Add(), product, scaled(call, call.value(2), beta, "addend"))
+
+
+def dense_weights(call: Call, transposed: bool, alpha: float = 1.0) -> Value:
+    """Input 1 as a dense layer's weights (outputs, features)."""
+    known = call.known(1)
+    if len(call.shape(1)) != 2:
+        raise ShapeError(f"{call.operator} takes matrices, got B of shape {call.shape(1)}")
+    if known is None:
+        weights = call.value(1) if transposed else call.add(ops.Transpose((1, 0)), call.value(1), role="weights")
+        return scaled(call, weights, alpha, "scaled")
+    if transposed and alpha == 1.0:
+        return call.value(1)
+    return scaled_constant(call, known if transposed else known.T, alpha, "weights")
+
+
+def dense_bias(call: Call, outputs: int, beta: float) -> Value | None:
+    """Input 2 as a dense layer's bias; None if it is not the same for all rows."""
+    known, shape = call.known(2), call.shape(2)
+    if known is None or known.size not in (1, outputs) or (known.size > 1 and shape[-1] != outputs):
+        return None
+    if shape == (outputs,) and beta == 1.0:
+        return call.value(2)
+    return scaled_constant(call, np.broadcast_to(known.reshape(-1), (outputs,)), beta, "bias")
+
+
+def scaled_constant(call: Call, data: Array, factor: float, role: str) -> Value:
+    if factor == 1.0:
+        return call.constant(data, role)
+    return call.constant(data.astype(np.float64) * factor, role, rounded=True)
+
+
+def scaled(call: Call, value: Value, factor: float, role: str) -> Value:
+    """`value` times a number, as a layer if it changes anything."""
+    if factor == 1.0:
+        return value
+    number = call.constant(np.array(factor, np.float32), f"{role}.factor")
+    return call.add(ops.Mul(), value, number, role=role)
+
+
+def matmul(call: Call) -> Result:
+    """Two axes times known weights are a dense layer, everything else a product of matrices."""
+    if call.known(1) is not None and len(call.shape(0)) == len(call.shape(1)) == 2:
+        return call.add(ops.Dense(), call.value(0), dense_weights(call, False))
+    return call.add(ops.MatMul(), *call.values())

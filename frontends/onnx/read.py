@@ -1,0 +1,170 @@
+"""ONNX files as plain data. No other module knows protobuf or imports the `onnx` package."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...errors import CnnccError, ModelError, UsageError
+from ...types import Array
+
+STANDARD = ("", "ai.onnx")
+"""The two names of the domain where ONNX's own operators live."""
+
+_DTYPES = {"float": "float32", "double": "float64"}  # names that NumPy spells otherwise
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An input as the model declares it; an open dimension is its name, or '?'. `shape` None: of any rank."""
+
+    name: str
+    shape: tuple[int | str, ...] | None
+    dtype: str
+
+
+@dataclass(frozen=True)
+class OnnxNode:
+    """A node. Missing optional inputs are ''; `version` is the opset that gives the operator its meaning."""
+
+    operator: str
+    name: str
+    version: int
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    attributes: Mapping[str, Any]
+
+    @property
+    def shown(self) -> str:
+        """How messages call the node: many files name values only."""
+        return self.name or next(filter(None, self.outputs), self.operator)
+
+
+@dataclass(frozen=True)
+class OnnxModel:
+    """What a file holds. Inputs exclude those that are weights (older files list both)."""
+
+    file: Path
+    inputs: tuple[Declared, ...]
+    outputs: tuple[str, ...]
+    weights: Mapping[str, Array]
+    nodes: tuple[OnnxNode, ...]
+    proto: Any = field(repr=False, compare=False)
+
+    def inferred(self, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
+        """Shapes that ONNX itself infers for float values, given those of the inputs; nothing where it cannot."""
+        onnx = _package(self.file)
+        proto = type(self.proto)()
+        proto.CopyFrom(self.proto)
+        for value in proto.graph.input:
+            if value.name in inputs:
+                dims = value.type.tensor_type.shape.dim
+                del dims[:]
+                for size in inputs[value.name]:
+                    dims.add().dim_value = size
+        try:
+            graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
+        except Exception:  # whatever is wrong with the model is reported by those who read it
+            return {}
+        declared = [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
+        return {port.name: shape for port in declared if (shape := _static(port)) is not None}
+
+
+def _static(port: Declared) -> tuple[int, ...] | None:
+    """The shape of a float value without open dimensions."""
+    if port.shape is None or port.dtype != "float32":
+        return None
+    sizes = tuple(size for size in port.shape if isinstance(size, int))
+    return sizes if len(sizes) == len(port.shape) else None
+
+
+def read(file: Path) -> OnnxModel:
+    """The model in `file`. Raises UsageError without the `onnx` package, ModelError if the file is no ONNX model."""
+    onnx = _package(file)
+    if not file.is_file():
+        raise ModelError(f"ONNX model '{file}' " + ("is not a file" if file.exists() else "does not exist"))
+    try:
+        proto = onnx.load(str(file))
+        return _read(file, proto, onnx)
+    except CnnccError:
+        raise
+    except Exception as error:  # protobuf, missing external data, malformed tensors
+        raise ModelError(f"'{file}' is not an ONNX model that can be read: {_sentence(error)}") from None
+
+
+def _package(file: Path) -> Any:
+    try:
+        return importlib.import_module("onnx")
+    except ImportError:
+        raise UsageError(f"reading '{file}' needs the onnx package: pip install 'cnncc[onnx]'") from None
+
+
+def _sentence(error: Exception) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
+
+
+def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
+    graph = proto.graph
+    if not graph.output:
+        raise ModelError(f"'{file}' is not an ONNX model: it has no outputs")
+    versions = {entry.domain: entry.version for entry in proto.opset_import}
+    standard = max((versions[domain] for domain in STANDARD if domain in versions), default=1)
+    if graph.sparse_initializer:
+        raise ModelError(f"'{file}' holds sparse weights, which are not supported")
+    weights = {_text(tensor.name): _array(tensor, onnx) for tensor in graph.initializer}
+    declared = [_declared(value, onnx) for value in graph.input]
+    inputs = tuple(value for value in declared if value.name not in weights)
+    nodes = tuple(_node(node, standard, onnx) for node in graph.node)
+    return OnnxModel(file, inputs, _texts(value.name for value in graph.output), weights, nodes, proto)
+
+
+def _node(node: Any, standard: int, onnx: Any) -> OnnxNode:
+    foreign = node.domain not in STANDARD
+    operator = f"{_text(node.domain)}.{_text(node.op_type)}" if foreign else _text(node.op_type)
+    attributes = {_text(a.name): _plain(onnx.helper.get_attribute_value(a), onnx) for a in node.attribute}
+    return OnnxNode(operator, _text(node.name), standard, _texts(node.input), _texts(node.output), attributes)
+
+
+def _text(text: str | bytes) -> str:
+    """Text of a file, where protobuf leaves bytes that are no UTF-8 as they are."""
+    return text.decode(errors="backslashreplace") if isinstance(text, bytes) else text
+
+
+def _texts(texts: Iterable[str | bytes]) -> tuple[str, ...]:
+    return tuple(map(_text, texts))
+
+
+def _plain(value: Any, onnx: Any) -> Any:
+    """An attribute in Python's own types; tensors as arrays. Subgraphs stay what they are."""
+    if isinstance(value, bytes):
+        return _text(value)
+    if isinstance(value, onnx.TensorProto):
+        return _array(value, onnx)
+    if isinstance(value, str | int | float) or not hasattr(value, "__iter__"):
+        return value
+    return tuple(_plain(item, onnx) for item in value)
+
+
+def _array(tensor: Any, onnx: Any) -> Array:
+    array: Array = np.asarray(onnx.numpy_helper.to_array(tensor))
+    return array
+
+
+def _declared(value: Any, onnx: Any) -> Declared:
+    if not value.type.HasField("tensor_type"):
+        return Declared(_text(value.name), None, value.type.WhichOneof("value") or "nothing")
+    tensor = value.type.tensor_type
+    dtype = _DTYPES.get(name := onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), name)
+    if not tensor.HasField("shape"):
+        return Declared(_text(value.name), None, dtype)
+    return Declared(_text(value.name), tuple(_dimension(d) for d in tensor.shape.dim), dtype)
+
+
+def _dimension(dim: Any) -> int | str:
+    """A size, or the name of an open dimension; some exporters write −1 or 0 for one."""
+    return int(dim.dim_value) if dim.dim_value > 0 else _text(dim.dim_param or "?")

@@ -1,0 +1,127 @@
+"""Convolutions and pools: operators with a window."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ... import ops
+from ...errors import ModelError
+from ...windows import Padding
+from .call import Call, Result, Unsupported
+
+Pairs = tuple[tuple[int, int], ...]
+
+
+def pairs(pads: Sequence[int]) -> Pairs:
+    """ONNX's (begins…, ends…) as (begin, end) for each axis."""
+    half = len(pads) // 2
+    return tuple(zip(pads[:half], pads[half:], strict=True))
+
+
+def padding(call: Call, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Pairs:
+    """The window's padding, also where auto_pad asks for n / stride outputs, rounded up."""
+    rank, mode = len(kernel), call.attribute("auto_pad", "NOTSET")
+    given = pairs(call.integers("pads", (0,) * 2 * rank))
+    if mode == "NOTSET":
+        return given
+    if mode == "VALID":
+        return ((0, 0),) * rank
+    sizes = call.shape(0)[2:]
+    totals = (
+        max(0, (-(-n // s) - 1) * s + (k - 1) * d + 1 - n)
+        for n, k, s, d in zip(sizes, kernel, stride, dilation, strict=True)
+    )
+    return tuple(halves(call, mode, total) for total in totals)
+
+
+def halves(call: Call, mode: str, total: int) -> tuple[int, int]:
+    """The padding of an axis before and after; an odd element goes where the mode says."""
+    if mode not in ("SAME_UPPER", "SAME_LOWER"):
+        raise Unsupported(f"{call.operator} with auto_pad={mode!r} is not supported")
+    less, more = total // 2, total - total // 2
+    return (less, more) if mode == "SAME_UPPER" else (more, less)
+
+
+def brief(numbers: Sequence[Any]) -> Any:
+    """One number for all axes where they agree: graphs are easier to read."""
+    return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
+
+
+def brief_padding(pads: Pairs) -> Padding:
+    """Padding of equal sides as a number an axis, and none at all by its name."""
+    if any(low != high for low, high in pads):
+        return pads
+    sides: Padding = brief([low for low, _ in pads])
+    return sides or "valid"
+
+
+def geometry(call: Call, kernel: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+    """Kernel, stride and dilation, one number for each spatial axis."""
+    ones = (1,) * len(kernel)
+    return tuple(kernel), call.integers("strides", ones), call.integers("dilations", ones)
+
+
+def conv(call: Call) -> Result:
+    kernel, stride, dilation = geometry(call, call.integers("kernel_shape", call.shape(1)[2:]))
+    pads = brief_padding(padding(call, kernel, stride, dilation))
+    op = ops.Conv(kernel, brief(stride), brief(dilation), pads, call.attribute("group", 1))
+    return call.add(op, *call.values())
+
+
+def conv_transpose(call: Call) -> Result:
+    kernel, stride, dilation = geometry(call, call.integers("kernel_shape", call.shape(1)[2:]))
+    added = call.integers("output_padding", (0,) * len(kernel))
+    full = [
+        (n - 1) * s + (k - 1) * d + 1 + a
+        for n, k, s, d, a in zip(call.shape(0)[2:], kernel, stride, dilation, added, strict=True)
+    ]
+    pads, more = transposed_padding(call, full, stride)
+    added = brief([a + b for a, b in zip(added, more, strict=True)])
+    op = ops.ConvTranspose(
+        kernel, brief(stride), brief(dilation), brief_padding(pads), added, call.attribute("group", 1)
+    )
+    return call.add(op, *call.values())
+
+
+def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -> tuple[Pairs, tuple[int, ...]]:
+    """What to take away of `full` elements an axis, and what to add: from pads, auto_pad or the sizes asked for."""
+    rank, mode = len(full), call.attribute("auto_pad", "NOTSET")
+    given = pairs(call.integers("pads", (0,) * 2 * rank))
+    wanted = call.integers("output_shape", ())[-rank:]
+    if mode == "VALID" and not wanted:
+        return ((0, 0),) * rank, (0,) * rank
+    if mode == "NOTSET" and not wanted:
+        return given, (0,) * rank
+    wanted = wanted or tuple(n * s for n, s in zip(call.shape(0)[2:], stride, strict=True))
+    totals = [size - asked for size, asked in zip(full, wanted, strict=True)]
+    rule = "SAME_UPPER" if mode == "SAME_UPPER" else "SAME_LOWER"
+    return tuple(halves(call, rule, max(0, t)) for t in totals), tuple(max(0, -t) for t in totals)
+
+
+def pooled(call: Call) -> dict[str, Any]:
+    """What every pool has: its window."""
+    if not (kernel := call.integers("kernel_shape", ())):
+        raise ModelError(f"{call.operator} without kernel_shape")
+    kernel, stride, dilation = geometry(call, kernel)
+    return {
+        "kernel": kernel,
+        "stride": None if stride == kernel else brief(stride),
+        "padding": brief_padding(padding(call, kernel, stride, dilation)),
+        "dilation": brief(dilation),
+        "ceil_mode": bool(call.attribute("ceil_mode", 0)),
+    }
+
+
+def max_pool(call: Call) -> Result:
+    call.only("storage_order", 0)
+    return call.add(ops.MaxPool(**pooled(call)), call.value(0))
+
+
+def average_pool(call: Call) -> Result:
+    counted = bool(call.attribute("count_include_pad", 0))
+    return call.add(ops.AveragePool(**pooled(call), count_padding=counted), call.value(0))
+
+
+def lp_pool(call: Call) -> Result:
+    return call.add(ops.LpPool(**pooled(call), p=int(call.attribute("p", 2.0))), call.value(0))

@@ -1,0 +1,120 @@
+"""Small ONNX models, and other evaluators to compare with: ONNX's reference, and ONNX Runtime where it is installed."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+import cnncc
+from cnncc.ir import Graph
+from cnncc.types import Array
+
+NEWEST = 21
+Shape = Sequence[int | str | None]
+
+
+def node(operator: str, inputs: str, outputs: str, name: str = "", **attributes: Any) -> onnx.NodeProto:
+    """A node; inputs and outputs are separated by blanks, `_` is a missing one."""
+    names = [["" if word == "_" else word for word in text.split()] for text in (inputs, outputs)]
+    return helper.make_node(operator, *names, name=name, **attributes)
+
+
+def model(
+    nodes: Sequence[onnx.NodeProto],
+    inputs: Mapping[str, Shape],
+    outputs: Sequence[str] = ("y",),
+    weights: Mapping[str, Array] | None = None,
+    opset: int = NEWEST,
+    listed: bool = False,
+) -> onnx.ModelProto:
+    """A model of float32 inputs; `listed` repeats the weights among the inputs, as old files do."""
+    tensors = [numpy_helper.from_array(np.asarray(data), name) for name, data in (weights or {}).items()]
+    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
+    if listed:
+        ports += [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in tensors]
+    results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+    graph = helper.make_graph(list(nodes), "graph", ports, results, tensors)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=3 if listed else 10)
+
+
+def imported(proto: onnx.ModelProto, folder: Path, **options: Any) -> Graph:
+    """Through a file, as users do."""
+    file = folder / "small.onnx"
+    onnx.save(proto, file)
+    return cnncc.load_graph(file, **options)
+
+
+@dataclass(frozen=True)
+class Case:
+    """One node: its inputs are shapes (at run time), arrays (known) or None (missing)."""
+
+    operator: str
+    inputs: tuple[Any, ...]
+    attributes: dict[str, Any]
+    opset: int = NEWEST
+    outputs: int = 1
+    low: float = -3.0
+    """Run-time inputs lie between this and 3."""
+    expected: Callable[..., Array] | None = None
+    """The result from the arrays of all inputs, where ONNX's reference implementation is wrong or has nothing."""
+
+    @property
+    def model(self) -> onnx.ModelProto:
+        names = ["_" if given is None else f"i{k}" for k, given in enumerate(self.inputs)]
+        results = [f"y{k}" for k in range(self.outputs)]
+        return model(
+            [node(self.operator, " ".join(names), " ".join(results), "op", **self.attributes)],
+            {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, tuple)},
+            results,
+            {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, np.ndarray)},
+            self.opset,
+        )
+
+    def feeds(self, rng: np.random.Generator) -> dict[str, Array]:
+        return {
+            f"i{k}": rng.uniform(self.low, 3, given).astype(np.float32)
+            for k, given in enumerate(self.inputs)
+            if isinstance(given, tuple)
+        }
+
+    def wanted(self, feeds: Mapping[str, Array]) -> list[list[Array]]:
+        """The outputs, by everyone who can tell."""
+        if self.expected is None:
+            return [reference(self.model, feeds), *runtime(self.model, feeds)]
+        arrays = [feeds.get(f"i{k}", given) for k, given in enumerate(self.inputs)]
+        return [[self.expected(*arrays)], *runtime(self.model, feeds)]
+
+    def __str__(self) -> str:
+        told = ",".join(f"{name}={value}" for name, value in self.attributes.items())
+        shapes = "x".join(str(getattr(given, "shape", given)).replace(" ", "") for given in self.inputs)
+        return f"{self.operator}-{self.opset}({told}){shapes}"
+
+
+def reference(proto: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[Array]:
+    """The outputs by ONNX's reference implementation."""
+    from onnx.reference import ReferenceEvaluator
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return list(ReferenceEvaluator(proto).run(None, dict(feeds)))
+
+
+def runtime(proto: onnx.ModelProto, feeds: Mapping[str, Array]) -> list[list[Array]]:
+    """The outputs by ONNX Runtime, if it is installed and has the operator."""
+    try:
+        import onnxruntime
+    except ImportError:
+        return []
+    onnxruntime.set_default_logger_severity(4)
+    try:
+        session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
+        return [list(session.run(None, dict(feeds)))]
+    except Exception:
+        return []

@@ -1,0 +1,139 @@
+"""What is known at compile time is computed while a model is imported, in the element types of the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+from onnx import helper, numpy_helper
+
+from cnncc.errors import ModelError
+from cnncc.frontends.onnx.folding import FOLDS
+from cnncc.types import Array
+
+from .cases import data, ints, number, positive
+from .support import NEWEST, imported, model, node, reference
+
+FLAGS, OTHERS = np.array([True, False, True]), np.array([True, True, False])
+A, B, GRID = ints(-7, 3, 8), ints(2, -2, 5), np.arange(24).reshape(2, 3, 4)
+
+# Operator, inputs, attributes, opset, number of outputs.
+CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
+    *((name, (A, B), {}, NEWEST, 1) for name in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Mod", "Sum")),
+    *((name, (A, B), {}, NEWEST, 1) for name in ("Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual")),
+    *((name, (FLAGS, OTHERS), {}, NEWEST, 1) for name in ("And", "Or")),
+    *((name, (data(2, 3),), {}, NEWEST, 1) for name in ("Abs", "Ceil", "Exp", "Floor", "Neg", "Round", "Sign")),
+    *((name, (positive(4),), {}, NEWEST, 1) for name in ("Log", "Reciprocal", "Sqrt")),
+    *((f"Reduce{name}", (GRID,), {"keepdims": 0}, 11, 1) for name in ("Max", "Min", "Prod", "Sum")),
+    ("ReduceMean", (data(2, 3, 4),), {"axes": [0, -1]}, 13, 1),
+    ("ReduceSum", (GRID, ints(1)), {}, NEWEST, 1),
+    ("ReduceSum", (GRID, None), {"noop_with_empty_axes": 1}, NEWEST, 1),
+    ("Div", (data(3), positive(3)), {}, NEWEST, 1),
+    ("Mod", (data(3), positive(3)), {"fmod": 1}, NEWEST, 1),
+    ("Not", (FLAGS,), {}, NEWEST, 1),
+    ("Pow", (ints(2, 3), ints(3, 2)), {}, NEWEST, 1),
+    ("Where", (FLAGS, A, B), {}, NEWEST, 1),
+    ("Cast", (data(4) * 9,), {"to": 7}, NEWEST, 1),
+    ("Cast", (A,), {"to": 1}, NEWEST, 1),
+    ("Concat", (A, B), {"axis": 0}, NEWEST, 1),
+    ("ConstantOfShape", (ints(2, 3),), {}, NEWEST, 1),
+    ("ConstantOfShape", (ints(2),), {"value": numpy_helper.from_array(ints(7))}, NEWEST, 1),
+    ("Expand", (ints(1, 2), ints(3, 1)), {}, NEWEST, 1),
+    ("Flatten", (GRID,), {"axis": 2}, NEWEST, 1),
+    ("Gather", (GRID, ints(-1, 0)), {"axis": 1}, NEWEST, 1),
+    ("Gather", (A, np.array(1)), {}, NEWEST, 1),
+    ("Range", (np.array(2), np.array(9), np.array(3)), {}, NEWEST, 1),
+    ("Reshape", (GRID, ints(0, -1)), {}, NEWEST, 1),
+    ("Slice", (GRID, ints(0, 3), ints(2, -5), ints(1, 2), ints(1, -2)), {}, NEWEST, 1),
+    ("Slice", (GRID,), {"starts": [1], "ends": [3], "axes": [1]}, 9, 1),
+    ("Split", (GRID, ints(1, 2)), {"axis": 1}, NEWEST, 2),
+    ("Squeeze", (GRID.reshape(1, 4, 6), ints(0)), {}, NEWEST, 1),
+    ("Squeeze", (GRID.reshape(1, 4, 1, 6),), {}, NEWEST, 1),
+    ("Tile", (GRID, ints(1, 2, 1)), {}, NEWEST, 1),
+    ("Transpose", (GRID,), {"perm": [1, 2, 0]}, NEWEST, 1),
+    ("Unsqueeze", (A, ints(0, -1)), {}, NEWEST, 1),
+    ("Unsqueeze", (A,), {"axes": [1]}, 11, 1),
+]
+
+
+def test_every_row_has_a_case():
+    assert {case[0] for case in CASES} == set(FOLDS)
+
+
+@pytest.mark.parametrize(("operator", "inputs", "attributes", "opset", "count"), CASES)
+def test_row(operator, inputs, attributes, opset, count, tmp_path: Path):
+    """The operator on known values, converted to float32 so that they can leave a graph."""
+    names = " ".join("_" if given is None else f"i{k}" for k, given in enumerate(inputs))
+    outputs = [f"y{k}" for k in range(count)]
+    proto = model(
+        [
+            node(operator, names, " ".join(f"r{k}" for k in range(count)), **attributes),
+            *(node("Cast", f"r{k}", f"y{k}", to=1) for k in range(count)),
+        ],
+        {},
+        outputs,
+        {f"i{k}": given for k, given in enumerate(inputs) if given is not None},
+        opset,
+    )
+    graph = imported(proto, tmp_path)
+    for name, wanted in zip(outputs, reference(proto, {}), strict=True):
+        actual = graph.constant(graph.outputs[name])
+        assert actual is not None and actual.shape == wanted.shape
+        np.testing.assert_allclose(actual, wanted, rtol=1e-6)
+
+
+CONSTANTS = [
+    ({"value_float": 1.5}, np.array(1.5)),
+    ({"value_floats": [1.5, 2.0]}, np.array([1.5, 2.0])),
+    ({"value_int": 3}, np.array(3)),
+    ({"value_ints": [3, 4]}, np.array([3, 4])),
+    ({"value": numpy_helper.from_array(np.float32([[1], [2]]))}, np.array([[1], [2]])),
+]
+
+
+@pytest.mark.parametrize(("attributes", "wanted"), CONSTANTS)
+def test_constant(attributes, wanted, tmp_path: Path):
+    graph = imported(model([node("Constant", "", "c", **attributes), node("Cast", "c", "y", to=1)], {}), tmp_path)
+    actual = graph.constant(graph.outputs["y"])
+    assert actual is not None
+    np.testing.assert_array_equal(actual, wanted.astype(np.float32))
+
+
+@pytest.mark.parametrize(("attributes", "wanted"), [({}, [1, 3, 4, 5]), ({"start": 1, "end": -1}, [3, 4])])
+def test_shape_of_a_value_at_run_time(attributes, wanted, tmp_path: Path):
+    nodes = [node("Shape", "x", "s", **attributes), node("Cast", "s", "y", to=1)]
+    graph = imported(model(nodes, {"x": (1, 3, 4, 5)}), tmp_path)
+    np.testing.assert_array_equal(graph.constant(graph.outputs["y"]), wanted)
+
+
+def test_size_of_a_value_at_run_time(tmp_path: Path):
+    graph = imported(model([node("Size", "x", "s"), node("Cast", "s", "y", to=1)], {"x": (1, 3, 4, 5)}), tmp_path)
+    np.testing.assert_array_equal(graph.constant(graph.outputs["y"]), 60)
+
+
+BAD = [
+    (node("Reshape", "a b", "y", "bad"), "(3,) cannot be reshaped to (2, -2, 5)"),
+    (node("Div", "a zero", "y", "bad"), "division of whole numbers by zero"),
+    (node("ConstantOfShape", "huge", "y", "bad"), "(1099511627776,) is no shape that a constant can have"),
+    (node("Tile", "a huge", "y", "bad"), "(3298534883328,) is no shape that a constant can have"),
+    (node("Range", "n big one", "y", "bad"), "(1099511627776,) is no shape that a constant can have"),
+    (
+        node("Gather", "a big", "y", "bad"),
+        "inputs and attributes of Gather do not fit together: index 1099511627776 is out of bounds",
+    ),
+    (node("Cast", "a", "y", "bad", to=helper.TensorProto.STRING), "Cast to element type 8 is not supported"),
+]
+
+
+@pytest.mark.parametrize(("bad", "told"), BAD, ids=lambda value: getattr(value, "op_type", ""))
+def test_what_cannot_be_computed(bad, told, tmp_path: Path):
+    weights = {"a": A, "b": B, "zero": ints(0), "huge": ints(2**40), "n": np.array(0), "big": np.array(2**40)}
+    weights |= {"one": np.array(1), "f": number(1)}
+    with pytest.raises(ModelError) as error:
+        imported(model([bad], {}, weights=weights), tmp_path)
+    assert told in str(error.value) and "node 'bad'" in str(error.value)
