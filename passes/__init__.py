@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from .arrangements import merge_arrangements
 from .batch_norm import fold_batch_norm
+from .batch_norm_before import fold_batch_norm_before
+from .constants import fold_constants
 from .dead_code import remove_dead_code
 from .fuse import fuse
+from .groups import find_groups
 from .identities import remove_identities
+from .padding import fold_padding
+from .parallel import merge_parallel
 from .report import Fired, NotFired, Optimised, Pass
 from .separable import lower_separable
+from .subexpressions import merge_subexpressions
+from .zero_rings import trim_zero_rings
 
 __all__ = ["PIPELINE", "Fired", "NotFired", "Optimised", "Pass"]
 
@@ -20,18 +28,59 @@ PIPELINE: tuple[Pass, ...] = (
         "reader and so forbid folding and fusing",
     ),
     Pass(
+        "constants",
+        fold_constants,
+        "exact",
+        "what is known now need not be computed at run time; before all rewrites that ask whether weights are known",
+    ),
+    Pass(
         "identities",
         remove_identities,
         "exact",
-        "an arrangement that arranges nothing is a copy; early, because it would stand between layers that belong "
-        "together",
+        "what changes nothing is a copy at best; early, because it would stand between layers that belong together",
+    ),
+    Pass(
+        "arrangements",
+        merge_arrangements,
+        "exact",
+        "of two changes of shape or of axes one is left; after identities, which removes those that cancel out",
+    ),
+    Pass(
+        "subexpressions",
+        merge_subexpressions,
+        "exact",
+        "what is computed twice alike is computed once; after the passes that make equal things look equal",
+    ),
+    Pass(
+        "padding",
+        fold_padding,
+        "exact",
+        "a convolution brings its own border of zeros; before all passes that look at windows",
+    ),
+    Pass(
+        "dead_code",
+        remove_dead_code,
+        "exact",
+        "again, because what was bypassed so far would count as a reader",
+    ),
+    Pass(
+        "zero_rings",
+        trim_zero_rings,
+        "finite",
+        "taps that are zero in every kernel need no multiplication; before separable lowering, which they would burden",
+    ),
+    Pass(
+        "groups",
+        find_groups,
+        "finite",
+        "blocks of zero weights need no multiplication; before separable lowering, which wants single input channels",
     ),
     Pass(
         "separable",
         lower_separable,
         "rounding",
         "k_h + k_w taps instead of k_h * k_w; before batch-norm folding, which rounds the kernel and so destroys an "
-        "exact rank of one (the row pass takes the batch norm up instead)",
+        "exact rank of one (the last pass takes the batch norm up instead)",
     ),
     Pass(
         "fold_batch_norm",
@@ -40,10 +89,35 @@ PIPELINE: tuple[Pass, ...] = (
         "a layer less at no cost; before fusion, which would take the batch norm as a stage that costs something",
     ),
     Pass(
+        "fold_batch_norm_before",
+        fold_batch_norm_before,
+        "rounding",
+        "the same into the layers after it; second, because the layer before has no border that would forbid it",
+    ),
+    Pass(
+        "subexpressions",
+        merge_subexpressions,
+        "exact",
+        "again, because splitting and folding leave equal passes and equal weights behind",
+    ),
+    Pass(
         "fuse",
         fuse,
         "exact",
         "each result is stored once, finished; after all rewrites that look at single layers, because it hides them",
+    ),
+    Pass(
+        "parallel",
+        merge_parallel,
+        "exact",
+        "one reading of the image for several convolutions; after fusion, because a merged result is split again and "
+        "what follows each part could not be fused any more",
+    ),
+    Pass(
+        "subexpressions",
+        merge_subexpressions,
+        "exact",
+        "again, because merged branches may have equal weights",
     ),
     Pass(
         "dead_code",

@@ -1,139 +1,100 @@
-"""Folds batch normalisation into the weights of the convolution or dense layer before it."""
+"""Folds batch normalisation, and whatever else scales and shifts channels by constants, into the layer before it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import numpy as np
-
-from ..expr import UNIT
+from ..computation import Join
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import BatchNormalization
-from ..types import Array
-from .match import contraction, fresh, not_alone
+from .affine import CHANNELS, Affine, affine
+from .match import not_alone, sole_computation
 from .report import Notes, Optimised, Refused, Rule
+from .weighted import Weighted, is_weighted
 
 RULE = Rule("batchnorm(conv(x, w)) => conv(x, w*s) + b", "rounding")
 
 
-@dataclass(frozen=True)
-class Affine:
-    """y · factor + shift per output channel, in float64."""
+@dataclass
+class Folding:
+    """What has been folded so far: for each layer its affine map, and the names of what it has absorbed."""
 
-    factor: Array
-    shift: Array
+    maps: dict[str, Affine] = field(default_factory=dict)
+    absorbed: dict[str, list[str]] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+    """Folded nodes, each with the position of the input that stands for its result."""
 
-    def then(self, later: Affine) -> Affine:
-        return Affine(self.factor * later.factor, self.shift * later.factor + later.shift)
-
-
-@dataclass(frozen=True)
-class Folded:
-    """New weights and bias (float32) of a contraction that has swallowed the layers called `absorbed`."""
-
-    weights: Array
-    bias: Array
-    absorbed: tuple[str, ...]
-
-    @property
-    def bound(self) -> str:
-        """Weights and bias are each rounded once, which moves a result by as many relative roundings."""
-        per_output = np.abs(self.weights.astype(np.float64)).reshape(len(self.weights), -1).sum(axis=1)
-        worst = UNIT * float((per_output + np.abs(self.bias)).max())
-        return f"2^-24 (Σ|w*s||x| + |b|), which is {worst:.2g} for |x| <= 1"
+    def take(self, name: str, absorbed: str, total: Affine) -> None:
+        self.maps[name] = total
+        self.absorbed.setdefault(name, []).append(absorbed)
 
 
 def fold_batch_norm(graph: Graph) -> Optimised:
-    """The graph with every foldable batch normalisation folded: in float64, over a whole chain, rounded once."""
+    """The graph with every foldable map folded: in float64, over a whole chain, rounded once."""
     notes, rewriter = Notes("fold_batch_norm"), Rewriter(graph)
-    gone: set[str] = set()
-    refusals: dict[str, str] = {}
+    folding = find(graph, notes)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node.name in gone:
-            return inputs[:1]
-        if isinstance(node.op, BatchNormalization):
-            notes.refused(node.name, refusals.get(node.name) or _why_unmatched(graph, node))
-        folded = fold_chain(graph, node, refusals)
-        if folded is None:
+        if node.name in folding.gone:
+            return (inputs[folding.gone[node.name]],)
+        if node.name not in folding.maps:
             return None
-        gone.update(folded.absorbed)
-        notes.fired(RULE, node.name, f"absorbs {', '.join(folded.absorbed)}", folded.bound)
-        return _rebuild(rewriter, node, inputs, folded)
+        folded = Weighted.of(graph, node).before(folding.maps[node.name])
+        notes.fired(RULE, node.name, f"absorbs {', '.join(folding.absorbed[node.name])}", folded.bound)
+        return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
 
     return notes.on(rewriter.rewrite(visit))
 
 
-def _rebuild(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], folded: Folded) -> tuple[Value, ...]:
-    """`node` under its own name, on the folded weights and bias."""
-    weights = rewriter.constant(folded.weights, fresh(rewriter, f"{node.name}.folded"), node.where, rounded=True)
-    bias = rewriter.constant(folded.bias, fresh(rewriter, f"{node.name}.shift"), node.where, rounded=True)
-    return rewriter.add(node.op, (inputs[0], weights, bias), node.name, node.where)
-
-
-def _why_unmatched(graph: Graph, norm: Node) -> str:
-    if contraction(graph, graph[norm.inputs[0].node]) is None:
-        return "no convolution or dense layer stands before it"
-    return not_alone(graph, norm.inputs[0])
-
-
-def fold_chain(graph: Graph, node: Node, refusals: dict[str, str]) -> Folded | None:
-    """The contraction `node` with the batch normalisations that follow it directly; None if none can be folded.
-
-    Where the chain stops at a batch normalisation, the reason is left in `refusals`.
-    """
-    if contraction(graph, node) is None:
-        return None
-    folded, total, value = None, Affine(np.ones(1), np.zeros(1)), node.values[0]
-    while (norm := _next_norm(graph, value)) is not None:
+def find(graph: Graph, notes: Notes) -> Folding:
+    """All maps that can be folded into the layers before them, in the graph's order."""
+    folding = Folding()
+    for node in graph:
         try:
-            total = total.then(_affine(graph, norm))
-            weights, bias = _apply(graph, node, total)
+            found = affine(graph, node)
+            if found is None:
+                if isinstance(node.op, BatchNormalization):
+                    raise Refused("its statistics are known only at run time")
+                continue
+            position, map = found
+            _fold(graph, node, node.inputs[position], map, folding)
+            folding.gone[node.name] = position
         except Refused as why:
-            refusals[norm.name] = str(why)
-            break
-        folded = Folded(weights, bias, (*(folded.absorbed if folded else ()), norm.name))
-        value = norm.values[0]
-    return folded
+            notes.refused(node.name, str(why))
+    return folding
 
 
-def _next_norm(graph: Graph, value: Value) -> Node | None:
-    """The batch normalisation that normalises `value`, if nobody else reads it."""
-    reader = graph.sole_consumer(value)
-    if reader is None or not isinstance(reader.op, BatchNormalization) or reader.inputs[0] != value:
-        return None
-    return reader
+def _fold(graph: Graph, node: Node, source: Value, map: Affine, folding: Folding) -> None:
+    """Give `map` to the layers that make `source`, all of them or none; raises Refused."""
+    takers = _makers(graph, source, folding)
+    totals: list[Affine] = []
+    for maker, begin, end in takers:
+        own = folding.maps.get(maker.name, Affine.identity(end - begin)).then(map.part(begin, end))
+        Weighted.of(graph, maker).before(own).rounded()
+        totals.append(own)
+    for (maker, _, _), total in zip(takers, totals, strict=True):
+        folding.take(maker.name, node.name, total)
 
 
-def _known(graph: Graph, values: Sequence[Value], what: str) -> list[Array]:
-    """The constants behind `values` in float64; raises Refused if one arrives at run time."""
-    arrays = [graph.constant(value) for value in values]
-    if any(array is None for array in arrays):
-        raise Refused(f"{what} are known only at run time")
-    return [np.asarray(array, np.float64) for array in arrays]
+def _makers(graph: Graph, value: Value, folding: Folding, begin: int = 0) -> list[tuple[Node, int, int]]:
+    """The weighted layers behind `value` with the channels [begin, end) that each makes, through concatenations."""
+    node = graph[value.node]
+    if is_weighted(node) or node.name in folding.gone or _joins_channels(graph, node):
+        why = not_alone(graph, value)
+        if why:
+            raise Refused(why)
+    if node.name in folding.gone:
+        return _makers(graph, node.inputs[folding.gone[node.name]], folding, begin)
+    if is_weighted(node):
+        return [(node, begin, begin + node.types[0].shape[CHANNELS])]
+    if not _joins_channels(graph, node):
+        raise Refused("no convolution or dense layer stands before it")
+    makers: list[tuple[Node, int, int]] = []
+    for part in node.inputs:
+        makers += _makers(graph, part, folding, begin)
+        begin += graph.type(part).shape[CHANNELS]
+    return makers
 
 
-def _affine(graph: Graph, norm: Node) -> Affine:
-    """Factor and shift of `norm`; raises Refused where its variance allows none."""
-    assert isinstance(norm.op, BatchNormalization)
-    scale, bias, mean, variance = _known(graph, norm.inputs[1:], "its statistics")
-    spread = variance + norm.op.epsilon
-    bad = ~(np.isfinite(spread) & (spread > 0))
-    if bad.any():
-        channel = int(np.argmax(bad))
-        raise Refused(f"variance + epsilon is {spread[channel]:g} in channel {channel}")
-    with np.errstate(all="ignore"):
-        factor = scale / np.sqrt(spread)
-        return Affine(factor, bias - mean * factor)
-
-
-def _apply(graph: Graph, node: Node, affine: Affine) -> tuple[Array, Array]:
-    """Weights and bias of `node` after `affine`, rounded to float32; raises Refused if not finite."""
-    w, *bias = _known(graph, node.inputs[1:], f"the weights of '{node.name}'")
-    with np.errstate(all="ignore"):
-        weights = (w * affine.factor.reshape(-1, *(1,) * (w.ndim - 1))).astype(np.float32)
-        shift = ((bias[0] if bias else 0) * affine.factor + affine.shift).astype(np.float32)
-    if not (np.isfinite(weights).all() and np.isfinite(shift).all()):
-        raise Refused(f"the folded weights of '{node.name}' would not be finite")
-    return weights, shift
+def _joins_channels(graph: Graph, node: Node) -> bool:
+    return sole_computation(graph, node) == Join(CHANNELS)

@@ -1,6 +1,7 @@
-"""Fuses a contraction with what is applied to its result, so that the result is stored once.
+"""Fuses a layer with what is applied to its result, element by element, so that the result is stored once.
 
-A fused node is a permission, so the rules here ask only whether fusing is right, never whether it pays.
+Anchors are contractions (convolutions, dense layers, matrix products) and whatever ends in an element-wise
+step. A fused node is a permission, so the rules here ask only whether fusing is right, never whether it pays.
 
 Every value inside a chain has one reader, the next member. So the only way out of a chain is from its last
 member: an extra input never depends on the chain that reads it, every chain is convex, and one node at the last
@@ -14,10 +15,11 @@ from dataclasses import dataclass, field
 from ..computation import Contraction, Lowering, Pointwise, WindowReduction
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Fused, Stage
-from .match import contraction, lowering, not_alone, sole_computation
+from .match import lowering, not_alone, sole_computation
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("stage(anchor(x, w), extra) => fused(x, w, extra)", "exact")
+LONGEST = 24  # members of a chain: a kernel's registers and the depth of its expression have ends
 
 
 @dataclass
@@ -25,7 +27,7 @@ class Chain:
     """An anchor and the nodes absorbed so far; `running` is the value that the last of them makes."""
 
     anchor: Node
-    contraction: Contraction
+    last_piece: Contraction | Pointwise
     members: list[Node] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     extras: list[Value] = field(default_factory=list)
@@ -78,23 +80,33 @@ def _note(notes: Notes, chain: Chain) -> None:
 
 
 def find_chains(graph: Graph) -> dict[str, Chain]:
-    """The chain of each anchor, in the graph's order.
+    """The chain of each anchor that no other chain has absorbed, in the graph's order.
 
-    Later anchors choose first: of two convolutions that are added, the later one takes the sum as its
-    residual, so that nothing is computed later than it was.
+    Contractions choose before element-wise anchors, the later ones first: of two convolutions that are added, the
+    later one takes the sum as its residual, so that nothing is computed later than it was.
     """
+    nodes = list(graph)
     chains: dict[str, Chain] = {}
     taken: dict[str, str] = {}
-    for node in reversed(list(graph)):
-        found = contraction(graph, node)
-        if found is not None:
-            chains[node.name] = _grow(graph, node, found, taken)
-    return dict(reversed(chains.items()))
+    for kind, order in ((Contraction, reversed(nodes)), (Pointwise, iter(nodes))):
+        for node in order:
+            piece = last_piece(graph, node)
+            if isinstance(piece, kind) and node.name not in taken:
+                chains[node.name] = _grow(graph, Chain(node, piece), taken)
+    return {node.name: chains[node.name] for node in nodes if node.name in chains}
 
 
-def _grow(graph: Graph, anchor: Node, found: Contraction, taken: dict[str, str]) -> Chain:
+def last_piece(graph: Graph, node: Node) -> Contraction | Pointwise | None:
+    """The computation that makes the only result of an anchor; None for other nodes."""
+    found = lowering(graph, node)
+    if found is None or not found.pieces or found.results != (len(node.inputs) + len(found.pieces) - 1,):
+        return None
+    computation = found.pieces[-1].computation
+    return computation if isinstance(computation, Contraction | Pointwise) else None
+
+
+def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
     """Absorb readers until one refuses."""
-    chain = Chain(anchor, found)
     while True:
         try:
             node = _reader(graph, chain, taken)
@@ -103,7 +115,7 @@ def _grow(graph: Graph, anchor: Node, found: Contraction, taken: dict[str, str])
             chain.stopped = str(why)
             return chain
         chain.absorb(node)
-        taken[node.name] = anchor.name
+        taken[node.name] = chain.anchor.name
 
 
 def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
@@ -114,6 +126,8 @@ def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
     (node,) = graph.consumers[chain.running]
     if node.name in taken:
         raise Refused(f"'{node.name}' already belongs to '{taken[node.name]}'")
+    if len(chain.members) == LONGEST:
+        raise Refused(f"it has absorbed {LONGEST} layers already")
     return node
 
 
@@ -128,6 +142,8 @@ def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:
         raise Refused(f"'{node.name}' ({node.op.name}) is not point-wise in the result of '{chain.running.node}'")
     if graph.type(chain.running).shape != node.types[0].shape:
         raise Refused(f"'{node.name}' repeats the result of '{chain.running.node}' along an axis")
+    if any(graph.type(value).rank > node.types[0].rank for value in chain.anchor.inputs):
+        raise Refused(f"'{chain.anchor.name}' has an input of more axes than its result")
     return False
 
 
@@ -135,7 +151,9 @@ def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
     """Only pools whose windows lie side by side work on accumulators that were just computed."""
     if chain.pooled:
         raise Refused(f"'{node.name}' would be the second pool")
-    if not chain.contraction.window:
+    if not isinstance(chain.last_piece, Contraction):
+        raise Refused(f"'{node.name}' is a pool, but '{chain.anchor.name}' is element-wise")
+    if not chain.last_piece.window:
         raise Refused(f"'{node.name}' is a pool, but '{chain.anchor.name}' has no spatial axes")
     for axis in pool.window:
         if axis.stride != axis.kernel or axis.dilation != 1:
@@ -150,8 +168,8 @@ def _maps_in_place(found: Lowering, position: int) -> bool:
     The last piece must be point-wise and alone read the running value, axis for axis; the pieces before it
     concern only the other inputs.
     """
-    *before, last = found.pieces
-    if not isinstance(last.computation, Pointwise) or any(position in piece.operands for piece in before):
+    *before, last = found.pieces or (None,)
+    if last is None or not isinstance(last.computation, Pointwise) or any(position in p.operands for p in before):
         return False
     straight = tuple(range(last.type.rank))
     aligned = [dims for ref, dims in zip(last.operands, last.computation.dims, strict=True) if ref == position]

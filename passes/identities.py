@@ -1,35 +1,92 @@
-"""Removes arrangements that arrange nothing: a concat of one, a split into one, a flatten of what is flat."""
+"""Removes what changes nothing: arrangements that arrange nothing, alone or together, and neutral constants."""
 
 from __future__ import annotations
 
-from ..computation import Join, Part, Reshape
+from collections.abc import Mapping
+
+import numpy as np
+
+from ..computation import Pointwise
+from ..expr import Arg, Call
 from ..ir import Graph, Node, Rewriter, Value
 from .match import sole_computation
+from .moves import Origins
 from .report import Notes, Optimised, Rule
 
+NEUTRAL: Mapping[str, tuple[float | None, float | None]] = {
+    "add": (-0.0, -0.0),
+    "subtract": (None, 0.0),
+    "multiply": (1.0, 1.0),
+    "divide": (None, 1.0),
+    "maximum": (-np.inf, -np.inf),
+    "minimum": (np.inf, np.inf),
+}
+"""For each function the constant that as (first, second) argument leaves the other one alone, bit for bit.
 
-def is_identity(graph: Graph, node: Node) -> bool:
-    """An arrangement of one operand that keeps the type keeps every element in its place."""
-    if not isinstance(sole_computation(graph, node), Join | Part | Reshape):
-        return False
-    return len(node.inputs) == 1 and node.types == graph.types(node.inputs)
+It is −0 for a sum: −0 + 0 is 0.
+"""
 
 
 def remove_identities(graph: Graph) -> Optimised:
     """The graph without identities, except where an output would become an input, a constant or a second name."""
-    notes, rewriter = Notes("identities"), Rewriter(graph)
+    notes, rewriter, origins = Notes("identities"), Rewriter(graph), Origins(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not is_identity(graph, node):
+        found = _source(graph, node, origins)
+        if found is None:
             return None
-        why = _must_stay(rewriter, node, inputs[0])
+        source, rule = found
+        why = _must_stay(rewriter, node, rewriter.mapping[source])
         if why:
             notes.refused(node.name, why)
             return None
-        notes.fired(Rule(f"{node.op.name.lower()}(x) => x", "exact"), node.name)
-        return inputs
+        notes.fired(rule, node.name, f"is '{source}'")
+        return (rewriter.mapping[source],)
 
     return notes.on(rewriter.rewrite(visit))
+
+
+def _source(graph: Graph, node: Node, origins: Origins) -> tuple[Value, Rule] | None:
+    """The value that the only output of `node` repeats, and by which rule."""
+    moved = origins.of(node)
+    if len(node.types) != 1:
+        return None
+    (result,) = node.values
+    if moved is not None:
+        root = moved[0].root
+        if not moved[0].is_whole(graph, result):
+            return None
+        inner = "x" if root in node.inputs else "arrange(x)"
+        return root, Rule(f"{node.op.name.lower()}({inner}) => x", "exact")
+    position = _neutral(graph, node)
+    if position is None or graph.type(node.inputs[position]) != node.types[0]:
+        return None
+    return node.inputs[position], Rule(f"{node.op.name.lower()}(x, neutral) => x", "exact")
+
+
+def _neutral(graph: Graph, node: Node) -> int | None:
+    """The input that a point-wise `node` hands through, because it is all of it or the rest is neutral."""
+    computation = sole_computation(graph, node)
+    if not isinstance(computation, Pointwise):
+        return None
+    expr, straight = computation.expr, tuple(range(node.types[0].rank))
+    position = None
+    if isinstance(expr, Arg):
+        position = expr.index
+    elif isinstance(expr, Call) and expr.function in NEUTRAL and len(expr.arguments) == 2:
+        for kept, other in ((0, 1), (1, 0)):
+            argument = expr.arguments[kept]
+            if isinstance(argument, Arg) and _is(graph, node, expr.arguments[other], NEUTRAL[expr.function][other]):
+                position = argument.index
+    return position if position is not None and computation.dims[position] == straight else None
+
+
+def _is(graph: Graph, node: Node, argument: object, number: float | None) -> bool:
+    """Whether an argument is a constant that holds `number`, bit for bit, everywhere."""
+    data = graph.constant(node.inputs[argument.index]) if isinstance(argument, Arg) else None
+    if data is None or number is None:
+        return False
+    return bool((data.view(np.uint32) == np.float32(number).view(np.uint32)).all())
 
 
 def _must_stay(rewriter: Rewriter, node: Node, source: Value) -> str:

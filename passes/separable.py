@@ -1,6 +1,10 @@
-"""Lowers a filter bank of rank-one kernels to a column pass and a row pass, where that saves multiply-accumulates."""
+"""Lowers convolutions with kernels of rank one to a pass along each axis, where that saves multiply-accumulates."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -15,79 +19,159 @@ from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("conv(x, u·vᵀ) => conv(conv(x, u), v)", "rounding")
 
+LABELS = {2: ("column", "row"), 3: ("depth", "column", "row")}
+
+
+@dataclass(frozen=True)
+class Step:
+    """One pass: weights (O, C / groups, taps…) with taps along `axes` of the window only."""
+
+    weights: Array
+    groups: int
+    axes: tuple[int, ...]
+
 
 def lower_separable(graph: Graph) -> Optimised:
-    """The graph with separable 2-D convolutions split into a (kh, 1) and a (1, kw) one, which keeps the name."""
+    """The graph with separable convolutions split into one for each axis; the last of them keeps the name."""
     notes, rewriter = Notes("separable"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if not isinstance(node.op, Conv):
             return None
         try:
-            columns, rows = split(graph, node)
-            column_op, row_op = passes(node.op, graph.type(node.inputs[0]), len(columns))
-            before, after = _macs(graph, node, column_op, row_op, columns, rows)
+            steps = split(graph, node)
+            before, after = _macs(graph, node, steps)
         except Refused as why:
             notes.refused(node.name, str(why))
             return None
         bias = graph.constant(node.inputs[2]) if len(inputs) == 3 else None
         detail = f"{before} multiply-accumulates become {after}"
-        notes.fired(RULE, node.name, detail, _bound(columns, rows, bias))
-        # The product of u and v is the kernel up to one rounding of each tap, as if u had been rounded.
-        u = rewriter.constant(columns, fresh(rewriter, f"{node.name}.u"), node.where, rounded=True)
-        v = rewriter.constant(rows, fresh(rewriter, f"{node.name}.v"), node.where)
-        middle = rewriter.add(column_op, (inputs[0], u), fresh(rewriter, f"{node.name}.column"), node.where)
-        return rewriter.add(row_op, (*middle, v, *inputs[2:]), node.name, node.where)
+        notes.fired(RULE, node.name, detail, _bound(node.op, graph.constant(node.inputs[1]), steps, bias))
+        return _chain(rewriter, node, inputs, steps)
 
     return notes.on(rewriter.rewrite(visit))
 
 
-def split(graph: Graph, node: Node) -> tuple[Array, Array]:
-    """Weights (O, 1, kh, 1) and (O, 1, 1, kw) of the two passes; raises Refused if `node` is not separable."""
+def _chain(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Sequence[Step]) -> tuple[Value, ...]:
+    """The passes one after the other; the last one has the bias and the name."""
     assert isinstance(node.op, Conv)
-    if node.op.rank != 2 or min(node.op.kernel) < 2:
-        raise Refused("only 2-D kernels of at least 2×2 taps can be separated")
+    values = inputs[:1]
+    for step, op in zip(steps, passes(node.op, rewriter.type(inputs[0]), steps), strict=True):
+        last = step is steps[-1]
+        label = LABELS[op.rank][step.axes[0]]
+        # The product of the factors is the kernel up to one rounding of each tap for each product.
+        w = rewriter.constant(step.weights, fresh(rewriter, f"{node.name}.{label}_taps"), node.where, rounded=not last)
+        name = node.name if last else fresh(rewriter, f"{node.name}.{label}")
+        values = rewriter.add(op, (*values, w, *(inputs[2:] if last else ())), name, node.where)
+    return values
+
+
+def split(graph: Graph, node: Node) -> tuple[Step, ...]:
+    """The passes of `node`, along the first axis first; raises Refused if it is not separable."""
+    assert isinstance(node.op, Conv)
+    if sum(size > 1 for size in node.op.kernel) < 2:
+        raise Refused("only kernels with taps along two axes can be separated")
     weights = graph.constant(node.inputs[1])
     if weights is None:
         raise Refused("its weights are known only at run time")
-    if weights.shape[1] != 1:
-        raise Refused(f"each output sums over {weights.shape[1]} input channels, expected 1")
-    factors = []
-    for channel, kernel in enumerate(weights[:, 0]):
-        found = factor(kernel)
+    return shared(weights, node.op.groups) or bank(weights, node.op.groups)
+
+
+def shared(weights: Array, groups: int) -> tuple[Step, ...] | None:
+    """Two passes through one channel for each group, if the (I·k₁) × (O·k₂…) matrix of each group has rank one.
+
+    Only for groups with several outputs: for one output of one channel `bank` does the same.
+    """
+    outputs, channels, first, *rest = weights.shape
+    if outputs == groups or first == 1:
+        return None
+    grouped = weights.reshape(groups, outputs // groups, channels, first, -1).transpose(0, 2, 3, 1, 4)
+    pairs = []
+    for matrix in grouped.reshape(groups, channels * first, -1):
+        found = factor(matrix)
         if found is None:
-            raise Refused(f"no float32 u, v were found with fl(u·vᵀ) equal to the kernel of output {channel}")
-        factors.append(found)
-    columns, rows = (np.stack(vectors) for vectors in zip(*factors, strict=True))
-    return columns[:, None, :, None], rows[:, None, None, :]
+            return None
+        pairs.append(found)
+    u, v = (np.stack(vectors) for vectors in zip(*pairs, strict=True))
+    columns = u.reshape(groups, channels, first, *(1 for _ in rest))
+    rows = v.reshape(outputs, 1, 1, *rest)
+    return Step(columns, groups, (0,)), Step(rows, groups, tuple(range(1, len(rest) + 1)))
 
 
-def passes(op: Conv, x: TensorType, outputs: int) -> tuple[Conv, Conv]:
-    """The column pass, on the groups of `op`, and the row pass, on each output alone; padding becomes explicit."""
-    vertical, horizontal = op.window(x)
-    sy, sx = per_axis(op.stride, 2, "stride")
-    dy, dx = per_axis(op.dilation, 2, "dilation")
-    kh, kw = op.kernel
-    column = Conv((kh, 1), (sy, 1), (dy, 1), ((vertical.low, vertical.high), (0, 0)), op.groups, op.flip)
-    row = Conv((1, kw), (1, sx), (1, dx), ((0, 0), (horizontal.low, horizontal.high)), outputs, op.flip)
-    return column, row
+def bank(weights: Array, groups: int) -> tuple[Step, ...]:
+    """A pass for each axis, on each output alone; raises Refused for several channels or kernels of higher rank."""
+    outputs, channels, *sizes = weights.shape
+    if channels != 1:
+        raise Refused(
+            f"each output sums over {channels} input channels, and no float32 u, v were found with fl(u·vᵀ) equal to "
+            "the kernels of all outputs together"
+        )
+    axes = [axis for axis, size in enumerate(sizes) if size > 1]
+    rest = weights.reshape(outputs, *(sizes[axis] for axis in axes))
+    steps: list[Step] = []
+    for axis in axes[:-1]:
+        first, rest = _factored(rest)
+        steps.append(_along(axis, first, len(sizes), outputs if steps else groups))
+    return (*steps, _along(axes[-1], rest, len(sizes), outputs))
 
 
-def _macs(graph: Graph, node: Node, column: Conv, row: Conv, u: Array, v: Array) -> tuple[int, int]:
+def _along(axis: int, vectors: Array, rank: int, groups: int) -> Step:
+    """A pass with one vector (outputs, taps) for each output."""
+    shape = [1] * rank
+    shape[axis] = vectors.shape[1]
+    return Step(vectors.reshape(len(vectors), 1, *shape), groups, (axis,))
+
+
+def _factored(kernels: Array) -> tuple[Array, Array]:
+    """Each kernel as a vector along its first axis and what it multiplies; raises Refused."""
+    pairs = []
+    for number, kernel in enumerate(kernels):
+        found = factor(kernel.reshape(len(kernel), -1))
+        if found is None:
+            raise Refused(f"no float32 u, v were found with fl(u·vᵀ) equal to the kernel of output {number}")
+        pairs.append((found[0], found[1].reshape(kernel.shape[1:])))
+    first, rest = zip(*pairs, strict=True)
+    return np.stack(first), np.stack(rest)
+
+
+def passes(op: Conv, x: TensorType, steps: Sequence[Step]) -> Iterator[Conv]:
+    """A convolution for each step: stride, dilation and padding (now explicit) of its own axes."""
+    window = op.window(x)
+    strides, dilations = per_axis(op.stride, op.rank, "stride"), per_axis(op.dilation, op.rank, "dilation")
+    done: set[int] = set()
+    for number, step in enumerate(steps):
+        # An axis without taps may still have a stride or padding: the last pass takes them.
+        own = set(range(op.rank)) - done if number == len(steps) - 1 else set(step.axes)
+        done |= own
+        yield Conv(
+            step.weights.shape[2:],
+            tuple(n if axis in own else 1 for axis, n in enumerate(strides)),
+            tuple(n if axis in own else 1 for axis, n in enumerate(dilations)),
+            tuple((view.low, view.high) if axis in own else (0, 0) for axis, view in enumerate(window)),
+            step.groups,
+            op.flip,
+        )
+
+
+def _macs(graph: Graph, node: Node, steps: Sequence[Step]) -> tuple[int, int]:
     """Multiply-accumulates before and after; raises Refused if they would not fall."""
+    assert isinstance(node.op, Conv)
     types = graph.types(node.inputs)
-    first = (types[0], TensorType(u.shape))
-    before = node.op.cost(*types).macs
-    after = column.cost(*first).macs + row.cost(*column.infer(*first), TensorType(v.shape)).macs
+    before, after, running = node.op.cost(*types).macs, 0, types[0]
+    for step, op in zip(steps, passes(node.op, running, steps), strict=True):
+        own = (running, TensorType(step.weights.shape))
+        after += op.cost(*own).macs
+        (running,) = op.infer(*own)
     if after >= before:
-        raise Refused(f"two passes would take {after} multiply-accumulates, one takes {before}")
+        raise Refused(f"{len(steps)} passes would take {after} multiply-accumulates, one takes {before}")
     return before, after
 
 
-def _bound(columns: Array, rows: Array, bias: Array | None) -> str:
-    """Rounding of the column sum (kh terms), of the row sum (kw terms) and of the product u·v that is the tap."""
-    u, v = (np.abs(array.astype(np.float64)).sum(axis=(1, 2, 3)) for array in (columns, rows))
-    terms = columns.shape[2] + rows.shape[3] + 1
+def _bound(op: Conv, weights: Array | None, steps: Sequence[Step], bias: Array | None) -> str:
+    """Rounding of each pass's sum, and of the products of the factors that are the taps."""
+    assert weights is not None
+    terms = sum(math.prod(step.weights.shape[1:]) for step in steps) + len(steps) - 1
     gamma = terms * UNIT / (1 - terms * UNIT)
-    worst = gamma * float((u * v + (0 if bias is None else np.abs(bias))).max())
-    return f"{terms}·2^-24 (Σ|u||v||x| + |b|), which is {worst:.2g} for |x| <= 1"
+    sizes = np.abs(weights.astype(np.float64)).reshape(len(weights), -1).sum(axis=1)
+    worst = gamma * float((sizes + (0 if bias is None else np.abs(bias))).max())
+    return f"{terms}·2^-24 (Σ|w||x| + |b|), which is {worst:.2g} for |x| <= 1"

@@ -7,7 +7,7 @@ import pytest
 
 from cnncc.errors import Location
 from cnncc.ir import Graph, Value
-from cnncc.ops import Add, AveragePool, Concat, Conv, Dense, Fused, MaxPool, Softmax, Split, Stage
+from cnncc.ops import Add, AveragePool, Concat, Conv, ConvTranspose, Dense, Fused, MaxPool, Softmax, Split, Stage
 from cnncc.passes.fuse import fuse
 
 from .support import Net, apply, assert_same_bits, layers, why
@@ -167,7 +167,8 @@ def test_an_extra_input_that_depends_on_the_anchor() -> None:
     net = Net()
     y = net.conv(net.input(1, 3, 8, 8), 4, 3, 3)
     result = apply(fuse, net.graph(net.add(y, net.apply(Softmax(), net.relu(y)))))
-    assert layers(result.graph) == ["conv", "relu", "softmax", "add"]
+    assert layers(result.graph) == ["conv", "relu", "softmax"]
+    assert stages(result.graph, "softmax") == ["Add"]
     assert why(result, "conv") == "the result of 'conv' is read 2 times"
 
 
@@ -237,3 +238,79 @@ def test_labels_and_the_users_line_survive() -> None:
     (y,) = net.builder.add(Dense(), (x, net.weights(2, 3)), "dense", where)
     result = apply(fuse, net.graph(net.relu(y)))
     assert result.graph.labels == ("a", "b") and result.graph["dense"].where == where
+
+
+def test_element_wise_layers_are_anchors_too() -> None:
+    net = Net()
+    x = net.input(1, 4, 6, 6)
+    y = net.relu(net.add(net.norm(net.apply(MaxPool((3, 3), 1), x, name="pool")), net.weights(4, 1, 1)))
+    before = net.graph(y)
+    result = apply(fuse, before)
+    assert layers(result.graph) == ["pool", "norm"]
+    assert stages(result.graph, "norm") == ["Add", "Relu"]
+    assert_same_bits(before, result.graph)
+
+
+def test_contractions_choose_before_element_wise_layers() -> None:
+    net = Net()
+    x = net.input(1, 4, 6, 6)
+    left, right = net.conv(x, 4, 3, 3, padding=1), net.relu(net.apply(MaxPool((3, 3), 1, 1), x, name="pool"), name="r")
+    before = net.graph(net.relu(net.add(right, left)))
+    result = apply(fuse, before)
+    assert layers(result.graph) == ["pool", "r", "conv"]
+    assert why(result, "r") == "'add' already belongs to 'conv'"
+    assert_same_bits(before, result.graph)
+
+
+def test_of_two_element_wise_chains_the_earlier_one_takes_the_sum() -> None:
+    net = Net()
+    x = net.input(1, 4, 6, 6)
+    before = net.graph(net.relu(net.add(net.relu(x, name="a"), net.norm(x, name="b"))))
+    result = apply(fuse, before)
+    assert layers(result.graph) == ["b", "a"]
+    assert_same_bits(before, result.graph)
+
+
+def test_a_gate_for_each_channel_is_a_stage() -> None:
+    net = Net()
+    x = net.input(2, 4, 6, 6)
+    gate = net.apply(Softmax(), net.conv(net.apply(AveragePool((6, 6)), x), 4, 1, 1, name="gate"), name="soft")
+    before = net.graph(net.relu(net.add(net.conv(x, 4, 3, 3, padding=1), gate)))
+    result = apply(fuse, before)
+    assert stages(result.graph, "conv") == ["Add", "Relu"]
+    assert_same_bits(before, result.graph)
+
+
+def test_a_result_that_is_smaller_than_the_sum_stays_alone() -> None:
+    net = Net()
+    x = net.input(2, 4, 6, 6)
+    gate = net.relu(net.apply(AveragePool((6, 6)), x), name="gate")
+    result = apply(fuse, net.graph(net.add(x, gate)))
+    assert why(result, "gate") == "'add' repeats the result of 'gate' along an axis"
+
+
+def test_a_pool_is_no_stage_of_an_element_wise_layer() -> None:
+    net = Net()
+    result = apply(fuse, net.graph(net.apply(MaxPool((2, 2)), net.relu(net.input(1, 4, 6, 6)), name="pool")))
+    assert why(result, "relu") == "'pool' is a pool, but 'relu' is element-wise"
+
+
+def test_long_chains_are_cut() -> None:
+    net = Net()
+    y = net.input(1, 4, 6, 6)
+    for number in range(60):
+        y = net.add(y, net.weights(4, 1, 1), name=f"n{number}")
+    before = net.graph(y)
+    result = apply(fuse, before)
+    assert layers(result.graph) == ["n0", "n25", "n50"]
+    assert_same_bits(before, result.graph)
+
+
+def test_a_transposed_convolution_is_no_anchor_unless_it_is_one_phase() -> None:
+    for stride, expected in ((2, ["up", "relu"]), (1, ["up"])):
+        net = Net()
+        y = net.apply(ConvTranspose((3, 3), stride), net.input(1, 4, 5, 6), net.weights(4, 2, 3, 3), name="up")
+        before = net.graph(net.relu(y))
+        result = apply(fuse, before)
+        assert layers(result.graph) == expected
+        assert_same_bits(before, result.graph)

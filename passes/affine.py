@@ -1,0 +1,151 @@
+"""Finds layers that scale and shift each channel by constants: batch norms, and sums and products that spell one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ..computation import Pointwise
+from ..expr import FUNCTIONS, Arg, Call, Expr, Number
+from ..ir import Graph, Node
+from ..types import Array
+from .match import lowering
+from .report import Refused
+
+CHANNELS = 1  # the axis of the channels
+
+
+@dataclass(frozen=True)
+class Affine:
+    """x · factor + shift in float64, one of each per channel (or of any shapes that broadcast)."""
+
+    factor: Array
+    shift: Array
+
+    def then(self, later: Affine) -> Affine:
+        return Affine(self.factor * later.factor, self.shift * later.factor + later.shift)
+
+    def part(self, begin: int, end: int) -> Affine:
+        """That of channels [begin, end)."""
+        return Affine(self.factor[begin:end], self.shift[begin:end])
+
+    @staticmethod
+    def identity(channels: int) -> Affine:
+        return Affine(np.ones(channels), np.zeros(channels))
+
+
+Term = Affine | Array
+
+
+class _NotAffine(Exception):
+    """The expression is not affine in the running value."""
+
+
+def affine(graph: Graph, node: Node) -> tuple[int, Affine] | None:
+    """(position, map): `node` maps its input `position` channel by channel, all its other inputs being constants.
+
+    None for every other node. Raises Refused if it is such a map, but with factors that are not finite, or all 0.
+    """
+    found = lowering(graph, node)
+    unknown = [index for index, value in enumerate(node.inputs) if graph.constant(value) is None]
+    if found is None or len(unknown) != 1 or len(node.types) != 1:
+        return None
+    (position,), type = unknown, node.types[0]
+    if type.rank <= CHANNELS or graph.type(node.inputs[position]) != type:
+        return None
+    known: list[Term] = [_operand(graph, node, index) for index in range(len(node.inputs))]
+    try:
+        for piece in found.pieces:
+            known.append(_apply(piece.computation, [known[k] for k in piece.operands], piece.type.rank))
+        return position, _per_channel(known[found.results[0]], type.shape)
+    except _NotAffine:
+        return None
+
+
+def _operand(graph: Graph, node: Node, index: int) -> Term:
+    data = graph.constant(node.inputs[index])
+    return Affine(np.ones(()), np.zeros(())) if data is None else data.astype(np.float64)
+
+
+def _apply(computation: object, operands: Sequence[Term], rank: int) -> Term:
+    """A piece on terms; only point-wise ones in which the running value keeps its axes are affine."""
+    if not isinstance(computation, Pointwise):
+        raise _NotAffine
+    arguments: list[Term] = []
+    for term, dims in zip(operands, computation.dims, strict=True):
+        if isinstance(term, Affine):
+            if dims != tuple(range(rank)):
+                raise _NotAffine
+            arguments.append(term)
+        else:
+            shape = [1] * rank
+            for axis, dim in enumerate(dims):
+                shape[dim] = term.shape[axis]
+            arguments.append(term.reshape(shape))
+    return _evaluate(computation.expr, arguments)
+
+
+def _evaluate(expr: Expr, arguments: Sequence[Term]) -> Term:
+    if isinstance(expr, Arg):
+        return arguments[expr.index]
+    if isinstance(expr, Number):
+        return np.asarray(expr.value, np.float64)
+    assert isinstance(expr, Call)
+    parts = [_evaluate(part, arguments) for part in expr.arguments]
+    with np.errstate(all="ignore"):
+        if not any(isinstance(part, Affine) for part in parts):
+            return np.asarray(FUNCTIONS[expr.function].meaning(*parts))
+        return _call(expr.function, parts)
+
+
+def _call(function: str, parts: Sequence[Term]) -> Affine:
+    """A function of which at least one argument is affine in the running value."""
+    if function == "multiply_add":
+        return _sum(_product(*parts[:2]), parts[2])
+    if function == "add":
+        return _sum(*parts)
+    if function == "subtract":
+        return _sum(parts[0], _product(parts[1], np.asarray(-1.0)))
+    if function == "multiply":
+        return _as_affine(_product(*parts))
+    if function == "divide" and not isinstance(parts[1], Affine):
+        return _as_affine(_product(parts[0], 1.0 / parts[1]))
+    raise _NotAffine
+
+
+def _as_affine(term: Term) -> Affine:
+    return term if isinstance(term, Affine) else Affine(np.zeros(()), term)
+
+
+def _sum(a: Term, b: Term) -> Affine:
+    a, b = _as_affine(a), _as_affine(b)
+    return Affine(a.factor + b.factor, a.shift + b.shift)
+
+
+def _product(a: Term, b: Term) -> Term:
+    if isinstance(a, Affine) and isinstance(b, Affine):
+        raise _NotAffine
+    if isinstance(a, Affine):
+        return Affine(a.factor * b, a.shift * b)
+    return Affine(a * b.factor, a * b.shift) if isinstance(b, Affine) else a * b
+
+
+def _per_channel(term: Term, shape: tuple[int, ...]) -> Affine:
+    """Factor and shift as vectors over the channels; raises Refused where one is not finite."""
+    if not isinstance(term, Affine):
+        raise _NotAffine
+    vectors = []
+    for what, array in (("factor", term.factor), ("shift", term.shift)):
+        sizes = (1,) * (len(shape) - array.ndim) + array.shape
+        if any(size != 1 for axis, size in enumerate(sizes) if axis != CHANNELS):
+            raise _NotAffine
+        vector = np.broadcast_to(array.reshape(-1), shape[CHANNELS])
+        if not np.isfinite(vector).all():
+            channel = int(np.argmin(np.isfinite(vector)))
+            raise Refused(f"its {what} is {vector[channel]:g} in channel {channel}")
+        vectors.append(vector)
+    if not vectors[0].any():
+        raise Refused("its factor is 0 in every channel")
+    return Affine(*vectors)

@@ -1,0 +1,57 @@
+"""Merges arrangements that follow each other: the last shape, or the composed order of axes, is all that counts."""
+
+from __future__ import annotations
+
+from ..computation import Reshape as Reshaping
+from ..computation import Transpose as Transposing
+from ..errors import ShapeError
+from ..ir import Graph, Node, Rewriter, Value
+from ..op import Op
+from ..ops import Transpose
+from ..types import TensorType
+from .match import sole_computation
+from .report import Notes, Optimised, Rule
+
+RESHAPES = Rule("reshape(reshape(x)) => reshape(x)", "exact")
+TRANSPOSES = Rule("transpose(transpose(x)) => transpose(x)", "exact")
+
+
+def merge_arrangements(graph: Graph) -> Optimised:
+    """The graph with a reshape of a reshape, and a transpose of a transpose, reading the first one's input."""
+    notes, rewriter = Notes("arrangements"), Rewriter(graph)
+    arranged: dict[Value, tuple[Reshaping | Transposing, Value]] = {}
+    """What was merged or kept so far: how each value is arranged, and of what (all in the new graph)."""
+
+    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        outer = sole_computation(graph, node)
+        if not isinstance(outer, Reshaping | Transposing):
+            return None
+        inner, source = arranged.get(inputs[0], (None, inputs[0]))
+        op, rule = None, RESHAPES
+        if isinstance(outer, Reshaping) and isinstance(inner, Reshaping):
+            op = _reshape(node.op, rewriter.producer(inputs[0]).op, rewriter.type(source))
+        elif isinstance(outer, Transposing) and isinstance(inner, Transposing):
+            outer = Transposing(tuple(inner.axes[axis] for axis in outer.axes))
+            op, rule = Transpose(outer.axes), TRANSPOSES
+        if op is None:
+            source = inputs[0]
+            made = rewriter.keep(node, inputs)
+        else:
+            notes.fired(rule, node.name, f"reads {source} instead of {inputs[0]}")
+            made = rewriter.add(op, (source,), node.name, node.where)
+        arranged[made[0]] = outer, source
+        return made
+
+    return notes.on(rewriter.rewrite(visit))
+
+
+def _reshape(outer: Op, inner: Op, source: TensorType) -> Op | None:
+    """`outer` if it makes the same of the source as of what `inner` makes of it, whatever the number of images."""
+    try:
+        for images in range(2):
+            type = TensorType((source.shape[0] + images, *source.shape[1:]), source.dtype)
+            if outer.infer(type) != outer.infer(*inner.infer(type)):
+                return None
+    except ShapeError:
+        return None
+    return outer if outer.images(source.rank) or not inner.images(source.rank) else None

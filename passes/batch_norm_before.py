@@ -1,0 +1,94 @@
+"""Folds batch normalisation, and what else scales and shifts channels by constants, into the layers after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..ir import Graph, Node, Rewriter, Value
+from ..ops import Conv, Dense
+from .affine import Affine, affine
+from .report import Notes, Optimised, Refused, Rule
+from .weighted import Weighted, is_weighted
+
+RULE = Rule("conv(batchnorm(x), w) => conv(x, w*s) + b", "rounding")
+
+
+@dataclass
+class Folding:
+    """For each layer the map on its input and what it has absorbed; folded nodes with the input that remains."""
+
+    maps: dict[str, Affine] = field(default_factory=dict)
+    absorbed: dict[str, list[str]] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+
+
+def fold_batch_norm_before(graph: Graph) -> Optimised:
+    """The graph with every map folded whose result is read by weighted layers only, each of which can take it."""
+    notes, rewriter = Notes("fold_batch_norm_before"), Rewriter(graph)
+    folding = find(graph, notes)
+
+    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.name in folding.gone:
+            return (inputs[folding.gone[node.name]],)
+        if node.name not in folding.maps:
+            return None
+        folded = Weighted.of(graph, node).after(folding.maps[node.name])
+        notes.fired(RULE, node.name, f"absorbs {', '.join(folding.absorbed[node.name])}", folded.bound)
+        return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
+
+    return notes.on(rewriter.rewrite(visit))
+
+
+def find(graph: Graph, notes: Notes) -> Folding:
+    """All maps that can be folded into the layers after them; later maps first, so that chains fold."""
+    folding = Folding()
+    for node in reversed(list(graph)):
+        try:
+            found = affine(graph, node)
+            if found is not None:
+                position, map = found
+                _fold(graph, node, map, folding)
+                folding.gone[node.name] = position
+        except Refused as why:
+            notes.refused(node.name, str(why))
+    return folding
+
+
+def _fold(graph: Graph, node: Node, map: Affine, folding: Folding) -> None:
+    """Give `map` to the layers that read `node`, to all of them or to none; raises Refused."""
+    totals: dict[str, Affine] = {}
+    for reader in _readers(graph, node.values[0], folding):
+        later = folding.maps.get(reader.name)
+        totals[reader.name] = map if later is None else map.then(later)
+        _check_border(graph, reader, totals[reader.name])
+        Weighted.of(graph, reader).after(totals[reader.name]).rounded()
+    folding.maps.update(totals)
+    for name in totals:
+        folding.absorbed.setdefault(name, []).insert(0, node.name)
+
+
+def _readers(graph: Graph, value: Value, folding: Folding) -> list[Node]:
+    """The weighted layers that read `value` as their image, through what is folded already; raises Refused."""
+    if value in graph.outputs.values():
+        raise Refused(f"the result of '{value.node}' leaves the graph")
+    found: list[Node] = []
+    for reader in graph.consumers[value]:
+        if reader.name in folding.gone:
+            found += _readers(graph, reader.values[0], folding)
+        elif is_weighted(reader) and reader.inputs.index(value) == 0 and reader.inputs.count(value) == 1:
+            found.append(reader)
+        else:
+            raise Refused(f"'{reader.name}' ({reader.op.name}), which reads it, is no convolution or dense layer")
+    if not found:
+        raise Refused("nobody reads it")
+    return found
+
+
+def _check_border(graph: Graph, reader: Node, map: Affine) -> None:
+    """A shift is the same in every output only where all taps lie inside the image."""
+    if not map.shift.any() or isinstance(reader.op, Dense):
+        return
+    if not isinstance(reader.op, Conv):
+        raise Refused(f"the outputs of '{reader.name}' do not all sum over the same taps, so its shift stays")
+    if any(axis.reach != (0, 0) for axis in reader.op.window(graph.type(reader.inputs[0]))):
+        raise Refused(f"'{reader.name}' pads its input with zeros, which the shift would have to leave out")

@@ -1,0 +1,66 @@
+"""Computes what depends on constants only."""
+
+from __future__ import annotations
+
+from ..computation import Arrangement
+from ..ir import Graph, Node, Rewriter, Value
+from ..op import Constant
+from .match import fresh, lowering
+from .report import Notes, Optimised, Rule
+
+RULE = Rule("f(constants) => constant", "exact")
+ALLOWANCE = 1 << 12  # bytes by which each folded layer may let the weights of a model grow
+
+
+def fold_constants(graph: Graph) -> Optimised:
+    """The graph with constant layers computed by their definition, as long as the weights hardly grow."""
+    notes, rewriter = Notes("constants"), Rewriter(graph)
+
+    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if not inputs or not all(isinstance(rewriter.producer(value).op, Constant) for value in inputs):
+            return None
+        why = _why_not(graph, node)
+        if why:
+            notes.refused(node.name, why)
+            return None
+        notes.fired(RULE, node.name, f"{node.op.name} of constants")
+        return _computed(graph, rewriter, node, inputs)
+
+    return notes.on(rewriter.rewrite(visit))
+
+
+def _freed(graph: Graph, node: Node) -> int:
+    """Bytes of the inputs that nobody but `node` reads."""
+    return sum(
+        graph.type(value).nbytes
+        for value in dict.fromkeys(node.inputs)
+        if all(reader is node for reader in graph.consumers[value]) and value not in graph.outputs.values()
+    )
+
+
+def _why_not(graph: Graph, node: Node) -> str:
+    growth = sum(type.nbytes for type in node.types) - _freed(graph, node)
+    if not set(graph.outputs.values()).isdisjoint(node.values):
+        return "its result leaves the graph, and an output is no constant"
+    if growth > ALLOWANCE:
+        return f"its result would take {growth} bytes more than what it is made of, {ALLOWANCE} are allowed"
+    return ""
+
+
+def _computed(graph: Graph, rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
+    """A constant for each output; `rounded` unless the node only moves elements that were not."""
+    ops = [rewriter.producer(value).op for value in inputs]
+    sources = [op for op in ops if isinstance(op, Constant)]
+    arrays = node.op.reference(*(op.data for op in sources))
+    rounded = any(op.rounded for op in sources) or not _only_moves(graph, node)
+    names = [node.name, *(fresh(rewriter, f"{node.name}.{index}") for index in range(1, len(arrays)))]
+    return tuple(
+        rewriter.constant(data, name, node.where, rounded=rounded) for data, name in zip(arrays, names, strict=True)
+    )
+
+
+def _only_moves(graph: Graph, node: Node) -> bool:
+    found = lowering(graph, node)
+    return found is not None and all(
+        isinstance(piece.computation, Arrangement) and piece.operands for piece in found.pieces
+    )

@@ -1,0 +1,32 @@
+"""Computes and stores once what several layers compute or hold alike."""
+
+from __future__ import annotations
+
+from ..ir import Graph, Node, Rewriter, Value
+from .report import Notes, Optimised, Rule
+
+RULE = Rule("f(x), f(x) => f(x)", "exact")
+
+
+def merge_subexpressions(graph: Graph) -> Optimised:
+    """The graph with equal layers (the same op on the same values) and equal constants merged into the first."""
+    notes, rewriter = Notes("subexpressions"), Rewriter(graph)
+    known: dict[object, Node] = {}
+    leaving = set(graph.outputs.values())
+
+    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.op.source == "input":
+            return None
+        # The text of an op tells −0 from 0 and NaN from nothing, which equality does not.
+        twin = known.setdefault((repr(node.op), inputs), node)
+        if twin is node:
+            return None
+        if not leaving.isdisjoint(node.values) and not leaving.isdisjoint(twin.values):
+            notes.refused(node.name, f"equals '{twin.name}', but both are outputs")
+            return None
+        notes.fired(RULE, node.name, f"equals '{twin.name}'")
+        if not leaving.isdisjoint(node.values):
+            leaving.update(twin.values)
+        return tuple(rewriter.mapping[value] for value in twin.values)
+
+    return notes.on(rewriter.rewrite(visit))
