@@ -25,7 +25,7 @@ from .passes import PIPELINE
 from .passes.unfuse import expand
 from .runtime.model import Model
 from .tolerance import Bound, bounds, compare, op_bounds, rewrite_bounds
-from .types import Array, DType
+from .types import Array
 
 Feeds = Mapping[str, Array]
 Verdict = Literal["ok", "off", "inherited"]
@@ -72,14 +72,9 @@ class Report:
 
 
 def random_feeds(graph: Graph, seed: int) -> dict[str, Array]:
-    """Normally distributed inputs (bytes: any of 0 to 255), the same for the same seed."""
+    """Random inputs, the same for the same seed."""
     rng = np.random.default_rng(seed)
-    return {
-        name: rng.standard_normal(type.shape).astype(np.float32)
-        if type.dtype is DType.float32
-        else rng.integers(0, 256, type.shape, np.uint8)
-        for name, type in graph.inputs.items()
-    }
+    return {name: type.random(rng) for name, type in graph.inputs.items()}
 
 
 def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Report:

@@ -68,5 +68,11 @@ class TensorType:
     def nbytes(self) -> int:
         return self.size * self.dtype.itemsize
 
+    def random(self, rng: np.random.Generator) -> Array:
+        """Normally distributed numbers of this type; of bytes, any."""
+        if self.dtype is DType.uint8:
+            return rng.integers(0, 256, self.shape, np.uint8)
+        return rng.standard_normal(self.shape).astype(np.float32)
+
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"

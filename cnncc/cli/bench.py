@@ -84,7 +84,7 @@ def measure(executable: Any, threads: Sequence[int], seconds: float, flops: int)
 
     models = [Model(executable, threads=count) for count in threads]
     rng = np.random.default_rng(0)
-    inputs = [rng.standard_normal(port.shape).astype(np.float32) for port in executable.inputs]
+    inputs = [port.type.random(rng) for port in executable.inputs]
     calls = [model.bind(*inputs) for model in models]
     repeats = [_repeats(call) for call in calls]
     samples: list[list[float]] = [[] for _ in calls]

@@ -84,8 +84,8 @@ class _Opened:
 
 
 def read_picture(path: Path, port: Port, resize: bool) -> Array:
-    """A picture as float32 (1, C, H, W) from 0 to 1: grey for one channel, RGB for three."""
-    channels, height, width = _picture_shape(path, port)
+    """A picture as the input takes it: grey for one channel, RGB for three; bytes, or float32 from 0 to 1."""
+    (channels, height, width), last = _picture_shape(path, port)
     try:
         from PIL import Image, ImageOps
     except ImportError:
@@ -100,12 +100,13 @@ def read_picture(path: Path, port: Port, resize: bool) -> Array:
                 if not resize:
                     raise InputError(_wrong_size(path, picture.size, port, (width, height)))
                 picture = picture.resize((width, height), Image.Resampling.BILINEAR)
-            pixels = _pixels(picture, _MODES[channels])
+            pixels = _pixels(picture, _MODES[channels], port)
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise anything on damaged data
         raise InputError(f"'{path}' is not a picture that can be read: {error}") from None
-    return np.ascontiguousarray(pixels.reshape(1, height, width, channels).transpose(0, 3, 1, 2))
+    pixels = pixels.reshape(1, height, width, channels)
+    return pixels if last else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
 def _wrong_size(path: Path, size: tuple[int, int], port: Port, wanted: tuple[int, int]) -> str:
@@ -115,22 +116,34 @@ def _wrong_size(path: Path, size: tuple[int, int], port: Port, wanted: tuple[int
     )
 
 
-def _picture_shape(path: Path, port: Port) -> tuple[int, int, int]:
-    """Channels, height and width of an input that takes pictures."""
-    if len(port.shape) != 4 or port.shape[1] not in _MODES:
+def _picture_shape(path: Path, port: Port) -> tuple[tuple[int, int, int], bool]:
+    """(channels, height, width) of an input that takes pictures, and whether its channels come last.
+
+    Where the shape allows both, bytes have them last, as cameras do, and floats first.
+    """
+    first, last = (len(port.shape) == 4 and port.shape[axis] in _MODES for axis in (1, -1))
+    if not (first or last):
         raise InputError(
             f"input '{port.name}' of shape {port.shape} takes no picture like '{path}': "
-            "that needs (N, C, H, W) with one or three channels"
+            "that needs (N, C, H, W) or (N, H, W, C) with one or three channels"
         )
-    channels, height, width = port.shape[1:]
-    return channels, height, width
+    _, a, b, c = port.shape
+    if last and (not first or _takes_bytes(port)):
+        return (c, a, b), True
+    return (a, b, c), False
 
 
-def _pixels(picture: Any, mode: str) -> Array:
-    """Pixels from 0 to 1. Pictures of 16 bits a pixel keep them; others are converted to 8."""
+def _takes_bytes(port: Port) -> bool:
+    return port.dtype == "uint8"
+
+
+def _pixels(picture: Any, mode: str, port: Port) -> Array:
+    """Bytes, or pixels from 0 to 1: then pictures of 16 bits a pixel keep them, others are converted to 8."""
     if picture.mode.startswith("I"):
-        scaled = np.asarray(picture).astype(np.float32) / np.float32(65535)
-        return scaled if mode == "L" else np.repeat(scaled[..., None], 3, axis=-1)
+        deep = np.asarray(picture)
+        deep = (deep >> 8).astype(np.uint8) if _takes_bytes(port) else deep.astype(np.float32) / np.float32(65535)
+        return deep if mode == "L" else np.repeat(deep[..., None], 3, axis=-1)
     if picture.mode == "P":
         picture = picture.convert("RGBA")
-    return np.asarray(picture.convert(mode)).astype(np.float32) / np.float32(255)
+    pixels = np.asarray(picture.convert(mode))
+    return pixels if _takes_bytes(port) else pixels.astype(np.float32) / np.float32(255)

@@ -339,13 +339,13 @@ INPUTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
         VECTOR,
         _picture((1, 3)),
         "input 'input' of shape (1, 3) takes no picture like '{file}': "
-        "that needs (N, C, H, W) with one or three channels",
+        "that needs (N, C, H, W) or (N, H, W, C) with one or three channels",
     ),
     "picture for five channels": (
         MANY,
         _picture((4, 4)),
         "input 'input' of shape (1, 5, 4, 4) takes no picture like '{file}': "
-        "that needs (N, C, H, W) with one or three channels",
+        "that needs (N, C, H, W) or (N, H, W, C) with one or three channels",
     ),
 }
 

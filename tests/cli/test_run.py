@@ -127,6 +127,32 @@ def test_sixteen_bits_a_pixel_are_kept(cli: Cli, relu: Relu, tmp_path: Path) -> 
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy")[0, 0], pixels.astype(np.float32) / np.float32(65535))
 
 
+@pytest.mark.parametrize(
+    ("shape", "layout", "dtype"),
+    [
+        ("4, 5, 3", "NHWC", "uint8"),
+        ("3, 4, 3", "NHWC", "uint8"),  # either order would do: bytes have their channels last
+        ("3, 4, 5", "NCHW", "uint8"),
+        ("4, 5, 3", "NHWC", "float32"),
+    ],
+)
+def test_pictures_for_either_order_and_type(cli: Cli, tmp_path: Path, shape: str, layout: str, dtype: str) -> None:
+    script = tmp_path / "camera.py"
+    script.write_text(
+        f"from cnncc import nn\nx = nn.Input(({shape}), layout='{layout}', dtype='{dtype}')\nmodel = nn.Model(x, -x)\n"
+    )
+    height, width = (int(n) for n in shape.split(", ")[slice(0, 2) if layout == "NHWC" else slice(1, 3)])
+    colours = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    save_picture(tmp_path / "rgb.png", colours)
+    result = cli("run", script, tmp_path / "rgb.png", tmp_path / "rgb.png", "-o", tmp_path / "y.npy")
+    assert (result.code, result.err) == (0, "")
+    expected = -colours.transpose(2, 0, 1).astype(np.float32)
+    if dtype == "float32":
+        expected /= np.float32(255)
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), np.stack([expected] * 2))
+    assert cli("check", script).code == 0
+
+
 def test_resize(cli: Cli, relu: Relu, tmp_path: Path) -> None:
     save_picture(tmp_path / "large.png", np.full((8, 12), 51, np.uint8))
     assert cli("run", relu("1, 2, 3"), tmp_path / "large.png", "--resize", "-o", tmp_path / "y.npy").code == 0
