@@ -18,6 +18,8 @@ from .summary import Summary, summary
 from .symbols import Call, Constant, Layer, Parameter, Tensor, checked_name, located, whole
 from .weights import assign, read_weights, write_weights
 
+MAX_PARAMETERS = 2**28  # a gigabyte
+
 Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 
 
@@ -49,6 +51,7 @@ class Model:
             _check_reach(self.inputs, self.outputs.values(), self._calls)
             self._names = _layer_names(self._calls, [tensor.name for tensor in self.inputs])
         self._parameters = self._collect()
+        self._check_size()
         self._initialise()
 
     def __repr__(self) -> str:
@@ -90,6 +93,17 @@ class Model:
             for own in call.inputs
             if isinstance(own, Parameter)
         }
+
+    def _check_size(self) -> None:
+        """A slip of the pen in a dense layer should not fill the memory."""
+        total = 0
+        for name, parameter in self._parameters.items():
+            total += parameter.type.size
+            if total > MAX_PARAMETERS:
+                message = (
+                    f"with its {name.rpartition('.')[2]} the model has {total} parameters, at most {MAX_PARAMETERS} fit"
+                )
+                raise ModelError(message, node=name.rpartition(".")[0], where=parameter.layer.where)
 
     def _initialise(self) -> None:
         for name, parameter in self._parameters.items():

@@ -123,6 +123,14 @@ BATCHED = nn.Input((4, 3, 3, 3), name="w", batch=None)
             lambda: nn.Sequential(nn.Dense(4), nn.Conv(8, 3), input=(3,)),
             "layer 'conv': expected a tensor (N, C, 1 to 3 spatial axes), got float32[1, 4]",
         ),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Dense(40000), input=(1, 200, 200)),
+            "layer 'dense1': with its weights the model has 1600000000 parameters, at most 268435456 fit",
+        ),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Dense(10**6), input=(1, 200, 200)),
+            "layer 'dense': shape (1000000, 40000) has 40000000000 elements, at most 2147483647 fit",
+        ),
         (lambda: nn.Model(X, []), "a model needs at least one output"),
         (lambda: nn.Model(X, [3]), "output 'output1' must be a tensor, got int"),
         (lambda: nn.Model(X, {"a b": X}), f"name 'a b': {NAMES}"),
