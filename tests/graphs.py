@@ -40,7 +40,7 @@ class Net:
 
     def arrives(self, data: Array, name: str = "x") -> Value:
         name = self.builder.unique(name)
-        self.feeds[name] = np.ascontiguousarray(data, np.float32)
+        self.feeds[name] = np.array(data, np.float32, order="C")
         return self.builder.input(name, TensorType(tuple(data.shape)))
 
     def known(self, data: Array) -> Value:

@@ -462,6 +462,7 @@ def move_kernel(source: View, target: View, lanes: int) -> Move:
     sizes = target.shape[along], target.shape[source_along]
     width = min(lanes, target.shape[along])
     block = 1
-    if along != source_along and 2 not in (along, source_along) and source.strides[source_along] == 1:
+    by_table = source.looks_up(along) or source.looks_up(source_along)
+    if along != source_along and 2 not in (along, source_along) and source.strides[source_along] == 1 and not by_table:
         block = 1 << (min(lanes, *sizes).bit_length() - 1)
     return Move(along, source_along, width, block if block >= 4 else 1)

@@ -12,7 +12,20 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Builder
-from cnncc.ops import AveragePool, Conv, Dense, Flatten, MaxPool, Relu, Softmax
+from cnncc.ops import (
+    AveragePool,
+    BatchNormalization,
+    BatchStandardization,
+    Conv,
+    ConvTranspose,
+    Dense,
+    Flatten,
+    GroupNormalization,
+    InstanceNormalization,
+    MaxPool,
+    Relu,
+    Softmax,
+)
 from cnncc.types import TensorType
 
 
@@ -226,6 +239,49 @@ class TestPooling:
         equal(pool(MaxPool((3, 3), 1), b), "7 8 8/7 8 9/3 9 9")
 
 
+def scatter(a, k, **options):
+    """One image, one channel, one filter, transposed."""
+    a, k = np.asarray(a, np.float32), np.asarray(k, np.float32)
+    return ConvTranspose(k.shape, **options).reference(a[None, None], k[None, None])[0][0, 0]
+
+
+class TestTransposed:
+    """Section 4."""
+
+    A = rows("0 1/2 3")
+
+    def test_one_dimension_is_the_full_textbook_convolution(self):
+        """Example 4.1."""
+        x, w = np.array([2, 3, 0, -1]), np.array([1, 2, -1])
+        found = scatter(x, w)
+        equal(found[None], "2 7 4 -4 -2 1")
+        np.testing.assert_array_equal(found, convolve(x, w, padding="full", flip=True))
+
+    def test_stride_one(self):
+        """Example 4.2. Erratum: the figure is lost; these numbers follow from the input and the same kernel."""
+        equal(scatter(self.A, self.A), "0 0 1/0 4 6/4 12 9")
+
+    def test_padding_takes_away_from_the_output(self):
+        equal(scatter(self.A, self.A, padding=1), "4")
+
+    def test_stride_two(self):
+        """Example 4.3."""
+        equal(scatter(self.A, self.A, stride=2), "0 0 0 1/0 0 2 3/0 2 0 3/4 6 6 9")
+
+    def test_sizes(self):
+        """Example 4.4."""
+        kernel = np.ones((3, 3))
+        assert scatter(self.A, kernel).shape == (4, 4)
+        assert scatter(self.A, kernel, stride=2).shape == (5, 5)
+
+    def test_same_where_the_lectures_leave_it_open(self):
+        """n·stride elements: the low side loses ⌊(k − s) / 2⌋, a kernel below the stride is filled up behind."""
+        x = np.array([1, 2])
+        equal(scatter(x, [1, 10, 100], stride=2, padding="same")[None], "1 10 102 20")
+        equal(scatter(x, [1, 10, 100, 1000], stride=2, padding="same")[None], "10 102 1020 200")
+        equal(scatter(x, [1, 10], stride=3, padding="same")[None], "1 10 0 2 20 0")
+
+
 def chain(shape, layers):
     """A graph of `layers` (op, shapes of its weights) one after the other; sizes and parameter counts."""
     builder = Builder()
@@ -297,3 +353,31 @@ def test_softmax_sums_to_one(rng):
     """Definition 1.14."""
     (y,) = Softmax().reference(rng.standard_normal((4, 10)).astype(np.float32))
     np.testing.assert_allclose(y.sum(axis=1, dtype=np.float64), 1, rtol=10 * 2.0**-24)
+
+
+class TestBatchNormalization:
+    """Definition 1.15 and the golden values that go with the fifth document's backward pass (computed, not printed).
+
+    Errata: its slides divide by 2, its example's m, where the text has m; the transcript calls gamma a variance, but
+    it is a scale. Only the statistics of a mini-batch appear (with 1/m: biased), no running averages: the form with
+    given mean and variance must give the same where it is given these.
+    """
+
+    X, Y = [1, 2, 4, 9], [-1.44665603, -0.79777069, 0.5, 3.74442672]
+    MEAN, VARIANCE = 4.0, 9.5
+
+    def test_by_the_statistics_of_the_batch(self):
+        x, gamma, beta = (np.array(v, np.float32).reshape(-1, 1) for v in (self.X, [2], [0.5]))
+        (y,) = BatchStandardization(1e-5).reference(x, gamma[0], beta[0])
+        np.testing.assert_allclose(y.ravel(), self.Y, atol=5e-9 + 2.0**-23)
+
+    def test_by_given_statistics(self):
+        vectors = (np.array([v], np.float32) for v in (2, 0.5, self.MEAN, self.VARIANCE))
+        (y,) = BatchNormalization(1e-5).reference(np.array(self.X, np.float32).reshape(-1, 1), *vectors)
+        np.testing.assert_allclose(y.ravel(), self.Y, atol=5e-9 + 2.0**-23)
+
+    def test_one_image_over_its_positions_is_the_same_as_a_batch_of_numbers(self):
+        x = np.array(self.X, np.float32).reshape(1, 1, 4)
+        vectors = np.array([2], np.float32), np.array([0.5], np.float32)
+        for op in (BatchStandardization(), InstanceNormalization(), GroupNormalization(1)):
+            np.testing.assert_allclose(op.reference(x, *vectors)[0].ravel(), self.Y, atol=5e-9 + 2.0**-23)
