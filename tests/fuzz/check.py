@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from cnncc.passes.manager import optimise
 
 from cnncc.compiler import Compilation
+from cnncc.passes.manager import optimise
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.graphs import assert_same_bits, call, compilation, expected, runnable_targets, sprinkled, worst_ratio
