@@ -132,8 +132,10 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
     for vectors in range(1, min(total, 4) + 1):
         in_tile = vectors * rows
         most = (target.registers - 1) // in_tile - 1
+        if most < 1:
+            return
         full, rest = divmod(total, vectors)
-        for block in sorted(set(balanced(outputs, max(most, 1)))):
+        for block in sorted(set(balanced(outputs, most))):
             blocks, tail = divmod(outputs, block)
             sizes = [in_tile] * full + ([rest * rows] if rest else [])
             if len(c.window) == 1:  # the last tile slides back

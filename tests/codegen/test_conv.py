@@ -80,12 +80,12 @@ def small_convolutions(seed: int, count: int | None = None) -> tuple[Graph, dict
 def test_small_windows(force: Force, along: str, border: str) -> None:
     force(along, 1)
     seed = 2 * LANES.index(along) + list(BORDERS).index(border)
-    check(*small_convolutions(seed, count=180), border_limit=BORDERS[border])
+    check(*small_convolutions(seed, count=120), border_limit=BORDERS[border])
 
 
 @pytest.mark.parametrize("target", [name for name in TARGETS if name != "host"])
 def test_small_windows_on_every_target(target: str) -> None:
-    check(*small_convolutions(5, count=100), target)
+    check(*small_convolutions(5, count=60), target)
 
 
 # Tails of channels and columns
@@ -163,9 +163,9 @@ def test_one_dimension(force: Force, along: str, border: str) -> None:
     force(along, 4)
     net = Net()
     outputs = []
-    for n, stride, dilation, padding in itertools.product((1, 6, 40), (1, 2), (1, 3), ("same", "full", ((3, 0),))):
+    for n, stride, dilation, padding in itertools.product((1, 6, 40), (1, 2), (1, 3), ("same", ((3, 0),))):
         x = inner(net, net.input(2, 3, n))
-        for size in (1, 6, 19):
+        for size in (1, 19):
             outputs.append(
                 convolved(net, x, size, Conv((3,), stride, dilation, padding)) if n > 4 or dilation == 1 else x
             )

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import numpy as np
-from cnncc.passes.manager import optimise
 
 from cnncc.compiler import Compilation
+from cnncc.passes.manager import optimise
+from cnncc.plan.plan import Plan
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.graphs import assert_same_bits, call, compilation, expected, runnable_targets, sprinkled, worst_ratio
@@ -48,11 +49,11 @@ def check_seed(seed: int, checked: bool = False) -> float:
 
 def variants(programs: Mapping[str, Compilation]) -> Iterator[tuple[str, Model]]:
     """The first program with two and three threads, and all that differ from it with one, two and three."""
-    known: set[str] = set()
+    known: list[Plan] = []
     for streaming, program in programs.items():
-        if program.llvm in known:
+        if program.plan in known:
             continue
-        known.add(program.llvm)
+        known.append(program.plan)
         executable = program.build()
         for threads in (1, 2, 3):
             if streaming != "none" or threads > 1:

@@ -82,7 +82,9 @@ class Generator:
         kernel = (1,) * rank if self.chance(0.2) else tuple(self.number(1, 3) for _ in range(rank))
         groups = 1
         if self.chance(0.35):
-            groups = channels if self.chance(0.6) else self.one_of([g for g in range(1, channels + 1) if not channels % g])
+            groups = (
+                channels if self.chance(0.6) else self.one_of([g for g in range(1, channels + 1) if not channels % g])
+            )
         outputs = groups * self.one_of((1, 1, 1, 2, 3)) if groups > 1 else self.one_of(CHANNELS)
         op = Conv(
             kernel,
