@@ -26,6 +26,8 @@ from cnncc.ops import (
 )
 from cnncc.types import MAX_ELEMENTS, TensorType
 
+from . import refused_arrangements
+
 IMAGE = (1, 4, 8, 8)
 WEIGHTS = (6, 4, 3, 3)
 
@@ -160,6 +162,7 @@ REFUSED = [
         (IMAGE, WEIGHTS),
         "a window of 7 elements does not fit into 6 + 0 + 0 (axis 0 of the window)",
     ),
+    *refused_arrangements.REFUSED,
 ]
 
 
