@@ -72,7 +72,8 @@ def _power_of_two(k: Bits) -> Lanes:
 def expm1(x: Lanes) -> Lanes:
     """exp(x) − 1 within 2 ulp, also where exp(x) is near 1; keeps −0.
 
-    2^k·(exp(r) − 1) + (2^k − 1), everything halved until the end, since 2^128 is no float. From −20 down it is −1.
+    2^k·(exp(r) − 1) + (2^k − 1), everything halved until the end, since 2^128 is no float. From −20 down it is −1,
+    and near 0 it is x.
     """
     above = x > LARGEST
     safe = above.where(0.0, (x < -20.0).where(-20.0, x))
@@ -81,7 +82,7 @@ def expm1(x: Lanes) -> Lanes:
     whole = k.equals(k).where(k, 0.0).whole()
     half = _power_of_two(whole - 1)
     result = series.times_plus(half, half - 0.5) * 2.0
-    return above.where(INFINITY, x.equals(0.0).where(x, result))
+    return above.where(INFINITY, (abs(x) < 2.0**-26).where(x, result))
 
 
 # (log(1 + f) − f + f²/2) / f³ for 1 + f in [√½, √2]: FIT, of relative error 2^-28 in log(1 + f).

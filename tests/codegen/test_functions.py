@@ -1,0 +1,232 @@
+"""The vector functions: their stated bounds over all magnitudes, their special values, and that they need no libm."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.polynomial import Chebyshev, Polynomial
+
+from cnncc import expr, native
+from cnncc.codegen import functions
+from cnncc.codegen.emitter import Emitter, vector_type
+from cnncc.codegen.expression import FUNCTIONS
+from cnncc.runtime.elf import undefined_symbols
+from cnncc.target import TARGETS
+from cnncc.types import Array
+from tests.graphs import runnable_targets
+
+from .kernels import run_expression
+
+F32 = np.float32
+TINY = F32(2.0**-149)
+WIDTHS = [(target, lanes) for target in runnable_targets() for lanes in (1, 4, 16)]
+EXACT = ("absolute", "negate", "floor", "ceil", "rint", "sign")
+BOUNDS = {
+    "expm1": expr.EXPM1_ULPS,
+    "log": expr.LOG_ULPS,
+    "log1p": expr.LOG1P_ULPS,
+    "tanh": expr.TANH_ULPS,
+    "sigmoid": expr.SIGMOID_ULPS,
+    "erf": expr.ERF_ULPS,
+}
+ARITY = {
+    **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", "power"), 2),
+    **dict.fromkeys(("multiply_add", "where_positive"), 3),
+}
+each_width = pytest.mark.parametrize(("target", "lanes"), WIDTHS)
+
+
+def patterns(step: int = 32_749) -> Array:
+    """Floats of every exponent and both signs (subnormal, infinite and NaN ones too), with steps of mantissas."""
+    return np.arange(0, 1 << 32, step, dtype=np.uint64).astype(np.uint32).view(F32)
+
+
+def around(*centres: float, width: int = 200) -> Array:
+    """The floats next to some numbers, one by one, of both signs."""
+    bits = [F32(abs(centre)).view(np.int32) + np.arange(-width, width + 1, dtype=np.int32) for centre in centres]
+    near = np.concatenate([b[b >= 0] for b in bits]).view(F32)
+    return np.concatenate([near, -near])
+
+
+def arguments() -> Array:
+    """All magnitudes, more where the functions bend, and where their branches meet."""
+    rng = np.random.default_rng(5)
+    middle = [rng.uniform(-size, size, 50_000).astype(F32) for size in (0.5, 2, 10, 105)]
+    branches = around(0, 0.5, math.sqrt(0.5), 1, math.sqrt(2), math.log(2) / 2, 4, 9, 20, 88.72283, 103.9721)
+    return np.concatenate([patterns(), *middle, branches, around(2.0**-126, 2.0**23, 2.0**22, 3.4e38)])
+
+
+def exact(name: str, *x: Array) -> Array:
+    with np.errstate(all="ignore"):
+        return np.asarray(expr.FUNCTIONS[name].meaning(*(a.astype(np.float64) for a in x)))
+
+
+def ulps(found: Array, wanted: Array) -> Array:
+    """Error in units of the last place of the result; infinite where NaN or an infinity is missed."""
+    with np.errstate(all="ignore"):
+        exponents = np.floor(np.log2(np.maximum(np.abs(wanted), 1e-300)))
+        error = np.abs(found.astype(np.float64) - wanted) / np.exp2(np.maximum(exponents, -126) - 23)
+        rounded = wanted.astype(F32)
+    same = (found == rounded) | (np.isnan(found) & np.isnan(rounded))
+    return np.where(same, np.where(np.isfinite(error), error, 0), np.where(np.isnan(error), np.inf, error))
+
+
+def assert_within(name: str, bound: float, target: str, lanes: int, *x: Array) -> None:
+    found, wanted = run_expression(name, *x, target=target, lanes=lanes), exact(name, *x)
+    error = ulps(found, wanted)
+    worst = int(error.argmax())
+    at = ", ".join(repr(a[worst]) for a in x)
+    assert error[worst] <= bound, f"{name}({at}) = {found[worst]!r}, not {wanted[worst]!r}: {error[worst]:.2f} ulp"
+
+
+@each_width
+@pytest.mark.parametrize("name", BOUNDS)
+def test_as_exact_as_stated(name: str, target: str, lanes: int) -> None:
+    assert_within(name, BOUNDS[name], target, lanes, arguments())
+
+
+@pytest.mark.parametrize("name", BOUNDS)
+def test_the_bounds_are_not_generous(name: str) -> None:
+    x = arguments()
+    assert ulps(run_expression(name, x), exact(name, x)).max() > BOUNDS[name] / 2
+
+
+@each_width
+@pytest.mark.parametrize("name", EXACT)
+def test_exact_functions(name: str, target: str, lanes: int) -> None:
+    assert_within(name, 0, target, lanes, arguments())
+
+
+@each_width
+@pytest.mark.parametrize("name", ["floor", "ceil", "rint"])
+def test_rounding_to_whole_numbers(name: str, target: str, lanes: int) -> None:
+    """Halves above all, also where they end; the sign of 0 is NumPy's."""
+    halves = np.arange(-40, 41, dtype=F32) / 4
+    ends = np.array([2.0**22 + 0.5, 2.0**22 + 1.5, 2.0**23 - 0.5, 2.0**23 + 1, 2.0**24 + 2, 0.49999997, TINY], F32)
+    x = np.concatenate([halves, ends, -ends, F32([0.0, -0.0])])
+    found, wanted = run_expression(name, x, target=target, lanes=lanes), getattr(np, name)(x)
+    np.testing.assert_array_equal(found.view(np.uint32), wanted.view(np.uint32))
+
+
+ENDS: dict[str, tuple[list[float], list[float]]] = {
+    "expm1": (
+        [0.0, -0.0, -math.inf, math.inf, 89, -200, TINY, -TINY],
+        [0, -0.0, -1, math.inf, math.inf, -1, TINY, -TINY],
+    ),
+    "log": (
+        [1, 0, -0.0, -1, math.inf, -math.inf, math.nan],
+        [0, -math.inf, -math.inf, *[math.nan], math.inf, math.nan, math.nan],
+    ),
+    "log1p": ([0, -0.0, -1, -1.5, math.inf, TINY, -TINY], [0, -0.0, -math.inf, math.nan, math.inf, TINY, -TINY]),
+    "tanh": ([0, -0.0, math.inf, -math.inf, 10, -10, TINY, -TINY], [0, -0.0, 1, -1, 1, -1, TINY, -TINY]),
+    "sigmoid": ([0, math.inf, -math.inf, -200, 200, -103.9], [0.5, 1, 0, 0, 1, TINY]),
+    "erf": ([0, -0.0, math.inf, -math.inf, 5, -5], [0, -0.0, 1, -1, 1, -1]),
+}
+
+
+@each_width
+@pytest.mark.parametrize("name", ENDS)
+def test_ends(name: str, target: str, lanes: int) -> None:
+    x, wanted = (np.array(values, F32) for values in ENDS[name])
+    found = run_expression(name, x, target=target, lanes=lanes)
+    np.testing.assert_array_equal(found, wanted)
+    known = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(found[known]), np.signbit(wanted[known]))
+
+
+@each_width
+def test_where_positive_lets_nan_through(target: str, lanes: int) -> None:
+    x = np.array([1, 0, -0.0, -1, TINY, -TINY, math.inf, -math.inf, math.nan], F32)
+    found = run_expression("where_positive", x, x, np.full(9, 7, F32), target=target, lanes=lanes)
+    np.testing.assert_array_equal(found, np.array([1, 7, 7, 7, TINY, 7, math.inf, 7, math.nan], F32))
+
+
+# Powers
+
+
+def bases_and_exponents() -> list[tuple[Array, Array]]:
+    """Any bits; whole exponents; exponents that keep the result finite; bases next to 1."""
+    rng = np.random.default_rng(6)
+    count = 100_000
+    any_bits = [rng.integers(0, 1 << 32, count, dtype=np.uint64).astype(np.uint32).view(F32) for _ in range(2)]
+    whole = rng.integers(-20, 21, count).astype(F32)
+    wide = np.exp(rng.uniform(-100, 88, count)).astype(F32)
+    near = (1 + rng.choice([-1, 1], count) * np.exp(rng.uniform(-16, -1, count))).astype(F32)
+    pairs = [(any_bits[0], any_bits[1]), (any_bits[0], whole), (-wide, whole)]
+    for base in (wide, near):
+        logarithm = np.log(base.astype(np.float64))
+        wanted = rng.uniform(-104, 89, count)
+        pairs.append((base, np.divide(wanted, logarithm, where=logarithm != 0, out=wanted).astype(F32)))
+    return pairs
+
+
+@each_width
+def test_power_is_as_exact_as_stated(target: str, lanes: int) -> None:
+    for base, exponent in bases_and_exponents():
+        assert_within("power", expr.POWER_ULPS, target, lanes, base, exponent)
+
+
+def test_the_bound_of_power_is_not_generous() -> None:
+    worst = max(ulps(run_expression("power", x, y), exact("power", x, y)).max() for x, y in bases_and_exponents())
+    assert worst > expr.POWER_ULPS / 2
+
+
+@each_width
+def test_special_powers(target: str, lanes: int) -> None:
+    """All pairs of numbers that IEEE 754 mentions, and of those where wholeness and oddness end."""
+    sizes = [0, 1, 0.5, 2, 3, 2.5, math.inf, TINY, 3e38, 0.99999994, 1.0000001, 2.0**23 - 0.5]
+    sizes += [2.0**23 - 1, 2.0**23 + 1, 2.0**24 - 1, 2.0**24, 2.0**24 + 2, 1e-20]
+    values = np.array([*sizes, *(-size for size in sizes), math.nan], F32)
+    base, exponent = (np.array(column, F32) for column in zip(*itertools.product(values, values), strict=True))
+    assert_within("power", expr.POWER_ULPS, target, lanes, base, exponent)
+    found, wanted = run_expression("power", base, exponent, target=target, lanes=lanes), exact("power", base, exponent)
+    known = ~np.isnan(wanted)
+    np.testing.assert_array_equal(np.signbit(found[known]), np.signbit(wanted[known]))
+
+
+# Coefficients and code
+
+
+def chebyshev(function: Callable[[float], float], degree: int, low: float, high: float) -> tuple[float, ...]:
+    """Interpolation in Chebyshev's points, as powers with the highest first, rounded to float32."""
+    fit = Chebyshev.interpolate(np.vectorize(function), degree, [low, high])
+    return tuple(fit.convert(kind=Polynomial).coef[::-1].astype(F32).tolist())
+
+
+@pytest.mark.parametrize(
+    ("coefficients", "function", "low", "high"),
+    [
+        (functions.LOG_TAIL, lambda f: (math.log1p(f) - f + f * f / 2) / f**3, math.sqrt(0.5) - 1, math.sqrt(2) - 1),
+        (functions.ERF_NEAR, lambda z: math.erf(math.sqrt(z)) / math.sqrt(z) - 1, 0, 1),
+        (functions.ERF_FAR, lambda x: math.log(math.erfc(x)), 1, 4),
+    ],
+    ids=["log", "erf below 1", "erf from 1 on"],
+)
+def test_coefficients_are_the_fits_that_they_claim_to_be(
+    coefficients: tuple[float, ...], function: Callable[[float], float], low: float, high: float
+) -> None:
+    again = chebyshev(function, len(coefficients) - 1, low, high)
+    np.testing.assert_allclose(np.array(coefficients, F32), again, rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_no_function_needs_libm(target: str) -> None:
+    """One object with every function of the vocabulary, a vector of the target wide: nothing is undefined."""
+    machine = TARGETS[target]
+    type = vector_type(machine.lanes)
+    e = Emitter(machine)
+    for number, name in enumerate(FUNCTIONS):
+        arity = ARITY.get(name, 1)
+        with e.function("void", f"@f{number}", [("ptr", f"p{k}") for k in range(arity + 1)]) as pointers:
+            values = [e.load_type(type, pointer, 4) for pointer in pointers[:-1]]
+            e.store_value(FUNCTIONS[name](e, *values), pointers[-1], 4)
+            e.ret()
+    assert undefined_symbols(native.emit_object(e.module(), machine)) == ()
+
+
+def test_every_function_has_a_meaning_and_an_emission() -> None:
+    assert set(FUNCTIONS) == set(expr.FUNCTIONS)
