@@ -140,6 +140,14 @@ def check(graph: Graph, feeds: Mapping[str, Array], target: str | Target = "host
     return found
 
 
+def check_all(graph: Graph, target: str | Target, *feeds: Mapping[str, Array]) -> None:
+    """`check` for several inputs of one compilation."""
+    compiled = compilation(graph, target)
+    with Model(compiled.build()) as model:
+        for given in feeds:
+            worst_ratio(call(model, given), expected(compiled, given))
+
+
 def bits(array: Array) -> Array:
     """The bits of each float; every NaN the same one, since IEEE leaves its sign and payload open."""
     return np.where(np.isnan(array), np.float32(np.nan), array).view(np.uint32)
