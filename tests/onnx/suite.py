@@ -64,7 +64,11 @@ def check(file: Path, interpret: bool, precision: str) -> Row:
         graph = loaded(file, feeds)
         layers = sum(node.op.source is None for node in graph)
         arrays = [np.ascontiguousarray(feeds.get(name, feeds.get("")), np.float32) for name in graph.inputs]
-        run = (lambda *x: cnncc.interpret(graph, *x)) if interpret else cnncc.compile(graph, precision=precision)
+        run = (
+            (lambda *x: cnncc.interpret(graph, *x))
+            if interpret
+            else cnncc.compile(graph, precision=precision, cache=False)
+        )
         results = run(*arrays)
         found = dict(zip(graph.outputs, results if isinstance(results, tuple) else (results,), strict=True))
         error: float | str = max(
