@@ -5,8 +5,9 @@ Each takes the op's attributes, by place or by name, then a name, and as many te
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, Field, fields
 from functools import cache
 from typing import Any, ClassVar
 
@@ -36,9 +37,8 @@ CHECKS: Mapping[str, Callable[[Any, str], object]] = {
     "stride": sizes,
     "dilation": sizes,
     "padding": paddings,
-    "axis": lambda value, what: whole(value, what, least=None),
 }
-"""What attributes of these names must be, wherever they occur; the rest is judged by the type rules."""
+"""What attributes of these names must be, wherever they occur."""
 
 
 class OpLayer(Layer):
@@ -57,18 +57,20 @@ class OpLayer(Layer):
         self.attributes = self._attributes(free, attributes, named)
 
     def _attributes(self, free: Sequence[str], given: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
+        """Attributes under their names. Raises ModelError for too many and too few, and for obvious mistakes."""
         found = dict(zip(free, given, strict=False)) | dict(named)
         wrong = [key for key in named if key not in free or key in free[: len(given)]]
         if wrong or len(given) > len(free):
             told = repr(wrong[0]) if wrong else f"{len(given)} of them"
             message = f"takes the attributes {', '.join(free) or '(none)'}, got {told}"
             raise ModelError(message, node=self.shown, where=self.where)
-        defaults = {field.name: field.default for field in fields(self.op_type)}
+        missing = [f.name for f in fields(self.op_type) if f.name in free and f.default is MISSING]
+        missing = [key for key in missing if key not in found]
+        if missing:
+            raise ModelError(f"needs the attribute {missing[0]}", node=self.shown, where=self.where)
         with located(self.shown, self.where):
-            for key, value in found.items():
-                if key in CHECKS and value is not defaults[key]:
-                    CHECKS[key](value, key)
-        return {key: _plain(value) for key, value in (*self.presets.items(), *found.items())}
+            judged = {f.name: _judged(f, found[f.name]) for f in fields(self.op_type) if f.name in found}
+        return {**self.presets, **judged}
 
     def __call__(self, *tensors: Tensor, **given: Tensor) -> Any:
         """One tensor, or a tuple of them for an op with several results."""
@@ -90,6 +92,25 @@ class OpLayer(Layer):
         except (TypeError, ValueError, AttributeError) as error:
             shown = ", ".join(f"{key}={value!r}" for key, value in attributes.items())
             raise ModelError(f"{self.op_type.__name__}({shown}) is not possible: {error}") from None
+
+
+def _judged(field: Field[Any], value: Any) -> Any:
+    """An attribute as an op has it. Raises ShapeError or ModelError for what its name or annotation rules out."""
+    value = _plain(value)
+    if value is field.default:
+        return value
+    if field.name in CHECKS:
+        CHECKS[field.name](value, field.name)
+    kinds = str(field.type).split(" | ")
+    if kinds[0] == "int" and len(kinds) == 1:
+        return whole(value, field.name, least=None)
+    if kinds[0] == "bool" and not isinstance(value, bool):
+        raise ModelError(f"{field.name} {value!r}: expected True or False")
+    if kinds[0] == "float" and not (value is None and "None" in kinds):
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ModelError(f"{field.name} {value!r}: expected a finite number")
+        return float(value)
+    return value
 
 
 def _plain(value: Any) -> Any:
@@ -116,11 +137,9 @@ def op_layer(name: str, op: type[Op], **presets: Any) -> type[OpLayer]:
 @cache
 def op_layers() -> Mapping[str, type[OpLayer]]:
     """A layer for each op of the registry, under the name that it has in `nn`."""
-    made = {name: op_layer(name, op) for op_name, op in REGISTRY.items() for name in (SPELLINGS.get(op_name, op_name),)}
-    if "Clip" in REGISTRY:
-        low, high = (field.name for field in fields(REGISTRY["Clip"]))
-        made["ReLU6"] = op_layer("ReLU6", REGISTRY["Clip"], **{low: 0.0, high: 6.0})
-    return made
+    names = {SPELLINGS.get(name, name): op for name, op in REGISTRY.items()}
+    six = op_layer("ReLU6", REGISTRY["Clip"], minimum=0.0, maximum=6.0)
+    return {"ReLU6": six} | {name: op_layer(name, op) for name, op in names.items()}
 
 
 @cache

@@ -203,7 +203,10 @@ def test_every_op_is_a_layer(sample: Sample) -> None:
     for given in (attributes, listed):
         results = layer(**given, name="it")(*inputs)
         several = results if isinstance(results, tuple) else (results,)
-        graph = nn.Model(inputs, several).graph
+        model = nn.Model(inputs, several)
+        graph = model.graph
+        (row,) = model.summary().rows
+        assert all(seen >= 1 for seen in row.seen)
         assert graph["it"].op == op
         assert graph["it"].types == op.infer(*sample.types)
 
@@ -220,6 +223,12 @@ def test_every_op_is_a_layer(sample: Sample) -> None:
             lambda: nn.MaxPool(2, kernel=3),
             "layer 'maxpool': takes the attributes kernel, stride, padding, dilation, ceil_mode, got 'kernel'",
         ),
+        (lambda: nn.LRN(), "layer 'lrn': needs the attribute size"),
+        (lambda: nn.LeakyReLU("a"), "layer 'leakyrelu': alpha 'a': expected a finite number"),
+        (lambda: nn.LeakyReLU(float("nan")), "layer 'leakyrelu': alpha nan: expected a finite number"),
+        (lambda: nn.Clip(0, "six"), "layer 'clip': maximum 'six': expected a finite number"),
+        (lambda: nn.LRN(2.5), "layer 'lrn': size 2.5: expected a whole number"),
+        (lambda: nn.MaxPool(2, ceil_mode=1), "layer 'maxpool': ceil_mode 1: expected True or False"),
         (lambda: nn.Residual(), "layer 'residual': needs a body"),
         (lambda: nn.Parallel(), "layer 'parallel': needs at least one branch"),
         (

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -11,11 +15,30 @@ from cnncc.errors import InputError
 from cnncc.ir import Builder, Graph
 from cnncc.op import Op
 from cnncc.ops import Conv, Flatten, ImageToTensor, MaxPool
+from cnncc.runtime.artefacts import write
 from cnncc.runtime.header import header
 from cnncc.runtime.manifest import describe, restore
 from cnncc.runtime.model import Model
+from cnncc.runtime.reload import load
 from cnncc.tolerance import bounds, compare
 from cnncc.types import Array, DType, TensorType
+
+PROGRAM = """
+#include <stdio.h>
+#include "camera.h"
+
+static union { char bytes[CAMERA_WORKSPACE_BYTES + 64]; double aligned; } memory;
+
+int main(void)
+{
+    uint8_t x[CAMERA_INPUT_SIZE];
+    float y[CAMERA_OUTPUT_SIZE];
+    char *workspace = memory.bytes + (64 - (size_t)memory.bytes % 64) % 64;
+    if (fread(x, 1, sizeof x, stdin) != sizeof x) return 1;
+    if (camera_infer(x, y, workspace) != CNNCC_OK) return 2;
+    return fwrite(y, sizeof *y, CAMERA_OUTPUT_SIZE, stdout) != CAMERA_OUTPUT_SIZE;
+}
+"""
 
 CONSUMERS: dict[str, tuple[Op, tuple[int, ...] | None] | None] = {
     "nothing": None,
@@ -105,3 +128,19 @@ def test_from_the_cache(private_cache: object) -> None:
     x = pictures(made, 1)
     first, second = compile(made), compile(made)
     np.testing.assert_array_equal(first(x), second(x))
+
+
+@pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
+def test_from_a_library_and_from_c(tmp_path: Path) -> None:
+    made = graph("pool", True, True)
+    executable = Compilation(made, Options(resolve_target("host"))).build()
+    write(executable, tmp_path, ["so", "a", "h"])
+    x = pictures(made, 1)
+    expected = Model(executable)(x)
+    with load(tmp_path / "camera.so") as loaded:
+        np.testing.assert_array_equal(loaded(x), expected)
+    (tmp_path / "main.c").write_text(PROGRAM)
+    command = ["cc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "main.c", "libcamera.a", "-o", "main"]
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=60)
+    ran = subprocess.run([tmp_path / "main"], input=x.tobytes(), capture_output=True, timeout=60, check=True)
+    np.testing.assert_array_equal(np.frombuffer(ran.stdout, np.float32), expected.ravel())
