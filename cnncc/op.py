@@ -98,7 +98,7 @@ class Op:
 def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | None = None) -> None:
     """Raise ShapeError unless `least` ≤ number of inputs ≤ `most` (default `least`), all of a type that `op` takes.
 
-    Every type rule begins with it.
+    Every type rule begins with it, so it also looks at the attributes that are numbers, which no shape depends on.
     """
     most = least if most is None else most
     if not least <= len(inputs) <= most:
@@ -107,6 +107,14 @@ def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | N
     for x in inputs:
         if x.dtype is not DType.float32 and not op.takes_bytes:
             raise ShapeError(f"{op.name} takes float32, got {x}: ImageToTensor makes float32 of pictures")
+    for attribute in fields(op):
+        if str(attribute.type).startswith("float"):
+            _expect_number(attribute.name, getattr(op, attribute.name), "None" in str(attribute.type))
+
+
+def _expect_number(what: str, value: object, optional: bool) -> None:
+    if (isinstance(value, bool) or not isinstance(value, int | float)) and not (optional and value is None):
+        raise ShapeError(f"{what}={value!r} must be a number{' or None' * optional}")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from .errors import ShapeError
+from .types import MAX_ELEMENTS
 
 Padding = str | int | tuple[int | tuple[int, int], ...]
 
@@ -106,6 +107,11 @@ def resolve(
             raise ShapeError(f"padding {padding!r} is unknown: expected 'valid', 'same', 'full' or numbers")
         window = WindowAxis(n, k, s, d, low, high)
         window = covering(window) if ceil else window
+        if max(extent, n + low + high) > MAX_ELEMENTS:
+            raise ShapeError(
+                f"a window of {extent} elements on {n} + {low} + {high}: at most {MAX_ELEMENTS} fit "
+                f"(axis {axis} of the window)"
+            )
         if window.out < 1:
             raise ShapeError(
                 f"a window of {extent} elements does not fit into {n} + {low} + {high} (axis {axis} of the window)"

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import SupportsIndex
 
 from ..errors import ShapeError
 
 
 def axis_of(axis: int, rank: int) -> int:
-    """`axis` counted from the front; raises ShapeError outside [−rank, rank)."""
+    """`axis` counted from the front; raises ShapeError outside [−rank, rank) or if it is no whole number."""
+    if isinstance(axis, bool) or not isinstance(axis, SupportsIndex):
+        raise ShapeError(f"axis {axis!r} is not a whole number")
     if not -rank <= axis < rank:
         raise ShapeError(f"axis {axis} does not exist in a tensor of {rank} axes")
     return axis % rank
@@ -16,6 +19,8 @@ def axis_of(axis: int, rank: int) -> int:
 
 def axes_of(axes: Sequence[int], rank: int) -> tuple[int, ...]:
     """Several different axes counted from the front; raises ShapeError if one is missing or named twice."""
+    if not isinstance(axes, Sequence):
+        raise ShapeError(f"axes {axes!r}: expected a tuple of whole numbers")
     found = tuple(axis_of(axis, rank) for axis in axes)
     if len(set(found)) < len(found):
         raise ShapeError(f"axes {tuple(axes)} name an axis twice")

@@ -62,7 +62,11 @@ class Split(Op):
         expect_count(self, inputs, 1)
         shape = inputs[0].shape
         axis = axis_of(self.axis, len(shape))
-        if not self.sizes or any(size < 1 for size in self.sizes) or sum(self.sizes) != shape[axis]:
+        if (
+            not self.sizes
+            or any(type(size) is not int or size < 1 for size in self.sizes)
+            or sum(self.sizes) != shape[axis]
+        ):
             raise ShapeError(f"sizes {self.sizes} do not add up to the {shape[axis]} elements of axis {axis}")
         return tuple(TensorType(replaced(shape, axis, size)) for size in self.sizes)
 

@@ -203,7 +203,7 @@ class GroupNormalization(Standardizing):
         x, scale, bias = inputs
         _expect_per_channel(x, {"scale": scale, "bias": bias}, "group normalisation")
         if type(self.groups) is not int or self.groups < 1 or x.shape[1] % self.groups:
-            raise ShapeError(f"groups={self.groups} does not divide the {x.shape[1]} channels")
+            raise ShapeError(f"groups={self.groups!r} does not divide the {x.shape[1]} channels")
         return (x,)
 
     def view(self, x: TensorType) -> tuple[int, ...]:

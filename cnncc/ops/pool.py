@@ -50,7 +50,8 @@ class Pool(Op, abstract=True):
             raise ShapeError(f"a {rank}-D pooling takes (N, C, {rank} spatial axes), got {x} of {x.rank} axes")
         window = self.window(x)
         for axis in window:
-            if not taps_inside(axis).all():
+            outside = axis.low >= axis.extent or axis.high >= axis.extent + axis.stride  # the first or last for certain
+            if outside or not taps_inside(axis).all():
                 raise ShapeError(
                     f"padding ({axis.low}, {axis.high}) reaches the pooling kernel's size {axis.kernel}: "
                     "some windows would hold padding only"

@@ -121,7 +121,11 @@ WRONG = [
     ),
     (
         HEAD + "%y = Flatten(axis='a') (%x) : float32[1, 3]",
-        "layer 'y': Flatten(axis='a') has attributes of the wrong kind (at graph text:3)",
+        "layer 'y': axis 'a' is not a whole number (at graph text:3)",
+    ),
+    (
+        HEAD + "%y = Tile(repeats=2) (%x) : float32[1, 3]",
+        "layer 'y': Tile(repeats=2) has attributes of the wrong kind (at graph text:3)",
     ),
     (HEAD + "%c = Constant abc : float32[3]", "no array was given for constant 'c' (abc) (at graph text:3)"),
     (
