@@ -24,9 +24,9 @@ from cnncc.ops import (
     Split,
     Stage,
 )
-from cnncc.types import MAX_ELEMENTS, TensorType
+from cnncc.types import MAX_ELEMENTS, DType, TensorType
 
-from . import refused_arrangements
+from . import refused_arrangements, refused_elementwise, refused_statistics
 
 IMAGE = (1, 4, 8, 8)
 WEIGHTS = (6, 4, 3, 3)
@@ -121,6 +121,17 @@ REFUSED = [
         (IMAGE,),
         "padding (2, 2) reaches the pooling kernel's size 2: some windows would hold padding only",
     ),
+    (
+        MaxPool((2, 2), padding=((0, 0), (0, 10**9))),
+        (IMAGE,),
+        "padding (0, 1000000000) reaches the pooling kernel's size 2: some windows would hold padding only",
+    ),
+    (
+        MaxPool((2, 2), 1, "same", dilation=(1, 10**12)),
+        (IMAGE,),
+        "a window of 1000000000001 elements on 8 + 500000000000 + 500000000000: at most 2147483647 fit "
+        "(axis 1 of the window)",
+    ),
     (MaxPool((2, 0)), (IMAGE,), "kernel (2, 0): each entry must be a whole number of at least 1"),
     (Dense(), ((1, 3),), "Dense takes 2 to 3 inputs, got 1"),
     (Dense(), (IMAGE, (10, 256)), "a dense layer takes (N, features), got float32[1, 4, 8, 8]; flatten it first"),
@@ -149,6 +160,8 @@ REFUSED = [
     (Split((2, 3)), (IMAGE,), "sizes (2, 3) do not add up to the 4 elements of axis 1"),
     (Split((5, -1)), (IMAGE,), "sizes (5, -1) do not add up to the 4 elements of axis 1"),
     (Split(()), (IMAGE,), "sizes () do not add up to the 4 elements of axis 1"),
+    (Split((2.0, 2.0)), (IMAGE,), "sizes (2.0, 2.0) do not add up to the 4 elements of axis 1"),
+    (Split("22"), (IMAGE,), "sizes 22 do not add up to the 4 elements of axis 1"),
     (Split((1, 1), -5), (IMAGE,), "axis -5 does not exist in a tensor of 4 axes"),
     (Split((1, 1)), (), "Split takes 1 inputs, got 0"),
     (ImageToTensor(True), ((2, 4, 5, 3), (3,)), "ImageToTensor takes factor and shift together, got one of them"),
@@ -163,6 +176,8 @@ REFUSED = [
         "a window of 7 elements does not fit into 6 + 0 + 0 (axis 0 of the window)",
     ),
     *refused_arrangements.REFUSED,
+    *refused_elementwise.REFUSED,
+    *refused_statistics.REFUSED,
 ]
 
 
@@ -174,6 +189,18 @@ def test_the_message_tells_layer_and_line(op, shapes, message):
         builder.add(op, inputs, "third", Location("model.py", 12))
     assert str(caught.value) == f"layer 'third': {message} (at model.py:12)"
     assert caught.value.exit_code == 3
+
+
+@pytest.mark.parametrize("name", [name for name, op in REGISTRY.items() if not op.takes_bytes])
+def test_every_op_refuses_bytes(name):
+    sample = next(REGISTRY[name].samples())
+    for index, shape in enumerate(sample.shapes):
+        types = list(sample.types)
+        types[index] = TensorType(shape, DType.uint8)
+        with pytest.raises(ShapeError) as caught:
+            sample.op.infer(*types)
+        message = f"takes float32, got {types[index]}: ImageToTensor makes float32 of pictures"
+        assert str(caught.value) == f"{sample.op.name} {message}"
 
 
 @pytest.mark.parametrize("name", REGISTRY)
