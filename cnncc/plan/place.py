@@ -31,7 +31,7 @@ from .layout import ALIASES, HOLDERS, Job, Layout
 from .lower import Operand
 from .pack import WeightsBlock, pack, packed_shape, packing_moves
 from .plan import Step
-from .views import Buffer, Order, View, dense_view, elements
+from .views import Buffer, Order, View, dense_view, elements, planar
 
 Border = tuple[tuple[int, int], ...]
 
@@ -63,6 +63,7 @@ class Placement:
         self.steps: list[Step] = []
         self.views: dict[str, View] = {}
         self.filled: set[str] = set()
+        self.plains: dict[View, View] = {}
         self.interfaces()
         self.join_in_place()
         self.borders = self.wanted_borders(border_limit)
@@ -332,16 +333,22 @@ class Placement:
             assert whole is not None, "a dense view unfolds into any shape"
             self.move(job.work.name, whole, target)
 
-    def dense(self, name: str, source: View) -> View:
-        """A copy of a view in the logical order."""
+    def dense(self, name: str, source: View, order: Order | None = None) -> View:
+        """A copy of a view in the logical order, or in another one."""
         self.buffers[name] = Buffer(name, "arena", math.prod(source.shape))
-        copy = dense_view(name, source.shape, tuple(range(source.rank)))
+        copy = dense_view(name, source.shape, order or planar(source.rank))
         self.move(name, replace(source, border=()), copy)
         return copy
 
     def plain(self, view: View, name: str) -> View:
-        """The view, or a copy of it, without tables."""
-        return self.dense(name, view) if view.lookups else view
+        """The view, or a copy of it in its own order, without tables; made once for all who read it."""
+        if not view.lookups:
+            return view
+        view = replace(view, border=())
+        if view not in self.plains:
+            order = tuple(sorted(range(view.rank), key=lambda axis: -abs(view.strides[axis])))
+            self.plains[view] = self.dense(name, view, order)
+        return self.plains[view]
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
         """A view of the full rank: repeated where the operand is broadcast."""
