@@ -7,6 +7,7 @@ from .batch_norm import fold_batch_norm
 from .batch_norm_before import fold_batch_norm_before
 from .constants import fold_constants
 from .dead_code import remove_dead_code
+from .diamonds import merge_diamonds
 from .fuse import fuse
 from .groups import find_groups
 from .identities import remove_identities
@@ -99,6 +100,12 @@ PIPELINE: tuple[Pass, ...] = (
         merge_subexpressions,
         "exact",
         "again, because splitting and folding leave equal passes and equal weights behind",
+    ),
+    Pass(
+        "diamonds",
+        merge_diamonds,
+        "exact",
+        "x · sigmoid(x) reads x once, as one layer; before fusion, which then finds one reader of x and takes it up",
     ),
     Pass(
         "fuse",

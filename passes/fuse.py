@@ -43,11 +43,16 @@ class Chain:
         return Fused(self.anchor.op, len(self.anchor.inputs), tuple(self.stages))
 
     def absorb(self, node: Node) -> None:
-        position = node.inputs.index(self.running)
-        others = [value for index, value in enumerate(node.inputs) if index != position]
+        position, *again = positions(node, self.running)
+        others = [value for value in node.inputs if value != self.running]
         self.members.append(node)
-        self.stages.append(Stage(node.op, position, len(others)))
+        self.stages.append(Stage(node.op, position, len(others), tuple(again)))
         self.extras += others
+
+
+def positions(node: Node, value: Value) -> tuple[int, ...]:
+    """The inputs of `node` that are `value`."""
+    return tuple(index for index, read in enumerate(node.inputs) if read == value)
 
 
 def fuse(graph: Graph) -> Optimised:
@@ -120,10 +125,9 @@ def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
 
 def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
     """The one node that reads the running value; raises Refused if there is not exactly one that is free."""
-    why = not_alone(graph, chain.running)
-    if why:
-        raise Refused(why)
-    (node,) = graph.consumers[chain.running]
+    node, *others = graph.consumers[chain.running] or (None,)
+    if node is None or chain.running in graph.outputs.values() or any(other is not node for other in others):
+        raise Refused(not_alone(graph, chain.running))
     if node.name in taken:
         raise Refused(f"'{node.name}' already belongs to '{taken[node.name]}'")
     if len(chain.members) == LONGEST:
@@ -137,8 +141,8 @@ def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:
     if isinstance(computation, WindowReduction):
         _check_pool(chain, node, computation)
         return True
-    found = lowering(graph, node)
-    if found is None or len(node.types) != 1 or not _maps_in_place(found, node.inputs.index(chain.running)):
+    found = composed(graph, node, chain.running)
+    if found is None or len(node.types) != 1 or not maps_in_place(found, positions(node, chain.running)):
         raise Refused(f"'{node.name}' ({node.op.name}) is not point-wise in the result of '{chain.running.node}'")
     if graph.type(chain.running).shape != node.types[0].shape:
         raise Refused(f"'{node.name}' repeats the result of '{chain.running.node}' along an axis")
@@ -162,15 +166,27 @@ def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
             raise Refused(f"the windows of '{node.name}' reach into the padding")
 
 
-def _maps_in_place(found: Lowering, position: int) -> bool:
-    """Whether each result element depends on the running value's element at the same place only.
+def composed(graph: Graph, node: Node, value: Value) -> Lowering | None:
+    """What `node` computes, also if it is a diamond over `value` (see `diamonds`)."""
+    if not isinstance(node.op, Fused) or len(positions(node, value)) == 1:
+        return lowering(graph, node)
+    try:
+        return node.op.lower(*graph.types(node.inputs))
+    except NotImplementedError:  # its body is not element-wise
+        return None
+
+
+def maps_in_place(found: Lowering, running: tuple[int, ...]) -> bool:
+    """Whether each result element depends on the element at the same place of the inputs `running` only.
 
     The last piece must be point-wise and alone read the running value, axis for axis; the pieces before it
     concern only the other inputs.
     """
     *before, last = found.pieces or (None,)
-    if last is None or not isinstance(last.computation, Pointwise) or any(position in p.operands for p in before):
+    if last is None or not isinstance(last.computation, Pointwise):
+        return False
+    if any(not set(running).isdisjoint(piece.operands) for piece in before if piece is not None):
         return False
     straight = tuple(range(last.type.rank))
-    aligned = [dims for ref, dims in zip(last.operands, last.computation.dims, strict=True) if ref == position]
+    aligned = [dims for ref, dims in zip(last.operands, last.computation.dims, strict=True) if ref in running]
     return bool(aligned) and all(dims == straight for dims in aligned)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..computation import Lowering
+from ..computation import Lowering, Piece, Pointwise
+from ..expr import RUNNING, Arg, Expr, substitute
 from ..op import Cost, Op, Sample
 from ..types import Array, TensorType
 
@@ -18,16 +19,26 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class Stage:
-    """One op of an epilogue: the running value is its input `position`, `extra` inputs are its others."""
+    """One op of an epilogue: the running value is its input `position`, `extra` inputs are its others.
+
+    An op that reads the running value more than once (x · sigmoid(x)) names the further positions in `again`.
+    """
 
     op: Op
     position: int = 0
     extra: int = 0
+    again: tuple[int, ...] = ()
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """All inputs that are the running value, in order."""
+        return (self.position, *self.again)
 
     def arguments(self, running: T, others: Sequence[T]) -> list[T]:
         """The op's inputs in order."""
         arguments = list(others)
-        arguments.insert(self.position, running)
+        for position in self.positions:
+            arguments.insert(position, running)
         return arguments
 
 
@@ -73,7 +84,13 @@ class Fused(Op, abstract=True):
         return total
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        raise NotImplementedError("the plan lowers a fused node stage by stage")
+        """One expression, for a body of element-wise ops; raises NotImplementedError for other bodies."""
+        own, *extras = self.split(range(len(inputs)))
+        composed = _Composed(inputs)
+        composed.absorb(self.anchor, list(own))
+        for stage, extra in zip(self.epilogue, extras, strict=True):
+            composed.absorb(stage.op, stage.arguments(_RUNNING, extra))
+        return composed.lowering()
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         own, *extras = self.split(ranks)
@@ -83,9 +100,9 @@ class Fused(Op, abstract=True):
         marks = list(anchor)
         for stage, extra in zip(self.epilogue, extras, strict=True):
             found = stage.op.images(*stage.arguments(max(ranks), extra))
-            if found is None or not found[stage.position]:
+            if found is None or not all(found[position] for position in stage.positions):
                 return None
-            marks += [mark for index, mark in enumerate(found) if index != stage.position]
+            marks += [mark for index, mark in enumerate(found) if index not in stage.positions]
         return tuple(marks)
 
     @classmethod
@@ -94,3 +111,41 @@ class Fused(Op, abstract=True):
 
     def __str__(self) -> str:
         return " → ".join([str(self.anchor), *(str(stage.op) for stage in self.epilogue)])
+
+
+_RUNNING = -1  # stands for the running value among the references of a lowering
+
+
+class _Composed:
+    """The expressions of several ops in one; what the ops prepare from their other inputs stays in pieces before it."""
+
+    def __init__(self, inputs: Sequence[TensorType]):
+        self.inputs = inputs
+        self.prepared: list[Piece] = []
+        self.operands: list[int] = []
+        self.dims: list[tuple[int, ...]] = []
+        self.expr: Expr = RUNNING
+        self.type = inputs[0]
+
+    def absorb(self, op: Op, arguments: Sequence[int]) -> None:
+        """Apply `op` to these references."""
+        *before, last = op.lower(*(self.type if k == _RUNNING else self.inputs[k] for k in arguments)).pieces
+        references = list(arguments)
+        for piece in before:
+            self.prepared.append(Piece(piece.computation, tuple(references[k] for k in piece.operands), piece.type))
+            references.append(len(self.inputs) + len(self.prepared) - 1)
+        if not isinstance(last.computation, Pointwise):
+            raise NotImplementedError(f"{op.name} is not element-wise: the plan lowers such a body stage by stage")
+        known: dict[int, Expr] = {}
+        for number, (operand, dims) in enumerate(zip(last.operands, last.computation.dims, strict=True)):
+            if references[operand] == _RUNNING:
+                known[number] = self.expr
+            else:
+                known[number] = Arg(len(self.operands))
+                self.operands.append(references[operand])
+                self.dims.append(dims)
+        self.expr, self.type = substitute(last.computation.expr, known), last.type
+
+    def lowering(self) -> Lowering:
+        final = Piece(Pointwise(self.expr, tuple(self.dims)), tuple(self.operands), self.type)
+        return Lowering((*self.prepared, final), (len(self.inputs) + len(self.prepared),))

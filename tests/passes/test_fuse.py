@@ -151,7 +151,14 @@ def test_several_readers() -> None:
 
 
 def test_a_value_added_to_itself() -> None:
-    assert refused(lambda n, y: n.add(y, y)) == "the result of 'conv' is read 2 times"
+    net = Net()
+    y = net.conv(net.input(2, 3, 8, 8), 4, 3, 3, padding=1)
+    before = net.graph(net.relu(net.add(y, y)))
+    result = apply(fuse, before)
+    assert layers(result.graph) == ["conv"]
+    op = result.graph["conv"].op
+    assert isinstance(op, Fused) and op.epilogue[0] == Stage(Add(), 0, 0, (1,))
+    assert_same_bits(before, result.graph)
 
 
 def test_a_graph_output() -> None:

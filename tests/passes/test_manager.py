@@ -34,7 +34,8 @@ def on_the_road(net: Net, x: Value) -> Value:
     left, right = (net.conv(x, 5, 1, 1, name=name) for name in ("left", "right"))
     y = net.add(*(net.apply(Softmax(), net.relu(branch)) for branch in (left, right)))
     twin = net.apply(Softmax(), y, name="twin0"), net.apply(Softmax(), y, name="twin1")
-    return net.conv(net.add(*twin), 4, 1, 1, name="back")
+    back = net.conv(net.add(*twin), 4, 1, 1, name="back")
+    return net.add(back, net.relu(back))
 
 
 def after_the_road(net: Net, x: Value) -> Value:
@@ -162,4 +163,4 @@ def test_feeds_are_the_same_every_time() -> None:
 
 def test_a_fired_entry_names_pass_rule_tag_and_layer() -> None:
     *_, entry = (entry for entry in optimise(network()).fired if entry.pass_name == "fuse")
-    assert entry == Fired("fuse", entry.rule, "exact", "conv", "absorbs add_2, relu_4, maxpool, last, add_3")
+    assert entry == Fired("fuse", entry.rule, "exact", "conv", "absorbs add_3, relu_5, maxpool, last, add_4")

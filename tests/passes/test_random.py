@@ -128,6 +128,20 @@ def grow_arrangement(net: Net, rng: np.random.Generator, values: list[Value]) ->
     return y if rng.integers(2) else net.apply(ops[int(rng.integers(2))], y)
 
 
+def grow_diamond(net: Net, rng: np.random.Generator, values: list[Value]) -> Value:
+    """x · f(x)"""
+    x = pick(net, rng, values)
+    y = net.apply(UNARY[int(rng.integers(len(UNARY)))], x)
+    op = BINARY[int(rng.integers(len(BINARY)))]
+    return net.apply(op, *((x, y) if rng.integers(2) else (y, x)))
+
+
+def grow_padded(net: Net, rng: np.random.Generator, values: list[Value]) -> Value:
+    """A convolution after zeros."""
+    pad = Pad(((0, 0), (0, 0), (int(rng.integers(2)), 1), (1, int(rng.integers(3)))))
+    return net.conv(net.apply(pad, pick(net, rng, values, 4)), 3, 2, 2, groups=1)
+
+
 def grow_branches(net: Net, rng: np.random.Generator, values: list[Value]) -> Value:
     """Parallel 1×1 convolutions whose results meet again."""
     x = pick(net, rng, values, 4)
@@ -164,6 +178,9 @@ STEPS: list[Grow] = [
     grow_arrangement,
     grow_branches,
     grow_blocks,
+    grow_diamond,
+    grow_diamond,
+    grow_padded,
     grow_conv,
     grow_conv,
     grow_sum,
@@ -180,7 +197,7 @@ STEPS: list[Grow] = [
 def random_graph(seed: int) -> Graph:
     net, rng = Net(seed), np.random.default_rng(seed)
     values = [net.input(int(rng.integers(1, 3)), int(rng.integers(1, 5)), 7, 6)]
-    while len(values) < 10:
+    while len(values) < 12:
         try:
             values.append(STEPS[int(rng.integers(len(STEPS)))](net, rng, values))
         except ShapeError:

@@ -1,0 +1,108 @@
+"""Makes one layer of element-wise layers that part and meet again: x · sigmoid(x), x · clip(x + 3, 0, 6).
+
+Such a layer reads x once for all of them, and it can be a stage of what computes x.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from ..ir import Graph, Node, Rewriter, Value
+from ..ops import Fused, Stage
+from .fuse import LONGEST, maps_in_place, positions
+from .match import lowering
+from .report import Notes, Optimised, Rule
+
+RULE = Rule("f(x, g(x)) => fused(x)", "exact")
+
+
+@dataclass
+class Diamond:
+    """A chain of layers from one that reads `source` to one that reads it last."""
+
+    source: Value
+    members: list[Node] = field(default_factory=list)
+    stages: list[Stage] = field(default_factory=list)
+    extras: list[Value] = field(default_factory=list)
+
+    @property
+    def op(self) -> Fused:
+        return Fused(self.members[0].op, len(self.members[0].inputs), tuple(self.stages))
+
+    def absorb(self, node: Node) -> None:
+        if self.members:
+            running = self.members[-1].values[0]
+            position, *again = positions(node, running)
+            others = [value for value in node.inputs if value != running]
+            self.stages.append(Stage(node.op, position, len(others), tuple(again)))
+            self.extras += others
+        self.members.append(node)
+
+
+def merge_diamonds(graph: Graph) -> Optimised:
+    """The graph with each diamond as one node, under the name and at the place of its last layer."""
+    notes, rewriter = Notes("diamonds"), Rewriter(graph)
+    diamonds = find(graph)
+    last = {diamond.members[-1].name: diamond for diamond in diamonds}
+    inside = {node.name for diamond in diamonds for node in diamond.members[:-1]}
+
+    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+        if node.name in inside:
+            return node.values  # never looked up: the only reader is the next member
+        if node.name not in last:
+            return None
+        diamond = last[node.name]
+        absorbed = ", ".join(member.name for member in diamond.members[:-1])
+        notes.fired(RULE, node.name, f"absorbs {absorbed}, all made of '{diamond.source}'")
+        read = [rewriter.mapping[value] for value in (*diamond.members[0].inputs, *diamond.extras)]
+        return rewriter.add(diamond.op, read, node.name, node.where)
+
+    return notes.on(rewriter.rewrite(visit))
+
+
+def find(graph: Graph) -> list[Diamond]:
+    """Diamonds that share no layer."""
+    found: list[Diamond] = []
+    taken: set[str] = set()
+    for node in graph:
+        for value in node.values:
+            diamond = _over(graph, value, taken)
+            if diamond is not None:
+                found.append(diamond)
+                taken.update(member.name for member in diamond.members)
+    return found
+
+
+def _over(graph: Graph, source: Value, taken: set[str]) -> Diamond | None:
+    """The diamond that takes in all readers of `source`, of which there are several; None if there is none."""
+    readers = graph.consumers[source]
+    if len({reader.name for reader in readers}) < 2 or source in graph.outputs.values():
+        return None
+    if graph.constant(source) is not None:
+        return None
+    for first in dict.fromkeys(reader.name for reader in readers):
+        diamond, node = Diamond(source), graph[first]
+        missing = {reader.name for reader in readers}
+        while node.name not in taken and len(diamond.members) < LONGEST and _fits(graph, diamond, node):
+            diamond.absorb(node)
+            missing.discard(node.name)
+            if not missing:
+                return diamond
+            following = graph.sole_consumer(node.values[0])
+            if following is None:
+                break
+            node = following
+    return None
+
+
+def _fits(graph: Graph, diamond: Diamond, node: Node) -> bool:
+    """Whether `node` is point-wise, in place, in the source and in what the diamond has computed so far."""
+    found = lowering(graph, node)
+    if found is None or len(node.types) != 1 or node.types[0] != graph.type(diamond.source):
+        return False
+    if any(graph.type(value).rank > node.types[0].rank for value in node.inputs):
+        return False
+    running = positions(node, diamond.source)
+    if diamond.members:
+        running += positions(node, diamond.members[-1].values[0])
+    return maps_in_place(found, running)
