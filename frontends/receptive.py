@@ -1,22 +1,25 @@
 """Receptive fields: how much of an input one element of a tensor sees.
 
-Along each axis of the input an element sees so many elements, and its neighbours on an axis of the tensor see the
-same so many steps further. A window of extent e widens the field by (e − 1) steps and its stride multiplies the
-step; what sums over a whole axis of n elements widens it by (n − 1) steps. Padding counts, as if the input went on.
-The rules speak of the kinds of computation that ops are lowered to, so every op has a receptive field.
+Along an axis, element p of a tensor sees the input's elements from p · step + low to p · step + high. A window of
+extent e widens that by (e − 1) steps and its stride multiplies the step; what sums over a whole axis of n elements
+widens it by (n − 1) steps. Padding counts, as if the input went on. The rules speak of the kinds of computation that
+ops are lowered to, so every op has a receptive field.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from statistics import mean
 
 from ..computation import (
     Computation,
     Contraction,
+    Inset,
     Interleave,
+    Join,
     Lookup,
     Part,
     Pointwise,
@@ -41,24 +44,36 @@ class Step:
 
 @dataclass(frozen=True)
 class Field:
-    """`seen` elements along each axis of the input; `steps` for each axis of the tensor, None where it does not run."""
+    """What is seen along each axis of the input, from `low` to `high`, both included.
 
-    seen: tuple[Fraction, ...]
+    `steps` tells for each axis of the tensor where it runs, None if nowhere.
+    """
+
+    low: tuple[Fraction, ...]
+    high: tuple[Fraction, ...]
     steps: tuple[Step | None, ...]
 
     @staticmethod
     def of_input(rank: int) -> Field:
         """An element of the input sees itself; images and channels are not counted."""
-        one = Fraction(1)
-        return Field((one,) * rank, tuple(Step(axis, one) if axis > 1 else None for axis in range(rank)))
+        nothing = (Fraction(0),) * rank
+        return Field(nothing, nothing, tuple(Step(axis, Fraction(1)) if axis > 1 else None for axis in range(rank)))
 
-    def widened(self, axis: int, steps: int) -> Field:
-        """Elements that see so many steps further along an axis of the tensor."""
+    @property
+    def seen(self) -> tuple[int, ...]:
+        """Whole elements along each axis of the input (ends are only known on average where it is resampled)."""
+        return tuple(math.floor(high - low + Fraction(1, 2)) + 1 for low, high in zip(self.low, self.high, strict=True))
+
+    def widened(self, axis: int, first: float | Fraction, last: float | Fraction) -> Field:
+        """Elements that see what those from `first` to `last` (counted from their own place) on an axis saw."""
         step = self.steps[axis]
         if step is None:
             return self
-        seen = tuple(s + steps * step.size * (source == step.source) for source, s in enumerate(self.seen))
-        return Field(seen, self.steps)
+        ends = sorted((Fraction(first) * step.size, Fraction(last) * step.size))
+        low, high = list(self.low), list(self.high)
+        low[step.source] += ends[0]
+        high[step.source] += ends[1]
+        return Field(tuple(low), tuple(high), self.steps)
 
     def scaled(self, axis: int, factor: Fraction) -> Field:
         """Neighbours on an axis `factor` times as far apart."""
@@ -66,17 +81,21 @@ class Field:
         return self if step is None else self.along(axis, Step(step.source, step.size * factor))
 
     def along(self, axis: int, step: Step | None) -> Field:
-        return Field(self.seen, (*self.steps[:axis], step, *self.steps[axis + 1 :]))
+        return self.stepping((*self.steps[:axis], step, *self.steps[axis + 1 :]))
+
+    def stepping(self, steps: Iterable[Step | None]) -> Field:
+        return Field(self.low, self.high, tuple(steps))
 
     def collapsed(self, axis: int, size: int) -> Field:
         """Elements that see an axis of this size from end to end."""
-        return self.widened(axis, size - 1).along(axis, None)
+        return self.widened(axis, 0, size - 1).along(axis, None)
 
     def slid(self, window: Sequence[WindowAxis]) -> Field:
         """A window over the axes after the second."""
         field = self
         for axis, part in enumerate(window, start=2):
-            field = field.widened(axis, part.extent - 1).scaled(axis, Fraction(part.stride))
+            last = part.extent - 1 - part.low
+            field = field.widened(axis, -part.low, last).scaled(axis, Fraction(part.stride))
         return field
 
 
@@ -88,18 +107,21 @@ def results(op: Op, types: Sequence[TensorType], fields: Sequence[Field | None])
         operands = [(number, known[k], shapes[k]) for number, k in enumerate(piece.operands)]
         shape = piece.type.shape
         parts = [_one(piece.computation, number, field, old, shape) for number, field, old in operands if field]
-        known.append(_joined(parts))
+        known.append(_united(parts, isinstance(piece.computation, Join | Interleave)))
         shapes.append(shape)
     return [known[result] for result in lowering.results]
 
 
-def _joined(parts: Sequence[Field]) -> Field | None:
-    """What sees all of the parts."""
+def _united(parts: Sequence[Field], apart: bool) -> Field | None:
+    """What sees all of the parts, or if they stand `apart` from each other, the widest of them."""
     if not parts:
         return None
-    seen = tuple(max(each) for each in zip(*(part.seen for part in parts), strict=True))
-    steps = zip(*(part.steps for part in parts), strict=True)
-    return Field(seen, tuple(next((step for step in each if step), None) for each in steps))
+    steps = [next(filter(None, each), None) for each in zip(*(part.steps for part in parts), strict=True)]
+    if apart:
+        return max(parts, key=lambda part: math.prod(part.seen)).stepping(steps)
+    low = tuple(min(each) for each in zip(*(part.low for part in parts), strict=True))
+    high = tuple(max(each) for each in zip(*(part.high for part in parts), strict=True))
+    return Field(low, high, tuple(steps))
 
 
 def _one(computation: Computation, number: int, field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field:
@@ -113,24 +135,29 @@ def _one(computation: Computation, number: int, field: Field, old: tuple[int, ..
             return field.slid(window)
         case Pointwise():
             found = dict(zip(computation.dims[number], field.steps, strict=True))
-            return Field(field.seen, tuple(found.get(axis) for axis in range(len(new))))
+            return field.stepping(found.get(axis) for axis in range(len(new)))
         case Reduction(axes):
             for axis in axes:
                 field = field.collapsed(axis, old[axis])
             return field
         case Transpose(axes):
-            return Field(field.seen, tuple(field.steps[axis] for axis in axes))
+            return field.stepping(field.steps[axis] for axis in axes)
         case Reshape():
             return _reshaped(field, old, new)
-        case Part(axis, _, step):
-            return field.scaled(axis, Fraction(abs(step)))
+        case Part(axis, begin, step):
+            return field.widened(axis, begin, begin).scaled(axis, Fraction(step))
         case Lookup(axis, indices):
-            return field.scaled(axis, Fraction(old[axis], len(indices)))
+            scale = Fraction(old[axis], len(indices))
+            usual = mean(index - place * scale for place, index in enumerate(indices))
+            return field.widened(axis, usual, usual).scaled(axis, scale)
+        case Inset(begins):
+            for axis, begin in enumerate(begins):
+                field = field.widened(axis, -begin, -begin)
+            return field
         case Interleave(axis):
             return field.scaled(axis, Fraction(old[axis], new[axis]))
         case Repeat():
-            steps = (step if a == b else None for step, a, b in zip(field.steps, old, new, strict=True))
-            return Field(field.seen, tuple(steps))
+            return field.stepping(step if a == b else None for step, a, b in zip(field.steps, old, new, strict=True))
     return field
 
 
@@ -138,7 +165,7 @@ def _everything(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Fie
     """All of a tensor, from anywhere in the result."""
     for axis, size in enumerate(old):
         field = field.collapsed(axis, size)
-    return Field(field.seen, (None,) * len(new))
+    return field.stepping((None,) * len(new))
 
 
 def _reshaped(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field:
@@ -160,7 +187,7 @@ def _reshaped(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field
             own.insert(0, step and Step(step.source, step.size / size))
             size /= new[axis]
         steps += own
-    return Field(field.seen, tuple(steps))
+    return field.stepping(steps)
 
 
 def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:

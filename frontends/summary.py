@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -117,7 +116,7 @@ def _fields(model: Model) -> Mapping[tuple[Call, int], Field | None]:
 
 def _seen(field: Field | None) -> tuple[int, ...]:
     """Whole elements along the spatial axes."""
-    return () if field is None else tuple(math.ceil(size) for size in field.seen[2:])
+    return () if field is None else field.seen[2:]
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str]) -> Iterable[str]:

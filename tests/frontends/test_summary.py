@@ -158,6 +158,14 @@ def influence(tensor: nn.Tensor, x: nn.Input) -> tuple[int, ...]:
         ([nn.Transpose((0, 1, 3, 2)), nn.Conv(1, (1, 3))], (3, 1)),
         ([nn.ConvTranspose(1, 2, stride=2)], (1, 1)),
         ([nn.ConvTranspose(1, 3)], (3, 3)),
+        ([nn.Resize(scales=(2.0, 2.0))], (1, 1)),
+        ([nn.Resize(scales=(2.0, 2.0)), nn.Conv(1, 3)], (2, 2)),
+        ([nn.Resize(sizes=(32, 32), mode="linear")], (2, 2)),
+        ([nn.Resize(sizes=(32, 32), mode="cubic")], (4, 4)),
+        ([nn.Resize(sizes=(8, 8), mode="linear")], (2, 2)),
+        ([nn.Pad(((0, 0), (0, 0), (1, 1), (2, 2)), "reflect"), nn.Conv(1, 3)], (3, 3)),
+        ([nn.AdaptiveAveragePool(4)], (4, 4)),
+        ([nn.Slice((0,), (16,), (2,), (2,)), nn.Conv(1, 2)], (3, 2)),
     ],
 )
 def test_receptive_fields(layers: list[nn.Layer], seen: tuple[int, ...]) -> None:
@@ -172,4 +180,5 @@ def test_receptive_fields_of_whole_tensors() -> None:
     conv = nn.Conv(4, 3)(x)
     assert seen_by(nn.GlobalAveragePool()(conv), x) == (12, 10)
     assert seen_by(nn.Dense(3)(nn.Flatten()(conv)), x) == (12, 10)
+    assert seen_by(nn.SqueezeExcite()(x), x) == (12, 10)
     assert seen_by(nn.ReduceMax(axes=(3,))(conv), x) == (3, 10)
