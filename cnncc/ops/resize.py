@@ -74,8 +74,9 @@ class Resize(Op):
         assert self.scales is not None
         if len(self.scales) != len(spatial) or not all(0 < scale < math.inf for scale in self.scales):
             raise ShapeError(f"scales {self.scales}: expected {len(spatial)} positive numbers (one for each axis)")
-        pairs = zip(spatial, self.scales, strict=True)
-        return tuple(ResizedAxis(n, math.floor(n * scale), Fraction(scale)) for n, scale in pairs)
+        # The decimal fraction that the user wrote: 10 · 0.7 is 7.
+        pairs = zip(spatial, (Fraction(str(float(scale))) for scale in self.scales), strict=True)
+        return tuple(ResizedAxis(n, math.floor(n * scale), scale) for n, scale in pairs)
 
     def taps(self, axis: ResizedAxis) -> list[tuple[Array, Array]]:
         """(index, weight) of each output, for each tap of the kernel that counts for some output."""
