@@ -22,8 +22,7 @@ def upsample(call: Call) -> Result:
 
 def resize(call: Call) -> Result:
     if call.version < 11:
-        target: dict[str, Any] = {"scales": spatial(call, floats(call, 1), 1)}
-        return resized(call, target, call.attribute("mode", "nearest"), "asymmetric", "floor")
+        return first_resize(call)
     call.only("antialias", 0)
     call.only("exclude_outside", 0)
     call.only("keep_aspect_ratio_policy", "stretch")
@@ -36,6 +35,16 @@ def resize(call: Call) -> Result:
         call.attribute("nearest_mode", "round_prefer_floor"),
         call.attribute("cubic_coeff_a", -0.75),
     )
+
+
+def first_resize(call: Call) -> Result:
+    """Opset 10, whose nearest element is the one after where an axis shrinks, else the one before."""
+    scales = spatial(call, floats(call, 1), 1)
+    shrinks, grows = any(scale < 1 for scale in scales), any(scale > 1 for scale in scales)
+    mode = call.attribute("mode", "nearest")
+    if mode == "nearest" and shrinks and grows:
+        raise Unsupported(f"{call.operator} of opset 10 that shrinks one axis and enlarges another is not supported")
+    return resized(call, {"scales": scales}, mode, "asymmetric", "ceil" if shrinks else "floor")
 
 
 COORDINATES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")
@@ -62,10 +71,11 @@ def wanted(call: Call) -> dict[str, Any]:
 
 
 def floats(call: Call, index: int) -> tuple[float, ...]:
+    """The scales as decimals that round to the float32 numbers in the file: 0.7 is meant, not 0.699999988."""
     array = call.array(index, "scales")
     if not array.size:
         raise ModelError(f"{call.operator} with neither scales nor sizes")
-    return tuple(map(float, array))
+    return tuple(float(str(scale)) for scale in array)
 
 
 def spatial(call: Call, numbers: Sequence[Any], unchanged: Any) -> tuple[Any, ...]:

@@ -93,6 +93,7 @@ def repeated(rows: int, columns: int) -> Callable[..., Array]:
     return lambda x, *scales: x.repeat(rows, 2).repeat(columns, 3)
 
 
+TENTHS = [-(i * -10 // 7) for i in range(7)]
 X = (1, 3, 7, 8)
 
 WINDOWS = [
@@ -246,6 +247,7 @@ SHAPES = [
     ),
     case("Resize", X, None, None, ints(1, 3, 1, 9), mode="linear", coordinate_transformation_mode="pytorch_half_pixel"),
     case("Resize", X, np.array([1, 1, 2, 3], np.float32), opset=10, expected=repeated(2, 3)),
+    case("Resize", (1, 1, 10), np.array([1, 1, 0.7], np.float32), opset=10, expected=lambda x, _: x[..., TENTHS]),
     case("Upsample", X, scales=[1.0, 1.0, 2.0, 3.0], opset=7, expected=repeated(2, 3)),
     case("Upsample", X, np.array([1, 1, 2, 3], np.float32), mode="nearest", opset=9, expected=repeated(2, 3)),
 ]
