@@ -8,7 +8,7 @@ padded input.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from .errors import ShapeError
@@ -89,9 +89,33 @@ def resolve(
     sides, or one number or (low, high) pair for each axis. With `ceil` the positions are rounded up (see
     `covering`). Raises ShapeError if nothing fits.
     """
+    axes = []
+    for axis, window in enumerate(padded(sizes, kernel, stride, dilation, padding)):
+        window = covering(window) if ceil else window
+        n, low, high, extent = window.size, window.low, window.high, window.extent
+        if max(extent, n + low + high) > MAX_ELEMENTS:
+            raise ShapeError(
+                f"a window of {extent} elements on {n} + {low} + {high}: at most {MAX_ELEMENTS} fit "
+                f"(axis {axis} of the window)"
+            )
+        if window.out < 1:
+            raise ShapeError(
+                f"a window of {extent} elements does not fit into {n} + {low} + {high} (axis {axis} of the window)"
+            )
+        axes.append(window)
+    return tuple(axes)
+
+
+def padded(
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    stride: Sequence[int],
+    dilation: Sequence[int],
+    padding: Padding,
+) -> Iterator[WindowAxis]:
+    """The windows with `padding` as `resolve` explains it, whether or not they fit."""
     rank = len(sizes)
     pairs = None if isinstance(padding, str) else explicit_padding(padding, rank)
-    axes = []
     for axis, (n, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
         extent = (k - 1) * d + 1
         if pairs is not None:
@@ -105,19 +129,7 @@ def resolve(
             low, high = total // 2, total - total // 2
         else:
             raise ShapeError(f"padding {padding!r} is unknown: expected 'valid', 'same', 'full' or numbers")
-        window = WindowAxis(n, k, s, d, low, high)
-        window = covering(window) if ceil else window
-        if max(extent, n + low + high) > MAX_ELEMENTS:
-            raise ShapeError(
-                f"a window of {extent} elements on {n} + {low} + {high}: at most {MAX_ELEMENTS} fit "
-                f"(axis {axis} of the window)"
-            )
-        if window.out < 1:
-            raise ShapeError(
-                f"a window of {extent} elements does not fit into {n} + {low} + {high} (axis {axis} of the window)"
-            )
-        axes.append(window)
-    return tuple(axes)
+        yield WindowAxis(n, k, s, d, low, high)
 
 
 def covering(axis: WindowAxis) -> WindowAxis:

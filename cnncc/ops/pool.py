@@ -13,7 +13,7 @@ from ..errors import ShapeError
 from ..expr import Arg, Number, maximum, sqrt
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
-from ..windows import Padding, WindowAxis, per_axis, resolve
+from ..windows import Padding, WindowAxis, padded, per_axis, resolve
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,10 @@ class Pool(Op, abstract=True):
     def windows(self, x: Array, fill: float) -> Array:
         """x in float64 as (N, C, outputs…, taps…), `fill` in the padding."""
         window = self.window(TensorType(x.shape))
-        padded = np.pad(
-            x.astype(np.float64), [(0, 0), (0, 0), *((a.low, a.high) for a in window)], constant_values=fill
-        )
+        pads = [(0, 0), (0, 0), *((a.low, a.high) for a in window)]
+        widened = np.pad(x.astype(np.float64), pads, constant_values=fill)
         axes = tuple(range(2, x.ndim))
-        seen = np.lib.stride_tricks.sliding_window_view(padded, [a.extent for a in window], axes)
+        seen = np.lib.stride_tricks.sliding_window_view(widened, [a.extent for a in window], axes)
         steps = tuple(slice(0, (a.out - 1) * a.stride + 1, a.stride) for a in window)
         taps = tuple(slice(None, None, a.dilation) for a in window)
         return seen[(slice(None), slice(None), *steps, *taps)]
@@ -128,7 +127,7 @@ class Averaging(Pool, abstract=True):
         window = self.window(x)
         if not self.count_padding:
             return ((0, 0),) * len(window)
-        least = resolve(
+        least = padded(
             x.shape[2:],
             [axis.kernel for axis in window],
             [axis.stride for axis in window],
@@ -159,6 +158,7 @@ class Averaging(Pool, abstract=True):
         yield Sample(cls((3, 3), 2, 1, count_padding=True), ((1, 6, 7, 8),))
         yield Sample(cls((3, 2), (2, 3), 1, ceil_mode=True, count_padding=True), ((1, 3, 6, 7),))
         yield Sample(cls((2,), 3, 1, 2, ceil_mode=True, count_padding=True), ((2, 20, 9),))
+        yield Sample(cls((3,), ceil_mode=True, count_padding=True), ((2, 4, 1),))
 
 
 @dataclass(frozen=True)
