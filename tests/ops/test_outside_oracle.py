@@ -88,7 +88,76 @@ def normalization(op, types, x, scale, bias, mean, variance):
     return [torch.nn.functional.batch_norm(x, mean, variance, scale, bias, eps=op.epsilon)]
 
 
+def elementwise(function):
+    return lambda op, types, *x: [function(op, *x)]
+
+
+def reducing(function):
+    """`function` of the op, the tensor, its reduced axes and whether they stay."""
+    return lambda op, types, x: [function(x, op.reduced(x.ndim), op.keepdims)]
+
+
+def batch_statistics(op, types, x, scale, bias):
+    return [torch.nn.functional.batch_norm(x, None, None, scale, bias, training=True, eps=op.epsilon)]
+
+
+def layer_norm(op, types, x, scale, bias=None):
+    inner = x.shape[op.axis % x.ndim :]
+    bias = None if bias is None else bias.broadcast_to(inner)
+    return [torch.nn.functional.layer_norm(x, inner, scale.broadcast_to(inner), bias, op.epsilon)]
+
+
+ELEMENTWISE = {
+    "Abs": lambda op, x: x.abs(),
+    "Ceil": lambda op, x: x.ceil(),
+    "Celu": lambda op, x: torch.celu(x, op.alpha),
+    "Clip": lambda op, x: torch.clamp(x, op.minimum, op.maximum),
+    "Div": lambda op, a, b: a / b,
+    "Elu": lambda op, x: torch.nn.functional.elu(x, op.alpha),
+    "Erf": lambda op, x: torch.erf(x),
+    "Exp": lambda op, x: x.exp(),
+    "Floor": lambda op, x: x.floor(),
+    "Gelu": lambda op, x: torch.nn.functional.gelu(x, approximate=op.approximate),
+    "HardSwish": lambda op, x: torch.nn.functional.hardswish(x),
+    "LeakyRelu": lambda op, x: torch.nn.functional.leaky_relu(x, op.alpha),
+    "Log": lambda op, x: x.log(),
+    "Mish": lambda op, x: torch.nn.functional.mish(x),
+    "Mul": lambda op, a, b: a * b,
+    "Neg": lambda op, x: -x,
+    "Pow": lambda op, a, b: a**b,
+    "PRelu": lambda op, x, slope: torch.where(x > 0, x, slope * x),
+    "Reciprocal": lambda op, x: x.reciprocal(),
+    "Round": lambda op, x: x.round(),
+    "Sigmoid": lambda op, x: x.sigmoid(),
+    "Sign": lambda op, x: x.sign(),
+    "Silu": lambda op, x: torch.nn.functional.silu(x),
+    "Softsign": lambda op, x: torch.nn.functional.softsign(x),
+    "Sqrt": lambda op, x: x.sqrt(),
+    "Sub": lambda op, a, b: a - b,
+    "Tanh": lambda op, x: x.tanh(),
+    "ThresholdedRelu": lambda op, x: torch.nn.functional.threshold(x, op.alpha, 0.0),
+}
+
+REDUCING = {
+    "ReduceL1": lambda x, axes, keep: x.abs().sum(axes, keep),
+    "ReduceL2": lambda x, axes, keep: torch.linalg.vector_norm(x, 2, axes, keep),
+    "ReduceLogSumExp": lambda x, axes, keep: torch.logsumexp(x, axes, keep),
+    "ReduceMax": lambda x, axes, keep: x.amax(axes, keep),
+    "ReduceMean": lambda x, axes, keep: x.mean(axes, keep),
+    "ReduceMin": lambda x, axes, keep: x.amin(axes, keep),
+    "ReduceSum": lambda x, axes, keep: x.sum(axes, keep),
+}
+
 THEIRS = {
+    **{name: elementwise(function) for name, function in ELEMENTWISE.items()},
+    **{name: reducing(function) for name, function in REDUCING.items()},
+    "BatchStandardization": batch_statistics,
+    "GroupNormalization": lambda op, types, *x: [torch.nn.functional.group_norm(x[0], op.groups, *x[1:], op.epsilon)],
+    "InstanceNormalization": lambda op, types, x, *w: [
+        torch.nn.functional.instance_norm(x, None, None, *w, eps=op.epsilon)
+    ],
+    "LayerNormalization": layer_norm,
+    "LogSoftmax": lambda op, types, x: [torch.log_softmax(x, op.axis)],
     "AdaptiveAveragePool": adaptive("avg"),
     "AdaptiveMaxPool": adaptive("max"),
     "Add": lambda op, types, a, b: [a + b],

@@ -7,7 +7,48 @@ import math
 import numpy as np
 import pytest
 
-from cnncc.ops import Add, AveragePool, BatchNormalization, Concat, Conv, Dense, Flatten, MaxPool, Relu, Softmax, Split
+from cnncc.ops import (
+    Add,
+    AveragePool,
+    BatchNormalization,
+    BatchStandardization,
+    Ceil,
+    Celu,
+    Clip,
+    Concat,
+    Conv,
+    Dense,
+    Elu,
+    Erf,
+    Flatten,
+    Floor,
+    Gelu,
+    GroupNormalization,
+    HardSigmoid,
+    HardSwish,
+    InstanceNormalization,
+    LayerNormalization,
+    LeakyRelu,
+    LogSoftmax,
+    MaxPool,
+    Mish,
+    Pow,
+    ReduceLogSumExp,
+    ReduceMax,
+    ReduceMean,
+    ReduceMin,
+    ReduceProd,
+    ReduceSum,
+    Relu,
+    Round,
+    Sigmoid,
+    Silu,
+    Softmax,
+    Softplus,
+    Split,
+    Tanh,
+    ThresholdedRelu,
+)
 
 from .cases import data, each_op
 
@@ -116,6 +157,78 @@ def test_softmax():
     same(op.reference(f32(-INF, -INF)[None])[0], NAN, NAN)
     same(op.reference(f32(3e38, -3e38)[None])[0], 1, 0)
     same(op.reference(f32(1000, 1000)[None])[0], 0.5, 0.5)
+
+
+def test_activations_let_nan_through_and_meet_their_limits():
+    x = f32(NAN, INF, -INF, 0)
+    for op, limits in (
+        (LeakyRelu(0.5), (INF, -INF, 0)),
+        (Clip(-1, 6), (6, -1, 0)),
+        (ThresholdedRelu(0), (INF, 0, 0)),
+        (HardSigmoid(), (1, 0, 0.5)),
+        (Sigmoid(), (1, 0, 0.5)),
+        (Tanh(), (1, -1, 0)),
+        (Erf(), (1, -1, 0)),
+        (Elu(2.0), (INF, -2, 0)),
+        (Celu(2.0), (INF, -2, 0)),
+        (Softplus(), (INF, 0, math.log(2))),
+    ):
+        np.testing.assert_array_equal(op.reference(x)[0], f32(NAN, *limits), str(op))
+
+
+def test_products_with_a_factor_that_vanishes_have_no_limit():
+    """x · σ(x) is −∞ · 0 at −∞, which is NaN; far below 0 it is 0."""
+    for op in (Silu(), Gelu(), Gelu("tanh"), HardSwish(), Mish()):
+        (y,) = op.reference(f32(INF, -INF, -3e38))
+        assert y[0] == INF and np.isnan(y[1]) and y[2] == 0, op
+
+
+def test_small_results_keep_their_digits():
+    """Where the formula would cancel or overflow, kernels and reference do not."""
+    x = f32(-100)
+    same(Softplus().reference(x)[0], math.exp(-100))
+    same(Sigmoid().reference(x)[0], math.exp(-100))
+    same(Elu().reference(f32(-1e-8))[0], -1e-8)
+    same(Softplus().reference(f32(1000))[0], 1000)
+
+
+def test_whole_numbers_of_both_signs():
+    x = f32(-2.5, -1.5, -0.5, -0.0, 0.5, 1.5, 2.5, INF, NAN)
+    same(Round().reference(x)[0], -2, -2, -0.0, -0.0, 0, 2, 2, INF, NAN)
+    same(Floor().reference(x)[0], -3, -2, -1, -0.0, 0, 1, 2, INF, NAN)
+    same(Ceil().reference(x)[0], -2, -1, -0.0, -0.0, 1, 2, 3, INF, NAN)
+
+
+def test_powers():
+    base = f32(-2, -2, -8, 0, -0.0, 1, NAN, -INF, 2)
+    exponent = f32(3, 2, 1 / 3, -1, -1, NAN, 0, 3, -149)
+    same(Pow().reference(base, exponent)[0], -8, 4, NAN, INF, -INF, 1, 1, -INF, SUBNORMAL)
+
+
+def test_reductions():
+    x = f32(NAN, 1, INF, -INF, INF, 2).reshape(3, 2)
+    same(ReduceMax((1,)).reference(x)[0], NAN, INF, INF)
+    same(ReduceMin((1,)).reference(x)[0], NAN, -INF, 2)
+    same(ReduceSum((1,)).reference(x)[0], NAN, NAN, INF)
+    same(ReduceProd((1,)).reference(f32(INF, 0, INF, -2, 0, 3).reshape(3, 2))[0], NAN, -INF, 0)
+    same(ReduceMean((1,)).reference(f32(3e38, 3e38)[None])[0], 3e38)
+    infinite = f32(-INF, -INF, INF, -INF, 1000, 1000).reshape(3, 2)
+    same(ReduceLogSumExp((1,)).reference(infinite)[0], -INF, INF, 1000 + math.log(2))
+
+
+def test_log_softmax():
+    op = LogSoftmax()
+    same(op.reference(f32(0, NAN, 1)[None])[0], NAN, NAN, NAN)
+    same(op.reference(f32(-INF, 0, -INF)[None])[0], -INF, 0, -INF)
+    same(op.reference(f32(INF, 0)[None])[0], NAN, NAN)
+    same(op.reference(f32(-1000, 0)[None])[0], -1000, 0)
+
+
+def test_normalisations_of_constant_data_give_the_bias():
+    x, one, bias = np.full((2, 2, 3), 7, np.float32), np.ones(2, np.float32), f32(0.25, -1)
+    for op in (BatchStandardization(), InstanceNormalization(), GroupNormalization(1)):
+        np.testing.assert_array_equal(op.reference(x, one, bias)[0], np.broadcast_to(bias[:, None], x.shape))
+    same(LayerNormalization().reference(f32(5, 5), f32(1), f32(3))[0], 3, 3)
 
 
 def test_moving_elements_keeps_every_bit():

@@ -9,7 +9,7 @@ import pytest
 
 from cnncc import tolerance
 from cnncc.errors import DifferenceError
-from cnncc.expr import FUNCTIONS, Arg, evaluate, evaluate_with_error
+from cnncc.expr import FUNCTIONS, Arg, evaluate, evaluate_with_error, power
 from cnncc.ir import Builder, Value
 from cnncc.op import Constant
 from cnncc.ops import Add, AveragePool, BatchNormalization, Conv, Dense, Flatten, Fused, MaxPool, Relu, Softmax, Stage
@@ -120,6 +120,33 @@ def test_functions_in_float32_stay_inside(name, rng):
     assert (np.abs(actual - value) <= error).all()
     assert (error <= 1e-2 * np.abs(value) + 1e-2).all()
     assert evaluate(expr, moved).dtype == F32
+
+
+@pytest.mark.parametrize("exponent", [-3, -1, 0, 1, 2, 3, 0.5, 2.5, -0.5])
+@pytest.mark.parametrize("moves", [False, True], ids=["the base moves", "both move"])
+def test_powers_stay_inside(exponent, moves, rng):
+    """Bases of both signs and near 0; an exponent that moves is no longer whole, so negative bases are uncertain."""
+    base = rng.uniform(-2, 2, 4000).astype(F32)
+    base[:100] *= F32(1e-3)
+    y = np.full(4000, exponent, F32)
+    moved = [(base + rng.uniform(-1e-3, 1e-3, 4000)).astype(F32), y]
+    if moves:
+        moved[1] = (y + rng.uniform(-1e-3, 1e-3, 4000)).astype(F32)
+    arguments = [(v.astype(float), np.abs(m.astype(float) - v)) for v, m in zip((base, y), moved, strict=True)]
+    value, error = evaluate_with_error(power(Arg(0), Arg(1)), arguments)
+    with np.errstate(all="ignore"):
+        actual = np.power(*(m.astype(float) for m in moved)).astype(F32)
+    assert compare(actual, Bound(value, error)).ok
+    if exponent in (1, 2, 3) and not moves:
+        assert (error <= 0.1).all()
+
+
+def test_a_literal_is_rounded_to_float32():
+    """0.1 is no float32: what that makes of a sum is inside the bound."""
+    value, error = evaluate_with_error(Arg(0) + 0.1, [(np.zeros(()), np.zeros(()))])
+    assert value == 0.1 and error >= abs(float(F32(0.1)) - 0.1)
+    value, error = evaluate_with_error(Arg(0) + 0.5, [(np.zeros(()), np.zeros(()))])
+    assert error <= 2.0**-24
 
 
 class TestSpecialValues:
