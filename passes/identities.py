@@ -7,8 +7,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..computation import Pointwise
-from ..expr import Arg, Call
+from ..expr import Arg, Call, Number
 from ..ir import Graph, Node, Rewriter, Value
+from ..ops import Fused
 from .match import sole_computation
 from .moves import Origins
 from .report import Notes, Optimised, Rule
@@ -33,6 +34,8 @@ def remove_identities(graph: Graph) -> Optimised:
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         found = _source(graph, node, origins)
+        if found is None and _clamped_already(rewriter, node, inputs):
+            found = node.inputs[0], Rule(f"{node.op.name.lower()}(clamp(x)) => clamp(x)", "exact")
         if found is None:
             return None
         source, rule = found
@@ -79,6 +82,38 @@ def _neutral(graph: Graph, node: Node) -> int | None:
             if isinstance(argument, Arg) and _is(graph, node, expr.arguments[other], NEUTRAL[expr.function][other]):
                 position = argument.index
     return position if position is not None and computation.dims[position] == straight else None
+
+
+def _clamped_already(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> bool:
+    """Whether `node` (relu, clip) cuts off what lies outside of a range, and its input is inside already."""
+    outer = _range(rewriter, node, inputs)
+    if outer is None:
+        return False
+    before = rewriter.producer(inputs[0])
+    inner = _range(rewriter, before, before.inputs)
+    return inner is not None and outer[0] <= inner[0] and inner[1] <= outer[1]
+
+
+def _range(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[float, float] | None:
+    """The range of a layer made of maxima and minima with numbers; None for other layers."""
+    if len(inputs) != 1 or node.op.source is not None or isinstance(node.op, Fused):
+        return None
+    pieces = node.op.lower(rewriter.type(inputs[0])).pieces
+    computation = pieces[0].computation if len(pieces) == 1 else None
+    if not isinstance(computation, Pointwise):
+        return None
+    low, high, expr, cuts = -np.inf, np.inf, computation.expr, []
+    while isinstance(expr, Call) and expr.function in ("maximum", "minimum"):
+        numbers = [part.value for part in expr.arguments if isinstance(part, Number)]
+        others = [part for part in expr.arguments if not isinstance(part, Number)]
+        if len(numbers) != 1 or len(others) != 1:
+            return None
+        cuts.append((expr.function, numbers[0]))
+        expr = others[0]
+    for function, number in reversed(cuts):
+        cut = max if function == "maximum" else min
+        low, high = cut(low, number), cut(high, number)
+    return (low, high) if cuts and isinstance(expr, Arg) else None
 
 
 def _is(graph: Graph, node: Node, argument: object, number: float | None) -> bool:

@@ -15,6 +15,8 @@ from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("conv(x, a), conv(x, b) => split(conv(x, [a b]))", "exact")
 
+WIDE = 64  # outputs from which on merging was measured to save nothing
+
 
 def merge_parallel(graph: Graph) -> Optimised:
     """The graph with such convolutions, fused or not, as one, under the name of the first."""
@@ -63,6 +65,9 @@ def _check(graph: Graph, node: Node) -> None:
         raise Refused("its epilogue reads another tensor")
     if any(graph.constant(value) is None for value in node.inputs[1:]):
         raise Refused("its weights are known only at run time")
+    outputs = node.types[0].shape[1]
+    if outputs >= WIDE:
+        raise Refused(f"its {outputs} outputs fill the lanes alone")
     (result,) = node.values
     if result in graph.outputs.values():
         raise Refused("its result leaves the graph, so a part of a merged one would have to be copied")

@@ -7,6 +7,7 @@ from cnncc.ir import Graph
 from cnncc.op import Op
 from cnncc.ops import (
     Add,
+    Clip,
     Concat,
     Div,
     Expand,
@@ -15,10 +16,12 @@ from cnncc.ops import (
     Identity,
     Mul,
     Pad,
+    Relu,
     Reshape,
     Slice,
     Split,
     Sub,
+    Tanh,
     Tile,
     Transpose,
 )
@@ -46,7 +49,7 @@ IDLE: list[Op] = [
 def test_an_arrangement_that_arranges_nothing_goes(op: Op) -> None:
     net = Net()
     x = net.relu(net.input(2, 6), name="before")
-    before = net.graph(net.relu(net.apply(op, x, name="idle"), name="after"))
+    before = net.graph(net.apply(Tanh(), net.apply(op, x, name="idle"), name="after"))
     result = apply(remove_identities, before)
     assert layers(result.graph) == ["before", "after"]
     (fired,) = result.fired
@@ -107,14 +110,15 @@ def with_constant(op: type[Op], number: float, position: int, shape: tuple[int, 
     """x and a constant, which is argument 1 − `position` of `op`."""
     net = Net()
     arguments = [net.relu(net.input(1, 3, 4, 4), name="before"), net.known(np.full(shape, number))]
-    return net.graph(net.relu(net.apply(op(), *(arguments if position == 0 else arguments[::-1]), name="idle")))
+    idle = net.apply(op(), *(arguments if position == 0 else arguments[::-1]), name="idle")
+    return net.graph(net.apply(Tanh(), idle, name="after"))
 
 
 @pytest.mark.parametrize(("op", "number", "position"), NEUTRAL)
 def test_neutral_constants_go(op: type[Op], number: float, position: int) -> None:
     before = with_constant(op, number, position)
     result = apply(remove_identities, before)
-    assert layers(result.graph) == ["before", "relu"]
+    assert layers(result.graph) == ["before", "after"]
     assert result.fired[0].rule == f"{op.__name__.lower()}(x, neutral) => x"
     assert_same_bits(before, result.graph)
 
@@ -142,3 +146,30 @@ def test_two_outputs_do_not_become_one() -> None:
     result = apply(remove_identities, net.graph(*copies))
     assert layers(result.graph) == ["relu", "second"]
     assert "already is another output" in why(result, "second")
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer"),
+    [
+        (Relu(), Relu()),
+        (Clip(0.0, 6.0), Relu()),
+        (Clip(-1.0, 1.0), Clip(-1.0, 2.0)),
+        (Relu(), Clip(-1.0, np.inf)),
+        (Clip(2.0, 3.0), Clip(0.0, 5.0)),
+    ],
+)
+def test_what_is_in_range_is_not_cut_again(inner: Op, outer: Op) -> None:
+    net = Net()
+    before = net.graph(net.add(net.apply(outer, net.apply(inner, net.input(1, 40), name="inner")), net.weights(1)))
+    result = apply(remove_identities, before)
+    assert layers(result.graph) == ["inner", "add"]
+    assert_same_bits(before, result.graph)
+
+
+@pytest.mark.parametrize(
+    ("inner", "outer"), [(Relu(), Clip(0.0, 6.0)), (Clip(-1.0, 1.0), Relu()), (Identity(), Relu())]
+)
+def test_what_may_be_out_of_range_is_cut(inner: Op, outer: Op) -> None:
+    net = Net()
+    before = net.graph(net.add(net.apply(outer, net.apply(inner, net.input(1, 40)), name="outer"), net.weights(1)))
+    assert "outer" in layers(apply(remove_identities, before).graph)

@@ -85,3 +85,10 @@ def test_run_time_weights_and_wider_kernels_stay() -> None:
     result = apply(merge_parallel, meeting(net, [*values, *wide]))
     assert not result.fired and why(result, "a") == "its weights are known only at run time"
     assert [entry.layer for entry in result.log] == ["a", "b"]
+
+
+def test_wide_branches_stay() -> None:
+    net = Net()
+    result = apply(merge_parallel, meeting(net, heads(net, net.input(1, 3, 6, 6), 63, 64)))
+    assert why(result, "c64") == "its 64 outputs fill the lanes alone"
+    assert not result.fired

@@ -37,7 +37,7 @@ from cnncc.passes.unfuse import expand
 
 from .support import Net, assert_same_bits
 
-GRAPHS = 120
+GRAPHS = 90
 FINITE = [step.name for step in PIPELINE if step.tag == "finite"]
 Grow = Callable[[Net, np.random.Generator, list[Value]], Value]
 
