@@ -3,7 +3,8 @@
 The scale between u and v is free, and float32 allows only some scales, so this is a search: from each of a few
 natural guesses for v (a row, a normalised row, square roots of the diagonal …) u and v are solved for in turn,
 each element among the floats next to its quotient. What is found is right, bit for bit; a kernel that was made from
-a u and v of arbitrary scale can be missed.
+a u and v of arbitrary scale can be missed. `nearly` finds factors for those, and for kernels that were computed in
+float64, that are off by one rounding more.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from ..expr import UNIT
 from ..types import Array
 
 ROUNDS = 3  # how often u and v are improved in turn, from one guess
+SCALES = 256  # scales tried between factors that are to fit nearly
 NUDGES = 2  # floats tried on each side of a quotient
 SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 
@@ -40,6 +42,27 @@ def factor(kernel: Array) -> tuple[Array, Array] | None:
             v = _solve(kernel.T, u)
             if same_bits(outer(u, v), kernel):
                 return u, v
+    return None
+
+
+@np.errstate(all="ignore")
+def nearly(kernel: Array) -> tuple[Array, Array] | None:
+    """(u, v) in float32 with |u·vᵀ − kernel| ≤ 2·2^-24·|u·vᵀ| in every element; None if none is found.
+
+    Such are kernels that were multiplied in float64 and rounded once: their own factors are no floats, and the
+    rounded factors are off by as much again. Some scales between u and v round better than others: a few are tried.
+    """
+    if not _plausible(kernel) or not kernel.any():
+        return None
+    k = kernel.astype(np.float64)
+    left, sizes, right = np.linalg.svd(k)
+    u, v = left[:, 0] * sizes[0], right[0]
+    u, v = np.where(k.any(axis=1), u, 0), np.where(k.any(axis=0), v, 0)
+    for scale in np.linspace(1, 2, SCALES, endpoint=False):
+        found = (u * scale).astype(np.float32), (v / scale).astype(np.float32)
+        product = np.multiply.outer(*(vector.astype(np.float64) for vector in found))
+        if np.all(np.abs(product - k) <= 2 * UNIT * np.abs(product)):
+            return found
     return None
 
 

@@ -14,21 +14,26 @@ from ..ops import Conv
 from ..types import Array, TensorType
 from ..windows import per_axis
 from .match import fresh
-from .rank_one import factor
+from .rank_one import factor, nearly
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("conv(x, u·vᵀ) => conv(conv(x, u), v)", "rounding")
+NEARLY = Rule("conv(x, u·vᵀ (1 + δ)) => conv(conv(x, u), v), |δ| <= 2·2^-24", "rounding")
 
 LABELS = {2: ("column", "row"), 3: ("depth", "column", "row")}
 
 
 @dataclass(frozen=True)
 class Step:
-    """One pass: weights (O, C / groups, taps…) with taps along `axes` of the window only."""
+    """One pass: weights (O, C / groups, taps…) with taps along `axes` of the window only.
+
+    Each pass that is `rounded` stands for a rounding between the kernel and the product of all weights.
+    """
 
     weights: Array
     groups: int
     axes: tuple[int, ...]
+    rounded: bool = True
 
 
 def lower_separable(graph: Graph) -> Optimised:
@@ -46,7 +51,8 @@ def lower_separable(graph: Graph) -> Optimised:
             return None
         bias = graph.constant(node.inputs[2]) if len(inputs) == 3 else None
         detail = f"{before} multiply-accumulates become {after}"
-        notes.fired(RULE, node.name, detail, _bound(node.op, graph.constant(node.inputs[1]), steps, bias))
+        rule = NEARLY if all(step.rounded for step in steps) else RULE
+        notes.fired(rule, node.name, detail, _bound(graph.constant(node.inputs[1]), steps, bias))
         return _chain(rewriter, node, inputs, steps)
 
     return notes.on(rewriter.rewrite(visit))
@@ -59,8 +65,8 @@ def _chain(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Seq
     for step, op in zip(steps, passes(node.op, rewriter.type(inputs[0]), steps), strict=True):
         last = step is steps[-1]
         label = LABELS[op.rank][step.axes[0]]
-        # The product of the factors is the kernel up to one rounding of each tap for each product.
-        w = rewriter.constant(step.weights, fresh(rewriter, f"{node.name}.{label}_taps"), node.where, rounded=not last)
+        taps = fresh(rewriter, f"{node.name}.{label}_taps")
+        w = rewriter.constant(step.weights, taps, node.where, rounded=step.rounded)
         name = node.name if last else fresh(rewriter, f"{node.name}.{label}")
         values = rewriter.add(op, (*values, w, *(inputs[2:] if last else ())), name, node.where)
     return values
@@ -95,7 +101,7 @@ def shared(weights: Array, groups: int) -> tuple[Step, ...] | None:
     u, v = (np.stack(vectors) for vectors in zip(*pairs, strict=True))
     columns = u.reshape(groups, channels, first, *(1 for _ in rest))
     rows = v.reshape(outputs, 1, 1, *rest)
-    return Step(columns, groups, (0,)), Step(rows, groups, tuple(range(1, len(rest) + 1)))
+    return Step(columns, groups, (0,)), Step(rows, groups, tuple(range(1, len(rest) + 1)), False)
 
 
 def bank(weights: Array, groups: int) -> tuple[Step, ...]:
@@ -109,29 +115,36 @@ def bank(weights: Array, groups: int) -> tuple[Step, ...]:
     axes = [axis for axis, size in enumerate(sizes) if size > 1]
     rest = weights.reshape(outputs, *(sizes[axis] for axis in axes))
     steps: list[Step] = []
+    near = False
     for axis in axes[:-1]:
-        first, rest = _factored(rest)
-        steps.append(_along(axis, first, len(sizes), outputs if steps else groups))
-    return (*steps, _along(axes[-1], rest, len(sizes), outputs))
+        first, rest, near = _factored(rest, len(axes) == 2)
+        steps.append(_along(axis, first, len(sizes), outputs if steps else groups, True))
+    return (*steps, _along(axes[-1], rest, len(sizes), outputs, near))
 
 
-def _along(axis: int, vectors: Array, rank: int, groups: int) -> Step:
+def _along(axis: int, vectors: Array, rank: int, groups: int, rounded: bool) -> Step:
     """A pass with one vector (outputs, taps) for each output."""
     shape = [1] * rank
     shape[axis] = vectors.shape[1]
-    return Step(vectors.reshape(len(vectors), 1, *shape), groups, (axis,))
+    return Step(vectors.reshape(len(vectors), 1, *shape), groups, (axis,), rounded)
 
 
-def _factored(kernels: Array) -> tuple[Array, Array]:
-    """Each kernel as a vector along its first axis and what it multiplies; raises Refused."""
-    pairs = []
+def _factored(kernels: Array, try_nearly: bool) -> tuple[Array, Array, bool]:
+    """Each kernel as a vector along its first axis and what it multiplies, and whether only nearly; raises Refused.
+
+    The product of exact factors is the kernel up to one rounding of each tap, of those that fit nearly up to two.
+    """
+    pairs, near = [], False
     for number, kernel in enumerate(kernels):
-        found = factor(kernel.reshape(len(kernel), -1))
+        matrix = kernel.reshape(len(kernel), -1)
+        found = factor(matrix)
+        if found is None and try_nearly:
+            found, near = nearly(matrix), True
         if found is None:
             raise Refused(f"no float32 u, v were found with fl(u·vᵀ) equal to the kernel of output {number}")
         pairs.append((found[0], found[1].reshape(kernel.shape[1:])))
     first, rest = zip(*pairs, strict=True)
-    return np.stack(first), np.stack(rest)
+    return np.stack(first), np.stack(rest), near
 
 
 def passes(op: Conv, x: TensorType, steps: Sequence[Step]) -> Iterator[Conv]:
@@ -167,10 +180,10 @@ def _macs(graph: Graph, node: Node, steps: Sequence[Step]) -> tuple[int, int]:
     return before, after
 
 
-def _bound(op: Conv, weights: Array | None, steps: Sequence[Step], bias: Array | None) -> str:
-    """Rounding of each pass's sum, and of the products of the factors that are the taps."""
+def _bound(weights: Array | None, steps: Sequence[Step], bias: Array | None) -> str:
+    """Rounding of each pass's sum, and what lies between the taps and the product of the factors."""
     assert weights is not None
-    terms = sum(math.prod(step.weights.shape[1:]) for step in steps) + len(steps) - 1
+    terms = sum(math.prod(step.weights.shape[1:]) + step.rounded for step in steps)
     gamma = terms * UNIT / (1 - terms * UNIT)
     sizes = np.abs(weights.astype(np.float64)).reshape(len(weights), -1).sum(axis=1)
     worst = gamma * float((sizes + (0 if bias is None else np.abs(bias))).max())

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnncc.passes.rank_one import factor, outer, same_bits
+from cnncc.passes.rank_one import factor, nearly, outer, same_bits
 from cnncc.types import Array
 
 
@@ -91,3 +91,28 @@ def test_extreme_kernels_raise_no_warnings(scale: float) -> None:
     assert found is not None and same_bits(outer(*found), kernel)
     for _ in range(20):
         factor(kernel * (1 + rng.integers(-2, 3, (3, 3)) * 2.0**-23).astype(np.float32))
+
+
+@pytest.mark.parametrize("size", [3, 5, 7])
+def test_what_was_multiplied_in_double_precision_fits_nearly(size: int) -> None:
+    rng = np.random.default_rng(4)
+    for _ in range(20):
+        u, v = rng.standard_normal((2, size))
+        kernel = np.outer(u, v).astype(np.float32)
+        found = nearly(kernel)
+        assert found is not None and found[0].dtype == found[1].dtype == np.float32
+        product = np.outer(*(vector.astype(np.float64) for vector in found))
+        assert np.all(np.abs(product - kernel) <= 2.0**-23 * np.abs(product))
+
+
+def test_zeros_must_be_zeros() -> None:
+    found = nearly(outer(f32(0.1, 0, 0.7), f32(0.3, 0.9, 0)))
+    assert found is not None and found[0][1] == 0 and found[1][2] == 0
+    assert nearly(np.zeros((3, 3), np.float32)) is None
+
+
+def test_three_roundings_off_is_not_near() -> None:
+    kernel = KERNELS["binomial"].copy()
+    kernel[2, 3] *= np.float32(1 + 5 * 2.0**-23)
+    assert nearly(kernel) is None
+    assert nearly(np.random.default_rng(5).standard_normal((3, 3)).astype(np.float32)) is None

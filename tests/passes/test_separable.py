@@ -167,3 +167,14 @@ def test_weights_that_are_not_finite_are_left_alone() -> None:
     weights = np.ones((1, 1, 3, 3))
     weights[0, 0, 1, 1] = np.nan
     assert "were found" in refused(Conv((3, 3)), weights, 1, 1, 8, 8)
+
+
+def test_kernels_from_double_precision_are_separated_with_a_wider_bound() -> None:
+    net = Net()
+    g = np.exp(-(np.arange(-3, 4) ** 2) / 4.4)
+    kernels = np.stack([np.outer(g, g) / g.sum() ** 2, np.outer(np.ones(7), np.arange(7) - 3)]).astype(np.float32)
+    before = net.graph(net.apply(Conv((7, 7), padding=3), net.input(1, 1, 12, 12), net.known(kernels[:, None])))
+    result = apply(lower_separable, before)
+    (fired,) = result.fired
+    assert "|δ| <= 2·2^-24" in fired.rule and fired.bound.startswith("16·2^-24")
+    assert_within_bounds(before, result.graph)
