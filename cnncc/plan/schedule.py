@@ -56,12 +56,19 @@ def _streams(s: Schedule, first: int, number: int, streaming: Streaming) -> bool
     readers = [other for other, step in enumerate(s.steps) for source in step.sources if source.buffer == view.buffer]
     writers = [other for other, step in enumerate(s.steps) if step.target.buffer == view.buffer]
     alone = readers == [number + 1] and writers == [number] and consumer.sources[0].buffer == view.buffer
-    whole = buffer.elements == elements(view.shape) and consumer.sources[0].shape == view.shape
+    whole = buffer.elements == elements(view.shape) and _same_places(view, consumer.sources[0])
     spatial = view.rank > 3 and consumer.target.rank == view.rank
     if not (buffer.space == "arena" and alone and whole and spatial):
         return False
     members = s.steps[first : number + 2]
     return all(h < step.target.rows for h, step in zip(ring_heights(members), members, strict=False))
+
+
+def _same_places(a: View, b: View) -> bool:
+    """Whether two views of a buffer have every element in the same place: neither turns, cuts or looks up."""
+    steps = zip(a.shape, a.strides, b.strides, strict=False)
+    along = all(own == other for size, own, other in steps if size > 1)
+    return a.shape == b.shape and a.offset == b.offset and not (a.lookups or b.lookups) and along
 
 
 def ring_heights(steps: Sequence[Step]) -> list[int]:

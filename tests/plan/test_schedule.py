@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Graph
-from cnncc.ops import Add, Conv, MaxPool
+from cnncc.ops import Add, Conv, MaxPool, SpectralPool
 from cnncc.plan.kernels import Fill
 from cnncc.plan.plan import Plan, Stage, Step
 from cnncc.plan.views import View
@@ -53,6 +53,14 @@ def test_a_pool_in_registers_counts_for_the_rows_that_a_step_reads(groups: int, 
     whole, streamed = compilation(graph, streaming="none"), compilation(graph, streaming="chains")
     assert [len(stage.steps) for stage in streamed.plan.stages][-2:] == [2, 1]
     assert_same_bits(native(streamed, feeds), native(whole, feeds))
+
+
+def test_a_stream_does_not_turn_what_passes_through_it() -> None:
+    """Between its two products this pool turns a tensor to one of the same shape: no ring has its rows there."""
+    net = Net()
+    graph = net.graph(net.apply(SpectralPool((1, 3, 2)), net.input(2, 7, 1, 6, 3)))
+    whole, streamed = (compilation(graph, streaming=streaming) for streaming in ("none", "chains"))
+    assert_same_bits(native(streamed, net.feeds), native(whole, net.feeds))
 
 
 # Barriers, by a simulation that knows only addresses
