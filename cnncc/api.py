@@ -54,17 +54,18 @@ def compile(
     checked: bool = False,
     cache: bool = True,
     plan: PlanOptions | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Model:
-    """Compile a graph, a model or a model script to native code and load it.
+    """Compile a graph, a model, a model script or an ONNX file to native code and load it.
 
     `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
-    `cache=False` neither reads nor writes the object cache on disk.
+    `cache=False` neither reads nor writes the object cache on disk; `shapes` is that of `load_graph`.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
     options = Options(resolve_target(target), precision, tuple(off), checked, plan or PlanOptions())
-    return _compile(load_graph(source), options, threads, cache)
+    return _compile(load_graph(source, shapes), options, threads, cache)
 
 
 def _compile(graph: Graph, options: Options, threads: int, use_cache: bool) -> Model:

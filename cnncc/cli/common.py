@@ -14,8 +14,23 @@ if TYPE_CHECKING:
 Parser = argparse.ArgumentParser
 
 
-def add_model(parser: Parser, what: str = "model script (.py)") -> None:
+def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onnx)") -> None:
     parser.add_argument("model", metavar="MODEL", help=what)
+    parser.add_argument(
+        "--shape",
+        type=_shape,
+        action="append",
+        metavar="INPUT=N,…",
+        help="shape of an input that an ONNX file leaves open, as x=1,3,48,192",
+    )
+
+
+def _shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """A name and its dimensions for argparse."""
+    name, _, sizes = text.rpartition("=")
+    if not name:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a shape: expected INPUT=N,…, as x=1,3,48,192")
+    return name, tuple(at_least(1)(size) for size in sizes.split(","))
 
 
 def add_target(parser: Parser) -> None:
@@ -109,9 +124,9 @@ def passes_off(text: str) -> tuple[str, ...]:
 
 
 def compilation(arguments: argparse.Namespace) -> Compilation:
-    """The model script on its way; options are looked at first, since they cost nothing."""
+    """The model on its way; options are looked at first, since they cost nothing."""
     from ..api import load_graph
     from ..compiler import Compilation
 
     chosen = options(arguments)
-    return Compilation(load_graph(arguments.model), chosen)
+    return Compilation(load_graph(arguments.model, dict(arguments.shape) if arguments.shape else None), chosen)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    common.add_model(parser, "model script (.py) or shared library (.so)")
+    common.add_model(parser, "model script (.py), ONNX file (.onnx) or shared library (.so)")
     parser.add_argument("files", nargs="*", metavar="INPUT", help=".npy, .npz or picture")
     parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE", help="the file of one input")
     parser.add_argument("-o", dest="output", metavar="FILE", help="write the outputs to a .npy or .npz file")
@@ -77,8 +77,8 @@ def _model(arguments: argparse.Namespace) -> Model:
     if Path(arguments.model).suffix != ".so":
         executable = common.compilation(arguments).executable(use_cache=not arguments.no_cache)
         return Model(executable, threads=arguments.threads)
-    chosen = arguments.target, arguments.precision, arguments.passes, arguments.checked
-    if chosen != ("host", "fast", "", False):
+    chosen = arguments.target, arguments.precision, arguments.passes, arguments.checked, arguments.shape
+    if chosen != ("host", "fast", "", False, None):
         raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
     return load(arguments.model, threads=arguments.threads)
 

@@ -210,6 +210,7 @@ def static_shape(declared: Declared, given: Sequence[int] | None) -> tuple[int, 
     if shape is None or len(static) != len(sizes):
         example = ", ".join(str(size) if isinstance(size, int) else "…" for size in sizes) or "…"
         raise ModelError(
-            f"input '{name}' is {told}: give its open dimensions, load_graph(path, shapes={{{name!r}: ({example})}})"
+            f"input '{name}' is {told}: give its open dimensions, shapes={{{name!r}: ({example})}} "
+            f"(on the command line --shape {name}={example.replace(' ', '')})"
         )
     return static

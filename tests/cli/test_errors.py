@@ -14,6 +14,7 @@ import pytest
 from cnncc import checking
 from cnncc.cli import main, run
 from cnncc.errors import NativeError
+from cnncc.passes import PIPELINE
 
 from .conftest import DIGITS, PICTURES, TWO_INPUTS, Cli, listing
 
@@ -63,11 +64,19 @@ USAGE = {
     ),
     "unknown pass": (
         ["show", DIGITS, "--passes", "-fuse,-frob"],
-        "unknown pass 'frob': expected some of dead_code, identities, separable, fold_batch_norm, fuse",
+        f"unknown pass 'frob': expected some of {', '.join(dict.fromkeys(step.name for step in PIPELINE))}",
     ),
     "pass without minus": (
         ["check", DIGITS, "--passes", "fuse"],
         "--passes takes the passes to leave out, each as -NAME, got 'fuse'",
+    ),
+    "shape that is none": (
+        ["bench", DIGITS, "--shape", "x1,3"],
+        "argument --shape: 'x1,3' is not a shape: expected INPUT=N,…, as x=1,3,48,192 (see cnncc bench --help)",
+    ),
+    "shape of a script": (
+        ["show", DIGITS, "--shape", "x=1,3"],
+        "shapes are given with ONNX files only; other models declare those of their inputs",
     ),
     "unknown stage": (
         ["show", DIGITS, "--stage", "ast"],

@@ -15,6 +15,7 @@ from cnncc import CnnccError, checking, nn
 from cnncc.compiler import Options, resolve_target
 from cnncc.errors import InputError, OutputError, ScriptError, TargetError, UsageError, WeightsError
 from cnncc.ir import Graph
+from cnncc.passes import PIPELINE
 from cnncc.runtime import artefacts
 
 GOOD = "from cnncc import nn\nmodel = nn.Sequential(nn.ReLU(), input=(1, 4, 4), name='tiny')\n"
@@ -108,7 +109,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[CnnccError], str]] = {
     "pass": (
         {"off": ["frob"]},
         UsageError,
-        "unknown pass 'frob': expected some of dead_code, identities, separable, fold_batch_norm, fuse",
+        f"unknown pass 'frob': expected some of {', '.join(dict.fromkeys(step.name for step in PIPELINE))}",
     ),
     "no threads": ({"threads": 0}, UsageError, "threads=0: expected a whole number of at least 1"),
     "half a thread": ({"threads": 1.5}, UsageError, "threads=1.5: expected a whole number of at least 1"),

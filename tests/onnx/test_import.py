@@ -131,7 +131,8 @@ def test_open_dimensions_must_be_given(tmp_path: Path):
     with pytest.raises(ModelError) as error:
         imported(model(RELU, {"x": ("n", 3, "height", None)}), tmp_path)
     assert str(error.value) == (
-        "input 'x' is (n, 3, height, ?): give its open dimensions, load_graph(path, shapes={'x': (1, 3, …, …)})"
+        "input 'x' is (n, 3, height, ?): give its open dimensions, shapes={'x': (1, 3, …, …)} "
+        "(on the command line --shape x=1,3,…,…)"
     )
 
 
