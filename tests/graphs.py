@@ -164,9 +164,12 @@ def assert_same_bits(found: Mapping[str, Array], wanted: Mapping[str, Array], wh
 
 
 def sprinkled(feeds: Mapping[str, Array], seed: int, share: float = 0.05) -> dict[str, Array]:
-    """The same inputs with some elements replaced by special values."""
+    """The same inputs with some elements replaced by special values (bytes have none)."""
     rng = np.random.default_rng(seed)
-    return {
-        name: np.where(rng.random(data.shape) < share, rng.choice(SPECIAL, data.shape), data).astype(np.float32)
-        for name, data in feeds.items()
-    }
+
+    def some(data: Array) -> Array:
+        if data.dtype != np.float32:
+            return data
+        return np.where(rng.random(data.shape) < share, rng.choice(SPECIAL, data.shape), data).astype(np.float32)
+
+    return {name: some(data) for name, data in feeds.items()}

@@ -2,32 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Sequence
 from typing import TypeVar
 
 import numpy as np
 
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
+from cnncc.op import Input
 from cnncc.ops import (
+    Abs,
     Add,
     AveragePool,
     BatchNormalization,
+    Clip,
     Concat,
     Conv,
     Dense,
     Flatten,
     MaxPool,
+    Mul,
     Relu,
     Softmax,
+    Softplus,
+    Softsign,
     Split,
+    Tanh,
 )
-from cnncc.types import Array
+from cnncc.types import Array, DType, TensorType
 from tests.graphs import Net
+
+from .layers import LAYERS
 
 T = TypeVar("T")
 
-MOST_NODES = 12
+MOST_NODES = 20
 MOST_ELEMENTS = 6000
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 20, 33)
 SIZES = {1: range(1, 40), 2: range(1, 14), 3: range(1, 7)}
@@ -39,6 +49,7 @@ class Generator:
     def __init__(self, seed: int):
         self.net, self.rng = Net(seed), np.random.default_rng((seed, 1))
         self.values: list[Value] = []
+        self.known: dict[Value, Array] = {}
         self.images = self.number(1, 3)
 
     def number(self, least: int, most: int) -> int:
@@ -51,10 +62,12 @@ class Generator:
         return choices[self.number(0, len(choices) - 1)]
 
     def pick(self, ranks: Sequence[int] = (2, 3, 4, 5)) -> Value:
-        """Mostly the newest value of such a rank, so that chains grow."""
+        """Mostly the newest value of such a rank, so that chains grow, but seldom one of few elements."""
         fitting = [value for value in self.values if len(self.net.shape(value)) in ranks]
         if not fitting:
             raise ShapeError("nothing fits")
+        large = [value for value in fitting if math.prod(self.net.shape(value)) >= 8]
+        fitting = large if large and self.chance(0.8) else fitting
         return fitting[-1] if self.chance(0.75) else self.one_of(fitting)
 
     def weights(self, *shape: int) -> Value:
@@ -63,6 +76,53 @@ class Generator:
     def positive(self, size: int) -> Value:
         data = (np.abs(self.net.random(size)) + 0.1).astype(np.float32)
         return self.net.arrives(data, "variance") if self.chance(0.12) else self.net.known(data)
+
+    def bytes(self, shape: tuple[int, ...]) -> Value:
+        name = self.net.builder.unique("picture")
+        self.net.feeds[name] = self.rng.integers(0, 256, shape, np.uint8)
+        return self.net.builder.input(name, TensorType(shape, DType.uint8))
+
+    # What the values are: layers that are defined or finite for some arguments only mostly get such
+
+    def data(self, value: Value) -> Array:
+        """The value that the interpreter gives it on the feeds."""
+        if value not in self.known:
+            node = self.net.builder.nodes[value.node]
+            if isinstance(node.op, Input):
+                results: tuple[Array, ...] = (self.net.feeds[value.node],)
+            else:
+                results = node.op.reference(*(self.data(x) for x in node.inputs))
+            self.known.update(zip(node.values, results, strict=True))
+        return self.known[value]
+
+    def small(self, x: Value, most: float = 8.0) -> Value:
+        """Mostly not beyond `most`."""
+        size = np.abs(self.data(x)).max()
+        if size <= most or self.chance(0.1):
+            return x
+        kind = self.number(0, 3)
+        if kind == 0 and np.isfinite(size):
+            return self.net.apply(Mul(), x, self.net.known(np.array(1 / size, np.float32)))
+        return self.net.apply(self.one_of((Tanh(), Clip(-most, most), Softsign())), x)
+
+    def away_from_zero(self, x: Value) -> Value:
+        return x if np.abs(self.data(x)).min() > 0.05 else self.above_zero(x)
+
+    def above_zero(self, x: Value) -> Value:
+        """Mostly above 0, with a distance."""
+        if self.data(x).min() > 0.05 or self.chance(0.1):
+            return x
+        kind = self.number(0, 2)
+        if kind == 0:
+            return self.net.apply(Clip(0.25, None), x)
+        x = self.net.apply(Abs() if kind == 1 else Softplus(), x)
+        return self.net.apply(Add(), x, self.net.known(np.array(0.25, np.float32)))
+
+    def broadcasts(self, a: tuple[int, ...], b: tuple[int, ...]) -> bool:
+        try:
+            return math.prod(np.broadcast_shapes(a, b)) <= MOST_ELEMENTS
+        except ValueError:
+            return False
 
     # Layers
 
@@ -210,33 +270,52 @@ class Generator:
     def relu(self) -> Value:
         return self.net.apply(Relu(), self.pick())
 
-    def layers(self) -> list[Callable[[], Value]]:
+    def layer(self) -> Value:
+        """Half of them what networks consist of mostly, the other half any op."""
+        if self.chance(0.5):
+            return self.one_of(list(LAYERS.values()))(self)
         common = [self.conv, self.conv, self.block, self.block, self.pool]
-        return [
+        return self.one_of([
             *common, *common, self.norm, self.sum, self.sum, self.parts, self.join, self.branch, self.flatten,
             self.dense, self.softmax, self.relu, self.input,
-        ]  # fmt: skip
+        ])()  # fmt: skip
 
     def grow(self) -> Graph:
         """At least one layer; layers that do not fit the values, or make too much of them, are not taken."""
-        self.values.append(self.input())
-        layers, wanted, tries = self.layers(), self.number(1, MOST_NODES), 0
+        self.values.append(LAYERS["ImageToTensor"](self) if self.chance(0.1) else self.input())
+        wanted, tries = self.number(1, self.one_of((MOST_NODES, 8))), 0
         made: list[Value] = []
-        while (len(made) < wanted and tries < 40) or not made:
+        while (self.nodes < wanted and tries < 60) or not made:
             tries += 1
             try:
-                value = self.one_of(layers)()
+                value = self.layer()
             except ShapeError:
                 continue
-            made.append(value)
-            if np.prod(self.net.shape(value)) <= MOST_ELEMENTS:
-                self.values.append(value)
-        extra = [self.one_of(self.values) for _ in range(self.one_of((0, 0, 1, 2)))]
-        return self.net.graph(made[-1], *extra)
+            if math.prod(self.net.shape(value)) <= 4 * MOST_ELEMENTS and self.sane(value):
+                made.append(self.small(value, 100.0))
+            if made and math.prod(self.net.shape(made[-1])) <= MOST_ELEMENTS:
+                self.values.append(made[-1])
+        return self.net.graph(*self.results(made))
+
+    @property
+    def nodes(self) -> int:
+        return sum(node.op.source is None for node in self.net.builder.nodes.values())
+
+    def sane(self, value: Value) -> bool:
+        """Mostly finite."""
+        return bool(np.isfinite(self.data(value)).all()) or self.chance(0.1)
+
+    def results(self, made: Sequence[Value]) -> list[Value]:
+        """The last value and some others, often those that nothing reads."""
+        if self.chance(0.5):
+            read = {x for node in self.net.builder.nodes.values() for x in node.inputs}
+            return [made[-1], *(value for value in made[:-1] if value not in read)]
+        return [made[-1], *(self.one_of(self.values) for _ in range(self.one_of((0, 0, 1, 2))))]
 
 
 def random_graph(seed: int) -> tuple[Graph, dict[str, Array]]:
     """The graph of a seed, and data for its inputs."""
     generator = Generator(seed)
-    graph = generator.grow()
+    with np.errstate(all="ignore"):
+        graph = generator.grow()
     return graph, generator.net.feeds

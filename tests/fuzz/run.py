@@ -1,4 +1,4 @@
-"""Random graphs in worker processes: `python -m tests.fuzz.run --graphs 2000 --seed 0 [--checked]`.
+"""Random graphs in worker processes: `python -m tests.fuzz.run --graphs 2000 --seed 0 [--checked] [--thorough]`.
 
 A worker that crashes or hangs is a failure of the graph that it had; another worker takes its place.
 """
@@ -15,33 +15,54 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
 
+from .check import Finding
+
 PATIENCE = 120.0  # seconds for one graph
 
 
 @dataclass
 class Report:
-    """What a run found: failures by seed, and the worst ratio of a difference to its bound."""
+    """What a run found: failures by seed, the worst ratio of a difference to its bound, and what all graphs held."""
 
     done: int = 0
     failures: dict[int, str] = field(default_factory=dict)
-    worst: float = 0.0
+    total: Finding = field(default_factory=Finding)
     worst_seed: int = -1
     seconds: float = 0.0
+
+    @property
+    def worst(self) -> float:
+        return self.total.ratio
+
+    def add(self, seed: int, finding: Finding, failure: str) -> None:
+        self.done += 1
+        if failure:
+            self.failures[seed] = failure
+        if finding.ratio > self.worst:
+            self.total.ratio, self.worst_seed = finding.ratio, seed
+        self.total.ops += finding.ops
+        self.total.elements += finding.elements
+        self.total.unbounded += finding.unbounded
 
     def __str__(self) -> str:
         return (
             f"{self.done} graphs in {self.seconds:.0f} s, {len(self.failures)} failures, "
-            f"worst difference {self.worst:.3g} of its bound (seed {self.worst_seed})"
+            f"worst difference {self.worst:.3g} of its bound (seed {self.worst_seed}); {self.total.elements} elements "
+            f"of outputs, {self.total.unbounded} of them without a bound"
         )
+
+    def coverage(self) -> str:
+        """How often each op occurred."""
+        return ", ".join(f"{name} {number}" for name, number in sorted(self.total.ops.items()))
 
 
 class Worker:
     """A process that checks one seed after the other."""
 
-    def __init__(self, checked: bool):
+    def __init__(self, options: tuple[bool, bool]):
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, checked), daemon=True)
+        self.process = context.Process(target=_work, args=(theirs, options), daemon=True)
         self.process.start()
         theirs.close()
         self.seed, self.deadline = -1, 0.0
@@ -50,16 +71,16 @@ class Worker:
         self.seed, self.deadline = seed, time.monotonic() + PATIENCE
         self.connection.send(seed)
 
-    def answer(self) -> tuple[float, str]:
-        """Ratio and failure; a worker that has died or is late fails with that."""
+    def answer(self) -> tuple[Finding, str]:
+        """What was found, and a failure; a worker that has died or is late fails with that."""
         if not self.connection.poll() and time.monotonic() > self.deadline:
-            return 0.0, f"no answer in {PATIENCE:.0f} s"
+            return Finding(), f"no answer in {PATIENCE:.0f} s"
         try:
-            ratio, failure = self.connection.recv()
-            return float(ratio), str(failure)
+            finding, failure = self.connection.recv()
+            return finding, str(failure)
         except (EOFError, ConnectionResetError):
             self.process.join()
-            return 0.0, f"the worker ended with exit code {self.process.exitcode}"
+            return Finding(), f"the worker ended with exit code {self.process.exitcode}"
 
     @property
     def alive(self) -> bool:
@@ -71,7 +92,7 @@ class Worker:
         self.connection.close()
 
 
-def _work(connection: Connection, checked: bool) -> None:
+def _work(connection: Connection, options: tuple[bool, bool]) -> None:
     from .check import check_seed
 
     while True:
@@ -80,51 +101,50 @@ def _work(connection: Connection, checked: bool) -> None:
         except EOFError:
             return
         try:
-            connection.send((check_seed(seed, checked), ""))
+            connection.send((check_seed(seed, *options), ""))
         except Exception as error:
             lines = traceback.format_exception(error)
-            connection.send((0.0, f"{type(error).__name__}: {error}\n{''.join(lines[-3:])}"))
+            connection.send((Finding(), f"{type(error).__name__}: {error}\n{''.join(lines[-3:])}"))
 
 
-def run(seeds: range, *, checked: bool = False, workers: int | None = None, say: bool = False) -> Report:
+def run(
+    seeds: range, *, checked: bool = False, thorough: bool = False, workers: int | None = None, say: bool = False
+) -> Report:
     """Check the graphs of all seeds."""
-    report, begin = Report(), time.monotonic()
+    report, begin, options = Report(), time.monotonic(), (checked, thorough)
     left = iter(seeds)
-    busy = [worker for _ in range(workers or os.cpu_count() or 1) for worker in _started(left, checked)]
+    busy = [worker for _ in range(workers or os.cpu_count() or 1) for worker in _started(left, options)]
     while busy:
         wait([worker.connection for worker in busy], timeout=1.0)
         for worker in list(busy):
             if worker.connection.poll() or not worker.alive:
                 busy.remove(worker)
-                busy += _next(worker, left, checked, report, say)
+                busy += _next(worker, left, options, report, say)
     report.seconds = time.monotonic() - begin
     return report
 
 
-def _started(left: Iterator[int], checked: bool) -> Iterator[Worker]:
+def _started(left: Iterator[int], options: tuple[bool, bool]) -> Iterator[Worker]:
     """A new worker on the next seed, if there is one."""
     seed = next(left, None)
     if seed is not None:
-        worker = Worker(checked)
+        worker = Worker(options)
         worker.give(seed)
         yield worker
 
 
-def _next(worker: Worker, left: Iterator[int], checked: bool, report: Report, say: bool) -> list[Worker]:
+def _next(worker: Worker, left: Iterator[int], options: tuple[bool, bool], report: Report, say: bool) -> list[Worker]:
     """Take down a worker's answer and give it, or one in its place, the next seed."""
-    ratio, failure = worker.answer()
-    report.done += 1
-    if ratio > report.worst:
-        report.worst, report.worst_seed = ratio, worker.seed
-    if failure:
-        report.failures[worker.seed] = failure
-        if say:
-            print(f"seed {worker.seed}: {failure}", flush=True)
-    if say and report.done % 200 == 0:
-        print(f"{report.done} graphs, {len(report.failures)} failures, worst ratio {report.worst:.3g}", flush=True)
+    finding, failure = worker.answer()
+    report.add(worker.seed, finding, failure)
+    if failure and say:
+        print(f"seed {worker.seed}: {failure}", flush=True)
+    if say and report.done % 100 == 0:
+        seeds = f"up to seed {worker.seed}"
+        print(f"{report.done} graphs {seeds}, {len(report.failures)} failures, worst {report.worst:.3g}", flush=True)
     if not worker.alive:
         worker.end()
-        return list(_started(left, checked))
+        return list(_started(left, options))
     seed = next(left, None)
     if seed is None:
         worker.end()
@@ -138,11 +158,13 @@ def main() -> int:
     parser.add_argument("--graphs", type=int, default=2000)
     parser.add_argument("--seed", type=int, default=0, help="the first seed")
     parser.add_argument("--checked", action="store_true", help="test the bounds of every memory access")
+    parser.add_argument("--thorough", action="store_true", help="all checks on every graph, instead of by turns")
     parser.add_argument("--workers", type=int, default=None, help="processes (default: one for each core)")
     options = parser.parse_args()
     seeds = range(options.seed, options.seed + options.graphs)
-    report = run(seeds, checked=options.checked, workers=options.workers, say=True)
+    report = run(seeds, checked=options.checked, thorough=options.thorough, workers=options.workers, say=True)
     print(report)
+    print("ops:", report.coverage())
     if report.failures:
         print("failed seeds:", " ".join(map(str, sorted(report.failures))))
     return 1 if report.failures else 0

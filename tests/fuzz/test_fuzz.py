@@ -1,16 +1,19 @@
-"""Random graphs in worker processes. The long run: `python -m tests.fuzz.run --graphs 20000 --seed 10000 --checked`."""
+"""Random graphs in worker processes. The long run: `python -m tests.fuzz.run --graphs 20000 --seed 100000`."""
 
 from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 
+import numpy as np
 import pytest
 
 from cnncc.op import REGISTRY
 from cnncc.verify import verify
 
 from . import run as fuzz
+from .check import Finding, live_ops
 from .generate import MOST_NODES, random_graph
 
 GRAPHS = 600
@@ -22,10 +25,12 @@ def test_random_graphs() -> None:
     assert report.done == GRAPHS
     # A ratio near 1 would be a bound about to break; a tiny one a bound that says nothing.
     assert 0.1 < report.worst <= 1
+    assert set(report.total.ops) == set(REGISTRY)
+    assert report.total.unbounded < 0.02 * report.total.elements
 
 
 def test_random_graphs_in_checked_mode() -> None:
-    report = fuzz.run(range(50_000, 50_060), checked=True)
+    report = fuzz.run(range(50_000, 50_040), checked=True, thorough=True)
     assert not report.failures, report.failures
 
 
@@ -37,20 +42,22 @@ def test_a_seed_is_a_graph() -> None:
 
 
 def test_the_graphs_reach_everything() -> None:
-    """All ops, ranks, several inputs and outputs, run-time weights, one to three images."""
+    """All ops, ranks, several inputs and outputs, pictures, run-time weights, one to three images."""
     ops, ranks, images, inputs, outputs, sizes = set(), set(), set(), set(), set(), set()
+    bytes_too = False
     for seed in range(300):
         graph, feeds = random_graph(seed)
         verify(graph)
         assert set(feeds) == set(graph.inputs)
         layers = [node for node in graph if node.op.source is None]
-        ops |= {node.op.name for node in layers}
+        ops |= set(live_ops(graph))
         ranks |= {len(node.types[0].shape) for node in layers}
-        images.add(graph.inputs["x"].shape[0])
+        images.add(next(iter(graph.inputs.values())).shape[0])
+        bytes_too |= any(data.dtype == np.uint8 for data in feeds.values())
         inputs.add(len(graph.inputs))
         outputs.add(len(graph.outputs))
         sizes.add(len(layers))
-    assert ops == set(REGISTRY) and {2, 3, 4, 5} <= ranks
+    assert ops == set(REGISTRY) and {0, 1, 2, 3, 4, 5} <= ranks and bytes_too
     assert images == {1, 2, 3} and {1, 2, 3} <= inputs and {1, 2, 3} <= outputs
     assert 1 in sizes and max(sizes) >= MOST_NODES
 
@@ -58,21 +65,21 @@ def test_the_graphs_reach_everything() -> None:
 # The run itself: workers that fail, crash and hang
 
 
-def misbehave(seed: int, checked: bool) -> float:
+def misbehave(seed: int, checked: bool, thorough: bool) -> Finding:
     if seed == 1:
         raise AssertionError("wrong numbers")
     if seed == 2:
         os._exit(42)
     if seed == 3:
         time.sleep(60)
-    return 0.25
+    return Finding(0.25, Counter({"Relu": 1}), 10, 1)
 
 
-def _misbehaving_work(connection, checked: bool) -> None:
+def _misbehaving_work(connection, options: tuple[bool, bool]) -> None:
     from . import check
 
     check.check_seed = misbehave
-    _REAL_WORK(connection, checked)
+    _REAL_WORK(connection, options)
 
 
 _REAL_WORK = fuzz._work
@@ -83,6 +90,7 @@ def test_a_crash_or_a_hang_is_a_failure_and_the_run_continues(monkeypatch: pytes
     monkeypatch.setattr(fuzz, "PATIENCE", 3.0)
     report = fuzz.run(range(8), workers=2)
     assert report.done == 8 and sorted(report.failures) == [1, 2, 3] and report.worst == 0.25
+    assert report.total == Finding(0.25, Counter({"Relu": 5}), 50, 5) and report.coverage() == "Relu 5"
     assert "wrong numbers" in report.failures[1]
     assert "exit code 42" in report.failures[2]
     assert "no answer" in report.failures[3]
