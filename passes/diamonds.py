@@ -9,8 +9,7 @@ from dataclasses import dataclass, field
 
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Fused, Stage
-from .fuse import LONGEST, maps_in_place, positions
-from .match import lowering
+from .fuse import LONGEST, composed, maps_in_place, only_reader, positions
 from .report import Notes, Optimised, Rule
 
 RULE = Rule("f(x, g(x)) => fused(x)", "exact")
@@ -40,9 +39,18 @@ class Diamond:
 
 
 def merge_diamonds(graph: Graph) -> Optimised:
-    """The graph with each diamond as one node, under the name and at the place of its last layer."""
-    notes, rewriter = Notes("diamonds"), Rewriter(graph)
-    diamonds = find(graph)
+    """The graph with each diamond as one node, under the name and at the place of its last layer; inner ones first."""
+    notes = Notes("diamonds")
+    while diamonds := find(graph):
+        graph = _merged(graph, diamonds)
+        for diamond in diamonds:
+            *absorbed, last = (member.name for member in diamond.members)
+            notes.fired(RULE, last, f"absorbs {', '.join(absorbed)}, all made of '{diamond.source}'")
+    return notes.on(graph)
+
+
+def _merged(graph: Graph, diamonds: list[Diamond]) -> Graph:
+    rewriter = Rewriter(graph)
     last = {diamond.members[-1].name: diamond for diamond in diamonds}
     inside = {node.name for diamond in diamonds for node in diamond.members[:-1]}
 
@@ -52,12 +60,10 @@ def merge_diamonds(graph: Graph) -> Optimised:
         if node.name not in last:
             return None
         diamond = last[node.name]
-        absorbed = ", ".join(member.name for member in diamond.members[:-1])
-        notes.fired(RULE, node.name, f"absorbs {absorbed}, all made of '{diamond.source}'")
         read = [rewriter.mapping[value] for value in (*diamond.members[0].inputs, *diamond.extras)]
         return rewriter.add(diamond.op, read, node.name, node.where)
 
-    return notes.on(rewriter.rewrite(visit))
+    return rewriter.rewrite(visit)
 
 
 def find(graph: Graph) -> list[Diamond]:
@@ -88,7 +94,7 @@ def _over(graph: Graph, source: Value, taken: set[str]) -> Diamond | None:
             missing.discard(node.name)
             if not missing:
                 return diamond
-            following = graph.sole_consumer(node.values[0])
+            following = only_reader(graph, node.values[0])
             if following is None:
                 break
             node = following
@@ -97,12 +103,12 @@ def _over(graph: Graph, source: Value, taken: set[str]) -> Diamond | None:
 
 def _fits(graph: Graph, diamond: Diamond, node: Node) -> bool:
     """Whether `node` is point-wise, in place, in the source and in what the diamond has computed so far."""
-    found = lowering(graph, node)
+    running = positions(node, diamond.source)
+    if diamond.members:
+        running += positions(node, diamond.members[-1].values[0])
+    found = composed(graph, node, running)
     if found is None or len(node.types) != 1 or node.types[0] != graph.type(diamond.source):
         return False
     if any(graph.type(value).rank > node.types[0].rank for value in node.inputs):
         return False
-    running = positions(node, diamond.source)
-    if diamond.members:
-        running += positions(node, diamond.members[-1].values[0])
     return maps_in_place(found, running)

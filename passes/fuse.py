@@ -125,8 +125,8 @@ def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
 
 def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
     """The one node that reads the running value; raises Refused if there is not exactly one that is free."""
-    node, *others = graph.consumers[chain.running] or (None,)
-    if node is None or chain.running in graph.outputs.values() or any(other is not node for other in others):
+    node = only_reader(graph, chain.running)
+    if node is None:
         raise Refused(not_alone(graph, chain.running))
     if node.name in taken:
         raise Refused(f"'{node.name}' already belongs to '{taken[node.name]}'")
@@ -135,14 +135,21 @@ def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
     return node
 
 
+def only_reader(graph: Graph, value: Value) -> Node | None:
+    """The one node that reads `value`, be it several times; None if there are others, or an output is it."""
+    readers = {reader.name: reader for reader in graph.consumers[value]}
+    return next(iter(readers.values())) if len(readers) == 1 and value not in graph.outputs.values() else None
+
+
 def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:
     """Whether `node` is a pool (a point-wise stage otherwise); raises Refused if it is no possible stage."""
     computation = sole_computation(graph, node)
     if isinstance(computation, WindowReduction):
         _check_pool(chain, node, computation)
         return True
-    found = composed(graph, node, chain.running)
-    if found is None or len(node.types) != 1 or not maps_in_place(found, positions(node, chain.running)):
+    running = positions(node, chain.running)
+    found = composed(graph, node, running)
+    if found is None or len(node.types) != 1 or not maps_in_place(found, running):
         raise Refused(f"'{node.name}' ({node.op.name}) is not point-wise in the result of '{chain.running.node}'")
     if graph.type(chain.running).shape != node.types[0].shape:
         raise Refused(f"'{node.name}' repeats the result of '{chain.running.node}' along an axis")
@@ -166,9 +173,9 @@ def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
             raise Refused(f"the windows of '{node.name}' reach into the padding")
 
 
-def composed(graph: Graph, node: Node, value: Value) -> Lowering | None:
-    """What `node` computes, also if it is a diamond over `value` (see `diamonds`)."""
-    if not isinstance(node.op, Fused) or len(positions(node, value)) == 1:
+def composed(graph: Graph, node: Node, running: tuple[int, ...]) -> Lowering | None:
+    """What `node` computes, also if it is a diamond over its inputs `running` (see `diamonds`)."""
+    if not isinstance(node.op, Fused) or len(running) == 1:
         return lowering(graph, node)
     try:
         return node.op.lower(*graph.types(node.inputs))
