@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncc.ops import BatchNormalization, Concat, Conv, ConvTranspose
+from cnncc.op import Op
+from cnncc.ops import Add, BatchNormalization, Concat, Conv, ConvTranspose, Div, Mul, Sub
 from cnncc.passes.batch_norm import fold_batch_norm
 
 from .support import Net, apply, assert_within_bounds, layers, why
@@ -198,3 +199,18 @@ def test_a_concatenation_along_another_axis_is_left_alone() -> None:
     x = net.input(1, 3, 6, 6)
     parts = (net.conv(x, 4, 1, 1, name=name) for name in "ab")
     assert not apply(fold_batch_norm, net.graph(net.norm(net.apply(Concat(2), *parts)))).fired
+
+
+@pytest.mark.parametrize("op", [Mul, Sub, Div, Add])
+@pytest.mark.parametrize("first", [False, True])
+def test_arithmetic_with_constants_is_a_scale_and_shift(op: type[Op], first: bool) -> None:
+    net = Net()
+    y = net.conv(net.input(1, 3, 6, 6), 4, 3, 3, bias=True)
+    known = net.weights(4, 1, 1)
+    before = net.graph(net.apply(op(), *((known, y) if first else (y, known)), name="step"))
+    result = apply(fold_batch_norm, before)
+    if op is Div and first:  # a constant divided by the result
+        assert layers(result.graph) == ["conv", "step"] and not result.log
+    else:
+        assert layers(result.graph) == ["conv"]
+    assert_within_bounds(before, result.graph)
