@@ -106,6 +106,9 @@ def _fits(graph: Graph, diamond: Diamond, node: Node) -> bool:
     running = positions(node, diamond.source)
     if diamond.members:
         running += positions(node, diamond.members[-1].values[0])
+    # A fused node is taken up only as a diamond over one value: `fuse` makes others, which are whole already.
+    if isinstance(node.op, Fused) and len({v for v in node.inputs if graph.constant(v) is None}) > 1:
+        return False
     found = composed(graph, node, running)
     if found is None or len(node.types) != 1 or node.types[0] != graph.type(diamond.source):
         return False

@@ -49,3 +49,15 @@ def test_other_padding_stays(pad: Pad, told: str) -> None:
 def test_what_is_no_mere_border_stays(pad: Pad) -> None:
     net = Net()
     assert not apply(fold_padding, net.graph(net.conv(net.apply(pad, net.input(2, 3, 8, 7)), 4, 3, 3))).log
+
+
+def test_a_border_around_a_border_goes_too() -> None:
+    net = Net()
+    x = net.input(2, 3, 8, 7)
+    for name in ("inner", "outer"):
+        x = net.apply(Pad(((0, 0), (0, 0), (1, 0), (0, 2))), x, name=name)
+    before = net.graph(net.conv(x, 4, 3, 3))
+    result = apply(fold_padding, before)
+    assert [entry.detail for entry in result.fired] == ["takes 'outer' up", "takes 'inner' up"]
+    assert result.graph["conv"].inputs[0].node == "x"
+    assert_same_bits(before, result.graph)
