@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from .runtime.model import Model
 from .runtime.reload import load
 from .target import Target
 from .types import Array
+from .verify import verify
 
 __all__ = ["Model", "compile", "interpret", "load", "load_graph"]
 
@@ -26,7 +27,8 @@ def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
     `shapes` gives the shapes of an ONNX model's inputs by name, where it leaves them open. Raises ScriptError for a
-    script that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file.
+    script that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file,
+    VerifyError for a graph made by hand that is none, such as one with a cycle.
     """
     if isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(".onnx"):
         from .frontends.onnx import load_onnx
@@ -35,13 +37,18 @@ def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -
     if shapes is not None:
         raise UsageError("shapes are given with ONNX files only; other models declare those of their inputs")
     if isinstance(source, Graph):
-        return source
+        return _verified(source)
     if isinstance(source, str | os.PathLike):
-        return load_script(source)
+        return _verified(load_script(source))
     graph = getattr(source, "graph", None)
     if isinstance(graph, Graph):
         return graph
     raise UsageError(f"expected a graph, a model or the path of a model script, got {type(source).__name__}")
+
+
+def _verified(graph: Graph) -> Graph:
+    verify(graph)
+    return graph
 
 
 def compile(
@@ -64,6 +71,8 @@ def compile(
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
+    if isinstance(off, str) or not isinstance(off, Iterable):
+        raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
     options = Options(resolve_target(target), precision, tuple(off), checked, plan or PlanOptions())
     return _compile(load_graph(source, shapes), options, threads, cache)
 

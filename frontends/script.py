@@ -39,7 +39,7 @@ def load_script(path: str | os.PathLike[str]) -> Graph:
 
 
 def _compiled(file: Path) -> CodeType:
-    if not file.exists():
+    if not os.path.exists(file):  # unlike Path.exists never raises, say for a name that is too long
         raise ScriptError(f"model script '{file}' does not exist")
     if not file.is_file():
         raise ScriptError(f"model script '{file}' is not a file")
@@ -83,8 +83,11 @@ def _explained(file: Path, absolute: str) -> Iterator[None]:
     except SystemExit as error:
         where = _line(error.__traceback__, absolute)
         raise ScriptError(f"model script '{file}' calls sys.exit({error.code!r})", where=where) from None
-    except Exception as error:
-        what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        told = " ".join(str(error).split())
+        what = f"{type(error).__name__}: {told}" if told else type(error).__name__
         where = _line(error.__traceback__, absolute)
         raise ScriptError(f"model script '{file}' raises {what}", where=where) from error
 

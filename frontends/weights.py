@@ -20,8 +20,10 @@ _UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplemen
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
     """The arrays of a file, whose ending tells its format; raises WeightsError if it is missing, unreadable or else."""
+    if not isinstance(path, str | os.PathLike):
+        raise WeightsError(f"expected the path of a weights file, got {type(path).__name__}")
     file = Path(path)
-    if not file.exists():
+    if not os.path.exists(file):
         raise WeightsError(f"weights file '{path}' does not exist")
     if not file.is_file():
         raise WeightsError(f"weights file '{path}' is not a file")
@@ -88,6 +90,8 @@ def assign(
     parameters: Mapping[str, Parameter], arrays: Mapping[str, Array], source: str, where: Location | None
 ) -> None:
     """Give every parameter its array: all of them, or none and a WeightsError that names layer and source."""
+    if not isinstance(arrays, Mapping):
+        raise WeightsError(f"expected a dict of arrays, got {type(arrays).__name__}", where=where)
     for name in arrays:
         if name not in parameters:
             raise WeightsError(f"{source} holds '{name}', which the model does not have", where=where)

@@ -6,7 +6,7 @@ import ctypes
 import json
 from pathlib import Path
 
-from ..errors import InputError, NativeError
+from ..errors import InputError, NativeError, UsageError
 from .artefacts import MANIFEST_SYMBOL
 from .elf import check_loadable
 from .executable import Executable
@@ -39,6 +39,8 @@ def load(path: str | Path, threads: int = 1) -> Model:
     Raises InputError for a file that is missing, damaged or no library of cnncc (found out before any of its code
     runs), TargetError if this processor cannot run it.
     """
+    if not isinstance(path, str | Path):
+        raise UsageError(f"expected the path of a shared library, got {type(path).__name__}")
     path = Path(path)
     _check(path)
     library = SharedLibrary(path.resolve())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -86,8 +87,8 @@ def _static(port: Declared) -> tuple[int, ...] | None:
 def read(file: Path) -> OnnxModel:
     """The model in `file`. Raises UsageError without the `onnx` package, ModelError if the file is no ONNX model."""
     onnx = _package(file)
-    if not file.is_file():
-        raise ModelError(f"ONNX model '{file}' " + ("is not a file" if file.exists() else "does not exist"))
+    if not os.path.isfile(file):  # unlike Path.is_file never raises, say for a name that is too long
+        raise ModelError(f"ONNX model '{file}' " + ("is not a file" if os.path.exists(file) else "does not exist"))
     try:
         proto = onnx.load(str(file))
         return _read(file, proto, onnx)
@@ -131,8 +132,9 @@ def _node(node: Any, standard: int, onnx: Any) -> OnnxNode:
 
 
 def _text(text: str | bytes) -> str:
-    """Text of a file, where protobuf leaves bytes that are no UTF-8 as they are."""
-    return text.decode(errors="backslashreplace") if isinstance(text, bytes) else text
+    """Text of a file, which messages can quote: bytes that are no UTF-8, line ends and the like are escaped."""
+    text = text.decode(errors="backslashreplace") if isinstance(text, bytes) else text
+    return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
 
 def _texts(texts: Iterable[str | bytes]) -> tuple[str, ...]:
