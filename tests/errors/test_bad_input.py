@@ -13,10 +13,13 @@ import pytest
 import cnncc
 from cnncc import CnnccError, checking, nn
 from cnncc.compiler import Options, resolve_target
-from cnncc.errors import InputError, OutputError, ScriptError, TargetError, UsageError, WeightsError
-from cnncc.ir import Graph
+from cnncc.errors import InputError, OutputError, ScriptError, TargetError, UsageError, VerifyError, WeightsError
+from cnncc.ir import Graph, Node, Value
+from cnncc.op import Input
+from cnncc.ops import Add, Relu
 from cnncc.passes import PIPELINE
 from cnncc.runtime import artefacts
+from cnncc.types import TensorType
 
 GOOD = "from cnncc import nn\nmodel = nn.Sequential(nn.ReLU(), input=(1, 4, 4), name='tiny')\n"
 LOADERS: dict[str, Callable[[Any], Any]] = {
@@ -52,6 +55,12 @@ def raises(kind: type[CnnccError], message: str) -> Any:
 SCRIPTS = {
     "syntax error": ("model = (\n", "is not valid Python: '(' was never closed (at {file}:1)"),
     "raises": ("x = 1\nx / 0\n", "raises ZeroDivisionError: division by zero (at {file}:2)"),
+    "raises in lines": ("raise ValueError('a\\n  b')\n", "raises ValueError: a b (at {file}:1)"),
+    "raises what nobody catches": ("raise GeneratorExit\n", "raises GeneratorExit (at {file}:1)"),
+    "never ends": (
+        "def f(): f()\nf()\n",
+        "raises RecursionError: maximum recursion depth exceeded (at {file}:1)",
+    ),
     "exits": ("import sys\nsys.exit(3)\n", "calls sys.exit(3) (at {file}:2)"),
     "no model": ("x = 1\n", "defines no model and no function that makes one"),
     "two models": (GOOD + "b = nn.Sequential(nn.ReLU(), input=(1,))\n", "defines 2 models (b, model), expected one"),
@@ -73,6 +82,8 @@ def test_no_script(tmp_path: Path, load: str) -> None:
         LOADERS[load](tmp_path / "x.py")
     with raises(ScriptError, f"model script '{tmp_path}' is not a file"):
         LOADERS[load](str(tmp_path))
+    with raises(ScriptError, f"model script '{'m' * 300}.py' does not exist"):
+        LOADERS[load]("m" * 300 + ".py")
 
 
 @pytest.mark.parametrize("load", LOADERS)
@@ -93,6 +104,89 @@ def test_weights(script: Callable[[str], Path], tmp_path: Path) -> None:
         cnncc.compile(file)
 
 
+DENSE = "from cnncc import nn\nmodel = nn.Sequential(nn.Dense(2, name='last'), input=(3,))\nmodel.load({!r})\n"
+WEIGHTS, BIAS = np.zeros((2, 3), np.float32), np.zeros(2, np.float32)
+ARCHIVES: dict[str, tuple[dict[str, Any], str]] = {
+    "shape": ({"last.weights": WEIGHTS.T, "last.bias": BIAS}, "'last.weights' in {} has shape (3, 2), expected (2, 3)"),
+    "type": ({"last.weights": WEIGHTS, "last.bias": BIAS.astype(int)}, "'last.bias' in {} is int64, expected float32"),
+    "text": (
+        {"last.weights": WEIGHTS, "last.bias": np.array(["a", "b"])},
+        "'last.bias' in {} is <U1, expected float32",
+    ),
+    "missing": ({"last.weights": WEIGHTS}, "'last.bias' in {} is missing, expected float32[2]"),
+    "nan": (
+        {"last.weights": WEIGHTS, "last.bias": BIAS + np.float32(np.nan)},
+        "'last.bias' in {} holds 2 values that are not finite",
+    ),
+    "infinity": (
+        {"last.weights": WEIGHTS, "last.bias": np.array([1, -np.inf], np.float32)},
+        "'last.bias' in {} holds 1 value that is not finite",
+    ),
+}
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("case", ARCHIVES)
+def test_weights_that_do_not_fit(script: Callable[[str], Path], tmp_path: Path, case: str, load: str) -> None:
+    arrays, message = ARCHIVES[case]
+    np.savez(tmp_path / "w.npz", **arrays)
+    file = script(DENSE.format(str(tmp_path / "w.npz")))
+    shown = message.format(f"'{tmp_path / 'w.npz'}'")
+    with raises(WeightsError, f"layer 'last': {shown} (at {file}:2)"):
+        LOADERS[load](file)
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"w.npz"])
+def test_weights_from_nowhere(wrong: Any) -> None:
+    model = nn.Sequential(nn.ReLU(), input=(1,))
+    kind = type(wrong).__name__
+    with pytest.raises(WeightsError, match=f"^expected the path of a weights file, got {kind}"):
+        model.load(wrong)
+    with pytest.raises(WeightsError, match=f"^expected a dict of arrays, got {kind}"):
+        model.assign(wrong)
+
+
+ROW = (TensorType((1, 3)),)
+INPUT = Node("x", Input(ROW[0]), (), ROW)
+
+
+def by_hand(*nodes: Node, output: str = "y") -> Graph:
+    """A graph that no builder has looked at."""
+    return Graph("by hand", {node.name: node for node in (INPUT, *nodes)}, {"out": Value(output)})
+
+
+GRAPHS: dict[str, tuple[Graph, str]] = {
+    "cycle of two": (
+        by_hand(
+            Node("y", Add(), (Value("x"), Value("z")), ROW),
+            Node("z", Add(), (Value("y"), Value("x")), ROW),
+        ),
+        "layer 'y': check_order: reads %z before it is computed (the graph has a cycle)",
+    ),
+    "cycle of one": (
+        by_hand(Node("y", Add(), (Value("y"), Value("x")), ROW)),
+        "layer 'y': check_order: reads %y before it is computed (the graph has a cycle)",
+    ),
+    "wrong order": (
+        by_hand(Node("y", Relu(), (Value("z"),), ROW), Node("z", Relu(), (Value("x"),), ROW)),
+        "layer 'y': check_order: reads %z before it is computed",
+    ),
+    "unknown value": (
+        by_hand(Node("y", Relu(), (Value("z"),), ROW)),
+        "layer 'y': check_inputs: reads %z, which does not exist",
+    ),
+    "unknown output": (by_hand(), "check_outputs: output 'out' is %y, which does not exist"),
+}
+
+
+@pytest.mark.parametrize("load", LOADERS)
+@pytest.mark.parametrize("case", GRAPHS)
+def test_graphs_by_hand(case: str, load: str) -> None:
+    broken, message = GRAPHS[case]
+    with raises(VerifyError, message):
+        LOADERS[load](broken)
+
+
 OPTIONS: dict[str, tuple[dict[str, Any], type[CnnccError], str]] = {
     "target": (
         {"target": "z80"},
@@ -111,6 +205,8 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[CnnccError], str]] = {
         UsageError,
         f"unknown pass 'frob': expected some of {', '.join(dict.fromkeys(step.name for step in PIPELINE))}",
     ),
+    "a text of passes": ({"off": "fuse"}, UsageError, "off='fuse': expected the names of passes, such as ('fuse',)"),
+    "nothing of passes": ({"off": None}, UsageError, "off=None: expected the names of passes, such as ('fuse',)"),
     "no threads": ({"threads": 0}, UsageError, "threads=0: expected a whole number of at least 1"),
     "half a thread": ({"threads": 1.5}, UsageError, "threads=1.5: expected a whole number of at least 1"),
     "true threads": ({"threads": True}, UsageError, "threads=True: expected a whole number of at least 1"),
@@ -180,6 +276,12 @@ def test_check(graph: Graph) -> None:
         checking.check(graph, options, {"input": np.zeros((1, 1, 4, 4))})
     with raises(InputError, "model 'tiny' takes the inputs 'input', got none"):
         checking.check(graph, options, {})
+
+
+@pytest.mark.parametrize("wrong", [None, 3, b"x.so"])
+def test_no_library(wrong: Any) -> None:
+    with raises(UsageError, f"expected the path of a shared library, got {type(wrong).__name__}"):
+        cnncc.load(wrong)
 
 
 def test_libraries(tmp_path: Path) -> None:
