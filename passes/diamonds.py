@@ -5,6 +5,7 @@ Such a layer reads x once for all of them, and it can be a stage of what compute
 
 from __future__ import annotations
 
+from collections.abc import Set
 from dataclasses import dataclass, field
 
 from ..ir import Graph, Node, Rewriter, Value
@@ -40,9 +41,10 @@ class Diamond:
 
 def merge_diamonds(graph: Graph) -> Optimised:
     """The graph with each diamond as one node, under the name and at the place of its last layer; inner ones first."""
-    notes = Notes("diamonds")
-    while diamonds := find(graph):
+    notes, inner = Notes("diamonds"), set[str]()
+    while diamonds := find(graph, inner):
         graph = _merged(graph, diamonds)
+        inner.update(diamond.members[-1].name for diamond in diamonds)
         for diamond in diamonds:
             *absorbed, last = (member.name for member in diamond.members)
             notes.fired(RULE, last, f"absorbs {', '.join(absorbed)}, all made of '{diamond.source}'")
@@ -66,20 +68,20 @@ def _merged(graph: Graph, diamonds: list[Diamond]) -> Graph:
     return rewriter.rewrite(visit)
 
 
-def find(graph: Graph) -> list[Diamond]:
-    """Diamonds that share no layer."""
+def find(graph: Graph, inner: Set[str] = frozenset()) -> list[Diamond]:
+    """Diamonds that share no layer; those called `inner`, found before, may be layers of others."""
     found: list[Diamond] = []
     taken: set[str] = set()
     for node in graph:
         for value in node.values:
-            diamond = _over(graph, value, taken)
+            diamond = _over(graph, value, taken, inner)
             if diamond is not None:
                 found.append(diamond)
                 taken.update(member.name for member in diamond.members)
     return found
 
 
-def _over(graph: Graph, source: Value, taken: set[str]) -> Diamond | None:
+def _over(graph: Graph, source: Value, taken: Set[str], inner: Set[str]) -> Diamond | None:
     """The diamond that takes in all readers of `source`, of which there are several; None if there is none."""
     readers = graph.consumers[source]
     if len({reader.name for reader in readers}) < 2 or source in graph.outputs.values():
@@ -89,7 +91,7 @@ def _over(graph: Graph, source: Value, taken: set[str]) -> Diamond | None:
     for first in dict.fromkeys(reader.name for reader in readers):
         diamond, node = Diamond(source), graph[first]
         missing = {reader.name for reader in readers}
-        while node.name not in taken and len(diamond.members) < LONGEST and _fits(graph, diamond, node):
+        while node.name not in taken and len(diamond.members) < LONGEST and _fits(graph, diamond, node, inner):
             diamond.absorb(node)
             missing.discard(node.name)
             if not missing:
@@ -101,13 +103,12 @@ def _over(graph: Graph, source: Value, taken: set[str]) -> Diamond | None:
     return None
 
 
-def _fits(graph: Graph, diamond: Diamond, node: Node) -> bool:
+def _fits(graph: Graph, diamond: Diamond, node: Node, inner: Set[str]) -> bool:
     """Whether `node` is point-wise, in place, in the source and in what the diamond has computed so far."""
     running = positions(node, diamond.source)
     if diamond.members:
         running += positions(node, diamond.members[-1].values[0])
-    # A fused node is taken up only as a diamond over one value: `fuse` makes others, which are whole already.
-    if isinstance(node.op, Fused) and len({v for v in node.inputs if graph.constant(v) is None}) > 1:
+    if isinstance(node.op, Fused) and node.name not in inner:  # `fuse` made it, and it is whole
         return False
     found = composed(graph, node, running)
     if found is None or len(node.types) != 1 or node.types[0] != graph.type(diamond.source):

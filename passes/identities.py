@@ -43,6 +43,7 @@ def remove_identities(graph: Graph) -> Optimised:
         if why:
             notes.refused(node.name, why)
             return None
+        origins.same(node.values[0], source)
         notes.fired(rule, node.name, f"is '{source}'")
         return (rewriter.mapping[source],)
 

@@ -43,7 +43,7 @@ class Origins:
             return None
         if any(type.size > LARGEST for type in self.graph.types(node.inputs) + node.types):
             return None
-        operands = [self._origin(value) for value in node.inputs]
+        operands = [self.origin(value) for value in node.inputs]
         root = operands[0].root
         if any(operand.root != root for operand in operands):
             return None
@@ -54,7 +54,12 @@ class Origins:
         self.known.update(zip(node.values, origins, strict=True))
         return origins
 
-    def _origin(self, value: Value) -> Origin:
+    def same(self, value: Value, source: Value) -> None:
+        """Remember that `value` is `source`, for reasons that are no arrangement."""
+        if self.graph.type(value).size <= LARGEST:
+            self.known[value] = self.origin(source)
+
+    def origin(self, value: Value) -> Origin:
         return self.known.get(value) or Origin(value, _numbers(self.graph, value))
 
 
