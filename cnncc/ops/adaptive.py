@@ -17,6 +17,7 @@ from ..expr import Arg, Number
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 from ..windows import WindowAxis, per_axis
+from .axes import expect_tables
 
 Kind = Literal["maximum", "add"]
 
@@ -141,7 +142,9 @@ class AdaptivePool(Op, abstract=True):
 
     def counts(self, x: TensorType) -> tuple[int, ...]:
         """Bins along each axis; raises ShapeError if the numbers do not fit x."""
-        return per_axis(self.sizes, x.rank - 2, "sizes")
+        counts = per_axis(self.sizes, x.rank - 2, "sizes")
+        expect_tables(counts)
+        return counts
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         x = _spatial(self, inputs)
@@ -204,6 +207,7 @@ class SpatialPyramidPool(Op):
         x = _spatial(self, inputs)
         if not self.levels or any(type(level) is not int or level < 1 for level in self.levels):
             raise ShapeError(f"levels {self.levels}: expected whole numbers of at least 1")
+        expect_tables(self.levels)
         if self.mode not in ("max", "average"):
             raise ShapeError(f"mode {self.mode!r} is unknown: expected 'max' or 'average'")
         return (TensorType((x.shape[0], x.shape[1] * sum(map(math.prod, self.counts(x))))),)

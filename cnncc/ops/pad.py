@@ -12,6 +12,7 @@ from ..errors import ShapeError
 from ..op import Sample
 from ..types import Array, TensorType
 from .arrangement import Arranging
+from .axes import expect_tables
 
 MODES = ("constant", "reflect", "edge", "wrap")
 
@@ -37,6 +38,8 @@ class Pad(Arranging):
             low, high = pair
             if size + min(low, 0) + min(high, 0) < 1:
                 raise ShapeError(f"pads {pair} leave nothing of the {size} elements of axis {axis}")
+        if self.mode != "constant":
+            expect_tables(size + sum(pair) for size, pair in zip(x.shape, self.pads, strict=True) if max(pair) > 0)
         return tuple(size + low + high for size, (low, high) in zip(x.shape, self.pads, strict=True))
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:

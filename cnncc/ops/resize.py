@@ -15,6 +15,7 @@ from ..expr import Arg, Expr, multiply_add
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 from ..windows import per_axis
+from .axes import expect_tables
 
 HALF = Fraction(1, 2)
 
@@ -102,6 +103,7 @@ class Resize(Op):
         axes = self.axes(x)
         if any(axis.out < 1 for axis in axes):
             raise ShapeError(f"scales {self.scales} leave nothing of {x}")
+        expect_tables(axis.out for axis in axes)
         return (TensorType((*x.shape[:2], *(axis.out for axis in axes))),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:

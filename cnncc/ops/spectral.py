@@ -31,6 +31,10 @@ def spectral_matrix(size: int, out: int) -> Array:
     return np.asarray(result / math.sqrt(out * size))
 
 
+MAX_MATRIX = 2**24
+"""Elements of an axis's matrix, which is made at compile time."""
+
+
 @dataclass(frozen=True)
 class SpectralPool(Op):
     """Each channel's spectrum cropped to the `sizes` lowest frequencies of its spatial axes.
@@ -55,6 +59,9 @@ class SpectralPool(Op):
         sizes = per_axis(self.sizes, x.rank - 2, "sizes")
         if any(size > n for size, n in zip(sizes, x.shape[2:], strict=True)):
             raise ShapeError(f"sizes {sizes} must not exceed the {x.shape[2:]} frequencies of {x}")
+        for size, n in zip(sizes, x.shape[2:], strict=True):
+            if size < n and size * n > MAX_MATRIX:
+                raise ShapeError(f"a matrix of {size} × {n} elements: at most {MAX_MATRIX} fit")
         return (TensorType((*x.shape[:2], *sizes)),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:

@@ -145,5 +145,22 @@ REFUSED = [
     (ChannelShuffle(3), (IMAGE,), "groups=3 does not divide the channels of (1, 4, 8, 8)"),
     (SpectralPool((9, 4)), (IMAGE,), "sizes (9, 4) must not exceed the (8, 8) frequencies of float32[1, 4, 8, 8]"),
     (SpectralPool((4,)), (IMAGE,), "sizes (4,) has 1 entries, expected 2 (one for each axis)"),
+    (SpectralPool((9,)), ((1, 1, 10**9),), "a matrix of 9 × 1000000000 elements: at most 16777216 fit"),
+    (
+        Pad(((0, 0), (0, 10**9)), "reflect"),
+        ((1, 2),),
+        "an axis of 1000000002 elements, each looked up in a table: at most 1048576 fit",
+    ),
+    (Resize(10**9), ((1, 1, 2),), "an axis of 1000000000 elements, each looked up in a table: at most 1048576 fit"),
+    (
+        AdaptiveMaxPool(2**21),
+        ((1, 1, 2),),
+        "an axis of 2097152 elements, each looked up in a table: at most 1048576 fit",
+    ),
+    (
+        SpatialPyramidPool((1, 2**21)),
+        ((1, 1, 2),),
+        "an axis of 2097152 elements, each looked up in a table: at most 1048576 fit",
+    ),
     (SpectralPool((4,)), ((1, 4),), "spectral pooling takes (N, C, 1 to 3 spatial axes), got float32[1, 4] of 2 axes"),
 ]
