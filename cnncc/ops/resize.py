@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -112,7 +113,7 @@ class Resize(Op):
             for number, axis in enumerate(self.axes(TensorType(x.shape)), start=2):
                 along = (-1, *(1,) * (x.ndim - number - 1))
                 parts = [x.take(index, number) * weights.reshape(along) for index, weights in self.taps(axis)]
-                x = np.sum(parts, 0)
+                x = functools.reduce(np.add, parts)  # without a 0 to begin with, to which −0 would be lost
             return (x.astype(np.float32),)
 
     def cost(self, *inputs: TensorType) -> Cost:

@@ -40,6 +40,7 @@ from cnncc.ops import (
     ReduceProd,
     ReduceSum,
     Relu,
+    Resize,
     Round,
     Sigmoid,
     Silu,
@@ -236,3 +237,9 @@ def test_moving_elements_keeps_every_bit():
     x = bits.view(np.float32).reshape(1, 6)
     for op, arrays in ((Flatten(), [x]), (Split((6,)), [x]), (Concat(), [x])):
         np.testing.assert_array_equal(op.reference(*arrays)[0].view(np.uint32).ravel(), bits)
+
+
+def test_resampling_to_the_nearest_keeps_every_value():
+    x = f32([[[-0.0, INF, -SUBNORMAL, 0.0]]])
+    (y,) = Resize((8,)).reference(x)
+    np.testing.assert_array_equal(y.view(np.uint32), x.repeat(2, axis=2).view(np.uint32))
