@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..ir import Graph
 from ..target import Target
 from . import memory, schedule
+from .homes import Homes
 from .layout import Layout
 from .lower import lower
 from .options import PlanOptions
@@ -20,8 +21,9 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
     works = lower(graph)
     # A ring has no border around its rows: chains clip.
     limit = 1.0 if options.streaming == "chains" else options.border_limit
-    placement = Placement(Layout(works, target), limit)
-    staged = schedule.schedule(placement.steps, placement.buffers, options.streaming)
+    homes = Homes(Layout(works, target), limit)
+    placement = Placement(homes)
+    staged = schedule.schedule(placement.steps, homes.buffers, options.streaming)
     lives = schedule.lives(staged, "arena")
     places, arena_bytes = memory.assign(lives)
     ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))
@@ -47,7 +49,7 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
         buffers,
         tuple(staged.steps),
         schedule.with_barriers(staged, buffers),
-        placement.block.bytes(),
+        homes.block.bytes(),
         arena_bytes,
         memory.lower_bound(lives),
         ring_bytes,

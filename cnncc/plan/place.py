@@ -1,234 +1,39 @@
-"""Jobs → steps: a buffer or an alias for every tensor, a kernel with its views for every job.
-
-A part of a tensor, a tensor under another shape and the parts of a concatenation are views of one buffer
-wherever strides can say so; what remains is a move.
-"""
+"""Jobs → steps: a kernel with its views for every job; where no view can say an arrangement, a move."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..computation import (
     Arrangement,
     Inset,
-    Interleave,
-    Join,
-    Lookup,
-    Part,
     Pointwise,
     Reduction,
-    Repeat,
     Reshape,
-    Transpose,
     WindowReduction,
 )
+from .homes import Homes
 from .kernels import Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window
-from .layout import ALIASES, HOLDERS, Job, Layout
+from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
-from .pack import WeightsBlock, pack, packed_shape, packing_moves
+from .pack import pack, packed_shape, packing_moves
 from .plan import Step
-from .views import Buffer, Order, View, dense_view, elements, planar
-
-Border = tuple[tuple[int, int], ...]
-
-
-@dataclass(frozen=True)
-class Inside:
-    """A tensor that lives inside another one: from `begins` on, every `steps`-th element of each axis."""
-
-    tensor: str
-    begins: tuple[int, ...]
-    steps: tuple[int, ...]
+from .views import Buffer, Order, View, dense_view, planar
 
 
 class Placement:
-    """The steps of a layout with all their buffers (not yet placed in the arena).
+    """The steps of a layout, on the views of its tensors."""
 
-    `border_limit` is the growth of a buffer up to which it brings its border; beyond it, kernels clip.
-    """
-
-    def __init__(self, layout: Layout, border_limit: float):
-        self.layout, self.types, self.orders = layout, layout.types, layout.orders
-        self.constants = layout.works.constants
-        self.lanes = layout.target.lanes
-        self.jobs = live_jobs(layout)
-        self.makers = {job.result: job for job in self.jobs}
-        self.inside: dict[str, Inside] = {}
-        self.block = WeightsBlock()
-        self.buffers: dict[str, Buffer] = {}
+    def __init__(self, homes: Homes):
+        self.homes = homes
+        self.lanes = homes.layout.target.lanes
         self.steps: list[Step] = []
-        self.views: dict[str, View] = {}
         self.filled: set[str] = set()
         self.plains: dict[View, View] = {}
-        self.interfaces()
-        self.join_in_place()
-        self.borders = self.wanted_borders(border_limit)
-        for job in self.jobs:
+        for job in homes.jobs:
             self.place(job)
-
-    # Where tensors live
-
-    def interfaces(self) -> None:
-        """Buffers of the caller's: inputs, and outputs made in place."""
-        works = self.layout.works
-        for place, name in enumerate(works.inputs):
-            self.own(name, Buffer(name, "input", self.types[name].size, place, dtype=self.types[name].dtype))
-        produced = {output: tensor for tensor, output in self.layout.direct_outputs.items()}
-        for place, output in enumerate(works.outputs):
-            tensor = produced[output]
-            self.own(tensor, Buffer(f"{output} (output)", "output", self.types[tensor].size, place))
-
-    def own(self, tensor: str, buffer: Buffer) -> View:
-        """Give a tensor a buffer of its own, in its order."""
-        self.buffers[buffer.name] = buffer
-        shape = self.types[tensor].shape
-        border = buffer.border or None
-        self.views[tensor] = dense_view(buffer.name, shape, self.orders[tensor], border, buffer.fill)
-        return self.views[tensor]
-
-    def join_in_place(self) -> None:
-        """Let the parts of concatenations, and the like, be computed where they are to stand."""
-        for job in self.jobs:
-            if not isinstance(job.work.computation, HOLDERS) or self.is_copy(job):
-                continue
-            for tensor, place in zip(job.operands, self.places(job), strict=True):
-                if self.may_live_inside(tensor, job.result):
-                    self.inside[tensor] = place
-
-    def is_copy(self, job: Job) -> bool:
-        """A join of one exists only to make another tensor of it."""
-        return isinstance(job.work.computation, Join) and len(job.operands) == 1
-
-    def places(self, job: Job) -> list[Inside]:
-        """Where each operand of a job stands in its result."""
-        computation, rank = job.work.computation, self.types[job.result].rank
-        every = (1,) * rank
-        if isinstance(computation, Inset):
-            return [Inside(job.result, computation.begins, every)]
-        assert isinstance(computation, Join | Interleave)
-        axis, places, begin = computation.axis, [], 0
-        for number, tensor in enumerate(job.operands):
-            if isinstance(computation, Interleave):
-                begins, steps = _on_axis(rank, axis, number, 0), _on_axis(rank, axis, len(job.operands), 1)
-            else:
-                begins, steps = _on_axis(rank, axis, begin, 0), every
-                begin += self.types[tensor].shape[axis] if rank else 1
-            places.append(Inside(job.result, begins, steps))
-        return places
-
-    def may_live_inside(self, tensor: str, holder: str) -> bool:
-        maker = self.makers.get(tensor)
-        return (
-            maker is not None
-            and not isinstance(maker.work.computation, ALIASES)
-            and tensor not in self.views
-            and tensor not in self.inside
-            and self.orders[tensor] == self.orders[holder]
-        )
-
-    def part_of(self, place: Inside, tensor: str) -> View:
-        """The view of where a tensor stands inside another."""
-        view = self.view(place.tensor)
-        shape = self.types[tensor].shape
-        for axis, (begin, step) in enumerate(zip(place.begins, place.steps, strict=True)):
-            if (begin, step, shape[axis]) != (0, 1, view.shape[axis]):
-                view = view.part(axis, begin, shape[axis], step)
-        return view
-
-    def root(self, tensor: str) -> tuple[str, bool]:
-        """The tensor whose buffer holds `tensor`, and whether its spatial axes are the same."""
-        if tensor in self.inside:
-            root, same = self.root(self.inside[tensor].tensor)
-            return root, same and self.types[tensor].shape[2:] == self.types[root].shape[2:]
-        maker = self.makers.get(tensor)
-        if maker and isinstance(maker.work.computation, ALIASES) and tensor not in self.views:
-            root, same = self.root(maker.operands[0])
-            plain = isinstance(maker.work.computation, Part) and maker.work.computation.axis < 2
-            return root, same and plain
-        return tensor, True
-
-    def wanted_borders(self, limit: float) -> dict[str, Border]:
-        """Borders that convolutions read, for buffers of ours that do not grow too much by them."""
-        wanted: dict[str, list[list[int]]] = {}
-        refused = {self.root(job.result)[0] for job in self.jobs if isinstance(job.work.computation, Reshape)}
-        for job in self.jobs:
-            if job.kernel is None:
-                continue
-            root, same = self.root(job.operands[0])
-            if not same:
-                continue
-            sides = wanted.setdefault(root, [[0, 0] for _ in self.types[root].shape])
-            for axis, window in enumerate(job.kernel.window, start=2):
-                sides[axis] = [max(a, b) for a, b in zip(sides[axis], window.reach, strict=True)]
-        borders: dict[str, Border] = {}
-        for root, sides in wanted.items():
-            border = tuple((low, high) for low, high in sides)
-            shape = self.types[root].shape
-            fits = elements(shape, border) <= limit * math.prod(shape)
-            ours = root in self.makers and root not in self.views and root not in refused
-            if fits and ours and any(map(any, border)):
-                borders[root] = border
-        return borders
-
-    def view(self, tensor: str) -> View:
-        """The view of a tensor, made when first asked for."""
-        if tensor not in self.views:
-            self.views[tensor] = self.make_view(tensor)
-        return self.views[tensor]
-
-    def make_view(self, tensor: str) -> View:
-        shape = self.types[tensor].shape
-        if tensor in self.constants:
-            buffer = self.block.add(tensor, self.constants[tensor])
-            self.buffers[tensor] = buffer
-            return dense_view(tensor, shape, tuple(range(len(shape))))
-        if tensor in self.inside:
-            return self.part_of(self.inside[tensor], tensor)
-        job = self.makers[tensor]
-        if isinstance(job.work.computation, ALIASES):
-            alias = self.alias(self.view(job.operands[0]), job.work.computation, shape)
-            if alias:
-                return alias
-        border = self.borders.get(tensor, ())
-        return self.own(tensor, Buffer(tensor, "arena", elements(shape, border or None), 0, border))
-
-    def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
-        """A view of the operand that is the result, if there is one."""
-        match computation:
-            case Reshape():
-                return view.unfold(shape)
-            case Transpose(axes):
-                return view.transpose(axes)
-            case Repeat():
-                return view.broadcast(range(view.rank), shape)
-            case Part(axis, begin, step):
-                return None if view.looks_up(axis) else view.part(axis, begin, shape[axis], step)
-            case Lookup(axis, indices):
-                return None if view.looks_up(axis) else self.looked_up(view, axis, indices)
-        raise AssertionError(f"no view for {computation}")
-
-    def looked_up(self, view: View, axis: int, indices: tuple[int, ...]) -> View:
-        """Indices that advance evenly are a part; others need a table."""
-        step = indices[1] - indices[0] if len(indices) > 1 else 1
-        if all(b - a == step for a, b in itertools.pairwise(indices)):
-            return view.part(axis, indices[0], len(indices), step)
-        name = f"table {hashlib.sha256(repr(indices).encode()).hexdigest()[:12]}"
-        self.buffers[name] = self.block.add_table(name, indices)
-        shape = (*view.shape[:axis], len(indices), *view.shape[axis + 1 :])
-        return replace(view, shape=shape, border=(), lookups=(*view.lookups, (axis, name)))
-
-    def constant_in_order(self, tensor: str, order: Order) -> View:
-        """A known tensor of full shape, packed in the order of what it meets."""
-        array = self.constants[tensor]
-        name = f"{tensor}@{''.join(map(str, order))}"
-        self.buffers[name] = self.block.add(name, array.transpose(order))
-        return dense_view(name, array.shape, order)
-
-    # Steps
 
     def place(self, job: Job) -> None:
         """Append the steps of one job."""
@@ -236,14 +41,14 @@ class Placement:
         if isinstance(computation, HOLDERS):
             self.hold(job)
             return
-        target = self.view(job.result)
+        target = self.homes.view(job.result)
         if isinstance(computation, ALIASES):
             self.arrange(job, computation, target)
             return
         if job.kernel is not None:
             self.contraction(job, job.kernel)
             return
-        sources = [self.view(operand) for operand in job.operands]
+        sources = [self.homes.view(operand) for operand in job.operands]
         kernel: Kernel
         if isinstance(computation, WindowReduction):
             axis = window_lane_axis(target)
@@ -265,7 +70,7 @@ class Placement:
             axis = lane_axis(target)
             kernel = Elementwise(computation.expr, len(sources), axis, self.lanes_on(target, axis))
             sources = [
-                self.operand(Operand(tensor, dims), target.shape, self.orders[job.result])
+                self.operand(Operand(tensor, dims), target.shape, self.homes.orders[job.result])
                 for tensor, dims in zip(job.operands, computation.dims, strict=True)
             ]
         self.step(job.work.name, kernel, sources, target)
@@ -278,10 +83,10 @@ class Placement:
 
         Only convolutions read borders (they are filled with 0); other kernels clip.
         """
-        root = self.buffers[target.buffer]
+        root = self.homes.buffers[target.buffer]
         if root.border and root.name not in self.filled:
             self.filled.add(root.name)
-            whole = self.views[root.name]
+            whole = self.homes.views[root.name]
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
         if not isinstance(kernel, Direct | Depthwise):
             sources = [replace(source, border=()) for source in sources]
@@ -298,12 +103,12 @@ class Placement:
 
     def hold(self, job: Job) -> None:
         """Move in what could not be computed in place; fill what stands around."""
-        for tensor, place in zip(job.operands, self.places(job), strict=True):
-            if self.inside.get(tensor) != place:
-                self.move(job.work.name, self.view(tensor), self.part_of(place, tensor))
+        for tensor, place in zip(job.operands, self.homes.places(job), strict=True):
+            if self.homes.inside.get(tensor) != place:
+                self.move(job.work.name, self.homes.view(tensor), self.homes.part_of(place, tensor))
         if isinstance(job.work.computation, Inset):
-            (tensor,), (place,) = job.operands, self.places(job)
-            whole, inner = self.view(job.result), self.part_of(place, tensor)
+            (tensor,), (place,) = job.operands, self.homes.places(job)
+            whole, inner = self.homes.view(job.result), self.homes.part_of(place, tensor)
             pairs = zip(place.begins, inner.shape, whole.shape, strict=True)
             border = tuple((begin, outer - begin - size) for begin, size, outer in pairs)
             value = job.work.computation.value
@@ -312,12 +117,12 @@ class Placement:
 
     def arrange(self, job: Job, computation: Arrangement, target: View) -> None:
         """Nothing, if the result is a view of its operand; else a move."""
-        source = self.view(job.operands[0])
+        source = self.homes.view(job.operands[0])
         if target.buffer == source.buffer:
             return
         if not isinstance(computation, Reshape):
             source = self.plain(source, f"{job.result}: source")
-            alias = self.alias(source, computation, target.shape)
+            alias = self.homes.alias(source, computation, target.shape)
             assert alias is not None, "a plain view can be arranged in any way"
             self.move(job.work.name, alias, target)
             return
@@ -335,7 +140,7 @@ class Placement:
 
     def dense(self, name: str, source: View, order: Order | None = None) -> View:
         """A copy of a view in the logical order, or in another one."""
-        self.buffers[name] = Buffer(name, "arena", math.prod(source.shape))
+        self.homes.buffers[name] = Buffer(name, "arena", math.prod(source.shape))
         copy = dense_view(name, source.shape, order or planar(source.rank))
         self.move(name, replace(source, border=()), copy)
         return copy
@@ -352,15 +157,15 @@ class Placement:
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
         """A view of the full rank: repeated where the operand is broadcast."""
-        full = self.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
-        if full and operand.tensor in self.constants:
-            return self.constant_in_order(operand.tensor, order)
-        return self.view(operand.tensor).broadcast(operand.dims, shape)
+        full = self.homes.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
+        if full and operand.tensor in self.homes.constants:
+            return self.homes.constant_in_order(operand.tensor, order)
+        return self.homes.view(operand.tensor).broadcast(operand.dims, shape)
 
     def contraction(self, job: Job, kernel: Direct | Depthwise) -> None:
         rank = len(kernel.window) + 2
         image, weights, *bias = job.operands
-        target = self.view(job.result)
+        target = self.homes.view(job.result)
         shape = (*target.shape, *(1,) * (rank - target.rank))
         if target.rank < rank:
             whole = target.unfold(shape)
@@ -369,12 +174,12 @@ class Placement:
         inner = list(shape)
         if job.work.pool:
             inner[2:] = [axis.size for axis in job.work.pool.window]
-        views = [self.view(image)]
+        views = [self.homes.view(image)]
         if bias:
-            views.append(self.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
-        order = self.orders[job.result]
+            views.append(self.homes.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
+        order = self.homes.orders[job.result]
         for extra in job.extras:
-            full = inner if self.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
+            full = inner if self.homes.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
             views.append(self.operand(extra, full, order))
         views.append(target)
         if job.merged:
@@ -394,13 +199,15 @@ class Placement:
         if isinstance(kernel, Direct) and kernel.weights_per_image:
             size *= shape[0]
         packed = View(name, (size,), (1,))
-        if tensor in self.constants:
-            self.buffers[name] = self.block.add(name, pack(kernel, self.constants[tensor].reshape(shape), flip))
+        if tensor in self.homes.constants:
+            self.homes.buffers[name] = self.homes.block.add(
+                name, pack(kernel, self.homes.constants[tensor].reshape(shape), flip)
+            )
             return packed
-        self.buffers[name] = Buffer(name, "arena", size)
-        source = replace(self.view(tensor), border=()).unfold(shape)
+        self.homes.buffers[name] = Buffer(name, "arena", size)
+        source = replace(self.homes.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
-            source = self.dense(f"{tensor} (flat)", self.view(tensor)).unfold(shape)
+            source = self.dense(f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
         for piece, place in packing_moves(kernel, source, name, flip):
             self.move(name, piece, place)
@@ -412,23 +219,7 @@ class Placement:
         outputs = kernel.outputs if isinstance(kernel, Direct) else kernel.channels
         one = outputs, kernel.channels // groups, *(axis.kernel for axis in kernel.window)
         per_image = isinstance(kernel, Direct) and kernel.weights_per_image
-        return (self.types[tensor].shape[0], *one) if per_image else one
-
-
-def _on_axis(rank: int, axis: int, value: int, others: int) -> tuple[int, ...]:
-    """`value` on one axis, `others` on the rest."""
-    return tuple(value if each == axis else others for each in range(rank))
-
-
-def live_jobs(layout: Layout) -> list[Job]:
-    """The jobs that some output needs."""
-    needed = set(layout.direct_outputs)
-    kept: list[Job] = []
-    for job in reversed(layout.jobs):
-        if job.result in needed:
-            kept.append(job)
-            needed.update(job.operands, (extra.tensor for extra in job.extras))
-    return kept[::-1]
+        return (self.homes.types[tensor].shape[0], *one) if per_image else one
 
 
 def merge_axes(view: View) -> View | None:
