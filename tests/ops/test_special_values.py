@@ -240,6 +240,6 @@ def test_moving_elements_keeps_every_bit():
 
 
 def test_resampling_to_the_nearest_keeps_every_value():
-    x = f32([[[-0.0, INF, -SUBNORMAL, 0.0]]])
+    x = f32(-0.0, INF, -SUBNORMAL, 0.0).reshape(1, 1, 4)
     (y,) = Resize((8,)).reference(x)
     np.testing.assert_array_equal(y.view(np.uint32), x.repeat(2, axis=2).view(np.uint32))
