@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from ..computation import Join
-from ..ir import Graph, Node, Rewriter, Value
+from ..ir import Graph, Node, Value
 from ..ops import BatchNormalization
 from .affine import CHANNELS, Affine, affine
+from .folding import Folding
 from .match import not_alone, sole_computation
 from .report import Notes, Optimised, Refused, Rule
 from .weighted import Weighted, is_weighted
@@ -15,35 +14,10 @@ from .weighted import Weighted, is_weighted
 RULE = Rule("batchnorm(conv(x, w)) => conv(x, w*s) + b", "rounding")
 
 
-@dataclass
-class Folding:
-    """What has been folded so far: for each layer its affine map, and the names of what it has absorbed."""
-
-    maps: dict[str, Affine] = field(default_factory=dict)
-    absorbed: dict[str, list[str]] = field(default_factory=dict)
-    gone: dict[str, int] = field(default_factory=dict)
-    """Folded nodes, each with the position of the input that stands for its result."""
-
-    def take(self, name: str, absorbed: str, total: Affine) -> None:
-        self.maps[name] = total
-        self.absorbed.setdefault(name, []).append(absorbed)
-
-
 def fold_batch_norm(graph: Graph) -> Optimised:
     """The graph with every foldable map folded: in float64, over a whole chain, rounded once."""
-    notes, rewriter = Notes("fold_batch_norm"), Rewriter(graph)
-    folding = find(graph, notes)
-
-    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node.name in folding.gone:
-            return (inputs[folding.gone[node.name]],)
-        if node.name not in folding.maps:
-            return None
-        folded = Weighted.of(graph, node).before(folding.maps[node.name])
-        notes.fired(RULE, node.name, f"absorbs {', '.join(folding.absorbed[node.name])}", folded.bound)
-        return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
-
-    return notes.on(rewriter.rewrite(visit))
+    notes = Notes("fold_batch_norm")
+    return find(graph, notes).apply(graph, notes, RULE, Weighted.before)
 
 
 def find(graph: Graph, notes: Notes) -> Folding:
@@ -73,7 +47,8 @@ def _fold(graph: Graph, node: Node, source: Value, map: Affine, folding: Folding
         Weighted.of(graph, maker).before(own).rounded()
         totals.append(own)
     for (maker, _, _), total in zip(takers, totals, strict=True):
-        folding.take(maker.name, node.name, total)
+        folding.maps[maker.name] = total
+        folding.absorbed.setdefault(maker.name, []).append(node.name)
 
 
 def _makers(graph: Graph, value: Value, folding: Folding, begin: int = 0) -> list[tuple[Node, int, int]]:

@@ -2,41 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from ..ir import Graph, Node, Rewriter, Value
+from ..ir import Graph, Node, Value
 from ..ops import Conv, Dense
 from .affine import Affine, affine
+from .folding import Folding
 from .report import Notes, Optimised, Refused, Rule
 from .weighted import Weighted, is_weighted
 
 RULE = Rule("conv(batchnorm(x), w) => conv(x, w*s) + b", "rounding")
 
 
-@dataclass
-class Folding:
-    """For each layer the map on its input and what it has absorbed; folded nodes with the input that remains."""
-
-    maps: dict[str, Affine] = field(default_factory=dict)
-    absorbed: dict[str, list[str]] = field(default_factory=dict)
-    gone: dict[str, int] = field(default_factory=dict)
-
-
 def fold_batch_norm_before(graph: Graph) -> Optimised:
     """The graph with every map folded whose result is read by weighted layers only, each of which can take it."""
-    notes, rewriter = Notes("fold_batch_norm_before"), Rewriter(graph)
-    folding = find(graph, notes)
-
-    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node.name in folding.gone:
-            return (inputs[folding.gone[node.name]],)
-        if node.name not in folding.maps:
-            return None
-        folded = Weighted.of(graph, node).after(folding.maps[node.name])
-        notes.fired(RULE, node.name, f"absorbs {', '.join(folding.absorbed[node.name])}", folded.bound)
-        return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
-
-    return notes.on(rewriter.rewrite(visit))
+    notes = Notes("fold_batch_norm_before")
+    return find(graph, notes).apply(graph, notes, RULE, Weighted.after)
 
 
 def find(graph: Graph, notes: Notes) -> Folding:

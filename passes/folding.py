@@ -1,0 +1,40 @@
+"""What the two batch-norm foldings share: the maps collected for each weighted layer, and the rewrite that applies them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ..ir import Graph, Node, Rewriter, Value
+from .affine import Affine
+from .report import Notes, Optimised, Rule
+from .weighted import Weighted
+
+Fold = Callable[[Weighted, Affine], Weighted]
+
+
+@dataclass
+class Folding:
+    """For each weighted layer its total map and the names of what it has absorbed.
+
+    `gone` has each folded node with the position of the input that stands for its result.
+    """
+
+    maps: dict[str, Affine] = field(default_factory=dict)
+    absorbed: dict[str, list[str]] = field(default_factory=dict)
+    gone: dict[str, int] = field(default_factory=dict)
+
+    def apply(self, graph: Graph, notes: Notes, rule: Rule, fold: Fold) -> Optimised:
+        """The graph without the folded nodes and with their maps in the weights, rounded once."""
+        rewriter = Rewriter(graph)
+
+        def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+            if node.name in self.gone:
+                return (inputs[self.gone[node.name]],)
+            if node.name not in self.maps:
+                return None
+            folded = fold(Weighted.of(graph, node), self.maps[node.name])
+            notes.fired(rule, node.name, f"absorbs {', '.join(self.absorbed[node.name])}", folded.bound)
+            return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
+
+        return notes.on(rewriter.rewrite(visit))
