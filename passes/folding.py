@@ -1,4 +1,4 @@
-"""What the two batch-norm foldings share: the maps collected for each weighted layer, and the rewrite that applies them."""
+"""What the two batch-norm foldings share: maps collected for each weighted layer, and the rewrite that applies them."""
 
 from __future__ import annotations
 
