@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ...errors import ModelError, UsageError
+from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...types import Array, DType, TensorType
 from .call import Call, Result, Tensor, Unsupported, check_float
@@ -93,7 +93,7 @@ class Importer:
                 self.tensors[declared.name] = None
                 continue
             self.taken.add(declared.name)
-            self.tensors[declared.name] = self.builder.input(declared.name, TensorType(shape, DType(declared.dtype)))
+            self.tensors[declared.name] = self.builder.input(declared.name, input_type(declared, shape))
 
     def _output(self, name: str) -> Value | None:
         try:
@@ -124,6 +124,9 @@ class Importer:
         for tensor in node.inputs:
             if tensor not in self.tensors:
                 raise ModelError(f"input '{tensor}' is made by no node before it")
+        for output in filter(None, node.outputs):
+            if output in self.tensors:
+                raise ModelError(f"output '{output}' exists already")
         if node.operator not in OPERATORS and node.operator not in FOLDS:
             raise Unsupported(f"operator {node.operator} is not supported")
 
@@ -191,6 +194,14 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
     for name in shapes:
         if name not in names:
             raise UsageError(f"a shape is given for '{name}', but the inputs of '{model.file}' are {', '.join(names)}")
+
+
+def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
+    """Raises ShapeError for an input that is too large."""
+    try:
+        return TensorType(shape, DType(declared.dtype))
+    except ShapeError as error:
+        raise ShapeError(f"input '{declared.name}': {error.message}") from None
 
 
 def static_shape(declared: Declared, given: Sequence[int] | None) -> tuple[int, ...]:
