@@ -238,6 +238,58 @@ def test_weights_of_another_model(cli: Cli, tmp_path: Path) -> None:
     assert result.err.count("\n") == 1
 
 
+ENOUGH = "at most 2147483647 fit"
+TABLE = "each looked up in a table: at most 1048576 fit"
+HUGE = {
+    "input": ("nn.ReLU(), input=(1000, 1000, 10000)", f"shape (1, 1000, 1000, 10000) has {10**10} elements, {ENOUGH}"),
+    "result": (
+        "nn.Tile((1, 1, 1000, 1000), name='big'), input=(10, 100, 100)",
+        f"layer 'big': shape (1, 10, 100000, 100000) has {10**11} elements, {ENOUGH}",
+    ),
+    "weights": (
+        "nn.Dense(31623, name='big'), input=(31623,)",
+        "layer 'big': with its weights the model has 1000014129 parameters, at most 268435456 fit",
+    ),
+    "resize": (
+        "nn.Resize(10**9, name='big'), input=(1, 2)",
+        f"layer 'big': an axis of {10**9} elements, {TABLE}",
+    ),
+    "window": (
+        "nn.MaxPool(2, 1, 'same', 10**12, name='big'), input=(1, 5)",
+        "layer 'big': a window of 1000000000001 elements on 5 + 500000000000 + 500000000000: "
+        f"{ENOUGH} (axis 0 of the window)",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HUGE)
+def test_graphs_that_are_too_large(cli: Cli, tmp_path: Path, case: str) -> None:
+    layers, message = HUGE[case]
+    script = tmp_path / "model.py"
+    script.write_text(f"from cnncc import nn\nmodel = nn.Sequential({layers})\n")
+    fails(cli, tmp_path, 3, f"{message} (at {script}:2)", "compile", script, "-o", tmp_path / "build")
+
+
+CYCLE = """
+from cnncc.ir import Graph, Node, Value
+from cnncc.op import Input
+from cnncc.ops import Add
+from cnncc.types import TensorType
+row = TensorType((1, 3))
+x = Node("x", Input(row), (), (row,))
+a = Node("a", Add(), (Value("x"), Value("b")), (row,))
+b = Node("b", Add(), (Value("a"), Value("x")), (row,))
+model = Graph("cycle", {"x": x, "a": a, "b": b}, {"y": Value("b")})
+"""
+
+
+def test_a_cycle(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "model.py").write_text(CYCLE)
+    message = "layer 'a': check_order: reads %b before it is computed (the graph has a cycle)"
+    for words in (["show"], ["check"], ["compile", "-o", tmp_path / "build"]):
+        fails(cli, tmp_path, 3, message, words[0], tmp_path / "model.py", *words[1:])
+
+
 # Input data
 
 
