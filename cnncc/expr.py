@@ -282,10 +282,13 @@ def _settled(
 ) -> Array:
     """`error`, made infinite where float32 may overflow, and 0 where NaN or an infinity is certain.
 
+    An argument without a bound may be NaN, so the result has none either, even that of a function with bounds.
     It is certain where it comes out at every corner of the box of arguments: the functions of the
     vocabulary are monotone or multilinear in each argument, so the corners speak for the box.
     """
     error = np.where(np.isnan(error) | (np.abs(result) + error > LARGEST), np.inf, error)
+    for e in errors:
+        error = np.where(np.isinf(e), np.inf, error)
     certain = ~np.isfinite(result)
     if not certain.any():
         return error

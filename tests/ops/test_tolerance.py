@@ -9,7 +9,7 @@ import pytest
 
 from cnncc import tolerance
 from cnncc.errors import DifferenceError
-from cnncc.expr import FUNCTIONS, Arg, evaluate, evaluate_with_error, power
+from cnncc.expr import FUNCTIONS, Arg, evaluate, evaluate_with_error, power, unary
 from cnncc.ir import Builder, Value
 from cnncc.op import Constant
 from cnncc.ops import Add, AveragePool, BatchNormalization, Conv, Dense, Flatten, Fused, MaxPool, Relu, Softmax, Stage
@@ -139,6 +139,12 @@ def test_powers_stay_inside(exponent, moves, rng):
     assert compare(actual, Bound(value, error)).ok
     if exponent in (1, 2, 3) and not moves:
         assert (error <= 0.1).all()
+
+
+@pytest.mark.parametrize("function", ["erf", "sigmoid", "sign", "tanh"])
+def test_what_may_be_nan_stays_so_through_functions_with_bounds(function):
+    _, error = evaluate_with_error(unary(function, Arg(0)), [(np.array([0.5, -np.inf]), np.array([np.inf, np.inf]))])
+    assert np.isinf(error).all()
 
 
 def test_a_literal_is_rounded_to_float32():
