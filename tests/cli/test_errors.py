@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -496,6 +497,36 @@ def test_folder_that_cannot_be_made(cli: Cli, tmp_path: Path, below: str) -> Non
     assert result.code == 5
     assert result.err.startswith(f"cnncc: cannot write to '{folder}': ")
     assert listing(tmp_path) == before
+
+
+@pytest.mark.parametrize(("number", "reason"), [(13, "Permission denied"), (30, "Read-only file system")])
+def test_folder_that_takes_nothing(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, reason: str
+) -> None:
+    """Whoever runs the tests may write everywhere, so the system's refusal is played."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(number, reason)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", refuse)
+    fails(cli, tmp_path, 5, f"cannot write to '{tmp_path}': {reason}", "compile", DIGITS, "-o", tmp_path)
+
+
+def test_folder_on_a_full_disk(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written: list[str] = []
+
+    def write(path: Path, data: bytes) -> int:
+        if len(written) == 2:
+            raise OSError(28, "No space left on device")
+        written.append(path.name)
+        with path.open("wb") as stream:
+            return stream.write(data)
+
+    monkeypatch.setattr(Path, "write_bytes", write)
+    folder = tmp_path / "a" / "b"
+    message = f"cannot write to '{folder}': No space left on device"
+    fails(cli, tmp_path, 5, message, "compile", DIGITS, "-o", folder, "--no-cache")
+    assert len(written) == 2
 
 
 def test_outputs_that_cannot_be_written(cli: Cli, tmp_path: Path) -> None:

@@ -252,6 +252,43 @@ def test_the_interpreter_refuses_them_too(graph: Graph, case: str) -> None:
         cnncc.interpret(graph, ARRAYS[case][0])
 
 
+PICTURES: dict[str, tuple[Any, str, str]] = {
+    "order of axes": (
+        np.zeros((1, 3, 6, 5), np.uint8),
+        "expected shape (1, 6, 5, 3), got (1, 3, 6, 5)",
+        "must have shape (1, 6, 5, 3) (the number of images may differ), got (1, 3, 6, 5)",
+    ),
+    "one picture": (
+        np.zeros((6, 5, 3), np.uint8),
+        "expected shape (1, 6, 5, 3), got (6, 5, 3)",
+        "must have shape (1, 6, 5, 3) (the number of images may differ), got (6, 5, 3)",
+    ),
+    "type": (
+        np.zeros((1, 6, 5, 3), np.float32),
+        "expected uint8, got float32; convert it with .astype(np.uint8)",
+        "must be uint8, got float32",
+    ),
+    "signed": (
+        np.zeros((1, 6, 5, 3), np.int8),
+        "expected uint8, got int8; convert it with .astype(np.uint8)",
+        "must be uint8, got int8",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PICTURES)
+def test_pictures(case: str) -> None:
+    given, compiled, interpreted = PICTURES[case]
+    photo = nn.Input((6, 5, 3), "photo", layout="NHWC", dtype="uint8")
+    network = nn.Sequential(nn.ReLU(), input=photo)
+    with cnncc.compile(network, cache=False) as model:
+        for call in (model, model.bind):
+            with raises(InputError, f"input 'photo': {compiled}"):
+                call(given)
+    with raises(InputError, f"input 'photo' {interpreted}"):
+        cnncc.interpret(network, given)
+
+
 def test_number_of_arrays(graph: Graph) -> None:
     x = np.zeros((1, 1, 4, 4), np.float32)
     with cnncc.compile(graph, cache=False) as model:
