@@ -98,7 +98,7 @@ class Op:
 def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | None = None) -> None:
     """Raise ShapeError unless `least` ≤ number of inputs ≤ `most` (default `least`), all of a type that `op` takes.
 
-    Every type rule begins with it, so it also looks at the attributes that are numbers, which no shape depends on.
+    Every type rule begins with it, so it also tells attributes that are no numbers or tuples but should be.
     """
     most = least if most is None else most
     if not least <= len(inputs) <= most:
@@ -108,13 +108,18 @@ def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | N
         if x.dtype is not DType.float32 and not op.takes_bytes:
             raise ShapeError(f"{op.name} takes float32, got {x}: ImageToTensor makes float32 of pictures")
     for attribute in fields(op):
-        if str(attribute.type).startswith("float"):
-            _expect_number(attribute.name, getattr(op, attribute.name), "None" in str(attribute.type))
+        _expect_kind(attribute.name, getattr(op, attribute.name), str(attribute.type).split(" | "))
 
 
-def _expect_number(what: str, value: object, optional: bool) -> None:
-    if (isinstance(value, bool) or not isinstance(value, int | float)) and not (optional and value is None):
+def _expect_kind(what: str, value: object, kinds: Sequence[str]) -> None:
+    """Raise ShapeError unless an attribute declared as float, or as nothing but a tuple, is one."""
+    optional = "None" in kinds
+    if optional and value is None:
+        return
+    if kinds[0] == "float" and (isinstance(value, bool) or not isinstance(value, int | float)):
         raise ShapeError(f"{what}={value!r} must be a number{' or None' * optional}")
+    if kinds[0].startswith("tuple") and "int" not in kinds and not isinstance(value, tuple):
+        raise ShapeError(f"{what}={value!r} must be a tuple{' or None' * optional}")
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,6 @@ def axis_of(axis: int, rank: int) -> int:
 
 def axes_of(axes: Sequence[int], rank: int) -> tuple[int, ...]:
     """Several different axes counted from the front; raises ShapeError if one is missing or named twice."""
-    if not isinstance(axes, Sequence):
-        raise ShapeError(f"axes {axes!r}: expected a tuple of whole numbers")
     found = tuple(axis_of(axis, rank) for axis in axes)
     if len(set(found)) < len(found):
         raise ShapeError(f"axes {tuple(axes)} name an axis twice")

@@ -183,9 +183,10 @@ class MixedPool(Averaging):
         return float(np.float32(self.alpha)), float(np.float32(1 - self.alpha))
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        outputs = super().infer(*inputs)
         if not 0 <= self.alpha <= 1:
             raise ShapeError(f"alpha={self.alpha} must lie between 0 and 1")
-        return super().infer(*inputs)
+        return outputs
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         (x,) = inputs

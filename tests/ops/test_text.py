@@ -125,7 +125,11 @@ WRONG = [
     ),
     (
         HEAD + "%y = Tile(repeats=2) (%x) : float32[1, 3]",
-        "layer 'y': Tile(repeats=2) has attributes of the wrong kind (at graph text:3)",
+        "layer 'y': repeats=2 must be a tuple (at graph text:3)",
+    ),
+    (
+        HEAD + "%y = Slice(starts=(0.5,), ends=(1,)) (%x) : float32[1, 3]",
+        "layer 'y': Slice(starts=(0.5,), ends=(1,)) has attributes of the wrong kind (at graph text:3)",
     ),
     (HEAD + "%c = Constant abc : float32[3]", "no array was given for constant 'c' (abc) (at graph text:3)"),
     (
