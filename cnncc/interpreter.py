@@ -26,13 +26,15 @@ def evaluate(graph: Graph, feeds: Mapping[str, Array]) -> dict[Value, Array]:
     values: dict[Value, Array] = {}
     for node in graph:
         if isinstance(node.op, Input):
-            results: tuple[Array, ...] = (np.asarray(feeds[node.name]),)
+            results: tuple[Array, ...] = (feeds[node.name],)
         else:
             try:
                 results = node.op.reference(*(values[value] for value in node.inputs))
             except CnnccError as error:
                 raise error.at(node.name, node.where) from None
-        values.update(zip(node.values, results, strict=True))
+        # NumPy sums in the order of memory, and how a value came about must not decide that.
+        contiguous = (np.asarray(result, order="C") for result in results)
+        values.update(zip(node.values, contiguous, strict=True))
     return values
 
 

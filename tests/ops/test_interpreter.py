@@ -8,7 +8,7 @@ import pytest
 from cnncc.errors import InputError
 from cnncc.interpreter import evaluate, run
 from cnncc.ir import Builder, Value
-from cnncc.ops import Add, Conv, Dense, Flatten, Relu, Split
+from cnncc.ops import Add, Conv, Dense, Flatten, ReduceSum, Relu, SpectralPool, Split
 from cnncc.types import TensorType
 
 
@@ -42,6 +42,18 @@ def test_outputs_come_by_name(make_feeds):
     values, outputs = evaluate(graph, feeds), run(graph, feeds)
     assert list(outputs) == ["low", "high"]
     np.testing.assert_array_equal(outputs["high"], values[Value("parts", 1)])
+
+
+def test_the_order_in_memory_is_that_of_the_axes():
+    """It decides in which order NumPy sums: a reference or a caller that turns axes must not change a bit."""
+    builder = Builder()
+    x = builder.input("x", TensorType((2, 3, 4, 5)))
+    (y,) = builder.add(SpectralPool((2, 3)), (x,))
+    (total,) = builder.add(ReduceSum(), (y,))
+    data = np.random.default_rng(0).standard_normal((2, 3, 4, 5)).astype(np.float32)
+    values = evaluate(builder.graph({"y": total}), {"x": np.asfortranarray(data)})
+    assert all(array.flags.c_contiguous for array in values.values())
+    assert values[total].shape == (1, 1, 1, 1)
 
 
 def test_another_number_of_images_gives_each_its_own_result(make_feeds):
