@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -48,6 +49,12 @@ def shifted(plan: Plan, number: int, source: int | None, distance: int) -> Plan:
         sources[source] = moved(sources[source])
         steps[number] = replace(step, sources=tuple(sources))
     return replace(plan, steps=tuple(steps))
+
+
+def test_what_is_known_is_not_tested_at_run_time() -> None:
+    """LLVM takes seconds for a kernel with thousands of tests one after the other, most of them of weights."""
+    graph, _ = small()
+    assert not re.search(r"icmp ule i64 \d+, \d+", compilation(graph, checked=True).llvm)
 
 
 @pytest.mark.parametrize("target", list(runnable_targets()))
