@@ -248,10 +248,13 @@ def window_lane_axis(view: View) -> int:
 
 
 def reduction_axis(source: View, axes: Sequence[int]) -> int:
-    """A kept axis whose neighbours lie side by side, else the reduced axis with the least stride."""
-    kept = [axis for axis, stride in enumerate(source.strides) if stride == 1 and axis not in axes]
-    kept = [axis for axis in kept if source.shape[axis] > 1]
-    return kept[0] if kept else min(axes, key=lambda axis: (source.strides[axis], axis))
+    """The axis whose neighbours lie closest, kept or reduced.
+
+    One of a single element has no neighbours, and its stride depends on borders: those must not decide in which order
+    a sum is taken.
+    """
+    long = [axis for axis, stride in enumerate(source.strides) if stride and source.shape[axis] > 1]
+    return min(long, key=lambda axis: (abs(source.strides[axis]), axis), default=axes[0])
 
 
 def move_kernel(source: View, target: View, lanes: int) -> Move:

@@ -12,6 +12,7 @@ from cnncc.expr import RUNNING
 from cnncc.plan import choose
 from cnncc.plan.kernels import Depthwise, Direct, Epilogue, Pooling
 from cnncc.plan.pack import pack, packed_shape, packing_moves
+from cnncc.plan.place import reduction_axis
 from cnncc.plan.views import View, dense_view
 from cnncc.target import TARGETS
 from cnncc.types import Array
@@ -123,3 +124,13 @@ def test_packing_of_depthwise_weights(flip: bool) -> None:
         kernel = Depthwise(window, channels, False, 8, choose.Tile())
         weights = rng.standard_normal((channels, 1, *taps)).astype(np.float32)
         np.testing.assert_array_equal(pack(kernel, weights, flip).ravel(), moved(kernel, weights, flip))
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1)])
+@pytest.mark.parametrize("axes", [(2, 3), (0, 1, 2, 3), (3,), (1,)])
+def test_borders_do_not_decide_in_which_order_a_sum_is_taken(order: tuple[int, ...], axes: tuple[int, ...]) -> None:
+    for shape in ((2, 16, 1, 1), (2, 16, 5, 1), (2, 3, 4, 5), (1, 1, 1, 1)):
+        borders = (), ((0, 0), (0, 0), (0, 2), (0, 1)), ((0, 0), (0, 0), (1, 1), (2, 2))
+        found = {reduction_axis(dense_view("x", shape, order, border), axes) for border in borders}
+        assert len(found) == 1
+        assert shape[found.pop()] > 1 or set(shape) == {1}
