@@ -110,16 +110,20 @@ def _work(connection: Connection, options: tuple[bool, bool]) -> None:
 def run(
     seeds: range, *, checked: bool = False, thorough: bool = False, workers: int | None = None, say: bool = False
 ) -> Report:
-    """Check the graphs of all seeds."""
+    """Check the graphs of all seeds, or of the first ones until Ctrl+C."""
     report, begin, options = Report(), time.monotonic(), (checked, thorough)
     left = iter(seeds)
     busy = [worker for _ in range(workers or os.cpu_count() or 1) for worker in _started(left, options)]
-    while busy:
-        wait([worker.connection for worker in busy], timeout=1.0)
-        for worker in list(busy):
-            if worker.connection.poll() or not worker.alive:
-                busy.remove(worker)
-                busy += _next(worker, left, options, report, say)
+    try:
+        while busy:
+            wait([worker.connection for worker in busy], timeout=1.0)
+            for worker in list(busy):
+                if worker.connection.poll() or not worker.alive:
+                    busy.remove(worker)
+                    busy += _next(worker, left, options, report, say)
+    except KeyboardInterrupt:  # what is found until then counts
+        for worker in busy:
+            worker.end()
     report.seconds = time.monotonic() - begin
     return report
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import time
 from collections import Counter
+from multiprocessing.connection import Connection, wait
 
 import numpy as np
 import pytest
@@ -94,3 +96,17 @@ def test_a_crash_or_a_hang_is_a_failure_and_the_run_continues(monkeypatch: pytes
     assert "wrong numbers" in report.failures[1]
     assert "exit code 42" in report.failures[2]
     assert "no answer" in report.failures[3]
+
+
+def test_an_interrupted_run_reports_what_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = itertools.count()
+
+    def interrupted(connections: list[Connection], timeout: float) -> list[object]:
+        if next(calls) == 50:
+            raise KeyboardInterrupt
+        return wait(connections, timeout)
+
+    monkeypatch.setattr(fuzz, "_work", _misbehaving_work)
+    monkeypatch.setattr(fuzz, "wait", interrupted)
+    report = fuzz.run(range(10, 100_000), workers=1)
+    assert 0 < report.done <= 50 and not report.failures
