@@ -1,8 +1,8 @@
-"""What all tests share: a seeded generator, and inputs for a graph."""
+"""What all tests share: a cache of their own, a seeded generator, and inputs for a graph."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
@@ -11,6 +11,14 @@ from cnncc.ir import Graph
 from cnncc.types import Array
 
 MakeFeeds = Callable[[Graph], dict[str, Array]]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Compiled models of tests do not fill the user's cache, and no test depends on what is in it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CNNCC_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
 
 
 @pytest.fixture
