@@ -14,7 +14,7 @@ from .errors import ShapeError
 
 Array = npt.NDArray[Any]
 
-MAX_ELEMENTS = 2**31 - 1  # offsets stay within 32-bit targets' and NumPy's comfort
+MAX_ELEMENTS = 2**29 - 1  # of float32: byte offsets stay below 2^31, also on 32-bit targets
 
 
 class DType(enum.Enum):

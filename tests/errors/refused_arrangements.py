@@ -156,7 +156,7 @@ REFUSED = [
     (Resize(scales=2.0), (IMAGE,), "scales=2.0 must be a tuple or None"),
     (Resize(4, cubic="x"), (IMAGE,), "cubic='x' must be a number"),
     (MixedPool((2, 2), alpha=None), (IMAGE,), "alpha=None must be a number"),
-    (SpectralPool((9,)), ((1, 1, 10**9),), "a matrix of 9 × 1000000000 elements: at most 16777216 fit"),
+    (SpectralPool((9,)), ((1, 1, 10**8),), "a matrix of 9 × 100000000 elements: at most 16777216 fit"),
     (
         Pad(((0, 0), (0, 10**9)), "reflect"),
         ((1, 2),),

@@ -108,6 +108,6 @@ def test_fused_nodes_are_followed_stage_by_stage():
 
 def test_a_graph_that_cannot_hold_one_more_image_is_not_batchable() -> None:
     builder = Builder("huge")
-    x = builder.input("x", TensorType((1, 1, 40000, 40000)))
+    x = builder.input("x", TensorType((1, 1, 20000, 20000)))
     graph = builder.graph({"y": builder.add(Relu(), (x,))[0]})
     assert batched_inputs(graph) is None
