@@ -245,9 +245,7 @@ def test_the_largest_tensor_fits():
 def test_results_that_are_too_large_are_refused_before_anything_is_allocated(op, shapes):
     builder = Builder()
     inputs = [builder.input(f"x{k}", TensorType(shape)) for k, shape in enumerate(shapes)]
-    with pytest.raises(
-        ShapeError, match=r"^layer 'big': shape .* has \d+ elements, at most 536870911 fit \(at m:1\)$"
-    ):
+    with pytest.raises(ShapeError, match=r"^layer 'big': shape .* has \d+ elements, at most 536870911 fit \(at m:1\)$"):
         builder.add(op, inputs, "big", Location("m", 1))
 
 
