@@ -166,6 +166,8 @@ def _rename(result: Works, old: str, new: str) -> None:
     for work in result.works:
         if work.result == old:
             work.result = new
+    if old in result.constants:
+        result.constants[new] = result.constants.pop(old)
     result.types[new] = result.types.pop(old)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnncc.ops import Add, BatchNormalization, Conv, MaxPool, Relu
+from cnncc.ops import Add, BatchNormalization, Conv, ConvTranspose, LeakyRelu, MaxPool, Mish, Relu
 from cnncc.plan.lower import lower
 from tests.graphs import Net, check, compilation
 
@@ -28,3 +28,13 @@ def test_an_epilogue_holds_everything_in_two_dimensions() -> None:
     y = net.apply(MaxPool((2, 2)), net.apply(Relu(), y))
     (work,) = lower(compilation(net.graph(y)).optimised.graph).works
     assert work.pool is not None and len(work.extras) == 1
+
+
+def test_what_no_input_reaches_is_known_also_where_layers_are_fused() -> None:
+    """All that is left of this transposed convolution lies between its taps: it is its bias."""
+    net = Net()
+    y = net.apply(ConvTranspose((1,), 3, 1, ((1, 1),)), net.input(1, 2, 2), net.weights(2, 5, 1), net.weights(5))
+    y = net.apply(LeakyRelu(0.5), net.apply(Mish(), y))
+    graph = net.graph(net.apply(Conv((1,)), y, net.weights(3, 5, 1, arrive=True)), y)
+    assert len(lower(compilation(graph).optimised.graph).works) == 1
+    check(graph, net.feeds)
