@@ -18,8 +18,7 @@ import pytest
 from cnncc import native as door
 from cnncc.errors import InputError
 from cnncc.ir import Graph, Value
-from cnncc.ops import Add, AveragePool, Concat, Conv, Dense, Flatten, MaxPool, Relu, Softmax
-from cnncc.ops.shape import Split
+from cnncc.ops import Add, AveragePool, Concat, Conv, Dense, Flatten, MaxPool, Relu, Softmax, Split
 from cnncc.runtime import layout
 from cnncc.runtime.executable import ABI_VERSION, Executable
 from cnncc.runtime.model import Model
