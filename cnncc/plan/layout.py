@@ -170,7 +170,7 @@ class Layout:
         extras = []
         for number, extra in enumerate(work.extras, start=1):
             met = self.before_pool(work) if number in early else self.types[work.result]
-            extras.append(self.aligned(extra, met, result))
+            extras.append(self.aligned(extra, met, self.orders[work.result]))
         return Job(work, [image, *parameters], extras, kernel, merged, c)
 
     def direct(

@@ -51,6 +51,8 @@ def _streams(s: Schedule, first: int, number: int, streaming: Streaming) -> bool
         return False
     if not isinstance(consumer.kernel, Direct | Depthwise | Window | Elementwise):
         return False
+    if _lanes_along_rows(producer) or _lanes_along_rows(consumer):
+        return False
     view = producer.target
     buffer = s.buffers[view.buffer]
     readers = [other for other, step in enumerate(s.steps) for source in step.sources if source.buffer == view.buffer]
@@ -62,6 +64,11 @@ def _streams(s: Schedule, first: int, number: int, streaming: Streaming) -> bool
         return False
     members = s.steps[first : number + 2]
     return all(h < step.target.rows for h, step in zip(ring_heights(members), members, strict=False))
+
+
+def _lanes_along_rows(step: Step) -> bool:
+    """Whether a vector holds several rows (of one column): in a ring it might reach beyond the last one."""
+    return isinstance(step.kernel, Window | Elementwise) and step.kernel.lane_axis == 2
 
 
 def _same_places(a: View, b: View) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnncc.ops import Add, BatchNormalization, Conv, ConvTranspose, LeakyRelu, MaxPool, Mish, Relu
+from cnncc.ops import Add, BatchNormalization, Conv, ConvTranspose, Dense, Flatten, LeakyRelu, MaxPool, Mish, Relu
 from cnncc.plan.lower import lower
 from tests.graphs import Net, check, compilation
 
@@ -38,3 +38,13 @@ def test_what_no_input_reaches_is_known_also_where_layers_are_fused() -> None:
     graph = net.graph(net.apply(Conv((1,)), y, net.weights(3, 5, 1, arrive=True)), y)
     assert len(lower(compilation(graph).optimised.graph).works) == 1
     check(graph, net.feeds)
+
+
+def test_a_residual_of_a_dense_layer_over_an_image_is_flat() -> None:
+    """The layer reads the image as a window; what is added has the two axes of its result (seed 304918)."""
+    net = Net()
+    x = net.input(1, 4, 6, 6)
+    image = net.apply(Conv((3, 3)), x, net.weights(32, 4, 3, 3))
+    flat = net.apply(Flatten(), image)
+    y = net.apply(Dense(), flat, net.weights(5, net.shape(flat)[1]))
+    check(net.graph(net.apply(Add(), y, net.input(1, 5, name="residual"))), net.feeds)

@@ -143,3 +143,18 @@ def test_lives_end_with_the_last_reader() -> None:
     plan = compilation(graph, streaming="none").plan
     one = int(np.prod((3, 20, 6))) * 4
     assert plan.arena_bytes <= 2 * (one + 64)
+
+
+def test_lanes_along_rows_do_not_stream() -> None:
+    """A vector of rows would reach beyond a ring: one column, element-wise layers after each other (seed 402520)."""
+    net = Net()
+    x = net.input(1, 16, 40, 1)
+    y = net.apply(Add(), net.apply(Add(), x, net.weights(16, 1, 1)), net.weights(16, 1, 1))
+    graph = net.graph(net.apply(Conv((3, 1), padding="same"), y, net.weights(4, 16, 3, 1)))
+    chained = compilation(graph, checked=True, streaming="chains", off=("fuse",))
+    for step in chained.plan.steps:
+        if any(view.ring for view in (*step.sources, step.target)):
+            assert getattr(step.kernel, "lane_axis", 1) != 2
+    whole = compilation(graph, checked=True, streaming="none", off=("fuse",))
+    for threads in (1, 2):
+        assert_same_bits(native(chained, net.feeds, threads=threads), native(whole, net.feeds), f"{threads} threads")
