@@ -202,8 +202,8 @@ def ceil(x: Lanes) -> Lanes:
 
 
 def sign(x: Lanes) -> Lanes:
-    """−1, 0 or 1; NaN for NaN."""
-    return (x > 0.0).where(1.0, (x < 0.0).where(-1.0, x))
+    """−1, 0 or 1; NaN for NaN, and +0 for both zeros, as NumPy has it (−0 + 0 is 0)."""
+    return (x > 0.0).where(1.0, (x < 0.0).where(-1.0, x + 0.0))
 
 
 def where_positive(x: Lanes, a: Lanes, b: Lanes) -> Lanes:

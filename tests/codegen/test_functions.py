@@ -14,10 +14,12 @@ from cnncc import expr, native
 from cnncc.codegen import functions
 from cnncc.codegen.emitter import Emitter, vector_type
 from cnncc.codegen.expression import FUNCTIONS
+from cnncc.ops import Sign
 from cnncc.runtime.elf import undefined_symbols
 from cnncc.target import TARGETS
 from cnncc.types import Array
-from tests.graphs import runnable_targets
+from tests.graphs import Net, compilation, runnable_targets
+from tests.graphs import native as run_native
 
 from .kernels import run_expression
 
@@ -230,3 +232,12 @@ def test_no_function_needs_libm(target: str) -> None:
 
 def test_every_function_has_a_meaning_and_an_emission() -> None:
     assert set(FUNCTIONS) == set(expr.FUNCTIONS)
+
+
+def test_the_sign_of_both_zeros_is_the_positive_zero() -> None:
+    """A division by it tells the difference (seed 600984)."""
+    net = Net()
+    x = net.input(1, 4)
+    graph = net.graph(net.apply(Sign(), x))
+    (found,) = run_native(compilation(graph), {"x": np.array([[-0.0, 0.0, -2, 3]], np.float32)}).values()
+    assert not np.signbit(found[0, :2]).any() and found[0, 2:].tolist() == [-1, 1]
