@@ -38,7 +38,8 @@ class Options:
     """Everything besides the graph that decides what is compiled.
 
     `precision` 'fast' allows rewrites that round differently, each with a stated bound; 'strict' does not.
-    `off` names passes to leave out. `checked` tests the bounds of every memory access at run time.
+    `off` names passes to leave out. `checked` tests the bounds of every memory access at run time; `profiled`
+    counts the cycles of every step.
     """
 
     target: Target
@@ -46,6 +47,7 @@ class Options:
     off: tuple[str, ...] = ()
     checked: bool = False
     plan: PlanOptions = field(default_factory=PlanOptions)
+    profiled: bool = False
 
 
 class Compilation:
@@ -76,7 +78,7 @@ class Compilation:
         """The module's text."""
         from .codegen.program import generate
 
-        return generate(self.plan, self.symbol, checked=self.options.checked)
+        return generate(self.plan, self.symbol, checked=self.options.checked, profiled=self.options.profiled)
 
     @cached_property
     def object(self) -> bytes:
@@ -107,13 +109,19 @@ class Compilation:
             images=plan.images,
             batchable=plan.batchable,
             workspace_base=plan.workspace_base,
-            workspace_shard=plan.shard_bytes,
+            workspace_shard=self._shard_bytes,
             max_shards=plan.max_shards,
             labels=self.graph.labels,
             checked=self.options.checked,
             steps=tuple(step.name for step in plan.steps),
             undefined=undefined_symbols(self.object),
         )
+
+    @property
+    def _shard_bytes(self) -> int:
+        from .codegen.program import tick_bytes
+
+        return self.plan.shard_bytes + (tick_bytes(self.plan) if self.options.profiled else 0)
 
     def executable(self, *, use_cache: bool = True) -> Executable:
         """The executable: from the cache on disk if it is there, else built and remembered."""

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
 from ..plan import kernels as k
+from ..plan.memory import aligned
 from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu
@@ -34,16 +35,25 @@ FAULT_OFFSET = 16
 SEGMENT = 32  # stages in one function
 
 
-def generate(plan: Plan, symbol: str, *, checked: bool = False) -> str:
-    """The LLVM module of a plan. `symbol` prefixes its three functions."""
+def generate(plan: Plan, symbol: str, *, checked: bool = False, profiled: bool = False) -> str:
+    """The LLVM module of a plan. `symbol` prefixes its three functions.
+
+    `profiled` adds up the cycles of each step in the shard's own memory (see `tick_bytes`).
+    """
     e = Emitter(plan.target, checked=checked)
     names = step_functions(e, plan)
     if plan.target.atomics:
         barrier.emit(e)
-    Program(e, plan, symbol, names).emit()
-    workspace_bytes(e, plan, symbol)
+    program = Program(e, plan, symbol, names, profiled)
+    program.emit()
+    workspace_bytes(e, plan, symbol, program.shard_bytes)
     cpu.emit_check(e, f"@{symbol}_check")
     return e.module()
+
+
+def tick_bytes(plan: Plan) -> int:
+    """What a profiled program appends to the memory of each shard: a 64-bit count of cycles for each step."""
+    return aligned(8 * len(plan.steps))
 
 
 def step_functions(e: Emitter, plan: Plan) -> list[str]:
@@ -77,12 +87,12 @@ def step_functions(e: Emitter, plan: Plan) -> list[str]:
     return names
 
 
-def workspace_bytes(e: Emitter, plan: Plan, symbol: str) -> None:
+def workspace_bytes(e: Emitter, plan: Plan, symbol: str, shard_bytes: int) -> None:
     with e.function(e.index_type, f"@{symbol}_workspace_bytes", [("i32", "shards")]) as (shards,):
         count: Index = shards
         if e.index_type != "i32":
             count = e.assign(e.index_type, f"zext i32 {shards} to {e.index_type}")
-        total = e.add(e.mul(count, plan.shard_bytes), plan.workspace_base)
+        total = e.add(e.mul(count, shard_bytes), plan.workspace_base)
         e.ret(total if isinstance(total, Ssa) else Ssa(e.index_type, str(total)))
 
 
@@ -104,8 +114,9 @@ class Call:
 class Program:
     """Emits `NAME_run`."""
 
-    def __init__(self, e: Emitter, plan: Plan, symbol: str, names: Sequence[str]):
-        self.e, self.plan, self.symbol, self.names = e, plan, symbol, names
+    def __init__(self, e: Emitter, plan: Plan, symbol: str, names: Sequence[str], profiled: bool = False):
+        self.e, self.plan, self.symbol, self.names, self.profiled = e, plan, symbol, names, profiled
+        self.shard_bytes = plan.shard_bytes + (tick_bytes(plan) if profiled else 0)
 
     def emit(self) -> None:
         e, plan = self.e, self.plan
@@ -172,8 +183,8 @@ class Program:
         arrays = [(call.inputs, len(plan.inputs)), (call.outputs, len(plan.outputs))]
         for array, count in arrays:
             self.refuse_null([self.element(array, index) for index in range(count)])
-        for aligned in (call.workspace, call.weights):
-            number = e.assign(e.index_type, f"ptrtoint ptr {aligned} to {e.index_type}")
+        for pointer in (call.workspace, call.weights):
+            number = e.assign(e.index_type, f"ptrtoint ptr {pointer} to {e.index_type}")
             self.refuse_if(e.compare("ne", e.mask(number, 63), 0), MISALIGNED)
         return call
 
@@ -228,7 +239,21 @@ class Program:
         arguments += [e.typed(a), e.typed(b)]
         if e.checked:
             arguments.append(f"ptr {fault}")
-        e.emit(f"call void {self.names[number]}({', '.join(arguments)})")
+        call = f"call void {self.names[number]}({', '.join(arguments)})"
+        if self.profiled:
+            self.timed(call, memory.ticks(number))
+        else:
+            e.emit(call)
+
+    def timed(self, call: str, ticks: Ssa) -> None:
+        """Add the cycles of a call to a counter."""
+        e = self.e
+        e.declare("@llvm.readcyclecounter", "declare i64 @llvm.readcyclecounter()")
+        before = e.assign("i64", "call i64 @llvm.readcyclecounter()")
+        e.emit(call)
+        after = e.assign("i64", "call i64 @llvm.readcyclecounter()")
+        spent = e.assign("i64", f"sub i64 {after}, {before}")
+        e.store_value(e.assign("i64", f"add i64 {e.load_type('i64', ticks, 8)}, {spent}"), ticks, 8)
 
     def stream(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
         """Blocks of rows of the last step; the others keep just ahead of what is asked of them."""
@@ -280,8 +305,17 @@ class Memory:
             return e.address(call.weights, buffer.place, "i8")
         if buffer.space == "arena":
             return e.address(call.workspace, HEADER_BYTES + buffer.place, "i8")
-        ring = e.mul(self.program.widen(call.shard), plan.shard_bytes)
-        return e.address(call.workspace, e.add(ring, plan.workspace_base + buffer.place), "i8")
+        return self.own(buffer.place)
+
+    def own(self, place: int) -> Ssa:
+        """An address in the shard's own memory."""
+        e, program = self.program.e, self.program
+        begin = e.mul(program.widen(self.call.shard), program.shard_bytes)
+        return e.address(self.call.workspace, e.add(begin, program.plan.workspace_base + place), "i8")
+
+    def ticks(self, number: int) -> Ssa:
+        """The cycle counter of a step."""
+        return self.own(self.program.plan.shard_bytes + 8 * number)
 
     def of_image(self, base: Ssa, port: Interface) -> Ssa:
         """Inputs and outputs advance from image to image."""

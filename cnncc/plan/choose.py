@@ -22,6 +22,7 @@ from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Tile
 LATENCY = 4.0
 PIPES = 2.0
 PORTS = 2.0
+SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 MOVE = 0.6  # cycles for each element that a copy brings into another order
 UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache line and takes both ports
 
@@ -109,7 +110,7 @@ def _by_channels(
     for vectors in range(1, min(total, 16) + 1):
         blocks, rest = divmod(total, vectors)
         # `rows` of `columns` pixels: the register law bounds the columns.
-        most = ((target.registers - 1) // vectors - 1) // rows // unit
+        most = ((target.registers - 1 - SPARE) // vectors - 1) // rows // unit
         for columns in range(1, min(most, width) + 1):
             cycles = extra / c.groups
             for size in _tiles(c, width, columns):
@@ -131,7 +132,7 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
     total = -(-width // (lanes // unit))
     for vectors in range(1, min(total, 4) + 1):
         in_tile = vectors * rows
-        most = (target.registers - 1) // in_tile - 1
+        most = (target.registers - 1 - SPARE) // in_tile - 1
         if most < 1:
             return
         full, rest = divmod(total, vectors)
