@@ -1,16 +1,21 @@
 """Places in the arena: buffers whose lives do not overlap share memory.
 
-Offsets are found greedily, the largest buffer first, each at the lowest place that is free during its whole
-life (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, section 4.2). The
-lower bound is the largest sum of buffers alive at once.
+Buffers are placed one after the other, each at the lowest place that is free during its whole life; the largest
+come first (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, section 4.2).
+Where that misses the lower bound, the largest sum of buffers alive at once, the order is mended: whatever ends
+above the bound was placed too late, so it moves ahead, and all are placed again (the squeaky wheel gets the
+grease: Joslin and Clements, "Squeaky Wheel" Optimization, 1999). A handful of rounds reach the bound for nearly
+every network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import random
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 ALIGNMENT = 64
+ROUNDS = 300  # orders that are tried: some ten milliseconds for a hundred buffers
 
 
 @dataclass(frozen=True)
@@ -31,16 +36,34 @@ def aligned(size: int) -> int:
 
 def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:
     """Byte offset of each buffer, and the size of the arena."""
-    placed: dict[str, int] = {}
+    bound, chance = lower_bound(lives), random.Random(0)
+    near = {
+        name: [other for other in lives if other != name and life.meets(lives[other])] for name, life in lives.items()
+    }
     order = sorted(lives, key=lambda name: (-lives[name].size, lives[name].first, name))
+    best = found = first_fit(lives, near, order)
+    for _ in range(ROUNDS):
+        if best[1] <= bound:
+            break
+        for late in [name for name in order if found[0][name] + aligned(lives[name].size) > bound]:
+            at = order.index(late)
+            order.insert(chance.randrange(at + 1), order.pop(at))
+        found = first_fit(lives, near, order)
+        best = min(best, found, key=lambda result: result[1])
+    return best
+
+
+def first_fit(
+    lives: Mapping[str, Life], near: Mapping[str, Sequence[str]], order: Sequence[str]
+) -> tuple[dict[str, int], int]:
+    """Each buffer in `order` at the lowest place that no earlier one of those `near` it in time has taken."""
+    placed: dict[str, int] = {}
     for name in order:
-        life = lives[name]
-        taken = sorted(
-            (placed[other], placed[other] + aligned(lives[other].size)) for other in placed if life.meets(lives[other])
-        )
-        offset = 0
-        for begin, end in taken:
-            if offset + life.size <= begin:
+        size, offset = aligned(lives[name].size), 0
+        for begin, end in sorted(
+            (placed[other], placed[other] + aligned(lives[other].size)) for other in near[name] if other in placed
+        ):
+            if offset + size <= begin:
                 break
             offset = max(offset, end)
         placed[name] = offset
