@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 from ..computation import Contraction
 from ..target import Target
+from .candidates import Candidate
 from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Tile
 
 LATENCY = 4.0
@@ -24,18 +25,27 @@ PIPES = 2.0
 PORTS = 2.0
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 MOVE = 0.6  # cycles for each element that a copy brings into another order
+OFFERED = 24  # candidates that a tuner may choose from
 UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache line and takes both ports
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """One way to compute a contraction, and its cycles for one row of outputs, tap and channel."""
+class Way:
+    """A tile of direct convolution, and its cycles for one row of outputs, tap and channel."""
 
     cycles: float
     lanes_along: LanesAlong
     lanes: int
     block: int
     tile: Tile
+
+    @property
+    def label(self) -> str:
+        """Such as 'direct 13×2': what one run of the innermost loop computes, lanes last."""
+        tile, pooled = self.tile, f"{self.tile.rows}×" if self.tile.rows > 1 else ""
+        if self.lanes_along == "columns":
+            return f"columns {pooled}{tile.outputs}×{tile.vectors}"
+        return f"direct {pooled}{tile.columns}×{tile.vectors}"
 
 
 def direct(
@@ -46,30 +56,34 @@ def direct(
     *,
     along: Sequence[LanesAlong],
     copied: int = 0,
-) -> Direct:
-    """The cheapest direct convolution; `stored` are the spatial sizes that it stores.
+) -> list[Candidate]:
+    """Direct convolutions, the cheapest first; `stored` are the spatial sizes that it stores.
 
     `along` lists the ways that are possible: lanes along the columns need neighbouring columns side by side
     in memory. `copied` elements must change their order if the lanes lie along the channels.
     """
     steps = math.prod(stored[:-1]) * math.prod(w.kernel for w in c.window) * (c.channels // c.groups)
-    candidates: list[Candidate] = []
+    ways: list[Way] = []
     if "channels" in along:
-        candidates += _by_channels(target, c, stored, epilogue, MOVE * copied / steps)
+        ways += _by_channels(target, c, stored, epilogue, MOVE * copied / steps)
     if "columns" in along and c.window and c.window[-1].stride == 1:
-        candidates += _by_columns(target, c, stored, epilogue)
+        ways += _by_columns(target, c, stored, epilogue)
     # Equal costs: the larger tile has fewer loads and loop steps.
-    best = min(candidates, key=lambda o: (round(o.cycles, 6), -o.tile.registers(o.lanes_along)))
+    ways.sort(key=lambda way: (round(way.cycles, 6), -way.tile.registers(way.lanes_along)))
+    return [Candidate(way.label, way.cycles * steps, _kernel(c, way, epilogue)) for way in ways[:OFFERED]]
+
+
+def _kernel(c: Contraction, way: Way, epilogue: Epilogue) -> Direct:
     return Direct(
         c.window,
         c.channels,
         c.outputs,
         c.groups,
         c.bias,
-        best.lanes_along,
-        best.lanes,
-        best.block,
-        best.tile,
+        way.lanes_along,
+        way.lanes,
+        way.block,
+        way.tile,
         epilogue,
         c.weights_per_image,
     )
@@ -80,13 +94,6 @@ def _step(scalars: int, vectors: int, vector_load: float = 1.0) -> float:
     return max(scalars * vectors / PIPES, (scalars + vector_load * vectors) / PORTS, LATENCY)
 
 
-def balanced(total: int, most: int) -> list[int]:
-    """`total` in as few nearly equal parts of at most `most` as possible: 30 by 14 is 10, 10, 10."""
-    count = -(-total // most)
-    size, larger = divmod(total, count)
-    return [size + 1] * larger + [size] * (count - larger)
-
-
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
     """(rows of a tile, columns for each stored one, stored columns, outputs of a group)."""
     rank = len(c.window)
@@ -95,14 +102,18 @@ def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[i
     return rows, unit, stored[-1] if rank else 1, c.outputs // c.groups
 
 
-def _tiles(c: Contraction, width: int, columns: int) -> list[int]:
-    """Widths of the tiles of a row: balanced, or (one-dimensional: the range is open) equal and sliding back."""
-    return balanced(width, columns) if len(c.window) > 1 else [columns] * -(-width // columns)
+def _tiles(c: Contraction, width: int, columns: int) -> list[tuple[int, int]]:
+    """(columns, how many) of the tiles of a row: balanced; or equal, the last sliding back (one open range)."""
+    count = -(-width // columns)
+    if len(c.window) < 2:
+        return [(columns, count)]
+    size, larger = divmod(width, count)
+    return [(size + 1, larger), (size, count - larger)]
 
 
 def _by_channels(
     target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, extra: float
-) -> Iterator[Candidate]:
+) -> Iterator[Way]:
     """Pixels as scalars, vectors of output channels."""
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, _power_of_two(outputs))
@@ -112,18 +123,20 @@ def _by_channels(
         # `rows` of `columns` pixels: the register law bounds the columns.
         most = ((target.registers - 1 - SPARE) // vectors - 1) // rows // unit
         for columns in range(1, min(most, width) + 1):
+            if len(c.window) > 1 and columns != -(-width // -(-width // columns)):
+                continue  # balanced tiles of a smaller width are the same tiles
             cycles = extra / c.groups
-            for size in _tiles(c, width, columns):
+            for size, count in _tiles(c, width, columns):
                 pixels = rows * size * unit
-                cycles += blocks * _step(pixels, vectors) + (_step(pixels, rest) if rest else 0)
+                cycles += count * (blocks * _step(pixels, vectors) + (_step(pixels, rest) if rest else 0))
             tile = Tile(rows, columns * unit, vectors)
-            yield Candidate(cycles * c.groups, "channels", lanes, vectors * lanes, tile)
-    if rows * unit * 2 + 1 > target.registers:  # a pool too large for the registers: let it spill
+            yield Way(cycles * c.groups, "channels", lanes, vectors * lanes, tile)
+    if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: let it spill
         tile = Tile(rows, unit, 1)
-        yield Candidate(4.0 * rows * unit * width * total * c.groups, "channels", lanes, lanes, tile)
+        yield Way(4.0 * rows * unit * width * total * c.groups, "channels", lanes, lanes, tile)
 
 
-def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Candidate]:
+def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Way]:
     """Output channels' weights as scalars, vectors of columns."""
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, width * unit) // unit * unit
@@ -136,15 +149,16 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
         if most < 1:
             return
         full, rest = divmod(total, vectors)
-        for block in sorted(set(balanced(outputs, most))):
+        sizes = [(in_tile, full), (rest * rows, 1 if rest else 0)]
+        if len(c.window) == 1:  # the last tile slides back
+            sizes = [(in_tile, -(-total // vectors))]
+        count = -(-outputs // most)
+        for block in sorted({outputs // count, -(-outputs // count)}):
             blocks, tail = divmod(outputs, block)
-            sizes = [in_tile] * full + ([rest * rows] if rest else [])
-            if len(c.window) == 1:  # the last tile slides back
-                sizes = [in_tile] * -(-total // vectors)
             cycles = 0.0
             for scalars, times in ((block, blocks), (tail, 1 if tail else 0)):
-                cycles += times * sum(_step(scalars, size, UNALIGNED) for size in sizes)
-            yield Candidate(cycles * c.groups, "columns", lanes, block, Tile(rows, 1, vectors, block))
+                cycles += times * sum(number * _step(scalars, size, UNALIGNED) for size, number in sizes)
+            yield Way(cycles * c.groups, "columns", lanes, block, Tile(rows, 1, vectors, block))
 
 
 def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Depthwise:

@@ -8,7 +8,7 @@ for each tensor and order.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from ..computation import (
@@ -31,6 +31,7 @@ from ..target import Target
 from ..types import TensorType
 from ..windows import WindowAxis
 from . import choose
+from .candidates import Choices, Chosen, signature
 from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Pooling
 from .lower import Operand, Work, Works
 from .views import Order, channels_last, planar
@@ -46,15 +47,17 @@ FEW_CHANNELS = 8  # below it, reading a planar image channel by channel beats co
 class Job:
     """A work with its algorithm (contractions only) and the tensors that it really reads.
 
-    A copy into another order is a join of one. `merged` is the kernel over spatial axes merged into one.
+    A copy into another order is a join of one. `merged` is the kernel over spatial axes merged into one, `signature`
+    that of the choice of `kernel`.
     """
 
     work: Work
     operands: list[str]
     extras: list[Operand] = field(default_factory=list)
     kernel: Direct | Depthwise | None = None
-    merged: Direct | None = None
+    merged: Chosen | None = None
     contraction: Contraction | None = None
+    signature: str = ""
 
     @property
     def result(self) -> str:
@@ -64,8 +67,9 @@ class Job:
 class Layout:
     """The jobs of a program in order, and the memory order of every tensor."""
 
-    def __init__(self, works: Works, target: Target):
+    def __init__(self, works: Works, target: Target, chosen: Mapping[str, str] | None = None):
         self.works, self.target = works, target
+        self.choices = Choices(chosen or {})
         self.types = works.types
         self.orders: dict[str, Order] = {}
         self.jobs: list[Job] = []
@@ -154,13 +158,14 @@ class Layout:
         last = channels_last(rank + 2)
         stored = self.types[work.result].shape[2:] if not flattened else (1,) * rank
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
-        merged = None
+        merged, name = None, ""
         kernel: Direct | Depthwise
         if c.depthwise and not (c.channels * 2 <= self.target.lanes and self.is_planar(image)):
             kernel, result = choose.depthwise(self.target, c, stored, epilogue), last
             image = self.in_order(image, last)
         else:
-            kernel, merged = self.direct(work, c, image, stored, epilogue)
+            chosen, merged = self.direct(work, c, image, stored, epilogue)
+            kernel, name = chosen.kernel, chosen.signature
             by_channels = kernel.lanes_along == "channels"
             if by_channels and self.copied(image, c):
                 image = self.in_order(image, last)
@@ -171,11 +176,11 @@ class Layout:
         for number, extra in enumerate(work.extras, start=1):
             met = self.before_pool(work) if number in early else self.types[work.result]
             extras.append(self.aligned(extra, met, self.orders[work.result]))
-        return Job(work, [image, *parameters], extras, kernel, merged, c)
+        return Job(work, [image, *parameters], extras, kernel, merged, c, name)
 
     def direct(
         self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue
-    ) -> tuple[Direct, Direct | None]:
+    ) -> tuple[Chosen, Chosen | None]:
         """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
         along: list[LanesAlong] = ["channels"]
         if self.is_planar(image):
@@ -184,11 +189,18 @@ class Layout:
         if work.result in self.works.outputs.values() and math.prod(stored) > 1:
             copied += self.types[work.result].size
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
-            return choose.direct(self.target, c, stored, epilogue, along=along, copied=copied), None
+            return self.choose(c, stored, epilogue, along, copied), None
         positions = math.prod(stored)
         flat = replace(c, window=(WindowAxis(positions),))
-        merged = choose.direct(self.target, flat, (positions,), epilogue, along=along, copied=copied)
-        return choose.direct(self.target, c, stored, epilogue, along=[merged.lanes_along]), merged
+        merged = self.choose(flat, (positions,), epilogue, along, copied)
+        return self.choose(c, stored, epilogue, [merged.kernel.lanes_along], 0), merged
+
+    def choose(
+        self, c: Contraction, stored: Sequence[int], epilogue: Epilogue, along: Sequence[LanesAlong], copied: int
+    ) -> Chosen:
+        """The best kernel by the model, or the one that was asked for."""
+        candidates = choose.direct(self.target, c, stored, epilogue, along=along, copied=copied)
+        return self.choices.pick(signature(c, stored, epilogue, along, copied), candidates)
 
     def copied(self, image: str, c: Contraction) -> int:
         """Elements of the image that must be copied to have channels last; few channels are read as they are."""

@@ -21,7 +21,8 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
     works = lower(graph)
     # A ring has no border around its rows: chains clip.
     limit = 1.0 if options.streaming == "chains" else options.border_limit
-    homes = Homes(Layout(works, target), limit)
+    layout = Layout(works, target, dict(options.choices))
+    homes = Homes(layout, limit)
     placement = Placement(homes)
     staged = schedule.schedule(placement.steps, homes.buffers, options.streaming)
     lives = schedule.lives(staged, "arena")
@@ -53,4 +54,5 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
         arena_bytes,
         memory.lower_bound(lives),
         ring_bytes,
+        layout.choices.offers,
     )

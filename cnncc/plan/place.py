@@ -78,7 +78,7 @@ class Placement:
     def lanes_on(self, view: View, axis: int) -> int:
         return min(self.lanes, view.shape[axis])
 
-    def step(self, name: str, kernel: Kernel, sources: Sequence[View], target: View) -> None:
+    def step(self, name: str, kernel: Kernel, sources: Sequence[View], target: View, signature: str = "") -> None:
         """Append a step; the first one that writes to a buffer with a border is preceded by the border's fill.
 
         Only convolutions read borders (they are filled with 0); other kernels clip.
@@ -95,7 +95,7 @@ class Placement:
                 self.plain(source, f"{name}: source {number} of step {len(self.steps)}")
                 for number, source in enumerate(sources)
             ]
-        self.steps.append(Step(name, kernel, tuple(sources), target))
+        self.steps.append(Step(name, kernel, tuple(sources), target, signature))
 
     def move(self, name: str, source: View, target: View) -> None:
         source, target = with_an_axis(source), with_an_axis(target)
@@ -182,13 +182,14 @@ class Placement:
             full = inner if self.homes.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
             views.append(self.operand(extra, full, order))
         views.append(target)
+        chosen = job.signature
         if job.merged:
             flat = [view for view in map(merge_axes, views) if view]
             if len(flat) == len(views):
-                kernel, views = job.merged, flat
+                kernel, chosen, views = job.merged.kernel, job.merged.signature, flat
         first, *others, target = views
         packed = self.weights(job, kernel, weights)
-        self.step(job.work.name, kernel, [first, packed, *others], target)
+        self.step(job.work.name, kernel, [first, packed, *others], target, chosen)
 
     def weights(self, job: Job, kernel: Direct | Depthwise, tensor: str) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""

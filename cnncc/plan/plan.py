@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..target import Target
 from ..types import TensorType
+from .candidates import Candidate
 from .kernels import Depthwise, Direct, Fill, Kernel, own_window
 from .views import Buffer, View
 
@@ -16,12 +17,16 @@ HEADER_BYTES = 64
 
 @dataclass(frozen=True)
 class Step:
-    """One kernel with its views; the kernel's own sources come first, then its epilogue's operands."""
+    """One kernel with its views; the kernel's own sources come first, then its epilogue's operands.
+
+    `signature` names the candidates that the kernel was chosen from (those of `Plan.offers`), if there were any.
+    """
 
     name: str
     kernel: Kernel
     sources: tuple[View, ...]
     target: View
+    signature: str = ""
 
     @property
     def operands(self) -> tuple[View, ...]:
@@ -84,7 +89,8 @@ class Plan:
     """Steps in order, their buffers and schedule, and the packed weights.
 
     `arena_bytes` follow the workspace's header; `shard_bytes` (rings) follow for each shard. A batchable
-    plan describes one image and runs once for each; another one describes the whole input.
+    plan describes one image and runs once for each; another one describes the whole input. `offers` are the
+    candidates that there were to choose from, by signature.
     """
 
     name: str
@@ -100,6 +106,7 @@ class Plan:
     arena_bytes: int
     arena_bound: int
     shard_bytes: int
+    offers: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
 
     @property
     def max_shards(self) -> int:

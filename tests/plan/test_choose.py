@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import time
 
 import numpy as np
 import pytest
 
 from cnncc.computation import Contraction
 from cnncc.expr import RUNNING
+from cnncc.ops import Conv
 from cnncc.plan import choose
 from cnncc.plan.kernels import Depthwise, Direct, Epilogue, Pooling
 from cnncc.plan.pack import pack, packed_shape, packing_moves
 from cnncc.plan.place import reduction_axis
 from cnncc.plan.views import View, dense_view
-from cnncc.target import TARGETS
+from cnncc.target import TARGETS, Target
 from cnncc.types import Array
-from cnncc.windows import resolve
+from cnncc.windows import WindowAxis, resolve
 from tests.fuzz.generate import random_graph
-from tests.graphs import compilation
+from tests.graphs import Net, compilation
 
 
 def contractions(seed: int, count: int) -> list[tuple[Contraction, tuple[int, ...], Epilogue]]:
@@ -49,17 +51,22 @@ def test_the_register_law(target) -> None:
         for along in (["channels"], ["columns"], ["channels", "columns"]):
             if "channels" not in along and not (c.window and c.window[-1].stride == 1):
                 continue
-            try:
-                kernel = choose.direct(target, c, stored, epilogue, along=along)
-            except ValueError:
+            candidates = choose.direct(target, c, stored, epilogue, along=along)
+            if not candidates:
                 assert along == ["columns"]  # a pool wider than a vector has no lanes along columns
                 continue
-            rows = epilogue.pooled(0) if len(c.window) > 1 else 1
-            unit = epilogue.pooled(len(c.window) - 1) if c.window else 1
-            least = rows * unit if kernel.lanes_along == "channels" else rows
-            if 2 * least + 1 <= target.registers:
-                assert kernel.tile.registers(kernel.lanes_along) <= target.registers, (c, kernel)
-            assert kernel.lanes <= target.lanes
+            assert len({candidate.label for candidate in candidates}) == len(candidates)
+            for candidate in candidates:
+                check_registers(target, c, epilogue, candidate.kernel)
+
+
+def check_registers(target: Target, c: Contraction, epilogue: Epilogue, kernel: Direct) -> None:
+    rows = epilogue.pooled(0) if len(c.window) > 1 else 1
+    unit = epilogue.pooled(len(c.window) - 1) if c.window else 1
+    least = rows * unit if kernel.lanes_along == "channels" else rows
+    if 2 * least + 1 <= target.registers:
+        assert kernel.tile.registers(kernel.lanes_along) <= target.registers, (c, kernel)
+    assert kernel.lanes <= target.lanes
 
 
 def test_the_law_holds_for_random_graphs() -> None:
@@ -71,12 +78,30 @@ def test_the_law_holds_for_random_graphs() -> None:
                     assert kernel.tile.registers(kernel.lanes_along) <= TARGETS[name].registers
 
 
-@pytest.mark.parametrize("total", range(1, 70))
-def test_balanced_parts(total: int) -> None:
-    for most in range(1, 20):
-        parts = choose.balanced(total, most)
-        assert sum(parts) == total and max(parts) <= most and max(parts) - min(parts) <= 1
-        assert len(parts) == -(-total // most)
+def test_planning_a_large_layer_takes_milliseconds() -> None:
+    """A 1×1 convolution of 1000 × 1000 pixels, as the one long row that it is, and a wide dense layer."""
+    begin = time.process_time()
+    square = resolve((1000,) * 2, (3,) * 2, (1,) * 2, (1,) * 2, 1)
+    for window, stored in (((WindowAxis(10**6),), (10**6,)), ((), ()), (square, (1000, 1000))):
+        c = Contraction(window, 1000, 1000)
+        assert choose.direct(TARGETS["x86-64-v4"], c, stored, Epilogue(), along=["channels", "columns"])
+    assert time.process_time() - begin < 0.1
+
+
+def test_a_choice_is_obeyed_and_equal_layers_share_it() -> None:
+    net = Net()
+    y = net.input(1, 32, 20, 20)
+    for _ in range(4):
+        y = net.apply(Conv((3, 3), padding="same"), y, net.weights(32, 32, 3, 3))
+    graph = net.graph(y)
+    plan = compilation(graph, "x86-64-v4").plan
+    _, signature, again, _ = (step.signature for step in plan.steps if isinstance(step.kernel, Direct))
+    assert signature == again
+    other = plan.offers[signature][-1]
+    chosen = compilation(graph, "x86-64-v4", choices=((signature, other.label),)).plan
+    assert [step.kernel for step in chosen.steps].count(other.kernel) == 2
+    unknown = compilation(graph, "x86-64-v4", choices=((signature, "no such label"),)).plan
+    assert unknown.steps == plan.steps
 
 
 # Packing

@@ -1,0 +1,74 @@
+"""Candidates: the ways to compute a contraction, each with its modelled cost, and the choice among them.
+
+The cheapest one by the model is taken, unless `PlanOptions.choices` names another: that is how measurements
+overrule the model. A choice belongs to a signature, a text that tells all that the speed depends on and no names,
+so that equal layers share it, in one model or in several.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from ..computation import Contraction
+from .kernels import Direct, Epilogue
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to compute a contraction: a short readable name, the cycles that it should take, its kernel."""
+
+    label: str
+    cycles: float
+    kernel: Direct
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The kernel that was taken, and the signature of the choice."""
+
+    kernel: Direct
+    signature: str
+
+
+class Choices:
+    """Picks candidates, and remembers what there was to choose from: `offers` by signature."""
+
+    def __init__(self, chosen: Mapping[str, str]):
+        self.chosen = chosen
+        self.offers: dict[str, tuple[Candidate, ...]] = {}
+
+    def pick(self, signature: str, candidates: Sequence[Candidate]) -> Chosen:
+        """The candidate that was chosen by its label; else the cheapest, the first of equals.
+
+        A label that is not there (of another version, say) counts as none.
+        """
+        self.offers[signature] = tuple(candidates)
+        label = self.chosen.get(signature)
+        named = [candidate for candidate in candidates if candidate.label == label]
+        best = named[0] if named else min(candidates, key=lambda candidate: candidate.cycles)
+        return Chosen(best.kernel, signature)
+
+
+def signature(c: Contraction, stored: Sequence[int], epilogue: Epilogue, along: Sequence[str], copied: int = 0) -> str:
+    """What the speed of a contraction depends on, canonically: '64>128 3x3/2 p1,0 of 56x56 to 28x28 +bias'.
+
+    `stored` are the sizes that are stored, `along` where the lanes may lie, `copied` the elements to be copied first.
+    """
+    words = [f"{c.channels}>{c.outputs}"]
+    if c.groups > 1:
+        words.append(f"g{c.groups}")
+    for axis in c.window:
+        steps = f"{axis.kernel}/{axis.stride}" + (f"d{axis.dilation}" if axis.dilation > 1 else "")
+        words.append(f"{steps}p{axis.low},{axis.reach[1]}of{axis.size}")
+    words.append("to" + "x".join(map(str, stored)) if stored else "dense")
+    if epilogue.pool:
+        words.append("pool" + "x".join(map(str, epilogue.pool.kernel)))
+    flags = {
+        "bias": c.bias,
+        "each": c.weights_per_image,
+        f"+{epilogue.operands}": epilogue.operands > 0,
+        f"copy{copied}": copied > 0,
+    }
+    words += [flag for flag, holds in flags.items() if holds]
+    return " ".join([*words, "|".join(along)])
