@@ -108,6 +108,12 @@ class OutputError(CnnccError):
     exit_code = 5
 
 
+class PeerError(CnnccError):
+    """Another engine that was to be compared with is missing, or cannot run the model."""
+
+    exit_code = 5
+
+
 class DifferenceError(CnnccError):
     """`check` found a value outside its derived tolerance."""
 

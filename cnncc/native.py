@@ -109,12 +109,12 @@ def host_target() -> Target:
         name="host",
         triple=triple,
         tune=llvm.get_host_cpu_name(),
-        l1=_cache_bytes(1) or base.l1,
-        l2=_cache_bytes(2) or base.l2,
+        l1=cache_bytes(1) or base.l1,
+        l2=cache_bytes(2) or base.l2,
     )
 
 
-def _cache_bytes(level: int) -> int | None:
+def cache_bytes(level: int) -> int | None:
     """Size of the data cache of a level, where the system tells."""
     for index in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         try:

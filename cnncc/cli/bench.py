@@ -1,61 +1,77 @@
-"""bench: time a compiled model and compare it with the machine's peak.
+"""bench: time a compiled model, against the machine's limits and against other engines.
 
 For each number of threads: the time of a call on arrays bound once (median, 10th and 90th percentile), the rate, and
 its share of the multiply-add peak of as many cores. Samples of all of them take turns, so that a machine that changes
 its pace meets all alike.
+
+--layers tells for each step (on one core) its time and what bounds it: multiply-adds, the level of the memory that its
+operands come from (each byte counts once), or the call of an empty step; all limits are measured in the same run.
+
+--against runs other engines on the same ONNX file, float32, in turns with ours, each in a process of its own.
 """
 
 from __future__ import annotations
 
 import argparse
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+import os
+from collections.abc import Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from ..errors import UsageError
 from . import common
 from .console import say, table
 
 if TYPE_CHECKING:
-    from ..ir import Graph
-
-SAMPLE_SECONDS = 1e-3
-LEAST_SAMPLES = 5
+    from ..benchmark import Timing
+    from ..compiler import Compilation
+    from ..peers import PeerTiming
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser)
     parser.add_argument("--threads", type=_counts, default=(1,), metavar="N,…", help="numbers of cores (default: 1)")
     parser.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="time to spend (default: 2)")
+    parser.add_argument("--layers", action="store_true", help="tell the time of each step, and what bounds it")
+    parser.add_argument(
+        "--against", metavar="ENGINE,…", help="other engines on the same ONNX file: onnxruntime, openvino, or all"
+    )
     parser.add_argument("--json", action="store_true", help="print JSON")
     common.add_compiling(parser)
     common.add_cache(parser)
 
 
-@dataclass(frozen=True)
-class Timing:
-    """Microseconds of a call with so many threads, and what that is in GFLOP/s and of the peak of all its cores."""
-
-    threads: int
-    median_us: float
-    p10_us: float
-    p90_us: float
-    gflops: float
-    peak_share: float
-
-
 def run(arguments: argparse.Namespace) -> None:
     import json
 
+    from ..benchmark import measure, operations
+
+    engines = () if arguments.against is None else _engines(arguments)
     compilation = common.compilation(arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     peak, timings = measure(executable, arguments.threads, arguments.seconds, flops)
-    if arguments.json:
-        facts = {"model": executable.name, "target": executable.target.cpu, "images": executable.images}
-        facts |= {"flops": flops, "peak_gflops": peak, "timings": [asdict(timing) for timing in timings]}
-        say(json.dumps(facts, indent=2))
-        return
+    facts: dict[str, Any] = {"model": executable.name, "target": executable.target.cpu, "images": executable.images}
+    facts |= {"flops": flops, "peak_gflops": peak, "timings": [asdict(timing) for timing in timings]}
+    pages = [
+        _show_timings(timings),
+        f"{flops:,} operations a call of {executable.images} image(s); peak of one core {peak:.1f} GFLOP/s",
+    ]
+    if engines:
+        found = _compare(arguments, compilation, engines)
+        facts["against"] = [asdict(timing) for timing in found]
+        pages += ["", _show_peers(found)]
+    if arguments.layers:
+        from ..profiling import profile
+        from . import layers
+
+        profiled = profile(compilation, arguments.seconds)
+        facts["layers"] = asdict(profiled)
+        pages += ["", layers.show(profiled)]
+    say(json.dumps(facts, indent=2) if arguments.json else "\n".join(pages))
+
+
+def _show_timings(timings: Sequence[Timing]) -> str:
     heads = ("threads", "median µs", "p10", "p90", "GFLOP/s", "of peak")
     rows = [
         (
@@ -65,62 +81,51 @@ def run(arguments: argparse.Namespace) -> None:
         )
         for t in timings
     ]
-    say(table(heads, rows, right=range(len(heads))))
-    say(f"{flops:,} operations a call of {executable.images} image(s); peak of one core {peak:.1f} GFLOP/s")
+    return table(heads, rows, right=range(len(heads)))
 
 
-def operations(graph: Graph) -> int:
-    """Floating-point operations of the graph; a multiply-add is two."""
-    costs = [node.op.cost(*graph.types(node.inputs)) for node in graph if node.op.source is None]
-    return sum(2 * cost.macs + cost.flops for cost in costs)
+def _show_peers(timings: Sequence[PeerTiming]) -> str:
+    """All engines, and how many times as long as ours they take."""
+    ours = {timing.threads: timing.median_us for timing in timings if timing.engine == "cnncc"}
+    heads = ("threads", "engine", "version", "median µs", "p10", "p90", "× cnncc", "difference")
+    rows = [
+        (
+            str(t.threads),
+            t.engine,
+            t.version,
+            *(f"{number:.2f}" for number in (t.median_us, t.p10_us, t.p90_us, t.median_us / ours[t.threads])),
+            f"{t.difference:.1e}",
+        )
+        for t in timings
+    ]
+    worst = max(t.difference for t in timings)
+    return "\n".join(
+        [
+            table(heads, rows, right=(0, 3, 4, 5, 6, 7)),
+            f"outputs differ from cnncc's by at most {worst:.1e} of the largest element",
+        ]
+    )
 
 
-def measure(executable: Any, threads: Sequence[int], seconds: float, flops: int) -> tuple[float, list[Timing]]:
-    """(peak of one core in GFLOP/s, a timing for each number of threads)."""
+def _engines(arguments: argparse.Namespace) -> tuple[str, ...]:
+    """The engines to compare with. Raises UsageError for a model that they cannot read."""
+    from ..peers import chosen
+
+    names = chosen(arguments.against)
+    if not arguments.model.lower().endswith(".onnx"):
+        raise UsageError(f"--against needs an ONNX file, which other engines can read, got '{arguments.model}'")
+    return names
+
+
+def _compare(arguments: argparse.Namespace, compilation: Compilation, engines: Sequence[str]) -> list[PeerTiming]:
     import numpy as np
 
-    from ..peak import Peak
-    from ..runtime.model import Model
+    from ..peers import compare
 
-    models = [Model(executable, threads=count) for count in threads]
     rng = np.random.default_rng(0)
-    inputs = [port.type.random(rng) for port in executable.inputs]
-    calls = [model.bind(*inputs) for model in models]
-    repeats = [_repeats(call) for call in calls]
-    samples: list[list[float]] = [[] for _ in calls]
-    peaks: list[float] = []
-    kernel = Peak(executable.target)
-    end = time.perf_counter() + seconds
-    while len(peaks) < LEAST_SAMPLES or time.perf_counter() < end:
-        peaks.append(kernel.measure())
-        for call, count, found in zip(calls, repeats, samples, strict=True):
-            found.append(_time(call, count) / count)
-    for model in models:
-        model.close()
-    peak = float(np.median(peaks))
-    timings = []
-    for model, found in zip(models, samples, strict=True):
-        p10, median, p90 = (float(number) for number in np.percentile(found, (10, 50, 90)))
-        rate = flops / median
-        share = rate / (peak * model.threads)
-        timings.append(Timing(model.threads, median * 1e6, p10 * 1e6, p90 * 1e6, rate / 1e9, share))
-    return peak / 1e9, timings
-
-
-def _repeats(call: Callable[[], Any]) -> int:
-    """Calls that together take long enough to be timed."""
-    count = 1
-    while _time(call, count) < SAMPLE_SECONDS:
-        count *= 2
-    return count
-
-
-def _time(call: Callable[[], Any], count: int) -> float:
-    rounds = range(count)
-    begin = time.perf_counter()
-    for _ in rounds:
-        call()
-    return time.perf_counter() - begin
+    feeds = {name: type.random(rng) for name, type in compilation.graph.inputs.items()}
+    model = os.path.abspath(arguments.model)
+    return compare(model, feeds, compilation.options, engines, arguments.threads, arguments.seconds)
 
 
 def _counts(text: str) -> tuple[int, ...]:

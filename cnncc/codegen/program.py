@@ -14,7 +14,7 @@ from ..plan import kernels as k
 from ..plan.memory import aligned
 from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
 from ..types import DType
-from . import barrier, cpu
+from . import barrier, cpu, ticks
 from .emitter import Emitter, Index, Ssa
 from .kernels import depthwise, direct, elementwise, fill, move, reduce, window
 from .memory import Access
@@ -241,19 +241,9 @@ class Program:
             arguments.append(f"ptr {fault}")
         call = f"call void {self.names[number]}({', '.join(arguments)})"
         if self.profiled:
-            self.timed(call, memory.ticks(number))
+            ticks.timed(e, call, memory.ticks(number))
         else:
             e.emit(call)
-
-    def timed(self, call: str, ticks: Ssa) -> None:
-        """Add the cycles of a call to a counter."""
-        e = self.e
-        e.declare("@llvm.readcyclecounter", "declare i64 @llvm.readcyclecounter()")
-        before = e.assign("i64", "call i64 @llvm.readcyclecounter()")
-        e.emit(call)
-        after = e.assign("i64", "call i64 @llvm.readcyclecounter()")
-        spent = e.assign("i64", f"sub i64 {after}, {before}")
-        e.store_value(e.assign("i64", f"add i64 {e.load_type('i64', ticks, 8)}, {spent}"), ticks, 8)
 
     def stream(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
         """Blocks of rows of the last step; the others keep just ahead of what is asked of them."""

@@ -108,6 +108,11 @@ class Model:
         """The object code and what describes it."""
         return self._executable
 
+    @property
+    def workspace(self) -> Array:
+        """The bytes in which calls work, one at a time; a profiled program counts its ticks there."""
+        return self._session.workspace
+
     def close(self) -> None:
         """End the workers, after the call that may be running. Calling the model from now on is a NativeError."""
         self._closed = True

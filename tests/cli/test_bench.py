@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import cnncc
-from cnncc.cli.bench import operations
+from cnncc.benchmark import operations
 from cnncc.compiler import resolve_target
 from cnncc.native import emit_assembly
 from cnncc.peak import CHAINS, ROUNDS, Peak, emit_peak
@@ -57,3 +57,24 @@ def test_the_peak_is_plausible() -> None:
     rates = [peak.measure() for _ in range(3)]
     assert all(1e8 < rate < 1e13 for rate in rates)
     assert np.isfinite(peak._data).all()
+
+
+def test_layers(cli: Cli) -> None:
+    result = cli("bench", DIGITS, "--seconds", "0.05", "--layers")
+    assert (result.code, result.err) == (0, "")
+    heads, *rows, call, limits = result.out.split("\n\n")[1].splitlines()
+    assert re.split(" {2,}", heads.strip())[:5] == ["step", "µs", "share", "GFLOP/s", "of peak"]
+    assert sorted(int(row.split()[0]) for row in rows[:-1]) == list(range(len(rows) - 1))
+    assert rows[-1].split()[0] == "sum" and rows[-1].endswith(f"{len(rows) - 1} steps")
+    assert re.match(r"a call takes [\d.]+ µs, [\d.]+ µs of it outside the steps", call)
+    assert re.match(r"limits of one core: [\d.]+ GFLOP/s; L1 \d+ GB/s", limits)
+
+
+def test_layers_as_json(cli: Cli) -> None:
+    facts = json.loads(cli("bench", DIGITS, "--seconds", "0.05", "--layers", "--json").out)
+    steps = facts["layers"]["steps"]
+    assert [step["number"] for step in steps] == list(range(len(steps)))
+    (conv,) = (step for step in steps if step["name"] == "conv2")
+    assert conv["gflops"] == pytest.approx(2 * 9 * 16 * 32 * 16 / conv["us"] / 1e3)
+    assert conv["bound_us"] >= conv["us"] * conv["peak_share"] * 0.999
+    assert conv["bytes"] == 4 * (16 * 16 + 9 * 16 * 32 + 32 + 32 * 16)

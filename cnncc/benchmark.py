@@ -1,0 +1,82 @@
+"""How long a compiled model takes with some numbers of threads, beside the multiply-add peak of the machine.
+
+Samples of all of them take turns, so that a machine that changes its pace meets all alike; medians count.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .ir import Graph
+from .peak import Peak
+from .runtime.executable import Executable
+from .runtime.model import Model
+
+SAMPLE_SECONDS = 1e-3
+LEAST_SAMPLES = 5
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Microseconds of a call with so many threads, and what that is in GFLOP/s and of the peak of all its cores."""
+
+    threads: int
+    median_us: float
+    p10_us: float
+    p90_us: float
+    gflops: float
+    peak_share: float
+
+
+def operations(graph: Graph) -> int:
+    """Floating-point operations of the graph; a multiply-add is two."""
+    costs = [node.op.cost(*graph.types(node.inputs)) for node in graph if node.op.source is None]
+    return sum(2 * cost.macs + cost.flops for cost in costs)
+
+
+def measure(executable: Executable, threads: Sequence[int], seconds: float, flops: int) -> tuple[float, list[Timing]]:
+    """(peak of one core in GFLOP/s, a timing for each number of threads)."""
+    models = [Model(executable, threads=count) for count in threads]
+    rng = np.random.default_rng(0)
+    inputs = [port.type.random(rng) for port in executable.inputs]
+    calls = [model.bind(*inputs) for model in models]
+    repeats = [calls_in(SAMPLE_SECONDS, call) for call in calls]
+    samples: list[list[float]] = [[] for _ in calls]
+    peaks: list[float] = []
+    kernel = Peak(executable.target)
+    end = time.perf_counter() + seconds
+    while len(peaks) < LEAST_SAMPLES or time.perf_counter() < end:
+        peaks.append(kernel.measure())
+        for call, count, found in zip(calls, repeats, samples, strict=True):
+            found.append(seconds_of(call, count) / count)
+    for model in models:
+        model.close()
+    peak = float(np.median(peaks))
+    timings = []
+    for model, found in zip(models, samples, strict=True):
+        p10, median, p90 = (float(number) for number in np.percentile(found, (10, 50, 90)))
+        rate = flops / median
+        share = rate / (peak * model.threads)
+        timings.append(Timing(model.threads, median * 1e6, p10 * 1e6, p90 * 1e6, rate / 1e9, share))
+    return peak / 1e9, timings
+
+
+def calls_in(seconds: float, call: Callable[[], Any]) -> int:
+    """Calls that together take at least so long."""
+    count = 1
+    while seconds_of(call, count) < seconds:
+        count *= 2
+    return count
+
+
+def seconds_of(call: Callable[[], Any], count: int) -> float:
+    rounds = range(count)
+    begin = time.perf_counter()
+    for _ in rounds:
+        call()
+    return time.perf_counter() - begin

@@ -1,0 +1,136 @@
+"""What no kernel can beat besides the multiply-add peak: how fast memory is read, and what a call costs.
+
+Measured with kernels of our own emitter, in the same run as what is compared with them (see `peak`).
+"""
+
+from __future__ import annotations
+
+import ctypes
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+from . import native
+from .codegen import ticks
+from .codegen.emitter import Emitter, vector_type
+from .target import Target
+from .types import Array
+
+CHAINS = 8  # sums side by side: latency of an addition (up to 4 cycles) times two loads a cycle
+SAMPLE_SECONDS = 1e-3
+CALLS = 1000  # empty calls in one sample
+DRAM_BYTES = 64 << 20  # what counts as beyond all caches where the system does not tell their size
+LEVELS = ("L1", "L2", "L3", "DRAM")
+READ, CALL, CLOCK = "cnncc_read", "cnncc_calls", "cnncc_clock"
+
+
+def emit_read(target: Target) -> str:
+    """`void cnncc_read(float *data, intptr blocks, intptr rounds)`: sum up blocks of CHAINS vectors, over and over."""
+    e = Emitter(target)
+    type, lanes = vector_type(target.lanes), target.lanes
+    parameters = [("ptr", "data"), (e.index_type, "blocks"), (e.index_type, "rounds")]
+    with e.function("void", f"@{READ}", parameters) as (data, blocks, rounds):
+        sums = [e.number(0.0, lanes)] * CHAINS
+        with e.loop(0, rounds, carry=sums) as outer:
+            with e.loop(0, blocks, carry=outer.values) as inner:
+                begin = e.address(data, e.mul(inner.index, CHAINS * lanes))
+                places = [e.address(begin, chain * lanes) for chain in range(CHAINS)]
+                loads = [e.load_type(type, place, 4 * lanes) for place in places]
+                inner.next([e.binary("fadd", a, b) for a, b in zip(inner.values, loads, strict=True)])
+            outer.next(inner.results)
+        total = outer.results[0]
+        for value in outer.results[1:]:
+            total = e.binary("fadd", total, value)
+        e.store_value(total, data, 4 * lanes)
+        e.ret()
+    return e.module()
+
+
+def emit_clock(target: Target) -> str:
+    """`i64 cnncc_clock()` tells the counter; `void cnncc_calls(i64 *ticks, intptr count)` times calls of nothing."""
+    e = Emitter(target)
+    with e.function("void", "@nothing", [(e.index_type, "rows")], "internal"):
+        e.ret()
+    with e.function("i64", f"@{CLOCK}", []):
+        e.ret(ticks.read(e))
+    with e.function("void", f"@{CALL}", [("ptr", "ticks"), (e.index_type, "count")]) as (total, count):
+        with e.loop(0, count) as loop:
+            ticks.timed(e, f"call void @nothing({e.typed(loop.index)})", total)
+        e.ret()
+    return e.module()
+
+
+class Bandwidth:
+    """Bytes a second that one core reads from each level of the memory; levels are measured when first asked for."""
+
+    def __init__(self, target: Target):
+        third = native.cache_bytes(3) or 0
+        self.sizes = (target.l1, target.l2, third)
+        beyond = 4 * third or DRAM_BYTES
+        self._bytes = dict(zip(LEVELS, (target.l1 // 2, target.l2 // 2, third // 4, beyond), strict=True))
+        self._block = 4 * CHAINS * target.lanes
+        self._code = native.load_object(native.emit_object(emit_read(target), target))
+        kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_ssize_t, ctypes.c_ssize_t)
+        self._run = kind(self._code.address(READ))
+        self._known: dict[str, float] = {}
+
+    def level(self, distance: int) -> str:
+        """The level that holds what was last touched `distance` bytes of traffic ago."""
+        return next((name for name, size in zip(LEVELS, self.sizes, strict=False) if distance <= size), LEVELS[-1])
+
+    def of(self, level: str) -> float:
+        if level not in self._known:
+            self._known[level] = self._measure(max(self._bytes[level], self._block))
+        return self._known[level]
+
+    def _measure(self, size: int) -> float:
+        """The median of some samples over a piece of memory of that size."""
+        data = _aligned(size)
+        blocks, rounds = size // self._block, 1
+
+        def run() -> None:
+            self._run(data.ctypes.data, blocks, rounds)
+
+        run()
+        while _seconds(run) < SAMPLE_SECONDS:
+            rounds *= 2
+        return float(np.median([rounds * blocks * self._block / _seconds(run) for _ in range(5)]))
+
+
+class Clock:
+    """The counter of a profiled program: its ticks a second, and how many an empty step takes."""
+
+    def __init__(self, target: Target):
+        self._code = code = native.load_object(native.emit_object(emit_clock(target), target))
+        self._now = ctypes.CFUNCTYPE(ctypes.c_uint64)(code.address(CLOCK))
+        self._calls = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_ssize_t)(code.address(CALL))
+
+    def ticks_per_second(self) -> float:
+        begin, first = time.perf_counter(), self._now()
+        while time.perf_counter() - begin < 20 * SAMPLE_SECONDS:
+            pass
+        end, last = time.perf_counter(), self._now()
+        return float((last - first) / (end - begin))
+
+    def empty_call(self) -> float:
+        """Ticks of a step that does nothing."""
+        samples = []
+        for _ in range(9):
+            total = np.zeros(1, np.uint64)
+            self._calls(total.ctypes.data, CALLS)
+            samples.append(int(total[0]) / CALLS)
+        return float(np.median(samples))
+
+
+def _aligned(size: int) -> Array:
+    """Memory of `size` bytes that has been written, at the begin of a cache line."""
+    memory = np.ones(size // 4 + 16, np.float32)
+    start = -memory.ctypes.data % 64 // 4
+    return memory[start : start + size // 4]
+
+
+def _seconds(run: Callable[[], None]) -> float:
+    begin = time.perf_counter()
+    run()
+    return time.perf_counter() - begin

@@ -1,0 +1,200 @@
+"""The time of every step of a compiled model, and what bounds it.
+
+A profiled program counts ticks around each step. What a step cannot beat is the largest of three times:
+
+- multiply-adds: its operations at the peak that independent chains of multiply-adds reach;
+- memory: what it reads and writes, once, each view from the level that still holds it. That level follows from the
+  *reuse distance*: the bytes that other steps touched since this buffer was last touched (call after call), as in a
+  cache that drops what was used least recently;
+- the call of a step that does nothing.
+
+All of them are measured in the same run as the steps.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .benchmark import calls_in, seconds_of
+from .codegen.program import tick_bytes
+from .compiler import Compilation
+from .limits import Bandwidth, Clock
+from .peak import Peak
+from .plan.kernels import Fill
+from .plan.text import describe, step_macs
+from .plan.views import View, elements
+from .runtime.model import Model
+from .types import Array
+
+if TYPE_CHECKING:
+    from .plan.plan import Plan, Step
+
+LEAST_SAMPLES = 5
+SAMPLE_SECONDS = 2e-3
+
+
+@dataclass(frozen=True)
+class StepTime:
+    """One step of the plan. `bound` names what bounds it ('multiply-adds', 'L1'…'DRAM', 'call'): `bound_us` at best."""
+
+    number: int
+    name: str
+    kernel: str
+    us: float
+    share: float
+    gflops: float
+    peak_share: float
+    bytes: int
+    gbytes: float
+    bound: str
+    bound_us: float
+
+    @property
+    def lost_us(self) -> float:
+        """Time above the bound."""
+        return max(0.0, self.us - self.bound_us)
+
+
+@dataclass(frozen=True)
+class Profile:
+    """A call (median µs), what of it lies outside all steps, and the steps in order; limits in GFLOP/s and GB/s."""
+
+    us: float
+    outside_us: float
+    peak_gflops: float
+    bandwidths: dict[str, float]
+    call_us: float
+    steps: tuple[StepTime, ...]
+
+
+def profile(compilation: Compilation, seconds: float = 1.0) -> Profile:
+    """Time a model on one core for about so many seconds. Raises TargetError if this machine cannot run it."""
+    compilation = Compilation(compilation.graph, replace(compilation.options, profiled=True))
+    plan, target = compilation.plan, compilation.options.target
+    timer = StepTimer(compilation)
+    peak, bandwidth, clock = Peak(target), Bandwidth(target), Clock(target)
+    tick = 1 / clock.ticks_per_second()
+    us, spent, peaks = [], [], []
+    end = time.perf_counter() + seconds
+    while len(us) < LEAST_SAMPLES or time.perf_counter() < end:
+        peaks.append(peak.measure())
+        call, steps = timer.sample()
+        us.append(call)
+        spent.append(steps * tick)
+    timer.close()
+    limits = Limits(float(np.median(peaks)), bandwidth, clock.empty_call() * tick)
+    whole, in_steps = float(np.median(us)), np.median(spent, axis=0)
+    images = plan.images if plan.batchable else 1
+    found = step_traffic(plan, bandwidth)
+    steps = tuple(
+        _step_time(number, step, float(seconds), whole, images, limits, traffic)
+        for number, (step, seconds, traffic) in enumerate(zip(plan.steps, in_steps, found, strict=True))
+    )
+    bandwidths = {level: bandwidth.of(level) / 1e9 for traffic in found for level in traffic}
+    outside = max(0.0, float(np.median(np.subtract(us, np.sum(spent, axis=1)))))
+    return Profile(whole * 1e6, outside * 1e6, limits.peak / 1e9, bandwidths, limits.call * 1e6, steps)
+
+
+class StepTimer:
+    """A profiled program that runs on random inputs and tells how many ticks each of its steps took."""
+
+    def __init__(self, compilation: Compilation):
+        self._plan = plan = compilation.plan
+        self._model = Model(compilation.build())
+        rng = np.random.default_rng(0)
+        self._call = self._model.bind(*(port.type.random(rng) for port in self._model.inputs))
+        begin = plan.workspace_base + plan.shard_bytes
+        memory = self._model.workspace[begin : begin + tick_bytes(plan)]
+        self._ticks = memory.view(np.uint64)[: len(plan.steps)]
+        self._calls = calls_in(SAMPLE_SECONDS, self._call)
+
+    def sample(self) -> tuple[float, Array]:
+        """(seconds of a call, ticks of each of its steps), over some calls that follow a warm one."""
+        self._call()
+        before = self._ticks.copy()
+        seconds = seconds_of(self._call, self._calls) / self._calls
+        return seconds, (self._ticks - before) / self._calls
+
+    def close(self) -> None:
+        self._model.close()
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Operations a second, bytes a second, and the seconds of an empty call."""
+
+    peak: float
+    bandwidth: Bandwidth
+    call: float
+
+
+def _step_time(
+    number: int, step: Step, spent: float, whole: float, images: int, limits: Limits, traffic: dict[str, int]
+) -> StepTime:
+    flops = 2 * step_macs(step) * images
+    memory = {level: images * count / limits.bandwidth.of(level) for level, count in traffic.items()}
+    slowest = max(memory, key=lambda level: memory[level], default="L1")
+    bounds = {"multiply-adds": flops / limits.peak, slowest: sum(memory.values()), "call": limits.call}
+    bound = max(bounds, key=lambda name: bounds[name])
+    moved, rate = images * sum(traffic.values()), flops / spent
+    return StepTime(
+        number,
+        step.name,
+        describe(step.kernel),
+        spent * 1e6,
+        spent / whole,
+        rate / 1e9,
+        rate / limits.peak,
+        moved,
+        moved / spent / 1e9,
+        bound,
+        bounds[bound] * 1e6,
+    )
+
+
+def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:
+    """For each step the bytes that it reads and writes once, by the level that they come from."""
+    traffic: list[dict[str, int]] = [{} for _ in plan.steps]
+    recent: OrderedDict[str, int] = OrderedDict()
+    for calls in range(2):  # the first one fills the caches
+        for number, buffer, held, moved in touches(plan):
+            distance = _distance(recent, buffer, held)
+            recent[buffer] = max(held, recent.pop(buffer, 0))
+            if calls:
+                level = bandwidth.level(distance)
+                traffic[number][level] = traffic[number].get(level, 0) + moved
+    return traffic
+
+
+def _distance(recent: OrderedDict[str, int], buffer: str, held: int) -> int:
+    """Bytes of all that was touched since `buffer`, itself included; without limit if it never was."""
+    distance = held
+    for other in reversed(recent):
+        if other == buffer:
+            return distance
+        distance += recent[other]
+    return 1 << 62
+
+
+def touches(plan: Plan) -> Iterator[tuple[int, str, int, int]]:
+    """(step, buffer, bytes of the buffer that it occupies, bytes that it moves) for each view of each step."""
+    for number, step in enumerate(plan.steps):
+        for view in dict.fromkeys((*step.sources, step.target)):
+            size = _bytes(plan, step, view)
+            yield number, view.buffer, min(size, plan.buffer(view).nbytes), size
+
+
+def _bytes(plan: Plan, step: Step, view: View) -> int:
+    """What a step moves of a view: each element once, however often it is repeated."""
+    item = plan.buffer(view).dtype.itemsize
+    if isinstance(step.kernel, Fill):
+        return item * (elements(view.shape, view.border) - elements(view.shape))
+    distinct = (size for size, stride in zip(view.shape, view.strides, strict=True) if stride)
+    return item * math.prod(distinct)
