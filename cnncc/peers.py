@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -141,13 +142,21 @@ def compare(
     for count in threads:
         with tempfile.TemporaryDirectory(prefix="cnncc-peers-") as name, contextlib.ExitStack() as stack:
             folder = Path(name)
-            np.savez(folder / INPUTS, **dict(feeds))
+            save(folder / INPUTS, feeds)
             (folder / OPTIONS).write_bytes(pickle.dumps(options))
             children = [stack.enter_context(Child(engine, model, count, folder)) for engine in (OURS, *engines)]
             for child in children:
                 child.begin()
             timings += _timings(children, _samples(children, seconds))
     return timings
+
+
+def save(file: Path, arrays: Feeds) -> None:
+    """Arrays under any names, in order: `numpy.savez` keeps some names to itself."""
+    with zipfile.ZipFile(file, "w") as archive:
+        for name, array in arrays.items():
+            with archive.open(f"{name}.npy", "w") as entry:
+                np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def _samples(children: Sequence[Child], seconds: float) -> list[list[float]]:
@@ -252,7 +261,7 @@ def serve(engine: str, model: str, threads: int, folder: Path) -> None:
     run()
     while time.perf_counter() < end:
         run()
-    np.savez(folder / f"{engine}.npz", *read())
+    save(folder / f"{engine}.npz", {str(number): array for number, array in enumerate(read())})
     calls = calls_in(TURN_SECONDS, run)
     print(VERSION if engine == OURS else importlib.metadata.version(engine), file=answers, flush=True)
     for _ in sys.stdin:
@@ -261,5 +270,5 @@ def serve(engine: str, model: str, threads: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(*sys.argv[1:3], int(sys.argv[3]), Path(sys.argv[4]))
+    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
     os._exit(0)  # some engines are slow to take down

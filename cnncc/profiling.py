@@ -78,28 +78,36 @@ def profile(compilation: Compilation, seconds: float = 1.0) -> Profile:
     """Time a model on one core for about so many seconds. Raises TargetError if this machine cannot run it."""
     compilation = Compilation(compilation.graph, replace(compilation.options, profiled=True))
     plan, target = compilation.plan, compilation.options.target
-    timer = StepTimer(compilation)
     peak, bandwidth, clock = Peak(target), Bandwidth(target), Clock(target)
+    peaks, calls, steps = _samples(compilation, peak, seconds)
     tick = 1 / clock.ticks_per_second()
-    us, spent, peaks = [], [], []
-    end = time.perf_counter() + seconds
-    while len(us) < LEAST_SAMPLES or time.perf_counter() < end:
-        peaks.append(peak.measure())
-        call, steps = timer.sample()
-        us.append(call)
-        spent.append(steps * tick)
-    timer.close()
     limits = Limits(float(np.median(peaks)), bandwidth, clock.empty_call() * tick)
-    whole, in_steps = float(np.median(us)), np.median(spent, axis=0)
+    whole, spent = float(np.median(calls)), np.median(steps, axis=0) * tick
+    outside = float(np.median(np.subtract(calls, np.sum(steps, axis=1) * tick)))
+    traffic = step_traffic(plan, bandwidth)
     images = plan.images if plan.batchable else 1
-    found = step_traffic(plan, bandwidth)
-    steps = tuple(
-        _step_time(number, step, float(seconds), whole, images, limits, traffic)
-        for number, (step, seconds, traffic) in enumerate(zip(plan.steps, in_steps, found, strict=True))
+    times = tuple(
+        _step_time(number, step, float(spent[number]), whole, images, limits, traffic[number])
+        for number, step in enumerate(plan.steps)
     )
-    bandwidths = {level: bandwidth.of(level) / 1e9 for traffic in found for level in traffic}
-    outside = max(0.0, float(np.median(np.subtract(us, np.sum(spent, axis=1)))))
-    return Profile(whole * 1e6, outside * 1e6, limits.peak / 1e9, bandwidths, limits.call * 1e6, steps)
+    bandwidths = {level: bandwidth.of(level) / 1e9 for levels in traffic for level in levels}
+    return Profile(whole * 1e6, max(0.0, outside) * 1e6, limits.peak / 1e9, bandwidths, limits.call * 1e6, times)
+
+
+def _samples(compilation: Compilation, peak: Peak, seconds: float) -> tuple[list[float], list[float], list[Array]]:
+    """In turns: peaks (operations a second), seconds of a call, ticks of each step."""
+    timer = StepTimer(compilation)
+    peaks: list[float] = []
+    calls: list[float] = []
+    steps: list[Array] = []
+    end = time.perf_counter() + seconds
+    while len(calls) < LEAST_SAMPLES or time.perf_counter() < end:
+        peaks.append(peak.measure())
+        call, ticks = timer.sample()
+        calls.append(call)
+        steps.append(ticks)
+    timer.close()
+    return peaks, calls, steps
 
 
 class StepTimer:

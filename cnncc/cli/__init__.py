@@ -7,7 +7,7 @@ Every failure is one sentence on standard error that begins with `cnncc: `; noth
     2  wrong usage: unknown verb, option, target, pass, stage, kind
     3  the model (script, layers, weights) is wrong
     4  the input data is wrong
-    5  a result cannot be written, or a tool that is needed is missing
+    5  a result cannot be written, or a tool or engine that is needed is missing
     6  `check` found a difference
     7  native code was refused or failed
   130  interrupted (Ctrl-C)

@@ -21,8 +21,8 @@ def show(profile: Profile) -> str:
     return "\n".join(
         [
             table(HEADS, [*map(_row, steps), _sum(profile)], RIGHT),
-            f"a call takes {profile.us:.2f} µs, {profile.outside_us:.2f} µs of it outside the steps, which stand in the "
-            "order of what they lose",
+            f"a call takes {profile.us:.2f} µs, {profile.outside_us:.2f} µs of it outside the steps (in the order of "
+            "what they lose)",
             f"limits of one core: {profile.peak_gflops:.1f} GFLOP/s; {limits or 'no memory read'}; an empty step "
             f"{profile.call_us:.3f} µs",
         ]
