@@ -364,7 +364,7 @@ class Emitter:
     def load_index(self, table: Ssa, index: Index) -> Ssa:
         """An entry of a table of 32-bit indices."""
         entry = self.load_type("i32", self.address(table, index, "i32"), 4)
-        return entry if self.index_type == "i32" else self.assign(self.index_type, f"zext i32 {entry} to i64")
+        return entry if self.index_type == "i32" else self.assign(self.index_type, f"sext i32 {entry} to i64")
 
     def store_value(self, value: Ssa, pointer: Ssa, align: int) -> None:
         self.emit(f"store {value.type} {value}, ptr {pointer}, align {align}")

@@ -45,7 +45,7 @@ class Access:
 
     def along(self, axis: int, index: Index) -> Index:
         """Elements from index 0 to `index` on one axis; rows of a ring count modulo its height."""
-        if axis in self.tables:
+        if axis in self.tables and index != 0:
             index = self.e.load_index(self.tables[axis], index)
         if axis == 2 and self.view.ring:
             index = self.e.mask(index, self.view.ring - 1)

@@ -187,14 +187,15 @@ class Homes:
         raise AssertionError(f"no view for {computation}")
 
     def looked_up(self, view: View, axis: int, indices: tuple[int, ...]) -> View:
-        """Indices that advance evenly are a part; others need a table."""
+        """Indices that advance evenly are a part; others need a table, which counts from the first of them."""
         step = indices[1] - indices[0] if len(indices) > 1 else 1
         if all(b - a == step for a, b in itertools.pairwise(indices)):
             return view.part(axis, indices[0], len(indices), step)
-        name = f"table {hashlib.sha256(repr(indices).encode()).hexdigest()[:12]}"
-        self.buffers[name] = self.block.add_table(name, indices)
-        shape = (*view.shape[:axis], len(indices), *view.shape[axis + 1 :])
-        return replace(view, shape=shape, border=(), lookups=(*view.lookups, (axis, name)))
+        steps = tuple(index - indices[0] for index in indices)
+        name = f"table {hashlib.sha256(repr(steps).encode()).hexdigest()[:12]}"
+        self.buffers[name] = self.block.add_table(name, steps)
+        first = view.part(axis, indices[0], len(indices))
+        return replace(first, border=(), lookups=(*view.lookups, (axis, name)))
 
     def constant_in_order(self, tensor: str, order: Order) -> View:
         """A known tensor of full shape, packed in the order of what it meets."""

@@ -13,12 +13,13 @@ from .lower import lower
 from .options import PlanOptions
 from .place import Placement
 from .plan import Interface, Plan
+from .shuffle import shuffles_as_tables
 
 
 def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) -> Plan:
     """The plan of an optimised graph for a target."""
     options = options or PlanOptions()
-    works = lower(graph)
+    works = shuffles_as_tables(lower(graph))
     # A ring has no border around its rows: chains clip.
     limit = 1.0 if options.streaming == "chains" else options.border_limit
     layout = Layout(works, target, dict(options.choices))

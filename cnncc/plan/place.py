@@ -92,7 +92,9 @@ class Placement:
             sources = [replace(source, border=()) for source in sources]
         if not isinstance(kernel, Elementwise | Reduce | Move):
             sources = [
-                self.plain(source, f"{name}: source {number} of step {len(self.steps)}")
+                source
+                if number == 0 and looks_up_channels(kernel, source)
+                else self.plain(source, f"{name}: source {number} of step {len(self.steps)}")
                 for number, source in enumerate(sources)
             ]
         self.steps.append(Step(name, kernel, tuple(sources), target, signature))
@@ -223,12 +225,20 @@ class Placement:
         return (self.homes.types[tensor].shape[0], *one) if per_image else one
 
 
+def looks_up_channels(kernel: Kernel, image: View) -> bool:
+    """Whether a kernel that loads one channel after the other can read an image with a table of channels as it is."""
+    return isinstance(kernel, Direct) and kernel.groups == 1 and all(axis == 1 for axis, _ in image.lookups)
+
+
 def merge_axes(view: View) -> View | None:
     """The view with its spatial axes merged into one, if they follow each other in memory (or are repeated)."""
     flat = (*view.shape[:2], math.prod(view.shape[2:]))
     if not any(view.strides[2:]):
         return replace(view, shape=flat, strides=(*view.strides[:2], 0), border=())
-    return view.unfold(flat)
+    if any(axis > 1 for axis, _ in view.lookups):
+        return None
+    merged = replace(view, lookups=()).unfold(flat)
+    return merged and replace(merged, lookups=view.lookups)
 
 
 def with_an_axis(view: View) -> View:

@@ -55,7 +55,7 @@ class View:
 
     With `ring`, a power of two, the buffer holds that many rows: the index of axis 2 counts modulo it.
     `border` elements may be read beyond each axis, where `fill` is found. An axis in `lookups` is indexed
-    through a table: element i lies where element table[i] would.
+    through a table: element i lies where element table[i] would, and table[0] is 0.
     """
 
     buffer: str

@@ -1,0 +1,209 @@
+"""Works → works: shuffled channels are tables, not copies.
+
+A channel shuffle comes as a reshape, a transpose and a reshape back. Its result is written here as a lookup of
+channels, which a convolution that loads one channel after the other reads for nothing. Towards such readers
+lookups are carried on: through parts, through depthwise convolutions (whose weights change places instead), and
+through concatenations, whose operands are taken in the order in which their channels lie, run by run. So a block
+that passes half of its channels on moves a few runs of neighbouring channels, and nothing else (the blocks of Ma
+et al., ShuffleNet V2, 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..computation import Contraction, Join, Lookup, Part, Reshape, Transpose, replaced
+from ..types import TensorType
+from .lower import Operand, Work, Works
+
+MOST_RUNS = 16
+"""Runs of channels in which a concatenation is made; a table of single channels is no slower beyond it."""
+
+
+@dataclass(frozen=True)
+class Picked:
+    """A tensor whose channel c is channel `indices[c]` of `source`."""
+
+    source: str
+    indices: tuple[int, ...]
+
+    def then(self, indices: Sequence[int]) -> Picked:
+        """A choice of its channels."""
+        return Picked(self.source, tuple(self.indices[index] for index in indices))
+
+    @property
+    def runs(self) -> list[tuple[int, int]]:
+        """(first, number) of the neighbouring channels of the source, in its order."""
+        found: list[tuple[int, int]] = []
+        for index in sorted(self.indices):
+            if found and index == sum(found[-1]):
+                found[-1] = found[-1][0], found[-1][1] + 1
+            else:
+                found.append((index, 1))
+        return found
+
+
+def shuffles_as_tables(works: Works) -> Works:
+    """The same works with every choice of channels as a lookup, carried to where it costs least."""
+    return replace(works, works=Shuffles(works).works)
+
+
+class Shuffles:
+    """Rewrites works in order; `picked` knows the tensors that are a choice of another one's channels."""
+
+    def __init__(self, works: Works):
+        self.types, self.constants = works.types, works.constants
+        self.outputs = set(works.outputs.values())
+        self.makers = {work.result: work for work in works.works}
+        self.readers: dict[str, list[Work]] = {}
+        for work in works.works:
+            for tensor in {*work.operands, *(extra.tensor for extra in work.extras)}:
+                self.readers.setdefault(tensor, []).append(work)
+        self.picked: dict[str, Picked] = {}
+        self.works: list[Work] = []
+        for work in works.works:
+            self.rewrite(work)
+
+    def rewrite(self, work: Work) -> None:
+        """Append what stands for a work."""
+        picked = self.choice(work)
+        if picked is None and self.welcome(work.result):
+            if isinstance(work.computation, Join):
+                picked = self.by_runs(work, work.computation)
+            elif self.movable(work):
+                picked = self.in_source_order(work)
+        if picked is None:
+            self.works.append(work)
+        else:
+            self.picked[work.result] = picked
+            self.works.append(Work(work.name, Lookup(1, picked.indices), [picked.source], work.result))
+
+    # What is a choice of channels
+
+    def choice(self, work: Work) -> Picked | None:
+        """The channels that an arrangement chooses, if it does nothing else."""
+        computation = work.computation
+        if isinstance(computation, Reshape):
+            return self.shuffle(work)
+        if not isinstance(computation, Part | Lookup) or computation.axis != 1:
+            return None
+        (operand,) = work.operands
+        size = self.types[work.result].shape[1]
+        if isinstance(computation, Lookup):
+            return self.origin(operand).then(computation.indices)
+        if operand not in self.picked:
+            return None  # a part is a view already
+        return self.origin(operand).then(
+            range(self.types[operand].shape[1])[computation.begin :: computation.step][:size]
+        )
+
+    def shuffle(self, work: Work) -> Picked | None:
+        """Of a reshape, a transpose and a reshape back that move nothing but channels."""
+        transpose = self.makers.get(work.operands[0])
+        split = self.makers.get(transpose.operands[0]) if transpose and transpose.operands else None
+        if not (transpose and isinstance(transpose.computation, Transpose) and split):
+            return None
+        if not isinstance(split.computation, Reshape):
+            return None
+        shape, between = self.types[split.operands[0]].shape, self.types[split.result].shape
+        factors = len(between) - len(shape) + 1
+        axes = transpose.computation.axes
+        moved, still = axes[1 : factors + 1], (0, *range(factors + 1, len(between)))
+        if len(shape) < 3 or factors < 1 or self.types[work.result].shape != shape:
+            return None
+        if (axes[0], *axes[factors + 1 :]) != still or (between[0], *between[factors + 1 :]) != (shape[0], *shape[2:]):
+            return None
+        channels = np.arange(shape[1]).reshape(between[1 : factors + 1])
+        order = channels.transpose([axis - 1 for axis in moved]).ravel()
+        return self.origin(split.operands[0]).then(order.tolist())
+
+    def origin(self, tensor: str) -> Picked:
+        return self.picked.get(tensor) or Picked(tensor, tuple(range(self.types[tensor].shape[1])))
+
+    # Where it is carried on
+
+    def welcome(self, tensor: str) -> bool:
+        """Whether all who read a tensor can read a choice of channels, or carry it on."""
+        return tensor not in self.outputs and all(self.welcomes(work, tensor) for work in self.readers.get(tensor, ()))
+
+    def welcomes(self, work: Work, tensor: str) -> bool:
+        match work.computation:
+            case Contraction() as c if work.operands[0] == tensor:
+                alone = tensor not in (*work.operands[1:], *(extra.tensor for extra in work.extras))
+                loads = c.groups == 1 and bool(c.window) and not c.weights_per_image
+                return alone and (loads or (self.has_known_weights(work) and self.welcome(work.result)))
+            case Part(axis=1) | Lookup(axis=1) | Join(axis=1):
+                return self.welcome(work.result)
+            case Reshape():
+                ends = [end for turn in self.readers.get(work.result, ()) for end in self.readers.get(turn.result, ())]
+                return bool(ends) and all(self.shuffle(end) and self.welcome(end.result) for end in ends)
+        return False
+
+    def has_known_weights(self, work: Work) -> bool:
+        """Whether a work is a depthwise convolution whose channels can change places."""
+        c = work.computation
+        known = all(operand in self.constants for operand in work.operands[1:])
+        by_channel = all(extra.tensor in self.constants and extra.dims == (1,) for extra in work.extras)
+        return isinstance(c, Contraction) and c.depthwise and known and by_channel
+
+    def movable(self, work: Work) -> bool:
+        """Whether a depthwise convolution of shuffled channels can be done before the shuffle."""
+        if not self.has_known_weights(work) or work.operands[0] not in self.picked:
+            return False
+        picked = self.picked[work.operands[0]]
+        return sorted(picked.indices) == list(range(self.types[picked.source].shape[1]))
+
+    def in_source_order(self, work: Work) -> Picked:
+        """A depthwise convolution of the channels as they lie: its weights change places."""
+        picked = self.picked[work.operands[0]]
+
+        def placed(tensor: str) -> str:
+            array = self.constants[tensor]
+            moved = np.empty_like(array)
+            moved[list(picked.indices)] = array
+            name = f"{tensor} of {picked.source}"
+            self.constants[name], self.types[name] = moved, self.types[tensor]
+            return name
+
+        result = self.new_tensor(work.result, "by source", self.types[work.result].shape)
+        extras = [Operand(placed(extra.tensor), extra.dims) for extra in work.extras]
+        operands = [picked.source, *map(placed, work.operands[1:])]
+        self.works.append(replace(work, operands=operands, result=result, extras=extras))
+        return Picked(result, picked.indices)
+
+    def by_runs(self, work: Work, join: Join) -> Picked | None:
+        """A concatenation of what lies side by side in the sources of its operands, in their order."""
+        origins = [self.origin(operand) for operand in work.operands] if join.axis == 1 else []
+        runs = [origin.runs for origin in origins]
+        if not any(operand in self.picked for operand in work.operands) or sum(map(len, runs)) > MOST_RUNS:
+            return None
+        if any(len(set(origin.indices)) < len(origin.indices) for origin in origins):
+            return None
+        parts: list[str] = []
+        places: list[int] = []
+        begin = 0
+        for origin, own in zip(origins, runs, strict=True):
+            order = {index: begin + place for place, index in enumerate(sorted(origin.indices))}
+            places += [order[index] for index in origin.indices]
+            begin += len(order)
+            parts += [self.run(work, origin.source, *run) for run in own]
+        result = self.new_tensor(work.result, "by runs", self.types[work.result].shape)
+        self.works.append(replace(work, operands=parts, result=result))
+        return Picked(result, tuple(places))
+
+    def run(self, work: Work, source: str, first: int, number: int) -> str:
+        """Some neighbouring channels of a tensor."""
+        shape = self.types[source].shape
+        if number == shape[1]:
+            return source
+        name = self.new_tensor(work.result, f"{first}…{first + number - 1} of {source}", replaced(shape, 1, number))
+        self.works.append(Work(work.name, Part(1, first), [source], name))
+        return name
+
+    def new_tensor(self, of: str, what: str, shape: tuple[int, ...]) -> str:
+        name = f"{of} {what}"
+        self.types[name] = TensorType(shape)
+        return name
