@@ -10,7 +10,7 @@ from .emitter import Emitter, Index, Ssa
 from .memory import Access
 
 UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
-UNROLL_LOOP = 64  # vector operations in the body of a partly unrolled loop
+UNROLL_LOOP = 128  # vector operations in the body of a partly unrolled loop
 
 Carry = list[Ssa]
 
@@ -39,7 +39,7 @@ def reduce_nest(
         with e.loop(0, first, carry=carry) as loop:
             loop.next(reduce_nest(e, rest, loop.values, cost, body, (*outer, loop.index)))
         return loop.results
-    factor = max(1, min(first, UNROLL_LOOP // max(cost, 1)))
+    factor = unrolled(first, UNROLL_LOOP // max(cost, 1))
     whole = first - first % factor
     with e.loop(0, whole, factor, carry=carry) as loop:
         values = loop.values
@@ -50,6 +50,13 @@ def reduce_nest(
     for index in range(whole, first):
         carry = body([*outer, index], carry)
     return carry
+
+
+def unrolled(count: int, most: int) -> int:
+    """Steps in the body of a loop: a divisor of `count`, so that no steps are left over, if there is a large one."""
+    most = max(1, min(count, most))
+    divisors = [factor for factor in range(most // 2 + 1, most) if count % factor == 0]
+    return max(divisors, default=most) if count % most else most
 
 
 def lane_runs(e: Emitter, begin: Index, end: Index, lanes: int, body: Callable[[Index, int], None]) -> None:

@@ -1,12 +1,16 @@
 """Algorithms and tiles: small pure functions from shapes and the target to kernels.
 
-The cost model counts cycles of the innermost loop of a direct convolution. One step of s scalars and v
-vectors issues s·v multiply-adds on two pipes and s + v loads on two ports, and it cannot be shorter than
-the latency of a multiply-add, since each accumulator is one chain:
+The cost model counts cycles. One step of the innermost loop of a direct convolution meets s scalars with v
+vectors. It issues s·v multiply-adds on two pipes and s + v loads on two ports; it cannot be shorter than the
+latency of a multiply-add, since each accumulator is one chain; and where the weights of a block of outputs do not
+stay in the first cache, its v vectors come from the second one:
 
-    cycles(s, v) = max(s·v / 2, (s + v) / 2, 4)
+    s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30
 
-A layer's cost is that of all its tiles, tails included; the cheapest tile within the register law wins.
+The longest of these bounds the step, and near-equal ones get in each other's way: their sum in the fifth norm is what
+was measured (8 chains take 4.6 cycles, not 4; 14 take 7.1). A tile takes as many steps as there are taps and
+channels, and some cycles to start, to end and to store. A layer's cost is that of all its tiles, tails included; the
+cheapest tile within the register law wins.
 """
 
 from __future__ import annotations
@@ -23,6 +27,11 @@ from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Tile
 LATENCY = 4.0
 PIPES = 2.0
 PORTS = 2.0
+L2_RATE = 30.0  # bytes a cycle from the second cache, while the pipes are busy
+L1_SHARE = 0.8  # of the first cache, for the weights of a block; the image and the results pass through the rest
+SHARPNESS = 5.0  # of the norm that adds up what bounds a step
+TILE = 6.0  # cycles to start and to end a tile
+STORE = 0.25  # cycles for each accumulator: its start, activation and store, mostly behind multiply-adds
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 MOVE = 0.6  # cycles for each element that a copy brings into another order
 OFFERED = 24  # candidates that a tuner may choose from
@@ -31,7 +40,7 @@ UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache lin
 
 @dataclass(frozen=True)
 class Way:
-    """A tile of direct convolution, and its cycles for one row of outputs, tap and channel."""
+    """A tile of direct convolution, and the cycles of the layer with it."""
 
     cycles: float
     lanes_along: LanesAlong
@@ -62,15 +71,14 @@ def direct(
     `along` lists the ways that are possible: lanes along the columns need neighbouring columns side by side
     in memory. `copied` elements must change their order if the lanes lie along the channels.
     """
-    steps = math.prod(stored[:-1]) * math.prod(w.kernel for w in c.window) * (c.channels // c.groups)
     ways: list[Way] = []
     if "channels" in along:
-        ways += _by_channels(target, c, stored, epilogue, MOVE * copied / steps)
+        ways += _by_channels(target, c, stored, epilogue, MOVE * copied)
     if "columns" in along and c.window and c.window[-1].stride == 1:
         ways += _by_columns(target, c, stored, epilogue)
     # Equal costs: the larger tile has fewer loads and loop steps.
-    ways.sort(key=lambda way: (round(way.cycles, 6), -way.tile.registers(way.lanes_along)))
-    return [Candidate(way.label, way.cycles * steps, _kernel(c, way, epilogue)) for way in ways[:OFFERED]]
+    ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
+    return [Candidate(way.label, way.cycles, _kernel(c, way, epilogue)) for way in ways[:OFFERED]]
 
 
 def _kernel(c: Contraction, way: Way, epilogue: Epilogue) -> Direct:
@@ -89,9 +97,25 @@ def _kernel(c: Contraction, way: Way, epilogue: Epilogue) -> Direct:
     )
 
 
-def _step(scalars: int, vectors: int, vector_load: float = 1.0) -> float:
-    """Cycles of one step of the innermost loop."""
-    return max(scalars * vectors / PIPES, (scalars + vector_load * vectors) / PORTS, LATENCY)
+@dataclass(frozen=True)
+class Steps:
+    """The innermost loop of a layer: how many steps it takes for a tile, and the bytes of a vector."""
+
+    target: Target
+    count: int
+    bytes: int
+
+    def tile(self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0) -> float:
+        """Cycles of a tile; `weights` are the vectors of weights in a block, read by every tile."""
+        bounds = [scalars * vectors / PIPES, (scalars + vector_load * vectors) / PORTS, LATENCY]
+        if self.count * weights * self.bytes > L1_SHARE * self.target.l1:
+            bounds.append(weights * self.bytes / L2_RATE)
+        step = sum(bound**SHARPNESS for bound in bounds) ** (1 / SHARPNESS)
+        return self.count * step + TILE + STORE * scalars * vectors
+
+
+def _steps(target: Target, c: Contraction, lanes: int) -> Steps:
+    return Steps(target, math.prod(w.kernel for w in c.window) * (c.channels // c.groups), 4 * lanes)
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
@@ -118,6 +142,7 @@ def _by_channels(
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, _power_of_two(outputs))
     total = -(-outputs // lanes)
+    steps, times = _steps(target, c, lanes), c.groups * math.prod(stored[:-1])
     for vectors in range(1, min(total, 16) + 1):
         blocks, rest = divmod(total, vectors)
         # `rows` of `columns` pixels: the register law bounds the columns.
@@ -125,15 +150,17 @@ def _by_channels(
         for columns in range(1, min(most, width) + 1):
             if len(c.window) > 1 and columns != -(-width // -(-width // columns)):
                 continue  # balanced tiles of a smaller width are the same tiles
-            cycles = extra / c.groups
+            cycles = 0.0
             for size, count in _tiles(c, width, columns):
                 pixels = rows * size * unit
-                cycles += count * (blocks * _step(pixels, vectors) + (_step(pixels, rest) if rest else 0))
+                whole = blocks * steps.tile(pixels, vectors, weights=vectors)
+                cycles += count * (whole + (steps.tile(pixels, rest, weights=rest) if rest else 0))
             tile = Tile(rows, columns * unit, vectors)
-            yield Way(cycles * c.groups, "channels", lanes, vectors * lanes, tile)
+            yield Way(cycles * times + extra, "channels", lanes, vectors * lanes, tile)
     if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: let it spill
         tile = Tile(rows, unit, 1)
-        yield Way(4.0 * rows * unit * width * total * c.groups, "channels", lanes, lanes, tile)
+        cycles = times * width * total * steps.count * 4.0 * rows * unit
+        yield Way(cycles + extra, "channels", lanes, lanes, tile)
 
 
 def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Way]:
@@ -143,6 +170,7 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
     if not lanes:
         return
     total = -(-width // (lanes // unit))
+    steps, times = _steps(target, c, lanes), c.groups * math.prod(stored[:-1])
     for vectors in range(1, min(total, 4) + 1):
         in_tile = vectors * rows
         most = (target.registers - 1 - SPARE) // in_tile - 1
@@ -156,9 +184,10 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
         for block in sorted({outputs // count, -(-outputs // count)}):
             blocks, tail = divmod(outputs, block)
             cycles = 0.0
-            for scalars, times in ((block, blocks), (tail, 1 if tail else 0)):
-                cycles += times * sum(number * _step(scalars, size, UNALIGNED) for size, number in sizes)
-            yield Way(cycles * c.groups, "columns", lanes, block, Tile(rows, 1, vectors, block))
+            for scalars, repeats in ((block, blocks), (tail, 1 if tail else 0)):
+                if repeats:
+                    cycles += repeats * sum(number * steps.tile(scalars, size, UNALIGNED) for size, number in sizes)
+            yield Way(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
 
 
 def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Depthwise:
