@@ -216,17 +216,17 @@ class Program:
         if self.plan.target.atomics:
             barrier.call(self.e, call.workspace, call.shards, call.wait, call.wait_argument)
 
-    def share(self, rows: int, call: Call) -> tuple[Index, Index]:
-        """This shard's rows: [rows·shard / shards, rows·(shard + 1) / shards)."""
+    def share(self, units: int, call: Call) -> tuple[Index, Index]:
+        """This shard's units: [units·shard / shards, units·(shard + 1) / shards)."""
         e = self.e
         if not self.plan.target.atomics:
-            return 0, rows
+            return 0, units
         shard, shards = self.widen(call.shard), self.widen(call.shards)
-        return e.div(e.mul(shard, rows), shards), e.div(e.mul(e.add(shard, 1), rows), shards)
+        return e.div(e.mul(shard, units), shards), e.div(e.mul(e.add(shard, 1), units), shards)
 
     def stage(self, stage: Stage, memory: Memory, call: Call, fault: Ssa) -> None:
         steps = [self.plan.steps[number] for number in stage.steps]
-        a, b = self.share(steps[-1].rows, call)
+        a, b = self.share(steps[-1].units, call)
         if len(steps) == 1:
             self.run(stage.steps[0], a, b, memory, fault)
         else:

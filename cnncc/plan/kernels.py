@@ -74,7 +74,8 @@ class Direct:
     """Direct convolution: source, packed weights and, if `bias`, a bias vector.
 
     The weights are packed as [group][block of `block` outputs][taps…][channel][output in the block], so that
-    the innermost loops read them from front to back.
+    the innermost loops read them from front to back. What is asked of it in parts are its rows or, where shards
+    should share it that way, its groups or blocks of outputs.
     """
 
     window: tuple[WindowAxis, ...]
@@ -88,6 +89,12 @@ class Direct:
     tile: Tile
     epilogue: Epilogue = Epilogue()
     weights_per_image: bool = False
+    shared: Literal["rows", "blocks"] = "rows"
+
+    @property
+    def blocks(self) -> int:
+        """Groups, or blocks of outputs if there is only one group."""
+        return self.groups if self.groups > 1 else -(-self.outputs // self.block)
 
     @property
     def sources(self) -> int:

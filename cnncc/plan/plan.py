@@ -39,8 +39,10 @@ class Step:
         return tuple(dict.fromkeys(table for view in views for _, table in view.lookups))
 
     @property
-    def rows(self) -> int:
-        """Rows that the kernel contract counts; those of a border fill include the border."""
+    def units(self) -> int:
+        """What shards share: rows (those of a border fill include the border), or blocks of outputs."""
+        if isinstance(self.kernel, Direct) and self.kernel.shared == "blocks":
+            return self.kernel.blocks
         low, high = self.target.border[2] if isinstance(self.kernel, Fill) and self.target.rank > 2 else (0, 0)
         return low + self.target.rows + high
 

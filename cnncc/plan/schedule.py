@@ -9,6 +9,7 @@ from .kernels import Depthwise, Direct, Elementwise, Fill, Window
 from .memory import Life
 from .options import Streaming
 from .plan import Stage, Step
+from .share import shared
 from .views import Buffer, View, elements
 
 BLOCK_ROWS = 4  # rows of the last step of a stream for each round
@@ -31,6 +32,8 @@ def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], streaming: St
         length = 1
         while number + length < len(steps) and _streams(result, number, number + length - 1, streaming):
             length += 1
+        if length == 1:
+            result.steps[number] = shared(steps[number])
         members = tuple(range(number, number + length))
         result.stages.append(Stage(members, BLOCK_ROWS if length > 1 else 0))
         for member, height in zip(members, ring_heights(steps[number : number + length]), strict=False):

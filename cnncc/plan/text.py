@@ -145,7 +145,8 @@ def _(kernel: Direct) -> str:
         held = f"{tile.outputs} outputs × {tile.rows}×{tile.vectors} vectors"
     lanes = f"{kernel.lanes} lanes along {kernel.lanes_along}"
     registers = f"{tile.registers(kernel.lanes_along)} registers"
-    return f"direct {size}, {kernel.channels} → {kernel.outputs}{groups}; {lanes}, tile {held}, {registers}" + (
+    shared = ", shared by blocks" if kernel.shared == "blocks" else ""
+    return f"direct {size}, {kernel.channels} → {kernel.outputs}{groups}; {lanes}, tile {held}, {registers}{shared}" + (
         _epilogue(kernel)
     )
 

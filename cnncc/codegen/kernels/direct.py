@@ -68,24 +68,35 @@ class DirectConvolution:
     # The nest: images, groups, blocks of outputs, rows, columns
 
     def emit(self, a: Index, b: Index) -> None:
+        """Rows [a, b), or groups or blocks of outputs [a, b) where shards share those."""
         e, k = self.e, self.k
         per_group = k.outputs // k.groups
         blocks, rest = divmod(per_group, k.block)
+        groups: tuple[Index, Index] = (0, k.groups)
+        full: tuple[Index, Index] = (0, blocks)
+        last: tuple[Index, Index] = (blocks, blocks + 1)  # the one block that is not full, if there is one
+        if k.shared == "blocks":
+            if k.groups > 1:
+                groups = a, b
+            else:
+                full, last = (a, e.least(b, blocks)), (e.largest(a, blocks), b)
+            a, b = 0, self.target.view.rows
         stride = self.group_channels * k.taps * k.block  # weights of one block
-        with e.loop(0, self.image.view.shape[0]) as n, e.loop(0, k.groups) as g:
+        with e.loop(0, self.image.view.shape[0]) as n, e.loop(*groups) as g:
             first = e.mul(g.index, per_group)
             of_group = stride * (blocks + (rest > 0))
             group_weights = e.mul(g.index, of_group)
             if k.weights_per_image:
                 group_weights = e.add(group_weights, e.mul(n.index, of_group * k.groups))
             if blocks:
-                with e.loop(0, blocks) as block:
+                with e.loop(*full) as block:
                     channel = e.add(first, e.mul(block.index, k.block))
                     place = e.add(group_weights, e.mul(block.index, stride))
                     self.rows(n.index, Outputs(channel, k.block, place, g.index), a, b)
             if rest:
-                place = e.add(group_weights, blocks * stride)
-                self.rows(n.index, Outputs(e.add(first, blocks * k.block), rest, place, g.index), a, b)
+                with e.loop(*last):
+                    place = e.add(group_weights, blocks * stride)
+                    self.rows(n.index, Outputs(e.add(first, blocks * k.block), rest, place, g.index), a, b)
 
     def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
         e, tile = self.e, self.k.tile
