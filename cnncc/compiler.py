@@ -6,9 +6,9 @@ The stages import their rooms when they run: a model that comes from the cache n
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import native
 from .errors import UsageError
@@ -92,8 +92,14 @@ class Compilation:
     @cached_property
     def key(self) -> str:
         """What the result depends on: the graph, the options and the compiler."""
-        compiler = f"cnncc {VERSION} {native.backend_version()} {_sources_digest()}"
-        return hashlib.sha256(f"{compiler}\n{self.options!r}\n{self.graph.hash}".encode()).hexdigest()
+        return hashlib.sha256(f"{compiler_identity()}\n{self.options!r}\n{self.graph.hash}".encode()).hexdigest()
+
+    def varied(self, **changes: Any) -> Compilation:
+        """The same graph with other options; what the passes made stays, where the options that they see do."""
+        other = Compilation(self.graph, replace(self.options, **changes))
+        if {"precision", "off"}.isdisjoint(changes):
+            other.__dict__["optimised"] = self.optimised
+        return other
 
     def build(self) -> Executable:
         """All stages, without a look at the cache."""
@@ -132,6 +138,11 @@ class Compilation:
             found = self.build()
             cache.store(self.key, found)
         return found
+
+
+def compiler_identity() -> str:
+    """This compiler in a line: versions, and a digest of its sources."""
+    return f"cnncc {VERSION} {native.backend_version()} {_sources_digest()}"
 
 
 def _sources_digest() -> str:

@@ -17,7 +17,7 @@ import math
 import time
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -76,7 +76,6 @@ class Profile:
 
 def profile(compilation: Compilation, seconds: float = 1.0) -> Profile:
     """Time a model on one core for about so many seconds. Raises TargetError if this machine cannot run it."""
-    compilation = Compilation(compilation.graph, replace(compilation.options, profiled=True))
     plan, target = compilation.plan, compilation.options.target
     peak, bandwidth, clock = Peak(target), Bandwidth(target), Clock(target)
     peaks, calls, steps = _samples(compilation, peak, seconds)
@@ -114,7 +113,8 @@ class StepTimer:
     """A profiled program that runs on random inputs and tells how many ticks each of its steps took."""
 
     def __init__(self, compilation: Compilation):
-        self._plan = plan = compilation.plan
+        compilation = compilation.varied(profiled=True)
+        plan = compilation.plan
         self._model = Model(compilation.build())
         rng = np.random.default_rng(0)
         self._call = self._model.bind(*(port.type.random(rng) for port in self._model.inputs))

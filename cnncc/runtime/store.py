@@ -45,6 +45,12 @@ def read(key: str) -> bytes | None:
     return data[len(head) :] if data.startswith(head) else None
 
 
+def exists(key: str) -> bool:
+    """Whether there is anything under `key`, be it damaged."""
+    path = folder()
+    return path is not None and (path / _file_name(key)).exists()
+
+
 def write(key: str, data: bytes) -> None:
     """Remember `data` under `key`, replacing what was there. Does nothing if that cannot be done safely."""
     if len(data) > MAX_BYTES:

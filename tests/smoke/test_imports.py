@@ -30,7 +30,7 @@ LEVELS = [
     ("codegen",),
     ("native",),
     ("runtime",),
-    ("compiler", "api", "benchmark", "checking", "limits", "peak", "peers", "profiling"),
+    ("compiler", "api", "benchmark", "checking", "limits", "peak", "peers", "profiling", "tuning"),
     ("cli", "__main__"),
 ]
 LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}

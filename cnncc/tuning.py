@@ -1,0 +1,341 @@
+"""Choosing among the plan's candidates by measuring them.
+
+The whole model is compiled once for each rank of candidate: the second variant takes the second candidate of every
+layer, and so on, so that a few programs measure all candidates of all layers, each between its real neighbours and
+with caches as they will be. The programs are profiled and take turns; medians count. A copy into another order of
+memory counts for the layer that wants it.
+
+What was found is then put together and timed against the plan that the model of cost made, and kept if it is faster.
+It is remembered on disk for each signature, so that another run measures nothing and makes the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from .compiler import Compilation, compiler_identity
+from .plan.kernels import Move
+from .runtime import store
+from .types import Array
+
+if TYPE_CHECKING:
+    from .plan.candidates import Candidate
+    from .plan.plan import Plan
+
+SECONDS = 60.0
+CANDIDATES = 6  # measured for each layer; at least one of each algorithm
+ROUNDS = 15
+CHECKS = 2
+MARGIN = 0.02  # a candidate has to win by this much: less is noise
+Progress = Callable[[float, str], None]
+"""Told how much is done (0 to 1), and what is being done."""
+
+
+class Timer(Protocol):
+    """A compiled variant that can be timed: `profiling.StepTimer`."""
+
+    def sample(self) -> tuple[float, Array]:
+        """(seconds of a call, ticks of each step)"""
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class Change:
+    """Layers (equal ones) for which another candidate than the model's is taken, and what they took of a call."""
+
+    layers: tuple[str, ...]
+    before: str
+    after: str
+    saved: float
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.layers)}: {self.after} in place of {self.before}, {self.saved:.1%} less time"
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """The compilation with its choices, what changed, and how many signatures were measured, known, unreadable."""
+
+    compilation: Compilation
+    changes: tuple[Change, ...]
+    measured: int
+    remembered: int
+    unreadable: int
+
+
+@dataclass
+class Entry:
+    """What is known of a signature: the label to take, and the parts of a call that labels took (1 is the model's)."""
+
+    label: str
+    shares: dict[str, float] = field(default_factory=dict)
+
+
+def tune(
+    compilation: Compilation,
+    seconds: float = SECONDS,
+    *,
+    use_cache: bool = True,
+    progress: Progress | None = None,
+    timer: Callable[[Compilation], Timer] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Tuned:
+    """Measure what is not known yet, on one core, in about `seconds`; a KeyboardInterrupt keeps what was measured.
+
+    Choices that the options already make stay. Raises TargetError if this machine cannot run the target.
+    """
+    return Tuning(compilation, use_cache, progress or (lambda done, text: None), timer, clock).run(seconds)
+
+
+class Tuning:
+    """One run of the tuner over one model."""
+
+    def __init__(
+        self,
+        compilation: Compilation,
+        use_cache: bool,
+        progress: Progress,
+        timer: Callable[[Compilation], Timer] | None,
+        clock: Callable[[], float],
+    ):
+        from .profiling import StepTimer
+
+        self.base, self.progress, self.clock = compilation, progress, clock
+        self.timer: Callable[[Compilation], Timer] = timer or StepTimer
+        self.memory = Memory(compilation, use_cache)
+        self.fixed = dict(compilation.options.plan.choices)
+        self.layers = layers_by_signature(compilation.plan)
+        self.offers = {name: shortlist(compilation.plan.offers[name]) for name in self.layers}
+        self.defaults = {name: offers[0].label for name, offers in self.offers.items()}
+        self.known: dict[str, Entry] = {}
+        for signature in self.layers:
+            entry = self.memory.read(signature)
+            if entry is not None and signature not in self.fixed:
+                self.known[signature] = entry
+
+    def run(self, seconds: float) -> Tuned:
+        remembered = len(self.known)
+        unknown = [name for name in self.layers if name not in self.known and name not in self.fixed]
+        unknown = [name for name in unknown if len(self.offers[name]) > 1]
+        found: dict[str, Entry] = {}
+        if unknown:
+            found = self.measure(unknown, self.clock() + seconds)
+            self.known |= found
+            for signature, entry in found.items():
+                self.memory.write(signature, entry)
+        tuned = self.variant({name: entry.label for name, entry in self.known.items()})
+        return Tuned(tuned, tuple(self.changes()), len(found), remembered, self.memory.unreadable)
+
+    def variant(self, labels: Mapping[str, str]) -> Compilation:
+        """The model with these choices and the fixed ones; a label that the plan would take anyway is none."""
+        chosen = {name: label for name, label in labels.items() if label != self.defaults[name]}
+        choices = tuple(sorted((chosen | self.fixed).items()))
+        return self.base.varied(plan=replace(self.base.options.plan, choices=choices))
+
+    def measure(self, unknown: Sequence[str], deadline: float) -> dict[str, Entry]:
+        """An entry for each unknown signature, as far as time allows."""
+        trials = Trials(self.timer)
+        try:
+            self.compile(trials, unknown, deadline)
+            self.rounds(trials, deadline)
+            found = decide(trials, unknown, self.defaults)
+            self.verify(trials, found)
+        except KeyboardInterrupt:
+            for signature, entry in decide(trials, unknown, self.defaults).items():
+                self.memory.write(signature, entry)
+            raise
+        finally:
+            trials.close()
+        return found
+
+    def compile(self, trials: Trials, unknown: Sequence[str], deadline: float) -> None:
+        """A variant for each rank, while half of the time is not over."""
+        ranks = max(len(self.offers[name]) for name in unknown)
+        begin = self.clock()
+        for rank in range(ranks):
+            if rank > 1 and self.clock() - begin > (deadline - begin) / 2:
+                break
+            self.progress(0.5 * rank / ranks, f"compiling variant {rank + 1} of {ranks}")
+            labels = {name: self.ranked(name, rank) for name in unknown}
+            trials.add(self.variant({name: entry.label for name, entry in self.known.items()} | labels), labels)
+
+    def ranked(self, signature: str, rank: int) -> str:
+        """The label of a rank; layers of fewer candidates take the model's again."""
+        offers = self.offers[signature]
+        return offers[rank if rank < len(offers) else 0].label
+
+    def rounds(self, trials: Trials, deadline: float, count: int = ROUNDS) -> None:
+        for number in range(count):
+            if number and self.clock() > deadline:
+                break
+            self.progress(0.5 + 0.5 * number / count, f"measuring, round {number + 1} of {count}")
+            trials.round()
+
+    def verify(self, trials: Trials, found: dict[str, Entry]) -> None:
+        """Hold the choices, taken together, against the model's own plan; what does not gain is taken back."""
+        for number in range(CHECKS):
+            changed = {name: entry.label for name, entry in found.items() if entry.label != self.defaults[name]}
+            if not changed:
+                return
+            self.progress(1.0, f"checking {len(changed)} choices together, {number + 1} of at most {CHECKS} times")
+            trials.keep_first()
+            trials.add(self.variant({name: entry.label for name, entry in (self.known | found).items()}), changed)
+            for _ in range(ROUNDS):
+                trials.round()
+            before, after = trials.seconds()
+            ticks = trials.ticks()
+            losing = [
+                name
+                for name, label in changed.items()
+                if not ticks[name].get(label, 0) < ticks[name][self.defaults[name]]
+            ]
+            if after < before and not losing:
+                return
+            for name in losing or changed:
+                found[name].label = self.defaults[name]
+
+    def changes(self) -> Iterator[Change]:
+        for name, entry in self.known.items():
+            if entry.label != self.defaults[name]:
+                saved = 1 - entry.shares.get(entry.label, 1.0)
+                yield Change(self.layers[name], self.defaults[name], entry.label, saved)
+
+
+class Trials:
+    """Variants that take turns, and the ticks that each spent on each signature."""
+
+    def __init__(self, timer: Callable[[Compilation], Timer]):
+        self.timer = timer
+        self.variants: list[Variant] = []
+
+    def add(self, compilation: Compilation, labels: Mapping[str, str]) -> None:
+        self.variants.append(Variant(compilation.plan, self.timer(compilation), labels))
+
+    def round(self) -> None:
+        """A sample of each variant: of all of them or, if that is interrupted, of none."""
+        found = [variant.timer.sample() for variant in self.variants]
+        for variant, sample in zip(self.variants, found, strict=True):
+            variant.samples.append(sample)
+
+    def keep_first(self) -> None:
+        """Forget the other variants, and all samples."""
+        for variant in self.variants[1:]:
+            variant.timer.close()
+        del self.variants[1:]
+        self.variants[0].samples.clear()
+
+    def close(self) -> None:
+        for variant in self.variants:
+            variant.timer.close()
+
+    def seconds(self) -> list[float]:
+        """The median time of a call of each variant."""
+        return [float(np.median([seconds for seconds, _ in variant.samples])) for variant in self.variants]
+
+    def ticks(self) -> dict[str, dict[str, float]]:
+        """For each signature and label what a layer takes; the first variant with a label counts."""
+        result: dict[str, dict[str, float]] = defaultdict(dict)
+        for variant in self.variants:
+            for signature, ticks in variant.ticks().items():
+                result[signature].setdefault(variant.labels[signature], ticks)
+        return result
+
+
+@dataclass
+class Variant:
+    """A compiled plan with the labels under measurement, and what was measured so far."""
+
+    plan: Plan
+    timer: Timer
+    labels: Mapping[str, str]
+    samples: list[tuple[float, Array]] = field(default_factory=list)
+
+    def ticks(self) -> dict[str, float]:
+        """The median ticks of a layer of each signature that is measured."""
+        if not self.samples:
+            return {}
+        spent: dict[str, float] = defaultdict(float)
+        for owner, ticks in zip(
+            owners(self.plan), np.median([ticks for _, ticks in self.samples], axis=0), strict=True
+        ):
+            spent[owner] += float(ticks)
+        count = Counter(step.signature for step in self.plan.steps)
+        return {name: spent[name] / count[name] for name in self.labels if count[name]}
+
+
+def owners(plan: Plan) -> list[str]:
+    """For each step the signature that its time counts for: a copy counts for who reads it, else for who made it."""
+    readers = {view.buffer: step.signature for step in plan.steps if step.signature for view in step.sources}
+    writers = {step.target.buffer: step.signature for step in plan.steps if step.signature}
+    return [
+        step.signature or readers.get(step.target.buffer) or writers.get(step.sources[0].buffer, "")
+        if isinstance(step.kernel, Move)
+        else step.signature
+        for step in plan.steps
+    ]
+
+
+def layers_by_signature(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """The names of the layers with each signature, in order."""
+    found: dict[str, list[str]] = {}
+    for step in plan.steps:
+        if step.signature:
+            found.setdefault(step.signature, []).append(step.name)
+    return {signature: tuple(names) for signature, names in found.items()}
+
+
+def shortlist(offers: Sequence[Candidate], count: int = CANDIDATES) -> list[Candidate]:
+    """The cheapest candidates by the model, the one that it takes first, and the cheapest of each algorithm."""
+    ordered = sorted(offers, key=lambda candidate: candidate.cycles)
+    first_of: dict[str, Candidate] = {}
+    for candidate in ordered:
+        first_of.setdefault(candidate.label.split()[0], candidate)
+    extra = [candidate for candidate in first_of.values() if candidate not in ordered[:count]]
+    return [*ordered[: max(1, count - len(extra))], *extra]
+
+
+def decide(trials: Trials, signatures: Iterable[str], defaults: Mapping[str, str]) -> dict[str, Entry]:
+    """The fastest label of each signature of which several were measured; the model's own where they are even."""
+    ticks = trials.ticks()
+    found = {}
+    for signature in signatures:
+        measured, default = ticks.get(signature, {}), defaults[signature]
+        if default not in measured or len(measured) < 2:
+            continue
+        shares = {label: round(spent / measured[default], 4) for label, spent in measured.items()}
+        best = min(shares, key=lambda label: shares[label])
+        found[signature] = Entry(best if shares[best] < 1 - MARGIN else default, shares)
+    return found
+
+
+class Memory:
+    """Entries on disk, by compiler, target and signature."""
+
+    def __init__(self, compilation: Compilation, use_cache: bool):
+        options = compilation.options
+        self.prefix = f"choice 1\n{compiler_identity()}\n{options.target!r}\nchecked={options.checked}\n"
+        self.used, self.unreadable = use_cache, 0
+
+    def read(self, signature: str) -> Entry | None:
+        """What is remembered; what is there but damaged counts as unreadable."""
+        key = self.prefix + signature
+        if not self.used or not store.exists(key):
+            return None
+        try:
+            found: Any = json.loads(store.read(key) or b"")
+            return Entry(str(found["label"]), {str(label): float(share) for label, share in found["shares"].items()})
+        except (ValueError, KeyError, TypeError, AttributeError):
+            self.unreadable += 1
+            return None
+
+    def write(self, signature: str, entry: Entry) -> None:
+        if self.used:
+            store.write(self.prefix + signature, json.dumps({"label": entry.label, "shares": entry.shares}).encode())
