@@ -14,6 +14,7 @@ from .errors import InputError, UsageError
 from .frontends.script import load_script
 from .ir import Graph
 from .plan import PlanOptions
+from .plan.saved import load as load_plan
 from .runtime.model import Model
 from .runtime.reload import load
 from .target import Target
@@ -60,21 +61,32 @@ def compile(
     off: Sequence[str] = (),
     checked: bool = False,
     cache: bool = True,
-    plan: PlanOptions | None = None,
+    plan: PlanOptions | str | os.PathLike[str] | None = None,
+    tune: bool = False,
+    tune_seconds: float = 60.0,
     shapes: Mapping[str, Sequence[int]] | None = None,
 ) -> Model:
     """Compile a graph, a model, a model script or an ONNX file to native code and load it.
 
     `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
-    `cache=False` neither reads nor writes the object cache on disk; `shapes` is that of `load_graph`.
+    `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
+    that the command line wrote (`--save-plan`); `tune` measures what is left to choose, in about `tune_seconds`, unless
+    the cache remembers it; `shapes` is that of `load_graph`.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
     if isinstance(off, str) or not isinstance(off, Iterable):
         raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
-    options = Options(resolve_target(target), precision, tuple(off), checked, plan or PlanOptions())
-    return _compile(load_graph(source, shapes), options, threads, cache)
+    resolved = resolve_target(target)
+    planned = load_plan(plan, resolved) if isinstance(plan, str | os.PathLike) else plan or PlanOptions()
+    options = Options(resolved, precision, tuple(off), checked, planned)
+    graph = load_graph(source, shapes)
+    if tune:
+        from .tuning import tune as choose
+
+        options = choose(Compilation(graph, options), tune_seconds, use_cache=cache).compilation.options
+    return _compile(graph, options, threads, cache)
 
 
 def _compile(graph: Graph, options: Options, threads: int, use_cache: bool) -> Model:

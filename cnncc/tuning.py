@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 
 from .compiler import Compilation, compiler_identity
+from .errors import TargetError
+from .native import host_target
 from .plan.kernels import Move
 from .runtime import store
 from .types import Array
@@ -108,6 +110,9 @@ class Tuning:
     ):
         from .profiling import StepTimer
 
+        target = compilation.options.target
+        if target.architecture != host_target().architecture:
+            raise TargetError(f"cannot tune for target '{target.name}' here: candidates are timed on this machine")
         self.base, self.progress, self.clock = compilation, progress, clock
         self.timer: Callable[[Compilation], Timer] = timer or StepTimer
         self.memory = Memory(compilation, use_cache)
@@ -138,7 +143,7 @@ class Tuning:
         """The model with these choices and the fixed ones; a label that the plan would take anyway is none."""
         chosen = {name: label for name, label in labels.items() if label != self.defaults[name]}
         choices = tuple(sorted((chosen | self.fixed).items()))
-        return self.base.varied(plan=replace(self.base.options.plan, choices=choices))
+        return self.base.varied(plan=replace(self.base.options.plan, choices=choices, source=""))
 
     def measure(self, unknown: Sequence[str], deadline: float) -> dict[str, Entry]:
         """An entry for each unknown signature, as far as time allows."""
@@ -172,11 +177,11 @@ class Tuning:
         offers = self.offers[signature]
         return offers[rank if rank < len(offers) else 0].label
 
-    def rounds(self, trials: Trials, deadline: float, count: int = ROUNDS) -> None:
-        for number in range(count):
+    def rounds(self, trials: Trials, deadline: float) -> None:
+        for number in range(ROUNDS):
             if number and self.clock() > deadline:
                 break
-            self.progress(0.5 + 0.5 * number / count, f"measuring, round {number + 1} of {count}")
+            self.progress(0.5 + 0.5 * number / ROUNDS, f"measuring, round {number + 1} of {ROUNDS}")
             trials.round()
 
     def verify(self, trials: Trials, found: dict[str, Entry]) -> None:

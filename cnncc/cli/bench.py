@@ -31,13 +31,14 @@ if TYPE_CHECKING:
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser)
     parser.add_argument("--threads", type=_counts, default=(1,), metavar="N,…", help="numbers of cores (default: 1)")
-    parser.add_argument("--seconds", type=_seconds, default=2.0, metavar="S", help="time to spend (default: 2)")
+    parser.add_argument("--seconds", type=common.seconds, default=2.0, metavar="S", help="time to spend (default: 2)")
     parser.add_argument("--layers", action="store_true", help="tell the time of each step, and what bounds it")
     parser.add_argument(
         "--against", metavar="ENGINE,…", help="other engines on the same ONNX file: onnxruntime, openvino, or all"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     common.add_compiling(parser)
+    common.add_tuning(parser)
     common.add_cache(parser)
 
 
@@ -47,7 +48,7 @@ def run(arguments: argparse.Namespace) -> None:
     from ..benchmark import measure, operations
 
     engines = () if arguments.against is None else _engines(arguments)
-    compilation = common.compilation(arguments)
+    compilation, report = common.tuned(common.compilation(arguments), arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     peak, timings = measure(executable, arguments.threads, arguments.seconds, flops)
@@ -57,6 +58,9 @@ def run(arguments: argparse.Namespace) -> None:
         _show_timings(timings),
         f"{flops:,} operations a call of {executable.images} image(s); peak of one core {peak:.1f} GFLOP/s",
     ]
+    if report:
+        facts["tuned"] = [asdict(change) for change in report.changes]
+        pages = [common.show_tuned(report), "", *pages]
     if engines:
         found = _compare(arguments, compilation, engines)
         facts["against"] = [asdict(timing) for timing in found]
@@ -130,13 +134,3 @@ def _compare(arguments: argparse.Namespace, compilation: Compilation, engines: S
 
 def _counts(text: str) -> tuple[int, ...]:
     return tuple(map(common.at_least(1), text.split(",")))
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = -1.0
-    if not 0 < seconds < 86400:
-        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
-    return seconds

@@ -10,6 +10,7 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..compiler import Compilation, Options
+    from ..tuning import Tuned
 
 Parser = argparse.ArgumentParser
 
@@ -71,6 +72,17 @@ def add_compiling(parser: Parser) -> None:
     add_precision(parser)
     add_passes(parser)
     add_checked(parser)
+    parser.add_argument("--plan", metavar="FILE", help="take the choices that --save-plan wrote")
+
+
+def add_tuning(parser: Parser) -> None:
+    parser.add_argument(
+        "--tune", action="store_true", help="choose among the plan's candidates by timing them on this machine"
+    )
+    parser.add_argument(
+        "--tune-seconds", type=seconds, default=60.0, metavar="S", help="how long that may take (default: 60)"
+    )
+    parser.add_argument("--save-plan", metavar="FILE", help="write what the plan chose, as JSON")
 
 
 def one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
@@ -96,15 +108,30 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
-def options(arguments: argparse.Namespace) -> Options:
-    """The compiler's options. Raises UsageError for an unknown pass, TargetError for an unknown target."""
-    from ..compiler import Options, resolve_target
+def seconds(text: str) -> float:
+    """A time for argparse: more than nothing, less than a day."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 < number < 86400:
+        raise argparse.ArgumentTypeError(f"'{text}' is not a number of seconds")
+    return number
 
+
+def options(arguments: argparse.Namespace) -> Options:
+    """The compiler's options. Raises UsageError for an unknown pass or a wrong plan, TargetError for no such target."""
+    from ..compiler import Options, resolve_target
+    from ..plan import PlanOptions
+    from ..plan.saved import load
+
+    target, file = resolve_target(arguments.target), getattr(arguments, "plan", None)
     return Options(
-        resolve_target(arguments.target),
+        target,
         arguments.precision,
         passes_off(arguments.passes),
         getattr(arguments, "checked", False),
+        load(file, target) if file is not None else PlanOptions(),
     )
 
 
@@ -130,3 +157,29 @@ def compilation(arguments: argparse.Namespace) -> Compilation:
 
     chosen = options(arguments)
     return Compilation(load_graph(arguments.model, dict(arguments.shape) if arguments.shape else None), chosen)
+
+
+def tuned(compilation: Compilation, arguments: argparse.Namespace) -> tuple[Compilation, Tuned | None]:
+    """The compilation with what --tune found and --save-plan written, and the tuner's report."""
+    report = None
+    if arguments.tune:
+        from ..tuning import tune
+        from .progress import Progress
+
+        with Progress("tuning") as progress:
+            use_cache = not arguments.no_cache
+            report = tune(compilation, arguments.tune_seconds, use_cache=use_cache, progress=progress)
+        compilation = report.compilation
+    if arguments.save_plan is not None:
+        from ..plan.saved import save
+
+        save(compilation.plan, compilation.options.plan, arguments.save_plan)
+    return compilation, report
+
+
+def show_tuned(report: Tuned) -> str:
+    """What the tuner did, in lines."""
+    lines = [f"tuned: {report.measured} measured, {report.remembered} remembered, {len(report.changes)} changed"]
+    if report.unreadable:
+        lines.append(f"warning: what was remembered of {report.unreadable} was damaged, and is measured again")
+    return "\n".join([*lines, *(f"  {change}" for change in report.changes)])

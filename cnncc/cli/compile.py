@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_compiling(parser)
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
     parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, h, json")
+    common.add_tuning(parser)
     common.add_cache(parser)
 
 
@@ -33,8 +34,11 @@ def run(arguments: argparse.Namespace) -> None:
     from ..runtime import artefacts
 
     kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
-    executable = _compilation(arguments).executable(use_cache=not arguments.no_cache)
+    compilation, report = common.tuned(_compilation(arguments), arguments)
+    executable = compilation.executable(use_cache=not arguments.no_cache)
     files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
+    if report:
+        say(common.show_tuned(report))
     rows = [(str(path), f"{path.stat().st_size:,}", _ROLES[role]) for role, path in files.items()]
     say(table(("file", "bytes", ""), rows, right=(1,)))
     say(

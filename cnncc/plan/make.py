@@ -13,11 +13,12 @@ from .lower import lower
 from .options import PlanOptions
 from .place import Placement
 from .plan import Interface, Plan
+from .saved import refuse_unknown
 from .shuffle import shuffles_as_tables
 
 
 def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) -> Plan:
-    """The plan of an optimised graph for a target."""
+    """The plan of an optimised graph for a target. Raises UsageError for choices from a file that do not fit it."""
     options = options or PlanOptions()
     works = shuffles_as_tables(lower(graph))
     # A ring has no border around its rows: chains clip.
@@ -41,7 +42,7 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
     )
     outputs = tuple(Interface(name, graph.type(value), works.batchable) for name, value in graph.outputs.items())
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
-    return Plan(
+    plan = Plan(
         graph.name,
         target,
         inputs,
@@ -57,3 +58,6 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
         ring_bytes,
         layout.choices.offers,
     )
+    if options.source:
+        refuse_unknown(plan, options)
+    return plan

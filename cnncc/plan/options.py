@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 Streaming = Literal["none", "pools", "chains"]
@@ -16,9 +16,10 @@ class PlanOptions:
     few rows at a time, 'none' stores every tensor whole. `border_limit` is how much a buffer may grow by
     bringing its border (1.4: by 40 %, reached at about 11²); beyond it kernels clip at the edges.
     `choices` are pairs (signature, label): the candidate to take for a contraction (see `plan.candidates`) in place
-    of the cheapest by the model.
+    of the cheapest by the model. `source` is the file that they come from: then they must all fit.
     """
 
     streaming: Streaming = "pools"
     border_limit: float = 1.4
     choices: tuple[tuple[str, str], ...] = ()
+    source: str = field(default="", repr=False, compare=False)
