@@ -10,6 +10,7 @@ from .emitter import Emitter, Index, Ssa
 from .memory import Access
 
 UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
+UNROLL_TAPS = 64  # … that a nest over the taps of a convolution may have: see DirectConvolution.accumulate
 UNROLL_LOOP = 128  # vector operations in the body of a partly unrolled loop
 
 Carry = list[Ssa]
@@ -22,24 +23,25 @@ def reduce_nest(
     cost: int,
     body: Callable[[list[Index], Carry], Carry],
     outer: Sequence[Index] = (),
+    budget: int = UNROLL_ALL,
 ) -> Carry:
     """`body` for every index of `extents` in order, carrying values along.
 
-    The innermost loops are unrolled as far as the budget allows; `cost` counts the vector operations of one
+    The innermost loops are unrolled as far as the `budget` of vector operations allows; `cost` counts those of one
     body. Code over some thousand instructions would cost compile time and instruction cache.
     """
     if not extents:
         return body(list(outer), carry)
     first, *rest = extents
-    if math.prod(extents) * cost <= UNROLL_ALL:
+    if math.prod(extents) * cost <= budget:
         for index in range(first):
-            carry = reduce_nest(e, rest, carry, cost, body, (*outer, index))
+            carry = reduce_nest(e, rest, carry, cost, body, (*outer, index), budget)
         return carry
     if rest:
         with e.loop(0, first, carry=carry) as loop:
-            loop.next(reduce_nest(e, rest, loop.values, cost, body, (*outer, loop.index)))
+            loop.next(reduce_nest(e, rest, loop.values, cost, body, (*outer, loop.index), budget))
         return loop.results
-    factor = unrolled(first, UNROLL_LOOP // max(cost, 1))
+    factor = unrolled(first, min(budget, UNROLL_LOOP) // max(cost, 1))
     whole = first - first % factor
     with e.loop(0, whole, factor, carry=carry) as loop:
         values = loop.values

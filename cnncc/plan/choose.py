@@ -34,6 +34,7 @@ TILE = 6.0  # cycles to start and to end a tile
 STORE = 0.25  # cycles for each accumulator: its start, activation and store, mostly behind multiply-adds
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 MOVE = 0.6  # cycles for each element that a copy brings into another order
+COPY = 4.0  # cycles for each vector that a copy moves without a change of order
 OFFERED = 24  # candidates that a tuner may choose from
 UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache line and takes both ports
 
@@ -79,6 +80,12 @@ def direct(
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
     return [Candidate(way.label, way.cycles, _kernel(c, way, epilogue)) for way in ways[:OFFERED]]
+
+
+def least_cycles(target: Target, kernel: Direct) -> float:
+    """Cycles for an image if every lane of every multiply-add counted."""
+    outputs = kernel.outputs * math.prod(axis.out for axis in kernel.window)
+    return outputs * kernel.taps * (kernel.channels // kernel.groups) / (PIPES * target.lanes)
 
 
 def _kernel(c: Contraction, way: Way, epilogue: Epilogue) -> Direct:

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-import math
 from dataclasses import dataclass, replace
 
 from ..computation import Arrangement, Inset, Interleave, Join, Lookup, Part, Repeat, Reshape, Transpose
 from .layout import ALIASES, HOLDERS, Job, Layout
 from .pack import WeightsBlock
-from .views import Buffer, Order, View, dense_view, elements
+from .views import Buffer, Order, View, dense_view, elements, may_grow
 
 Border = tuple[tuple[int, int], ...]
 
@@ -31,7 +30,7 @@ class Inside:
 class Homes:
     """The views of all tensors of a layout, and the buffers behind them (not yet placed in the arena).
 
-    `border_limit` is the growth of a buffer up to which it brings its border; beyond it, kernels clip.
+    `border_limit` is the growth of a buffer up to which it brings its border (see `may_grow`); beyond it, kernels clip.
     """
 
     def __init__(self, layout: Layout, border_limit: float):
@@ -143,9 +142,8 @@ class Homes:
         for root, sides in wanted.items():
             border = tuple((low, high) for low, high in sides)
             shape = self.types[root].shape
-            fits = elements(shape, border) <= limit * math.prod(shape)
             ours = root in self.makers and root not in self.views and root not in refused
-            if fits and ours and any(map(any, border)):
+            if ours and any(map(any, border)) and may_grow(shape, border, limit):
                 borders[root] = border
         return borders
 

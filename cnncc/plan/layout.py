@@ -28,13 +28,13 @@ from ..computation import (
 )
 from ..expr import arguments_of
 from ..target import Target
-from ..types import TensorType
+from ..types import DType, TensorType
 from ..windows import WindowAxis
 from . import choose
 from .candidates import Choices, Chosen, signature
 from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Pooling
 from .lower import Operand, Work, Works
-from .views import Order, channels_last, planar
+from .views import Order, channels_last, may_grow, planar
 
 ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
 """Arrangements whose result is a view of their operand, where strides and tables can say so."""
@@ -67,8 +67,10 @@ class Job:
 class Layout:
     """The jobs of a program in order, and the memory order of every tensor."""
 
-    def __init__(self, works: Works, target: Target, chosen: Mapping[str, str] | None = None):
-        self.works, self.target = works, target
+    def __init__(
+        self, works: Works, target: Target, chosen: Mapping[str, str] | None = None, border_limit: float = 1.0
+    ):
+        self.works, self.target, self.border_limit = works, target, border_limit
         self.choices = Choices(chosen or {})
         self.types = works.types
         self.orders: dict[str, Order] = {}
@@ -169,6 +171,7 @@ class Layout:
             by_channels = kernel.lanes_along == "channels"
             if by_channels and self.copied(image, c):
                 image = self.in_order(image, last)
+            image = self.bordered(image, kernel)
             result = last if by_channels else planar(rank + 2)
         self.orders[work.result] = planar(2) if flattened else result
         early = arguments_of(work.before)
@@ -207,6 +210,23 @@ class Layout:
         spatial = self.types[image].shape[2:]
         planar_image = self.is_planar(image) and math.prod(spatial) > 1
         return self.types[image].size if planar_image and c.channels >= FEW_CHANNELS else 0
+
+    def bordered(self, image: str, kernel: Direct) -> str:
+        """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
+
+        Buffers of the caller's bring no border, and a tile at an edge tests and selects every pixel.
+        """
+        type = self.types[image]
+        border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
+        if image not in self.works.inputs or type.dtype is not DType.float32:
+            return image
+        saved = guarded_share(kernel) * choose.least_cycles(self.target, kernel)
+        if not may_grow(type.shape, border, self.border_limit) or saved < choose.COPY * type.size / self.target.lanes:
+            return image
+        key = image, self.orders[image]
+        if key not in self.copies:
+            self.copies[key] = self.copy(image, f"{image}@bordered", self.orders[image])
+        return self.copies[key]
 
     def flattened(self, image: str, c: Contraction) -> tuple[str, Contraction] | None:
         """A dense layer over a flattened image that is not planar, as a window of the image's own size.
@@ -261,3 +281,17 @@ class Layout:
 def is_point(window: WindowAxis) -> bool:
     """A window of one tap that visits every element."""
     return window == WindowAxis(window.size)
+
+
+def guarded_share(kernel: Direct) -> float:
+    """The share of a kernel's tiles that reach beyond the edges of their image."""
+    plain = 1.0
+    for number, axis in enumerate(kernel.window):
+        begin, end = axis.interior
+        tile = 1
+        if number == len(kernel.window) - 1:
+            across = kernel.tile.columns if kernel.lanes_along == "channels" else kernel.tile.vectors * kernel.lanes
+            tile = min(across, axis.out)
+        touched = -(-begin // tile) + -(-(axis.out - end) // tile)
+        plain *= max(0.0, 1 - touched * tile / axis.out)
+    return 1 - plain

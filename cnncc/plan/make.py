@@ -23,7 +23,7 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) 
     works = shuffles_as_tables(lower(graph))
     # A ring has no border around its rows: chains clip.
     limit = 1.0 if options.streaming == "chains" else options.border_limit
-    layout = Layout(works, target, dict(options.choices))
+    layout = Layout(works, target, dict(options.choices), limit)
     homes = Homes(layout, limit)
     placement = Placement(homes)
     staged = schedule.schedule(placement.steps, homes.buffers, options.streaming)

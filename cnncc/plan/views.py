@@ -163,6 +163,19 @@ def dense_view(
     return View(buffer, tuple(shape), tuple(strides), offset, ring, sides, fill)
 
 
+FEW = 2048  # elements of a border that no buffer is too small for: 8 KiB hurt no cache
+
+
+def may_grow(shape: Sequence[int], border: Sequence[tuple[int, int]], limit: float) -> bool:
+    """Whether a buffer may bring a border: by up to the share `limit` − 1 of its size, or by a few elements.
+
+    A limit of 1 means no borders at all.
+    """
+    size = math.prod(shape)
+    grown = elements(shape, border) - size
+    return grown <= (limit - 1) * size or (limit > 1 and grown <= FEW)
+
+
 def elements(shape: Sequence[int], border: Sequence[tuple[int, int]] | None = None, ring: int = 0) -> int:
     """Elements that `dense_view` needs."""
     extents = list(shape)

@@ -36,7 +36,8 @@ def test_blocks_move_only_what_passes_through_them(target: str) -> None:
     left = conv(net, conv(net, x, 2 * half, 3, 2, groups=2 * half), 7)
     graph = net.graph(net.apply(Add(), left, conv(net, conv(net, x, 7), 7, 3, 2)))
     plan = compilation(graph, target).plan
-    moves = [step for step in plan.steps if isinstance(step.kernel, Move)]
+    steps = [step for step in plan.steps if step.sources and step.sources[0].buffer not in graph.inputs]  # (a border)
+    moves = [step for step in steps if isinstance(step.kernel, Move)]
     result = 7 * 3 * 3  # in the caller's order
     assert sum(math.prod(step.target.shape) for step in moves) == 4 * half * area + result
     assert all(not step.tables for step in moves)

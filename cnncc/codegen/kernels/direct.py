@@ -19,7 +19,7 @@ from ...plan.kernels import Direct
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
 from ..memory import Access, Guard
-from ..nest import Carry, interior, outside_axes, reduce_nest, with_guards
+from ..nest import UNROLL_TAPS, Carry, interior, outside_axes, reduce_nest, with_guards
 
 
 @dataclass(frozen=True)
@@ -255,8 +255,10 @@ class DirectConvolution:
 
             return reduce_nest(e, [self.group_channels], sums, cost, channel)
 
-        # Taps are unrolled only together with all channels of a group.
-        sums = reduce_nest(e, kernel, self.initial(outputs, keys, shape), cost * self.group_channels, tap)
+        # Taps are unrolled only together with all channels of a group, and only few: each has loads of its own, and
+        # LLVM would load for many taps at once and spill the sums.
+        first_sums = self.initial(outputs, keys, shape)
+        sums = reduce_nest(e, kernel, first_sums, cost * self.group_channels, tap, budget=UNROLL_TAPS)
         return dict(zip(keys, sums, strict=True))
 
     def pixels(
