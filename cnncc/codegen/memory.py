@@ -87,6 +87,13 @@ class Access:
     def _pointer(self, offset: Index, lanes: int) -> Ssa:
         return self.e.address(self.base, self._checked(offset, lanes), "i8" if self.bytes else "float")
 
+    def prefetch(self, offset: Index) -> None:
+        """Ask for the cache line of an element, which may lie outside the buffer: a wish, not an access."""
+        e = self.e
+        e.declare("@llvm.prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        pointer = e.assign("ptr", f"getelementptr float, ptr {self.base}, {e.typed(offset)}")
+        e.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+
     def scalar(self, offset: Index) -> Ssa:
         return self._load_side_by_side(offset, 1)
 

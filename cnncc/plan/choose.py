@@ -35,6 +35,7 @@ STORE = 0.25  # cycles for each accumulator: its start, activation and store, mo
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 MOVE = 0.6  # cycles for each element that a copy brings into another order
 COPY = 4.0  # cycles for each vector that a copy moves without a change of order
+FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
 OFFERED = 24  # candidates that a tuner may choose from
 UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache line and takes both ports
 
@@ -79,7 +80,7 @@ def direct(
         ways += _by_columns(target, c, stored, epilogue)
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
-    return [Candidate(way.label, way.cycles, _kernel(c, way, epilogue)) for way in ways[:OFFERED]]
+    return [Candidate(way.label, way.cycles, _kernel(target, c, stored, way, epilogue)) for way in ways[:OFFERED]]
 
 
 def least_cycles(target: Target, kernel: Direct) -> float:
@@ -88,7 +89,7 @@ def least_cycles(target: Target, kernel: Direct) -> float:
     return outputs * kernel.taps * (kernel.channels // kernel.groups) / (PIPES * target.lanes)
 
 
-def _kernel(c: Contraction, way: Way, epilogue: Epilogue) -> Direct:
+def _kernel(target: Target, c: Contraction, stored: Sequence[int], way: Way, epilogue: Epilogue) -> Direct:
     return Direct(
         c.window,
         c.channels,
@@ -101,7 +102,37 @@ def _kernel(c: Contraction, way: Way, epilogue: Epilogue) -> Direct:
         way.tile,
         epilogue,
         c.weights_per_image,
+        _chunk(target, c, stored, way),
+        _ahead(target, c, way),
     )
+
+
+def _chunk(target: Target, c: Contraction, stored: Sequence[int], way: Way) -> int:
+    """Rows whose image and results take half of the second cache, if all of them take more than all of it.
+
+    Only where that saves something: several blocks of outputs, and weights that the cache holds besides.
+    """
+    if (
+        not stored
+        or way.block >= c.outputs // c.groups
+        or 4 * _steps(target, c, c.outputs).count * c.outputs > target.l2 / 4
+    ):
+        return 0
+    image = math.prod(axis.size for axis in c.window) * c.channels
+    row = 4 * (image + math.prod(stored) * c.outputs) // stored[0]
+    if row * stored[0] <= target.l2:
+        return 0
+    least = way.tile.columns if len(stored) == 1 else 1
+    return max(target.l2 // (2 * row), least)
+
+
+def _ahead(target: Target, c: Contraction, way: Way) -> int:
+    """Weights of the next block to ask for at each position, where few positions share the time of fetching them."""
+    positions = math.prod(axis.out for axis in c.window)
+    weights = _steps(target, c, 1).count * way.block
+    if not target.l2 or way.lanes_along == "columns" or not 1 < positions <= FEW_POSITIONS:
+        return 0
+    return -(-weights // positions)
 
 
 @dataclass(frozen=True)

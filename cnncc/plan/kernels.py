@@ -76,6 +76,10 @@ class Direct:
     The weights are packed as [group][block of `block` outputs][taps…][channel][output in the block], so that
     the innermost loops read them from front to back. What is asked of it in parts are its rows or, where shards
     should share it that way, its groups or blocks of outputs.
+
+    All blocks of outputs pass over `chunk` rows before the next ones (0: over all rows), so that what they read and
+    write again is still in the cache. For each position that a block is computed at, the kernel asks for `ahead`
+    weights of the next block, which would else have to wait for the memory.
     """
 
     window: tuple[WindowAxis, ...]
@@ -89,6 +93,8 @@ class Direct:
     tile: Tile
     epilogue: Epilogue = Epilogue()
     weights_per_image: bool = False
+    chunk: int = 0
+    ahead: int = 0
     shared: Literal["rows", "blocks"] = "rows"
 
     @property

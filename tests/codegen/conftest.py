@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cnncc.plan import choose
-from cnncc.plan.choose import Candidate
+from cnncc.plan.choose import Way
 
 Force = Callable[[str, int], None]
 FAR = 1e12
@@ -26,7 +26,7 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Force:
         def instead(name: str, extra: float) -> None:
             original = getattr(choose, name)
 
-            def one(*arguments: Any) -> Iterator[Candidate]:
+            def one(*arguments: Any) -> Iterator[Way]:
                 candidates = list(original(*arguments))
                 if candidates:
                     chosen = candidates[int(rng.integers(len(candidates)))]

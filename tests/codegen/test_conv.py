@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
+from cnncc.compiler import resolve_target
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
 from cnncc.ops import Conv, Dense, Flatten
@@ -115,6 +117,30 @@ def test_every_tile_makes_the_same_bits(force: Force, along: str, seed: int) -> 
     forced = compilation(graph, border_limit=10.0)
     assert {step.kernel.lanes_along for step in forced.plan.steps if isinstance(step.kernel, Direct)} == {along}
     assert_same_bits(native(forced, net.feeds), wanted)
+
+
+# Caches
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("target", TARGETS)
+def test_chunks_of_rows_make_the_same_bits(target: str, threads: int) -> None:
+    """With a tiny cache, blocks of outputs pass over a few rows at a time, and ask for the weights that follow."""
+    net = Net()
+    x = net.input(1, 3, 40, 21)
+    wide = convolved(net, x, 70, Conv((3, 3), padding=1))
+    point = convolved(net, x, 70, Conv((1, 1)))
+    line = convolved(net, net.input(1, 3, 300), 70, Conv((2,), stride=(2,)))
+    graph = net.graph(wide, point, line)
+    machine = resolve_target(target)
+    small = compilation(graph, replace(machine, l1=2 << 10, l2=32 << 10))
+    large = compilation(graph, replace(machine, l1=1 << 30, l2=1 << 30))
+    kernels = [step.kernel for step in small.plan.steps if isinstance(step.kernel, Direct)]
+    assert all(kernel.chunk for kernel in kernels if kernel.lanes_along == "channels"), kernels
+    assert any(kernel.ahead for kernel in kernels) and any(kernel.chunk for kernel in kernels)
+    found = native(small, net.feeds, threads)
+    worst_ratio(found, expected(small, net.feeds))
+    assert_same_bits(found, native(large, net.feeds))
 
 
 # Groups

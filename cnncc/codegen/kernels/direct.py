@@ -11,7 +11,8 @@ s·v ≥ 8 chains are needed to keep them busy, and s·v + v + 1 registers hold 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -20,6 +21,9 @@ from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
 from ..memory import Access, Guard
 from ..nest import UNROLL_TAPS, Carry, interior, outside_axes, reduce_nest, with_guards
+
+LINE = 16  # floats in a cache line
+Range = tuple[Index, Index]
 
 
 @dataclass(frozen=True)
@@ -64,39 +68,55 @@ class DirectConvolution:
         self.guarded_axes = outside_axes(kernel.window, self.image)
         self.group_channels = kernel.channels // kernel.groups
         self.unit = kernel.epilogue.pooled(self.rank - 1) if self.rank else 1  # columns for each one stored
+        self.block_weights = self.group_channels * kernel.taps * kernel.block
+        self.group_weights = self.block_weights * -(-(kernel.outputs // kernel.groups) // kernel.block)
 
-    # The nest: images, groups, blocks of outputs, rows, columns
+    # The nest: images, groups, chunks of rows, blocks of outputs, rows, columns
 
     def emit(self, a: Index, b: Index) -> None:
         """Rows [a, b), or groups or blocks of outputs [a, b) where shards share those."""
         e, k = self.e, self.k
-        per_group = k.outputs // k.groups
-        blocks, rest = divmod(per_group, k.block)
-        groups: tuple[Index, Index] = (0, k.groups)
-        full: tuple[Index, Index] = (0, blocks)
-        last: tuple[Index, Index] = (blocks, blocks + 1)  # the one block that is not full, if there is one
+        rows: Range = a, b
+        groups: Range = 0, k.groups
+        blocks: Range = 0, -(-(k.outputs // k.groups) // k.block)
         if k.shared == "blocks":
-            if k.groups > 1:
-                groups = a, b
-            else:
-                full, last = (a, e.least(b, blocks)), (e.largest(a, blocks), b)
-            a, b = 0, self.target.view.rows
-        stride = self.group_channels * k.taps * k.block  # weights of one block
+            rows = 0, self.target.view.rows
+            groups, blocks = ((a, b), blocks) if k.groups > 1 else (groups, (a, b))
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(*groups) as g:
-            first = e.mul(g.index, per_group)
-            of_group = stride * (blocks + (rest > 0))
-            group_weights = e.mul(g.index, of_group)
+            weights = e.mul(g.index, self.group_weights)
             if k.weights_per_image:
-                group_weights = e.add(group_weights, e.mul(n.index, of_group * k.groups))
-            if blocks:
-                with e.loop(*full) as block:
-                    channel = e.add(first, e.mul(block.index, k.block))
-                    place = e.add(group_weights, e.mul(block.index, stride))
-                    self.rows(n.index, Outputs(channel, k.block, place, g.index), a, b)
-            if rest:
-                with e.loop(*last):
-                    place = e.add(group_weights, blocks * stride)
-                    self.rows(n.index, Outputs(e.add(first, blocks * k.block), rest, place, g.index), a, b)
+                weights = e.add(weights, e.mul(n.index, self.group_weights * k.groups))
+            with self.chunks(*rows) as chunk:
+                self.blocks(n.index, g.index, weights, blocks, chunk)
+
+    @contextmanager
+    def chunks(self, a: Index, b: Index) -> Iterator[Range]:
+        """The rows [a, b) in parts of `chunk`, the last one up to twice as long."""
+        e, chunk = self.e, self.k.chunk
+        if not chunk:
+            yield a, b
+            return
+        count = e.largest(e.div(e.sub(b, a), chunk), 1)
+        with e.loop(0, count) as part:
+            begin = e.add(a, e.mul(part.index, chunk))
+            last = e.compare("eq", e.add(part.index, 1), count)
+            yield begin, e.choose(last, b, e.add(begin, chunk))
+
+    def blocks(self, n: Index, g: Index, weights: Index, blocks: Range, rows: Range) -> None:
+        """Outputs of a group, a block at a time; `weights` is where those of the group begin."""
+        e, k = self.e, self.k
+        per_group = k.outputs // k.groups
+        full, rest = divmod(per_group, k.block)
+        first, (begin, end) = e.mul(g, per_group), blocks
+        if full:
+            with e.loop(begin, e.least(end, full)) as block:
+                channel = e.add(first, e.mul(block.index, k.block))
+                place = e.add(weights, e.mul(block.index, self.block_weights))
+                self.rows(n, Outputs(channel, k.block, place, g), *rows)
+        if rest:
+            with e.loop(e.largest(begin, full), end):  # the last block, which is not full
+                place = e.add(weights, full * self.block_weights)
+                self.rows(n, Outputs(e.add(first, full * k.block), rest, place, g), *rows)
 
     def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
         e, tile = self.e, self.k.tile
@@ -236,6 +256,8 @@ class DirectConvolution:
         cost = len(keys)
         kernel = [axis.kernel for axis in k.window]
 
+        ahead = self.prefetch(outputs, first)
+
         def tap(indices: list[Index], sums: Carry) -> Carry:
             number: Index = 0
             for index, size in zip(indices, kernel, strict=True):
@@ -246,6 +268,7 @@ class DirectConvolution:
 
             def channel(index: list[Index], sums: Carry) -> Carry:
                 at = e.add(weights, e.mul(index[0], k.block))
+                ahead(index[0], number)
                 moved = self.image.along(1, index[0])
                 if self.by_channels:
                     loaded = [self.weights.load_strided(e.add(at, v * shape.lanes), 1, shape.lanes) for v in numbers]
@@ -260,6 +283,25 @@ class DirectConvolution:
         first_sums = self.initial(outputs, keys, shape)
         sums = reduce_nest(e, kernel, first_sums, cost * self.group_channels, tap, budget=UNROLL_TAPS)
         return dict(zip(keys, sums, strict=True))
+
+    def prefetch(self, outputs: Outputs, first: Sequence[Index]) -> Callable[[Index, Index], None]:
+        """Ask, step by step, for a part of the weights of the next block: each tile for another part."""
+        e, k = self.e, self.k
+        if not k.ahead:
+            return lambda channel, tap: None
+        position: Index = 0
+        for axis, index in zip(k.window, first, strict=True):
+            position = e.add(e.mul(position, axis.out), index)
+        steps = self.group_channels * k.taps
+        begin = e.add(e.add(outputs.weights, self.block_weights), e.mul(position, k.ahead))
+        each = -(-k.ahead * k.tile.rows * k.tile.columns // steps)
+
+        def ahead(channel: Index, tap: Index) -> None:
+            step = e.add(e.mul(tap, self.group_channels), channel)
+            for line in range(-(-each // LINE)):
+                self.weights.prefetch(e.add(begin, e.add(e.mul(step, each), LINE * line)))
+
+        return ahead
 
     def pixels(
         self, outputs: Outputs, n: Index, first: Sequence[Index], tap: Sequence[Index], shape: Shape, guarded: bool
