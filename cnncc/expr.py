@@ -134,9 +134,10 @@ def multiply_add(a: Operand, b: Operand, c: Operand) -> Expr:
 # Meaning: float64 in, float64 out. Error rule: (values, errors of the arguments, result) -> error of the result.
 ErrorRule = Callable[[Sequence[Array], Sequence[Array], Array], Array]
 
-# Bounds of the functions of codegen/functions.py and power.py, in units in the last place (two UNITs each).
+# Bounds of the functions of codegen/functions.py, power.py and trigonometry.py, in units in the last place (two UNITs
+# each).
 EXP_ULPS = EXPM1_ULPS = ERF_ULPS = POWER_ULPS = 2.0
-LOG_ULPS = LOG1P_ULPS = 1.0
+LOG_ULPS = LOG1P_ULPS = SIN_ULPS = COS_ULPS = 1.0
 TANH_ULPS = SIGMOID_ULPS = 3.0
 
 
@@ -212,6 +213,11 @@ def _monotone(meaning: Callable[..., Any], ulps: float = 0.0) -> Function:
     return Function(meaning, error)
 
 
+def _wave(meaning: Callable[..., Any], ulps: float) -> Function:
+    """A function between −1 and 1 that is nowhere steeper than 1."""
+    return Function(meaning, lambda v, e, r: _rounded(r, np.minimum(e[0], 2), 2 * ulps))
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "add": Function(np.add, lambda v, e, r: _rounded(r, e[0] + e[1])),
     "subtract": Function(np.subtract, lambda v, e, r: _rounded(r, e[0] + e[1])),
@@ -234,6 +240,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "tanh": _monotone(np.tanh, TANH_ULPS),
     "sigmoid": _monotone(sigmoid, SIGMOID_ULPS),
     "erf": _monotone(erf, ERF_ULPS),
+    "sin": _wave(np.sin, SIN_ULPS),
+    "cos": _wave(np.cos, COS_ULPS),
     "power": Function(np.power, _power_error),
     # One rounding less where it is one instruction, so the bound of the two steps holds for both.
     "multiply_add": Function(lambda a, b, c: a * b + c, steps=lambda a, b, c: a * b + c),
@@ -283,8 +291,8 @@ def _settled(
     """`error`, made infinite where float32 may overflow, and 0 where NaN or an infinity is certain.
 
     An argument without a bound may be NaN, so the result has none either, even that of a function with bounds.
-    It is certain where it comes out at every corner of the box of arguments: the functions of the
-    vocabulary are monotone or multilinear in each argument, so the corners speak for the box.
+    It is certain where it comes out at every corner of the box of arguments: the functions of the vocabulary are
+    monotone or multilinear in each argument, or finite wherever that is, so the corners speak for the box.
     """
     error = np.where(np.isnan(error) | (np.abs(result) + error > LARGEST), np.inf, error)
     for e in errors:

@@ -10,6 +10,7 @@ from . import functions
 from .emitter import Emitter, Ssa
 from .lanes import Lanes
 from .power import power
+from .trigonometry import cos, sin
 
 
 def own(function: Callable[..., Lanes]) -> Callable[..., Ssa]:
@@ -40,6 +41,8 @@ FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
     "tanh": own(functions.tanh),
     "sigmoid": own(functions.sigmoid),
     "erf": own(functions.erf),
+    "sin": own(sin),
+    "cos": own(cos),
     "power": own(power),
 }
 

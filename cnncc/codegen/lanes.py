@@ -29,6 +29,10 @@ class Mask:
         assert isinstance(like, Lanes)
         return Lanes(self.e, self.e.select(self.ssa, like.of(a).ssa, like.of(b).ssa))
 
+    def choose(self, a: Bits | int, b: Bits) -> Bits:
+        """`where` for integers."""
+        return Bits(self.e, self.e.select(self.ssa, b.of(a).ssa, b.ssa))
+
 
 @dataclass(frozen=True)
 class Lanes:
@@ -128,13 +132,16 @@ class Bits:
     e: Emitter
     ssa: Ssa
 
-    def _with(self, op: str, other: Bits | int) -> Bits:
-        right = other.ssa.name if isinstance(other, Bits) else self._number(other)
-        return Bits(self.e, self.e.assign(self.ssa.type, f"{op} {self.ssa.type} {self.ssa}, {right}"))
-
-    def _number(self, value: int) -> str:
+    def of(self, value: Bits | int) -> Bits:
+        """`value` in each lane of a vector like this one."""
+        if isinstance(value, Bits):
+            return value
         lanes = _lanes(self.ssa.type)
-        return str(value) if lanes == 1 else "<" + ", ".join([f"i32 {value}"] * lanes) + ">"
+        text = str(value) if lanes == 1 else "<" + ", ".join([f"i32 {value}"] * lanes) + ">"
+        return Bits(self.e, Ssa(self.ssa.type, text))
+
+    def _with(self, op: str, other: Bits | int) -> Bits:
+        return Bits(self.e, self.e.assign(self.ssa.type, f"{op} {self.ssa.type} {self.ssa}, {self.of(other).ssa}"))
 
     def __add__(self, other: Bits | int) -> Bits:
         return self._with("add", other)
@@ -142,8 +149,23 @@ class Bits:
     def __sub__(self, other: Bits | int) -> Bits:
         return self._with("sub", other)
 
+    def __mul__(self, other: Bits) -> Bits:
+        """The lower half of the product."""
+        return self._with("mul", other)
+
+    def times_high(self, other: Bits) -> Bits:
+        """The upper half of the unsigned product."""
+        wide = self.ssa.type.replace("i32", "i64")
+        a, b = (self.e.assign(wide, f"zext {bits.ssa.type} {bits.ssa} to {wide}") for bits in (self, other))
+        product = self.e.assign(wide, f"mul {wide} {a}, {b}")
+        upper = self.e.assign(wide, f"lshr {wide} {product}, {self.of(32).ssa.name.replace('i32', 'i64')}")
+        return Bits(self.e, self.e.assign(self.ssa.type, f"trunc {wide} {upper} to {self.ssa.type}"))
+
     def __and__(self, other: Bits | int) -> Bits:
         return self._with("and", other)
+
+    def __or__(self, other: Bits | int) -> Bits:
+        return self._with("or", other)
 
     def __lshift__(self, count: int) -> Bits:
         return self._with("shl", count)
@@ -151,6 +173,30 @@ class Bits:
     def __rshift__(self, count: int) -> Bits:
         """The sign comes in from the left."""
         return self._with("ashr", count)
+
+    def shifted_right(self, count: int) -> Bits:
+        """Zeros come in from the left."""
+        return self._with("lshr", count)
+
+    def followed_by(self, lower: Bits, count: Bits) -> Bits:
+        """Shifted left by `count` modulo 32; the bits of `lower` come in from the right."""
+        lanes = _lanes(self.ssa.type)
+        name, type = f"@llvm.fshl.{'' if lanes == 1 else f'v{lanes}'}i32", self.ssa.type
+        self.e.declare(name, f"declare {type} {name}({type}, {type}, {type})")
+        arguments = ", ".join(f"{type} {bits.ssa}" for bits in (self, lower, count))
+        return Bits(self.e, self.e.assign(type, f"call {type} {name}({arguments})"))
+
+    def _compare(self, predicate: str, other: Bits | int) -> Mask:
+        type, lanes = self.ssa.type, _lanes(self.ssa.type)
+        mask = "i1" if lanes == 1 else f"<{lanes} x i1>"
+        return Mask(self.e, self.e.assign(mask, f"icmp {predicate} {type} {self.ssa}, {self.of(other).ssa}"))
+
+    def equals(self, other: Bits | int) -> Mask:
+        return self._compare("eq", other)
+
+    def below(self, other: Bits | int) -> Mask:
+        """As unsigned numbers."""
+        return self._compare("ult", other)
 
     def floats(self) -> Lanes:
         """The floats that have these bits."""

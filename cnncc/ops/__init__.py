@@ -1,11 +1,12 @@
 """The ops, one page each; importing this package fills the registry."""
 
-from .activation import Clip, HardSigmoid, HardSwish, LeakyRelu, PRelu, Relu, ThresholdedRelu
+from .activation import Clip, HardSigmoid, HardSwish, LeakyRelu, PRelu, Relu, Shrink, ThresholdedRelu
 from .adaptive import AdaptiveAveragePool, AdaptiveMaxPool, GlobalAveragePool, GlobalMaxPool, SpatialPyramidPool
 from .arithmetic import (
     Abs,
     Add,
     Ceil,
+    Cos,
     Div,
     Exp,
     Floor,
@@ -19,6 +20,7 @@ from .arithmetic import (
     Reciprocal,
     Round,
     Sign,
+    Sin,
     Sqrt,
     Sub,
     Sum,
@@ -77,6 +79,7 @@ __all__ = [
     "Concat",
     "Conv",
     "ConvTranspose",
+    "Cos",
     "Dense",
     "DepthToSpace",
     "Div",
@@ -130,9 +133,11 @@ __all__ = [
     "Resize",
     "Round",
     "Selu",
+    "Shrink",
     "Sigmoid",
     "Sign",
     "Silu",
+    "Sin",
     "Slice",
     "Softmax",
     "Softplus",

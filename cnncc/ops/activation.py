@@ -106,6 +106,27 @@ class ThresholdedRelu(Unary):
 
 
 @dataclass(frozen=True)
+class Shrink(Unary):
+    """x moved towards 0 by bias where |x| is above lambd, 0 elsewhere; NaN is kept."""
+
+    lambd: float = 0.5
+    bias: float = 0.0
+
+    def formula(self, *x: Array) -> Array:
+        inside = np.abs(x[0]) <= np.float32(self.lambd)
+        return np.where(inside, 0, x[0] - np.sign(x[0]) * self.bias)
+
+    def expression(self, *x: Expr) -> Expr:
+        below = where_positive(-self.lambd - x[0], x[0] + self.bias, 0.0)
+        return where_positive(x[0] - self.lambd, x[0] - self.bias, below)
+
+    @classmethod
+    def variants(cls) -> Iterator[Unary]:
+        yield cls()
+        yield cls(0.3, 0.3)
+
+
+@dataclass(frozen=True)
 class HardSigmoid(Unary):
     """alpha · x + beta between 0 and 1."""
 

@@ -34,6 +34,8 @@ BOUNDS = {
     "tanh": expr.TANH_ULPS,
     "sigmoid": expr.SIGMOID_ULPS,
     "erf": expr.ERF_ULPS,
+    "sin": expr.SIN_ULPS,
+    "cos": expr.COS_ULPS,
 }
 ARITY = {
     **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", "power"), 2),
@@ -59,7 +61,11 @@ def arguments() -> Array:
     rng = np.random.default_rng(5)
     middle = [rng.uniform(-size, size, 50_000).astype(F32) for size in (0.5, 2, 10, 105)]
     branches = around(0, 0.5, math.sqrt(0.5), 1, math.sqrt(2), math.log(2) / 2, 4, 9, 20, 88.72283, 103.9721)
-    return np.concatenate([patterns(), *middle, branches, around(2.0**-126, 2.0**23, 2.0**22, 3.4e38)])
+    quarters = (rng.integers(1, 1 << 22, 50_000) * (math.pi / 2)).astype(F32)
+    # Next to eighths of a turn, and the floats that come nearest to a quarter turn of all.
+    turns = around(*(math.pi / 4 * np.arange(1, 9)), 16367173 * 2.0**72, 10741887 * 2.0**11, 16573937 * 2.0**-16)
+    ends = around(2.0**-126, 2.0**23, 2.0**22, 3.4e38)
+    return np.concatenate([patterns(), *middle, branches, quarters, turns, ends])
 
 
 def exact(name: str, *x: Array) -> Array:
@@ -126,6 +132,8 @@ ENDS: dict[str, tuple[list[float], list[float]]] = {
     "log1p": ([0, -0.0, -1, -1.5, math.inf, TINY, -TINY], [0, -0.0, -math.inf, math.nan, math.inf, TINY, -TINY]),
     "tanh": ([0, -0.0, math.inf, -math.inf, 10, -10, TINY, -TINY], [0, -0.0, 1, -1, 1, -1, TINY, -TINY]),
     "sigmoid": ([0, math.inf, -math.inf, -200, 200, -103.9], [0.5, 1, 0, 0, 1, TINY]),
+    "sin": ([0, -0.0, math.inf, -math.inf, math.nan, TINY, -TINY], [0, -0.0, *[math.nan] * 3, TINY, -TINY]),
+    "cos": ([0, -0.0, math.inf, -math.inf, math.nan, TINY], [1, 1, *[math.nan] * 3, 1]),
     "erf": ([0, -0.0, math.inf, -math.inf, 5, -5], [0, -0.0, 1, -1, 1, -1]),
 }
 

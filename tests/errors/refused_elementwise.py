@@ -7,6 +7,7 @@ from cnncc.ops import (
     Ceil,
     Celu,
     Clip,
+    Cos,
     Div,
     Elu,
     Erf,
@@ -28,9 +29,11 @@ from cnncc.ops import (
     Reciprocal,
     Round,
     Selu,
+    Shrink,
     Sigmoid,
     Sign,
     Silu,
+    Sin,
     Softplus,
     Softsign,
     Sqrt,
@@ -44,8 +47,8 @@ IMAGE = (1, 4, 8, 8)
 ROW = (1, 3, 1, 8)
 
 UNARY = (
-    *(Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Floor(), Ceil(), Round(), Sign()),
-    *(LeakyRelu(), Clip(0.0, 6.0), ThresholdedRelu(), HardSigmoid(), HardSwish()),
+    *(Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Floor(), Ceil(), Round(), Sign(), Sin(), Cos()),
+    *(LeakyRelu(), Clip(0.0, 6.0), ThresholdedRelu(), Shrink(), HardSigmoid(), HardSwish()),
     *(Sigmoid(), Tanh(), Erf(), Elu(), Selu(), Celu(), Gelu(), Silu(), Softplus(), Mish(), Softsign()),
 )
 BINARY = (Sub(), Mul(), Div(), Pow(), PRelu())
@@ -66,6 +69,7 @@ REFUSED = [
     (LeakyRelu((0.1, 0.2)), (IMAGE,), "alpha=(0.1, 0.2) must be a number"),
     (LeakyRelu(1j), (IMAGE,), "alpha=1j must be a number"),
     (ThresholdedRelu(None), (IMAGE,), "alpha=None must be a number"),
+    (Shrink(bias=None), (IMAGE,), "bias=None must be a number"),
     (Clip("0"), (IMAGE,), "minimum='0' must be a number or None"),
     (Clip(0.0, (6.0,)), (IMAGE,), "maximum=(6.0,) must be a number or None"),
     (HardSigmoid(alpha=None), (IMAGE,), "alpha=None must be a number"),

@@ -252,8 +252,8 @@ SHAPES = [
     case("Upsample", X, np.array([1, 1, 2, 3], np.float32), mode="nearest", opset=9, expected=repeated(2, 3)),
 ]
 
-UNARY = """Abs Ceil Celu Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Round Selu Sigmoid Sign
-    Softplus Softsign Tanh ThresholdedRelu""".split()
+UNARY = """Abs Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Round Selu Shrink
+    Sigmoid Sign Sin Softplus Softsign Tanh ThresholdedRelu""".split()
 KINDS = "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()
 
 ELEMENTWISE = [
@@ -284,6 +284,7 @@ ELEMENTWISE = [
     case("PRelu", X, data(1)),
     case("PRelu", X, data(3), opset=6, expected=lambda x, slope: np.where(x > 0, x, x * slope.reshape(3, 1, 1))),
     case("Selu", (2, 5), alpha=0.4, gamma=1.5),
+    case("Shrink", (2, 5), lambd=0.4, bias=0.3),
     case("ThresholdedRelu", (2, 5), alpha=0.4),
 ]
 

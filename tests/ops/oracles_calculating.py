@@ -57,12 +57,19 @@ def softplus(x):
     return math.log1p(math.exp(-abs(x))) + (x if x > 0 else 0.0)
 
 
+def shrink(x, lambd, bias):
+    if x > lambd:
+        return x - bias
+    return x + bias if x < -lambd else 0.0
+
+
 ELEMENTWISE = {
     "Abs": lambda op, x: -x if x < 0 else x,
     "Add": lambda op, a, b: a + b,
     "Ceil": lambda op, x: math.ceil(x),
     "Celu": lambda op, x: elu(x, op.alpha, op.alpha),
     "Clip": clip,
+    "Cos": lambda op, x: math.cos(x),
     "Div": lambda op, a, b: a / b,
     "Elu": lambda op, x: elu(x, op.alpha),
     "Erf": lambda op, x: math.erf(x),
@@ -85,9 +92,11 @@ ELEMENTWISE = {
     "Relu": lambda op, x: x if x > 0 else 0.0,
     "Round": lambda op, x: round(x),
     "Selu": lambda op, x: op.gamma * elu(x, op.alpha),
+    "Shrink": lambda op, x: shrink(x, op.lambd, op.bias),
     "Sigmoid": lambda op, x: 0.5 * (1 + math.tanh(x / 2)),
     "Sign": lambda op, x: (x > 0) - (x < 0),
     "Silu": lambda op, x: x * 0.5 * (1 + math.tanh(x / 2)),
+    "Sin": lambda op, x: math.sin(x),
     "Softplus": lambda op, x: softplus(x),
     "Softsign": lambda op, x: x / (1 - x) if x < 0 else x / (1 + x),
     "Sqrt": lambda op, x: math.sqrt(x),

@@ -49,6 +49,8 @@ MEANING = {
     "tanh": math.tanh,
     "sigmoid": lambda a: 0.5 * (1 + math.tanh(a / 2)),
     "erf": math.erf,
+    "sin": math.sin,
+    "cos": math.cos,
     "power": math.pow,
     "multiply_add": lambda a, b, c: a * b + c,
 }

@@ -1,0 +1,96 @@
+"""sin and cos of any float: the angle is reduced in whole numbers, which are exact.
+
+Payne and Hanek, Radian Reduction for Trigonometric Functions (1983): of |x| · 2/π, the angle in quarter turns, only
+two bits before the point matter and those behind it. With |x| = m · 2^(e − 150), e the biased exponent, these are
+the low bits of m times a window of the bits of 2/π, which begins where e says: bits further left give whole turns.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+from .functions import INFINITY
+from .lanes import Bits, Lanes
+from .power import Pair, fast_two_sum
+
+# The bits of 2/π in words of 32, after a word of zeros; the last window begins in word 4 and reads up to word 7.
+TWO_OVER_PI = (0, 0xA2F9836E, 0x4E441529, 0xFC2757D1, 0xF534DDC0, 0xDB629599, 0x3C439041, 0xFE5163AB)
+STARTS = 5  # words in which a window of 96 bits may begin
+FIRST = 120  # the exponent whose window begins with the table
+HALF_PI = 13176795 * 2.0**-23  # the float32 nearest to π/2
+HALF_PI_LOW = -4.37113900018624e-08  # what it lacks
+EIGHTH = 0.78539813  # of a turn, just below π/4: up to here an angle is its own rest
+
+# Taylor coefficients of (sin(r) − r)/r³ and (cos(r) − 1 + r²/2)/r⁴ in powers of r²: for |r| ≤ π/4 the first terms left
+# out are below 2^-28 of the result.
+SINE = (1 / 362880, -1 / 5040, 1 / 120, -1 / 6)
+COSINE = (-1 / 3628800, 1 / 40320, -1 / 720, 1 / 24)
+
+
+def sin(x: Lanes) -> Lanes:
+    """Within 1 ulp for angles of any size; keeps −0, and is NaN at ±∞."""
+    return _turned(x, 0) * x.of(1.0).with_sign_of(x)
+
+
+def cos(x: Lanes) -> Lanes:
+    """Within 1 ulp for angles of any size; NaN at ±∞."""
+    return _turned(x, 1)
+
+
+def _turned(x: Lanes, quarters: int) -> Lanes:
+    """sin(|x| + quarters · π/2)."""
+    size = abs(x)
+    whole, rest = _quarters(size)
+    small = size < EIGHTH
+    r, low = small.where(size, rest.high), small.where(0.0, rest.low)
+    turn = small.choose(0, whole) + quarters
+    z = r * r
+    sine = z.polynomial(SINE).times_plus(z * r, low) + r
+    half = z * 0.5
+    near = 1.0 - half
+    lost = (1.0 - near) - half
+    cosine = z.polynomial(COSINE).times_plus(z * z, lost - r * low) + near
+    result = (turn & 1).equals(0).where(sine, cosine)
+    result = (turn & 2).equals(0).where(result, -result)
+    return (size < INFINITY).where(result, math.nan)
+
+
+def _quarters(size: Lanes) -> tuple[Bits, Pair]:
+    """Whole q, right in its last two bits, and r with size = q · π/2 + r, |r| ≤ π/4, for size ≥ 2^-7.
+
+    The product is cut 62 bits behind the point. No float of this size is nearer than 2^-30 to a whole number of
+    quarter turns (16367173 · 2^72 is the nearest), so that at least 32 bits of the rest are right.
+    """
+    bits = size.bits()
+    mantissa = (bits & 0x7FFFFF) | 0x800000
+    top, middle, bottom = _window((bits >> 23) - FIRST)
+    low = middle * mantissa
+    total = low + bottom.times_high(mantissa)
+    carry = total.below(low).choose(1, total.of(0))
+    high = top * mantissa + middle.times_high(mantissa) + carry
+    whole = (high + (1 << 29)).shifted_right(30)
+    return whole, _rest(high - (whole << 30), total)
+
+
+def _window(begin: Bits) -> list[Bits]:
+    """96 bits of the table from bit `begin` on, in three words."""
+    start = begin >> 5
+    words = [begin.of(word) for word in TWO_OVER_PI[:4]]
+    for number in range(1, STARTS):
+        here = start.equals(number)
+        words = [here.choose(TWO_OVER_PI[number + place], word) for place, word in enumerate(words)]
+    return [a.followed_by(b, begin) for a, b in itertools.pairwise(words)]
+
+
+def _rest(high: Bits, low: Bits) -> Pair:
+    """π/2 times the 64-bit number (high, low) with 62 bits behind its point.
+
+    Three floats hold its bits exactly: the first 24 that may differ from the sign, 24 more, and the last 14.
+    """
+    first = (high & -64).numbers() * 2.0**-30
+    second = ((high & 63) << 18 | low.shifted_right(14)).numbers() * 2.0**-48
+    third = (low & 0x3FFF).numbers() * 2.0**-62
+    sum = fast_two_sum(first, second)
+    angle = fast_two_sum(sum.high, sum.low + third)
+    return angle * Pair(angle.high.of(HALF_PI), angle.high.of(HALF_PI_LOW))
