@@ -1,7 +1,8 @@
 """Fuses a layer with what is applied to its result, element by element, so that the result is stored once.
 
-Anchors are contractions (convolutions, dense layers, matrix products) and whatever ends in an element-wise
-step. A fused node is a permission, so the rules here ask only whether fusing is right, never whether it pays.
+Anchors are contractions (convolutions, dense layers, matrix products), contractions whose results are interleaved
+(transposed convolutions), and whatever ends in an element-wise step. A fused node is a permission, so the rules here
+ask only whether fusing is right, never whether it pays.
 
 Every value inside a chain has one reader, the next member. So the only way out of a chain is from its last
 member: an extra input never depends on the chain that reads it, every chain is convex, and one node at the last
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from ..computation import Contraction, Lowering, Pointwise, WindowReduction
+from ..computation import Contraction, Interleave, Lowering, Pointwise, WindowReduction
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Fused, Stage
 from .match import lowering, not_alone, sole_computation
@@ -27,7 +28,7 @@ class Chain:
     """An anchor and the nodes absorbed so far; `running` is the value that the last of them makes."""
 
     anchor: Node
-    last_piece: Contraction | Pointwise
+    last_piece: Contraction | Interleave | Pointwise
     members: list[Node] = field(default_factory=list)
     stages: list[Stage] = field(default_factory=list)
     extras: list[Value] = field(default_factory=list)
@@ -93,7 +94,7 @@ def find_chains(graph: Graph) -> dict[str, Chain]:
     nodes = list(graph)
     chains: dict[str, Chain] = {}
     taken: dict[str, str] = {}
-    for kind, order in ((Contraction, reversed(nodes)), (Pointwise, iter(nodes))):
+    for kind, order in ((Contraction | Interleave, reversed(nodes)), (Pointwise, iter(nodes))):
         for node in order:
             piece = last_piece(graph, node)
             if isinstance(piece, kind) and node.name not in taken:
@@ -101,13 +102,13 @@ def find_chains(graph: Graph) -> dict[str, Chain]:
     return {node.name: chains[node.name] for node in nodes if node.name in chains}
 
 
-def last_piece(graph: Graph, node: Node) -> Contraction | Pointwise | None:
+def last_piece(graph: Graph, node: Node) -> Contraction | Interleave | Pointwise | None:
     """The computation that makes the only result of an anchor; None for other nodes."""
     found = lowering(graph, node)
     if found is None or not found.pieces or found.results != (len(node.inputs) + len(found.pieces) - 1,):
         return None
     computation = found.pieces[-1].computation
-    return computation if isinstance(computation, Contraction | Pointwise) else None
+    return computation if isinstance(computation, Contraction | Interleave | Pointwise) else None
 
 
 def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
@@ -162,6 +163,8 @@ def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
     """Only pools whose windows lie side by side work on accumulators that were just computed."""
     if chain.pooled:
         raise Refused(f"'{node.name}' would be the second pool")
+    if isinstance(chain.last_piece, Interleave):
+        raise Refused(f"'{node.name}' is a pool, but '{chain.anchor.name}' computes its outputs in several phases")
     if not isinstance(chain.last_piece, Contraction):
         raise Refused(f"'{node.name}' is a pool, but '{chain.anchor.name}' is element-wise")
     if not chain.last_piece.window:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from ..batching import batched_inputs
-from ..computation import Arrangement, Computation, Contraction, Piece, Pointwise, WindowReduction
+from ..computation import Arrangement, Computation, Contraction, Interleave, Piece, Pointwise, WindowReduction
 from ..expr import RUNNING, Arg, Expr, evaluate, substitute
 from ..ir import Graph, Node, Value
 from ..op import Constant
@@ -133,6 +133,7 @@ def _fold(computation: Computation, operands: Sequence[str], type: TensorType, r
 def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) -> None:
     """The anchor's work with the stages as its epilogue, or further works where an epilogue cannot hold them."""
     own, *extras = fused.split(names)
+    begin = len(result.works)
     lowering = fused.anchor.lower(*(result.types[name] for name in own))
     final = tensor_name(node.values[0])
     tensors = _add_pieces(node.name, lowering.pieces, own, {}, result)
@@ -142,16 +143,17 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) 
         pieces = stage.op.lower(*(result.types[name] for name in arguments))
         label = f"{node.name}.{number + 1}"
         *earlier, last = pieces.pieces
-        # What a stage prepares (scale and shift of a batch norm) stands before the work that takes it up.
-        last_works = [result.works.pop()] if result.works and result.works[-1].result == running else []
+        # What a stage prepares (scale and shift of a batch norm) stands before the works that take it up.
+        before = result.works[begin:]
+        del result.works[begin:]
         tensors = _add_pieces(label, earlier, arguments, {}, result)
-        result.works += last_works
+        result.works += before
         operands = [tensors[operand] for operand in last.operands]
-        if last_works and _absorb(last_works[0], last, operands, running):
+        if before and before[-1].result == running and _absorb(before[-1], last, operands, running):
             del result.types[running]
-            last_works[0].result = running = f"{label}#{len(earlier)}"
+            before[-1].result = running = f"{label}#{len(earlier)}"
             result.types[running] = last.type
-        else:
+        elif not _absorb_interleaved(before, last, operands, running, result.types):
             finals = {len(operands): f"{label}#{len(earlier)}"}
             running = _add_pieces(label, [_renumber(last)], operands, finals, result)[-1]
     _rename(result, running, final)
@@ -199,6 +201,37 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> 
     else:
         work.before = expr
     return True
+
+
+def _absorb_interleaved(
+    works: Sequence[Work], piece: Piece, operands: Sequence[str], running: str, types: Mapping[str, TensorType]
+) -> bool:
+    """Take a point-wise stage into the epilogues of the works whose results, interleaved, are the running value.
+
+    Its other operands must not run along an interleaved axis, so that each of the works may read them whole.
+    """
+    computation = piece.computation
+    parts, axes = _interleaved({work.result: work for work in works}, running)
+    able = [part for part in parts if part and isinstance(part.computation, Contraction | Pointwise)]
+    if not axes or not isinstance(computation, Pointwise) or len(able) < len(parts):
+        return False
+    for tensor, dims in zip(operands, computation.dims, strict=True):
+        along = {dim for dim, size in zip(dims, types[tensor].shape, strict=True) if size > 1}
+        if tensor != running and along & axes:
+            return False
+    for part in able:
+        _absorb(part, piece, [part.result if tensor == running else tensor for tensor in operands], part.result)
+    return True
+
+
+def _interleaved(makers: Mapping[str, Work], tensor: str) -> tuple[list[Work | None], set[int]]:
+    """The works whose results are interleaved to `tensor` (None where it is a known one), and along which axes."""
+    work = makers.get(tensor)
+    if work is None or not isinstance(work.computation, Interleave):
+        return [work], set()
+    found = [_interleaved(makers, operand) for operand in work.operands]
+    axes = {work.computation.axis}.union(*(inner for _, inner in found))
+    return [part for parts, _ in found for part in parts], axes
 
 
 def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[str], running: str) -> bool:

@@ -313,11 +313,14 @@ def test_long_chains_are_cut() -> None:
     assert_same_bits(before, result.graph)
 
 
-def test_a_transposed_convolution_is_no_anchor_unless_it_is_one_phase() -> None:
-    for stride, expected in ((2, ["up", "relu"]), (1, ["up"])):
+def test_a_transposed_convolution_is_an_anchor_but_not_for_pools_if_it_has_phases() -> None:
+    for stride, expected in ((2, ["up", "pool"]), (1, ["up"])):
         net = Net()
-        y = net.apply(ConvTranspose((3, 3), stride), net.input(1, 4, 5, 6), net.weights(4, 2, 3, 3), name="up")
-        before = net.graph(net.relu(y))
+        y = net.apply(ConvTranspose((3, 3), stride), net.input(1, 4, 4, 6), net.weights(4, 2, 3, 3), name="up")
+        before = net.graph(net.apply(MaxPool((3, 2)), net.relu(y), name="pool"))
         result = apply(fuse, before)
         assert layers(result.graph) == expected
         assert_same_bits(before, result.graph)
+        if stride == 2:
+            expected_why = "no further layer: 'pool' is a pool, but 'up' computes its outputs in several phases"
+            assert why(result, "up") == expected_why

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from cnncc.computation import Interleave, Pointwise
 from cnncc.ops import Add, BatchNormalization, Conv, ConvTranspose, Dense, Flatten, LeakyRelu, MaxPool, Mish, Relu
 from cnncc.plan.lower import lower
-from tests.graphs import Net, check, compilation
+from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets
 
 
 def test_results_of_one_layer_have_names_of_their_own() -> None:
@@ -48,3 +49,29 @@ def test_a_residual_of_a_dense_layer_over_an_image_is_flat() -> None:
     flat = net.apply(Flatten(), image)
     y = net.apply(Dense(), flat, net.weights(5, net.shape(flat)[1]))
     check(net.graph(net.apply(Add(), y, net.input(1, 5, name="residual"))), net.feeds)
+
+
+def test_the_phases_of_a_transposed_convolution_hold_its_epilogue() -> None:
+    """All but what runs along the interleaved axes: that is added when the phases are in their places."""
+    net = Net()
+    x = net.input(1, 3, 4, 5)
+    y = net.apply(ConvTranspose((4, 4), 2, 1, 1), x, net.weights(3, 5, 4, 4), net.weights(5))
+    y = net.apply(BatchNormalization(), y, *(net.weights(5) for _ in range(3)), net.known(net.random(5) ** 2 + 1))
+    y = net.apply(Relu(), net.apply(Add(), y, net.weights(5, 1, 1, arrive=True)))
+    z = net.apply(LeakyRelu(0.5), net.apply(Add(), y, net.input(1, 5, 8, 10, name="residual")))
+    for result, wanted in ((y, 0), (z, 1)):
+        graph = net.graph(result)
+        works = lower(compilation(graph, precision="strict").optimised.graph).works
+        assert sum(isinstance(work.computation, Interleave) for work in works) == 3
+        assert sum(isinstance(work.computation, Pointwise) for work in works) == wanted
+        feeds = {name: net.feeds[name] for name in graph.inputs}
+        for target in runnable_targets():
+            check(graph, feeds, target, precision="strict")
+        assert_same_bits(*(native(compilation(graph, off=off), feeds) for off in ((), ("fuse",))))
+
+
+def test_phases_that_no_tap_reaches_keep_the_epilogue_apart() -> None:
+    net = Net()
+    x = net.input(1, 3, 4, 5)
+    y = net.apply(ConvTranspose((2, 1), 3), x, net.weights(3, 5, 2, 1), net.weights(5))
+    check(net.graph(net.apply(Mish(), y)), net.feeds)
