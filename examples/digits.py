@@ -35,3 +35,7 @@ def model() -> nn.Sequential:
     trained = network()
     trained.load(WEIGHTS)
     return trained
+
+
+if __name__ == "__main__":
+    print(model().summary())

@@ -241,6 +241,7 @@ def _layer_names(calls: Sequence[Call], inputs: Sequence[str]) -> dict[Layer, st
     numbers: dict[str, Iterator[int]] = {}
     for layer in layers:
         stem = (f"{names[layer.parent]}." if layer.parent else "") + layer.kind
+        stem += "_" * stem[-1].isdigit()  # relu6_1 is the first of its kind, relu61 might be the 61st of another
         counter = numbers.setdefault(stem, itertools.count(1))
         names[layer] = layer.name or next(name for number in counter if (name := f"{stem}{number}") not in owners)
     return names

@@ -132,6 +132,13 @@ def test_given_names_are_kept_and_numbers_avoid_them() -> None:
     assert [n for n in names(nn.Model(x, y).graph) if "." not in n] == ["conv1", "conv3", "conv2", "conv4"]
 
 
+def test_a_number_does_not_run_into_the_digits_of_a_kind() -> None:
+    x = nn.Input((3, 8, 8))
+    clip = nn.ReLU6(name="relu6")
+    assert names(nn.Model(x, nn.ReLU6()(nn.ReLU6()(x))).graph) == ["input", "relu6_1", "relu6_2"]
+    assert len(set(names(nn.Model(x, nn.ReLU6()(clip(clip(x)))).graph))) == 4
+
+
 def test_a_long_chain_needs_no_recursion() -> None:
     x = nn.Input((1,))
     tensor: nn.Tensor = x
