@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from cnncc.codegen.program import tick_bytes
 from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.limits import emit_clock
+from cnncc.native import emit_assembly
 from cnncc.ops import Conv, MaxPool, Relu
 from cnncc.runtime.model import Model
+from cnncc.target import TARGETS
 from tests.graphs import Net
 
 
@@ -26,3 +30,11 @@ def test_a_profiled_program_gives_the_same_bits_and_counts_cycles() -> None:
             begin = plan.workspace_base + shard * size + plan.shard_bytes
             ticks = workspace[begin : begin + 8 * len(plan.steps)].view(np.uint64)
             assert (ticks > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("name", "instruction"), [("x86-64-v2", "rdtsc"), ("x86-64-v4", "rdtsc"), ("aarch64", "mrs\tx0, CNTVCT_EL0")]
+)
+def test_the_counter_is_one_that_programs_may_read(name: str, instruction: str) -> None:
+    target = TARGETS[name]
+    assert instruction in emit_assembly(emit_clock(target), target)
