@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -81,26 +83,30 @@ def _pool(
 ) -> dict[Key, Cell]:
     """Each window of cells reduced to one, in row-major order of the window."""
     across = pool.kernel[-1]
+    height = pool.kernel[0] if len(pool.kernel) > 1 else 1
     along_columns = lane_axis == rank - 1
     result: dict[Key, Cell] = {}
     for key, position in pooled.items():
         row, column, channel = key
-        height = pool.kernel[0] if len(pool.kernel) > 1 else 1
-        members = []
-        for y in range(height):
-            if along_columns:
-                cell = cells[row * height + y, column, channel]
-                members += [
-                    e.shuffle(cell.value, None, range(x, lanes_of(cell.value.type), across)) for x in range(across)
-                ]
-            else:
-                members += [cells[row * height + y, column * across + x, channel].value for x in range(across)]
-        value = members[0]
-        for member in members[1:]:
-            value = combine(e, pool.combine, value, member)
+        if along_columns:
+            members = _apart(e, pool, [cells[row * height + y, column, channel].value for y in range(height)])
+        else:
+            window = itertools.product(range(height), range(across))
+            members = [cells[row * height + y, column * across + x, channel].value for y, x in window]
+        value = functools.reduce(functools.partial(combine, e, pool.combine), members)
         if pool.average:
             value = e.binary("fdiv", value, e.number(float(math.prod(pool.kernel)), lanes_of(value.type)))
-        first = next(iter(cells.values())) if along_columns else cells[row * height, column * across, channel]
-        lanes = lanes_of(value.type) if along_columns else first.lanes
+        lanes = lanes_of(value.type) if along_columns else cells[row * height, column * across, channel].lanes
         result[key] = Cell(position, value, lanes)
     return result
+
+
+def _apart(e: Emitter, pool: Pooling, rows: Sequence[Ssa]) -> list[Ssa]:
+    """With lanes along columns: the members of the windows, each a vector with a lane for every window.
+
+    A maximum does not depend on the order: rows first, in full vectors, leaves fewer to take apart.
+    """
+    if pool.combine in ("maximum", "minimum"):
+        rows = [functools.reduce(functools.partial(combine, e, pool.combine), rows)]
+    across = pool.kernel[-1]
+    return [e.shuffle(row, None, range(x, lanes_of(row.type), across)) for row in rows for x in range(across)]

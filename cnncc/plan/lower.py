@@ -9,7 +9,7 @@ import numpy as np
 
 from ..batching import batched_inputs
 from ..computation import Arrangement, Computation, Contraction, Interleave, Piece, Pointwise, WindowReduction
-from ..expr import RUNNING, Arg, Expr, evaluate, substitute
+from ..expr import RUNNING, Arg, Call, Expr, Number, evaluate, substitute
 from ..ir import Graph, Node, Value
 from ..op import Constant
 from ..ops import Fused
@@ -181,6 +181,8 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> 
         if work.pool or rank > 2 or not isinstance(work.computation, Contraction):
             return False
         work.pool = computation
+        if computation.combine in ("maximum", "minimum"):
+            work.before, work.after = _clamped(work.before)  # after the pool there is less to clamp
         return True
     if not isinstance(computation, Pointwise):
         return False
@@ -232,6 +234,19 @@ def _interleaved(makers: Mapping[str, Work], tensor: str) -> tuple[list[Work | N
     found = [_interleaved(makers, operand) for operand in work.operands]
     axes = {work.computation.axis}.union(*(inner for _, inner in found))
     return [part for parts, _ in found for part in parts], axes
+
+
+def _clamped(expr: Expr) -> tuple[Expr, Expr]:
+    """(what `expr` clamps, how it clamps the running value): maxima and minima with numbers, outermost.
+
+    Clamping rises with its argument, so it may change places with a maximum or minimum of several.
+    """
+    if isinstance(expr, Call) and expr.function in ("maximum", "minimum"):
+        value, limit = expr.arguments
+        if isinstance(limit, Number):
+            inner, outer = _clamped(value)
+            return inner, Call(expr.function, (outer, limit))
+    return expr, RUNNING
 
 
 def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[str], running: str) -> bool:

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from ...plan.kernels import Direct
@@ -396,7 +396,25 @@ class DirectConvolution:
                 stored[-1] = e.add(stored[-1], shape.columns[column] // self.unit)
                 key = row // height, column // across, number
                 pooled[key] = (place.image, channel, *stored)
+        if k.epilogue.pool and not self.by_channels:
+            cells = self.joined(cells, shape)
+            pooled = {key: position for key, position in pooled.items() if key in cells}
         finish(e, k.epilogue, cells, pooled, self.lane_axis, self.target, self.operands)
+
+    def joined(self, cells: dict[Key, Cell], shape: Shape) -> dict[Key, Cell]:
+        """Pairs of neighbouring vectors of columns as one: what a pool takes apart then fills whole vectors."""
+        result: dict[Key, Cell] = {}
+        second: set[int] = set()
+        for (row, column, number), cell in cells.items():
+            if column in second:
+                continue
+            other = cells.get((row, column + 1, number))
+            if other and shape.columns[column + 1] - shape.columns[column] == shape.lanes:
+                second.add(column + 1)
+                pair = self.e.shuffle(cell.value, other.value, range(2 * shape.lanes))
+                cell = replace(cell, value=pair, lanes=2 * shape.lanes)
+            result[row, column, number] = cell
+        return result
 
 
 def emit(
