@@ -16,11 +16,12 @@ from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu, ticks
 from .emitter import Emitter, Index, Ssa
-from .kernels import depthwise, direct, elementwise, fill, move, reduce, window
+from .kernels import depthwise, direct, elementwise, fill, grouped, move, reduce, window
 from .memory import Access
 
 KERNELS: Mapping[type, Callable[..., None]] = {
     k.Direct: direct.emit,
+    k.Grouped: grouped.emit,
     k.Depthwise: depthwise.emit,
     k.Window: window.emit,
     k.Elementwise: elementwise.emit,

@@ -21,8 +21,9 @@ from dataclasses import dataclass
 
 from ..computation import Contraction
 from ..target import Target
+from ..windows import WindowAxis
 from .candidates import Candidate
-from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Tile
+from .kernels import Depthwise, Direct, Epilogue, Grouped, LanesAlong, Tile
 
 LATENCY = 4.0
 PIPES = 2.0
@@ -32,6 +33,8 @@ L1_SHARE = 0.8  # of the first cache, for the weights of a block; the image and 
 SHARPNESS = 5.0  # of the norm that adds up what bounds a step
 TILE = 6.0  # cycles to start and to end a tile
 STORE = 0.25  # cycles for each accumulator: its start, activation and store, mostly behind multiply-adds
+WIDEST_ROW = 64  # multiply-adds of one grouped output for a row of taps
+UNROLLED = 400  # multiply-adds of a grouped tile for a row of taps
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 MOVE = 0.6  # cycles for each element that a copy brings into another order
 COPY = 4.0  # cycles for each vector that a copy moves without a change of order
@@ -83,7 +86,7 @@ def direct(
     return [Candidate(way.label, way.cycles, _kernel(target, c, stored, way, epilogue)) for way in ways[:OFFERED]]
 
 
-def least_cycles(target: Target, kernel: Direct) -> float:
+def least_cycles(target: Target, kernel: Direct | Grouped) -> float:
     """Cycles for an image if every lane of every multiply-add counted."""
     outputs = kernel.outputs * math.prod(axis.out for axis in kernel.window)
     return outputs * kernel.taps * (kernel.channels // kernel.groups) / (PIPES * target.lanes)
@@ -226,6 +229,47 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
                 if repeats:
                     cycles += repeats * sum(number * steps.tile(scalars, size, UNALIGNED) for size, number in sizes)
             yield Way(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
+
+
+def grouped(
+    target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, copied: int = 0
+) -> list[Candidate]:
+    """Convolutions in groups of few outputs, whose vectors hold the outputs of several groups; the cheapest first.
+
+    Each multiply-add shares the pipes with shuffles, which bring to every lane its own group's channel; a shuffled
+    pixel serves all taps of a row that reach it. The weights of a row of taps stay in registers or are loaded for
+    each multiply-add.
+    """
+    inputs, members = c.channels // c.groups, c.outputs // c.groups
+    row = c.window[-1].kernel * inputs if c.window else 0
+    if c.groups == 1 or epilogue.pool or c.weights_per_image or 2 * members > target.lanes or not 0 < row <= WIDEST_ROW:
+        return []
+    block = min(target.lanes // members, c.groups) * members
+    if block // members * inputs > 2 * target.lanes:
+        return []
+    rows = math.prod(stored[:-1]) * -(-c.outputs // block)
+    above = math.prod(w.kernel for w in c.window[:-1])  # taps of the other axes
+    ways = []
+    # Sums and the weights of a row of taps, some values on the way: else a few sums, and weights loaded again.
+    most = min(max(target.registers - 6 - row, 6), stored[-1], UNROLLED // row)
+    for columns in range(1, most + 1):
+        if columns != -(-stored[-1] // -(-stored[-1] // columns)):
+            continue
+        tiles = -(-stored[-1] // columns)
+        cycles = rows * tiles * (above * _row_of_taps(target, c.window[-1], inputs, columns) + TILE + STORE * columns)
+        kernel = Grouped(c.window, c.channels, c.outputs, c.groups, c.bias, block, Tile(1, columns, 1), epilogue)
+        ways.append(Candidate(f"grouped {columns}", cycles + MOVE * copied, kernel))
+    return sorted(ways, key=lambda way: way.cycles)
+
+
+def _row_of_taps(target: Target, last: WindowAxis, inputs: int, columns: int) -> float:
+    """Cycles of a grouped convolution for one row of taps over `columns` outputs."""
+    pixels = len({x * last.stride + tap * last.dilation for x in range(columns) for tap in range(last.kernel)})
+    products, weights = columns * last.kernel * inputs, last.kernel * inputs
+    loads = pixels + (weights if weights + columns < target.registers else products)
+    return max(
+        products / PIPES, (products + pixels * inputs) / (PIPES + 1), loads / PORTS, LATENCY * last.kernel * inputs
+    )
 
 
 def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Depthwise:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from ..computation import Combine
 from ..expr import RUNNING, Expr
@@ -112,6 +112,33 @@ class Direct:
 
 
 @dataclass(frozen=True)
+class Grouped:
+    """Convolution in groups of few outputs: lanes along the outputs of neighbouring groups, `block` of them at most.
+
+    The weights are packed as [vector of outputs][taps…][channel of a group][output in the vector].
+    """
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    outputs: int
+    groups: int
+    bias: bool
+    block: int
+    tile: Tile
+    epilogue: Epilogue = Epilogue()
+
+    lanes_along: ClassVar[LanesAlong] = "channels"
+
+    @property
+    def sources(self) -> int:
+        return 3 if self.bias else 2
+
+    @property
+    def taps(self) -> int:
+        return math.prod(axis.kernel for axis in self.window)
+
+
+@dataclass(frozen=True)
 class Depthwise:
     """Depthwise convolution with lanes along the channels; weights packed as [taps…][channel]."""
 
@@ -200,7 +227,10 @@ class Fill:
         return 0
 
 
-Kernel = Direct | Depthwise | Window | Elementwise | Reduce | Move | Fill
+Kernel = Direct | Grouped | Depthwise | Window | Elementwise | Reduce | Move | Fill
+
+Convolution = Direct | Grouped | Depthwise
+"""Kernels that multiply by weights: they may bring an epilogue and read borders."""
 
 
 def same_window(rank: int) -> tuple[WindowAxis, ...]:
@@ -210,4 +240,4 @@ def same_window(rank: int) -> tuple[WindowAxis, ...]:
 
 def own_window(kernel: Kernel) -> Sequence[WindowAxis] | None:
     """The window over the first source, for kernels that have one."""
-    return kernel.window if isinstance(kernel, Direct | Depthwise | Window) else None
+    return kernel.window if isinstance(kernel, Convolution | Window) else None

@@ -32,7 +32,7 @@ from ..types import DType, TensorType
 from ..windows import WindowAxis
 from . import choose
 from .candidates import Choices, Chosen, signature
-from .kernels import Depthwise, Direct, Epilogue, LanesAlong, Pooling
+from .kernels import Convolution, Direct, Epilogue, Grouped, LanesAlong, Pooling
 from .lower import Operand, Work, Works
 from .views import Order, channels_last, may_grow, planar
 
@@ -54,7 +54,7 @@ class Job:
     work: Work
     operands: list[str]
     extras: list[Operand] = field(default_factory=list)
-    kernel: Direct | Depthwise | None = None
+    kernel: Convolution | None = None
     merged: Chosen | None = None
     contraction: Contraction | None = None
     signature: str = ""
@@ -161,7 +161,7 @@ class Layout:
         stored = self.types[work.result].shape[2:] if not flattened else (1,) * rank
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
         merged, name = None, ""
-        kernel: Direct | Depthwise
+        kernel: Convolution
         if c.depthwise and not (c.channels * 2 <= self.target.lanes and self.is_planar(image)):
             kernel, result = choose.depthwise(self.target, c, stored, epilogue), last
             image = self.in_order(image, last)
@@ -203,6 +203,7 @@ class Layout:
     ) -> Chosen:
         """The best kernel by the model, or the one that was asked for."""
         candidates = choose.direct(self.target, c, stored, epilogue, along=along, copied=copied)
+        candidates += choose.grouped(self.target, c, stored, epilogue, copied)
         return self.choices.pick(signature(c, stored, epilogue, along, copied), candidates)
 
     def copied(self, image: str, c: Contraction) -> int:
@@ -211,7 +212,7 @@ class Layout:
         planar_image = self.is_planar(image) and math.prod(spatial) > 1
         return self.types[image].size if planar_image and c.channels >= FEW_CHANNELS else 0
 
-    def bordered(self, image: str, kernel: Direct) -> str:
+    def bordered(self, image: str, kernel: Direct | Grouped) -> str:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
 
         Buffers of the caller's bring no border, and a tile at an edge tests and selects every pixel.
@@ -283,7 +284,7 @@ def is_point(window: WindowAxis) -> bool:
     return window == WindowAxis(window.size)
 
 
-def guarded_share(kernel: Direct) -> float:
+def guarded_share(kernel: Direct | Grouped) -> float:
     """The share of a kernel's tiles that reach beyond the edges of their image."""
     plain = 1.0
     for number, axis in enumerate(kernel.window):

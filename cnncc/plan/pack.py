@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from ..types import Array
-from .kernels import Depthwise, Direct
+from .kernels import Convolution, Depthwise, Direct, Grouped
 from .views import Buffer, View
 
 ALIGNMENT = 64
@@ -42,18 +42,20 @@ class WeightsBlock:
         return bytes(self.data) + bytes(-len(self.data) % ALIGNMENT)
 
 
-def packed_shape(kernel: Direct | Depthwise) -> tuple[int, ...]:
+def packed_shape(kernel: Convolution) -> tuple[int, ...]:
     """[group][block][taps][channel][output in the block], or [taps][channel]."""
     taps = 1
     for axis in kernel.window:
         taps *= axis.kernel
     if isinstance(kernel, Depthwise):
         return taps, kernel.channels
+    if isinstance(kernel, Grouped):  # blocks of all outputs, whatever their group
+        return 1, -(-kernel.outputs // kernel.block), taps, kernel.channels // kernel.groups, kernel.block
     per_group = kernel.outputs // kernel.groups
     return kernel.groups, -(-per_group // kernel.block), taps, kernel.channels // kernel.groups, kernel.block
 
 
-def pack(kernel: Direct | Depthwise, weights: Array, flip: bool) -> Array:
+def pack(kernel: Convolution, weights: Array, flip: bool) -> Array:
     """Known weights (O, C / groups, taps…) in packed order, the last block filled up with zeros.
 
     Weights of several images, (N, O, C / groups, taps…), follow each other.
@@ -74,7 +76,7 @@ def pack(kernel: Direct | Depthwise, weights: Array, flip: bool) -> Array:
     return filled.reshape(groups, blocks, block, channels, taps).transpose(0, 1, 4, 3, 2)
 
 
-def packing_moves(kernel: Direct | Depthwise, weights: View, buffer: str, flip: bool) -> list[tuple[View, View]]:
+def packing_moves(kernel: Convolution, weights: View, buffer: str, flip: bool) -> list[tuple[View, View]]:
     """For weights that arrive at run time: the copies (source, target) that pack them.
 
     `weights` is a view ([N,] O, C / groups, taps…). Lanes beyond the last output stay undefined: their results
@@ -94,7 +96,8 @@ def packing_moves(kernel: Direct | Depthwise, weights: View, buffer: str, flip: 
         source = View(weights.buffer, (outputs, 1, *taps), (o, 0, *tap_strides), offset)
         target = View(buffer, source.shape, (1, 0, *(s * outputs for s in packed_taps)))
         return [(source, target)]
-    images = weights.shape[0] if kernel.weights_per_image else 1
+    per_image = isinstance(kernel, Direct) and kernel.weights_per_image
+    images = weights.shape[0] if per_image else 1
     groups, blocks, all_taps, channels, block = packed_shape(kernel)
     per_group = kernel.outputs // groups
     block_size = all_taps * channels * block
@@ -105,7 +108,7 @@ def packing_moves(kernel: Direct | Depthwise, weights: View, buffer: str, flip: 
             continue
         # Axes: image, group, (a row that is one), block, output in the block, channel, taps.
         shape = (images, groups, 1, count, size, channels, *taps)
-        of_image = strides[0] if kernel.weights_per_image else 0
+        of_image = strides[0] if per_image else 0
         source_strides = (of_image, per_group * o, 0, block * o, o, i, *tap_strides)
         source = View(weights.buffer, shape, source_strides, offset + first * block * o)
         of_group = blocks * block_size

@@ -15,7 +15,7 @@ from ..computation import (
     WindowReduction,
 )
 from .homes import Homes
-from .kernels import Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window
+from .kernels import Convolution, Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window
 from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
 from .pack import pack, packed_shape, packing_moves
@@ -88,7 +88,7 @@ class Placement:
             self.filled.add(root.name)
             whole = self.homes.views[root.name]
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
-        if not isinstance(kernel, Direct | Depthwise):
+        if not isinstance(kernel, Convolution):
             sources = [replace(source, border=()) for source in sources]
         if not isinstance(kernel, Elementwise | Reduce | Move):
             sources = [
@@ -164,7 +164,7 @@ class Placement:
             return self.homes.constant_in_order(operand.tensor, order)
         return self.homes.view(operand.tensor).broadcast(operand.dims, shape)
 
-    def contraction(self, job: Job, kernel: Direct | Depthwise) -> None:
+    def contraction(self, job: Job, kernel: Convolution) -> None:
         rank = len(kernel.window) + 2
         image, weights, *bias = job.operands
         target = self.homes.view(job.result)
@@ -193,7 +193,7 @@ class Placement:
         packed = self.weights(job, kernel, weights)
         self.step(job.work.name, kernel, [first, packed, *others], target, chosen)
 
-    def weights(self, job: Job, kernel: Direct | Depthwise, tensor: str) -> View:
+    def weights(self, job: Job, kernel: Convolution, tensor: str) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
         shape = self.weights_shape(job, kernel, tensor)
@@ -216,10 +216,10 @@ class Placement:
             self.move(name, piece, place)
         return packed
 
-    def weights_shape(self, job: Job, kernel: Direct | Depthwise, tensor: str) -> tuple[int, ...]:
+    def weights_shape(self, job: Job, kernel: Convolution, tensor: str) -> tuple[int, ...]:
         """(O, C / groups, taps…), also for a dense layer over a window."""
-        groups = kernel.groups if isinstance(kernel, Direct) else kernel.channels
-        outputs = kernel.outputs if isinstance(kernel, Direct) else kernel.channels
+        groups = kernel.channels if isinstance(kernel, Depthwise) else kernel.groups
+        outputs = kernel.channels if isinstance(kernel, Depthwise) else kernel.outputs
         one = outputs, kernel.channels // groups, *(axis.kernel for axis in kernel.window)
         per_image = isinstance(kernel, Direct) and kernel.weights_per_image
         return (self.homes.types[tensor].shape[0], *one) if per_image else one

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ..target import Target
 from ..types import TensorType
 from .candidates import Candidate
-from .kernels import Depthwise, Direct, Fill, Kernel, own_window
+from .kernels import Convolution, Direct, Fill, Kernel, own_window
 from .views import Buffer, View
 
 HEADER_BYTES = 64
@@ -56,7 +56,7 @@ class Step:
         if not window:
             return 1, 0, 1, rows
         w = window[0]
-        pooled = self.kernel.epilogue.pooled(0) if isinstance(self.kernel, Direct | Depthwise) else 1
+        pooled = self.kernel.epilogue.pooled(0) if isinstance(self.kernel, Convolution) else 1
         return pooled * w.stride, w.low, (pooled - 1) * w.stride + w.extent, rows
 
 

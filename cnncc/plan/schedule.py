@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .kernels import Depthwise, Direct, Elementwise, Fill, Window
+from .kernels import Convolution, Elementwise, Fill, Window
 from .memory import Life
 from .options import Streaming
 from .plan import Stage, Step
@@ -48,11 +48,11 @@ def _streams(s: Schedule, first: int, number: int, streaming: Streaming) -> bool
     The stream begins with step `first`; all its rings must be smaller than the tensors that they replace.
     """
     producer, consumer = s.steps[number], s.steps[number + 1]
-    if streaming == "none" or not isinstance(producer.kernel, Direct | Depthwise | Window | Elementwise):
+    if streaming == "none" or not isinstance(producer.kernel, Convolution | Window | Elementwise):
         return False
     if streaming == "pools" and not isinstance(consumer.kernel, Window):
         return False
-    if not isinstance(consumer.kernel, Direct | Depthwise | Window | Elementwise):
+    if not isinstance(consumer.kernel, Convolution | Window | Elementwise):
         return False
     if _lanes_along_rows(producer) or _lanes_along_rows(consumer):
         return False

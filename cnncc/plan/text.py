@@ -6,7 +6,19 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 
-from .kernels import Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window, own_window
+from .kernels import (
+    Convolution,
+    Depthwise,
+    Direct,
+    Elementwise,
+    Fill,
+    Grouped,
+    Kernel,
+    Move,
+    Reduce,
+    Window,
+    own_window,
+)
 from .plan import HEADER_BYTES, Plan, Step
 from .schedule import Schedule, lives
 from .views import View, channels_last, elements
@@ -53,7 +65,7 @@ def show_memory(plan: Plan) -> str:
 def step_macs(step: Step) -> int:
     """Multiply-adds of one run of a step; padding counts as if it were multiplied."""
     kernel = step.kernel
-    if not isinstance(kernel, Direct | Depthwise):
+    if not isinstance(kernel, Convolution):
         return 0
     positions = step.target.shape[0] * math.prod(axis.out for axis in kernel.window)
     taps = math.prod(axis.kernel for axis in kernel.window)
@@ -93,7 +105,7 @@ def _step(plan: Plan, number: int) -> Iterator[str]:
 
 def _roles(step: Step) -> list[str]:
     own = step.kernel.sources
-    if isinstance(step.kernel, Direct | Depthwise):
+    if isinstance(step.kernel, Convolution):
         roles = ["image", "weights", "bias"][:own]
     else:
         roles = ["source"] if own == 1 else [f"source {number}" for number in range(own)]
@@ -152,6 +164,15 @@ def _(kernel: Direct) -> str:
 
 
 @describe.register
+def _(kernel: Grouped) -> str:
+    size = _sizes([axis.kernel for axis in kernel.window])
+    return (
+        f"grouped {size}, {kernel.channels} → {kernel.outputs} in {kernel.groups} groups; {kernel.block} lanes along "
+        f"the outputs of neighbouring groups, tile {kernel.tile.columns} positions{_epilogue(kernel)}"
+    )
+
+
+@describe.register
 def _(kernel: Depthwise) -> str:
     size = _sizes([axis.kernel for axis in kernel.window])
     tile = f"{kernel.tile.rows}×{kernel.tile.columns} positions"
@@ -192,7 +213,7 @@ def _lanes(lanes: int, axis: int) -> str:
     return f"{lanes} lanes along axis {axis}"
 
 
-def _epilogue(kernel: Direct | Depthwise) -> str:
+def _epilogue(kernel: Convolution) -> str:
     epilogue, plain = kernel.epilogue, type(kernel.epilogue)()
     parts = [] if epilogue.before == plain.before else [str(epilogue.before)]
     if epilogue.pool:

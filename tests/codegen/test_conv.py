@@ -12,8 +12,8 @@ import pytest
 from cnncc.compiler import resolve_target
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
-from cnncc.ops import Conv, Dense, Flatten
-from cnncc.plan.kernels import Depthwise, Direct
+from cnncc.ops import Conv, Dense, Flatten, Relu
+from cnncc.plan.kernels import Depthwise, Direct, Grouped
 from cnncc.types import Array
 from cnncc.windows import WindowAxis, resolve
 from tests.graphs import (
@@ -144,6 +144,38 @@ def test_chunks_of_rows_make_the_same_bits(target: str, threads: int) -> None:
 
 
 # Groups
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_groups_of_few_outputs(target: str) -> None:
+    """Inputs and outputs of a group that divide a vector and that do not, with windows of all kinds."""
+    net, outputs = Net(), []
+    shapes = [(4, 4, 8), (8, 8, 4), (2, 1, 16), (1, 2, 9), (3, 3, 7), (5, 6, 3), (4, 2, 5), (1, 3, 16), (2, 4, 2)]
+    windows = [Conv((3, 3), padding=1), Conv((3, 3), (2, 2), padding=1), Conv((2, 5), dilation=(2, 3), padding=(1, 6))]
+    for (inputs, members, groups), window in itertools.product(shapes, windows):
+        x = net.input(1, inputs * groups, 7, 19)
+        op = replace(window, groups=groups)
+        outputs.append(convolved(net, inner(net, x), groups * members, op, bias=members != 2))
+    graph = net.graph(*outputs)
+    for options in ({"border_limit": 1.0}, {"border_limit": 10.0}):
+        compiled = compilation(graph, target, **options)
+        worst_ratio(native(compiled, net.feeds, threads=2), expected(compiled, net.feeds))
+    if resolve_target(target).lanes > 4:
+        assert sum(isinstance(step.kernel, Grouped) for step in compiled.plan.steps) > 10
+
+
+@pytest.mark.parametrize("arrive", [False, True])
+def test_groups_of_few_outputs_of_all_ranks(arrive: bool) -> None:
+    net, outputs = Net(), []
+    for sizes, kernel in (((23,), (3,)), ((5, 18), (1, 1)), ((4, 3, 18), (2, 3, 3))):
+        x = inner(net, net.input(2, 32, *sizes))
+        op = Conv(kernel, groups=8, padding="same", flip=True) if arrive else Conv(kernel, groups=8, padding="same")
+        outputs.append(net.apply(Relu(), convolved(net, x, 32, op, arrive=arrive)))
+    graph = net.graph(*outputs)
+    compiled = compilation(graph)
+    assert sum(isinstance(step.kernel, Grouped) for step in compiled.plan.steps) == len(outputs)
+    for feeds in (net.feeds, sprinkled(net.feeds, 1)):
+        worst_ratio(native(compiled, feeds), expected(compiled, feeds))
 
 
 @pytest.mark.parametrize("border", BORDERS)
