@@ -3,9 +3,9 @@
 A profiled program counts ticks around each step. What a step cannot beat is the largest of three times:
 
 - multiply-adds: its operations at the peak that independent chains of multiply-adds reach;
-- memory: what it reads and writes, once, each view from the level that still holds it. That level follows from the
-  *reuse distance*: the bytes that other steps touched since this buffer was last touched (call after call), as in a
-  cache that drops what was used least recently;
+- memory: what it reads and writes, once, each view from the level that still holds it, and through those before; the
+  slowest level counts. Which level that is follows from the *reuse distance*: the bytes that were touched since this
+  memory last was (call after call), as in a cache that drops what was used least recently;
 - the call of a step that does nothing.
 
 All of them are measured in the same run as the steps.
@@ -15,8 +15,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,11 +24,11 @@ import numpy as np
 from .benchmark import calls_in, seconds_of
 from .codegen.program import tick_bytes
 from .compiler import Compilation
-from .limits import Bandwidth, Clock
+from .limits import LEVELS, Bandwidth, Clock
 from .peak import Peak
 from .plan.kernels import Fill
 from .plan.text import describe, step_macs
-from .plan.views import View, elements
+from .plan.views import Buffer, View, elements
 from .runtime.model import Model
 from .types import Array
 
@@ -147,9 +146,11 @@ def _step_time(
     number: int, step: Step, spent: float, whole: float, images: int, limits: Limits, traffic: dict[str, int]
 ) -> StepTime:
     flops = 2 * step_macs(step) * images
-    memory = {level: images * count / limits.bandwidth.of(level) for level, count in traffic.items()}
-    slowest = max(memory, key=lambda level: memory[level], default="L1")
-    bounds = {"multiply-adds": flops / limits.peak, slowest: sum(memory.values()), "call": limits.call}
+    bounds = {"multiply-adds": flops / limits.peak, "call": limits.call}
+    for far, level in enumerate(LEVELS):
+        if level in traffic:  # what comes from further away passes through it
+            passing = images * sum(traffic.get(beyond, 0) for beyond in LEVELS[far:])
+            bounds[level] = passing / limits.bandwidth.of(level)
     bound = max(bounds, key=lambda name: bounds[name])
     moved, rate = images * sum(traffic.values()), flops / spent
     return StepTime(
@@ -170,25 +171,34 @@ def _step_time(
 def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:
     """For each step the bytes that it reads and writes once, by the level that they come from."""
     traffic: list[dict[str, int]] = [{} for _ in plan.steps]
-    recent: OrderedDict[str, int] = OrderedDict()
+    recent: dict[str, int] = {}  # bytes held of each buffer, the one touched last at the end
     for calls in range(2):  # the first one fills the caches
         for number, buffer, held, moved in touches(plan):
-            distance = _distance(recent, buffer, held)
-            recent[buffer] = max(held, recent.pop(buffer, 0))
+            same = {other for other in recent if _share_memory(plan.buffers[buffer], plan.buffers[other])}
+            level = bandwidth.level(_distance(recent, same, held))
+            held = max(held, recent.get(buffer, 0))
+            for other in same:
+                del recent[other]
+            recent[buffer] = held
             if calls:
-                level = bandwidth.level(distance)
                 traffic[number][level] = traffic[number].get(level, 0) + moved
     return traffic
 
 
-def _distance(recent: OrderedDict[str, int], buffer: str, held: int) -> int:
-    """Bytes of all that was touched since `buffer`, itself included; without limit if it never was."""
+def _distance(recent: dict[str, int], same: Container[str], held: int) -> int:
+    """Bytes of all that was touched since one of `same` was, itself included; without limit if none was."""
     distance = held
     for other in reversed(recent):
-        if other == buffer:
+        if other in same:
             return distance
         distance += recent[other]
     return 1 << 62
+
+
+def _share_memory(a: Buffer, b: Buffer) -> bool:
+    """Whether they are one, or lie over each other because their lives do not meet."""
+    placed = a.space == b.space and a.space in ("arena", "ring")
+    return a.name == b.name or (placed and a.place < b.place + b.nbytes and b.place < a.place + a.nbytes)
 
 
 def touches(plan: Plan) -> Iterator[tuple[int, str, int, int]]:
