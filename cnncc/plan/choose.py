@@ -7,10 +7,10 @@ stay in the first cache, its v vectors come from the second one:
 
     s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30
 
-The longest of these bounds the step, and near-equal ones get in each other's way: their sum in the fifth norm is what
-was measured (8 chains take 4.6 cycles, not 4; 14 take 7.1). A tile takes as many steps as there are taps and
-channels, and some cycles to start, to end and to store. A layer's cost is that of all its tiles, tails included; the
-cheapest tile within the register law wins.
+The longest of these bounds the step, and near-equal ones get in each other's way: their fifth norm is what was
+measured (8 chains take 4.6 cycles, not 4; 14 take 7.1). A core looks some 400 instructions ahead, so that a short
+tile's latency, and what begins and ends a tile of up to 14 sums, hide behind the next tile; each sum beyond costs 4
+cycles a tile. A layer's cost is that of all its tiles, tails included; the cheapest tile within the register law wins.
 """
 
 from __future__ import annotations
@@ -32,7 +32,9 @@ L2_RATE = 30.0  # bytes a cycle from the second cache, while the pipes are busy
 L1_SHARE = 0.8  # of the first cache, for the weights of a block; the image and the results pass through the rest
 SHARPNESS = 5.0  # of the norm that adds up what bounds a step
 TILE = 6.0  # cycles to start and to end a tile
-STORE = 0.25  # cycles for each accumulator: its start, activation and store, mostly behind multiply-adds
+WINDOW = 400  # instructions that a core looks ahead: what ends a tile overlaps what begins the next
+FREELY = 14  # sums whose start, activation and store hide behind multiply-adds of other tiles
+CROWDED = 4.0  # cycles for each sum beyond
 WIDEST_ROW = 64  # multiply-adds of one grouped output for a row of taps
 UNROLLED = 400  # multiply-adds of a grouped tile for a row of taps
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
@@ -138,6 +140,14 @@ def _ahead(target: Target, c: Contraction, way: Way) -> int:
     return -(-weights // positions)
 
 
+def step_cycles(
+    scalars: int, vectors: int, vector_load: float = 1.0, latency: float = LATENCY, l2: float = 0.0
+) -> float:
+    """Cycles of one step of the innermost loop: the fifth norm of what bounds it."""
+    bounds = (scalars * vectors / PIPES, (scalars + vector_load * vectors) / PORTS, latency, l2 / L2_RATE)
+    return float(sum(bound**SHARPNESS for bound in bounds) ** (1 / SHARPNESS))
+
+
 @dataclass(frozen=True)
 class Steps:
     """The innermost loop of a layer: how many steps it takes for a tile, and the bytes of a vector."""
@@ -148,11 +158,12 @@ class Steps:
 
     def tile(self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0) -> float:
         """Cycles of a tile; `weights` are the vectors of weights in a block, read by every tile."""
-        bounds = [scalars * vectors / PIPES, (scalars + vector_load * vectors) / PORTS, LATENCY]
-        if self.count * weights * self.bytes > L1_SHARE * self.target.l1:
-            bounds.append(weights * self.bytes / L2_RATE)
-        step = sum(bound**SHARPNESS for bound in bounds) ** (1 / SHARPNESS)
-        return self.count * step + TILE + STORE * scalars * vectors
+        sums = scalars * vectors
+        hidden = WINDOW / (sums + scalars + vectors)
+        latency = LATENCY * max(0.0, 1 - hidden / self.count)
+        streamed = self.count * weights * self.bytes > L1_SHARE * self.target.l1
+        step = step_cycles(scalars, vectors, vector_load, latency, weights * self.bytes if streamed else 0.0)
+        return self.count * step + TILE + CROWDED * max(0, sums - FREELY)
 
 
 def _steps(target: Target, c: Contraction, lanes: int) -> Steps:
@@ -255,8 +266,8 @@ def grouped(
     for columns in range(1, most + 1):
         if columns != -(-stored[-1] // -(-stored[-1] // columns)):
             continue
-        tiles = -(-stored[-1] // columns)
-        cycles = rows * tiles * (above * _row_of_taps(target, c.window[-1], inputs, columns) + TILE + STORE * columns)
+        tile = above * _row_of_taps(target, c.window[-1], inputs, columns) + TILE + CROWDED * max(0, columns - FREELY)
+        cycles = rows * -(-stored[-1] // columns) * tile
         kernel = Grouped(c.window, c.channels, c.outputs, c.groups, c.bias, block, Tile(1, columns, 1), epilogue)
         ways.append(Candidate(f"grouped {columns}", cycles + MOVE * copied, kernel))
     return sorted(ways, key=lambda way: way.cycles)

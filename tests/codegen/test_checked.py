@@ -93,16 +93,19 @@ def test_wrong_plans_are_caught() -> None:
 
 
 def test_views_that_are_off_by_little_touch_nothing_outside() -> None:
-    """One element beyond either end is seen if anything is read there, and never written."""
+    """One element beyond either end is seen if anything is read there, and never written (a border has room for it)."""
     graph, feeds = small()
-    caught = 0
+    caught = tried = 0
     for number, source, distance in wrong_plans(-1, 1):
         compiled = compilation(graph, checked=True, streaming="none")
+        step = compiled.plan.steps[number]
+        if any(map(any, (step.target if source is None else step.sources[source]).border)):
+            continue
         compiled.__dict__["plan"] = shifted(compiled.plan, number, source, distance)
         code = guarded_run(compiled.build(), feeds)
         assert code in (0, 6)
-        caught += code == 6
-    assert caught > len(wrong_plans(-1, 1)) - 3
+        caught, tried = caught + (code == 6), tried + 1
+    assert caught > tried - 3 and tried > 20
 
 
 def guarded_run(executable: Executable, feeds: dict[str, Array]) -> int:
