@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 
 from ..windows import WindowAxis
 from .emitter import Emitter, Index, Ssa
@@ -168,3 +169,29 @@ def with_guards(e: Emitter, condition: Ssa | bool, body: Callable[[bool], None])
         body(is_guarded)
         e.branch(after)
     e.label(after)
+
+
+def either(e: Emitter, condition: Ssa | None, body: Callable[[bool], Carry]) -> Carry:
+    """`body(condition)`'s values: a branch, or `body(True)` where there is no condition."""
+    if condition is None:
+        return body(True)
+    yes, no, after = (e.fresh_label(hint) for hint in ("inside", "outside", "joined"))
+    e.branch_if(condition, yes, no)
+    results, ends = [], []
+    for label, holds in ((yes, True), (no, False)):
+        e.label(label)
+        results.append(body(holds))
+        ends.append(e.block)
+        e.branch(after)
+    e.label(after)
+    return [
+        e.assign(a.type, f"phi {a.type} [ {a}, %{ends[0]} ], [ {b}, %{ends[1]} ]")
+        for a, b in zip(*results, strict=True)
+    ]
+
+
+@contextmanager
+def loops(e: Emitter, sizes: Sequence[int]) -> Iterator[list[Index]]:
+    """One loop inside the other over [0, size) for each of `sizes`."""
+    with ExitStack() as stack:
+        yield [stack.enter_context(e.loop(0, size)).index for size in sizes]

@@ -23,7 +23,7 @@ from ..computation import Contraction
 from ..target import Target
 from ..windows import WindowAxis
 from .candidates import Candidate
-from .kernels import Depthwise, Direct, Epilogue, Grouped, LanesAlong, Tile
+from .kernels import Direct, Epilogue, Grouped, LanesAlong, Tile
 
 LATENCY = 4.0
 PIPES = 2.0
@@ -281,16 +281,6 @@ def _row_of_taps(target: Target, last: WindowAxis, inputs: int, columns: int) ->
     return max(
         products / PIPES, (products + pixels * inputs) / (PIPES + 1), loads / PORTS, LATENCY * last.kernel * inputs
     )
-
-
-def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Depthwise:
-    """Lanes along the channels; as many columns as leave registers for the weights of a row of taps."""
-    rank = len(c.window)
-    unit = epilogue.pooled(rank - 1)
-    free = target.registers - 2 - min(c.window[-1].kernel, target.registers // 2)
-    columns = max(1, min(8, free) // unit) * unit
-    lanes = min(target.lanes, c.channels)
-    return Depthwise(c.window, c.channels, c.bias, lanes, Tile(1, min(columns, stored[-1] * unit)), epilogue)
 
 
 def _power_of_two(number: int) -> int:

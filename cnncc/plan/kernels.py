@@ -140,12 +140,16 @@ class Grouped:
 
 @dataclass(frozen=True)
 class Depthwise:
-    """Depthwise convolution with lanes along the channels; weights packed as [taps…][channel]."""
+    """Depthwise convolution with lanes along the channels; weights packed as [taps…][channel].
+
+    All rows are computed for `block` channels (a multiple of the lanes) before the next ones.
+    """
 
     window: tuple[WindowAxis, ...]
     channels: int
     bias: bool
     lanes: int
+    block: int
     tile: Tile
     epilogue: Epilogue = Epilogue()
 
@@ -231,6 +235,13 @@ Kernel = Direct | Grouped | Depthwise | Window | Elementwise | Reduce | Move | F
 
 Convolution = Direct | Grouped | Depthwise
 """Kernels that multiply by weights: they may bring an epilogue and read borders."""
+
+
+def balanced(total: int, most: int) -> list[int]:
+    """`total` in as few nearly equal parts of at most `most` as possible: 30 by 14 is 10, 10, 10."""
+    count = -(-total // most)
+    size, larger = divmod(total, count)
+    return [size + 1] * larger + [size] * (count - larger)
 
 
 def same_window(rank: int) -> tuple[WindowAxis, ...]:

@@ -32,6 +32,7 @@ from ..types import DType, TensorType
 from ..windows import WindowAxis
 from . import choose
 from .candidates import Choices, Chosen, signature
+from .depthwise import depthwise
 from .kernels import Convolution, Direct, Epilogue, Grouped, LanesAlong, Pooling
 from .lower import Operand, Work, Works
 from .views import Order, channels_last, may_grow, planar
@@ -163,7 +164,7 @@ class Layout:
         merged, name = None, ""
         kernel: Convolution
         if c.depthwise and not (c.channels * 2 <= self.target.lanes and self.is_planar(image)):
-            kernel, result = choose.depthwise(self.target, c, stored, epilogue), last
+            kernel, result = depthwise(self.target, c, stored, epilogue), last
             image = self.in_order(image, last)
         else:
             chosen, merged = self.direct(work, c, image, stored, epilogue)

@@ -146,7 +146,7 @@ def test_packing_of_depthwise_weights(flip: bool) -> None:
     rng = np.random.default_rng(5)
     for channels, taps in itertools.product((2, 17), ((3,), (3, 2), (2, 2, 3))):
         window = resolve((9,) * len(taps), taps, (1,) * len(taps), (1,) * len(taps), "valid")
-        kernel = Depthwise(window, channels, False, 8, choose.Tile())
+        kernel = Depthwise(window, channels, False, 8, 8, choose.Tile())
         weights = rng.standard_normal((channels, 1, *taps)).astype(np.float32)
         np.testing.assert_array_equal(pack(kernel, weights, flip).ravel(), moved(kernel, weights, flip))
 
