@@ -262,11 +262,11 @@ class Emitter:
         return Ssa(vector_type(lanes), "<" + ", ".join([f"float {text}"] * lanes) + ">")
 
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
-        """One float in every lane."""
+        """One float (or truth value) in every lane."""
         if lanes == 1:
             return scalar
-        type = vector_type(lanes)
-        first = self.assign(type, f"insertelement {type} poison, float {scalar}, i32 0")
+        type = f"<{lanes} x {scalar.type}>"
+        first = self.assign(type, f"insertelement {type} poison, {scalar.type} {scalar}, i32 0")
         return self.assign(type, f"shufflevector {type} {first}, {type} poison, <{lanes} x i32> zeroinitializer")
 
     def shuffle(self, a: Ssa, b: Ssa | None, lanes: Sequence[int]) -> Ssa:

@@ -140,7 +140,7 @@ class Access:
         value = self.load(offset, axis, lanes)
         if guard.inside is None:
             return value
-        return self.e.select(guard.inside, value, self.e.number(fill, lanes))
+        return self.e.select(self.e.splat(guard.inside, lanes), value, self.e.number(fill, lanes))
 
     def store(self, value: Ssa, offset: Index, axis: int) -> None:
         """The lanes of `value` to consecutive positions along an axis."""

@@ -171,25 +171,6 @@ def with_guards(e: Emitter, condition: Ssa | bool, body: Callable[[bool], None])
     e.label(after)
 
 
-def either(e: Emitter, condition: Ssa | None, body: Callable[[bool], Carry]) -> Carry:
-    """`body(condition)`'s values: a branch, or `body(True)` where there is no condition."""
-    if condition is None:
-        return body(True)
-    yes, no, after = (e.fresh_label(hint) for hint in ("inside", "outside", "joined"))
-    e.branch_if(condition, yes, no)
-    results, ends = [], []
-    for label, holds in ((yes, True), (no, False)):
-        e.label(label)
-        results.append(body(holds))
-        ends.append(e.block)
-        e.branch(after)
-    e.label(after)
-    return [
-        e.assign(a.type, f"phi {a.type} [ {a}, %{ends[0]} ], [ {b}, %{ends[1]} ]")
-        for a, b in zip(*results, strict=True)
-    ]
-
-
 @contextmanager
 def loops(e: Emitter, sizes: Sequence[int]) -> Iterator[list[Index]]:
     """One loop inside the other over [0, size) for each of `sizes`."""

@@ -1,9 +1,14 @@
 """The tile and the block of channels of a depthwise convolution.
 
-What bounds it: a vector of outputs takes one multiply-add for each tap, on two pipes (4.5 cycles for 3×3); its loads
-and its store are fewer, once a tile shares them. The accumulators must cover the latency of the pipes (8 chains) and
-leave room for the weights of a row or two of taps: half of the registers. Then memory bounds what remains: every
-element is read and written once, if the rows that neighbouring tiles share are still in the first cache.
+What bounds it: a vector of outputs takes one multiply-add for each tap, on two pipes, so 4.5 cycles for 3×3. Its store
+takes one cycle, and its loads are few, since a pixel vector serves all the taps that reach it: a row of 14 outputs of
+3×3 loads 3·16 pixels and 9 weights, 2 cycles for each output. So the multiply-adds bound it as long as
+
+- the accumulators hide the latency of the pipes: 8 chains, in one row or, where rows are narrow, in several. More than
+  half of the registers would push out the weights of a row of taps and the pixel;
+- each element comes from the second cache once: the rows that the next ones read again must stay in the first cache, so
+  that all rows are computed for a block of channels before the next block. Where only the third cache holds the tensors,
+  its bandwidth bounds all orders alike.
 """
 
 from __future__ import annotations
@@ -15,7 +20,8 @@ from ..computation import Contraction
 from ..target import Target
 from .kernels import Depthwise, Epilogue, Tile, balanced
 
-UNROLL = 400  # multiply-adds in the code of a tile
+CHAINS = 8  # multiply-adds in flight: latency 4, two pipes
+UNROLL = 400  # multiply-adds in the code of a tile of several rows
 SHARE = 2  # a block takes at most this part of the first cache
 BYTES = 4
 
@@ -28,16 +34,16 @@ def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: E
 
 
 def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Tile:
-    """As many columns as accumulators allow in balanced tiles of a row, at most 8, then rows."""
-    rank, most = len(c.window), target.registers // 2
-    unit = epilogue.pooled(rank - 1)
-    columns = max(balanced(stored[-1], max(1, min(8, most) // unit))) * unit
-    if rank == 1:
+    """Balanced tiles of a row, as wide as the registers allow; several rows if they are narrow or pooled."""
+    unit = epilogue.pooled(len(c.window) - 1)
+    high = epilogue.pooled(0) if len(c.window) > 1 else 1
+    most = max(1, target.registers // 2 // unit // high)
+    columns = max(balanced(stored[-1], most)) * unit
+    if len(c.window) == 1:
         return Tile(1, columns)
     taps = math.prod(w.kernel for w in c.window)
-    high = epilogue.pooled(0)
-    rows = min(most // columns, UNROLL // (taps * columns), stored[0] * high) // high * high
-    return Tile(max(high, rows), columns)
+    rows = min(CHAINS // columns, UNROLL // (taps * columns), stored[0] * high)
+    return Tile(max(1, rows // high) * high, columns)
 
 
 def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:

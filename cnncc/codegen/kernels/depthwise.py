@@ -8,8 +8,8 @@ from top to bottom and each of them from left to right.
 The loops are: images, blocks of channels, rows, tiles of columns, vectors of the block. `plan.depthwise` chooses tile
 and block.
 
-Edges cost next to nothing: which columns of a tile lie outside of the image is known while it is emitted, and only the
-rows at the edges test, once for each row of pixels, whether it exists.
+What lies outside of the image is masked to the fill value: rows only in single rows at the edges, columns only where
+some tile of the row reaches over its ends.
 """
 
 from __future__ import annotations
@@ -21,35 +21,29 @@ from dataclasses import dataclass, replace
 from ...plan.kernels import Depthwise, balanced
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, finish
-from ..memory import Access
-from ..nest import UNROLL_ALL, Carry, either, loops, outside_axes, reduce_nest
-
-EDGE_TILES = 4  # tiles of a row that may have code of their own, since they reach over an edge of the image
+from ..memory import Access, Guard
+from ..nest import UNROLL_ALL, Carry, loops, outside_axes, reduce_nest
 
 Place = tuple[Index, ...]
 Meeting = tuple[Index, list[tuple[int, Index]]]  # a pixel of a row, and the (column, tap) that it meets
-
-
-@dataclass(frozen=True)
-class Run:
-    """Positions begin, begin + step, … of an axis; `edge` if windows there may leave the image."""
-
-    begin: Index
-    end: Index
-    step: int
-    edge: bool
+Span = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Patch:
-    """The outputs of one tile, counted before pooling; on the axes `edges` its windows may leave the image."""
+    """The outputs of one tile: stored ones, or (before pooling) all that are computed.
+
+    `span` holds the least and the largest of the columns `first[-1]` that the code is for; on the axes `edges` its
+    windows may leave the image.
+    """
 
     image: Index
     channel: Index
     first: Place
     rows: int
     columns: int
-    edges: frozenset[int]
+    span: Span
+    edges: tuple[int, ...]
 
 
 class DepthwiseConvolution:
@@ -72,23 +66,46 @@ class DepthwiseConvolution:
         e, k = self.e, self.k
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(0, k.channels, k.block) as block:
             end = e.add(block.index, k.block)
-            channels = block.index, e.least(end, k.channels) if k.channels % k.block else end
-            for run in self.row_runs(a, b):
-                with e.loop(run.begin, run.end, run.step) as y:
-                    self.row(n.index, channels, y.index, run)
+            self.rows(n.index, (block.index, e.least(end, k.channels) if k.channels % k.block else end), a, b)
 
-    def row(self, n: Index, channels: tuple[Index, Index], y: Index, run: Run) -> None:
+    def rows(self, n: Index, channels: tuple[Index, Index], a: Index, b: Index) -> None:
+        """Whole tiles of rows inside of the image; single rows at its edges, and those that are left."""
+        e, step = self.e, self.stored(0) if self.last else self.stored(self.last)
+
+        def run(begin: Index, end: Index, step: int, edge: bool) -> None:
+            with e.loop(begin, end, step) as y:
+                self.row(n, channels, y.index, step, edge)
+
+        if 0 not in self.guarded_axes:
+            whole = e.add(a, e.mul(e.div(e.sub(b, a), step), step))
+            run(a, whole, step, False)
+            if step > 1:
+                run(whole, b, 1, False)
+            return
+        first, last = (
+            -(-self.k.window[0].interior[0] // self.pooled[0]),
+            self.k.window[0].interior[1] // self.pooled[0],
+        )
+        low = e.least(e.largest(a, first), b)
+        whole = e.add(low, e.mul(e.div(e.sub(e.largest(e.least(b, last), low), low), step), step))
+        with e.loop(0, 2) as part:  # the code of single rows serves above and below the whole tiles
+            above = e.compare("eq", part.index, 0)
+            run(e.choose(above, a, whole), e.choose(above, low, b), 1, True)
+            run(low, e.choose(above, whole, low), step, False)
+
+    def row(self, n: Index, channels: tuple[Index, Index], y: Index, rows: int, edge: bool) -> None:
         """The middle axes (of volumes), tiles of columns and vectors of channels of a tile of rows."""
         e, sizes = self.e, self.target.view.shape[2:]
-        edges = {axis for axis in self.guarded_axes if 0 < axis < self.last} | ({0} if run.edge else set())
         if self.last == 0:
-            self.vectors(Patch(n, 0, (y,), 1, run.step, frozenset(edges)), channels)
+            span = (0, sizes[0] - 1) if edge else (0, 0)
+            self.vectors(Patch(n, 0, (y,), 1, rows, span, (0,) if edge else ()), channels)
             return
+        edges = tuple(axis for axis in self.guarded_axes if axis or edge)
         with loops(e, sizes[1:-1]) as middle:
-            for columns in self.column_runs():
-                with e.loop(columns.begin, columns.end, columns.step) as x:
-                    tested = frozenset(edges | ({self.last} if columns.edge else set()))
-                    self.vectors(Patch(n, 0, (y, *middle, x.index), run.step, columns.step, tested), channels)
+            for begin, end, width in self.column_runs():
+                with e.loop(begin, end, width) as x:
+                    place = y, *middle, x.index
+                    self.vectors(Patch(n, 0, place, rows, width, (begin, end - width), edges), channels)
 
     def vectors(self, patch: Patch, channels: tuple[Index, Index]) -> None:
         """Vectors of channels; the last one slides back over what is there already: the same bits again."""
@@ -97,36 +114,13 @@ class DepthwiseConvolution:
             most = k.channels - k.lanes
             self.tile(replace(patch, channel=e.least(c.index, most) if most % k.lanes else c.index))
 
-    def row_runs(self, a: Index, b: Index) -> Iterator[Run]:
-        """Rows [a, b): whole tiles inside of the image; single rows at its edges, and those that are left."""
-        e, unit, edge = self.e, self.pooled[0], 0 in self.guarded_axes
-        step = self.stored(0) if self.last else self.stored(self.last)
-        low, high = a, b
-        if edge:
-            first, last = self.k.window[0].interior
-            low = e.least(e.largest(a, -(-first // unit)), b)
-            high = e.largest(e.least(b, last // unit), low)
-            yield Run(a, low, 1, True)
-        whole = e.add(low, e.mul(e.div(e.sub(high, low), step), step))
-        yield Run(low, whole, step, False)
-        if step > 1 or edge:
-            yield Run(whole, b, 1, edge)
-
-    def column_runs(self) -> Iterator[Run]:
-        """Balanced tiles; equal ones side by side inside of the image share their code."""
-        w, unit, x = self.k.window[-1], self.pooled[-1], 0
-        first, last = w.interior if self.last in self.guarded_axes else (0, w.out)
-        tiles = []
-        for width in balanced(self.target.view.shape[-1], self.stored(self.last)):
-            tiles.append((x, width, x * unit < first or (x + width) * unit > last))
-            x += width
-        alone = sum(edge for _, _, edge in tiles) <= EDGE_TILES
-        for (width, edge), group in itertools.groupby(tiles, key=lambda tile: tile[1:]):
-            starts = [start for start, _, _ in group]
-            if edge and alone:
-                yield from (Run(start, start + width, width, True) for start in starts)
-            else:
-                yield Run(starts[0], starts[-1] + width, width, edge)
+    def column_runs(self) -> Iterator[tuple[int, int, int]]:
+        """(begin, end, width) of balanced tiles of a row: of one or two widths."""
+        begin = 0
+        for width, group in itertools.groupby(balanced(self.target.view.shape[-1], self.stored(self.last))):
+            end = begin + width * len(list(group))
+            yield begin, end, width
+            begin = end
 
     def stored(self, axis: int) -> int:
         """Positions of the result that a tile makes along the first or last axis."""
@@ -141,7 +135,8 @@ class DepthwiseConvolution:
         stored = self.places(patch)
         first = tuple(e.mul(index, unit) for index, unit in zip(patch.first, self.pooled, strict=True))
         rows = patch.rows * self.pooled[0] if self.last else 1
-        patch = replace(patch, first=first, rows=rows, columns=patch.columns * self.pooled[-1])
+        least, most = (column * self.pooled[-1] for column in patch.span)
+        patch = replace(patch, first=first, rows=rows, columns=patch.columns * self.pooled[-1], span=(least, most))
         places = self.places(patch)
         sums = self.sums(patch)
         cells = {(*key, 0): Cell(places[key], value, self.k.lanes) for key, value in zip(places, sums, strict=True)}
@@ -205,35 +200,47 @@ class DepthwiseConvolution:
     def pixel_row(
         self, patch: Patch, shift: Sequence[Index], met: Sequence[tuple[int, Place]], across: list[Meeting], sums: Carry
     ) -> Carry:
-        """The row of pixels `shift` from the windows' first one, into the sums of the (row, outer taps) that it meets."""
+        """The row of pixels `shift` from the first one, into the sums of the (row, outer taps) that it meets."""
         e, k = self.e, self.k
         starts = [e.sub(e.mul(at, w.stride), w.low) for at, w in zip(patch.first, k.window, strict=True)]
-        row = [e.add(start, by) for start, by in zip(starts[:-1], shift, strict=True)]
-        tests = [e.compare("ult", row[axis], k.window[axis].size) for axis in sorted(patch.edges - {self.last})]
+        row = [e.add(start, by) for start, by in zip(starts, shift, strict=False)]
+        tests = []
+        for axis in patch.edges:
+            if axis < self.last:
+                tests.append(e.compare("ult", row[axis], k.window[axis].size))
+                row[axis] = e.choose(tests[-1], row[axis], 0)
+        inside = e.all_of(tests)
+        sums = list(sums)
+        for at, columns in across:
+            pixel = self.pixel(patch, [patch.image, patch.channel, *row, starts[-1]], at, inside)
+            for (y, taps), (x, tap) in itertools.product(met, columns):
+                number = y * patch.columns + x
+                sums[number] = e.multiply_add(pixel, self.weight((*taps, tap), patch.channel), sums[number])
+        return sums
 
-        def body(inside: bool) -> Carry:
-            result = list(sums)
-            for at, columns in across:
-                place = [patch.image, patch.channel, *row, starts[-1]]
-                pixel = self.pixel(place, at, self.last in patch.edges) if inside else e.number(0.0, k.lanes)
-                for (y, taps), (x, tap) in itertools.product(met, columns):
-                    number = y * patch.columns + x
-                    result[number] = e.multiply_add(pixel, self.weight((*taps, tap), patch.channel), result[number])
-            return result
-
-        return either(e, e.all_of(tests), body)
-
-    def pixel(self, place: list[Index], at: Index, edge: bool) -> Ssa:
-        """The pixel vector `at` columns from a place."""
-        e, image, lanes = self.e, self.image, self.k.lanes
+    def pixel(self, patch: Patch, place: list[Index], at: Index, inside: Ssa | None) -> Ssa:
+        """The pixel vector `at` columns from a place, if it is `inside` the image."""
+        e, image, lanes, size = self.e, self.image, self.k.lanes, self.k.window[-1].size
         column = e.add(place[-1], at)
-        if not edge:
-            return image.load(e.add(image.offset(place), e.mul(at, image.view.strides[-1])), 1, lanes)
-        if isinstance(column, int) and not 0 <= column < self.k.window[-1].size:
-            return e.number(0.0, lanes)
-        place = [*place[:-1], column]
-        guard = image.guard(place, [] if isinstance(column, int) else [len(place) - 1])
-        return image.load_guarded(guard, guard.offset, 1, lanes, 0.0)
+        if not self.may_be_outside(patch, at):
+            offset = e.add(image.offset(place), e.mul(at, image.view.strides[-1]))
+        elif isinstance(column, int):
+            if not 0 <= column < size:
+                return e.number(0.0, lanes)
+            offset = image.offset([*place[:-1], column])
+        else:
+            test = e.compare("ult", column, size)
+            inside = test if inside is None else e.all_of([inside, test])
+            offset = image.offset([*place[:-1], e.choose(test, column, 0)])
+        return image.load_guarded(Guard(offset, inside), offset, 1, lanes, 0.0)
+
+    def may_be_outside(self, patch: Patch, at: Index) -> bool:
+        """Whether the pixel column `at` of some tile of the span lies outside."""
+        if self.last not in patch.edges:
+            return False
+        w = self.k.window[-1]
+        low, high = (first * w.stride - w.low for first in patch.span)
+        return not isinstance(at, int) or low + at < 0 or high + at >= w.size
 
     def weight(self, taps: Place, channel: Index) -> Ssa:
         e, number = self.e, 0
