@@ -7,8 +7,8 @@ takes one cycle, and its loads are few, since a pixel vector serves all the taps
 - the accumulators hide the latency of the pipes: 8 chains, in one row or, where rows are narrow, in several. More than
   half of the registers would push out the weights of a row of taps and the pixel;
 - each element comes from the second cache once: the rows that the next ones read again must stay in the first cache, so
-  that all rows are computed for a block of channels before the next block. Where only the third cache holds the tensors,
-  its bandwidth bounds all orders alike.
+  that all rows are computed for a block of channels before the next block. Where only the third cache holds the
+  tensors, its bandwidth bounds all orders alike.
 """
 
 from __future__ import annotations

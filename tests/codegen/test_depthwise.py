@@ -50,13 +50,13 @@ def fits(op: Conv, shape: tuple[int, ...]) -> bool:
 def geometries(seed: int) -> Iterator[tuple[tuple[int, ...], Conv]]:
     """Kernels 1 to 7, strides and dilations 1 to 3, borders of all kinds, widths 1 to 40, channels of all tails."""
     rng = np.random.default_rng(seed)
-    for height, width in itertools.product(range(1, 8), range(1, 8)):
+    for height, width in zip(rng.permutation(7) + 1, rng.permutation(7) + 1, strict=True):
         channels = int(rng.choice([9, 16, 24, 31, 40]))
         shape = 1, channels, int(rng.integers(1, 20)), int(rng.integers(1, 41))
         stride, dilation = (tuple(int(n) for n in rng.integers(1, 4, 2)) for _ in range(2))
         sides = tuple((int(low), int(high)) for low, high in rng.integers(0, 4, (2, 2)))
         padding = ["valid", "same", "full", sides][int(rng.integers(4))]
-        op = Conv((height, width), stride, dilation, padding, channels)
+        op = Conv((int(height), int(width)), stride, dilation, padding, channels)
         if fits(op, shape):
             yield shape, op
 
@@ -70,7 +70,7 @@ def network(seed: int) -> tuple[Graph, dict[str, Array]]:
     return net.graph(*outputs), net.feeds
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(20))
 def test_every_geometry(seed: int) -> None:
     graph, feeds = network(seed)
     compiled = compilation(graph)

@@ -243,7 +243,8 @@ class DepthwiseConvolution:
         return not isinstance(at, int) or low + at < 0 or high + at >= w.size
 
     def weight(self, taps: Place, channel: Index) -> Ssa:
-        e, number = self.e, 0
+        e = self.e
+        number: Index = 0
         for index, w in zip(taps, self.k.window, strict=True):
             number = e.add(e.mul(number, w.kernel), index)
         return self.weights.load_strided(e.add(e.mul(number, self.k.channels), channel), 1, self.k.lanes)
