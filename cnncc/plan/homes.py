@@ -11,7 +11,7 @@ import itertools
 from dataclasses import dataclass, replace
 
 from ..computation import Arrangement, Inset, Interleave, Join, Lookup, Part, Repeat, Reshape, Transpose
-from .kernels import Direct
+from .kernels import Depthwise
 from .layout import ALIASES, HOLDERS, Job, Layout
 from .pack import WeightsBlock
 from .views import Buffer, Order, View, dense_view, elements, may_grow
@@ -127,14 +127,14 @@ class Homes:
         return tensor, True
 
     def wanted_borders(self, limit: float) -> dict[str, Border]:
-        """Borders that direct convolutions read, for buffers of ours that do not grow too much by them.
+        """Borders that convolutions read, for buffers of ours that do not grow too much by them.
 
         Depthwise kernels clip as fast as they read a border, so none is filled for them.
         """
         wanted: dict[str, list[list[int]]] = {}
         refused = {self.root(job.result)[0] for job in self.jobs if isinstance(job.work.computation, Reshape)}
         for job in self.jobs:
-            if not isinstance(job.kernel, Direct):
+            if job.kernel is None or isinstance(job.kernel, Depthwise):
                 continue
             root, same = self.root(job.operands[0])
             if not same:
