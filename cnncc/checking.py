@@ -102,7 +102,7 @@ def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:
 def _outputs(after: Graph, compilation: Compilation, feeds: Feeds, threads: int) -> tuple[Finding, ...]:
     """The model as its users get it: with its own plan, which may stream and place otherwise."""
     found = _native(compilation, feeds, threads)
-    allowed = bounds(after, feeds)
+    allowed = bounds(after, feeds, tiles=compilation.plan.tiles)
     return tuple(_finding(name, "output", found[name], allowed[value]) for name, value in after.outputs.items())
 
 
@@ -126,25 +126,26 @@ def _layers(
 
     So no layer answers for those before it, and the bound is as narrow as one layer's rounding.
     """
+    if not nodes:
+        return
     read = [value for node in nodes for value in node.inputs if graph[value.node].op.source is None]
     values = list(dict.fromkeys([*read, *(value for node in nodes for value in node.values)]))
     known = {Value(name): np.asarray(data) for name, data in feeds.items()}
     known |= {value: op.data for node in graph if isinstance(op := node.op, Constant) for value in node.values}
-    known |= _values(graph, values, options, feeds, threads)
+    compilation = _with_values(graph, values, options)
+    found = _native(compilation, feeds, threads)
+    known |= {value: found[name] for name, value in compilation.graph.outputs.items()}
     for node in nodes:
-        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs])
+        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], compilation.plan.tiles)
         for value, bound in zip(node.values, allowed, strict=True):
             yield node, _finding(_label(value), str(node.op), known[value], bound)
 
 
-def _values(graph: Graph, values: Sequence[Value], options: Options, feeds: Feeds, threads: int) -> dict[Value, Array]:
-    """What native code makes of these values: `graph`, which is rewritten no more, with all of them as outputs."""
-    if not values:
-        return {}
+def _with_values(graph: Graph, values: Sequence[Value], options: Options) -> Compilation:
+    """`graph`, which is rewritten no more, with all these values as outputs."""
     names = {f"value {number}": value for number, value in enumerate(values)}
     as_it_is = replace(options, off=tuple(dict.fromkeys(step.name for step in PIPELINE)))
-    found = _native(Compilation(with_outputs(graph, names), as_it_is), feeds, threads)
-    return {value: found[name] for name, value in names.items()}
+    return Compilation(with_outputs(graph, names), as_it_is)
 
 
 def _native(compilation: Compilation, feeds: Feeds, threads: int) -> dict[str, Array]:

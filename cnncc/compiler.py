@@ -71,7 +71,8 @@ class Compilation:
         """Kernels, buffers and schedule of the optimised graph."""
         from .plan.make import make_plan
 
-        return make_plan(self.optimised.graph, self.options.target, self.options.plan)
+        strict = self.options.precision == "strict"
+        return make_plan(self.optimised.graph, self.options.target, self.options.plan, strict=strict)
 
     @cached_property
     def llvm(self) -> str:

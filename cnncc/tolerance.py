@@ -8,9 +8,10 @@ of its operands into one for its result, in the model of his section 2.2,
 
 For a sum of n products in any order, with or without fused multiply-add, his sections 3.1 and 4.2 give
 
-    |ŝ − s| ≤ γ(n) Σ|xᵢ||wᵢ|,    γ(n) = n u / (1 − n u),
+    |ŝ − s| ≤ γ(n) Σ|xᵢ||wᵢ|,    γ(n) = n u / (1 − n u)
 
-and operands that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. The interpreter sums in
+(`tolerance_winograd` has the sizes and counts of convolutions that the plan computes by transforms), and operands
+that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. The interpreter sums in
 float64 and rounds once where a value leaves its node: half a unit in the last place more.
 
 NaN and infinities have no distance. Where one is certain (it does not hinge on rounding) the bound is 0 and
@@ -22,12 +23,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from . import tolerance_winograd
 from .computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
 from .errors import DifferenceError
 from .expr import LARGEST, TINY, UNIT, evaluate_with_error
@@ -35,9 +37,13 @@ from .interpreter import evaluate
 from .ir import Graph, Value
 from .op import Constant, Op
 from .ops.fused import Fused
+from .tolerance_winograd import Steps
 from .types import Array, TensorType
 from .windows import WindowAxis
 
+Tiles = Mapping[Contraction, Collection[Steps]]
+"""The convolutions that are computed by Winograd's transforms, with their outputs per tile."""
+NO_TILES: Tiles = {}
 NORMAL = 2.0**-126  # below it float32 loses digits
 
 
@@ -62,13 +68,15 @@ class Comparison:
     index: tuple[int, ...]
 
 
-def bounds(graph: Graph, feeds: Mapping[str, Array], *, exact_constants: bool = True) -> dict[Value, Bound]:
+def bounds(
+    graph: Graph, feeds: Mapping[str, Array], *, exact_constants: bool = True, tiles: Tiles = NO_TILES
+) -> dict[Value, Bound]:
     """For each value the interpreter's result and a bound on what float32 code may differ from it.
 
     With `exact_constants` native code reads the same constants (native against interpreter, one graph).
     Without, constants that a pass computed and rounded count as off by u·|c|: this bounds how far the
-    interpreter of a rewritten graph lies from exact arithmetic on the graph before. Raises InputError like
-    `interpreter.evaluate`.
+    interpreter of a rewritten graph lies from exact arithmetic on the graph before. `tiles` are the convolutions that
+    are computed by Winograd's transforms (`Plan.tiles`). Raises InputError like `interpreter.evaluate`.
     """
     values = evaluate(graph, feeds)
     found: dict[Value, Bound] = {}
@@ -79,7 +87,7 @@ def bounds(graph: Graph, feeds: Mapping[str, Array], *, exact_constants: bool = 
         elif node.op.source:
             results = [Bound.exact(values[value]) for value in node.values]
         else:
-            results = op_bounds(node.op, [found[value] for value in node.inputs])
+            results = op_bounds(node.op, [found[value] for value in node.inputs], tiles)
         found.update(zip(node.values, results, strict=True))
     return found
 
@@ -115,24 +123,24 @@ def compare(actual: Array, bound: Bound) -> Comparison:
     return Comparison(worst <= 1, worst, tuple(int(i) for i in index))
 
 
-def op_bounds(op: Op, inputs: Sequence[Bound]) -> list[Bound]:
+def op_bounds(op: Op, inputs: Sequence[Bound], tiles: Tiles = NO_TILES) -> list[Bound]:
     """The bound of each output of `op`, from those of its inputs."""
     if isinstance(op, Fused):
-        return [_fused(op, inputs)]
+        return [_fused(op, inputs, tiles)]
     lowering = op.lower(*(TensorType(bound.reference.shape) for bound in inputs))
     known = list(inputs)
     for piece in lowering.pieces:
         operands = [known[index] for index in piece.operands]
-        known.append(_apply(piece.computation, operands, piece.type.shape))
+        known.append(_apply(piece.computation, operands, piece.type.shape, tiles))
     references = op.reference(*(bound.reference.astype(np.float32) for bound in inputs))
     pairs = zip(references, lowering.results, strict=True)
     return [_as_interpreted(reference, known[index]) for reference, index in pairs]
 
 
-def _fused(op: Fused, inputs: Sequence[Bound]) -> Bound:
+def _fused(op: Fused, inputs: Sequence[Bound], tiles: Tiles) -> Bound:
     """Stage by stage; the interpreter rounds after each, whether or not native code does."""
     own, *extras = op.split(inputs)
-    (running,) = op_bounds(op.anchor, own)
+    (running,) = op_bounds(op.anchor, own, tiles)
     for stage, extra in zip(op.epilogue, extras, strict=True):
         (running,) = op_bounds(stage.op, stage.arguments(running, extra))
     return running
@@ -153,12 +161,12 @@ def _same(a: Array, b: Array) -> Array:
     return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
 
 
-def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
+def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int, ...], tiles: Tiles) -> Bound:
     """The result of one computation in float64, and the bound of its float32 evaluation."""
     with np.errstate(all="ignore"):
         match computation:
             case Contraction():
-                return _contraction(computation, operands)
+                return _any_contraction(computation, operands, tiles.get(replace(computation, flip=False), ()))
             case WindowReduction():
                 return _window_reduction(computation, operands[0])
             case Pointwise():
@@ -188,6 +196,28 @@ def _sum(value: Array, carried: Array, size: Array, n: int, certain: bool = True
 def _sizes(bound: Bound) -> tuple[Array, Array]:
     """|value| and error, with 0 for a value that is not finite: it is certain, or its error is infinite."""
     return np.where(np.isfinite(bound.reference), np.abs(bound.reference), 0.0), bound.error
+
+
+def _any_contraction(c: Contraction, operands: Sequence[Bound], chosen: Collection[Steps]) -> Bound:
+    """A direct sum, or one by Winograd's transforms with any of the `chosen` sizes of tiles."""
+    direct = _contraction(c, operands)
+    if not chosen:
+        return direct
+    bounds = [_winograd(c, operands, steps, direct.reference) for steps in chosen]
+    return Bound(direct.reference, np.maximum.reduce([direct.error, *(bound.error for bound in bounds)]))
+
+
+def _winograd(c: Contraction, operands: Sequence[Bound], steps: Steps, value: Array) -> Bound:
+    """As `_contraction`, with the sizes and the number of roundings of the transforms."""
+    (ax, ex), (aw, ew) = _sizes(operands[0]), _sizes(operands[1])
+    size, lost = tolerance_winograd.sizes(c, steps, ax + ex, aw + ew)
+    carried = lost + _contract(c, ax, ew) + _contract(c, ex, aw + ew)
+    if c.bias:
+        ab, eb = (_per_channel(part, value.ndim) for part in _sizes(operands[2]))
+        size, carried = size + ab + eb, carried + eb
+    bound = _sum(value, carried, size, tolerance_winograd.roundings(c, steps) + 2)
+    spoilt = tolerance_winograd.reached(c, steps, ~np.isfinite(operands[0].reference))
+    return Bound(value, np.where(spoilt, np.inf, bound.error))
 
 
 def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:

@@ -114,7 +114,7 @@ def call(model: Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
 def expected(compiled: Compilation, feeds: Mapping[str, Array]) -> dict[str, Bound]:
     """What the interpreter makes of the optimised graph, with the derived bound, for each output."""
     graph = compiled.optimised.graph
-    found = bounds(graph, feeds)
+    found = bounds(graph, feeds, tiles=compiled.plan.tiles)
     return {name: found[value] for name, value in graph.outputs.items()}
 
 

@@ -7,6 +7,7 @@ by barriers. Nothing in it allocates, locks or calls anything that is not in the
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
 
@@ -16,13 +17,14 @@ from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu, ticks
 from .emitter import Emitter, Index, Ssa
-from .kernels import depthwise, direct, elementwise, fill, grouped, move, reduce, window
+from .kernels import depthwise, direct, elementwise, fill, grouped, move, reduce, window, winograd
 from .memory import Access
 
 KERNELS: Mapping[type, Callable[..., None]] = {
     k.Direct: direct.emit,
     k.Grouped: grouped.emit,
     k.Depthwise: depthwise.emit,
+    k.Winograd: winograd.emit,
     k.Window: window.emit,
     k.Elementwise: elementwise.emit,
     k.Reduce: reduce.emit,
@@ -62,7 +64,7 @@ def step_functions(e: Emitter, plan: Plan) -> list[str]:
     known: dict[str, str] = {}
     names = []
     for number, step in enumerate(plan.steps):
-        views = (*step.sources, step.target)
+        views = step.views
         tables = step.tables
         parameters = [("ptr", f"b{index}") for index in range(len(views))]
         parameters += [("ptr", f"t{index}") for index in range(len(tables))]
@@ -77,8 +79,9 @@ def step_functions(e: Emitter, plan: Plan) -> list[str]:
             for view, base in zip(views, bases, strict=True):
                 looked_up = {axis: named[table] for axis, table in view.lookups}
                 accesses.append(Access(e, view, base, plan.buffer(view), looked_up, fault, number))
-            own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : -1]
-            KERNELS[type(step.kernel)](e, step.kernel, own, operands, accesses[-1], a, b)
+            own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : len(step.sources)]
+            target, *scratch = accesses[len(step.sources) :]
+            KERNELS[type(step.kernel)](e, step.kernel, own, operands, target, a, b, *scratch)
             e.ret()
         text = e.functions.pop()
         if text not in known:
@@ -217,17 +220,18 @@ class Program:
         if self.plan.target.atomics:
             barrier.call(self.e, call.workspace, call.shards, call.wait, call.wait_argument)
 
-    def share(self, units: int, call: Call) -> tuple[Index, Index]:
-        """This shard's units: [units·shard / shards, units·(shard + 1) / shards)."""
+    def share(self, units: int, grain: int, call: Call) -> tuple[Index, Index]:
+        """This shard's units: of n = units / grain pieces [n·shard / shards, n·(shard + 1) / shards)."""
         e = self.e
         if not self.plan.target.atomics:
             return 0, units
-        shard, shards = self.widen(call.shard), self.widen(call.shards)
-        return e.div(e.mul(shard, units), shards), e.div(e.mul(e.add(shard, 1), units), shards)
+        shard, shards, pieces = self.widen(call.shard), self.widen(call.shards), -(-units // grain)
+        ends = [e.mul(e.div(e.mul(at, pieces), shards), grain) for at in (shard, e.add(shard, 1))]
+        return (ends[0], ends[1]) if units % grain == 0 else (e.least(ends[0], units), e.least(ends[1], units))
 
     def stage(self, stage: Stage, memory: Memory, call: Call, fault: Ssa) -> None:
         steps = [self.plan.steps[number] for number in stage.steps]
-        a, b = self.share(steps[-1].units, call)
+        a, b = self.share(steps[-1].units, steps[-1].grain, call)
         if len(steps) == 1:
             self.run(stage.steps[0], a, b, memory, fault)
         else:
@@ -235,7 +239,7 @@ class Program:
 
     def run(self, number: int, a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
         e, step = self.e, self.plan.steps[number]
-        names = [view.buffer for view in (*step.sources, step.target)]
+        names = [view.buffer for view in step.views]
         arguments = [f"ptr {memory.base(name)}" for name in (*names, *step.tables)]
         arguments += [e.typed(a), e.typed(b)]
         if e.checked:
@@ -250,16 +254,19 @@ class Program:
         """Blocks of rows of the last step; the others keep just ahead of what is asked of them."""
         e = self.e
         begins: list[Index] = [a]
-        for step in reversed(steps[1:]):
+        pairs = list(itertools.pairwise(steps))
+        for producer, step in reversed(pairs):
             stride, low, _, rows = step.row_need()
-            begins.insert(0, e.least(e.largest(e.sub(e.mul(begins[0], stride), low), 0), rows))
+            begin = e.least(e.largest(e.sub(e.mul(begins[0], stride), low), 0), rows)
+            begins.insert(0, e.mul(e.div(begin, producer.grain), producer.grain))
         done = [self.as_value(begin) for begin in begins[:-1]]
         with e.loop(a, b, stage.block, carry=done) as loop:
             ends: list[Index] = [e.least(e.add(loop.index, stage.block), b)]
-            for step in reversed(steps[1:]):
+            for producer, step in reversed(pairs):
                 stride, low, extent, rows = step.row_need()
-                last = e.add(e.mul(e.sub(ends[0], 1), stride), extent - low)
-                ends.insert(0, e.largest(e.least(last, rows), 0))
+                last = e.largest(e.add(e.mul(e.sub(ends[0], 1), stride), extent - low), 0)
+                whole = e.mul(e.div(e.add(last, producer.grain - 1), producer.grain), producer.grain)
+                ends.insert(0, e.least(whole, rows))
             following = []
             for position, number in enumerate(stage.steps[:-1]):
                 end = e.largest(ends[position], loop.values[position])

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..computation import Contraction
-from .kernels import Direct, Epilogue, Grouped
+from .kernels import Direct, Epilogue, Grouped, Winograd
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Candidate:
 
     label: str
     cycles: float
-    kernel: Direct | Grouped
+    kernel: Direct | Grouped | Winograd
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The kernel that was taken, and the signature of the choice."""
 
-    kernel: Direct | Grouped
+    kernel: Direct | Grouped | Winograd
     signature: str
 
 

@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from ..computation import Combine
+from ..computation import Combine, Contraction
 from ..expr import RUNNING, Expr
 from ..windows import WindowAxis
 
 LanesAlong = Literal["channels", "columns"]
 Divisor = Literal["none", "taps", "valid"]
+LINE = 16  # elements of a cache line
 
 
 @dataclass(frozen=True)
@@ -159,6 +160,73 @@ class Depthwise:
 
 
 @dataclass(frozen=True)
+class Winograd:
+    """Convolution by Cook–Toom transforms (see `cook_toom`): tiles of `steps[axis]` outputs, stride 1, known weights.
+
+    A block of `tiles` tiles goes through three phases: V = Bᵀ d B for all channels, then for each `block` of outputs
+    the products M[ξ] = V[ξ] · U[ξ] for each point ξ of the transforms, and Aᵀ M A. The products keep `tile.columns`
+    tiles times `tile.vectors` vectors of outputs in registers. V and M live in the step's scratch memory,
+    [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
+
+    With a dilation of d, each of the d phases of an axis has tiles of its own.
+    """
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    outputs: int
+    bias: bool
+    steps: tuple[int, ...]
+    lanes: int
+    block: int
+    tile: Tile
+    tiles: int
+    epilogue: Epilogue = Epilogue()
+
+    groups: ClassVar[int] = 1
+    lanes_along: ClassVar[LanesAlong] = "channels"
+
+    @property
+    def sources(self) -> int:
+        return 3 if self.bias else 2
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """Points of the transforms on each axis."""
+        return tuple(step + axis.kernel - 1 for step, axis in zip(self.steps, self.window, strict=True))
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Tiles on each axis, phases of a dilation side by side."""
+        return tuple(-(-w.out // (m * w.dilation)) * w.dilation for m, w in zip(self.steps, self.window, strict=True))
+
+    @property
+    def pitch(self) -> int:
+        """Elements from a tile's channels to the next one's, for one point."""
+        return -(-self.channels // self.lanes) * self.lanes
+
+    def plane(self, width: int) -> int:
+        """Elements from one point to the next: `width` for each tile of a block, and a cache line.
+
+        Without the line, writes of one tile to all points could meet in a few sets of the cache.
+        """
+        return self.tiles * width + LINE
+
+    @property
+    def scratch(self) -> int:
+        """Elements of V and M."""
+        return math.prod(self.points) * (self.plane(self.pitch) + self.plane(self.block))
+
+    @property
+    def grain(self) -> int:
+        """Stored rows that belong together: those of one row of tiles."""
+        return self.steps[0] * self.window[0].dilation // self.epilogue.pooled(0)
+
+    @property
+    def contraction(self) -> Contraction:
+        return Contraction(self.window, self.channels, self.outputs, bias=self.bias)
+
+
+@dataclass(frozen=True)
 class Window:
     """Maximum or (weighted) sum over a window, per channel."""
 
@@ -231,9 +299,9 @@ class Fill:
         return 0
 
 
-Kernel = Direct | Grouped | Depthwise | Window | Elementwise | Reduce | Move | Fill
+Kernel = Direct | Grouped | Depthwise | Winograd | Window | Elementwise | Reduce | Move | Fill
 
-Convolution = Direct | Grouped | Depthwise
+Convolution = Direct | Grouped | Depthwise | Winograd
 """Kernels that multiply by weights: they may bring an epilogue and read borders."""
 
 

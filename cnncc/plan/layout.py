@@ -11,6 +11,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from ..computation import (
     Arrangement,
     Contraction,
@@ -31,16 +33,18 @@ from ..target import Target
 from ..types import DType, TensorType
 from ..windows import WindowAxis
 from . import choose
-from .candidates import Choices, Chosen, signature
+from .candidates import Candidate, Choices, Chosen, signature
 from .depthwise import depthwise
-from .kernels import Convolution, Direct, Epilogue, Grouped, LanesAlong, Pooling
+from .kernels import Convolution, Direct, Epilogue, Grouped, LanesAlong, Pooling, Winograd
 from .lower import Operand, Work, Works
 from .views import Order, channels_last, may_grow, planar
+from .winograd import winograd
 
 ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
 """Arrangements whose result is a view of their operand, where strides and tables can say so."""
 HOLDERS = (Join, Interleave, Inset)
 """Arrangements whose operands may be computed where they are to stand."""
+TAME = 2.0**64  # weights beyond it (or not finite) could overflow in a transform
 FEW_CHANNELS = 8  # below it, reading a planar image channel by channel beats copying it to channels last
 
 
@@ -66,12 +70,23 @@ class Job:
 
 
 class Layout:
-    """The jobs of a program in order, and the memory order of every tensor."""
+    """The jobs of a program in order, and the memory order of every tensor.
+
+    `strict` allows no transforms (they round otherwise than a sum), `frugal` keeps their scratch memory small.
+    """
 
     def __init__(
-        self, works: Works, target: Target, chosen: Mapping[str, str] | None = None, border_limit: float = 1.0
+        self,
+        works: Works,
+        target: Target,
+        chosen: Mapping[str, str] | None = None,
+        border_limit: float = 1.0,
+        *,
+        strict: bool = False,
+        frugal: bool = False,
     ):
         self.works, self.target, self.border_limit = works, target, border_limit
+        self.strict, self.frugal = strict, frugal
         self.choices = Choices(chosen or {})
         self.types = works.types
         self.orders: dict[str, Order] = {}
@@ -170,9 +185,11 @@ class Layout:
             chosen, merged = self.direct(work, c, image, stored, epilogue)
             kernel, name = chosen.kernel, chosen.signature
             by_channels = kernel.lanes_along == "channels"
-            if by_channels and self.copied(image, c):
+            if isinstance(kernel, Winograd):
                 image = self.in_order(image, last)
-            image = self.bordered(image, kernel)
+            else:
+                image = self.in_order(image, last) if by_channels and self.copied(image, c) else image
+                image = self.bordered(image, kernel)
             result = last if by_channels else planar(rank + 2)
         self.orders[work.result] = planar(2) if flattened else result
         early = arguments_of(work.before)
@@ -193,19 +210,37 @@ class Layout:
         if work.result in self.works.outputs.values() and math.prod(stored) > 1:
             copied += self.types[work.result].size
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
-            return self.choose(c, stored, epilogue, along, copied), None
+            transforms = self.transforms(work, c, image, epilogue, copied)
+            return self.choose(c, stored, epilogue, along, copied, transforms), None
         positions = math.prod(stored)
         flat = replace(c, window=(WindowAxis(positions),))
         merged = self.choose(flat, (positions,), epilogue, along, copied)
         return self.choose(c, stored, epilogue, [merged.kernel.lanes_along], 0), merged
 
     def choose(
-        self, c: Contraction, stored: Sequence[int], epilogue: Epilogue, along: Sequence[LanesAlong], copied: int
+        self,
+        c: Contraction,
+        stored: Sequence[int],
+        epilogue: Epilogue,
+        along: Sequence[LanesAlong],
+        copied: int,
+        more: Sequence[Candidate] = (),
     ) -> Chosen:
         """The best kernel by the model, or the one that was asked for."""
         candidates = choose.direct(self.target, c, stored, epilogue, along=along, copied=copied)
         candidates += choose.grouped(self.target, c, stored, epilogue, copied)
-        return self.choices.pick(signature(c, stored, epilogue, along, copied), candidates)
+        return self.choices.pick(signature(c, stored, epilogue, along, copied), [*candidates, *more])
+
+    def transforms(
+        self, work: Work, c: Contraction, image: str, epilogue: Epilogue, copied: int
+    ) -> Sequence[Candidate]:
+        """Winograd convolutions, if the weights are known and tame; they want channels last, however few there are."""
+        weights = self.works.constants.get(work.operands[1])
+        if self.strict or weights is None or not np.abs(weights).max() < TAME:
+            return ()
+        if self.is_planar(image) and not self.copied(image, c):
+            copied += self.types[image].size
+        return winograd(self.target, c, epilogue, choose.MOVE * copied, self.frugal)
 
     def copied(self, image: str, c: Contraction) -> int:
         """Elements of the image that must be copied to have channels last; few channels are read as they are."""

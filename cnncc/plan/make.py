@@ -17,20 +17,24 @@ from .saved import refuse_unknown
 from .shuffle import shuffles_as_tables
 
 
-def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None) -> Plan:
-    """The plan of an optimised graph for a target. Raises UsageError for choices from a file that do not fit it."""
+def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, *, strict: bool = False) -> Plan:
+    """The plan of an optimised graph for a target; `strict` allows only algorithms that round as one sum does.
+
+    Raises UsageError for choices from a file that do not fit it.
+    """
     options = options or PlanOptions()
     works = shuffles_as_tables(lower(graph))
     # A ring has no border around its rows: chains clip.
     limit = 1.0 if options.streaming == "chains" else options.border_limit
-    layout = Layout(works, target, dict(options.choices), limit)
+    frugal = options.streaming == "chains"
+    layout = Layout(works, target, dict(options.choices), limit, strict=strict, frugal=frugal)
     homes = Homes(layout, limit)
     placement = Placement(homes)
     staged = schedule.schedule(placement.steps, homes.buffers, options.streaming)
     lives = schedule.lives(staged, "arena")
     places, arena_bytes = memory.assign(lives)
     ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))
-    used = {view.buffer for step in staged.steps for view in (*step.sources, step.target)}
+    used = {view.buffer for step in staged.steps for view in step.views}
     used.update(table for step in staged.steps for table in step.tables)
     buffers = {
         name: replace(buffer, place={**places, **ring_places}.get(name, buffer.place))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 
+from ..cook_toom import transforms
 from ..types import Array
-from .kernels import Convolution, Depthwise, Direct, Grouped
+from .kernels import Convolution, Depthwise, Direct, Grouped, Winograd
 from .views import Buffer, View
 
 ALIGNMENT = 64
@@ -43,10 +45,10 @@ class WeightsBlock:
 
 
 def packed_shape(kernel: Convolution) -> tuple[int, ...]:
-    """[group][block][taps][channel][output in the block], or [taps][channel]."""
-    taps = 1
-    for axis in kernel.window:
-        taps *= axis.kernel
+    """[group][block][taps][channel][output in the block], or [taps][channel]; Winograd has points in place of taps."""
+    if isinstance(kernel, Winograd):
+        return 1, -(-kernel.outputs // kernel.block), math.prod(kernel.points), kernel.channels, kernel.block
+    taps = math.prod(axis.kernel for axis in kernel.window)
     if isinstance(kernel, Depthwise):
         return taps, kernel.channels
     if isinstance(kernel, Grouped):  # blocks of all outputs, whatever their group
@@ -65,6 +67,8 @@ def pack(kernel: Convolution, weights: Array, flip: bool) -> Array:
         return np.stack([pack(one, weights_of_image, flip) for weights_of_image in weights])
     if flip:
         weights = np.flip(weights, tuple(range(2, weights.ndim)))
+    if isinstance(kernel, Winograd):
+        weights = transformed(kernel, weights)
     outputs, channels = weights.shape[:2]
     flat = weights.reshape(outputs, channels, -1)
     if isinstance(kernel, Depthwise):
@@ -74,6 +78,15 @@ def pack(kernel: Convolution, weights: Array, flip: bool) -> Array:
     filled = np.zeros((groups, blocks * block, channels, taps), weights.dtype)
     filled[:, : outputs // groups] = grouped
     return filled.reshape(groups, blocks, block, channels, taps).transpose(0, 1, 4, 3, 2)
+
+
+def transformed(kernel: Winograd, weights: Array) -> Array:
+    """G w along every axis, in float64: rounded once, where they are stored."""
+    weights = weights.astype(np.float64)
+    for axis, (m, w) in enumerate(zip(kernel.steps, kernel.window, strict=True), start=2):
+        matrix = np.array(transforms(m, w.kernel).weights, np.float64)
+        weights = np.moveaxis(np.tensordot(weights, matrix, (axis, 1)), -1, axis)
+    return weights
 
 
 def packing_moves(kernel: Convolution, weights: View, buffer: str, flip: bool) -> list[tuple[View, View]]:

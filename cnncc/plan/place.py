@@ -15,7 +15,7 @@ from ..computation import (
     WindowReduction,
 )
 from .homes import Homes
-from .kernels import Convolution, Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window
+from .kernels import Convolution, Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window, Winograd
 from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
 from .pack import pack, packed_shape, packing_moves
@@ -97,7 +97,11 @@ class Placement:
                 else self.plain(source, f"{name}: source {number} of step {len(self.steps)}")
                 for number, source in enumerate(sources)
             ]
-        self.steps.append(Step(name, kernel, tuple(sources), target, signature))
+        scratch = None
+        if isinstance(kernel, Winograd):
+            scratch = View(f"{target.buffer}: scratch of step {len(self.steps)}", (kernel.scratch,), (1,))
+            self.homes.buffers[scratch.buffer] = Buffer(scratch.buffer, "ring", kernel.scratch)
+        self.steps.append(Step(name, kernel, tuple(sources), target, signature, scratch))
 
     def move(self, name: str, source: View, target: View) -> None:
         source, target = with_an_axis(source), with_an_axis(target)
@@ -212,6 +216,7 @@ class Placement:
         if source is None:  # weights computed by other layers into an order of their own
             source = self.dense(f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
+        assert not isinstance(kernel, Winograd), "its weights are known"
         for piece, place in packing_moves(kernel, source, name, flip):
             self.move(name, piece, place)
         return packed

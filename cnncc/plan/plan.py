@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..computation import Contraction
 from ..target import Target
 from ..types import TensorType
 from .candidates import Candidate
-from .kernels import Convolution, Direct, Fill, Kernel, own_window
+from .kernels import Convolution, Direct, Fill, Kernel, Winograd, own_window
 from .views import Buffer, View
 
 HEADER_BYTES = 64
@@ -20,6 +21,7 @@ class Step:
     """One kernel with its views; the kernel's own sources come first, then its epilogue's operands.
 
     `signature` names the candidates that the kernel was chosen from (those of `Plan.offers`), if there were any.
+    `scratch` is memory of each shard that the kernel uses as it likes.
     """
 
     name: str
@@ -27,6 +29,17 @@ class Step:
     sources: tuple[View, ...]
     target: View
     signature: str = ""
+    scratch: View | None = None
+
+    @property
+    def views(self) -> tuple[View, ...]:
+        """All memory that the step touches: sources, target, scratch."""
+        return (*self.sources, self.target, *([self.scratch] if self.scratch else []))
+
+    @property
+    def grain(self) -> int:
+        """Rows that are computed together: shards should not part them."""
+        return self.kernel.grain if isinstance(self.kernel, Winograd) else 1
 
     @property
     def operands(self) -> tuple[View, ...]:
@@ -117,6 +130,15 @@ class Plan:
     @property
     def workspace_base(self) -> int:
         return HEADER_BYTES + self.arena_bytes
+
+    @property
+    def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:
+        """The convolutions computed by Winograd's transforms, with their outputs per tile: see `tolerance`."""
+        found: dict[Contraction, set[tuple[int, ...]]] = {}
+        for step in self.steps:
+            if isinstance(step.kernel, Winograd):
+                found.setdefault(step.kernel.contraction, set()).add(step.kernel.steps)
+        return found
 
     def buffer(self, view: View) -> Buffer:
         return self.buffers[view.buffer]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,7 +36,7 @@ def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], streaming: St
         if length == 1:
             result.steps[number] = shared(steps[number])
         members = tuple(range(number, number + length))
-        result.stages.append(Stage(members, BLOCK_ROWS if length > 1 else 0))
+        result.stages.append(Stage(members, block_rows(steps[members[-1]]) if length > 1 else 0))
         for member, height in zip(members, ring_heights(steps[number : number + length]), strict=False):
             _make_ring(result, member, height)
         number += length
@@ -81,17 +82,22 @@ def _same_places(a: View, b: View) -> bool:
     return a.shape == b.shape and a.offset == b.offset and not (a.lookups or b.lookups) and along
 
 
+def block_rows(last: Step) -> int:
+    """Rows of a round of a stream that ends with this step: no grain is parted."""
+    return -(-BLOCK_ROWS // last.grain) * last.grain
+
+
 def ring_heights(steps: Sequence[Step]) -> list[int]:
     """Height of the ring after each step of a stream but the last: a power of two, so that the index wraps by a mask.
 
     In one round a step makes at most the rows that the next one reads for all that it makes itself: for the
-    first block the whole extent of its windows, later the strides between them.
+    first block the whole extent of its windows, later the strides between them; and what completes its grains.
     """
     heights: list[int] = []
-    rows = BLOCK_ROWS
-    for consumer in reversed(steps[1:]):
+    rows = block_rows(steps[-1])
+    for producer, consumer in reversed(list(itertools.pairwise(steps))):
         stride, _, extent, _ = consumer.row_need()
-        rows = (rows - 1) * stride + max(stride, extent)
+        rows = (rows - 1) * stride + max(stride, extent) + 2 * (producer.grain - 1)
         heights.insert(0, 1 << (rows - 1).bit_length())
     return heights
 
@@ -117,7 +123,7 @@ def lives(s: Schedule, space: str) -> dict[str, Life]:
     for at, stage in enumerate(s.stages):
         for number in stage.steps:
             step = s.steps[number]
-            for view in (*step.sources, step.target):
+            for view in step.views:
                 buffer = s.buffers[view.buffer]
                 if buffer.space != space:
                     continue

@@ -17,6 +17,7 @@ from .kernels import (
     Move,
     Reduce,
     Window,
+    Winograd,
     own_window,
 )
 from .plan import HEADER_BYTES, Plan, Step
@@ -169,6 +170,16 @@ def _(kernel: Grouped) -> str:
     return (
         f"grouped {size}, {kernel.channels} → {kernel.outputs} in {kernel.groups} groups; {kernel.block} lanes along "
         f"the outputs of neighbouring groups, tile {kernel.tile.columns} positions{_epilogue(kernel)}"
+    )
+
+
+@describe.register
+def _(kernel: Winograd) -> str:
+    held = f"{kernel.tile.columns} tiles × {kernel.tile.vectors} vectors"
+    return (
+        f"winograd F({_sizes(kernel.steps)}, {_sizes([axis.kernel for axis in kernel.window])}), {kernel.channels} → "
+        f"{kernel.outputs}; {kernel.lanes} lanes along channels, {_sizes(kernel.grid)} tiles in blocks of "
+        f"{kernel.tiles}, products of {held}{_epilogue(kernel)}"
     )
 
 

@@ -12,7 +12,7 @@ from cnncc.computation import Contraction
 from cnncc.expr import RUNNING
 from cnncc.ops import Conv
 from cnncc.plan import choose
-from cnncc.plan.kernels import Depthwise, Direct, Epilogue, Pooling
+from cnncc.plan.kernels import Depthwise, Direct, Epilogue, Pooling, Winograd
 from cnncc.plan.pack import pack, packed_shape, packing_moves
 from cnncc.plan.place import reduction_axis
 from cnncc.plan.views import View, dense_view
@@ -95,7 +95,7 @@ def test_a_choice_is_obeyed_and_equal_layers_share_it() -> None:
         y = net.apply(Conv((3, 3), padding="same"), y, net.weights(32, 32, 3, 3))
     graph = net.graph(y)
     plan = compilation(graph, "x86-64-v4").plan
-    _, signature, again, _ = (step.signature for step in plan.steps if isinstance(step.kernel, Direct))
+    _, signature, again, _ = (step.signature for step in plan.steps if isinstance(step.kernel, Direct | Winograd))
     assert signature == again
     other = plan.offers[signature][-1]
     chosen = compilation(graph, "x86-64-v4", choices=((signature, other.label),)).plan

@@ -24,9 +24,9 @@ print(json.dumps([time.perf_counter() - begin, sorted({name.split(".")[0] for na
 # Lowest first; modules on one level may import each other. What is not listed is checked against its folder.
 LEVELS = [
     ("version", "errors", "naming", "types", "windows", "expr", "computation", "op"),
-    ("ir", "target"),
+    ("ir", "target", "cook_toom"),
     ("ops",),
-    ("batching", "interpreter", "tolerance", "verify", "text", "passes", "frontends", "plan"),
+    ("batching", "interpreter", "tolerance", "tolerance_winograd", "verify", "text", "passes", "frontends", "plan"),
     ("codegen",),
     ("native",),
     ("runtime",),

@@ -1,0 +1,344 @@
+"""Winograd convolution: input transform, one matrix product for each point, output transform.
+
+The arithmetic is that of `cook_toom`: straight-line vector code made from its matrices, with lanes along channels.
+All tiles of an image are numbered in one row, so that their number, not the width of the image, decides how well the
+products fill their register tiles. A block of them goes through all three phases while its transformed inputs
+are in the second-level cache; the weights pass by once for each block.
+
+The grid of tiles belongs to the image, not to the range of rows: a tile that meets the range is computed as a whole
+and the rows of it that are in the range are stored.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import operator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from ...cook_toom import Matrix, multiply, transforms
+from ...plan.kernels import Winograd
+from ..emitter import Emitter, Index, Ssa, lanes_of
+from ..epilogue import Cell, Key, finish
+from ..memory import Access
+from ..nest import Carry, lane_runs, reduce_nest, with_guards
+
+Spot = tuple[int, ...]  # a place inside a tile: one of its pixels, points or outputs
+Load = Callable[[Index, int], Ssa]  # a vector of channels, from the offset of its first channel and its lanes
+Wanted = Sequence[Sequence[Ssa | None]]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A tile of an image: its number in the block, and its first output on each axis."""
+
+    image: Index
+    number: Index
+    first: tuple[Index, ...]
+
+
+class WinogradConvolution:
+    """Emits one Winograd convolution: `emit` is the loop nest, the methods below are its phases."""
+
+    def __init__(
+        self,
+        e: Emitter,
+        kernel: Winograd,
+        sources: Sequence[Access],
+        operands: Sequence[Access],
+        target: Access,
+        scratch: Access,
+    ):
+        self.e, self.k, self.target, self.operands, self.scratch = e, kernel, target, operands, scratch
+        self.image, self.weights = sources[0], sources[1]
+        self.bias = sources[2] if kernel.bias else None
+        self.matrices = [transforms(m, w.kernel) for m, w in zip(kernel.steps, kernel.window, strict=True)]
+        self.inner = math.prod(kernel.grid[1:])
+        self.spots = list(itertools.product(*map(range, kernel.points)))
+        self.planes = kernel.plane(kernel.pitch), kernel.plane(kernel.block)
+
+    def emit(self, a: Index, b: Index) -> None:
+        """Images, blocks of tiles, blocks of outputs."""
+        e, k = self.e, self.k
+        first, last = self.range(a, b)
+        whole, rest = divmod(k.outputs, k.block)
+        with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as block:
+            count = e.least(k.tiles, e.sub(last, block.index))
+            with e.loop(0, count) as tile:
+                self.transform_inputs(self.place(n.index, block.index, tile.index))
+            for begin, end, size in ((0, whole, k.block), (whole, whole + (rest > 0), rest)):
+                if begin == end:
+                    continue
+                with e.loop(begin, end) as outputs:
+                    self.products(outputs.index, size, count)
+                    with e.loop(0, count) as tile:
+                        place = self.place(n.index, block.index, tile.index)
+                        self.transform_outputs(place, e.mul(outputs.index, k.block), size, a, b)
+
+    # Tiles
+
+    def range(self, a: Index, b: Index) -> tuple[Index, Index]:
+        """The numbers of the tiles that meet rows [a, b)."""
+        e, k = self.e, self.k
+        begin, end = e.div(a, k.grain), e.div(e.add(b, k.grain - 1), k.grain)
+        step = k.window[0].dilation * self.inner
+        return e.mul(begin, step), e.mul(end, step)
+
+    def place(self, n: Index, block: Index, number: Index) -> Place:
+        """Where a tile of a block begins: its number in the image, split into places along the axes."""
+        left, first = self.e.add(block, number), []
+        axes = list(zip(self.k.grid, self.k.steps, self.k.window, strict=True))
+        for size, m, w in reversed(axes[1:]):
+            left, along = self.split(left, size)
+            first.append(self.begin(along, m, w.dilation))
+        first.append(self.begin(left, axes[0][1], axes[0][2].dilation))
+        return Place(n, number, tuple(reversed(first)))
+
+    def begin(self, along: Index, m: int, dilation: int) -> Index:
+        """The first output of tile `along` of an axis: phases of a dilation lie side by side."""
+        group, phase = self.split(along, dilation)
+        return self.e.add(self.e.mul(group, m * dilation), phase)
+
+    def split(self, number: Index, size: int) -> tuple[Index, Index]:
+        """Quotient and remainder."""
+        if size == 1:
+            return number, 0
+        quotient = self.e.div(number, size)
+        return quotient, self.e.sub(number, self.e.mul(quotient, size))
+
+    # Input transform
+
+    def transform_inputs(self, place: Place) -> None:
+        """V = Bᵀ d B of one tile, for all channels."""
+        e, k = self.e, self.k
+        start = [e.sub(first, w.low) for first, w in zip(place.first, k.window, strict=True)]
+        results = e.mul(place.number, k.pitch)
+
+        def body(guarded: bool) -> None:
+            loads = self.pixels(place.image, start, guarded)
+
+            def vector(channel: Index, lanes: int) -> None:
+                moved, at = self.image.along(1, channel), e.add(results, channel)
+                pixels = {spot: load(moved, lanes) for spot, load in loads.items()}
+                for spot, value in self.transformed([t.inputs for t in self.matrices], pixels):
+                    self.scratch.store(value, e.add(at, self.point(spot) * self.planes[0]), 0)
+
+            lane_runs(e, 0, k.channels, k.lanes, vector)
+
+        with_guards(e, self.readable(start), body)
+
+    def pixels(self, n: Index, start: Sequence[Index], guarded: bool) -> dict[Spot, Load]:
+        """How to load a vector of channels of each pixel of a tile; zero outside the image."""
+        e, strides = self.e, self.image.view.strides
+        if guarded:
+            return {spot: self.guarded_pixel(n, start, spot) for spot in self.spots}
+        steps = [w.dilation * stride for w, stride in zip(self.k.window, strides[2:], strict=True)]
+        if self.image.view.ring:  # rows do not follow each other: each has an address of its own
+            starts = [
+                [n, 0, e.add(start[0], row * self.k.window[0].dilation), *start[1:]] for row in range(self.k.points[0])
+            ]
+            rows, steps[0] = [self.image.offset(position) for position in starts], 0
+        else:
+            rows = [self.image.offset([n, 0, *start])] * self.k.points[0]
+
+        def pixel(first: Index, distance: int) -> Load:
+            return lambda moved, lanes: self.image.load(e.add(e.add(first, moved), distance), 1, lanes)
+
+        return {spot: pixel(rows[spot[0]], sum(map(operator.mul, spot, steps))) for spot in self.spots}
+
+    def guarded_pixel(self, n: Index, start: Sequence[Index], spot: Spot) -> Load:
+        e = self.e
+        steps = zip(start, spot, self.k.window, strict=True)
+        position = [n, 0, *(e.add(begin, at * w.dilation) for begin, at, w in steps)]
+        guard = self.image.guard(position, range(2, len(position)))
+        return lambda moved, lanes: self.image.load_guarded(guard, e.add(guard.offset, moved), 1, lanes, 0.0)
+
+    def readable(self, start: Sequence[Index]) -> Ssa | bool:
+        """Whether all pixels of a tile lie in the image or in the border that it brings."""
+        e, tests = self.e, []
+        for axis, (begin, w, n) in enumerate(zip(start, self.k.window, self.k.points, strict=True)):
+            low, high = self.image.view.border[axis + 2] if self.image.view.border else (0, 0)
+            last = (self.k.grid[axis] // w.dilation - 1) * self.k.steps[axis] * w.dilation - w.low + n * w.dilation
+            if w.low > low:
+                tests.append(e.compare("sge", begin, -low))
+            if last > w.size + high:
+                tests.append(e.compare("sle", begin, w.size + high - (n - 1) * w.dilation - 1))
+        result = e.all_of(tests)
+        return True if result is None else result
+
+    def transformed(self, matrices: Sequence[Matrix], values: Mapping[Spot, Ssa]) -> Iterator[tuple[Spot, Ssa]]:
+        """A transform along every axis, the last axis first; the results of the first axis come line by line."""
+        for axis in range(len(matrices) - 1, 0, -1):
+            values = dict(self.along(axis, matrices[axis], values))
+        yield from self.along(0, matrices[0], values)
+
+    def along(self, axis: int, matrix: Matrix, values: Mapping[Spot, Ssa]) -> Iterator[tuple[Spot, Ssa]]:
+        """`matrix` times every line of values along an axis."""
+        for line in dict.fromkeys((spot[:axis], spot[axis + 1 :]) for spot in values):
+            before, after = line
+            column = [values[*before, place, *after] for place in range(len(matrix[0]))]
+            for place, value in enumerate(multiply(Vectors(self.e), matrix, column)):
+                yield (*before, place, *after), value
+
+    def point(self, spot: Spot) -> int:
+        """The number of a point of the transforms."""
+        number = 0
+        for place, size in zip(spot, self.k.points, strict=True):
+            number = number * size + place
+        return number
+
+    # Products
+
+    def products(self, outputs: Index, size: int, count: Index) -> None:
+        """M[ξ] = V[ξ] · U[ξ] for a block of outputs, the point outside, groups of tiles inside.
+
+        The last group may reach beyond the tiles there are; the scratch memory has room, and nothing reads it.
+        """
+        e, k = self.e, self.k
+        points = math.prod(k.points)
+        vectors = -(-size // k.lanes)
+        with e.loop(0, points) as point:
+            weights = e.mul(e.add(e.mul(outputs, points), point.index), k.channels * k.block)
+            inputs, results = (e.mul(point.index, plane) for plane in self.planes)
+            results = e.add(results, points * self.planes[0])
+            with e.loop(0, count, k.tile.columns) as tile:
+                inputs = e.add(inputs, e.mul(tile.index, k.pitch))
+                results = e.add(results, e.mul(tile.index, k.block))
+                sums = self.product(inputs, weights, vectors)
+                for number, total in enumerate(sums):
+                    column, vector = divmod(number, vectors)
+                    self.scratch.store(total, e.add(results, column * k.block + vector * k.lanes), 0)
+
+    def product(self, inputs: Index, weights: Index, vectors: int) -> Carry:
+        """A register tile: `tile.columns` scalars times `vectors` vectors for each channel."""
+        e, k = self.e, self.k
+        zeros = [e.number(0.0, k.lanes)] * (k.tile.columns * vectors)
+
+        def step(index: list[Index], sums: Carry) -> Carry:
+            at = e.add(weights, e.mul(index[0], k.block))
+            loaded = [self.weights.load_strided(e.add(at, v * k.lanes), 1, k.lanes) for v in range(vectors)]
+            following = []
+            for column in range(k.tile.columns):
+                scalar = self.scratch.scalar(e.add(e.add(inputs, index[0]), column * k.pitch))
+                spread = e.splat(scalar, k.lanes)
+                for number, vector in enumerate(loaded):
+                    following.append(e.multiply_add(spread, vector, sums[column * vectors + number]))
+            return following
+
+        return reduce_nest(e, [k.channels], zeros, len(zeros), step)
+
+    # Output transform
+
+    def transform_outputs(self, place: Place, first: Index, size: int, a: Index, b: Index) -> None:
+        """Aᵀ M A of one tile for a block of outputs, then bias and epilogue."""
+        e, k = self.e, self.k
+        at = e.add(len(self.spots) * self.planes[0], e.mul(place.number, k.block))
+        wanted = self.wanted(place, a, b)
+
+        def vector(begin: Index, lanes: int) -> None:
+            channel = e.add(first, begin)
+            results = self.results(e.add(at, begin), channel, lanes)
+            with_guards(
+                e, whole, lambda guarded: self.store(place, channel, results, lanes, wanted if guarded else None)
+            )
+
+        tests = [test for axis in wanted for test in (axis[0], axis[-1]) if test is not None]
+        inside = e.all_of(tests)
+        whole: Ssa | bool = True if inside is None else inside
+        lane_runs(e, 0, size, k.lanes, vector)
+
+    def results(self, at: Index, channel: Index, lanes: int) -> dict[Spot, Ssa]:
+        """The outputs of a tile for one vector of channels, bias included."""
+        e, k = self.e, self.k
+        products = {
+            spot: self.scratch.load_strided(e.add(at, self.point(spot) * self.planes[1]), 1, k.lanes)
+            for spot in self.spots
+        }
+        results = dict(self.transformed([t.outputs for t in self.matrices], products))
+        if self.bias is None:
+            return results
+        bias = self.bias.load(self.bias.offset([0, channel, *[0] * len(k.window)]), 1, lanes)
+        return {spot: e.binary("fadd", value, e.resize(bias, k.lanes)) for spot, value in results.items()}
+
+    def stored(self, place: Place, axis: int, number: int) -> Index:
+        """The position, along an axis, of the result `number` that a tile stores."""
+        pool, dilation = self.k.epilogue.pooled(axis), self.k.window[axis].dilation
+        return self.e.add(self.e.div(place.first[axis], pool), number * dilation)
+
+    def wanted(self, place: Place, a: Index, b: Index) -> list[list[Ssa | None]]:
+        """For each axis and each result along it: whether it exists and is asked for (None: always)."""
+        e, k = self.e, self.k
+        tests: list[list[Ssa | None]] = []
+        for axis, (m, size) in enumerate(zip(k.steps, self.target.view.shape[2:], strict=True)):
+            places = [self.stored(place, axis, number) for number in range(m // k.epilogue.pooled(axis))]
+            if axis == 0:
+                tests.append([e.all_of([e.compare("sge", at, a), e.compare("slt", at, b)]) for at in places])
+            elif k.grid[axis] * len(places) == size:
+                tests.append([None] * len(places))
+            else:
+                tests.append([e.compare("slt", at, size) for at in places])
+        return tests
+
+    def store(
+        self, place: Place, channel: Index, results: Mapping[Spot, Ssa], lanes: int, wanted: Wanted | None
+    ) -> None:
+        """Hand a tile to the epilogue, all of it or each stored position if it is `wanted`."""
+        e, k = self.e, self.k
+        cells: dict[Key, Cell] = {}
+        for spot, value in results.items():
+            steps = zip(place.first, spot, k.window, strict=True)
+            position = (place.image, channel, *(e.add(first, at * w.dilation) for first, at, w in steps))
+            cells[self.key(spot, k.steps)] = Cell(position, value, lanes)
+        pools = [k.epilogue.pooled(axis) for axis in range(len(k.window))]
+        sizes = [m // pool for m, pool in zip(k.steps, pools, strict=True)]
+        pooled: dict[Key, tuple[Index, ...]] = {}
+        for spot in itertools.product(*map(range, sizes)):
+            at = (self.stored(place, axis, number) for axis, number in enumerate(spot))
+            pooled[self.key(spot, sizes)] = (place.image, channel, *at)
+        if wanted is None:
+            finish(e, k.epilogue, cells, pooled, 1, self.target, self.operands)
+            return
+        for spot in itertools.product(*map(range, sizes)):
+            windows = [range(at * pool, (at + 1) * pool) for at, pool in zip(spot, pools, strict=True)]
+            members = [self.key(member, k.steps) for member in itertools.product(*windows)]
+            key = self.key(spot, sizes)
+            test = e.all_of([test for tests, at in zip(wanted, spot, strict=True) if (test := tests[at]) is not None])
+            assert test is not None, "rows are always tested"
+            with e.when(test):
+                own = {member: cells[member] for member in members}
+                finish(e, k.epilogue, own, {key: pooled[key]}, 1, self.target, self.operands)
+
+    def key(self, spot: Spot, sizes: Sequence[int]) -> Key:
+        """A place in a tile as the epilogue counts: row and column (of an image of rows)."""
+        row, *columns = (0, *spot) if len(spot) == 1 else spot
+        return row, math.prod(sizes[2:]) * columns[0] + sum(columns[1:]), 0
+
+
+@dataclass(frozen=True)
+class Vectors:
+    """Vectors of the emitter as the values of `cook_toom.multiply`."""
+
+    e: Emitter
+
+    def plus(self, total: Ssa | None, factor: Fraction, value: Ssa) -> Ssa:
+        e, lanes = self.e, lanes_of(value.type)
+        if total is None:
+            return value if factor == 1 else e.binary("fmul", value, e.number(float(factor), lanes))
+        if abs(factor) == 1:
+            return e.binary("fadd" if factor > 0 else "fsub", total, value)
+        return e.multiply_add(value, e.number(float(factor), lanes), total)
+
+
+def emit(
+    e: Emitter,
+    kernel: Winograd,
+    sources: Sequence[Access],
+    operands: Sequence[Access],
+    target: Access,
+    a: Index,
+    b: Index,
+    scratch: Access,
+) -> None:
+    WinogradConvolution(e, kernel, sources, operands, target, scratch).emit(a, b)

@@ -1,0 +1,112 @@
+"""What Winograd convolution may add to a bound: the running error analysis of its three transforms.
+
+With U = G w Gᵀ, V = Bᵀ x B (along every axis) and y = Aᵀ (Σ_c U ⊙ V) A, every product of a weight and a pixel
+reaches y through the roundings of Bᵀ, the one of U, those of the sum over C channels, of Aᵀ and of the bias. By
+Higham's lemma 3.1 their number N bounds the error, and the sizes are those of the matrices without their signs:
+
+    |ŷ − y| ≤ γ(N) |Aᵀ| (Σ_c (|G||w||Gᵀ|) ⊙ (|Bᵀ||x||B|)) |A| + underflow
+
+(compare Barabasz et al. 2020, theorem 1, who go on to norms). In contrast to a direct sum it reads all pixels of a
+tile, not only those in the window of y: a large one spoils its neighbours, and NaN or an infinity spreads to the
+whole tile, where the bound is infinite.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+
+from .computation import Contraction
+from .cook_toom import Matrix, depth, transforms
+from .expr import LARGEST, TINY
+from .types import Array
+
+Steps = tuple[int, ...]
+"""Outputs of a tile along each axis."""
+
+ROOM = 2.0**-8  # of the largest float: what a term of a transform may exceed its result by
+
+
+def roundings(c: Contraction, steps: Steps) -> int:
+    """N: how often a product is rounded on its way into an output."""
+    used = [transforms(m, w.kernel) for m, w in zip(steps, c.window, strict=True)]
+    return sum(depth(t.inputs) + depth(t.outputs) for t in used) + 1 + c.channels + c.bias
+
+
+def sizes(c: Contraction, steps: Steps, x: Array, w: Array) -> tuple[Array, Array]:
+    """(Σ without signs, underflow) of each output, from |x| and |w|; infinite where a transform may overflow."""
+    used = [transforms(m, axis.kernel) for m, axis in zip(steps, c.window, strict=True)]
+    v = _tiles(c, steps, x)
+    u = np.flip(w, tuple(range(2, w.ndim))) if c.flip else w
+    for axis, t in enumerate(used):
+        v = _along(t.inputs, v, 3 + 2 * axis)
+        u = _along(t.weights, u, 2 + axis)
+    steps_lost = roundings(c, steps)
+    total, lost = _products(v, u), _products(v + steps_lost, u + steps_lost)
+    most = np.maximum(v.max(axis=1, keepdims=True), total.max(axis=1, keepdims=True))
+    unsure = _whole_tiles(c, steps, most > ROOM * LARGEST) | bool(u.max() > ROOM * LARGEST)
+    for axis, t in enumerate(used):
+        total, lost = (_along(t.outputs, part, 3 + 2 * axis) for part in (total, lost))
+    return np.where(unsure, np.inf, _placed(c, steps, total)), TINY * _placed(c, steps, lost)
+
+
+def reached(c: Contraction, steps: Steps, marked: Array) -> Array:
+    """The outputs whose tile reads a marked pixel (N, C, spatial…), for all channels alike: (N, 1, spatial…)."""
+    return _whole_tiles(c, steps, _tiles(c, steps, marked.any(axis=1, keepdims=True)))
+
+
+def _whole_tiles(c: Contraction, steps: Steps, marked: Array) -> Array:
+    """All outputs (N, 1, spatial…) of the tiles with a marked point (N, 1, tiles, points…)."""
+    points = [3 + 2 * axis for axis in range(len(steps))]
+    shape = list(marked.shape)
+    for axis, m in zip(points, steps, strict=True):
+        shape[axis] = m
+    return _placed(c, steps, np.broadcast_to(marked.any(axis=tuple(points), keepdims=True), shape))
+
+
+def _firsts(size: int, m: int, dilation: int) -> Array:
+    """The first output of each tile along an axis: tiles of each phase of a dilation."""
+    groups = -(-size // (m * dilation))
+    return (np.arange(groups)[:, None] * m * dilation + np.arange(dilation)).ravel()
+
+
+def _tiles(c: Contraction, steps: Steps, x: Array) -> Array:
+    """(N, C, tiles, points, tiles, points…): the pixels that each tile reads, 0 outside the image."""
+    for axis, (m, w) in enumerate(zip(steps, c.window, strict=True)):
+        place = 2 + 2 * axis
+        reads = _firsts(w.out, m, w.dilation)[:, None] + np.arange(m + w.kernel - 1) * w.dilation
+        pads = [(0, 0)] * x.ndim
+        pads[place] = w.low, max(0, int(reads.max()) + 1 - w.low - w.size)
+        x = np.take(np.pad(x, pads), reads, place)
+    return x
+
+
+def _along(matrix: Matrix, x: Array, axis: int) -> Array:
+    """|matrix| along an axis."""
+    absolute = np.abs(np.array(matrix, np.float64))
+    return np.moveaxis(np.tensordot(x, absolute, (axis, 1)), -1, axis)
+
+
+def _products(v: Array, u: Array) -> Array:
+    """(N, O, tiles, points, …): the sum over channels at each point."""
+    rank = (v.ndim - 2) // 2
+    tiles, points = [2 + 2 * axis for axis in range(rank)], [3 + 2 * axis for axis in range(rank)]
+    count, places = [v.shape[axis] for axis in points], [v.shape[axis] for axis in tiles]
+    left = v.transpose(*points, 0, *tiles, 1).reshape(*count, -1, v.shape[1])
+    right = u.transpose(*range(2, u.ndim), 1, 0)
+    product = (left @ right).reshape(*count, v.shape[0], *places, u.shape[0])
+    order = [rank, 2 * rank + 1, *itertools.chain(*((rank + 1 + axis, axis) for axis in range(rank)))]
+    return product.transpose(order)
+
+
+def _placed(c: Contraction, steps: Sequence[int], tiles: Array) -> Array:
+    """(N, O, spatial…) from (N, O, tiles, outputs, …): what reaches beyond the result is cut."""
+    for axis, (m, w) in enumerate(zip(steps, c.window, strict=True)):
+        place = 2 + axis
+        at = (_firsts(w.out, m, w.dilation)[:, None] + np.arange(m) * w.dilation).ravel()
+        flat = tiles.reshape(*tiles.shape[:place], -1, *tiles.shape[place + 2 :])
+        order = np.argsort(at)[: w.out]
+        tiles = np.take(flat, order, place)
+    return tiles

@@ -1,0 +1,130 @@
+"""Cook–Toom transforms are exact, their operations few, and the plan takes them where they pay."""
+
+from __future__ import annotations
+
+import itertools
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from cnncc.computation import Contraction
+from cnncc.cook_toom import MOST, Matrix, depth, multiply, operations, transforms
+from cnncc.ops import Conv
+from cnncc.plan.kernels import Direct, Epilogue, Pooling, Winograd
+from cnncc.plan.winograd import STEPS, winograd
+from cnncc.target import TARGETS
+from cnncc.types import Array
+from cnncc.windows import resolve
+from tests.graphs import Net, compilation
+
+FILTERS = [(m, r) for m, r in itertools.product(range(1, MOST + 1), repeat=2) if m + r - 1 <= MOST]
+
+
+class Exact:
+    """Rational numbers."""
+
+    def plus(self, total: Fraction | None, factor: Fraction, value: Fraction) -> Fraction:
+        return (total or Fraction(0)) + factor * value
+
+
+def whole_numbers(rng: np.random.Generator, count: int) -> list[Fraction]:
+    return [Fraction(int(number)) for number in rng.integers(-99, 99, count)]
+
+
+def plain(matrix: Matrix, values: list[Fraction]) -> list[Fraction]:
+    return [sum((a * b for a, b in zip(row, values, strict=True)), Fraction(0)) for row in matrix]
+
+
+@pytest.mark.parametrize(("m", "r"), FILTERS)
+def test_filters_are_exact(m: int, r: int) -> None:
+    rng = np.random.default_rng((m, r))
+    t = transforms(m, r)
+    pixels, taps = whole_numbers(rng, m + r - 1), whole_numbers(rng, r)
+    products = [u * v for u, v in zip(plain(t.weights, taps), multiply(Exact(), t.inputs, pixels), strict=True)]
+    found = multiply(Exact(), t.outputs, products)
+    assert found == [sum(taps[j] * pixels[i + j] for j in range(r)) for i in range(m)]
+
+
+@pytest.mark.parametrize(("m", "r"), FILTERS)
+def test_shared_sums_are_the_matrix(m: int, r: int) -> None:
+    """Straight-line programs equal the plain products, and no term takes more roundings than a plain sum has."""
+    rng = np.random.default_rng((m, r))
+    for matrix in (transforms(m, r).inputs, transforms(m, r).outputs):
+        values = whole_numbers(rng, len(matrix[0]))
+        assert multiply(Exact(), matrix, values) == plain(matrix, values)
+        assert depth(matrix) <= 2 * len(matrix[0])
+        for entry in itertools.chain(*matrix):
+            assert float(np.float32(float(entry))) == entry, "entries are exact in float32"
+
+
+def test_the_operations_of_the_usual_filters() -> None:
+    """F(2, 3) and F(4, 3) as Lavin and Gray count them: 4 and 4, 12 and 10 for each line."""
+    assert [operations(t) for t in (transforms(2, 3).inputs, transforms(2, 3).outputs)] == [4, 4]
+    assert [operations(t) for t in (transforms(4, 3).inputs, transforms(4, 3).outputs)] == [12, 10]
+
+
+def test_too_many_points() -> None:
+    with pytest.raises(ValueError, match="points"):
+        transforms(MOST, 2)
+
+
+def contraction(channels: int, outputs: int, size: int, **changes: int) -> Contraction:
+    window = resolve((size, size), (3, 3), (changes.get("stride", 1),) * 2, (changes.get("dilation", 1),) * 2, 1)
+    return Contraction(window, channels, outputs, changes.get("groups", 1))
+
+
+@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+def test_candidates_keep_the_register_law(target) -> None:
+    for channels, outputs, size in ((3, 5, 9), (16, 16, 32), (64, 100, 14), (512, 512, 7)):
+        candidates = winograd(target, contraction(channels, outputs, size), Epilogue())
+        assert bool(candidates) == (target.l2 > 0), "microcontrollers have no room for scratch memory"
+        assert len({candidate.label for candidate in candidates}) == len(candidates)
+        for candidate in candidates:
+            kernel = candidate.kernel
+            assert isinstance(kernel, Winograd)
+            assert kernel.tile.registers("channels") <= target.registers
+            assert kernel.tiles % kernel.tile.columns == 0
+            assert kernel.lanes <= target.lanes
+
+
+def test_what_transforms_cannot_do() -> None:
+    host = TARGETS["x86-64-v4"]
+    assert not winograd(host, contraction(16, 16, 32, stride=2), Epilogue())
+    assert not winograd(host, contraction(16, 16, 32, groups=2), Epilogue())
+    pool = Epilogue(pool=Pooling((3, 3), "maximum", False))
+    assert all(step % 3 for step in STEPS)
+    assert not winograd(host, contraction(16, 16, 32), pool), "a pool must not reach over tiles"
+
+
+def network(weights: Array | None = None, arrive: bool = False) -> Net:
+    net = Net()
+    x = net.input(1, 64, 28, 28)
+    w = net.weights(64, 64, 3, 3, arrive=arrive) if weights is None else net.known(weights)
+    net.out = net.apply(Conv((3, 3), padding=1), x, w)  # type: ignore[attr-defined]
+    return net
+
+
+def chosen(net: Net, **options: object) -> type:
+    graph = net.graph(net.out)  # type: ignore[attr-defined]
+    plan = compilation(graph, "x86-64-v4", **options).plan  # type: ignore[arg-type]
+    return next(type(step.kernel) for step in plan.steps if isinstance(step.kernel, Direct | Winograd))
+
+
+def test_the_choice() -> None:
+    """Taken for a usual layer; not in strict mode, for weights that arrive, or for wild ones."""
+    assert chosen(network()) is Winograd
+    assert chosen(network(), precision="strict") is Direct
+    assert chosen(network(arrive=True)) is Direct
+    wild = np.ones((64, 64, 3, 3), np.float32)
+    for value in (np.inf, np.nan, 1e30):
+        wild[3, 2, 1, 0] = value
+        assert chosen(network(wild)) is Direct
+
+
+def test_the_plan_tells_its_tiles() -> None:
+    net = network()
+    compiled = compilation(net.graph(net.out), "x86-64-v4")  # type: ignore[attr-defined]
+    (steps,) = compiled.plan.tiles.values()
+    assert steps == {(4, 4)}
+    assert not compilation(net.graph(net.out), precision="strict").plan.tiles  # type: ignore[attr-defined]
