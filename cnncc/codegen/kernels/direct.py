@@ -20,7 +20,7 @@ from ...plan.kernels import Direct
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
 from ..memory import Access, Guard
-from ..nest import UNROLL_TAPS, Carry, interior, outside_axes, reduce_nest, with_guards
+from ..nest import UNROLL_LOOP, UNROLL_TAPS, Carry, interior, outside_axes, reduce_nest, with_guards
 
 LINE = 16  # floats in a cache line
 Range = tuple[Index, Index]
@@ -276,10 +276,10 @@ class DirectConvolution:
                 columns = [pixel(moved) for pixel in pixels]
                 return self.step(columns, [partial(self.weight, e.add(at, o), shape.lanes) for o in numbers], sums)
 
-            return reduce_nest(e, [self.group_channels], sums, cost, channel)
+            return reduce_nest(e, [self.group_channels], sums, cost, channel, budget=UNROLL_LOOP)
 
         # Taps are unrolled only together with all channels of a group, and only few: each has loads of its own, and
-        # LLVM would load for many taps at once and spill the sums.
+        # LLVM would load for many steps at once and spill the sums.
         first_sums = self.initial(outputs, keys, shape)
         sums = reduce_nest(e, kernel, first_sums, cost * self.group_channels, tap, budget=UNROLL_TAPS)
         return dict(zip(keys, sums, strict=True))
