@@ -35,6 +35,7 @@ SECONDS = 60.0
 CANDIDATES = 6  # measured for each layer; at least one of each algorithm
 ROUNDS = 15
 CHECKS = 2
+COMPILING, MEASURING = 0.5, 0.8  # parts of the time by which these end; the rest is for checking
 MARGIN = 0.02  # a candidate has to win by this much: less is noise
 Progress = Callable[[float, str], None]
 """Told how much is done (0 to 1), and what is being done."""
@@ -132,7 +133,7 @@ class Tuning:
         unknown = [name for name in unknown if len(self.offers[name]) > 1]
         found: dict[str, Entry] = {}
         if unknown:
-            found = self.measure(unknown, self.clock() + seconds)
+            found = self.measure(unknown, seconds)
             self.known |= found
             for signature, entry in found.items():
                 self.memory.write(signature, entry)
@@ -145,16 +146,17 @@ class Tuning:
         choices = tuple(sorted((chosen | self.fixed).items()))
         return self.base.varied(plan=replace(self.base.options.plan, choices=choices, source=""))
 
-    def measure(self, unknown: Sequence[str], deadline: float) -> dict[str, Entry]:
+    def measure(self, unknown: Sequence[str], seconds: float) -> dict[str, Entry]:
         """An entry for each unknown signature, as far as time allows."""
-        trials = Trials(self.timer)
+        trials, begin = Trials(self.timer), self.clock()
+        found: dict[str, Entry] = {}
         try:
-            self.compile(trials, unknown, deadline)
-            self.rounds(trials, deadline)
+            self.compile(trials, unknown, begin + COMPILING * seconds)
+            self.rounds(trials, begin + MEASURING * seconds, "measuring")
             found = decide(trials, unknown, self.defaults)
-            self.verify(trials, found)
+            self.verify(trials, found, begin + seconds)
         except KeyboardInterrupt:
-            for signature, entry in decide(trials, unknown, self.defaults).items():
+            for signature, entry in (found or decide(trials, unknown, self.defaults)).items():
                 self.memory.write(signature, entry)
             raise
         finally:
@@ -162,13 +164,12 @@ class Tuning:
         return found
 
     def compile(self, trials: Trials, unknown: Sequence[str], deadline: float) -> None:
-        """A variant for each rank, while half of the time is not over."""
+        """A variant for each rank; two at least, the others while there is time."""
         ranks = max(len(self.offers[name]) for name in unknown)
-        begin = self.clock()
         for rank in range(ranks):
-            if rank > 1 and self.clock() - begin > (deadline - begin) / 2:
+            if rank > 1 and self.clock() > deadline:
                 break
-            self.progress(0.5 * rank / ranks, f"compiling variant {rank + 1} of {ranks}")
+            self.progress(COMPILING * rank / ranks, f"compiling variant {rank + 1} of {ranks}")
             labels = {name: self.ranked(name, rank) for name in unknown}
             trials.add(self.variant({name: entry.label for name, entry in self.known.items()} | labels), labels)
 
@@ -177,24 +178,24 @@ class Tuning:
         offers = self.offers[signature]
         return offers[rank if rank < len(offers) else 0].label
 
-    def rounds(self, trials: Trials, deadline: float) -> None:
+    def rounds(self, trials: Trials, deadline: float, text: str) -> None:
+        """A round at least, the others while there is time."""
         for number in range(ROUNDS):
             if number and self.clock() > deadline:
                 break
-            self.progress(0.5 + 0.5 * number / ROUNDS, f"measuring, round {number + 1} of {ROUNDS}")
+            done = COMPILING + (MEASURING - COMPILING) * number / ROUNDS
+            self.progress(done if text == "measuring" else MEASURING, f"{text}, round {number + 1} of {ROUNDS}")
             trials.round()
 
-    def verify(self, trials: Trials, found: dict[str, Entry]) -> None:
+    def verify(self, trials: Trials, found: dict[str, Entry], deadline: float) -> None:
         """Hold the choices, taken together, against the model's own plan; what does not gain is taken back."""
-        for number in range(CHECKS):
+        for _ in range(CHECKS):
             changed = {name: entry.label for name, entry in found.items() if entry.label != self.defaults[name]}
             if not changed:
                 return
-            self.progress(1.0, f"checking {len(changed)} choices together, {number + 1} of at most {CHECKS} times")
             trials.keep_first()
             trials.add(self.variant({name: entry.label for name, entry in (self.known | found).items()}), changed)
-            for _ in range(ROUNDS):
-                trials.round()
+            self.rounds(trials, deadline, f"checking {len(changed)} choices together")
             before, after = trials.seconds()
             ticks = trials.ticks()
             losing = [

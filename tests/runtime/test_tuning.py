@@ -182,6 +182,16 @@ def test_an_interrupt_keeps_what_was_measured() -> None:
     assert dict(found.compilation.options.plan.choices) == best
 
 
+def test_an_interrupt_of_the_check_keeps_what_was_measured() -> None:
+    base = compilation(network())
+    best = wanted(base, 1)
+    with pytest.raises(KeyboardInterrupt):
+        tune(base, timer=Stopwatch(favouring(best), interrupt_at=variants(base) * ROUNDS + 2))
+    found = tune(compilation(network()), timer=Stopwatch(favouring({})))
+    assert (found.measured, found.remembered) == (0, SIGNATURES)
+    assert dict(found.compilation.options.plan.choices) == best
+
+
 def test_an_interrupt_before_the_first_round_keeps_nothing(cache: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         tune(compilation(network()), timer=Stopwatch(favouring({}), interrupt_at=1))
