@@ -174,10 +174,11 @@ def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:
     recent: dict[str, int] = {}  # bytes held of each buffer, the one touched last at the end
     for calls in range(2):  # the first one fills the caches
         for number, buffer, held, moved in touches(plan):
-            same = {other for other in recent if _share_memory(plan.buffers[buffer], plan.buffers[other])}
-            level = bandwidth.level(_distance(recent, same, held))
+            own = _span(plan.buffers[buffer])
+            spans = {other: _span(plan.buffers[other]) for other in recent}
+            level = bandwidth.level(_distance(recent, {other for other in recent if _meet(own, spans[other])}, held))
             held = max(held, recent.get(buffer, 0))
-            for other in same:
+            for other in [other for other in recent if _covers(own, spans[other])]:
                 del recent[other]
             recent[buffer] = held
             if calls:
@@ -195,10 +196,22 @@ def _distance(recent: dict[str, int], same: Container[str], held: int) -> int:
     return 1 << 62
 
 
-def _share_memory(a: Buffer, b: Buffer) -> bool:
-    """Whether they are one, or lie over each other because their lives do not meet."""
-    placed = a.space == b.space and a.space in ("arena", "ring")
-    return a.name == b.name or (placed and a.place < b.place + b.nbytes and b.place < a.place + a.nbytes)
+Span = tuple[str, int, int]
+
+
+def _span(buffer: Buffer) -> Span:
+    """Where a buffer lies: some lie over each other, since their lives do not meet."""
+    if buffer.space in ("arena", "ring"):
+        return buffer.space, buffer.place, buffer.place + buffer.nbytes
+    return buffer.name, 0, buffer.nbytes
+
+
+def _meet(a: Span, b: Span) -> bool:
+    return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]
+
+
+def _covers(a: Span, b: Span) -> bool:
+    return a[0] == b[0] and a[1] <= b[1] and b[2] <= a[2]
 
 
 def touches(plan: Plan) -> Iterator[tuple[int, str, int, int]]:

@@ -77,3 +77,13 @@ def test_images_count(bandwidth: Bandwidth) -> None:
     np.testing.assert_allclose(flops[1], np.multiply(flops[0], 3), rtol=1e-6)
     assert [step.bytes for step in several.steps] == [3 * step.bytes for step in single.steps]
     assert all(step.lost_us == max(0.0, step.us - step.bound_us) for step in single.steps)
+
+
+def test_no_memory_is_new_in_the_second_call(bandwidth: Bandwidth) -> None:
+    """Whatever lies over each other in the arena, what a small model touches is never far away."""
+    net = Net()
+    y = net.input(1, 8, 6, 6)
+    for channels, kernel in ((16, 3), (8, 5), (24, 1), (8, 3), (32, 1), (8, 3)):
+        y = net.apply(Conv((kernel, kernel), padding="same"), y, net.weights(channels, net.shape(y)[1], kernel, kernel))
+    plan = compilation(net.graph(y)).plan
+    assert not any("DRAM" in levels for levels in step_traffic(plan, bandwidth))
