@@ -2,7 +2,7 @@
 
 A profiled program counts ticks around each step. What a step cannot beat is the largest of three times:
 
-- multiply-adds: its operations at the peak that independent chains of multiply-adds reach;
+- multiply-adds: those of its algorithm at the peak that independent chains of multiply-adds reach;
 - memory: what it reads and writes, once, each view from the level that still holds it, and through those before; the
   slowest level counts. Which level that is follows from the *reuse distance*: the bytes that were touched since this
   memory last was (call after call), as in a cache that drops what was used least recently;
@@ -26,7 +26,7 @@ from .codegen.program import tick_bytes
 from .compiler import Compilation
 from .limits import LEVELS, Bandwidth, Clock
 from .peak import Peak
-from .plan.kernels import Fill
+from .plan.kernels import Fill, Winograd
 from .plan.text import describe, step_macs
 from .plan.views import Buffer, View, elements
 from .runtime.model import Model
@@ -41,7 +41,10 @@ SAMPLE_SECONDS = 2e-3
 
 @dataclass(frozen=True)
 class StepTime:
-    """One step of the plan. `bound` names what bounds it ('multiply-adds', 'L1'…'DRAM', 'call'): `bound_us` at best."""
+    """One step of the plan. `bound` names what bounds it ('multiply-adds', 'L1'…'DRAM', 'call'): `bound_us` at best.
+
+    `gflops` counts the operations of the layer's definition, of which an algorithm may need fewer.
+    """
 
     number: int
     name: str
@@ -145,8 +148,8 @@ class Limits:
 def _step_time(
     number: int, step: Step, spent: float, whole: float, images: int, limits: Limits, traffic: dict[str, int]
 ) -> StepTime:
-    flops = 2 * step_macs(step) * images
-    bounds = {"multiply-adds": flops / limits.peak, "call": limits.call}
+    flops, needed = 2 * step_macs(step) * images, 2 * multiplied(step) * images
+    bounds = {"multiply-adds": needed / limits.peak, "call": limits.call}
     for far, level in enumerate(LEVELS):
         if level in traffic:  # what comes from further away passes through it
             passing = images * sum(traffic.get(beyond, 0) for beyond in LEVELS[far:])
@@ -166,6 +169,15 @@ def _step_time(
         bound,
         bounds[bound] * 1e6,
     )
+
+
+def multiplied(step: Step) -> int:
+    """Multiply-adds of the algorithm of a step; of Winograd's the products alone, without the transforms."""
+    kernel = step.kernel
+    if not isinstance(kernel, Winograd):
+        return step_macs(step)
+    tiles = step.target.shape[0] * math.prod(kernel.grid)
+    return tiles * math.prod(kernel.points) * kernel.channels * kernel.outputs
 
 
 def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:

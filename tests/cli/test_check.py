@@ -100,7 +100,7 @@ def test_every_seed_has_its_input() -> None:
 
 def test_wrong_kernel_inside_a_fused_layer_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     corrupt(monkeypatch, k.Direct, shifted)
-    result = cli("check", DIGITS)
+    result = cli("check", DIGITS, "--precision", "strict")
     assert result.code == 6
     assert result.err.startswith("cnncc: layer 'conv1' is off at (0, ")
     assert "; inside it, 'conv1' (Conv(kernel=(3, 3), padding='same')) is off at (0, " in result.err
@@ -117,10 +117,11 @@ def test_wrong_kernel_inside_a_fused_layer_is_named(cli: Cli, monkeypatch: pytes
 
 def test_wrong_fusion_of_right_steps_is_named(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     def without_relu(kernel: k.Direct) -> k.Direct:
-        return replace(kernel, epilogue=replace(kernel.epilogue, before=k.Epilogue().before))
+        plain = k.Epilogue()
+        return replace(kernel, epilogue=replace(kernel.epilogue, before=plain.before, after=plain.after))
 
     corrupt(monkeypatch, k.Direct, without_relu)
-    result = cli("check", DIGITS)
+    result = cli("check", DIGITS, "--precision", "strict")
     assert result.code == 6
     assert result.err.startswith("cnncc: layer 'conv1' is off at ")
     assert result.err.endswith(", although its steps alone are right: their fusion is wrong\n")

@@ -61,9 +61,10 @@ def measure(layer: Layer, algorithm: str = "") -> StepTime | None:
     base = Compilation(layer.graph(), Options(resolve_target("host")))
     if algorithm:
         (signature,) = {step.signature for step in base.plan.steps if step.name == LAYER and step.signature}
-        labels = [offer.label for offer in base.plan.offers[signature] if offer.label.split()[0] == algorithm]
-        if not labels:
+        offers = [offer for offer in base.plan.offers[signature] if offer.label.split()[0] == algorithm]
+        if not offers:
             return None
-        base = base.varied(plan=PlanOptions(choices=((signature, labels[0]),)))
+        best = min(offers, key=lambda offer: offer.cycles)
+        base = base.varied(plan=PlanOptions(choices=((signature, best.label),)))
     steps = [step for step in profile(base, SECONDS).steps if step.name == LAYER]
     return max(steps, key=lambda step: step.us)

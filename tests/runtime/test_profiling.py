@@ -8,7 +8,8 @@ import pytest
 from cnncc.compiler import resolve_target
 from cnncc.limits import LEVELS, Bandwidth, Clock
 from cnncc.ops import Add, Conv, Relu
-from cnncc.profiling import profile, step_traffic, touches
+from cnncc.plan.text import step_macs
+from cnncc.profiling import multiplied, profile, step_traffic, touches
 from tests.graphs import Net, compilation
 
 
@@ -35,7 +36,7 @@ def test_each_element_moves_once() -> None:
     net = Net()
     x = net.input(1, 16, 20, 20)
     y = net.apply(Conv((3, 3)), x, net.weights(32, 16, 3, 3), net.weights(32))
-    plan = compilation(net.graph(net.apply(Relu(), y))).plan
+    plan = compilation(net.graph(net.apply(Relu(), y)), precision="strict").plan
     moved = {(number, name): size for number, name, _, size in touches(plan)}
     assert sum(moved.values()) == sum(size for size in moved.values() if size)
     (conv,) = (number for number, step in enumerate(plan.steps) if type(step.kernel).__name__ == "Direct")
@@ -87,3 +88,15 @@ def test_no_memory_is_new_in_the_second_call(bandwidth: Bandwidth) -> None:
         y = net.apply(Conv((kernel, kernel), padding="same"), y, net.weights(channels, net.shape(y)[1], kernel, kernel))
     plan = compilation(net.graph(y)).plan
     assert not any("DRAM" in levels for levels in step_traffic(plan, bandwidth))
+
+
+def test_winograd_is_held_to_its_own_products() -> None:
+    """F(4×4, 3×3) on 16² pixels: 16 tiles of 36 points, for 9·256 multiplications of the definition 4 times fewer."""
+    net = Net()
+    y = net.apply(Conv((3, 3), padding="same"), net.input(1, 32, 16, 16), net.weights(32, 32, 3, 3))
+    graph = net.graph(y)
+    ((signature, offers),) = compilation(graph).plan.offers.items()
+    label = next(offer.label for offer in offers if offer.label.startswith("winograd 4×4"))
+    (step,) = (s for s in compilation(graph, choices=((signature, label),)).plan.steps if s.signature)
+    assert multiplied(step) == 16 * 36 * 32 * 32
+    assert step_macs(step) == 16 * 16 * 9 * 32 * 32
