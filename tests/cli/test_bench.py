@@ -74,7 +74,8 @@ def test_layers_as_json(cli: Cli) -> None:
     facts = json.loads(cli("bench", DIGITS, "--seconds", "0.05", "--layers", "--json").out)
     steps = facts["layers"]["steps"]
     assert [step["number"] for step in steps] == list(range(len(steps)))
-    (conv,) = (step for step in steps if step["name"] == "conv2")
-    assert conv["gflops"] == pytest.approx(2 * 9 * 16 * 32 * 16 / conv["us"] / 1e3)
+    (conv,) = (step for step in steps if step["name"] == "conv1")
+    assert conv["gflops"] == pytest.approx(2 * 9 * 16 * 8 * 8 / conv["us"] / 1e3)
     assert conv["bound_us"] >= conv["us"] * conv["peak_share"] * 0.999
-    assert conv["bytes"] == 4 * (16 * 16 + 9 * 16 * 32 + 32 + 32 * 16)
+    assert conv["bytes"] == pytest.approx(conv["gbytes"] * conv["us"] * 1e3)
+    assert conv["bytes"] == 4 * (8 * 8 + 9 * 16 + 16 + 16 * 4 * 4)
