@@ -13,7 +13,9 @@ from dataclasses import dataclass, replace
 from ..computation import Arrangement, Inset, Interleave, Join, Lookup, Part, Repeat, Reshape, Transpose
 from .kernels import Depthwise
 from .layout import ALIASES, HOLDERS, Job, Layout
+from .options import Streaming
 from .pack import WeightsBlock
+from .stream import links
 from .views import Buffer, Order, View, dense_view, elements, may_grow
 
 Border = tuple[tuple[int, int], ...]
@@ -32,12 +34,14 @@ class Homes:
     """The views of all tensors of a layout, and the buffers behind them (not yet placed in the arena).
 
     `border_limit` is the growth of a buffer up to which it brings its border (see `may_grow`); beyond it, kernels clip.
+    So they do in tensors of `links`, which shall become rings of rows.
     """
 
-    def __init__(self, layout: Layout, border_limit: float):
+    def __init__(self, layout: Layout, border_limit: float, streaming: Streaming):
         self.layout, self.types, self.orders = layout, layout.types, layout.orders
         self.constants = layout.works.constants
         self.jobs = live_jobs(layout)
+        self.links = links(layout, self.jobs, streaming)
         self.makers = {job.result: job for job in self.jobs}
         self.inside: dict[str, Inside] = {}
         self.block = WeightsBlock()
@@ -146,7 +150,7 @@ class Homes:
         for root, sides in wanted.items():
             border = tuple((low, high) for low, high in sides)
             shape = self.types[root].shape
-            ours = root in self.makers and root not in self.views and root not in refused
+            ours = root in self.makers and root not in self.views and root not in refused | self.links
             if ours and any(map(any, border)) and may_grow(shape, border, limit):
                 borders[root] = border
         return borders

@@ -93,6 +93,10 @@ class Layout:
         self.jobs: list[Job] = []
         self.copies: dict[tuple[str, Order], str] = {}
         self.makers: dict[str, Work] = {work.result: work for work in works.works}
+        self.readers: dict[str, list[Work]] = {}
+        for work in works.works:
+            for operand in work.operands[:1]:
+                self.readers.setdefault(operand, []).append(work)
         self.direct_outputs: dict[str, str] = {}
         for name, type in self.types.items():
             if name not in self.makers:
@@ -178,7 +182,7 @@ class Layout:
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
         merged, name = None, ""
         kernel: Convolution
-        if c.depthwise and not (c.channels * 2 <= self.target.lanes and self.is_planar(image)):
+        if c.depthwise and not (self.narrow(c) and self.is_planar(image)):
             kernel, result = depthwise(self.target, c, stored, epilogue), last
             image = self.in_order(image, last)
         else:
@@ -209,6 +213,8 @@ class Layout:
         copied = self.copied(image, c)
         if work.result in self.works.outputs.values() and math.prod(stored) > 1:
             copied += self.types[work.result].size
+        elif any(self.lanes_along_channels(reader) for reader in self.readers.get(work.result, ())):
+            copied -= self.types[work.result].size  # which a planar result would cost
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
             transforms = self.transforms(work, c, image, epilogue, copied)
             return self.choose(c, stored, epilogue, along, copied, transforms), None
@@ -241,6 +247,15 @@ class Layout:
         if self.is_planar(image) and not self.copied(image, c):
             copied += self.types[image].size
         return winograd(self.target, c, epilogue, choose.MOVE * copied, self.frugal)
+
+    def narrow(self, c: Contraction) -> bool:
+        """Whether a depthwise convolution leaves most lanes empty, if they lie along its channels."""
+        return c.channels * 2 <= self.target.lanes
+
+    def lanes_along_channels(self, work: Work) -> bool:
+        """Whether the kernel of a work will read channels last, whatever its image is."""
+        c = work.computation
+        return isinstance(c, Contraction) and c.depthwise and not self.narrow(c)
 
     def copied(self, image: str, c: Contraction) -> int:
         """Elements of the image that must be copied to have channels last; few channels are read as they are."""

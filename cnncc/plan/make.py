@@ -24,13 +24,12 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
     """
     options = options or PlanOptions()
     works = shuffles_as_tables(lower(graph))
-    # A ring has no border around its rows: chains clip.
-    limit = 1.0 if options.streaming == "chains" else options.border_limit
     frugal = options.streaming == "chains"
+    limit = 1.0 if frugal else options.border_limit
     layout = Layout(works, target, dict(options.choices), limit, strict=strict, frugal=frugal)
-    homes = Homes(layout, limit)
+    homes = Homes(layout, limit, options.streaming)
     placement = Placement(homes)
-    staged = schedule.schedule(placement.steps, homes.buffers, options.streaming)
+    staged = schedule.schedule(placement.steps, homes.buffers, homes.links, target)
     lives = schedule.lives(staged, "arena")
     places, arena_bytes = memory.assign(lives)
     ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))

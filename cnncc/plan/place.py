@@ -189,7 +189,7 @@ class Placement:
             views.append(self.operand(extra, full, order))
         views.append(target)
         chosen = job.signature
-        if job.merged:
+        if job.merged and not self.homes.links & {image, job.result}:
             flat = [view for view in map(merge_axes, views) if view]
             if len(flat) == len(views):
                 kernel, chosen, views = job.merged.kernel, job.merged.signature, flat

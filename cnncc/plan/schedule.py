@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
+from ..target import Target
 from .kernels import Convolution, Elementwise, Fill, Window
 from .memory import Life
-from .options import Streaming
 from .plan import Stage, Step
 from .share import shared
+from .stream import Need, ring_heights, rows_of_a_round
 from .views import Buffer, View, elements
-
-BLOCK_ROWS = 4  # rows of the last step of a stream for each round
 
 
 @dataclass
@@ -25,49 +23,66 @@ class Schedule:
     buffers: dict[str, Buffer]
 
 
-def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], streaming: Streaming) -> Schedule:
-    """One stage for each step, or for each chain that streams."""
-    result = Schedule([], list(steps), dict(buffers))
+def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[str], target: Target) -> Schedule:
+    """One stage for each step, or for each chain of steps whose tensors between them are `links`."""
+    result = Schedule([], fills_first(steps, links), dict(buffers))
     number = 0
     while number < len(steps):
-        length = 1
-        while number + length < len(steps) and _streams(result, number, number + length - 1, streaming):
-            length += 1
-        if length == 1:
-            result.steps[number] = shared(steps[number])
-        members = tuple(range(number, number + length))
-        result.stages.append(Stage(members, block_rows(steps[members[-1]]) if length > 1 else 0))
-        for member, height in zip(members, ring_heights(steps[number : number + length]), strict=False):
-            _make_ring(result, member, height)
-        number += length
+        chain, rows = [result.steps[number]], 0
+        while number + len(chain) < len(steps) and _may_stream(result, number + len(chain) - 1, links):
+            longer = [*chain, result.steps[number + len(chain)]]
+            more = round_of(longer, target)
+            if not more:
+                break
+            chain, rows = longer, more
+        members = tuple(range(number, number + len(chain)))
+        result.stages.append(Stage(members, rows))
+        if rows:
+            for member, height in zip(members, ring_heights([need(step) for step in chain], rows), strict=False):
+                _make_ring(result, member, height)
+        else:
+            result.steps[number] = shared(chain[0])
+        number += len(chain)
     return result
 
 
-def _streams(s: Schedule, first: int, number: int, streaming: Streaming) -> bool:
-    """Whether the result of a step is read by the next one only, row by row, so that the next can join its stream.
+def fills_first(steps: Sequence[Step], links: Set[str]) -> list[Step]:
+    """The fills of borders ahead of the chains that they would part."""
+    result: list[Step] = []
+    for step in steps:
+        at = len(result)
+        while isinstance(step.kernel, Fill) and at and result[at - 1].target.buffer in links:
+            at -= 1
+        result.insert(at, step)
+    return result
 
-    The stream begins with step `first`; all its rings must be smaller than the tensors that they replace.
-    """
+
+def need(step: Step) -> Need:
+    """What a step asks of the one before."""
+    stride, _, extent, _ = step.row_need()
+    return Need(stride, extent, step.grain)
+
+
+def round_of(chain: Sequence[Step], target: Target) -> int:
+    """Rows of a round of a chain."""
+    return rows_of_a_round(target, [need(step) for step in chain], [step.target.shape for step in chain])
+
+
+def _may_stream(s: Schedule, number: int, links: Set[str]) -> bool:
+    """Whether the result of a step is a link that the next step alone reads, row by row."""
     producer, consumer = s.steps[number], s.steps[number + 1]
-    if streaming == "none" or not isinstance(producer.kernel, Convolution | Window | Elementwise):
-        return False
-    if streaming == "pools" and not isinstance(consumer.kernel, Window):
-        return False
-    if not isinstance(consumer.kernel, Convolution | Window | Elementwise):
-        return False
-    if _lanes_along_rows(producer) or _lanes_along_rows(consumer):
-        return False
     view = producer.target
+    streaming = Convolution | Window | Elementwise
+    if view.buffer not in links or not isinstance(producer.kernel, streaming):
+        return False
+    if not isinstance(consumer.kernel, streaming) or _lanes_along_rows(producer) or _lanes_along_rows(consumer):
+        return False
     buffer = s.buffers[view.buffer]
     readers = [other for other, step in enumerate(s.steps) for source in step.sources if source.buffer == view.buffer]
     writers = [other for other, step in enumerate(s.steps) if step.target.buffer == view.buffer]
     alone = readers == [number + 1] and writers == [number] and consumer.sources[0].buffer == view.buffer
     whole = buffer.elements == elements(view.shape) and _same_places(view, consumer.sources[0])
-    spatial = view.rank > 3 and consumer.target.rank == view.rank
-    if not (buffer.space == "arena" and alone and whole and spatial):
-        return False
-    members = s.steps[first : number + 2]
-    return all(h < step.target.rows for h, step in zip(ring_heights(members), members, strict=False))
+    return buffer.space == "arena" and alone and whole and consumer.target.rank == view.rank > 3
 
 
 def _lanes_along_rows(step: Step) -> bool:
@@ -80,26 +95,6 @@ def _same_places(a: View, b: View) -> bool:
     steps = zip(a.shape, a.strides, b.strides, strict=False)
     along = all(own == other for size, own, other in steps if size > 1)
     return a.shape == b.shape and a.offset == b.offset and not (a.lookups or b.lookups) and along
-
-
-def block_rows(last: Step) -> int:
-    """Rows of a round of a stream that ends with this step: no grain is parted."""
-    return -(-BLOCK_ROWS // last.grain) * last.grain
-
-
-def ring_heights(steps: Sequence[Step]) -> list[int]:
-    """Height of the ring after each step of a stream but the last: a power of two, so that the index wraps by a mask.
-
-    In one round a step makes at most the rows that the next one reads for all that it makes itself: for the
-    first block the whole extent of its windows, later the strides between them; and what completes its grains.
-    """
-    heights: list[int] = []
-    rows = block_rows(steps[-1])
-    for producer, consumer in reversed(list(itertools.pairwise(steps))):
-        stride, _, extent, _ = consumer.row_need()
-        rows = (rows - 1) * stride + max(stride, extent) + 2 * (producer.grain - 1)
-        heights.insert(0, 1 << (rows - 1).bit_length())
-    return heights
 
 
 def _make_ring(s: Schedule, number: int, height: int) -> None:

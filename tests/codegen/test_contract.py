@@ -98,7 +98,7 @@ def test_whole_tensors(target: str) -> None:
     check(graph, feeds, target, streaming="none")
 
 
-@pytest.mark.parametrize("streaming", ["none", "pools", "chains"])
+@pytest.mark.parametrize("streaming", ["none", "pools", "cost", "chains"])
 @pytest.mark.parametrize("target", TARGETS)
 def test_shards_make_the_same_bits(target: str, streaming: str) -> None:
     graph, feeds = network()
@@ -253,7 +253,7 @@ def test_chains_in_three_dimensions() -> None:
 # Batches
 
 
-@pytest.mark.parametrize("streaming", ["none", "pools", "chains"])
+@pytest.mark.parametrize("streaming", ["none", "pools", "cost", "chains"])
 @pytest.mark.parametrize("threads", [1, 3])
 def test_images_of_a_batch_are_computed_as_if_alone(streaming: str, threads: int) -> None:
     graph, feeds = network(images=2)

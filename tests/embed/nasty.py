@@ -29,7 +29,7 @@ from tests.ops.cases import data, samples
 
 from .support import EXAMPLES
 
-STREAMINGS = ("none", "pools", "chains")
+STREAMINGS = ("none", "pools", "cost", "chains")
 
 
 @dataclass(frozen=True)

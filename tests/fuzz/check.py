@@ -18,7 +18,7 @@ from tests.graphs import assert_same_bits, call, compilation, expected, runnable
 
 from .generate import random_graph
 
-STREAMINGS = ("none", "pools", "chains")
+STREAMINGS = ("none", "pools", "cost", "chains")
 
 
 @dataclass
@@ -56,7 +56,7 @@ def check_seed(seed: int, checked: bool = False, thorough: bool = False) -> Find
         made.optimised = optimised  # what all ways of streaming have in common
         return made
 
-    first = program(STREAMINGS[seed % 3])
+    first = program(STREAMINGS[seed % len(STREAMINGS)])
     wild = sprinkled(feeds, seed)
     finding = Finding(ops=live_ops(graph))
     with Model(first.build()) as model:

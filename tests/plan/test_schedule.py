@@ -11,6 +11,7 @@ from cnncc.ir import Graph
 from cnncc.ops import Add, Conv, MaxPool, SpectralPool
 from cnncc.plan.kernels import Fill
 from cnncc.plan.plan import Plan, Stage, Step
+from cnncc.plan.stream import Need, ring_heights
 from cnncc.plan.views import View
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
@@ -110,7 +111,7 @@ def assert_separated(plan: Plan) -> None:
         since.append((reads, writes))
 
 
-@pytest.mark.parametrize("streaming", ["none", "pools", "chains"])
+@pytest.mark.parametrize("streaming", ["none", "pools", "cost", "chains"])
 def test_barriers_separate_dependent_stages(streaming: str) -> None:
     for seed in GRAPHS:
         graph, _ = random_graph(seed)
@@ -158,3 +159,51 @@ def test_lanes_along_rows_do_not_stream() -> None:
     whole = compilation(graph, checked=True, streaming="none", off=("fuse",))
     for threads in (1, 2):
         assert_same_bits(native(chained, net.feeds, threads=threads), native(whole, net.feeds), f"{threads} threads")
+
+
+# Chains by cost
+
+
+def inverted_residual(size: int, channels: int, wide: int) -> tuple[Graph, dict[str, Array]]:
+    """Expand, depthwise, project, and the input added: what MobileNetV2 is made of."""
+    net = Net()
+    x = net.input(1, 3, size, size)
+    x = net.apply(Conv((1, 1)), x, net.weights(channels, 3, 1, 1))
+    y = net.apply(Conv((1, 1)), x, net.weights(wide, channels, 1, 1))
+    y = net.apply(Conv((3, 3), padding="same", groups=wide), y, net.weights(wide, 1, 3, 3))
+    y = net.apply(Conv((1, 1)), y, net.weights(channels, wide, 1, 1))
+    return net.graph(net.apply(Add(), y, x)), net.feeds
+
+
+def test_large_tensors_between_layers_become_rings() -> None:
+    graph, feeds = inverted_residual(64, 32, 96)
+    whole, streamed = compilation(graph, "x86-64-v4", streaming="none"), compilation(graph, "x86-64-v4")
+    assert [len(stage.steps) for stage in streamed.plan.stages if stage.block] == [3]
+    assert streamed.plan.arena_bytes + streamed.plan.shard_bytes < 0.5 * whole.plan.arena_bytes
+    wanted = native(compilation(graph, streaming="none"), feeds)
+    for threads in (1, 2, 5):
+        assert_same_bits(native(compilation(graph), feeds, threads), wanted, f"{threads} threads")
+
+
+def test_what_stays_in_the_cache_is_stored_whole() -> None:
+    graph, _ = inverted_residual(14, 32, 96)
+    assert all(len(stage.steps) == 1 for stage in compilation(graph, "x86-64-v4").plan.stages)
+
+
+def test_a_fill_does_not_part_a_chain() -> None:
+    net = Net()
+    x = net.input(1, 24, 64, 64)
+    y = net.apply(Conv((1, 1)), x, net.weights(96, 24, 1, 1))
+    y = net.apply(Conv((3, 3), padding="same", groups=96), y, net.weights(96, 1, 3, 3))
+    y = net.apply(Conv((1, 1)), y, net.weights(32, 96, 1, 1))
+    graph = net.graph(net.apply(Conv((3, 3), padding="same"), y, net.weights(32, 32, 3, 3)))
+    plan = compilation(graph, "x86-64-v4").plan
+    assert 3 in [len(stage.steps) for stage in plan.stages]
+    assert_same_bits(native(compilation(graph), net.feeds), native(compilation(graph, streaming="none"), net.feeds))
+
+
+def test_needs_and_heights_of_rings() -> None:
+    needs = [Need(1, 1), Need(1, 3), Need(2, 3), Need(1, 1)]
+    assert ring_heights(needs, 2) == [8, 8, 2]
+    assert ring_heights(needs[:1], 4) == []
+    assert ring_heights([Need(1, 1, grain=4), Need(1, 1)], 2) == [8]

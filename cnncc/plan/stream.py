@@ -1,0 +1,194 @@
+"""Which layers run together, a few rows at a time, so that what lies between them never leaves the cache.
+
+A link joins the maker of a tensor to its only reader. Unlinked, a tensor of t bytes that the second cache cannot
+hold goes out to the third and comes back:
+
+    saved = 2·t / BANDWIDTH    (all of it from L2 bytes on, none up to L2 / 2, where it stays in the cache anyway)
+
+and since a layer with few multiply-adds for each byte waits for it, the cycles are won whole: expanding 16 channels to
+96 on 112² positions takes 48 cycles of multiply-adds for 384 bytes, which take 13. Linked, each round of a few rows
+calls the kernels once more, and where shards part the rows each computes those that both need:
+
+    spent = rounds · CALL + (extent − stride) · cycles of a row + CLIP · cycles of a direct reader with a border
+
+The rows of a round are the most, up to four, whose rings, together, fit into half of the second cache: more rows read
+the weights less often. A run of layers is cut into chains so that all together save most. (The idea is older than
+networks: loops over tiles, fused. For layers see Alwani et al., Fused-Layer CNN Accelerators, 2016.)
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from ..computation import Contraction, Pointwise, WindowReduction
+from ..target import Target
+from .kernels import Convolution, Direct, Grouped, Winograd
+from .layout import Job, Layout
+from .options import Streaming
+from .views import elements
+
+BANDWIDTH = 30.0  # bytes a cycle between the second cache and the third
+CALL = 200.0  # cycles of one more call of a kernel: its start, and its first and last tiles
+CLIP = 0.1  # what tests at the edges add to a direct convolution, since a ring brings no border
+ROWS = (4, 3, 2, 1)  # rows of the last layer that a round may have: with more, nothing was measured to be faster
+LEAST = 2  # rows of a round: one alone does not fill tiles of rows
+LONGEST = 12  # steps of a chain that are considered
+SHARE = 2  # the rings take at most this part of the second cache
+BYTES = 4
+
+
+@dataclass(frozen=True)
+class Need:
+    """The window over the rows of its image that a step has, and the rows that it computes together."""
+
+    stride: int
+    extent: int
+    grain: int = 1
+
+
+def links(layout: Layout, jobs: Sequence[Job], streaming: Streaming) -> frozenset[str]:
+    """The tensors that shall be rings of rows."""
+    if streaming == "none":
+        return frozenset()
+    found: set[str] = set()
+    for run in runs(layout, jobs):
+        if streaming == "cost":
+            chains = best_chains(layout, run)
+        elif streaming == "pools":
+            chains = [run[at : at + 2] for at in range(len(run) - 1) if _is_pool(run[at + 1])]
+        else:
+            chains = [run]
+        found.update(job.result for chain in chains for job in chain[:-1])
+    return frozenset(found)
+
+
+def runs(layout: Layout, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """The longest chains of jobs each of which alone reads the result of the one before, row by row."""
+    readers: dict[str, list[Job]] = {}
+    for job in jobs:
+        for tensor in (*job.operands, *(extra.tensor for extra in job.extras)):
+            readers.setdefault(tensor, []).append(job)
+    run: list[Job] = []
+    for job in jobs:
+        alone = bool(run) and readers.get(run[-1].result) == [job] and job.operands[0] == run[-1].result
+        if alone and may_link(layout, run[-1], job):
+            run.append(job)
+        else:
+            yield run
+            run = [job]
+    yield run
+
+
+def best_chains(layout: Layout, run: Sequence[Job]) -> list[Sequence[Job]]:
+    """The run cut into chains that together save most: the best cut of each beginning follows from shorter ones."""
+    best: list[tuple[float, list[Sequence[Job]]]] = [(0.0, [])]
+    for end in range(1, len(run) + 1):
+        options = [
+            (best[begin][0] + gain(layout, run[begin:end]), [*best[begin][1], run[begin:end]])
+            for begin in range(max(0, end - LONGEST), end)
+        ]
+        best.append(max(options, key=lambda option: option[0]))
+    return best[-1][1]
+
+
+def may_link(layout: Layout, maker: Job, reader: Job) -> bool:
+    """Whether both work row by row, over images of one rank."""
+    types = layout.types
+    ranks = {types[tensor].rank for tensor in (maker.result, reader.operands[0], reader.result)}
+    ours = maker.result not in layout.direct_outputs
+    return ours and min(ranks) > 3 and len(ranks) == 1 and by_rows(maker) and by_rows(reader)
+
+
+def by_rows(job: Job) -> bool:
+    """Whether a job can compute a few rows at a time."""
+    return isinstance(job.kernel, Convolution) or isinstance(job.work.computation, WindowReduction | Pointwise)
+
+
+def _is_pool(job: Job) -> bool:
+    return isinstance(job.work.computation, WindowReduction)
+
+
+def gain(layout: Layout, chain: Sequence[Job]) -> float:
+    """Cycles that a chain saves, or −∞ if it should not run; 0 for one alone."""
+    if len(chain) < 2:
+        return 0.0
+    if any(isinstance(job.kernel, Winograd) for job in chain):
+        return -math.inf  # its blocks of tiles want more rows than a round has
+    shapes = [layout.types[job.result].shape for job in chain]
+    needs = [need(job) for job in chain]
+    rows = rows_of_a_round(layout.target, needs, shapes)
+    if rows < LEAST or not fits(layout.target, needs, shapes, rows):
+        return -math.inf
+    total = -CALL * len(chain) * shapes[-1][2] / rows
+    for maker, reader, shape in zip(chain, chain[1:], shapes, strict=False):
+        stride, extent = need(reader).stride, need(reader).extent
+        total += saved(layout.target, BYTES * math.prod(shape))
+        total -= max(0, extent - stride) * _cycles(layout, maker) / shape[2]
+        if isinstance(reader.kernel, Direct | Grouped) and extent > stride:
+            total -= CLIP * _cycles(layout, reader)
+    return total
+
+
+def saved(target: Target, size: int) -> float:
+    """Cycles that a tensor of `size` bytes takes on its way out of the second cache and back."""
+    beyond = min(1.0, max(0.0, 2 * size / target.l2 - 1)) if target.l2 else 0.0
+    return 2 * size * beyond / BANDWIDTH
+
+
+def _cycles(layout: Layout, job: Job) -> float:
+    """Multiply-adds of a job, on two pipes."""
+    c = job.work.computation
+    if not isinstance(c, Contraction):
+        return 0.0
+    taps = math.prod(w.kernel for w in c.window) * c.channels // c.groups
+    return math.prod(layout.types[job.result].shape) * taps / (2 * layout.target.lanes)
+
+
+def need(job: Job) -> Need:
+    """Rows of its image that a job reads, pooling included."""
+    kernel, computation = job.kernel, job.work.computation
+    if isinstance(kernel, Convolution):
+        w, pooled = kernel.window[0], kernel.epilogue.pooled(0)
+        return Need(pooled * w.stride, (pooled - 1) * w.stride + w.extent)
+    if isinstance(computation, WindowReduction):
+        return Need(computation.window[0].stride, computation.window[0].extent)
+    return Need(1, 1)
+
+
+def ring_heights(needs: Sequence[Need], rows: int) -> list[int]:
+    """Height of the ring after each step of a chain but the last, which makes `rows` rows in a round.
+
+    In one round a step makes at most the rows that the next one reads for all that it makes itself: for the first
+    round the whole extent of its windows, later the strides between them; and what completes its grains. A power of
+    two, so that a mask wraps the index.
+    """
+    heights: list[int] = []
+    for maker, reader in reversed(list(itertools.pairwise(needs))):
+        rows = (rows - 1) * reader.stride + max(reader.stride, reader.extent) + 2 * (maker.grain - 1)
+        heights.insert(0, 1 << (rows - 1).bit_length())
+    return heights
+
+
+def rows_of_a_round(target: Target, needs: Sequence[Need], shapes: Sequence[Sequence[int]]) -> int:
+    """The most rows of `ROWS` whose rings fit into the cache, else the fewest; 0 where whole tensors are no higher.
+
+    They are whole grains of the last step. `shapes` are those of the chain's results.
+    """
+    possible, grain = 0, needs[-1].grain
+    for rows in (-(-rows // grain) * grain for rows in ROWS):
+        heights = ring_heights(needs, rows)
+        if all(height < shape[2] for height, shape in zip(heights, shapes, strict=False)):
+            possible = rows
+            if fits(target, needs, shapes, rows):
+                break
+    return possible
+
+
+def fits(target: Target, needs: Sequence[Need], shapes: Sequence[Sequence[int]], rows: int) -> bool:
+    """Whether the rings of a chain leave room in the second cache."""
+    heights = ring_heights(needs, rows)
+    rings = sum(elements(shape, ring=height) for shape, height in zip(shapes, heights, strict=False))
+    return SHARE * BYTES * rings <= target.l2
