@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -10,10 +11,12 @@ import pytest
 
 import cnncc
 from cnncc.compiler import Compilation
-from cnncc.errors import TargetError
+from cnncc.errors import TargetError, UsageError
 from cnncc.ir import Graph
 from cnncc.ops import Conv
+from cnncc.plan import PlanOptions
 from cnncc.plan.candidates import Candidate
+from cnncc.plan.saved import save
 from cnncc.runtime import store
 from cnncc.tuning import CANDIDATES, ROUNDS, layers_by_signature, owners, shortlist, tune
 from tests.graphs import Net, compilation
@@ -266,3 +269,21 @@ def test_a_tuned_model_computes_the_same_bits(tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((1, 16, 14, 14), np.float32)
     plain, tuned = cnncc.compile(graph), cnncc.compile(graph, tune=True, tune_seconds=0.5)
     np.testing.assert_array_equal(plain(x), tuned(x))
+
+
+def test_a_saved_plan_is_given_by_its_name(tmp_path: Path) -> None:
+    graph, file = network(), tmp_path / "plan.json"
+    base = compilation(graph)
+    chosen = PlanOptions(choices=tuple(sorted(wanted(base, 1).items())))
+    save(base.varied(plan=chosen).plan, chosen, file)
+    model = cnncc.compile(graph, plan=str(file), cache=False)
+    assert model.executable.object == compilation(graph, choices=chosen.choices).object
+    with pytest.raises(UsageError, match="cannot read it: No such file or directory"):
+        cnncc.compile(graph, plan=tmp_path / "none.json")
+
+
+def test_a_pickled_model_keeps_what_was_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = cnncc.compile(network(), tune=True, tune_seconds=0.2)
+    monkeypatch.setattr("cnncc.tuning.tune", lambda *_, **__: pytest.fail("tuned again"))
+    again = pickle.loads(pickle.dumps(model))
+    assert again.executable.object == model.executable.object
