@@ -35,6 +35,7 @@ LINES = [
     line("cnncc", "empty", 0.5),
     line("quick", "empty", 0.1),
     line("cnncc", "small", 15.0, threads=2),
+    line("cnncc", "large", 2500.0, threads=2),
 ]
 
 
@@ -71,6 +72,7 @@ def test_the_page(session: report.Session) -> None:
     assert "- slow: failed: no such op: large" in page
     assert "--threads 1,2 --repeats 3" in page
     assert "## 2 threads\n\nNo model was run by cnncc and another engine." in page
+    assert "cnncc with 2 threads over cnncc with one, on models above 5 MMAC: large 2.00." in page
 
 
 def test_the_short_table(session: report.Session) -> None:

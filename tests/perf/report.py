@@ -25,6 +25,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = "cnncc"
 OTHER_PRECISIONS = {"openvino-default"}
 BEGIN, END = "<!-- benchmarks: begin -->", "<!-- benchmarks: end -->"
+LARGE = 5_000_000  # multiply-accumulates from which several threads ought to pay
 CLOSE = 1.05  # slower than the best peer by no more than this is as good as even
 
 HOW = """\
@@ -207,6 +208,17 @@ def summary(found: Sequence[Result]) -> str:
     )
 
 
+def speed_up(session: Session, found: Sequence[Result], threads: int) -> str:
+    """How many times as fast as one thread cnncc is with several, where there is enough to share."""
+    large = {result.model: result.times[OURS] for result in found if result.macs > LARGE and OURS in result.times}
+    ones = {model: session.times(model, 1).get(OURS) for model in large}
+    gains = {model: one / large[model] for model, one in ones.items() if one}
+    if not gains:
+        return ""
+    listed = ", ".join(f"{model} {gain:.2f}" for model, gain in sorted(gains.items(), key=lambda item: item[1]))
+    return f"cnncc with {threads} threads over cnncc with one, on models above {LARGE / 1e6:.0f} MMAC: {listed}."
+
+
 def short_table(found: Sequence[Result]) -> list[str]:
     lines = heading(["model", "MMAC", "cnncc µs", "best peer µs", "which", "ratio"], (0, 4))
     for result in found:
@@ -275,6 +287,8 @@ def _page(session: Session, suite: Mapping[str, Mapping[str, Any]]) -> Iterator[
     for threads in session.threads:
         found = results(session, suite, threads)
         yield from (f"## {threads} thread{'s' * (threads > 1)}", "", summary(found), "")
+        if threads > 1 and (sentence := speed_up(session, found, threads)):
+            yield from (sentence, "")
         yield from (*full_table(session, found, threads), "", *per_engine(session, found), "")
     if any(engine in OTHER_PRECISIONS for engine in session.engines):
         yield from ("`openvino-default` may compute in bf16 and is never the best peer.", "")
