@@ -7,6 +7,7 @@ Each engine, ours too, lives in a process of its own, so that their pools of thr
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import importlib.metadata
 import importlib.util
@@ -38,6 +39,7 @@ OURS = "cnncc"
 INPUTS, OPTIONS = "inputs.npz", "options.pickle"
 TURN_SECONDS = 10e-3
 WARM_SECONDS = 0.2
+_SET_PARENT_DEATH_SIGNAL = 1
 
 Feeds = Mapping[str, Array]
 Loaded = tuple[Callable[[], Any], Callable[[], list[Any]]]
@@ -246,8 +248,15 @@ class Child:
         return line.strip()
 
 
+def end_with_parent() -> None:
+    """Ask the system to end this process when its parent dies, however that happens: a stopped one would stay."""
+    with contextlib.suppress(OSError, AttributeError):  # Linux has it
+        ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
+
+
 def serve(engine: str, model: str, threads: int, folder: Path) -> None:
     """What the process of an engine does: load, warm up, then a turn for each line on its standard input."""
+    end_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # engines print
     with np.load(folder / INPUTS) as found:
