@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -134,16 +135,19 @@ def test_wrong_plain_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_wrong_stream_is_told_from_wrong_layers(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    script = tmp_path / "stream.py"
+    script, plan = tmp_path / "stream.py", tmp_path / "plan.json"
     script.write_text(STREAM)
-    assert cli("check", script).code == 0
+    options = {"streaming": "pools"}  # whatever the model of cost says
+    content = {"cnncc plan": 1, "target": resolve_target("host").cpu, "options": options, "choices": []}
+    plan.write_text(json.dumps(content))
+    assert cli("check", script, "--plan", plan).code == 0
     emit: Emit = program.KERNELS[k.Window]
 
     def wrong_on_rings(e: Any, kernel: k.Window, own: Sequence[Any], *rest: Any) -> None:
         emit(e, replace(kernel, combine="add") if own[0].view.ring else kernel, own, *rest)
 
     monkeypatch.setattr(program, "KERNELS", {**program.KERNELS, k.Window: wrong_on_rings})
-    result = cli("check", script)
+    result = cli("check", script, "--plan", plan)
     assert result.code == 6
     assert result.err.startswith("cnncc: the model's output 'output' is off at ")
     assert result.err.endswith(", although each layer alone is right\n")
