@@ -111,6 +111,7 @@ def host_target() -> Target:
         tune=llvm.get_host_cpu_name(),
         l1=cache_bytes(1) or base.l1,
         l2=cache_bytes(2) or base.l2,
+        l3=cache_bytes(3) or base.l3,
     )
 
 

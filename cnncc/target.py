@@ -33,6 +33,7 @@ class Target:
     atomics: bool = True
     l1: int = 32 << 10
     l2: int = 512 << 10
+    l3: int = 8 << 20
 
     @property
     def vector_bits(self) -> int:
@@ -60,6 +61,7 @@ TARGETS: dict[str, Target] = {
             atomics=False,
             l1=0,
             l2=0,
+            l3=0,
         ),
     )
 }

@@ -168,7 +168,8 @@ class Winograd:
     tiles times `tile.vectors` vectors of outputs in registers. V and M live in the step's scratch memory,
     [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
 
-    With a dilation of d, each of the d phases of an axis has tiles of its own.
+    With a dilation of d, each of the d phases of an axis has tiles of its own. Weights `ahead` of those in use are
+    asked for, where they stream from beyond the second-level cache.
     """
 
     window: tuple[WindowAxis, ...]
@@ -181,6 +182,7 @@ class Winograd:
     tile: Tile
     tiles: int
     epilogue: Epilogue = Epilogue()
+    ahead: int = 0
 
     groups: ClassVar[int] = 1
     lanes_along: ClassVar[LanesAlong] = "channels"

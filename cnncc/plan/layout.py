@@ -87,6 +87,7 @@ class Layout:
     ):
         self.works, self.target, self.border_limit = works, target, border_limit
         self.strict, self.frugal = strict, frugal
+        self.distant = sum(array.nbytes for array in works.constants.values()) > target.l3 // 2
         self.choices = Choices(chosen or {})
         self.types = works.types
         self.orders: dict[str, Order] = {}
@@ -246,7 +247,7 @@ class Layout:
             return ()
         if self.is_planar(image) and not self.copied(image, c):
             copied += self.types[image].size
-        return winograd(self.target, c, epilogue, choose.MOVE * copied, self.frugal)
+        return winograd(self.target, c, epilogue, choose.MOVE * copied, distant=self.distant, frugal=self.frugal)
 
     def narrow(self, c: Contraction) -> bool:
         """Whether a depthwise convolution leaves most lanes empty, if they lie along its channels."""

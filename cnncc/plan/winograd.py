@@ -22,22 +22,33 @@ from .kernels import Epilogue, Tile, Winograd
 STEPS = (2, 4)
 """Outputs per tile along an axis."""
 LARGEST = 64  # points of a tile: transforms are straight-line code
+L2_SHARE = 0.75  # of the second-level cache, for scratch memory
+L3_RATE = 20.0  # bytes a cycle of weights from the third-level cache
+DRAM_RATE = 8.0
+AHEAD = 8192  # weights to ask for in advance: 32 KiB, some 500 cycles at these rates
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
 
 
 def winograd(
-    target: Target, c: Contraction, epilogue: Epilogue, extra: float = 0.0, frugal: bool = False
+    target: Target,
+    c: Contraction,
+    epilogue: Epilogue,
+    extra: float = 0.0,
+    *,
+    distant: bool = False,
+    frugal: bool = False,
 ) -> list[Candidate]:
     """The Winograd convolutions that can compute a contraction with known weights, the cheapest first.
 
-    `extra` cycles are added to each, for copies. `frugal` ones (which cost as much for the model, so that the choice
-    and its bits stay) have scratch memory for one row of tiles.
+    `extra` cycles are added to each, for copies. `distant` weights come from memory, not from a cache. `frugal` ones
+    (which cost as much for the model, so that the choice and its bits stay) have scratch memory for one row of tiles.
     """
     found = []
     for steps in all_steps(target, c, epilogue):
-        costs = [(cycles(target, kernel), kernel) for kernel in register_tiles(target, c, epilogue, steps)]
+        costs = [(cycles(target, kernel, distant), kernel) for kernel in register_tiles(target, c, epilogue, steps)]
         costs.sort(key=lambda cost: (round(cost[0]), -cost[1].tile.registers("channels")))
-        found += [Candidate(label(kernel), cost + extra, kernel) for cost, kernel in costs[:OFFERED]]
+        best = {label(kernel): Candidate(label(kernel), cost + extra, kernel) for cost, kernel in reversed(costs)}
+        found += sorted(best.values(), key=lambda candidate: candidate.cycles)[:OFFERED]
     if frugal:
         found = [dataclasses.replace(candidate, kernel=narrowed(candidate.kernel)) for candidate in found]
     return sorted(found, key=lambda candidate: candidate.cycles)
@@ -49,9 +60,9 @@ def label(kernel: Winograd) -> str:
 
 
 def all_steps(target: Target, c: Contraction, epilogue: Epilogue) -> Iterator[tuple[int, ...]]:
-    """Outputs per tile on each axis: stride 1 only, and pools must not reach over tiles."""
-    strides = all(w.stride == 1 for w in c.window)
-    if not (c.window and strides) or c.groups > 1 or c.weights_per_image or not target.l2:
+    """Outputs per tile on each axis: stride 1, more than one output, no pools that reach over tiles."""
+    plain = all(w.stride == 1 and (w.out > 1 or w.kernel == 1) for w in c.window)
+    if not (c.window and plain) or c.groups > 1 or c.weights_per_image or not target.l2:
         return
     if epilogue.pool and any(w.dilation > 1 for w in c.window):
         return
@@ -75,15 +86,28 @@ def register_tiles(target: Target, c: Contraction, epilogue: Epilogue, steps: tu
             one = Winograd(
                 c.window, c.channels, c.outputs, c.bias, steps, lanes, vectors * lanes, tile, columns, epilogue
             )
-            yield in_blocks(target, one)
+            yield from in_blocks(target, one)
 
 
-def in_blocks(target: Target, one: Winograd) -> Winograd:
-    """As many tiles in a block as leave half of the second-level cache to weights, in blocks of equal size."""
-    tiles, columns = math.prod(one.grid), one.tile.columns
-    room = target.l2 // 2 // (4 * math.prod(one.points) * (one.pitch + one.block))
-    blocks = math.ceil(tiles / max(room, columns))
-    return dataclasses.replace(one, tiles=math.ceil(tiles / blocks / columns) * columns)
+def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
+    """Blocks of equal size: as large as leave some of the second-level cache, and such that the weights fit too."""
+    tiles, columns, most = math.prod(one.grid), one.tile.columns, int(L2_SHARE * target.l2)
+    each = 4 * one.scratch // one.tiles
+    for room in dict.fromkeys((most, max(most - weight_bytes(one), 0))):
+        blocks = math.ceil(tiles / max(room // each, columns))
+        kernel = dataclasses.replace(one, tiles=math.ceil(tiles / blocks / columns) * columns)
+        yield dataclasses.replace(kernel, ahead=AHEAD) if streams(target, kernel) else kernel
+
+
+def streams(target: Target, kernel: Winograd) -> bool:
+    """Whether the weights come from beyond the second-level cache, once for each block of tiles."""
+    return weight_bytes(kernel) + 4 * kernel.scratch > target.l2
+
+
+def weight_bytes(kernel: Winograd) -> int:
+    """Of the transformed weights."""
+    blocks = math.ceil(kernel.outputs / kernel.block)
+    return 4 * math.prod(kernel.points) * kernel.channels * kernel.block * blocks
 
 
 def narrowed(kernel: Winograd) -> Winograd:
@@ -94,13 +118,13 @@ def narrowed(kernel: Winograd) -> Winograd:
     )
 
 
-def cycles(target: Target, kernel: Winograd) -> float:
+def cycles(target: Target, kernel: Winograd, distant: bool = False) -> float:
     """Cycles of one image."""
-    points, tiles = math.prod(kernel.points), math.prod(kernel.grid)
+    tiles = math.prod(kernel.grid)
     matrices = [transforms(m, w.kernel) for m, w in zip(kernel.steps, kernel.window, strict=True)]
     ins = transform_cycles([t.inputs for t in matrices]) * (kernel.pitch // kernel.lanes)
     outs = transform_cycles([t.outputs for t in matrices]) * -(-kernel.outputs // kernel.lanes)
-    return tiles * (ins + outs) + product_cycles(target, kernel, points, tiles)
+    return tiles * (ins + outs) + product_cycles(target, kernel, distant)
 
 
 def transform_cycles(matrices: Sequence[Matrix]) -> float:
@@ -114,8 +138,9 @@ def transform_cycles(matrices: Sequence[Matrix]) -> float:
     return count / 2 + math.prod(len(matrix[0]) for matrix in matrices)
 
 
-def product_cycles(target: Target, kernel: Winograd, points: int, tiles: int) -> float:
-    """All register tiles, those that reach beyond the last tile included."""
+def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
+    """All register tiles, those that reach beyond the last tile included, while the weights come from afar."""
+    points, tiles = math.prod(kernel.points), math.prod(kernel.grid)
     blocks, rest = divmod(tiles, kernel.tiles)
     columns, vectors = kernel.tile.columns, kernel.tile.vectors
     groups = blocks * (kernel.tiles // columns) + math.ceil(rest / columns)
@@ -123,4 +148,7 @@ def product_cycles(target: Target, kernel: Winograd, points: int, tiles: int) ->
     steps = Steps(target, kernel.channels, 4 * kernel.lanes)
     cycles = whole * steps.tile(columns, vectors, weights=vectors)
     cycles += steps.tile(columns, left, weights=left) if left else 0
-    return points * groups * cycles
+    weights = 0.0
+    if streams(target, kernel):
+        weights = math.ceil(tiles / kernel.tiles) * weight_bytes(kernel) / (DRAM_RATE if distant else L3_RATE)
+    return math.hypot(points * groups * cycles, weights)

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ...cook_toom import Matrix, multiply, transforms
-from ...plan.kernels import Winograd
+from ...plan.kernels import LINE, Winograd
 from ..emitter import Emitter, Index, Ssa, lanes_of
 from ..epilogue import Cell, Key, finish
 from ..memory import Access
@@ -219,6 +219,9 @@ class WinogradConvolution:
         def step(index: list[Index], sums: Carry) -> Carry:
             at = e.add(weights, e.mul(index[0], k.block))
             loaded = [self.weights.load_strided(e.add(at, v * k.lanes), 1, k.lanes) for v in range(vectors)]
+            if k.ahead:
+                for line in range(0, k.block, LINE):
+                    self.weights.prefetch(e.add(at, k.ahead + line))
             following = []
             for column in range(k.tile.columns):
                 scalar = self.scratch.scalar(e.add(e.add(inputs, index[0]), column * k.pitch))
