@@ -14,9 +14,12 @@ where S scales each row so that Bᵀ has small whole numbers; G is applied once,
 over several axes is transformed axis by axis (Winograd, Arithmetic Complexity of Computations, 1980; Lavin and
 Gray, Fast Algorithms for Convolutional Neural Networks, 2016).
 
-The points are 0, ±1, ±2, ±1/2 and ∞, in this order: powers of them are exact in float32 and small, and points in
-pairs ±p share sums. More points cost accuracy quickly (Barabasz et al., Error Analysis and Improving the Accuracy of
-Winograd Convolution for Deep Neural Networks, 2020): the bound in `tolerance` takes the matrices themselves.
+Any different points will do, but they decide how much rounding errors grow, and more points cost accuracy quickly
+(Barabasz et al., Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks, 2020).
+Points in pairs ±p share sums, and short binary fractions make all matrices exact in float32. Among those the ones
+below were the most accurate: with 0, ±3/4, ±3/2, ∞ the errors of F(4, 3) over two axes are a third of those of the
+usual 0, ±1, ±2, ∞ for two operations more (root mean square 1.7 times that of a direct sum over 64 channels; of
+F(6, 3) 7 times). The bound in `tolerance_winograd` takes the matrices themselves.
 """
 
 from __future__ import annotations
@@ -28,9 +31,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Protocol, TypeVar
 
-POINTS = tuple(map(Fraction, ("0", "1", "-1", "2", "-2", "1/2", "-1/2")))
-MOST = len(POINTS) + 1
-"""The largest n: all points and ∞."""
+POINTS = {4: "0 1 -1", 6: "0 3/4 -3/4 3/2 -3/2", 8: "0 1/2 -1/2 1 -1 2 -2"}
+"""The finite points by the number of all: for other numbers those of the next larger one, without the last."""
+MOST = max(POINTS)
 
 Row = tuple[Fraction, ...]
 Matrix = tuple[Row, ...]
@@ -50,11 +53,12 @@ def transforms(m: int, r: int) -> Transforms:
     """F(m, r). Raises ValueError if it needs more points than there are."""
     n = m + r - 1
     if n > MOST:
-        raise ValueError(f"F({m}, {r}) takes {n} points, there are {MOST}")
+        raise ValueError(f"F({m}, {r}) takes {n} points, at most {MOST} are known")
     if n == 1:
         one = ((Fraction(1),),)
         return Transforms(one, one, one)
-    points = POINTS[: n - 1]
+    family = min(number for number in POINTS if number >= n)
+    points = tuple(map(Fraction, POINTS[family].split()[: n - 1]))
     inputs, weights = [], []
     for p in points:
         others = [q for q in points if q != p]

