@@ -71,7 +71,7 @@ def refused(folder: Path, content: Any, problem: str) -> None:
         ({"cnncc plan": 2}, 'expected "cnncc plan": 1, got 2'),
         ({"target": "cortex-m4"}, "it was made for target 'cortex-m4', not for 'x86-64-v3'"),
         ({"options": []}, '"options" is not an object'),
-        ({"options": {"streaming": "rows"}}, "option 'streaming' is 'rows': expected one of none, pools, chains"),
+        ({"options": {"streaming": "rows"}}, "option 'streaming' is 'rows': expected one of none, pools, cost, chains"),
         ({"options": {"border_limit": "2"}}, "option 'border_limit' is \"2\": expected a value like 1.4"),
         ({"choices": {}}, '"choices" is not a list'),
         ({"choices": [{"signature": "s"}]}, 'choice 0 has no "signature" and "label", both texts'),
