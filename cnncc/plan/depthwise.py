@@ -4,8 +4,8 @@ What bounds it: a vector of outputs takes one multiply-add for each tap, on two 
 takes one cycle, and its loads are few, since a pixel vector serves all the taps that reach it: a row of 14 outputs of
 3×3 loads 3·16 pixels and 9 weights, 2 cycles for each output. So the multiply-adds bound it as long as
 
-- the accumulators hide the latency of the pipes: 8 chains, in one row or, where rows are narrow, in several. More than
-  half of the registers would push out the weights of a row of taps and the pixel;
+- the accumulators hide the latency of the pipes: 8 chains, better some more, in one row or, where rows are narrow, in
+  several. More than half of the registers would push out the weights of a row of taps and the pixel;
 - each element comes from the second cache once: the rows that the next ones read again must stay in the first cache, so
   that all rows are computed for a block of channels before the next block. Where only the third cache holds the
   tensors, its bandwidth bounds all orders alike.
@@ -20,9 +20,9 @@ from ..computation import Contraction
 from ..target import Target
 from .kernels import Depthwise, Epilogue, Tile, balanced
 
-CHAINS = 8  # multiply-adds in flight: latency 4, two pipes
+CHAINS = 14  # sums of a tile: latency 4 on two pipes asks for 8, the rest covers the ends of tiles
 UNROLL = 400  # multiply-adds in the code of a tile of several rows
-SHARE = 2  # a block takes at most this part of the first cache
+SHARE = 2  # a block of some of the channels takes at most this part of the first cache
 BYTES = 4
 
 
@@ -42,16 +42,21 @@ def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilo
     if len(c.window) == 1:
         return Tile(1, columns)
     taps = math.prod(w.kernel for w in c.window)
-    rows = min(CHAINS // columns, UNROLL // (taps * columns), stored[0] * high)
+    rows = min(min(CHAINS, target.registers // 2) // columns, UNROLL // (taps * columns), stored[0] * high)
     return Tile(max(1, rows // high) * high, columns)
 
 
 def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
-    """Equal blocks of the most channels of which the weights, and the rows that a tile reads and writes, fit."""
+    """All channels, if their weights and the rows that a tile reads and writes fit into the first cache.
+
+    Else equal blocks of the most channels that fit well, since lines at their ends are read for two blocks.
+    """
     first, *rest = c.window
     read = (tile.rows - 1) * first.stride + first.extent
     pixels = read * math.prod(w.size for w in rest) + tile.rows * math.prod(w.out for w in rest)
     taps = math.prod(w.kernel for w in c.window)
     vectors = -(-c.channels // lanes)
+    if BYTES * c.channels * (pixels + taps) <= target.l1:
+        return vectors * lanes
     most = max(1, target.l1 // SHARE // (BYTES * lanes * (pixels + taps)))
     return max(balanced(vectors, most)) * lanes
