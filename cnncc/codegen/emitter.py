@@ -7,10 +7,12 @@ folds what is known at compile time. A vector of one lane is a scalar, so that k
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Literal
 
 from ..target import Target
 
@@ -350,6 +352,24 @@ class Emitter:
             return self.select(self.compare_floats("ogt", a, b), b, a)
         smaller = self.select(self.compare_floats("ogt", a, b), b, a)
         return self.select(self.compare_floats("uno", b, b), b, smaller)
+
+    def extreme(self, kind: Literal["maximum", "minimum"], values: Sequence[Ssa]) -> Ssa:
+        """The largest or smallest of several; NaN if any is NaN.
+
+        A comparison that a NaN makes fail yields the later value, so that only NaNs before the last value get lost:
+        one test finds them in two of those at once.
+        """
+        predicate = "ogt" if kind == "maximum" else "olt"
+        result, *later = values
+        for value in later:
+            result = self.select(self.compare_floats(predicate, result, value), result, value)
+        earlier = values[:-1]
+        lost: Ssa | None = None
+        for a, b in zip(earlier[::2], [*earlier[1::2], earlier[-1]], strict=False):
+            test = self.compare_floats("uno", a, b)
+            lost = test if lost is None else self.assign(test.type, f"or {test.type} {lost}, {test}")
+        assert lost is not None
+        return self.select(lost, self.number(math.nan, lanes_of(result.type)), result)
 
     # Memory (raw; kernels go through `codegen.memory`)
 

@@ -73,6 +73,13 @@ def combine(e: Emitter, kind: Combine, a: Ssa, b: Ssa) -> Ssa:
     return COMBINE[kind](e, a, b)
 
 
+def combine_all(e: Emitter, kind: Combine, values: Sequence[Ssa]) -> Ssa:
+    """All partial results in one, from the first to the last."""
+    if kind in ("maximum", "minimum") and len(values) > 2:
+        return e.extreme(kind, values)
+    return functools.reduce(functools.partial(combine, e, kind), values)
+
+
 def _pool(
     e: Emitter,
     pool: Pooling,
@@ -93,7 +100,7 @@ def _pool(
         else:
             window = itertools.product(range(height), range(across))
             members = [cells[row * height + y, column * across + x, channel].value for y, x in window]
-        value = functools.reduce(functools.partial(combine, e, pool.combine), members)
+        value = combine_all(e, pool.combine, members)
         if pool.average:
             value = e.binary("fdiv", value, e.number(float(math.prod(pool.kernel)), lanes_of(value.type)))
         lanes = lanes_of(value.type) if along_columns else cells[row * height, column * across, channel].lanes
@@ -107,6 +114,6 @@ def _apart(e: Emitter, pool: Pooling, rows: Sequence[Ssa]) -> list[Ssa]:
     A maximum does not depend on the order: rows first, in full vectors, leaves fewer to take apart.
     """
     if pool.combine in ("maximum", "minimum"):
-        rows = [functools.reduce(functools.partial(combine, e, pool.combine), rows)]
+        rows = [combine_all(e, pool.combine, rows)]
     across = pool.kernel[-1]
     return [e.shuffle(row, None, range(x, lanes_of(row.type), across)) for row in rows for x in range(across)]

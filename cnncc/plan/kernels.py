@@ -230,7 +230,7 @@ class Winograd:
 
 @dataclass(frozen=True)
 class Window:
-    """Maximum or (weighted) sum over a window, per channel."""
+    """Maximum or (weighted) sum over a window, per channel; the tile counts for lanes along the channels."""
 
     window: tuple[WindowAxis, ...]
     combine: Combine
@@ -238,6 +238,7 @@ class Window:
     counted: tuple[tuple[int, int], ...]
     lane_axis: int
     lanes: int
+    tile: Tile = Tile()
 
     @property
     def sources(self) -> int:

@@ -15,12 +15,27 @@ from ..computation import (
     WindowReduction,
 )
 from .homes import Homes
-from .kernels import Convolution, Depthwise, Direct, Elementwise, Fill, Kernel, Move, Reduce, Window, Winograd
+from .kernels import (
+    Convolution,
+    Depthwise,
+    Direct,
+    Elementwise,
+    Fill,
+    Kernel,
+    Move,
+    Reduce,
+    Tile,
+    Window,
+    Winograd,
+    balanced,
+)
 from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
 from .pack import pack, packed_shape, packing_moves
 from .plan import Step
 from .views import Buffer, Order, View, dense_view, planar
+
+POOL_COLUMNS = 4  # results of a pool that share the pixels between them
 
 
 class Placement:
@@ -59,6 +74,7 @@ class Placement:
                 computation.counted,
                 axis,
                 self.lanes_on(target, axis),
+                Tile(1, max(balanced(target.shape[-1], POOL_COLUMNS))),
             )
         elif isinstance(computation, Reduction):
             axis = reduction_axis(sources[0], computation.axes)

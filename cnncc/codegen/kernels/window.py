@@ -1,15 +1,21 @@
-"""Pooling: maximum or average over a window, per channel, with lanes along channels or along columns."""
+"""Pooling: maximum or average over a window, per channel, with lanes along channels or along columns.
+
+With lanes along the channels, neighbours share the pixels that they read, and maxima of columns of pixels, of which
+those of an output are taken: 3×3 with stride 2 takes 6 loads instead of 9 and half of the operations.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 
 from ...plan.kernels import Window
 from ..emitter import Emitter, Index, Ssa, vector_type
-from ..epilogue import combine
+from ..epilogue import combine, combine_all
 from ..memory import Access
-from ..nest import Carry, interior, outside_axes, positions, reduce_nest, with_guards
+from ..nest import UNROLL_ALL, Carry, interior, outside_axes, positions, reduce_nest, with_guards
+from .sliding import Patch, Sliding
 
 
 class WindowReduction:
@@ -105,6 +111,45 @@ class WindowReduction:
         return e.assign("float", f"sitofp {index.type} {index} to float")
 
 
+class Tiles(Sliding):
+    """Pooling in tiles: lanes along the channels, and windows of few taps."""
+
+    def __init__(self, e: Emitter, kernel: Window, source: Access, target: Access):
+        channels = target.view.shape[1]
+        super().__init__(
+            e,
+            kernel.window,
+            source,
+            target,
+            channels=channels,
+            block=channels,
+            lanes=kernel.lanes,
+            tile=kernel.tile,
+            pooled=(1,) * len(kernel.window),
+        )
+        self.k, self.one = kernel, WindowReduction(e, kernel, source, target)
+        self.fill = self.one.fill
+
+    def tile(self, patch: Patch) -> None:
+        e, k = self.e, self.k
+        *outer, last = k.window
+        shifts = itertools.product(*(range(0, w.kernel * w.dilation, w.dilation) for w in outer))
+        rows = [self.row_of_pixels(patch, shift) for shift in shifts]
+        reach = [
+            [column * last.stride + tap * last.dilation for tap in range(last.kernel)]
+            for column in range(patch.columns)
+        ]
+        pixels = {at: [self.pixel(patch, row, at) for row in rows] for at in sorted({*itertools.chain(*reach)})}
+        if k.combine == "maximum":  # does not depend on the order, a sum goes from left to right in each row
+            pixels = {at: [combine_all(e, k.combine, column)] for at, column in pixels.items()}
+        for column, window in enumerate(reach):
+            place = [patch.image, patch.channel, *patch.first[:-1], e.add(patch.first[-1], column)]
+            members = zip(*(pixels[at] for at in window), strict=True)
+            total = combine_all(e, k.combine, [*itertools.chain(*members)])
+            value = self.one.divide(total, place, k.lanes, bool(patch.edges))
+            self.target.store(value, self.target.offset(place), 1)
+
+
 def emit(
     e: Emitter,
     kernel: Window,
@@ -114,4 +159,6 @@ def emit(
     a: Index,
     b: Index,
 ) -> None:
-    WindowReduction(e, kernel, sources[0], target).emit(a, b)
+    small = math.prod(w.kernel for w in kernel.window) * kernel.tile.columns <= UNROLL_ALL
+    family = Tiles if kernel.lane_axis == 1 and small else WindowReduction
+    family(e, kernel, sources[0], target).emit(a, b)

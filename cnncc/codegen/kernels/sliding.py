@@ -1,0 +1,182 @@
+"""Windows that slide over an image channel by channel, with lanes along the channels: what such kernels share.
+
+The loops are: images, blocks of channels, rows, tiles of columns, vectors of the block. What lies outside of the image
+is masked to the fill value: rows only in single rows at the edges, columns only where some tile of the row reaches over
+its ends. So the code of a kernel is that of one tile and of one row of a tile.
+"""
+
+from __future__ import annotations
+
+import itertools
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from ...plan.kernels import Tile, balanced
+from ...windows import WindowAxis
+from ..emitter import Emitter, Index, Ssa
+from ..memory import Access, Guard
+from ..nest import loops, outside_axes
+
+Place = tuple[Index, ...]
+Span = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Patch:
+    """The outputs of one tile: stored ones, or (before pooling) all that are computed.
+
+    `span` holds the least and the largest of the columns `first[-1]` that the code is for; on the axes `edges` its
+    windows may leave the image.
+    """
+
+    image: Index
+    channel: Index
+    first: Place
+    rows: int
+    columns: int
+    span: Span
+    edges: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """A row of pixels: the place of column 0 of a tile's first window, and the condition that the row exists."""
+
+    place: Place
+    inside: Ssa | None
+
+
+class Sliding(ABC):
+    """Emits a kernel whose tiles are given by `tile`."""
+
+    fill = 0.0
+
+    def __init__(
+        self,
+        e: Emitter,
+        window: Sequence[WindowAxis],
+        image: Access,
+        target: Access,
+        *,
+        channels: int,
+        block: int,
+        lanes: int,
+        tile: Tile,
+        pooled: Sequence[int],
+    ):
+        self.e, self.window, self.image, self.target = e, window, image, target
+        self.channels, self.block, self.lanes, self.size, self.pooled = channels, block, lanes, tile, pooled
+        self.last = len(window) - 1
+        self.guarded_axes = outside_axes(window, image)
+
+    @abstractmethod
+    def tile(self, patch: Patch) -> None:
+        """Compute and store a patch, which comes with its stored size."""
+
+    # Loops
+
+    def emit(self, a: Index, b: Index) -> None:
+        """Images, blocks of channels, rows."""
+        e = self.e
+        with e.loop(0, self.image.view.shape[0]) as n, e.loop(0, self.channels, self.block) as block:
+            end = e.add(block.index, self.block)
+            self.rows(n.index, (block.index, e.least(end, self.channels) if self.channels % self.block else end), a, b)
+
+    def rows(self, n: Index, channels: tuple[Index, Index], a: Index, b: Index) -> None:
+        """Whole tiles of rows inside of the image; single rows at its edges, and those that are left."""
+        e, step = self.e, self.stored(0) if self.last else self.stored(self.last)
+
+        def run(begin: Index, end: Index, step: int, edge: bool) -> None:
+            with e.loop(begin, end, step) as y:
+                self.row(n, channels, y.index, step, edge)
+
+        if 0 not in self.guarded_axes:
+            whole = e.add(a, e.mul(e.div(e.sub(b, a), step), step))
+            run(a, whole, step, False)
+            if step > 1:
+                run(whole, b, 1, False)
+            return
+        first, last = (
+            -(-self.window[0].interior[0] // self.pooled[0]),
+            self.window[0].interior[1] // self.pooled[0],
+        )
+        low = e.least(e.largest(a, first), b)
+        whole = e.add(low, e.mul(e.div(e.sub(e.largest(e.least(b, last), low), low), step), step))
+        with e.loop(0, 2) as part:  # the code of single rows serves above and below the whole tiles
+            above = e.compare("eq", part.index, 0)
+            run(e.choose(above, a, whole), e.choose(above, low, b), 1, True)
+            run(low, e.choose(above, whole, low), step, False)
+
+    def row(self, n: Index, channels: tuple[Index, Index], y: Index, rows: int, edge: bool) -> None:
+        """The middle axes (of volumes), tiles of columns and vectors of channels of a tile of rows."""
+        e, sizes = self.e, self.target.view.shape[2:]
+        if self.last == 0:
+            span = (0, sizes[0] - 1) if edge else (0, 0)
+            self.vectors(Patch(n, 0, (y,), 1, rows, span, (0,) if edge else ()), channels)
+            return
+        edges = tuple(axis for axis in self.guarded_axes if axis or edge)
+        with loops(e, sizes[1:-1]) as middle:
+            for begin, end, width in self.column_runs():
+                with e.loop(begin, end, width) as x:
+                    place = y, *middle, x.index
+                    self.vectors(Patch(n, 0, place, rows, width, (begin, end - width), edges), channels)
+
+    def vectors(self, patch: Patch, channels: tuple[Index, Index]) -> None:
+        """Vectors of channels; the last one slides back over what is there already: the same bits again."""
+        e = self.e
+        with e.loop(*channels, self.lanes) as c:
+            most = self.channels - self.lanes
+            self.tile(replace(patch, channel=e.least(c.index, most) if most % self.lanes else c.index))
+
+    def column_runs(self) -> Iterator[tuple[int, int, int]]:
+        """(begin, end, width) of balanced tiles of a row: of one or two widths."""
+        begin = 0
+        for width, group in itertools.groupby(balanced(self.target.view.shape[-1], self.stored(self.last))):
+            end = begin + width * len(list(group))
+            yield begin, end, width
+            begin = end
+
+    def stored(self, axis: int) -> int:
+        """Positions of the result that a tile makes along the first or last axis."""
+        own = self.size.columns if axis == self.last else self.size.rows
+        return max(1, own // self.pooled[axis])
+
+    # Pixels
+
+    def row_of_pixels(self, patch: Patch, shift: Sequence[Index]) -> Pixels:
+        """The row `shift` (on all axes but the last) from the first pixels of a patch; row 0 for one outside."""
+        e = self.e
+        starts = [e.sub(e.mul(at, w.stride), w.low) for at, w in zip(patch.first, self.window, strict=True)]
+        row = [e.add(start, by) for start, by in zip(starts, shift, strict=False)]
+        tests = []
+        for axis in patch.edges:
+            if axis < self.last:
+                tests.append(e.compare("ult", row[axis], self.window[axis].size))
+                row[axis] = e.choose(tests[-1], row[axis], 0)
+        return Pixels((patch.image, patch.channel, *row, starts[-1]), e.all_of(tests))
+
+    def pixel(self, patch: Patch, pixels: Pixels, at: Index) -> Ssa:
+        """The pixel vector `at` columns from the first one of a row."""
+        e, image, size = self.e, self.image, self.window[-1].size
+        *row, start = pixels.place
+        column, inside = e.add(start, at), pixels.inside
+        if not self.may_be_outside(patch, at):
+            offset = e.add(image.offset(pixels.place), e.mul(at, image.view.strides[-1]))
+        elif isinstance(column, int):
+            if not 0 <= column < size:
+                return e.number(self.fill, self.lanes)
+            offset = image.offset([*row, column])
+        else:
+            test = e.compare("ult", column, size)
+            inside = test if inside is None else e.all_of([inside, test])
+            offset = image.offset([*row, e.choose(test, column, 0)])
+        return image.load_guarded(Guard(offset, inside), offset, 1, self.lanes, self.fill)
+
+    def may_be_outside(self, patch: Patch, at: Index) -> bool:
+        """Whether the pixel column `at` of some tile of the span lies outside."""
+        if self.last not in patch.edges:
+            return False
+        w = self.window[-1]
+        low, high = (first * w.stride - w.low for first in patch.span)
+        return not isinstance(at, int) or low + at < 0 or high + at >= w.size
