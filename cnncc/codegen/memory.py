@@ -126,7 +126,16 @@ class Access:
             return self.e.splat(self.scalar(offset), lanes)
         if stride == 1 or lanes == 1:
             return self._load_side_by_side(offset, lanes)
+        if stride == 2:
+            return self._every_other(offset, lanes)
         return self.gather(offset, lanes, stride)
+
+    def _every_other(self, offset: Index, lanes: int) -> Ssa:
+        """Elements 2 apart, of two vectors that overlap in one element: nothing beyond the last one is touched."""
+        first = self._load_side_by_side(offset, lanes)
+        second = self._load_side_by_side(self.e.add(offset, lanes - 1), lanes)
+        places = range(0, 2 * lanes, 2)
+        return self.e.shuffle(first, second, [place if place < lanes else place + 1 for place in places])
 
     def gather(self, offset: Index, lanes: int, stride: int) -> Ssa:
         """Elements that are `stride` apart, one by one."""

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..computation import Contraction
-from .kernels import Direct, Epilogue, Grouped, Winograd
+from .kernels import Direct, Epilogue, Grouped, LanesAlong, Winograd
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,10 @@ class Choices:
         return Chosen(best.kernel, signature)
 
 
-def signature(c: Contraction, stored: Sequence[int], epilogue: Epilogue, along: Sequence[str], copied: int = 0) -> str:
+def signature(c: Contraction, stored: Sequence[int], epilogue: Epilogue, copies: Mapping[LanesAlong, int]) -> str:
     """What the speed of a contraction depends on, canonically: '64>128 3x3/2 p1,0 of 56x56 to 28x28 +bias'.
 
-    `stored` are the sizes that are stored, `along` where the lanes may lie, `copied` the elements to be copied first.
+    `stored` are the sizes that are stored, `copies` the elements to be copied, for each way that lanes may lie.
     """
     words = [f"{c.channels}>{c.outputs}"]
     if c.groups > 1:
@@ -68,7 +68,6 @@ def signature(c: Contraction, stored: Sequence[int], epilogue: Epilogue, along: 
         "bias": c.bias,
         "each": c.weights_per_image,
         f"+{epilogue.operands}": epilogue.operands > 0,
-        f"copy{copied}": copied > 0,
     }
     words += [flag for flag, holds in flags.items() if holds]
-    return " ".join([*words, "|".join(along)])
+    return " ".join([*words, "|".join(f"{along}+{copied}" if copied else along for along, copied in copies.items())])

@@ -16,10 +16,11 @@ cycles a tile. A layer's cost is that of all its tiles, tails included; the chea
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..computation import Contraction
+from ..expr import Call, parts
 from ..target import Target
 from ..windows import WindowAxis
 from .candidates import Candidate
@@ -34,6 +35,8 @@ SHARPNESS = 5.0  # of the norm that adds up what bounds a step
 TILE = 6.0  # cycles to start and to end a tile
 WINDOW = 400  # instructions that a core looks ahead: what ends a tile overlaps what begins the next
 FREELY = 14  # sums whose start, activation and store hide behind multiply-adds of other tiles
+HEAVY = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
+SERIES = 12.0  # cycles for such a function of a vector
 CROWDED = 4.0  # cycles for each sum beyond
 WIDEST_ROW = 64  # multiply-adds of one grouped output for a row of taps
 UNROLLED = 400  # multiply-adds of a grouped tile for a row of taps
@@ -69,20 +72,19 @@ def direct(
     c: Contraction,
     stored: Sequence[int],
     epilogue: Epilogue,
-    *,
-    along: Sequence[LanesAlong],
-    copied: int = 0,
+    copies: Mapping[LanesAlong, int],
 ) -> list[Candidate]:
     """Direct convolutions, the cheapest first; `stored` are the spatial sizes that it stores.
 
-    `along` lists the ways that are possible: lanes along the columns need neighbouring columns side by side
-    in memory. `copied` elements must change their order if the lanes lie along the channels.
+    `copies` lists where the lanes may lie, and how many elements must change their order for that: lanes along the
+    columns need neighbouring columns side by side in memory.
     """
     ways: list[Way] = []
-    if "channels" in along:
-        ways += _by_channels(target, c, stored, epilogue, MOVE * copied)
-    if "columns" in along and c.window and c.window[-1].stride == 1:
+    if "channels" in copies:
+        ways += _by_channels(target, c, stored, epilogue)
+    if "columns" in copies and c.window and c.window[-1].stride <= 2:
         ways += _by_columns(target, c, stored, epilogue)
+    ways = [replace(way, cycles=way.cycles + MOVE * copies[way.lanes_along]) for way in ways]
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
     return [Candidate(way.label, way.cycles, _kernel(target, c, stored, way, epilogue)) for way in ways[:OFFERED]]
@@ -150,11 +152,12 @@ def step_cycles(
 
 @dataclass(frozen=True)
 class Steps:
-    """The innermost loop of a layer: how many steps it takes for a tile, and the bytes of a vector."""
+    """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results."""
 
     target: Target
     count: int
     bytes: int
+    finish: float = 0.0
 
     def tile(self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0) -> float:
         """Cycles of a tile; `weights` are the vectors of weights in a block, read by every tile."""
@@ -163,11 +166,14 @@ class Steps:
         latency = LATENCY * max(0.0, 1 - hidden / self.count)
         streamed = self.count * weights * self.bytes > L1_SHARE * self.target.l1
         step = step_cycles(scalars, vectors, vector_load, latency, weights * self.bytes if streamed else 0.0)
-        return self.count * step + TILE + CROWDED * max(0, sums - FREELY)
+        return self.count * step + TILE + CROWDED * max(0, sums - FREELY) + self.finish * sums
 
 
-def _steps(target: Target, c: Contraction, lanes: int) -> Steps:
-    return Steps(target, math.prod(w.kernel for w in c.window) * (c.channels // c.groups), 4 * lanes)
+def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None = None) -> Steps:
+    expressions = (epilogue.before, epilogue.after) if epilogue else ()
+    series = sum(isinstance(part, Call) and part.function in HEAVY for e in expressions for part in parts(e))
+    count = math.prod(w.kernel for w in c.window) * (c.channels // c.groups)
+    return Steps(target, count, 4 * lanes, SERIES * series)
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
@@ -187,14 +193,12 @@ def _tiles(c: Contraction, width: int, columns: int) -> list[tuple[int, int]]:
     return [(size + 1, larger), (size, count - larger)]
 
 
-def _by_channels(
-    target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, extra: float
-) -> Iterator[Way]:
+def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Way]:
     """Pixels as scalars, vectors of output channels."""
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, _power_of_two(outputs))
     total = -(-outputs // lanes)
-    steps, times = _steps(target, c, lanes), c.groups * math.prod(stored[:-1])
+    steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
     for vectors in range(1, min(total, 16) + 1):
         blocks, rest = divmod(total, vectors)
         # `rows` of `columns` pixels: the register law bounds the columns.
@@ -208,11 +212,11 @@ def _by_channels(
                 whole = blocks * steps.tile(pixels, vectors, weights=vectors)
                 cycles += count * (whole + (steps.tile(pixels, rest, weights=rest) if rest else 0))
             tile = Tile(rows, columns * unit, vectors)
-            yield Way(cycles * times + extra, "channels", lanes, vectors * lanes, tile)
+            yield Way(cycles * times, "channels", lanes, vectors * lanes, tile)
     if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: let it spill
         tile = Tile(rows, unit, 1)
         cycles = times * width * total * steps.count * 4.0 * rows * unit
-        yield Way(cycles + extra, "channels", lanes, lanes, tile)
+        yield Way(cycles, "channels", lanes, lanes, tile)
 
 
 def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Way]:
@@ -222,7 +226,8 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
     if not lanes:
         return
     total = -(-width // (lanes // unit))
-    steps, times = _steps(target, c, lanes), c.groups * math.prod(stored[:-1])
+    steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
+    load = UNALIGNED * c.window[-1].stride  # every other column is taken of two vectors
     for vectors in range(1, min(total, 4) + 1):
         in_tile = vectors * rows
         most = (target.registers - 1 - SPARE) // in_tile - 1
@@ -238,7 +243,7 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
             cycles = 0.0
             for scalars, repeats in ((block, blocks), (tail, 1 if tail else 0)):
                 if repeats:
-                    cycles += repeats * sum(number * steps.tile(scalars, size, UNALIGNED) for size, number in sizes)
+                    cycles += repeats * sum(number * steps.tile(scalars, size, load) for size, number in sizes)
             yield Way(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
 
 

@@ -193,7 +193,10 @@ class Layout:
             if isinstance(kernel, Winograd):
                 image = self.in_order(image, last)
             else:
-                image = self.in_order(image, last) if by_channels and self.copied(image, c) else image
+                if not by_channels:
+                    image = self.in_order(image, planar(rank + 2))
+                elif self.copied(image, c):
+                    image = self.in_order(image, last)
                 image = self.bordered(image, kernel)
             result = last if by_channels else planar(rank + 2)
         self.orders[work.result] = planar(2) if flattened else result
@@ -208,35 +211,28 @@ class Layout:
         self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue
     ) -> tuple[Chosen, Chosen | None]:
         """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
-        along: list[LanesAlong] = ["channels"]
-        if self.is_planar(image):
-            along.append("columns")
-        copied = self.copied(image, c)
-        if work.result in self.works.outputs.values() and math.prod(stored) > 1:
-            copied += self.types[work.result].size
-        elif any(self.lanes_along_channels(reader) for reader in self.readers.get(work.result, ())):
-            copied -= self.types[work.result].size  # which a planar result would cost
+        copies = self.reordered(work, c, image)
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
-            transforms = self.transforms(work, c, image, epilogue, copied)
-            return self.choose(c, stored, epilogue, along, copied, transforms), None
+            transforms = self.transforms(work, c, image, epilogue, copies["channels"])
+            return self.choose(c, stored, epilogue, copies, transforms), None
         positions = math.prod(stored)
         flat = replace(c, window=(WindowAxis(positions),))
-        merged = self.choose(flat, (positions,), epilogue, along, copied)
-        return self.choose(c, stored, epilogue, [merged.kernel.lanes_along], 0), merged
+        merged = self.choose(flat, (positions,), epilogue, copies)
+        return self.choose(c, stored, epilogue, {merged.kernel.lanes_along: 0}), merged
 
     def choose(
         self,
         c: Contraction,
         stored: Sequence[int],
         epilogue: Epilogue,
-        along: Sequence[LanesAlong],
-        copied: int,
+        copies: Mapping[LanesAlong, int],
         more: Sequence[Candidate] = (),
     ) -> Chosen:
         """The best kernel by the model, or the one that was asked for."""
-        candidates = choose.direct(self.target, c, stored, epilogue, along=along, copied=copied)
-        candidates += choose.grouped(self.target, c, stored, epilogue, copied)
-        return self.choices.pick(signature(c, stored, epilogue, along, copied), [*candidates, *more])
+        candidates = choose.direct(self.target, c, stored, epilogue, copies)
+        if "channels" in copies:
+            candidates += choose.grouped(self.target, c, stored, epilogue, copies["channels"])
+        return self.choices.pick(signature(c, stored, epilogue, copies), [*candidates, *more])
 
     def transforms(
         self, work: Work, c: Contraction, image: str, epilogue: Epilogue, copied: int
@@ -257,6 +253,24 @@ class Layout:
         """Whether the kernel of a work will read channels last, whatever its image is."""
         c = work.computation
         return isinstance(c, Contraction) and c.depthwise and not self.narrow(c)
+
+    def reordered(self, work: Work, c: Contraction, image: str) -> dict[LanesAlong, int]:
+        """Elements that must change their order, for each way that lanes may lie.
+
+        Outputs are planar; whoever else reads a result wants channels last, unless the network was planar before.
+        """
+        result = self.types[work.result]
+        output = work.result in self.works.outputs.values()
+        channels, columns = self.copied(image, c), 0
+        if output and math.prod(result.shape[2:]) > 1:
+            channels += result.size
+        if not self.is_planar(image):
+            columns += self.types[image].size
+        strided = bool(c.window) and c.window[-1].stride > 1
+        wanted = any(self.lanes_along_channels(reader) for reader in self.readers.get(work.result, ()))
+        if not output and (wanted or strided or not self.is_planar(image)):
+            columns += result.size
+        return {"channels": channels, "columns": columns}
 
     def copied(self, image: str, c: Contraction) -> int:
         """Elements of the image that must be copied to have channels last; few channels are read as they are."""
