@@ -31,6 +31,14 @@ OF_PEAK = [
     (Layer(256, 64, 1, 28), 0.92),
     (Layer(128, 128, 1, 28), 0.92),
     (Layer(256, 256, 1, 14), 0.92),
+    (Layer(512, 512, 1, 14), 0.92),
+    (Layer(16, 96, 1, 56), 0.85),
+    (Layer(160, 960, 1, 7), 0.80),
+    (Layer(960, 320, 1, 7), 0.80),
+    (Layer(320, 1280, 1, 7), 0.80),
+    (Layer(64, 64, 3, 64, groups=8), 0.60),
+    (Layer(128, 128, 3, 32, groups=32), 0.60),
+    (Layer(256, 256, 3, 16, groups=32), 0.60),
 ]
 # (layer, how many times as fast as direct convolution)
 WINOGRAD = [
