@@ -143,8 +143,16 @@ def log_ends(x: Lanes, result: Lanes) -> Lanes:
 
 
 def tanh(x: Lanes) -> Lanes:
-    """Within 3 ulp; keeps −0. By expm1 nothing cancels: with t = exp(−2|x|) − 1 it is −t / (2 + t)."""
-    t = expm1(abs(x) * -2.0)
+    """Within 3 ulp; keeps −0. By expm1 nothing cancels: with t = exp(−2|x|) − 1 it is −t / (2 + t).
+
+    From |x| = 10 on it is 1, so t = 2^k·(exp(r) − 1) + (2^k − 1) has −29 ≤ k ≤ 0, and 2^k can be made of the lowest
+    bits of k + 1.5·2^23 (a NaN makes any power, and stays in the series).
+    """
+    y = abs(x) * -2.0
+    k, r = _less_ln2((y < -20.0).where(-20.0, y))
+    series = r.polynomial(COEFFICIENTS).times_plus(r * r, r)
+    power = (((k + ROUND).bits() << 23) + (127 << 23)).floats()
+    t = series.times_plus(power, power - 1.0)
     return (-t / (t + 2.0)).with_sign_of(x)
 
 

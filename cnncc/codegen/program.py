@@ -17,11 +17,11 @@ from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu, ticks
 from .emitter import Emitter, Index, Ssa
-from .kernels import depthwise, direct, elementwise, fill, grouped, move, reduce, window, winograd
+from .kernels import depthwise, direct, elementwise, fill, filter, grouped, move, reduce, window, winograd
 from .memory import Access
 
 KERNELS: Mapping[type, Callable[..., None]] = {
-    k.Direct: direct.emit,
+    k.Direct: lambda e, kernel, *rest: (filter if kernel.is_filter else direct).emit(e, kernel, *rest),
     k.Grouped: grouped.emit,
     k.Depthwise: depthwise.emit,
     k.Winograd: winograd.emit,

@@ -23,6 +23,7 @@ from ..computation import Contraction
 from ..expr import Call, parts
 from ..target import Target
 from ..windows import WindowAxis
+from . import filters
 from .candidates import Candidate
 from .kernels import Direct, Epilogue, Grouped, LanesAlong, Tile
 
@@ -224,6 +225,10 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, width * unit) // unit * unit
     if not lanes:
+        return
+    if filters.fits(c, epilogue):
+        for cycles, narrow, tile in filters.tiles(target, c, stored):
+            yield Way(cycles, "columns", narrow, outputs, tile)
         return
     total = -(-width // (lanes // unit))
     steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])

@@ -18,6 +18,7 @@ from ..expr import RUNNING, Expr
 from ..windows import WindowAxis
 
 LanesAlong = Literal["channels", "columns"]
+FILTER_WEIGHTS = 32  # weights of a group that a filter may have
 Divisor = Literal["none", "taps", "valid"]
 LINE = 16  # elements of a cache line
 
@@ -97,6 +98,14 @@ class Direct:
     chunk: int = 0
     ahead: int = 0
     shared: Literal["rows", "blocks"] = "rows"
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether its weights stay in registers while it goes over planar images (see `plan.filters`)."""
+        alone = self.channels == self.groups and self.block == self.outputs // self.groups
+        planar = self.lanes_along == "columns" and len(self.window) == 2 and self.window[1].stride == 1
+        alone = alone and not self.epilogue.pool
+        return alone and planar and not self.weights_per_image and self.block * self.taps <= FILTER_WEIGHTS
 
     @property
     def blocks(self) -> int:

@@ -45,7 +45,7 @@ ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
 HOLDERS = (Join, Interleave, Inset)
 """Arrangements whose operands may be computed where they are to stand."""
 TAME = 2.0**64  # weights beyond it (or not finite) could overflow in a transform
-FEW_CHANNELS = 8  # below it, reading a planar image channel by channel beats copying it to channels last
+FEW_CHANNELS = 9  # below it, reading a planar image channel by channel beats copying it to channels last
 
 
 @dataclass

@@ -1,0 +1,100 @@
+"""Filters: planar convolutions of one input channel a group, their weights in registers (see `plan.filters`).
+
+The nest is that of direct convolution with lanes along the columns, except that a tile has several rows, and that
+the loop over taps is turned round: it goes over the rows of the input. Each output still sums up its taps in order,
+since the rows of the input come in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...plan.kernels import Direct
+from ..emitter import Emitter, Index, Ssa
+from ..epilogue import Key
+from ..memory import Access
+from .direct import DirectConvolution, Outputs, Place, Shape
+
+
+class Filter(DirectConvolution):
+    """Emits one filter."""
+
+    def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
+        """Tiles of several rows, then one by one; the weights are loaded before."""
+        e, rows = self.e, self.k.tile.rows
+        count = self.k.taps * self.k.block
+        self.loaded = [self.weight(e.add(outputs.weights, number), self.k.lanes) for number in range(count)]
+        whole = e.add(a, e.mul(e.div(e.sub(b, a), rows), rows))
+        with e.loop(a, whole, rows) as y:
+            self.columns(outputs, Place(n, (y.index,)), rows)
+        if rows > 1:
+            with e.loop(whole, b) as y:
+                self.columns(outputs, Place(n, (y.index,)), 1)
+
+    def accumulate(
+        self, outputs: Outputs, n: Index, first: Sequence[Index], shape: Shape, guarded: bool
+    ) -> dict[Key, Ssa]:
+        e, k = self.e, self.k
+        keys = self.keys(outputs, shape)
+        sums = dict(zip(keys, self.initial(outputs, keys, shape), strict=True))
+        down, across = k.window
+        for place in range((shape.rows - 1) * down.stride + down.extent):
+            met = [(row, place - row * down.stride) for row in range(shape.rows)]
+            met = [(row, at // down.dilation) for row, at in met if 0 <= at < down.extent and at % down.dilation == 0]
+            if not met:
+                continue
+            shifted = self.shifted(outputs, n, first, place, shape, guarded)
+            for tap in range(across.kernel):
+                vectors = shifted(tap)
+                for row, row_tap in met:
+                    number = row_tap * across.kernel + tap
+                    for column, vector in enumerate(vectors):
+                        for output in range(outputs.count):
+                            weight = self.loaded[number * k.block + output]
+                            key = row, column, output
+                            sums[key] = e.multiply_add(e.resize(weight, shape.lanes), vector, sums[key])
+        return sums
+
+    def shifted(
+        self, outputs: Outputs, n: Index, first: Sequence[Index], place: int, shape: Shape, guarded: bool
+    ) -> Callable[[int], list[Ssa]]:
+        """The vectors of one row of the input under each tap of a row.
+
+        Where the tile stays inside, every other tap's are put together of two neighbours. (Frozen: LLVM would load
+        again what a shuffle takes from two loads.)
+        """
+        e, (down, across) = self.e, self.k.window
+        row = e.add(e.sub(e.mul(first[0], down.stride), down.low), place)
+        begin = e.sub(first[1], across.low)
+        frozen: dict[int, Ssa] = {}
+
+        def load(column: int, tap: int) -> Ssa:
+            at = e.add(begin, column + tap * across.dilation)
+            return self.vector_load([n, outputs.group, row, at], shape.lanes, guarded)(0)
+
+        def neighbour(number: int) -> Ssa:
+            if number not in frozen:
+                value = load(shape.columns[number], 0)
+                frozen[number] = e.assign(value.type, f"freeze {value.type} {value}")
+            return frozen[number]
+
+        def vector(number: int, tap: int) -> Ssa:
+            shift, column = tap * across.dilation, shape.columns[number]
+            followed = column + shape.lanes in shape.columns[number + 1 : number + 2]
+            if guarded or not followed or tap % 2 == 0 or shift >= shape.lanes:
+                return neighbour(number) if tap == 0 and not guarded else load(column, tap)
+            return e.shuffle(neighbour(number), neighbour(number + 1), range(shift, shift + shape.lanes))
+
+        return lambda tap: [vector(number, tap) for number in range(len(shape.columns))]
+
+
+def emit(
+    e: Emitter,
+    kernel: Direct,
+    sources: Sequence[Access],
+    operands: Sequence[Access],
+    target: Access,
+    a: Index,
+    b: Index,
+) -> None:
+    Filter(e, kernel, sources, operands, target).emit(a, b)

@@ -1,0 +1,62 @@
+"""Filters: planar convolutions of one input channel a group whose few weights stay in registers.
+
+A tile of r rows and v vectors of columns of s outputs goes over the rows of the *input* that it needs: each is loaded
+once for a column of taps and meets every row of the tile whose window holds it. Columns of taps are shifts by some
+elements: every other one is loaded (an unaligned vector takes both ports for a cycle), the others are put together of
+two neighbours by a shuffle, which costs no load. For k·l taps at stride 1
+
+    multiply-adds   r·v·s·k·l / 2          loads   (r + k − 1)·v·⌈(l + 1) / 2⌉·2 / 2          latency   4·k·l
+
+cycles for a tile, so several rows make up for what a filter lacks in outputs: 7×1 needs 4 rows to be bound by its
+multiply-adds.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+from ..computation import Contraction
+from ..target import Target
+from .kernels import FILTER_WEIGHTS, Epilogue, Tile
+
+MOST_ROWS, MOST_VECTORS = 4, 8
+MOST_STEPS = 192  # multiply-adds of a tile, all unrolled
+LATENCY, PIPES, PORTS = 4.0, 2.0, 2.0
+UNALIGNED = 2.0
+TILE, STORE = 6.0, 0.5  # cycles to start and end a tile, and for each vector of results
+
+
+def fits(c: Contraction, epilogue: Epilogue) -> bool:
+    """Whether a contraction is a filter."""
+    outputs, taps = c.outputs // c.groups, math.prod(axis.kernel for axis in c.window)
+    alone = c.channels == c.groups and not c.weights_per_image and epilogue.pool is None
+    return alone and len(c.window) == 2 and c.window[1].stride == 1 and outputs * taps <= FILTER_WEIGHTS
+
+
+def tiles(target: Target, c: Contraction, stored: Sequence[int]) -> Iterator[tuple[float, int, Tile]]:
+    """(cycles of the layer, lanes, tile) of the tiles that leave registers for vectors and most of the weights."""
+    (rows, width), outputs = stored, c.outputs // c.groups
+    taps = math.prod(axis.kernel for axis in c.window)
+    lanes = min(target.lanes, width)
+    total = -(-width // lanes)
+    shared = MOST_ROWS if c.window[0].kernel > 1 else 1  # rows of a tile that share rows of the input
+    for r in range(1, min(shared, rows) + 1):
+        for v in range(1, min(MOST_VECTORS, total) + 1):
+            sums = r * v * outputs
+            needed = sums + v + min(outputs * taps, target.registers // 3) + 1
+            small = needed <= target.registers and sums * taps <= MOST_STEPS
+            if not (small or r == v == 1):
+                continue
+            count = c.groups * (rows // r * -(-total // v) + rows % r * -(-total // v) / r)
+            yield count * _cycles(c, r, v), lanes, Tile(r, 1, v, outputs)
+
+
+def _cycles(c: Contraction, rows: int, vectors: int) -> float:
+    """Cycles of one tile, by what bounds it."""
+    down, across = c.window
+    sums = rows * vectors * (c.outputs // c.groups)
+    taps = down.kernel * across.kernel
+    inputs = min((rows - 1) * down.stride + down.extent, rows * down.kernel)
+    loads = inputs * vectors * (across.kernel // 2 + 1) * UNALIGNED
+    return max(sums * taps / PIPES, loads / PORTS, LATENCY * taps) + TILE + STORE * sums

@@ -1,0 +1,64 @@
+"""Filters: planar images, one input channel a group, weights in registers; several rows a tile."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from cnncc.ir import Graph
+from cnncc.ops import Add, Conv
+from cnncc.plan.kernels import Direct
+from tests.graphs import (
+    Net,
+    assert_same_bits,
+    check,
+    compilation,
+    expected,
+    native,
+    runnable_targets,
+    sprinkled,
+    worst_ratio,
+)
+
+from .conftest import Force
+from .test_conv import inner
+
+TARGETS = list(runnable_targets())
+WINDOWS = [(3, 1), (1, 9), (3, 3)]
+STEPS = [((1, 1), (1, 1), (1, 2)), ((2, 1), (2, 5), (3, 4))]  # stride, dilation, padding
+
+
+def filters(rows: int, columns: int, groups: int = 1, multiple: int = 1) -> tuple[Graph, Net]:
+    """Every window with all steps, over an image of the caller's and one of ours."""
+    net = Net()
+    x = net.input(2, groups, rows, columns)
+    results = []
+    for source, window, (stride, dilation, pad) in itertools.product((x, inner(net, x)), WINDOWS, STEPS):
+        op = Conv(window, stride, dilation, tuple((pad[0] * k // 2, pad[1] * k // 2) for k in window), groups)
+        y = net.apply(op, source, net.weights(groups * multiple, 1, *window), net.weights(groups * multiple))
+        results.append(net.apply(Add(), y, net.input(*net.shape(y), name="residual")))
+    return net.graph(*results), net
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("rows", "columns", "groups", "multiple"), [(9, 37, 1, 2), (6, 11, 2, 1)])
+def test_filters(rows: int, columns: int, groups: int, multiple: int, target: str) -> None:
+    graph, net = filters(rows, columns, groups, multiple)
+    compiled = compilation(graph, target, border_limit=10.0)
+    kernels = [step.kernel for step in compiled.plan.steps if isinstance(step.kernel, Direct)]
+    assert sum(kernel.is_filter for kernel in kernels) >= len(WINDOWS) * len(STEPS)
+    found = check(graph, net.feeds, target, border_limit=1.0, checked=True)
+    assert_same_bits(native(compiled, net.feeds), found)
+    assert_same_bits(native(compiled, net.feeds, threads=3), found)
+    special = sprinkled(net.feeds, 1)
+    worst_ratio(native(compiled, special), expected(compiled, special))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_every_tile_makes_the_same_bits(force: Force, seed: int) -> None:
+    graph, net = filters(11, 70)
+    force("channels")
+    wanted = native(compilation(graph), net.feeds)
+    force("columns", seed)
+    assert_same_bits(native(compilation(graph), net.feeds), wanted)
