@@ -131,7 +131,7 @@ def test_chunks_of_rows_make_the_same_bits(force: Force, target: str, threads: i
     x = net.input(1, 3, 40, 21)
     wide = convolved(net, x, 70, Conv((3, 3), padding=1))
     point = convolved(net, x, 70, Conv((1, 1)))
-    line = convolved(net, net.input(1, 3, 300), 70, Conv((2,), stride=(2,)))
+    line = convolved(net, net.input(1, 3, 450), 70, Conv((2,), stride=(3,)))
     graph = net.graph(wide, point, line)
     machine = resolve_target(target)
     small = compilation(graph, replace(machine, l1=2 << 10, l2=32 << 10))
