@@ -14,6 +14,7 @@ from ..computation import (
     Reshape,
     WindowReduction,
 )
+from ..target import Target
 from .homes import Homes
 from .kernels import (
     Convolution,
@@ -78,7 +79,7 @@ class Placement:
             )
         elif isinstance(computation, Reduction):
             axis = reduction_axis(sources[0], computation.axes)
-            lanes = min(self.lanes, sources[0].shape[axis])
+            lanes = reduction_lanes(self.homes.layout.target, sources[0], axis)
             kernel = Reduce(computation.axes, computation.combine, axis, lanes)
         else:
             assert isinstance(computation, Pointwise)
@@ -287,6 +288,14 @@ def reduction_axis(source: View, axes: Sequence[int]) -> int:
     """
     long = [axis for axis, stride in enumerate(source.strides) if stride and source.shape[axis] > 1]
     return min(long, key=lambda axis: (abs(source.strides[axis]), axis), default=axes[0])
+
+
+def reduction_lanes(target: Target, source: View, axis: int) -> int:
+    """Several vectors side by side, as long as they lie so in memory: one alone would wait for each sum before."""
+    size = source.shape[axis]
+    if size < target.lanes or source.strides[axis] != 1:
+        return min(target.lanes, size)
+    return min(target.registers // 4, size // target.lanes) * target.lanes
 
 
 def move_kernel(source: View, target: View, lanes: int) -> Move:

@@ -1,7 +1,8 @@
 """Maximum or sum over whole axes.
 
 With lanes along a kept axis each lane is a chain of its own. With lanes along the innermost reduced axis the
-lanes hold partial results, folded in halves at the end: an order that only the plan decides.
+lanes hold partial results, folded in halves at the end: an order that only the plan decides. The lanes fill several
+registers, so that the chains hide the latency of an addition.
 """
 
 from __future__ import annotations
