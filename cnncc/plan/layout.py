@@ -357,7 +357,9 @@ def guarded_share(kernel: Direct | Grouped) -> float:
         begin, end = axis.interior
         tile = 1
         if number == len(kernel.window) - 1:
-            across = kernel.tile.columns if kernel.lanes_along == "channels" else kernel.tile.vectors * kernel.lanes
+            across = kernel.tile.columns
+            if isinstance(kernel, Direct) and kernel.lanes_along == "columns":
+                across = kernel.tile.vectors * kernel.lanes
             tile = min(across, axis.out)
         touched = -(-begin // tile) + -(-(axis.out - end) // tile)
         plain *= max(0.0, 1 - touched * tile / axis.out)

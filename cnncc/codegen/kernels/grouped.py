@@ -61,12 +61,11 @@ class GroupedConvolution:
 
     def columns(self, n: Index, block: Index, count: int, outer: tuple[Index, ...], a: Index, b: Index) -> None:
         """Tiles of columns, of nearly equal width where the row is known, then what is left in a narrower one."""
-        e, tile = self.e, self.k.tile.columns
-        known = isinstance(a, int) and isinstance(b, int)
-        if known:
+        e, tile, left = self.e, self.k.tile.columns, 1
+        if isinstance(a, int) and isinstance(b, int):
             tile = -(-(b - a) // -(-(b - a) // tile))
+            left = (b - a) % tile
         whole = e.add(a, e.mul(e.div(e.sub(b, a), tile), tile))
-        left = b - whole if known else 1
         with e.loop(a, whole, tile) as x:
             self.tile(n, block, count, (*outer, x.index), tile)
         if left:
