@@ -11,7 +11,7 @@ calls the kernels once more, and where shards part the rows each computes those 
 
     spent = rounds · CALL + (extent − stride) · cycles of a row + CLIP · cycles of a direct reader with a border
 
-The rows of a round are the most, up to four, whose rings, together, fit into half of the second cache: more rows read
+The rows of a round are the most, up to four, whose rings, together, fit into seven tenths of the second cache: more rows read
 the weights less often. A run of layers is cut into chains so that all together save most. (The idea is older than
 networks: loops over tiles, fused. For layers see Alwani et al., Fused-Layer CNN Accelerators, 2016.)
 """
@@ -36,7 +36,7 @@ CLIP = 0.1  # what tests at the edges add to a direct convolution, since a ring 
 ROWS = (4, 3, 2, 1)  # rows of the last layer that a round may have: with more, nothing was measured to be faster
 LEAST = 2  # rows of a round: one alone does not fill tiles of rows
 LONGEST = 12  # steps of a chain that are considered
-SHARE = 2  # the rings take at most this part of the second cache
+SHARE = 0.7  # of the second cache, which the rings take at most: weights and the rows at both ends need the rest
 BYTES = 4
 
 
@@ -191,4 +191,4 @@ def fits(target: Target, needs: Sequence[Need], shapes: Sequence[Sequence[int]],
     """Whether the rings of a chain leave room in the second cache."""
     heights = ring_heights(needs, rows)
     rings = sum(elements(shape, ring=height) for shape, height in zip(shapes, heights, strict=False))
-    return SHARE * BYTES * rings <= target.l2
+    return BYTES * rings <= SHARE * target.l2
