@@ -109,6 +109,15 @@ class Homes:
             and self.orders[tensor] == self.orders[holder]
         )
 
+    def moved_to_output(self, tensor: str) -> bool:
+        """Let an arrangement that needs a move be moved to where the caller wants it, if only an output reads it."""
+        readers = [job for job in self.jobs if tensor in job.operands]
+        if len(readers) != 1 or readers[0].result not in self.layout.direct_outputs or not self.is_copy(readers[0]):
+            return False
+        if self.layout.is_planar(tensor):
+            self.inside[tensor] = self.places(readers[0])[0]
+        return tensor in self.inside
+
     def part_of(self, place: Inside, tensor: str) -> View:
         """The view of where a tensor stands inside another."""
         view = self.view(place.tensor)
@@ -174,6 +183,8 @@ class Homes:
             alias = self.alias(self.view(job.operands[0]), job.work.computation, shape)
             if alias:
                 return alias
+            if self.moved_to_output(tensor):
+                return self.view(self.inside[tensor].tensor)
         border = self.borders.get(tensor, ())
         return self.own(tensor, Buffer(tensor, "arena", elements(shape, border or None), 0, border))
 

@@ -250,9 +250,11 @@ class Layout:
         return c.channels * 2 <= self.target.lanes
 
     def lanes_along_channels(self, work: Work) -> bool:
-        """Whether the kernel of a work will read channels last, whatever its image is."""
+        """Whether the kernel of a work will read channels last, whatever its image is: where they fill the lanes."""
         c = work.computation
-        return isinstance(c, Contraction) and c.depthwise and not self.narrow(c)
+        if not isinstance(c, Contraction) or c.weights_per_image:
+            return False
+        return not self.narrow(c) if c.depthwise else min(c.channels, c.outputs) >= self.target.lanes > 1
 
     def reordered(self, work: Work, c: Contraction, image: str) -> dict[LanesAlong, int]:
         """Elements that must change their order, for each way that lanes may lie.
