@@ -11,7 +11,7 @@ from .memory import Life
 from .plan import Stage, Step
 from .share import shared
 from .stream import Need, ring_heights, rows_of_a_round
-from .views import Buffer, View, elements
+from .views import Buffer, View, apart, elements
 
 
 @dataclass
@@ -134,16 +134,18 @@ class _Touch:
     space: str
     begin: int
     end: int
-    buffer: str
+    view: View
     writes: bool
     border: bool
 
     def conflicts(self, other: _Touch) -> bool:
-        """Whether the order of the two matters; a border and the inside of one buffer are apart."""
+        """Whether the order of the two matters; a border and the inside of one buffer are apart, as parts may be."""
         if not (self.writes or other.writes) or self.space != other.space:
             return False
-        if self.buffer == other.buffer and self.writes and other.writes and self.border != other.border:
-            return False
+        if self.view.buffer == other.view.buffer:
+            if self.border != other.border:
+                return not (self.writes and other.writes)
+            return self.border or not apart(self.view, other.view)
         return self.begin < other.end and other.begin < self.end
 
 
@@ -169,5 +171,5 @@ def _touches(step: Step, buffers: Mapping[str, Buffer]) -> list[_Touch]:
             span = buffer.place, buffer.place + 1
         else:
             continue
-        found.append(_Touch(buffer.space, *span, buffer.name, writes, isinstance(step.kernel, Fill)))
+        found.append(_Touch(buffer.space, *span, view, writes, isinstance(step.kernel, Fill)))
     return found

@@ -11,9 +11,9 @@ calls the kernels once more, and where shards part the rows each computes those 
 
     spent = rounds · CALL + (extent − stride) · cycles of a row + CLIP · cycles of a direct reader with a border
 
-The rows of a round are the most, up to four, whose rings, together, fit into seven tenths of the second cache: more rows read
-the weights less often. A run of layers is cut into chains so that all together save most. (The idea is older than
-networks: loops over tiles, fused. For layers see Alwani et al., Fused-Layer CNN Accelerators, 2016.)
+The rows of a round are the most, up to four, whose rings, together, fit into seven tenths of the second cache: more
+rows read the weights less often. A run of layers is cut into chains so that all together save most. (The idea is older
+than networks: loops over tiles, fused. For layers see Alwani et al., Fused-Layer CNN Accelerators, 2016.)
 """
 
 from __future__ import annotations

@@ -141,6 +141,28 @@ class View:
         return View(self.buffer, tuple(shape), tuple(reversed(strides)), self.offset)
 
 
+def apart(a: View, b: View) -> bool:
+    """Whether two views of one buffer share no element, as far as that is easily seen: for equal strides.
+
+    Elements i of one and j of the other are the same where the offsets differ by Σ (i − j)·stride. From the largest
+    stride to the smallest, few multiples of each leave a rest that the others can still make up.
+    """
+    if a.strides != b.strides or a.ring or b.ring or a.lookups or b.lookups:
+        return False
+    axes = sorted((abs(stride), m, n) for stride, m, n in zip(a.strides, a.shape, b.shape, strict=True) if stride)
+    mirrored = any(stride < 0 for stride in a.strides)
+
+    def meets(distance: int, count: int) -> bool:
+        if not count:
+            return distance == 0
+        stride, m, n = axes[count - 1]
+        room = sum(smaller * (max(own, other) - 1) for smaller, own, other in axes[: count - 1])
+        first, last = max(-(-(distance - room) // stride), 1 - n), min((distance + room) // stride, m - 1)
+        return any(meets(distance - steps * stride, count - 1) for steps in range(first, last + 1))
+
+    return not mirrored and not meets(b.offset - a.offset, len(axes))
+
+
 def dense_view(
     buffer: str,
     shape: Sequence[int],

@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from cnncc.plan.views import View, channels_last, dense_view, elements, planar
+from cnncc.plan.views import View, apart, channels_last, dense_view, elements, planar
 from cnncc.types import Array
 
 SHAPES = [(4,), (2, 3), (1, 5), (2, 3, 4), (2, 1, 3, 4), (1, 3, 2, 2, 3)]
@@ -100,3 +100,18 @@ def test_unfold_is_reshape_wherever_strides_can_say_it(shape: tuple[int, ...]) -
 def test_unfold_refuses_rings_and_borders() -> None:
     assert View("b", (1, 2, 4), (8, 4, 1), ring=4).unfold((8,)) is None
     assert dense_view("b", (1, 1, 4), (0, 1, 2), ((0, 0), (0, 0), (1, 1))).unfold((4,)) is None
+
+
+def test_views_are_apart_where_they_share_no_element() -> None:
+    rng = np.random.default_rng(0)
+    found = 0
+    for _ in range(400):
+        shape, other = (tuple(int(n) for n in rng.integers(1, 5, 3)) for _ in range(2))
+        strides = tuple(int(n) for n in rng.choice([0, 1, 2, 3, 7, 12, 40], 3))
+        a, b = View("x", shape, strides, int(rng.integers(0, 30))), View("x", other, strides, int(rng.integers(0, 30)))
+        shared = np.intersect1d(indices(a), indices(b)).size
+        assert apart(a, b) == (not shared), (a, b)
+        found += not shared
+    assert 20 < found < 380
+    whole = View("x", (4, 4), (4, 1))
+    assert not apart(whole, View("x", (2,), (1,), 20)) and not apart(whole, whole)
