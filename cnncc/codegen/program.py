@@ -121,27 +121,56 @@ class Program:
     def __init__(self, e: Emitter, plan: Plan, symbol: str, names: Sequence[str], profiled: bool = False):
         self.e, self.plan, self.symbol, self.names, self.profiled = e, plan, symbol, names, profiled
         self.shard_bytes = plan.shard_bytes + (tick_bytes(plan) if profiled else 0)
+        self.alone = True  # the code at hand is that of a single shard
 
     def emit(self) -> None:
+        """All segments, once for a shard that is alone (no shares, no barriers) and once for several; then `run`."""
         e, plan = self.e, self.plan
-        for number, stages in enumerate(self.segments()):
-            self.segment(number, stages)
+        for self.alone in (True, False) if plan.target.atomics else (True,):
+            for number, stages in enumerate(self.segments()):
+                self.segment(number, stages)
         with e.function("i32", f"@{self.symbol}_run", [("ptr", "call")]) as (pointer,):
             call = self.arguments(pointer)
             images: Index = self.widen(call.images) if plan.batchable else 1
-            with e.loop(0, images) as image:
-                arguments = [f"{value.type} {value}" for value in vars(call).values()]
-                arguments.append(e.typed(image.index))
-                for number in range(len(self.segments())):
-                    e.emit(f"call void @segment{number}({', '.join(arguments)})")
-                if plan.batchable:
-                    self.barrier(call)  # the next image reuses the arena
+            self.ways(call, images)
             if not e.checked:
                 e.ret(Ssa("i32", str(OK)))
             else:
                 noted = e.load_type("i32", e.address(call.workspace, FAULT_OFFSET, "i8"), 4)
                 bad = e.compare("ne", noted, Ssa("i32", "0"))
                 e.ret(e.assign("i32", f"select i1 {bad}, i32 {OUT_OF_BOUNDS}, i32 {OK}"))
+
+    def ways(self, call: Call, images: Index) -> None:
+        """All images, by a shard that is alone or by one of several."""
+        e = self.e
+        self.alone = not self.plan.target.atomics
+        if self.alone:
+            self.images(call, images)
+            return
+        one, several, after = (e.fresh_label(hint) for hint in ("one", "several", "after"))
+        e.branch_if(e.compare("eq", call.shards, 1), one, several)
+        for label, self.alone in ((one, True), (several, False)):
+            e.label(label)
+            self.images(call, images)
+            e.branch(after)
+        e.label(after)
+
+    def images(self, call: Call, images: Index) -> None:
+        """Every segment for every image."""
+        e = self.e
+        with e.loop(0, images) as image:
+            if self.plan.batchable and not self.alone:
+                with e.when(e.compare("ne", image.index, 0)):
+                    self.barrier(call)  # this image reuses the arena
+            arguments = [f"{value.type} {value}" for value in vars(call).values()]
+            arguments.append(e.typed(image.index))
+            for number in range(len(self.segments())):
+                e.emit(f"call void {self.segment_name(number)}({', '.join(arguments)})")
+        if e.checked:
+            self.barrier(call)  # every shard returns the same code
+
+    def segment_name(self, number: int) -> str:
+        return f"@segment{number}{'_alone' if self.alone else ''}"
 
     def segments(self) -> list[tuple[Stage, ...]]:
         """The schedule in pieces: LLVM takes more than twice as long for a function of twice the length."""
@@ -154,7 +183,7 @@ class Program:
         names = [item.name for item in fields(Call)]
         types = ["i32" if name in ("images", "shard", "shards") else "ptr" for name in names]
         parameters = [*zip(types, names, strict=True), (e.index_type, "image")]
-        with e.function("void", f"@segment{number}", parameters, "internal") as (*values, image):
+        with e.function("void", self.segment_name(number), parameters, "internal") as (*values, image):
             call = Call(*values)
             memory = Memory(self, call, image)
             fault = e.address(call.workspace, FAULT_OFFSET, "i8")
@@ -217,13 +246,13 @@ class Program:
     # Schedule
 
     def barrier(self, call: Call) -> None:
-        if self.plan.target.atomics:
+        if not self.alone:
             barrier.call(self.e, call.workspace, call.shards, call.wait, call.wait_argument)
 
     def share(self, units: int, grain: int, call: Call) -> tuple[Index, Index]:
         """This shard's units: of n = units / grain pieces [n·shard / shards, n·(shard + 1) / shards)."""
         e = self.e
-        if not self.plan.target.atomics:
+        if self.alone:
             return 0, units
         shard, shards, pieces = self.widen(call.shard), self.widen(call.shards), -(-units // grain)
         ends = [e.mul(e.div(e.mul(at, pieces), shards), grain) for at in (shard, e.add(shard, 1))]
