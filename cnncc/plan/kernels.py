@@ -178,7 +178,8 @@ class Winograd:
     [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
 
     With a dilation of d, each of the d phases of an axis has tiles of its own. Weights `ahead` of those in use are
-    asked for, where they stream from beyond the second-level cache.
+    asked for, where they stream from beyond the second-level cache. If `shared` by blocks of outputs, each shard
+    transforms all inputs.
     """
 
     window: tuple[WindowAxis, ...]
@@ -192,6 +193,7 @@ class Winograd:
     tiles: int
     epilogue: Epilogue = Epilogue()
     ahead: int = 0
+    shared: Literal["rows", "blocks"] = "rows"
 
     groups: ClassVar[int] = 1
     lanes_along: ClassVar[LanesAlong] = "channels"
@@ -209,6 +211,11 @@ class Winograd:
     def grid(self) -> tuple[int, ...]:
         """Tiles on each axis, phases of a dilation side by side."""
         return tuple(-(-w.out // (m * w.dilation)) * w.dilation for m, w in zip(self.steps, self.window, strict=True))
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of outputs."""
+        return math.ceil(self.outputs / self.block)
 
     @property
     def pitch(self) -> int:

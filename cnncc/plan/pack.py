@@ -47,7 +47,7 @@ class WeightsBlock:
 def packed_shape(kernel: Convolution) -> tuple[int, ...]:
     """[group][block][taps][channel][output in the block], or [taps][channel]; Winograd has points in place of taps."""
     if isinstance(kernel, Winograd):
-        return 1, -(-kernel.outputs // kernel.block), math.prod(kernel.points), kernel.channels, kernel.block
+        return 1, kernel.blocks, math.prod(kernel.points), kernel.channels, kernel.block
     taps = math.prod(axis.kernel for axis in kernel.window)
     if isinstance(kernel, Depthwise):
         return taps, kernel.channels

@@ -39,7 +39,7 @@ class Step:
     @property
     def grain(self) -> int:
         """Rows that are computed together: shards should not part them."""
-        return self.kernel.grain if isinstance(self.kernel, Winograd) else 1
+        return self.kernel.grain if isinstance(self.kernel, Winograd) and self.kernel.shared == "rows" else 1
 
     @property
     def operands(self) -> tuple[View, ...]:
@@ -54,7 +54,7 @@ class Step:
     @property
     def units(self) -> int:
         """What shards share: rows (those of a border fill include the border), or blocks of outputs."""
-        if isinstance(self.kernel, Direct) and self.kernel.shared == "blocks":
+        if isinstance(self.kernel, Direct | Winograd) and self.kernel.shared == "blocks":
             return self.kernel.blocks
         low, high = self.target.border[2] if isinstance(self.kernel, Fill) and self.target.rank > 2 else (0, 0)
         return low + self.target.rows + high

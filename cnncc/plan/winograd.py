@@ -139,8 +139,7 @@ def narrowed(kernel: Winograd) -> Winograd:
 
 def weight_bytes(kernel: Winograd) -> int:
     """Of the transformed weights."""
-    blocks = math.ceil(kernel.outputs / kernel.block)
-    return 4 * math.prod(kernel.points) * kernel.channels * kernel.block * blocks
+    return 4 * math.prod(kernel.points) * kernel.channels * kernel.block * kernel.blocks
 
 
 def streams(target: Target, kernel: Winograd) -> bool:

@@ -192,6 +192,20 @@ def test_shards_part_no_grain() -> None:
     assert {step.grain for step in compiled.plan.steps if isinstance(step.kernel, Winograd)} == {4}
 
 
+@pytest.mark.parametrize("checked", [False, True])
+def test_shares_of_blocks_of_outputs(checked: bool) -> None:
+    """Three rows of tiles are shared by blocks of outputs; every shard transforms all inputs."""
+    net = Net()
+    x = net.input(1, 20, 13, 13)
+    graph = net.graph(net.apply(Relu(), convolved(net, x, 280, Conv((3, 3), padding=1))))
+    compiled = transformed(graph, label="winograd 5×5", checked=checked)
+    assert {step.kernel.shared for step in compiled.plan.steps if isinstance(step.kernel, Winograd)} == {"blocks"}
+    wanted = native(compiled, net.feeds)
+    worst_ratio(wanted, expected(compiled, net.feeds))
+    for threads in (2, 3, 7, 20):
+        assert_same_bits(native(compiled, net.feeds, threads), wanted)
+
+
 # Numbers
 
 

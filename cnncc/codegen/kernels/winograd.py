@@ -27,6 +27,7 @@ from ..nest import Carry, lane_runs, reduce_nest, with_guards
 
 Spot = tuple[int, ...]  # a place inside a tile: one of its pixels, points or outputs
 Load = Callable[[Index, int], Ssa]  # a vector of channels, from the offset of its first channel and its lanes
+Range = tuple[Index, Index]
 Wanted = Sequence[Sequence[Ssa | None]]
 
 
@@ -60,22 +61,32 @@ class WinogradConvolution:
         self.planes = kernel.plane(kernel.pitch), kernel.plane(kernel.block)
 
     def emit(self, a: Index, b: Index) -> None:
-        """Images, blocks of tiles, blocks of outputs."""
+        """Images, blocks of tiles, blocks of outputs: of rows [a, b), or blocks [a, b) where shards share those."""
         e, k = self.e, self.k
-        first, last = self.range(a, b)
-        whole, rest = divmod(k.outputs, k.block)
-        with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as block:
-            count = e.least(k.tiles, e.sub(last, block.index))
+        rows: Range = a, b
+        blocks: Range = 0, k.blocks
+        if k.shared == "blocks":
+            rows, blocks = (0, self.target.view.rows), (a, b)
+        first, last = self.range(*rows)
+        with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as begin:
+            count = e.least(k.tiles, e.sub(last, begin.index))
             with e.loop(0, count) as tile:
-                self.transform_inputs(self.place(n.index, block.index, tile.index))
-            for begin, end, size in ((0, whole, k.block), (whole, whole + (rest > 0), rest)):
-                if begin == end:
-                    continue
-                with e.loop(begin, end) as outputs:
-                    self.products(outputs.index, size, count)
-                    with e.loop(0, count) as tile:
-                        place = self.place(n.index, block.index, tile.index)
-                        self.transform_outputs(place, e.mul(outputs.index, k.block), size, a, b)
+                self.transform_inputs(self.place(n.index, begin.index, tile.index))
+            for block, size in self.blocks(*blocks):
+                self.products(block, size, count)
+                with e.loop(0, count) as tile:
+                    place = self.place(n.index, begin.index, tile.index)
+                    self.transform_outputs(place, e.mul(block, k.block), size, rows)
+
+    def blocks(self, begin: Index, end: Index) -> Iterator[tuple[Index, int]]:
+        """A loop over blocks of outputs, with their size; the last one may be smaller."""
+        e, (full, rest) = self.e, divmod(self.k.outputs, self.k.block)
+        if full:
+            with e.loop(begin, e.least(end, full)) as block:
+                yield block.index, self.k.block
+        if rest:
+            with e.loop(e.largest(begin, full), end):
+                yield full, rest
 
     # Tiles
 
@@ -234,11 +245,11 @@ class WinogradConvolution:
 
     # Output transform
 
-    def transform_outputs(self, place: Place, first: Index, size: int, a: Index, b: Index) -> None:
+    def transform_outputs(self, place: Place, first: Index, size: int, rows: Range) -> None:
         """Aᵀ M A of one tile for a block of outputs, then bias and epilogue."""
         e, k = self.e, self.k
         at = e.add(len(self.spots) * self.planes[0], e.mul(place.number, k.block))
-        wanted = self.wanted(place, a, b)
+        wanted = self.wanted(place, rows)
 
         def vector(begin: Index, lanes: int) -> None:
             channel = e.add(first, begin)
@@ -270,19 +281,22 @@ class WinogradConvolution:
         pool, dilation = self.k.epilogue.pooled(axis), self.k.window[axis].dilation
         return self.e.add(self.e.div(place.first[axis], pool), number * dilation)
 
-    def wanted(self, place: Place, a: Index, b: Index) -> list[list[Ssa | None]]:
+    def wanted(self, place: Place, rows: Range) -> Wanted:
         """For each axis and each result along it: whether it exists and is asked for (None: always)."""
-        e, k = self.e, self.k
-        tests: list[list[Ssa | None]] = []
-        for axis, (m, size) in enumerate(zip(k.steps, self.target.view.shape[2:], strict=True)):
-            places = [self.stored(place, axis, number) for number in range(m // k.epilogue.pooled(axis))]
-            if axis == 0:
-                tests.append([e.all_of([e.compare("sge", at, a), e.compare("slt", at, b)]) for at in places])
-            elif k.grid[axis] * len(places) == size:
-                tests.append([None] * len(places))
-            else:
-                tests.append([e.compare("slt", at, size) for at in places])
+        tests = []
+        for axis, (m, size) in enumerate(zip(self.k.steps, self.target.view.shape[2:], strict=True)):
+            count = m // self.k.epilogue.pooled(axis)
+            places = [self.stored(place, axis, number) for number in range(count)]
+            begin, end = (0, size) if axis else rows
+            always = (begin, end) == (0, size) and self.k.grid[axis] * count == size
+            tests.append([None if always else self.between(begin, at, end) for at in places])
         return tests
+
+    def between(self, begin: Index, at: Index, end: Index) -> Ssa | None:
+        """begin ≤ at < end."""
+        e = self.e
+        tests = [] if begin == 0 else [e.compare("sge", at, begin)]
+        return e.all_of([*tests, e.compare("slt", at, end)])
 
     def store(
         self, place: Place, channel: Index, results: Mapping[Spot, Ssa], lanes: int, wanted: Wanted | None
@@ -308,7 +322,7 @@ class WinogradConvolution:
             members = [self.key(member, k.steps) for member in itertools.product(*windows)]
             key = self.key(spot, sizes)
             test = e.all_of([test for tests, at in zip(wanted, spot, strict=True) if (test := tests[at]) is not None])
-            assert test is not None, "rows are always tested"
+            assert test is not None, "what is always wanted has no guards"
             with e.when(test):
                 own = {member: cells[member] for member in members}
                 finish(e, k.epilogue, own, {key: pooled[key]}, 1, self.target, self.operands)
