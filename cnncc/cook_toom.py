@@ -18,8 +18,8 @@ Any different points will do, but they decide how much rounding errors grow, and
 (Barabasz et al., Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks, 2020).
 Points in pairs ±p share sums, and short binary fractions make all matrices exact in float32. Among those the ones
 below were the most accurate: with 0, ±3/4, ±3/2, ∞ the errors of F(4, 3) over two axes are a third of those of the
-usual 0, ±1, ±2, ∞ for two operations more (root mean square 1.7 times that of a direct sum over 64 channels; of
-F(6, 3) 7 times). The bound in `tolerance_winograd` takes the matrices themselves.
+usual 0, ±1, ±2, ∞ for two operations more (root mean square 2.3 times that of a direct sum over 64 channels; of
+F(5, 3) 7 times). The bound in `tolerance_winograd` takes the matrices themselves.
 """
 
 from __future__ import annotations
