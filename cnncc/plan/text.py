@@ -33,12 +33,13 @@ def show_plan(plan: Plan) -> str:
     unit = "one image at a time" if plan.batchable else f"all {plan.images} image(s) at once"
     lines = [
         f"plan of '{plan.name}' for {target.name} ({target.lanes} lanes, {target.registers} registers), {unit}: "
-        f"{len(plan.steps)} steps in {len(plan.stages)} stages, {macs:,} multiply-adds"
+        f"{len(plan.steps)} steps in {len(plan.stages)} stages, {macs:,} multiply-adds, {_copies(plan)}"
     ]
     for number, stage in enumerate(plan.stages):
         head = f"stage {number}"
         if len(stage.steps) > 1:
-            head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows"
+            rings = sum(plan.buffer(plan.steps[member].target).nbytes for member in stage.steps[:-1])
+            head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows, rings of {rings:,} bytes"
         lines += ["", f"{head}{', after a barrier' if stage.barrier else ''}"]
         for member in stage.steps:
             lines += _step(plan, member)
@@ -89,13 +90,24 @@ def view_order(view: View) -> str:
     return "channels last" if order == last else f"order {tuple(order)}"
 
 
+def copied_bytes(step: Step) -> int:
+    """What a move writes, and as much is read."""
+    return 4 * math.prod(step.target.shape) if isinstance(step.kernel, Move) else 0
+
+
+def _copies(plan: Plan) -> str:
+    """The copies that no view could spare."""
+    sizes = [size for step in plan.steps if (size := copied_bytes(step))]
+    return f"{len(sizes)} {'copy' if len(sizes) == 1 else 'copies'} of {sum(sizes):,} bytes" if sizes else "no copies"
+
+
 # Steps
 
 
 def _step(plan: Plan, number: int) -> Iterator[str]:
     step = plan.steps[number]
-    macs = step_macs(step)
-    cost = f"; {macs:,} multiply-adds" if macs else ""
+    macs, copied = step_macs(step), copied_bytes(step)
+    cost = f"; {macs:,} multiply-adds" if macs else f"; {copied:,} bytes" if copied else ""
     yield f"  {number:3} {step.name}: {describe(step.kernel)}{cost}"
     names = _roles(step)
     for role, view in zip(names, step.sources, strict=True):
