@@ -171,6 +171,10 @@ class Emitter:
             return a
         return a // b if isinstance(a, int) and isinstance(b, int) else self._arithmetic("udiv", a, b)
 
+    def remainder(self, a: Index, b: int) -> Index:
+        """a modulo b for non-negative a."""
+        return self.sub(a, self.mul(self.div(a, b), b)) if b > 1 else 0
+
     def mask(self, a: Index, bits: int) -> Index:
         """a modulo (bits + 1), a power of two; right for negative a too."""
         return a & bits if isinstance(a, int) else self._arithmetic("and", a, bits)
@@ -288,6 +292,12 @@ class Emitter:
         return self.assign(
             vector_type(len(lanes)), f"shufflevector {a.type} {a}, {a.type} {other}, <{len(lanes)} x i32> <{numbers}>"
         )
+
+    def join(self, a: Ssa, b: Ssa) -> Ssa:
+        """The lanes of `a`, then those of `b`."""
+        lanes = lanes_of(a.type) + lanes_of(b.type)
+        order = [lane if lane < lanes_of(a.type) else lanes + lane - lanes_of(a.type) for lane in range(lanes)]
+        return self.shuffle(self.resize(a, lanes), self.resize(b, lanes), order)
 
     def resize(self, value: Ssa, lanes: int) -> Ssa:
         """The first `lanes` lanes; added ones are undefined."""

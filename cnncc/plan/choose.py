@@ -64,7 +64,7 @@ class Way:
         """Such as 'direct 13×2': what one run of the innermost loop computes, lanes last."""
         tile, pooled = self.tile, f"{self.tile.rows}×" if self.tile.rows > 1 else ""
         if self.lanes_along == "columns":
-            return f"columns {pooled}{tile.outputs}×{tile.vectors}"
+            return f"columns {pooled}{tile.outputs}×{tile.vectors}" + (" folded" if tile.folded > 1 else "")
         return f"direct {pooled}{tile.columns}×{tile.vectors}"
 
 
@@ -230,6 +230,8 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
         for cycles, narrow, tile in filters.tiles(target, c, stored):
             yield Way(cycles, "columns", narrow, outputs, tile)
         return
+    if rows > 1 and rows * width * unit <= target.lanes:
+        yield from _folded(target, c, stored, epilogue, rows, width * unit)
     total = -(-width // (lanes // unit))
     steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
     load = UNALIGNED * c.window[-1].stride  # every other column is taken of two vectors
@@ -250,6 +252,23 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
                 if repeats:
                     cycles += repeats * sum(number * steps.tile(scalars, size, load) for size, number in sizes)
             yield Way(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
+
+
+def _folded(
+    target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, rows: int, columns: int
+) -> Iterator[Way]:
+    """Rows so short that all those of a pool's window fit into one vector, each loaded and put beside the others."""
+    lanes, outputs = rows * columns, c.outputs // c.groups
+    steps, load = _steps(target, c, lanes, epilogue), rows * UNALIGNED * c.window[-1].stride
+    for vectors in range(1, min(stored[0], 2) + 1):
+        block = min(outputs, (target.registers - 1 - SPARE) // vectors - 1)
+        blocks, tail = divmod(outputs, block)
+        whole, rest = divmod(stored[0], vectors)
+        cycles = 0.0
+        for times, size in ((whole, vectors), (rest, 1)):
+            one = blocks * steps.tile(block, size, load) + (steps.tile(tail, size, load) if tail else 0)
+            cycles += c.groups * times * one
+        yield Way(cycles, "columns", lanes, block, Tile(rows * vectors, 1, 1, block, folded=rows))
 
 
 def grouped(

@@ -55,19 +55,21 @@ class Tile:
     """What one run of the innermost loops keeps in registers.
 
     `rows` × `columns` output positions times `vectors` vectors of channels (or, with lanes along columns,
-    `outputs` channels times `rows` × `vectors` vectors of columns). `scalars` values meet each vector.
+    `outputs` channels times `rows` × `vectors` vectors of columns). `scalars` values meet each vector. Of short rows
+    `folded` ones lie side by side in a vector.
     """
 
     rows: int = 1
     columns: int = 1
     vectors: int = 1
     outputs: int = 1
+    folded: int = 1
 
     def registers(self, lanes_along: LanesAlong) -> int:
         """The register law: accumulators, one register for each vector operand, one for the scalar operand."""
         if lanes_along == "channels":
             return self.rows * self.columns * self.vectors + self.vectors + 1
-        vectors = self.rows * self.vectors
+        vectors = self.vectors * self.rows // self.folded
         return self.outputs * vectors + vectors + 1
 
 

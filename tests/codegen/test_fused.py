@@ -17,6 +17,7 @@ from tests.graphs import (
     check,
     compilation,
     expected,
+    native,
     runnable_targets,
     sprinkled,
     worst_ratio,
@@ -162,3 +163,29 @@ def test_impossible_statistics() -> None:
         y = net.apply(BatchNormalization(0.0), x, *vectors, net.known(variance))
         z = net.apply(BatchNormalization(0.0), x, *vectors, net.arrives(variance, "variance"))
         check(net.graph(y, z), net.feeds, precision="strict")
+
+
+@pytest.mark.parametrize("target", TARGETS)
+@pytest.mark.parametrize(("pool", "columns"), [((2, 2), 8), ((2, 1), 5), ((4, 2), 4), ((3, 1), 2)])
+def test_short_rows_lie_side_by_side_in_a_vector(
+    force: Force, pool: tuple[int, int], columns: int, target: str
+) -> None:
+    """All rows of a pool's window in one vector, several windows a tile, and an odd one at the end."""
+    net = Net()
+    x = net.input(2, 3, pool[0] * 5, columns)
+    results = []
+    for stride, average in ((1, False), (1, True), (2, False)):
+        source = x if stride == 1 else net.input(2, 3, 2 * pool[0] * 5, 2 * columns)
+        y = net.apply(Conv((3, 3), stride, padding=1), source, net.weights(9, 3, 3, 3), net.weights(9))
+        results.append(net.apply((AveragePool if average else MaxPool)(pool), relu(net, y)))
+    graph = net.graph(*results)
+    force("channels")
+    wanted = check(graph, net.feeds, target)
+    force("columns", 3)
+    compiled = compilation(graph, target)
+    for threads in (1, 3):
+        assert_same_bits(native(compiled, net.feeds, threads), wanted)
+    folded = {step.kernel.tile.folded for step in compiled.plan.steps if isinstance(step.kernel, Direct)}
+    fits = pool[0] * columns <= compiled.plan.target.lanes
+    assert (max(folded) > 1) <= fits
+    check(graph, net.feeds, target, checked=True)

@@ -28,11 +28,20 @@ Range = tuple[Index, Index]
 
 @dataclass(frozen=True)
 class Shape:
-    """The tile at hand: rows, and columns (scalars) or the starts of vectors of `lanes` columns."""
+    """The tile at hand: rows, and columns (scalars) or the starts of vectors of `lanes` columns.
+
+    A vector of columns may hold those of `folded` rows, one after the other.
+    """
 
     rows: int
     columns: tuple[int, ...]
     lanes: int
+    folded: int = 1
+
+    @property
+    def width(self) -> int:
+        """Columns of a vector."""
+        return self.lanes // self.folded
 
 
 @dataclass(frozen=True)
@@ -127,12 +136,18 @@ class DirectConvolution:
         if self.rank == 1:
             self.unknown_columns(a, b, lambda x, shape: self.tile(outputs, Place(n, (x,)), shape))
             return
-        with e.loop(a, b) as y:
-            if self.rank == 3:
-                with e.loop(0, self.target.view.shape[3]) as z:
-                    self.columns(outputs, Place(n, (y.index, z.index)), tile.rows)
-            else:
-                self.columns(outputs, Place(n, (y.index,)), tile.rows)
+        if self.rank == 3:
+            with e.loop(a, b) as y, e.loop(0, self.target.view.shape[3]) as z:
+                self.columns(outputs, Place(n, (y.index, z.index)), tile.rows)
+            return
+        least = self.k.epilogue.pooled(0)
+        stored = tile.rows // least
+        whole = e.sub(b, e.remainder(e.sub(b, a), stored))
+        with e.loop(a, whole, stored) as y:
+            self.columns(outputs, Place(n, (y.index,)), tile.rows)
+        if stored > 1:
+            with e.loop(whole, b) as y:
+                self.columns(outputs, Place(n, (y.index,)), least)
 
     def columns(self, outputs: Outputs, place: Place, rows: int) -> None:
         """A whole row: tiles of nearly equal width (30 = 10 + 10 + 10), or vectors of which the last slides back."""
@@ -149,6 +164,9 @@ class DirectConvolution:
                 if tiles:
                     with e.loop(begin, begin + tiles * stored, stored) as x:
                         at(x.index, self.shape(rows, stored))
+            return
+        if self.k.tile.folded > 1:
+            at(0, Shape(rows, (0,), self.k.lanes, self.k.tile.folded))
             return
         per_vector = self.k.lanes // self.unit
         vectors = -(-width // per_vector)
@@ -209,7 +227,7 @@ class DirectConvolution:
         counts = [1] * self.rank
         if self.rank:
             counts[0] = shape.rows
-            counts[-1] = shape.columns[-1] + (1 if self.by_channels else shape.lanes)
+            counts[-1] = shape.columns[-1] + (1 if self.by_channels else shape.width)
         inside = interior(e, k.window, self.guarded_axes, first, counts)
 
         def body(guarded: bool) -> None:
@@ -220,7 +238,8 @@ class DirectConvolution:
 
     def keys(self, outputs: Outputs, shape: Shape) -> list[Key]:
         """Accumulators in the order in which they are carried: scalars outside, vectors inside."""
-        places = [(row, column) for row in range(shape.rows) for column in range(len(shape.columns))]
+        rows = range(shape.rows // shape.folded)
+        places = [(row, column) for row in rows for column in range(len(shape.columns))]
         if self.by_channels:
             vectors = range(-(-outputs.count // shape.lanes))
             return [(row, column, vector) for row, column in places for vector in vectors]
@@ -321,8 +340,18 @@ class DirectConvolution:
                     place[-1] = e.add(place[-1], column * k.window[-1].stride)
                 position = [n, channel, *place]
                 load = self.scalar_load if self.by_channels else self.vector_load
-                loads.append(load(position, shape.lanes, guarded))
-        return loads
+                loads.append(load(position, shape.width, guarded))
+        if shape.folded == 1:
+            return loads
+        groups = [loads[first : first + shape.folded] for first in range(0, shape.rows, shape.folded)]
+        return [partial(self.side_by_side, group) for group in groups]
+
+    def side_by_side(self, loads: Sequence[Callable[[Index], Ssa]], moved: Index) -> Ssa:
+        """Several rows in one vector."""
+        first, *others = (load(moved) for load in loads)
+        for other in others:
+            first = self.e.join(first, other)
+        return first
 
     def weight(self, at: Index, lanes: int) -> Ssa:
         """One weight in all lanes."""
@@ -376,6 +405,8 @@ class DirectConvolution:
     def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
         """Hand the tile to the epilogue, with the position of every register before and after pooling."""
         e, k = self.e, self.k
+        sums = self.unfolded(sums, shape)
+        shape = replace(shape, lanes=shape.width, folded=1)
         cells: dict[Key, Cell] = {}
         pooled: dict[Key, tuple[Index, ...]] = {}
         height = k.epilogue.pooled(0) if self.rank > 1 else 1
@@ -393,6 +424,8 @@ class DirectConvolution:
             across = self.unit if self.by_channels else 1
             if column % across == 0:
                 stored = list(place.spatial)
+                if self.rank > 1:
+                    stored[0] = e.add(stored[0], row // height)
                 stored[-1] = e.add(stored[-1], shape.columns[column] // self.unit)
                 key = row // height, column // across, number
                 pooled[key] = (place.image, channel, *stored)
@@ -400,6 +433,17 @@ class DirectConvolution:
             cells = self.joined(cells, shape)
             pooled = {key: position for key, position in pooled.items() if key in cells}
         finish(e, k.epilogue, cells, pooled, self.lane_axis, self.target, self.operands)
+
+    def unfolded(self, sums: dict[Key, Ssa], shape: Shape) -> dict[Key, Ssa]:
+        """A register for each row."""
+        if shape.folded == 1:
+            return sums
+        parts = [range(row * shape.width, (row + 1) * shape.width) for row in range(shape.folded)]
+        return {
+            (row * shape.folded + inner, column, number): self.e.shuffle(value, None, part)
+            for (row, column, number), value in sums.items()
+            for inner, part in enumerate(parts)
+        }
 
     def joined(self, cells: dict[Key, Cell], shape: Shape) -> dict[Key, Cell]:
         """Pairs of neighbouring vectors of columns as one: what a pool takes apart then fills whole vectors."""

@@ -13,23 +13,18 @@ from ...plan.kernels import Direct
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Key
 from ..memory import Access
-from .direct import DirectConvolution, Outputs, Place, Shape
+from .direct import DirectConvolution, Outputs, Shape
 
 
 class Filter(DirectConvolution):
     """Emits one filter."""
 
     def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
-        """Tiles of several rows, then one by one; the weights are loaded before."""
-        e, rows = self.e, self.k.tile.rows
+        """The weights are loaded before all rows."""
         count = self.k.taps * self.k.block
-        self.loaded = [self.weight(e.add(outputs.weights, number), self.k.lanes) for number in range(count)]
-        whole = e.add(a, e.mul(e.div(e.sub(b, a), rows), rows))
-        with e.loop(a, whole, rows) as y:
-            self.columns(outputs, Place(n, (y.index,)), rows)
-        if rows > 1:
-            with e.loop(whole, b) as y:
-                self.columns(outputs, Place(n, (y.index,)), 1)
+        places = [self.e.add(outputs.weights, number) for number in range(count)]
+        self.loaded = [self.weight(place, self.k.lanes) for place in places]
+        super().rows(n, outputs, a, b)
 
     def accumulate(
         self, outputs: Outputs, n: Index, first: Sequence[Index], shape: Shape, guarded: bool
