@@ -19,8 +19,8 @@ from .conftest import DIGITS, Cli
 STREAM = """
 from cnncc import nn
 model = nn.Sequential(
-    nn.Conv(16, 3, padding="same", name="first"), nn.Conv(16, 3, padding="same", name="conv"),
-    nn.MaxPool(3, stride=2, name="pool"), nn.DepthwiseConv(3, name="each"), input=(3, 40, 40), name="stream"
+    nn.Conv(16, 3, padding="same", name="first"), nn.Conv(64, 3, stride=2, padding=1, name="conv"),
+    nn.MaxPool(3, stride=2, name="pool"), nn.DepthwiseConv(3, name="each"), input=(3, 160, 160), name="stream"
 )
 """
 
@@ -67,11 +67,11 @@ def test_passes_that_did_not_run(cli: Cli) -> None:
 
 def test_plan_of_a_stream(cli: Cli, stream: Path) -> None:
     out = cli("show", stream, "--stage", "plan", "--target", "x86-64-v4").out
-    assert re.search(r"stage \d+, a stream of 2 steps in blocks of \d+ rows, after a barrier\n", out)
-    assert re.search(r"result +conv \(1, 16, 40, 40\) ring of \d+, ring\n", out)
-    assert re.search(r"image +first .* channels last, arena; halo 1\+1, 1\+1 \(with halo 112,896 bytes, cl", out)
+    assert re.search(r"stage \d+, a stream of 2 steps in blocks of \d+ rows, rings of [\d,]+ bytes, after a barrier\n", out)
+    assert re.search(r"result +conv \(1, 64, 80, 80\) ring of \d+, ring\n", out)
+    assert re.search(r"image +first .* channels last, arena; halo 1\+0, 1\+0 \(with halo 1,658,944 bytes, cl", out)
     assert "window 3×3 maximum; 16 lanes along axis 1" in out
-    assert "depthwise 3×3, 16 channels; 16 lanes along channels" in out
+    assert "depthwise 3×3, 64 channels; 16 lanes along channels" in out
     assert "fill the border with 0" in out
 
 
@@ -81,7 +81,7 @@ def test_memory_of_a_stream(cli: Cli, stream: Path) -> None:
     assert out.startswith(f"workspace of 'stream': {executable.workspace_bytes(1):,} bytes with one shard\n")
     assert re.search(r"\n +\d+ +[\d,]+ +\d+\.\.\d+ +first +\.*#+\.*\n", out)
     assert "    ring at" in out
-    assert "  first: halo, 112,896 bytes; clip would take 102,400 (10,496 less)\n" in out
+    assert "  first: halo, 1,658,944 bytes; clip would take 1,638,400 (20,544 less)\n" in out
 
 
 def test_memory_without_borders_says_what_they_would_take(cli: Cli) -> None:
