@@ -118,6 +118,7 @@ class Compilation:
             workspace_base=plan.workspace_base,
             workspace_shard=self._shard_bytes,
             max_shards=plan.max_shards,
+            useful_shards=plan.useful_shards,
             labels=self.graph.labels,
             checked=self.options.checked,
             steps=tuple(step.name for step in plan.steps),

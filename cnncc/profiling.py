@@ -27,8 +27,9 @@ from .compiler import Compilation
 from .limits import LEVELS, Bandwidth, Clock
 from .peak import Peak
 from .plan.kernels import Fill, Winograd
-from .plan.text import describe, step_macs
+from .plan.text import describe
 from .plan.views import Buffer, View, elements
+from .plan.work import step_macs
 from .runtime.model import Model
 from .types import Array
 

@@ -91,8 +91,9 @@ def compilation(
     checked: bool = False,
     **plan: Any,
 ) -> Compilation:
-    """A compilation with PlanOptions given by name."""
-    return Compilation(graph, Options(resolve_target(target), precision, off, checked, PlanOptions(**plan)))
+    """A compilation with PlanOptions given by name; everything is shared, however small."""
+    options = PlanOptions(**{"sharing": "all", **plan})
+    return Compilation(graph, Options(resolve_target(target), precision, off, checked, options))
 
 
 def native(compiled: Compilation, feeds: Mapping[str, Array], threads: int = 1) -> dict[str, Array]:

@@ -260,7 +260,14 @@ class Program:
 
     def stage(self, stage: Stage, memory: Memory, call: Call, fault: Ssa) -> None:
         steps = [self.plan.steps[number] for number in stage.steps]
-        a, b = self.share(steps[-1].units, steps[-1].grain, call)
+        if stage.alone and not self.alone:
+            with self.e.when(self.e.compare("eq", call.shard, 0)):
+                self.rows(stage, steps, 0, steps[-1].units, memory, fault)
+        else:
+            self.rows(stage, steps, *self.share(steps[-1].units, steps[-1].grain, call), memory, fault)
+
+    def rows(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
+        """Rows (or whatever shards share) [a, b) of a stage."""
         if len(steps) == 1:
             self.run(stage.steps[0], a, b, memory, fault)
         else:

@@ -6,13 +6,13 @@ from dataclasses import replace
 
 from ..ir import Graph
 from ..target import Target
-from . import memory, schedule
+from . import memory, schedule, shards
 from .homes import Homes
 from .layout import Layout
 from .lower import lower
 from .options import PlanOptions
 from .place import Placement
-from .plan import Interface, Plan
+from .plan import Interface, Plan, most_shards
 from .saved import refuse_unknown
 from .shuffle import shuffles_as_tables
 
@@ -45,6 +45,11 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
     )
     outputs = tuple(Interface(name, graph.type(value), works.batchable) for name, value in graph.outputs.items())
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
+    stages = schedule.with_barriers(staged, staged.stages, buffers)
+    useful_shards = most_shards(target)
+    if options.sharing == "cost":
+        stages = schedule.with_barriers(staged, shards.with_lone_stages(stages, staged.steps, target), buffers)
+        useful_shards = shards.useful(stages, staged.steps, target)
     plan = Plan(
         graph.name,
         target,
@@ -54,11 +59,12 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
         works.batchable,
         buffers,
         tuple(staged.steps),
-        schedule.with_barriers(staged, buffers),
+        stages,
         homes.block.bytes(),
         arena_bytes,
         memory.lower_bound(lives),
         ring_bytes,
+        useful_shards,
         layout.choices.offers,
     )
     if options.source:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 Streaming = Literal["none", "pools", "cost", "chains"]
+Sharing = Literal["cost", "all"]
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,8 @@ class PlanOptions:
     runs chains of layers a few rows at a time where that saves more than it costs (see `plan.stream`), 'chains' runs
     every chain that can. `border_limit` is how much a buffer may grow by bringing its border (1.4: by 40 %, reached at
     about 11²), small ones apart; beyond it kernels clip at the edges. 1 means no borders at all.
+    `sharing` 'cost' leaves to one shard what is done sooner than shards have met (see `plan.shards`), 'all' shares
+    every stage.
     `choices` are pairs (signature, label): the candidate to take for a contraction (see `plan.candidates`) in place
     of the cheapest by the model. `source` is the file that they come from: then they must all fit.
     """
@@ -23,4 +26,5 @@ class PlanOptions:
     streaming: Streaming = "cost"
     border_limit: float = 1.4
     choices: tuple[tuple[str, str], ...] = ()
+    sharing: Sharing = "cost"
     source: str = field(default="", repr=False, compare=False)

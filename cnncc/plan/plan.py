@@ -75,7 +75,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps that run together, with a barrier before them if `barrier`.
+    """Steps that run together, with a barrier before them if `barrier`; one shard does all of it if `alone`.
 
     One step runs its share of rows at once. Several steps are streamed: in blocks of `block` rows of the
     last one, each step computes the rows that the next needs and that are not there yet.
@@ -84,6 +84,7 @@ class Stage:
     steps: tuple[int, ...]
     block: int = 0
     barrier: bool = False
+    alone: bool = False
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,9 @@ class Plan:
     """Steps in order, their buffers and schedule, and the packed weights.
 
     `arena_bytes` follow the workspace's header; `shard_bytes` (rings) follow for each shard. A batchable
-    plan describes one image and runs once for each; another one describes the whole input. `offers` are the
-    candidates that there were to choose from, by signature.
+    plan describes one image and runs once for each; another one describes the whole input. Any number of shards may
+    run it, but more than `useful_shards` gain nothing. `offers` are the candidates that there were to choose from, by
+    signature.
     """
 
     name: str
@@ -121,11 +123,12 @@ class Plan:
     arena_bytes: int
     arena_bound: int
     shard_bytes: int
+    useful_shards: int = 1
     offers: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
 
     @property
     def max_shards(self) -> int:
-        return 64 if self.target.atomics else 1
+        return most_shards(self.target)
 
     @property
     def workspace_base(self) -> int:
@@ -142,3 +145,8 @@ class Plan:
 
     def buffer(self, view: View) -> Buffer:
         return self.buffers[view.buffer]
+
+
+def most_shards(target: Target) -> int:
+    """Shards that a program may run in: more than one have to meet at barriers."""
+    return 64 if target.atomics else 1

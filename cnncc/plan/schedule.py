@@ -137,9 +137,15 @@ class _Touch:
     view: View
     writes: bool
     border: bool
+    alone: bool
 
     def conflicts(self, other: _Touch) -> bool:
-        """Whether the order of the two matters; a border and the inside of one buffer are apart, as parts may be."""
+        """Whether the order of the two matters and may be another.
+
+        A border and the inside of one buffer are apart, as parts of it may be.
+        """
+        if self.alone and other.alone:
+            return False
         if not (self.writes or other.writes) or self.space != other.space:
             return False
         if self.view.buffer == other.view.buffer:
@@ -149,19 +155,22 @@ class _Touch:
         return self.begin < other.end and other.begin < self.end
 
 
-def with_barriers(s: Schedule, buffers: Mapping[str, Buffer]) -> tuple[Stage, ...]:
-    """A barrier before each stage that depends on one since the last barrier (rings are each shard's own)."""
+def with_barriers(s: Schedule, stages: Sequence[Stage], buffers: Mapping[str, Buffer]) -> tuple[Stage, ...]:
+    """A barrier before each stage that depends on one since the last barrier (rings are each shard's own).
+
+    What one shard does alone, it does in order.
+    """
     result: list[Stage] = []
     since: list[_Touch] = []
-    for stage in s.stages:
-        touches = [touch for number in stage.steps for touch in _touches(s.steps[number], buffers)]
+    for stage in stages:
+        touches = [touch for number in stage.steps for touch in _touches(s.steps[number], buffers, stage.alone)]
         barrier = any(touch.conflicts(other) for touch in touches for other in since)
         since = touches if barrier else since + touches
         result.append(replace(stage, barrier=barrier))
     return tuple(result)
 
 
-def _touches(step: Step, buffers: Mapping[str, Buffer]) -> list[_Touch]:
+def _touches(step: Step, buffers: Mapping[str, Buffer], alone: bool) -> list[_Touch]:
     found = []
     for view, writes in [*((source, False) for source in step.sources), (step.target, True)]:
         buffer = buffers[view.buffer]
@@ -171,5 +180,5 @@ def _touches(step: Step, buffers: Mapping[str, Buffer]) -> list[_Touch]:
             span = buffer.place, buffer.place + 1
         else:
             continue
-        found.append(_Touch(buffer.space, *span, view, writes, isinstance(step.kernel, Fill)))
+        found.append(_Touch(buffer.space, *span, view, writes, isinstance(step.kernel, Fill), alone))
     return found

@@ -23,6 +23,7 @@ from .kernels import (
 from .plan import HEADER_BYTES, Plan, Step
 from .schedule import Schedule, lives
 from .views import View, channels_last, elements
+from .work import step_macs
 
 WIDEST_PICTURE = 80  # stages that the picture of the arena can show
 
@@ -40,7 +41,7 @@ def show_plan(plan: Plan) -> str:
         if len(stage.steps) > 1:
             rings = sum(plan.buffer(plan.steps[member].target).nbytes for member in stage.steps[:-1])
             head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows, rings of {rings:,} bytes"
-        lines += ["", f"{head}{', after a barrier' if stage.barrier else ''}"]
+        lines += ["", f"{head}{', after a barrier' if stage.barrier else ''}{', by one shard' if stage.alone else ''}"]
         for member in stage.steps:
             lines += _step(plan, member)
     return "\n".join(lines)
@@ -62,18 +63,6 @@ def show_memory(plan: Plan) -> str:
             *_borders(plan),
         ]
     )
-
-
-def step_macs(step: Step) -> int:
-    """Multiply-adds of one run of a step; padding counts as if it were multiplied."""
-    kernel = step.kernel
-    if not isinstance(kernel, Convolution):
-        return 0
-    positions = step.target.shape[0] * math.prod(axis.out for axis in kernel.window)
-    taps = math.prod(axis.kernel for axis in kernel.window)
-    if isinstance(kernel, Depthwise):
-        return positions * taps * kernel.channels
-    return positions * taps * kernel.outputs * (kernel.channels // kernel.groups)
 
 
 def view_order(view: View) -> str:

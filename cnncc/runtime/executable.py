@@ -36,7 +36,8 @@ class Executable:
     """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
 
     `images` is N of the graph; a call may have another N only if `batchable`. A workspace for s shards takes
-    `workspace_base + s * workspace_shard` bytes, aligned to 64. `steps` names the plan's steps, for the
+    `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of which more than
+    `useful_shards` are not faster. `steps` names the plan's steps, for the
     reports of the checked mode.
     """
 
@@ -52,6 +53,7 @@ class Executable:
     workspace_base: int
     workspace_shard: int
     max_shards: int
+    useful_shards: int
     labels: tuple[str, ...] = ()
     checked: bool = False
     steps: tuple[str, ...] = ()

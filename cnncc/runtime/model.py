@@ -46,7 +46,7 @@ class Model:
         rebuild: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
     ):
         self._executable, self._rebuild = executable, rebuild
-        self._threads = max(1, min(threads, executable.max_shards))
+        self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
         self._weights = layout.aligned_copy(executable.weights) if code is None else None

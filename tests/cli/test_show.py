@@ -12,7 +12,8 @@ from cnncc import text
 from cnncc.cli.show import STAGES
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.plan.make import make_plan
-from cnncc.plan.text import show_memory, show_plan, step_macs
+from cnncc.plan.text import show_memory, show_plan
+from cnncc.plan.work import step_macs
 
 from .conftest import DIGITS, Cli
 

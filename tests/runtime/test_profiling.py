@@ -8,7 +8,7 @@ import pytest
 from cnncc.compiler import resolve_target
 from cnncc.limits import LEVELS, Bandwidth, Clock
 from cnncc.ops import Add, Conv, Relu
-from cnncc.plan.text import step_macs
+from cnncc.plan.work import step_macs
 from cnncc.profiling import multiplied, profile, step_traffic, touches
 from tests.graphs import Net, compilation
 

@@ -208,6 +208,7 @@ def executable(
         workspace_base=HEAD + 4 * size,
         workspace_shard=0,
         max_shards=8 if target.atomics else 1,
+        useful_shards=8,
         labels=("cat", "dog"),
         checked=fault != 0,
         steps=("conv1", "pool1"),
