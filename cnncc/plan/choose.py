@@ -171,10 +171,14 @@ class Steps:
 
 
 def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None = None) -> Steps:
-    expressions = (epilogue.before, epilogue.after) if epilogue else ()
-    series = sum(isinstance(part, Call) and part.function in HEAVY for e in expressions for part in parts(e))
     count = math.prod(w.kernel for w in c.window) * (c.channels // c.groups)
-    return Steps(target, count, 4 * lanes, SERIES * series)
+    return Steps(target, count, 4 * lanes, series_cycles(epilogue) if epilogue else 0.0)
+
+
+def series_cycles(epilogue: Epilogue) -> float:
+    """Cycles that an epilogue's series (exp, tanh…) take for each vector of results."""
+    expressions = epilogue.before, epilogue.after
+    return SERIES * sum(isinstance(part, Call) and part.function in HEAVY for e in expressions for part in parts(e))
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:

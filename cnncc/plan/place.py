@@ -301,10 +301,11 @@ def reduction_lanes(target: Target, source: View, axis: int) -> int:
 def move_kernel(source: View, target: View, lanes: int) -> Move:
     """Plain vectors if both views advance along one axis, transposed squares if not."""
     along, source_along = lane_axis(target), lane_axis(source)
-    sizes = target.shape[along], target.shape[source_along]
     width = min(lanes, target.shape[along])
     block = 1
     by_table = source.looks_up(along) or source.looks_up(source_along)
     if along != source_along and 2 not in (along, source_along) and source.strides[source_along] == 1 and not by_table:
-        block = 1 << (min(lanes, *sizes).bit_length() - 1)
+        # Vectors that the source's axis fills; no larger than the other needs, where squares may lack rows.
+        block = 1 << (min(lanes, target.shape[source_along]).bit_length() - 1)
+        block = min(block, 1 << (width - 1).bit_length())
     return Move(along, source_along, width, block if block >= 4 else 1)

@@ -19,7 +19,7 @@ from ..cook_toom import MOST, operations, transforms
 from ..target import Target
 from ..windows import WindowAxis
 from .candidates import Candidate
-from .choose import SPARE, Steps
+from .choose import SPARE, Steps, series_cycles
 from .kernels import Epilogue, Tile, Winograd
 
 SIZES = (2, 3, 4, 5)
@@ -51,6 +51,7 @@ def winograd(
         offered: dict[str, Candidate] = {}
         for kernel in register_tiles(target, c, epilogue, steps):
             cost = transform_cycles(kernel) + product_cycles(target, kernel, distant) + extra
+            cost += series_cycles(epilogue) * math.prod(w.out for w in c.window) * c.outputs / kernel.lanes
             name = label(kernel)
             if name not in offered or cost < offered[name].cycles:
                 offered[name] = Candidate(name, cost, narrowed(kernel) if frugal else kernel)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...plan.kernels import Move
-from ..emitter import Emitter, Index, Ssa
+from ..emitter import Emitter, Index, Ssa, vector_type
 from ..memory import Access
 from ..nest import positions
 
@@ -30,10 +30,10 @@ def emit(
 
 
 def transposing(e: Emitter, kernel: Move, source: Access, target: Access, a: Index, b: Index) -> None:
-    """Squares of block × block, then the two strips that they do not cover."""
+    """Squares of block × block; the last ones slide back along the source's axis, and lack rows along the other."""
     shape, block = target.view.shape, kernel.block
-    inner = (kernel.source_axis, kernel.lane_axis)
-    whole = {axis: shape[axis] // block * block for axis in inner}
+    s, t = kernel.source_axis, kernel.lane_axis
+    whole = shape[s] // block * block
 
     def visit(axes: list[int], position: list[Index]) -> None:
         if axes:
@@ -42,40 +42,29 @@ def transposing(e: Emitter, kernel: Move, source: Access, target: Access, a: Ind
             with e.loop(begin, end) as loop:
                 visit(rest, [*position[:axis], loop.index, *position[axis + 1 :]])
             return
-        squares(position)
-        s, t = (shape[axis] for axis in inner)
-        strip(position, (0, s), (whole[kernel.lane_axis], t))
-        strip(position, (whole[kernel.source_axis], s), (0, whole[kernel.lane_axis]))
+        with e.loop(0, whole, block) as loop:
+            column(position, loop.index)
+        if whole < shape[s]:
+            column(position, shape[s] - block)
 
-    def squares(position: list[Index]) -> None:
-        if not all(whole.values()):
-            return
-        with (
-            e.loop(0, whole[kernel.source_axis], block) as s,
-            e.loop(0, whole[kernel.lane_axis], block) as t,
-        ):
-            place = list(position)
-            place[kernel.source_axis], place[kernel.lane_axis] = s.index, t.index
-            read, write = source.offset(place), target.offset(place)
-            vectors = [
-                source.load_strided(e.add(read, i * source.view.strides[kernel.lane_axis]), 1, block)
-                for i in range(block)
-            ]
-            for i, vector in enumerate(transpose(e, vectors)):
-                offset = e.add(write, i * target.view.strides[kernel.source_axis])
-                target.store(vector, offset, kernel.lane_axis)
+    def column(position: list[Index], begin: Index) -> None:
+        place = [*position[:s], begin, *position[s + 1 :]]
+        full = shape[t] // block * block
+        if full:
+            with e.loop(0, full, block) as loop:
+                square([*place[:t], loop.index, *place[t + 1 :]], block)
+        if full < shape[t]:
+            square([*place[:t], full, *place[t + 1 :]], shape[t] - full)
 
-    def strip(position: list[Index], s: tuple[int, int], t: tuple[int, int]) -> None:
-        """A rectangle of the two inner axes, element by element."""
-        if s[0] == s[1] or t[0] == t[1]:
-            return
-        with e.loop(*s) as i, e.loop(*t) as j:
-            place = list(position)
-            place[kernel.source_axis], place[kernel.lane_axis] = i.index, j.index
-            target.store(source.scalar(source.offset(place)), target.offset(place), kernel.lane_axis)
+    def square(place: list[Index], rows: int) -> None:
+        """`rows` vectors of `block` elements to `block` vectors of `rows`; what lacks is never stored."""
+        read, write = source.offset(place), target.offset(place)
+        vectors = [source.load_strided(e.add(read, i * source.view.strides[t]), 1, block) for i in range(rows)]
+        nothing = Ssa(vector_type(block), "poison")
+        for i, vector in enumerate(transpose(e, vectors + [nothing] * (block - rows))):
+            target.store(e.resize(vector, rows), e.add(write, i * target.view.strides[s]), t)
 
-    outer = [axis for axis in range(len(shape)) if axis not in inner]
-    visit(outer, [0] * len(shape))
+    visit([axis for axis in range(len(shape)) if axis not in (s, t)], [0] * len(shape))
 
 
 def transpose(e: Emitter, rows: list[Ssa]) -> list[Ssa]:
