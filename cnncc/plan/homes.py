@@ -16,7 +16,7 @@ from .layout import ALIASES, HOLDERS, Job, Layout
 from .options import Streaming
 from .pack import WeightsBlock
 from .stream import links
-from .views import Buffer, Order, View, dense_view, elements, may_grow
+from .views import Buffer, Order, View, dense_view, elements, may_grow, spread
 
 Border = tuple[tuple[int, int], ...]
 
@@ -49,6 +49,8 @@ class Homes:
         self.views: dict[str, View] = {}
         self.interfaces()
         self.join_in_place()
+        shapes = (job for job in self.jobs if isinstance(job.work.computation, Reshape))
+        self.reshaped = {self.root(job.result)[0] for job in shapes}
         self.borders = self.wanted_borders(border_limit)
 
     def interfaces(self) -> None:
@@ -145,7 +147,6 @@ class Homes:
         Depthwise kernels clip as fast as they read a border, so none is filled for them.
         """
         wanted: dict[str, list[list[int]]] = {}
-        refused = {self.root(job.result)[0] for job in self.jobs if isinstance(job.work.computation, Reshape)}
         for job in self.jobs:
             if job.kernel is None or isinstance(job.kernel, Depthwise):
                 continue
@@ -159,7 +160,7 @@ class Homes:
         for root, sides in wanted.items():
             border = tuple((low, high) for low, high in sides)
             shape = self.types[root].shape
-            ours = root in self.makers and root not in self.views and root not in refused | self.links
+            ours = root in self.makers and root not in self.views and root not in self.reshaped | self.links
             if ours and any(map(any, border)) and may_grow(shape, border, limit):
                 borders[root] = border
         return borders
@@ -185,8 +186,15 @@ class Homes:
                 return alias
             if self.moved_to_output(tensor):
                 return self.view(self.inside[tensor].tensor)
-        border = self.borders.get(tensor, ())
+        border = self.with_room(tensor, self.borders.get(tensor, ()))
         return self.own(tensor, Buffer(tensor, "arena", elements(shape, border or None), 0, border))
+
+    def with_room(self, tensor: str, border: Border) -> Border:
+        """The border, and room between pixels that would crowd in the first cache (if there is one)."""
+        room = spread(self.types[tensor].shape, self.orders[tensor])
+        if not room or not self.layout.target.l1 or tensor in self.reshaped:
+            return border
+        return room[:2] + (border[2:] or room[2:])
 
     def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
         """A view of the operand that is the result, if there is one."""

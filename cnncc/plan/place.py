@@ -101,9 +101,10 @@ class Placement:
         Only convolutions read borders (they are filled with 0); other kernels clip.
         """
         root = self.homes.buffers[target.buffer]
-        if root.border and root.name not in self.filled:
+        if any(map(any, root.border[2:])) and root.name not in self.filled:
             self.filled.add(root.name)
             whole = self.homes.views[root.name]
+            whole = replace(whole, border=((0, 0), (0, 0), *whole.border[2:]))
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
         if not isinstance(kernel, Convolution):
             sources = [replace(source, border=()) for source in sources]

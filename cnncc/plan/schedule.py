@@ -11,7 +11,7 @@ from .memory import Life
 from .plan import Stage, Step
 from .share import shared
 from .stream import Need, ring_heights, rows_of_a_round
-from .views import Buffer, View, apart, elements
+from .views import Buffer, View, apart, dense_view, elements
 
 
 @dataclass
@@ -81,7 +81,8 @@ def _may_stream(s: Schedule, number: int, links: Set[str]) -> bool:
     readers = [other for other, step in enumerate(s.steps) for source in step.sources if source.buffer == view.buffer]
     writers = [other for other, step in enumerate(s.steps) if step.target.buffer == view.buffer]
     alone = readers == [number + 1] and writers == [number] and consumer.sources[0].buffer == view.buffer
-    whole = buffer.elements == elements(view.shape) and _same_places(view, consumer.sources[0])
+    plain = buffer.elements == elements(view.shape, buffer.border or None) and not any(map(any, buffer.border[2:]))
+    whole = plain and _same_places(view, consumer.sources[0])
     return buffer.space == "arena" and alone and whole and consumer.target.rank == view.rank > 3
 
 
@@ -102,12 +103,10 @@ def _make_ring(s: Schedule, number: int, height: int) -> None:
     producer, consumer = s.steps[number], s.steps[number + 1]
     shape = producer.target.shape
     order = sorted(range(len(shape)), key=lambda axis: (-producer.target.strides[axis], axis))
-    strides, step = [0] * len(shape), 1
-    for axis in reversed(order):
-        strides[axis] = step
-        step *= height if axis == 2 else shape[axis]
-    ring = View(producer.target.buffer, shape, tuple(strides), 0, height)
-    s.buffers[ring.buffer] = replace(s.buffers[ring.buffer], space="ring", elements=elements(shape, ring=height))
+    border = producer.target.border or None
+    ring = dense_view(producer.target.buffer, shape, tuple(order), border, ring=height)
+    size = elements(shape, border, height)
+    s.buffers[ring.buffer] = replace(s.buffers[ring.buffer], space="ring", elements=size)
     s.steps[number] = replace(producer, target=ring)
     s.steps[number + 1] = replace(consumer, sources=(ring, *consumer.sources[1:]))
 

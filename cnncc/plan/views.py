@@ -108,7 +108,7 @@ class View:
 
         Merges neighbouring axes that follow each other without a gap and splits axes freely.
         """
-        if self.ring or self.lookups or any(side != (0, 0) for side in self.border):
+        if self.ring or self.lookups or any(side != (0, 0) for side in self.border[2:]):
             return None
         # Maximal runs of axes that behave as one: (size, stride of the innermost).
         runs: list[list[int]] = []
@@ -196,6 +196,22 @@ def may_grow(shape: Sequence[int], border: Sequence[tuple[int, int]], limit: flo
     size = math.prod(shape)
     grown = elements(shape, border) - size
     return grown <= (limit - 1) * size or (limit > 1 and grown <= FEW)
+
+
+CROWDED = 128  # elements: pixels that are a multiple of 512 bytes apart share at most 8 of the 64 sets of a first cache
+LINE = 16  # elements of a cache line
+
+
+def spread(shape: Sequence[int], order: Order) -> tuple[tuple[int, int], ...]:
+    """A border that keeps the pixels of a channels-last image from crowding in few sets of the first cache.
+
+    A cache of 8 to 12 ways holds that many lines of each set: of 1024 channels, not even the pixels of one 3×3 window
+    in two rows. One more line for each pixel spreads them over all sets.
+    """
+    crowded = len(shape) > 2 and order == channels_last(len(shape)) and shape[1] % CROWDED == 0
+    if not crowded or math.prod(shape[2:]) == 1:
+        return ()
+    return ((0, 0), (0, LINE), *((0, 0) for _ in shape[2:]))
 
 
 def elements(shape: Sequence[int], border: Sequence[tuple[int, int]] | None = None, ring: int = 0) -> int:
