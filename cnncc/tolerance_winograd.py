@@ -54,7 +54,7 @@ def sizes(c: Contraction, steps: Steps, x: Array, w: Array) -> tuple[Array, Arra
 
 def reached(c: Contraction, steps: Steps, marked: Array) -> Array:
     """The outputs whose tile reads a marked pixel (N, C, spatial…), for all channels alike: (N, 1, spatial…)."""
-    return _whole_tiles(c, steps, _tiles(c, steps, marked.any(axis=1, keepdims=True)))
+    return _whole_tiles(c, steps, _tiles(c, steps, np.asarray(marked.any(axis=1, keepdims=True))))
 
 
 def _whole_tiles(c: Contraction, steps: Steps, marked: Array) -> Array:

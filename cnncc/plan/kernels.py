@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from ..computation import Combine, Contraction
+from ..cook_toom import points
 from ..expr import RUNNING, Expr
 from ..windows import WindowAxis
 
@@ -207,6 +208,11 @@ class Winograd:
     @property
     def points(self) -> tuple[int, ...]:
         """Points of the transforms on each axis."""
+        return tuple(points(step, axis.kernel) for step, axis in zip(self.steps, self.window, strict=True))
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Pixels that a tile reads on each axis."""
         return tuple(step + axis.kernel - 1 for step, axis in zip(self.steps, self.window, strict=True))
 
     @property

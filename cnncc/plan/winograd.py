@@ -15,20 +15,21 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..computation import Contraction
-from ..cook_toom import MOST, operations, transforms
+from ..cook_toom import MOST, operations, points, transforms
 from ..target import Target
 from ..windows import WindowAxis
 from .candidates import Candidate
-from .choose import SPARE, Steps, series_cycles
+from .choose import L2_RATE, SPARE, Steps, series_cycles
 from .kernels import Epilogue, Tile, Winograd
 
 SIZES = (2, 3, 4, 5)
 """Outputs of a tile along an axis; 6 for 3 taps gain nothing: 64 values of a tile do not fit into registers."""
 LARGEST = 64  # points of a tile: transforms are straight-line code
-L2_SHARE = 0.75  # of the second-level cache, for scratch memory
+SHARES = (1 / 8, 1 / 2, 3 / 4)  # of the second-level cache, for scratch memory; the last one if weights stream
+FAR_SCRATCH = 1.1  # what transforms take longer if V and M exceed the first-level cache
 L3_RATE = 20.0  # bytes a cycle of weights from the third-level cache
 DRAM_RATE = 8.0  # the same from memory
-AHEAD = 8192  # weights to ask for in advance: 32 KiB, some 500 cycles at these rates
+AHEAD = 2048  # weights to ask for in advance: 8 KiB, some 400 cycles at these rates
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
 
 
@@ -50,8 +51,7 @@ def winograd(
     for steps in all_steps(target, c, epilogue):
         offered: dict[str, Candidate] = {}
         for kernel in register_tiles(target, c, epilogue, steps):
-            cost = transform_cycles(kernel) + product_cycles(target, kernel, distant) + extra
-            cost += series_cycles(epilogue) * math.prod(w.out for w in c.window) * c.outputs / kernel.lanes
+            cost = transform_cycles(target, kernel) + product_cycles(target, kernel, distant) + extra
             name = label(kernel)
             if name not in offered or cost < offered[name].cycles:
                 offered[name] = Candidate(name, cost, narrowed(kernel) if frugal else kernel)
@@ -86,14 +86,16 @@ def all_steps(target: Target, c: Contraction, epilogue: Epilogue) -> list[tuple[
 
 def feasible(c: Contraction, steps: Sequence[int], axes: Sequence[Sequence[int]]) -> bool:
     """Whether each axis can have its size, and the tile is neither one output nor too large."""
-    points = math.prod(m + w.kernel - 1 for m, w in zip(steps, c.window, strict=True))
-    possible = all(m in sizes for m, sizes in zip(steps, axes, strict=True))
-    return possible and points <= LARGEST and max(steps, default=1) > 1
+    if any(m not in sizes for m, sizes in zip(steps, axes, strict=True)) or max(steps, default=1) == 1:
+        return False
+    return math.prod(points(m, w.kernel) for m, w in zip(steps, c.window, strict=True)) <= LARGEST
 
 
 def sizes(w: WindowAxis, pool: int) -> list[int]:
     """Outputs of a tile along an axis: with points enough, and a whole number of pools."""
-    return [m for m in (SIZES if w.kernel > 1 else (1,)) if m + w.kernel - 1 <= MOST and m % pool == 0]
+    if w.kernel == 1:
+        return [1] if pool == 1 else []
+    return [m for m in SIZES if m + math.ceil(w.kernel / 2) - 1 <= MOST and m % pool == 0]
 
 
 def simple(w: WindowAxis) -> bool:
@@ -103,7 +105,7 @@ def simple(w: WindowAxis) -> bool:
 
 def multiplications(w: WindowAxis, m: int) -> int:
     """Along one axis."""
-    return (m + w.kernel - 1) * math.ceil(w.out / m)
+    return points(m, w.kernel) * math.ceil(w.out / m)
 
 
 # Register tiles and blocks
@@ -122,13 +124,16 @@ def register_tiles(target: Target, c: Contraction, epilogue: Epilogue, steps: tu
 
 
 def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
-    """Blocks of equal size: as large as leave some of the second-level cache, and such that the weights fit too."""
-    tiles, columns, most = math.prod(one.grid), one.tile.columns, int(L2_SHARE * target.l2)
+    """Blocks of equal size, as large as some shares of the second-level cache allow."""
+    tiles, columns = math.prod(one.grid), one.tile.columns
     each = 4 * one.scratch // one.tiles
-    for room in dict.fromkeys((most, max(most - weight_bytes(one), 0))):
-        blocks = math.ceil(tiles / max(room // each, columns))
+    for share in SHARES:
+        blocks = math.ceil(tiles / max(int(share * target.l2) // each, columns))
         kernel = dataclasses.replace(one, tiles=math.ceil(tiles / blocks / columns) * columns)
-        yield dataclasses.replace(kernel, ahead=AHEAD) if streams(target, kernel) else kernel
+        if streams(target, kernel):
+            yield dataclasses.replace(kernel, ahead=AHEAD)
+        elif share != SHARES[-1]:
+            yield kernel
 
 
 def narrowed(kernel: Winograd) -> Winograd:
@@ -151,12 +156,14 @@ def streams(target: Target, kernel: Winograd) -> bool:
 # Cycles of one image
 
 
-def transform_cycles(kernel: Winograd) -> float:
-    """Both transforms of all tiles, in vectors of channels."""
+def transform_cycles(target: Target, kernel: Winograd) -> float:
+    """Both transforms of all tiles, in vectors of channels, and the epilogue."""
     taps = tuple(w.kernel for w in kernel.window)
     ins, outs = one_transform(kernel.steps, taps, True), one_transform(kernel.steps, taps, False)
+    outs += series_cycles(kernel.epilogue) * math.prod(kernel.steps)
     vectors = kernel.pitch // kernel.lanes, math.ceil(kernel.outputs / kernel.lanes)
-    return math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
+    far = FAR_SCRATCH if 4 * kernel.scratch > target.l1 else 1.0
+    return far * math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
 
 
 @functools.cache
@@ -164,25 +171,29 @@ def one_transform(steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -
     """One tile and one vector of channels: operations on two pipes, and a load or a store for each point."""
     used = [transforms(m, r) for m, r in zip(steps, taps, strict=True)]
     matrices = [t.inputs if inputs else t.outputs for t in used]
-    points = math.prod(len(matrix[0]) for matrix in matrices)
-    count, size = 0, points
-    for matrix in reversed(matrices):
-        lines = size // len(matrix[0])
-        count, size = count + operations(matrix) * lines, lines * len(matrix)
-    return count / 2 + points
+    shape = [len(matrix[0]) for matrix in matrices]
+    count, moved = 0, math.prod(len(t.inputs) for t in used)
+    for axis in reversed(range(len(shape))):
+        count += operations(matrices[axis]) * math.prod(shape) // shape[axis]
+        shape[axis] = len(matrices[axis])
+    return count / 2 + moved
 
 
 def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     """All register tiles, those that reach beyond the last tile included, while the weights come from afar."""
-    points, tiles = math.prod(kernel.points), math.prod(kernel.grid)
+    tiles = math.prod(kernel.grid)
     blocks, rest = divmod(tiles, kernel.tiles)
     columns, vectors = kernel.tile.columns, kernel.tile.vectors
     groups = blocks * (kernel.tiles // columns) + math.ceil(rest / columns)
     whole, left = divmod(math.ceil(kernel.outputs / kernel.lanes), vectors)
     steps = Steps(target, kernel.channels, 4 * kernel.lanes)
-    cycles = whole * steps.tile(columns, vectors, weights=vectors)
-    cycles += steps.tile(columns, left, weights=left) if left else 0
-    weights = 0.0
-    if streams(target, kernel):
-        weights = math.ceil(tiles / kernel.tiles) * weight_bytes(kernel) / (DRAM_RATE if distant else L3_RATE)
-    return math.hypot(points * groups * cycles, weights)
+    cycles = whole * product(steps, columns, vectors) + (product(steps, columns, left) if left else 0)
+    rate = L2_RATE if not streams(target, kernel) else DRAM_RATE if distant else L3_RATE
+    return math.hypot(
+        math.prod(kernel.points) * groups * cycles, math.ceil(tiles / kernel.tiles) * weight_bytes(kernel) / rate
+    )
+
+
+def product(steps: Steps, columns: int, vectors: int) -> float:
+    """One register tile; with few channels its stores take longest."""
+    return max(steps.tile(columns, vectors, weights=vectors), columns * vectors)

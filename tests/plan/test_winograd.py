@@ -18,7 +18,7 @@ from cnncc.types import Array
 from cnncc.windows import resolve
 from tests.graphs import Net, compilation
 
-FILTERS = [(m, r) for m, r in itertools.product(range(1, MOST + 1), repeat=2) if m + r - 1 <= MOST]
+FILTERS = [(m, r) for m, r in itertools.product(range(1, MOST + 1), range(1, 12)) if m + -(-r // 2) - 1 <= MOST]
 
 
 class Exact:
@@ -66,7 +66,7 @@ def test_the_operations_of_the_usual_filters() -> None:
 
 def test_too_many_points() -> None:
     with pytest.raises(ValueError, match="points"):
-        transforms(MOST, 2)
+        transforms(MOST, 3)
 
 
 def contraction(channels: int, outputs: int, size: int, **changes: int) -> Contraction:
@@ -148,4 +148,5 @@ def test_sizes_for_each_axis() -> None:
     assert steps(12, 12, (3, 3), (2, 2)) == [(2, 2), (4, 4)]
     assert steps(12, 12, (3, 3), (2, 3)) == [(4, 3)]
     assert steps(12, 12, (7, 7)) == [(2, 2)]
+    assert steps(12, 12, (1, 7)) == [(1, 2), (1, 3), (1, 4), (1, 5)], "a sum of two filters"
     assert steps(12, 12, (9, 9)) == []

@@ -143,21 +143,22 @@ class WinogradConvolution:
     def pixels(self, n: Index, start: Sequence[Index], guarded: bool) -> dict[Spot, Load]:
         """How to load a vector of channels of each pixel of a tile; zero outside the image."""
         e, strides = self.e, self.image.view.strides
+        spots = list(itertools.product(*map(range, self.k.pixels)))
         if guarded:
-            return {spot: self.guarded_pixel(n, start, spot) for spot in self.spots}
+            return {spot: self.guarded_pixel(n, start, spot) for spot in spots}
         steps = [w.dilation * stride for w, stride in zip(self.k.window, strides[2:], strict=True)]
         if self.image.view.ring:  # rows do not follow each other: each has an address of its own
             starts = [
-                [n, 0, e.add(start[0], row * self.k.window[0].dilation), *start[1:]] for row in range(self.k.points[0])
+                [n, 0, e.add(start[0], row * self.k.window[0].dilation), *start[1:]] for row in range(self.k.pixels[0])
             ]
             rows, steps[0] = [self.image.offset(position) for position in starts], 0
         else:
-            rows = [self.image.offset([n, 0, *start])] * self.k.points[0]
+            rows = [self.image.offset([n, 0, *start])] * self.k.pixels[0]
 
         def pixel(first: Index, distance: int) -> Load:
             return lambda moved, lanes: self.image.load(e.add(e.add(first, moved), distance), 1, lanes)
 
-        return {spot: pixel(rows[spot[0]], sum(map(operator.mul, spot, steps))) for spot in self.spots}
+        return {spot: pixel(rows[spot[0]], sum(map(operator.mul, spot, steps))) for spot in spots}
 
     def guarded_pixel(self, n: Index, start: Sequence[Index], spot: Spot) -> Load:
         e = self.e
@@ -169,7 +170,7 @@ class WinogradConvolution:
     def readable(self, start: Sequence[Index]) -> Ssa | bool:
         """Whether all pixels of a tile lie in the image or in the border that it brings."""
         e, tests = self.e, []
-        for axis, (begin, w, n) in enumerate(zip(start, self.k.window, self.k.points, strict=True)):
+        for axis, (begin, w, n) in enumerate(zip(start, self.k.window, self.k.pixels, strict=True)):
             low, high = self.image.view.border[axis + 2] if self.image.view.border else (0, 0)
             last = (self.k.grid[axis] // w.dilation - 1) * self.k.steps[axis] * w.dilation - w.low + n * w.dilation
             if w.low > low:
