@@ -144,10 +144,10 @@ def _ahead(target: Target, c: Contraction, way: Way) -> int:
 
 
 def step_cycles(
-    scalars: int, vectors: int, vector_load: float = 1.0, latency: float = LATENCY, l2: float = 0.0
+    scalars: int, vectors: int, vector_load: float = 1.0, latency: float = LATENCY, l2: float = 0.0, saved: int = 0
 ) -> float:
     """Cycles of one step of the innermost loop: the fifth norm of what bounds it."""
-    bounds = (scalars * vectors / PIPES, (scalars + vector_load * vectors) / PORTS, latency, l2 / L2_RATE)
+    bounds = ((scalars * vectors - saved) / PIPES, (scalars + vector_load * vectors) / PORTS, latency, l2 / L2_RATE)
     return float(sum(bound**SHARPNESS for bound in bounds) ** (1 / SHARPNESS))
 
 
@@ -160,13 +160,19 @@ class Steps:
     bytes: int
     finish: float = 0.0
 
-    def tile(self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0) -> float:
-        """Cycles of a tile; `weights` are the vectors of weights in a block, read by every tile."""
-        sums = scalars * vectors
+    def tile(
+        self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0, paired: bool = False
+    ) -> float:
+        """Cycles of a tile; `weights` are the vectors of weights in a block, read by every tile.
+
+        With `paired`, the last vector serves two scalars.
+        """
+        saved = scalars // 2 if paired else 0
+        sums = scalars * vectors - saved
         hidden = WINDOW / (sums + scalars + vectors)
         latency = LATENCY * max(0.0, 1 - hidden / self.count)
         streamed = self.count * weights * self.bytes > L1_SHARE * self.target.l1
-        step = step_cycles(scalars, vectors, vector_load, latency, weights * self.bytes if streamed else 0.0)
+        step = step_cycles(scalars, vectors, vector_load, latency, weights * self.bytes if streamed else 0.0, saved)
         return self.count * step + TILE + CROWDED * max(0, sums - FREELY) + self.finish * sums
 
 
@@ -204,8 +210,9 @@ def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue
     lanes = min(target.lanes, _power_of_two(outputs))
     total = -(-outputs // lanes)
     steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
+    paired = 0 < outputs % lanes <= lanes // 2
     for vectors in range(1, min(total, 16) + 1):
-        blocks, rest = divmod(total, vectors)
+        blocks, last = divmod(total - 1, vectors)  # whole blocks before the last one, and its vectors but one
         # `rows` of `columns` pixels: the register law bounds the columns.
         most = ((target.registers - 1 - SPARE) // vectors - 1) // rows // unit
         for columns in range(1, min(most, width) + 1):
@@ -215,7 +222,7 @@ def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue
             for size, count in _tiles(c, width, columns):
                 pixels = rows * size * unit
                 whole = blocks * steps.tile(pixels, vectors, weights=vectors)
-                cycles += count * (whole + (steps.tile(pixels, rest, weights=rest) if rest else 0))
+                cycles += count * (whole + steps.tile(pixels, last + 1, weights=last + 1, paired=paired))
             tile = Tile(rows, columns * unit, vectors)
             yield Way(cycles * times, "channels", lanes, vectors * lanes, tile)
     if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: let it spill

@@ -68,7 +68,9 @@ def test_passes_that_did_not_run(cli: Cli) -> None:
 
 def test_plan_of_a_stream(cli: Cli, stream: Path) -> None:
     out = cli("show", stream, "--stage", "plan", "--target", "x86-64-v4").out
-    assert re.search(r"stage \d+, a stream of 2 steps in blocks of \d+ rows, rings of [\d,]+ bytes, after a barrier\n", out)
+    assert re.search(
+        r"stage \d+, a stream of 2 steps in blocks of \d+ rows, rings of [\d,]+ bytes, after a barrier\n", out
+    )
     assert re.search(r"result +conv \(1, 64, 80, 80\) ring of \d+, ring\n", out)
     assert re.search(r"image +first .* channels last, arena; halo 1\+0, 1\+0 \(with halo 1,658,944 bytes, cl", out)
     assert "window 3×3 maximum; 16 lanes along axis 1" in out

@@ -43,6 +43,11 @@ class Shape:
         """Columns of a vector."""
         return self.lanes // self.folded
 
+    @property
+    def places(self) -> list[tuple[int, int]]:
+        """(row of vectors, number of the column), row by row."""
+        return [(row, column) for row in range(self.rows // self.folded) for column in range(len(self.columns))]
+
 
 @dataclass(frozen=True)
 class Outputs:
@@ -238,8 +243,12 @@ class DirectConvolution:
 
     def keys(self, outputs: Outputs, shape: Shape) -> list[Key]:
         """Accumulators in the order in which they are carried: scalars outside, vectors inside."""
-        rows = range(shape.rows // shape.folded)
-        places = [(row, column) for row in rows for column in range(len(shape.columns))]
+        places = shape.places
+        if self.paired(outputs, shape):
+            full = outputs.count // shape.lanes
+            pairs = [places[first : first + 2] for first in range(0, len(places), 2)]
+            owns = [[(*place, vector) for place in pair for vector in range(full)] for pair in pairs]
+            return [key for pair, own in zip(pairs, owns, strict=True) for key in (*own, (*pair[0], full))]
         if self.by_channels:
             vectors = range(-(-outputs.count // shape.lanes))
             return [(row, column, vector) for row, column in places for vector in vectors]
@@ -265,6 +274,8 @@ class DirectConvolution:
                 lanes = self.counted_lanes(outputs, number, shape)
                 value = self.bias.load(self.bias.offset(position), self.lane_axis, lanes)
                 loaded[number] = e.resize(value, shape.lanes)
+                if self.is_shared(outputs, number, shape):
+                    loaded[number] = self.twice(loaded[number])
         return [loaded[number] for _, _, number in keys]
 
     def accumulate(
@@ -291,6 +302,10 @@ class DirectConvolution:
                 moved = self.image.along(1, index[0])
                 if self.by_channels:
                     loaded = [self.weights.load_strided(e.add(at, v * shape.lanes), 1, shape.lanes) for v in numbers]
+                    if self.paired(outputs, shape):
+                        half = self.weights.load_strided(e.add(at, numbers[-1] * shape.lanes), 1, shape.lanes // 2)
+                        loaded[-1] = self.twice(half)
+                        return self.paired_step(loaded, [partial(pixel, moved) for pixel in pixels], sums)
                     return self.step(loaded, [partial(pixel, moved) for pixel in pixels], sums)
                 columns = [pixel(moved) for pixel in pixels]
                 return self.step(columns, [partial(self.weight, e.add(at, o), shape.lanes) for o in numbers], sums)
@@ -301,7 +316,7 @@ class DirectConvolution:
         # LLVM would load for many steps at once and spill the sums.
         first_sums = self.initial(outputs, keys, shape)
         sums = reduce_nest(e, kernel, first_sums, cost * self.group_channels, tap, budget=UNROLL_TAPS)
-        return dict(zip(keys, sums, strict=True))
+        return self.parted(outputs, shape, dict(zip(keys, sums, strict=True)))
 
     def prefetch(self, outputs: Outputs, first: Sequence[Index]) -> Callable[[Index, Index], None]:
         """Ask, step by step, for a part of the weights of the next block: each tile for another part."""
@@ -401,6 +416,47 @@ class DirectConvolution:
                 total = sums[number * len(vectors) + place]
                 following.append(self.e.multiply_add(scalar, vector, total))
         return following
+
+    # A last vector of few outputs, shared by two pixels
+
+    def paired(self, outputs: Outputs, shape: Shape) -> bool:
+        """Whether the outputs of the last vector take at most half its lanes, so that it serves two pixels."""
+        tail = outputs.count % shape.lanes
+        return self.by_channels and 0 < 2 * tail <= shape.lanes and len(shape.places) > 1
+
+    def is_shared(self, outputs: Outputs, number: int, shape: Shape) -> bool:
+        return self.paired(outputs, shape) and number == outputs.count // shape.lanes
+
+    def twice(self, value: Ssa) -> Ssa:
+        """The lower half of a vector (or a vector of half the lanes) in both halves."""
+        half = self.k.lanes // 2
+        return self.e.shuffle(value, None, [*range(half), *range(half)])
+
+    def paired_step(self, vectors: Sequence[Ssa], scalars: Sequence[Callable[[], Ssa]], sums: Carry) -> Carry:
+        """As `step`; the last vector meets one pixel in its lower and the next one in its upper half."""
+        e, (*own, tail) = self.e, vectors
+        half, left = self.k.lanes // 2, iter(sums)
+        following = []
+        for number in range(0, len(scalars), 2):
+            pair = [load() for load in scalars[number : number + 2]]
+            both = pair[0]
+            if len(pair) == 2:
+                both = e.shuffle(pair[0], pair[1], [*range(half), *range(3 * half, 4 * half)])
+            values = [*((scalar, vector) for scalar in pair for vector in own), (both, tail)]
+            following += [e.multiply_add(scalar, vector, next(left)) for scalar, vector in values]
+        return following
+
+    def parted(self, outputs: Outputs, shape: Shape, sums: dict[Key, Ssa]) -> dict[Key, Ssa]:
+        """The sums of each place by itself."""
+        if not self.paired(outputs, shape):
+            return sums
+        half, last = self.k.lanes // 2, outputs.count // shape.lanes
+        found: dict[Key, Ssa] = {}
+        for number, place in enumerate(shape.places):
+            found |= {(*place, vector): sums[*place, vector] for vector in range(last)}
+            shared = sums[*shape.places[number - number % 2], last]
+            found[*place, last] = self.e.shuffle(shared, None, range(number % 2 * half, (number % 2 + 1) * half))
+        return found
 
     def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
         """Hand the tile to the epilogue, with the position of every register before and after pooling."""
