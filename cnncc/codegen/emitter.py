@@ -210,10 +210,10 @@ class Emitter:
     def loop(self, begin: Index, end: Index, step: int = 1, carry: Sequence[Ssa] = ()) -> Iterator[Loop]:
         """`for index in range(begin, end, step)` with values carried from one iteration to the next.
 
-        With known bounds a loop of one iteration is no loop, and the test stands at the bottom.
+        With known bounds a loop of one iteration is no loop, and the test stands at the bottom, unless there is none.
         """
-        known = isinstance(begin, int) and isinstance(end, int)
-        if known and end <= begin + step and end > begin:  # type: ignore[operator]
+        known = isinstance(begin, int) and isinstance(end, int) and begin < end
+        if known and end <= begin + step:  # type: ignore[operator]
             once = Loop(begin, list(carry))
             yield once
             once.results = once.following if once.following is not None else once.values
