@@ -182,7 +182,7 @@ class Winograd:
 
     With a dilation of d, each of the d phases of an axis has tiles of its own. Weights `ahead` of those in use are
     asked for, where they stream from beyond the second-level cache. If `shared` by blocks of outputs, each shard
-    transforms all inputs.
+    transforms all inputs; with a dilation, the rows of tiles of its phases are shared.
     """
 
     window: tuple[WindowAxis, ...]
@@ -196,7 +196,7 @@ class Winograd:
     tiles: int
     epilogue: Epilogue = Epilogue()
     ahead: int = 0
-    shared: Literal["rows", "blocks"] = "rows"
+    shared: Literal["rows", "blocks", "tiles"] = "rows"
 
     groups: ClassVar[int] = 1
     lanes_along: ClassVar[LanesAlong] = "channels"

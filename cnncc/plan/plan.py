@@ -53,9 +53,11 @@ class Step:
 
     @property
     def units(self) -> int:
-        """What shards share: rows (those of a border fill include the border), or blocks of outputs."""
+        """What shards share: rows (those of a border fill include the border), blocks of outputs, or rows of tiles."""
         if isinstance(self.kernel, Direct | Winograd) and self.kernel.shared == "blocks":
             return self.kernel.blocks
+        if isinstance(self.kernel, Winograd) and self.kernel.shared == "tiles":
+            return self.kernel.grid[0]
         low, high = self.target.border[2] if isinstance(self.kernel, Fill) and self.target.rank > 2 else (0, 0)
         return low + self.target.rows + high
 

@@ -28,8 +28,10 @@ def shared(step: Step) -> Step:
         blocks = sum(_largest_blocks(kernel, shards) for shards in SHARDS)
         return replace(step, kernel=replace(kernel, shared="blocks")) if blocks < GAIN * rows else step
     if isinstance(kernel, Winograd):
-        rows = sum(_largest_grains(step, kernel, shards) for shards in SHARDS)
         blocks = sum(_largest_transformed(kernel, shards) for shards in SHARDS)
+        if kernel.window[0].dilation > 1:
+            step = replace(step, kernel=replace(kernel, shared="tiles"))
+        rows = sum(_largest_grains(step, kernel, shards) for shards in SHARDS)
         return replace(step, kernel=replace(kernel, shared="blocks")) if blocks < GAIN * rows else step
     return step
 
@@ -52,8 +54,8 @@ def _largest_blocks(kernel: Direct, shards: int) -> float:
 
 
 def _largest_grains(step: Step, kernel: Winograd, shards: int) -> float:
-    """The part of the busiest shard by rows of tiles."""
-    grains = math.ceil(step.target.rows / kernel.grain)
+    """The part of the busiest shard by rows of tiles; those of the phases of a dilation do not depend on each other."""
+    grains = kernel.grid[0] if kernel.window[0].dilation > 1 else math.ceil(step.target.rows / kernel.grain)
     share = math.ceil(grains / shards) / grains
     return share + (1 - share) * STREAMED if kernel.ahead else share
 

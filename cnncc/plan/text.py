@@ -159,10 +159,13 @@ def _(kernel: Direct) -> str:
         held = f"{tile.outputs} outputs × {tile.rows}×{tile.vectors} vectors"
     lanes = f"{kernel.lanes} lanes along {kernel.lanes_along}"
     registers = f"{tile.registers(kernel.lanes_along)} registers"
-    shared = ", shared by blocks" if kernel.shared == "blocks" else ""
-    return f"direct {size}, {kernel.channels} → {kernel.outputs}{groups}; {lanes}, tile {held}, {registers}{shared}" + (
-        _epilogue(kernel)
-    )
+    law = f"tile {held}, {registers}{_shared(kernel)}"
+    return f"direct {size}, {kernel.channels} → {kernel.outputs}{groups}; {lanes}, {law}{_epilogue(kernel)}"
+
+
+def _shared(kernel: Direct | Winograd) -> str:
+    """How shards share a step, if not by rows."""
+    return {"rows": "", "blocks": ", shared by blocks of outputs", "tiles": ", shared by rows of tiles"}[kernel.shared]
 
 
 @describe.register
@@ -180,7 +183,7 @@ def _(kernel: Winograd) -> str:
     return (
         f"winograd F({_sizes(kernel.steps)}, {_sizes([axis.kernel for axis in kernel.window])}), {kernel.channels} → "
         f"{kernel.outputs}; {kernel.lanes} lanes along channels, {_sizes(kernel.grid)} tiles in blocks of "
-        f"{kernel.tiles}, products of {held}{_epilogue(kernel)}"
+        f"{kernel.tiles}, products of {held}{_shared(kernel)}{_epilogue(kernel)}"
     )
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from cnncc.ir import Graph
 from cnncc.ops import Conv, Dense
-from cnncc.plan.kernels import Direct
+from cnncc.plan.kernels import Direct, Winograd
 from cnncc.types import Array
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets
 
@@ -17,6 +17,13 @@ def convolution(size: int, channels: int, outputs: int, kernel: int, groups: int
     x = net.input(1, channels, size, size)
     op = Conv((kernel, kernel), padding="same", groups=groups)
     return net.graph(net.apply(op, x, net.weights(outputs, channels // groups, kernel, kernel))), net.feeds
+
+
+def dilated(size: int, dilation: int) -> tuple[Graph, dict[str, Array]]:
+    net = Net()
+    x = net.input(1, 16, size, size)
+    op = Conv((3, 3), dilation=dilation, padding="same")
+    return net.graph(net.apply(op, x, net.weights(16, 16, 3, 3))), net.feeds
 
 
 def dense(channels: int, outputs: int) -> tuple[Graph, dict[str, Array]]:
@@ -31,6 +38,7 @@ CASES = {
     "deep 3×3": convolution(3, 8, 250, 3),
     "groups": convolution(2, 20, 200, 3, 10),
     "groups of few": convolution(2, 40, 80, 3, 20),
+    "dilated": dilated(21, 5),
     "one position": convolution(1, 30, 130, 1),
     "few outputs": convolution(5, 20, 3, 3),
 }
@@ -58,6 +66,12 @@ def test_blocks_are_shared_where_rows_are_few() -> None:
     assert shares(convolution(1, 20, 400, 1, 20)[0]) == ["blocks"]
     assert shares(convolution(32, 24, 300, 1)[0]) == ["rows"]
     assert shares(dense(4, 8)[0]) == ["rows"]  # one block
+
+
+def test_phases_of_a_dilation_are_shared() -> None:
+    plan = compilation(dilated(32, 8)[0], "x86-64-v4").plan
+    (kernel,) = (step.kernel for step in plan.steps if isinstance(step.kernel, Winograd))
+    assert kernel.shared == "tiles" and kernel.grain == 32 and kernel.grid[0] == 8
 
 
 def test_units_are_what_shards_share() -> None:

@@ -61,13 +61,14 @@ class WinogradConvolution:
         self.planes = kernel.plane(kernel.pitch), kernel.plane(kernel.block)
 
     def emit(self, a: Index, b: Index) -> None:
-        """Images, blocks of tiles, blocks of outputs: of rows [a, b), or blocks [a, b) where shards share those."""
+        """Images, blocks of tiles, blocks of outputs.
+
+        [a, b) are rows or, where shards share those, blocks of outputs, or rows of tiles.
+        """
         e, k = self.e, self.k
-        rows: Range = a, b
-        blocks: Range = 0, k.blocks
-        if k.shared == "blocks":
-            rows, blocks = (0, self.target.view.rows), (a, b)
-        first, last = self.range(*rows)
+        rows: Range = (a, b) if k.shared == "rows" else (0, self.target.view.rows)
+        blocks: Range = (a, b) if k.shared == "blocks" else (0, k.blocks)
+        first, last = (e.mul(at, self.inner) for at in (a, b)) if k.shared == "tiles" else self.range(*rows)
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as begin:
             count = e.least(k.tiles, e.sub(last, begin.index))
             with e.loop(0, count) as tile:
