@@ -62,3 +62,15 @@ def test_every_tile_makes_the_same_bits(force: Force, seed: int) -> None:
     wanted = native(compilation(graph), net.feeds)
     force("columns", seed)
     assert_same_bits(native(compilation(graph), net.feeds), wanted)
+
+
+def test_groups_shared_by_shards_have_all_rows() -> None:
+    """Shards share groups here, not rows, so the rows are known: none are left for single ones (seed 990189)."""
+    net = Net()
+    x = net.apply(Add(), net.input(1, 12, 3, 9), net.input(1, 12, 3, 9))
+    op = Conv((3, 3), (3, 1), (1, 2), ((2, 2), (4, 4)), 12)
+    graph = net.graph(net.apply(op, x, net.weights(24, 1, 3, 3)))
+    check(graph, net.feeds)
+    check(graph, net.feeds, checked=True)
+    kernels = [step.kernel for step in compilation(graph).plan.steps if isinstance(step.kernel, Direct)]
+    assert all(kernel.shared == "blocks" and kernel.is_filter for kernel in kernels)

@@ -150,7 +150,7 @@ class DirectConvolution:
         whole = e.sub(b, e.remainder(e.sub(b, a), stored))
         with e.loop(a, whole, stored) as y:
             self.columns(outputs, Place(n, (y.index,)), tile.rows)
-        if stored > 1:
+        if stored > 1 and whole != b:
             with e.loop(whole, b) as y:
                 self.columns(outputs, Place(n, (y.index,)), least)
 
