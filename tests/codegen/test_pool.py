@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from cnncc.ops import AveragePool, Conv, MaxPool
 from cnncc.ops.pool import Pool
-from tests.graphs import Net, check, runnable_targets, sprinkled
+from cnncc.plan.kernels import Window
+from tests.graphs import Net, check, compilation, native, runnable_targets, sprinkled
 
 POOLS = [
     MaxPool((2, 2)),
@@ -73,3 +75,24 @@ def test_lanes_never_lie_along_an_axis_between(kind: type[Pool], shape: tuple[in
     kernels = [(1,) * (rank - 1) + (shape[-1],), (2, *(1,) * (rank - 1))]
     ops = [kind(kernel, padding="same") for kernel in kernels if shape[2] > 1 or kernel[0] == 1]
     check(net.graph(*(net.apply(op, x) for op in ops)), net.feeds)
+
+
+@pytest.mark.parametrize("target", list(runnable_targets()))
+def test_a_nan_anywhere_in_a_window_is_its_maximum(target: str) -> None:
+    """Of each pixel in turn, with lanes along the channels, where maxima of columns are shared."""
+    net = Net()
+    x = net.arrives(np.arange(25, dtype=np.float32).repeat(25 * 16).reshape(25, 5, 5, 16).transpose(0, 3, 1, 2))
+    net.feeds["x"] = net.feeds["x"].copy()
+    for image in range(25):
+        net.feeds["x"][image, image % 16, image // 5, image % 5] = np.nan
+    each = Conv((1, 1), groups=16)  # by one: what it leaves has channels last
+    y = net.apply(each, x, net.known(np.ones((16, 1, 1, 1), np.float32)))
+    pools = [MaxPool(kernel) for kernel in ((2, 2), (1, 3), (4, 1), (5, 5))]
+    pools += [MaxPool((3, 3), 1, 1), MaxPool((3, 3), 2, 1)]
+    compiled = compilation(net.graph(*(net.apply(op, y) for op in pools)), target)
+    assert all(step.kernel.lane_axis == 1 for step in compiled.plan.steps if isinstance(step.kernel, Window))
+    found = native(compiled, net.feeds)
+    for array, op in zip(found.values(), pools, strict=True):
+        (wanted,) = op.reference(net.feeds["x"])
+        np.testing.assert_array_equal(array, wanted, str(op))
+        assert np.isnan(array).any()
