@@ -119,6 +119,7 @@ class Compilation:
             workspace_shard=self._shard_bytes,
             max_shards=plan.max_shards,
             useful_shards=plan.useful_shards,
+            sharing=self.options.plan.sharing,
             labels=self.graph.labels,
             checked=self.options.checked,
             steps=tuple(step.name for step in plan.steps),

@@ -37,8 +37,8 @@ class Executable:
 
     `images` is N of the graph; a call may have another N only if `batchable`. A workspace for s shards takes
     `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of which more than
-    `useful_shards` are not faster. `steps` names the plan's steps, for the
-    reports of the checked mode.
+    `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given. `steps` names
+    the plan's steps, for the reports of the checked mode.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Executable:
     workspace_shard: int
     max_shards: int
     useful_shards: int
+    sharing: str = "all"
     labels: tuple[str, ...] = ()
     checked: bool = False
     steps: tuple[str, ...] = ()

@@ -178,7 +178,8 @@ class Model:
         symbol, executable = self._executable.symbol, self._executable
         weights = self._weights.ctypes.data if self._weights is not None else self._code.address(f"{symbol}_weights")
         workspace = layout.aligned(executable.workspace_bytes(shards))
-        return Session(self._code.address(f"{symbol}_run"), weights, workspace, shards, (self._code, self._weights))
+        owners, measures = (self._code, self._weights), executable.sharing == "cost"
+        return Session(self._code.address(f"{symbol}_run"), weights, workspace, shards, owners, measures=measures)
 
     def _bound(self, images: int, arrays: list[Array], results: list[Array], answer: Any) -> Callable[[], Any]:
         def fallback() -> Any:

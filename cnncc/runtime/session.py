@@ -23,6 +23,7 @@ from .shim import shim
 BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
 _BARRIER_BYTES = 64  # head of a workspace
 _EXIT_SECONDS = 2.0
+_NO_TRIALS = 0xFFFFFFFF
 
 _allocate_lock = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
 _free_lock = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_free_lock", ctypes.pythonapi))
@@ -50,16 +51,29 @@ class _Lock:
 class Session:
     """Workspace, workers and the busy flag that guards them. `owners` live for as long as native code may run.
 
+    One that `measures` times calls with all shards and with one by turns, and runs most of them in the faster way: what
+    shards cost depends on how far from each other the cores are and what else they have to do.
+
     Threads start with the first call that needs them. Every session of a process survives `os.fork`: the child's has
     no workers and nothing running.
     """
 
-    def __init__(self, run: int, weights: int, workspace: Array, shards: int, owners: tuple[object, ...]):
+    def __init__(
+        self,
+        run: int,
+        weights: int,
+        workspace: Array,
+        shards: int,
+        owners: tuple[object, ...],
+        *,
+        measures: bool = False,
+    ):
         self._block = layout.aligned(ctypes.sizeof(layout.Session))
         self._workers = layout.aligned((shards - 1) * ctypes.sizeof(layout.Worker))
         self._workspace, self._owners = workspace, owners
         self._state = layout.Session.from_buffer(self._block.data)
         self._state.run, self._state.workers = run, self._workers.ctypes.data
+        self._state.trials = 0 if measures and shards > 1 else _NO_TRIALS
         self._state.call = layout.Call(
             abi=ABI_VERSION,
             shards=shards,

@@ -15,7 +15,8 @@ _TEXT = Template(r"""
 %Call    = type { i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr }      ; cnncc_call
 %Port    = type { i64, ptr, i16, i16 }                                    ; rank, dimensions, letter, alignment - 1
 %Worker  = type { i32, i32, ptr, [48 x i8] }                              ; asleep, shard, lock
-%Session = type { ptr, ptr, i32, i32, i32, i32, [32 x i8],                ; run, workers, started, stop, fault, -
+%Session = type { ptr, ptr, i32, i32, i32, i32, i64, i64, [16 x i8],      ; run, workers, started, stop, fault, trials,
+                                                                          ; ticks of an image with one shard, with all
                   i32, [60 x i8], i32, [60 x i8], i32, [60 x i8],         ; busy, generation, done: a cache line each
                   %Call }
 %Record  = type { ptr, ptr, ptr, ptr, ptr, ptr, ptr, i32, i32, i32, i32 } ; session, inputs, outputs, ports, allocate,
@@ -37,6 +38,7 @@ declare void @PyEval_RestoreThread(ptr)
 declare i32  @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 declare i32  @sched_yield()
+declare i64  @llvm.readcyclecounter()
 declare void $pause($hint_type)
 @python_none = external global i8
 
@@ -59,32 +61,102 @@ done:
   ret void
 }
 
-; Run one shard of the session's current call.
-define internal i32 @shard(ptr %session, i32 %index) nounwind {
+; Run one of the shards of the session's current call.
+define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
   %call = alloca %Call
   %spins = alloca i32
   store i32 0, ptr %spins
-  %current.p = getelementptr %Session, ptr %session, i32 0, i32 13
+  %current.p = getelementptr %Session, ptr %session, i32 0, i32 15
   %current = load %Call, ptr %current.p
   %indexed = insertvalue %Call %current, i32 %index, 2
-  %complete = insertvalue %Call %indexed, ptr %spins, 9
+  %shared = insertvalue %Call %indexed, i32 %shards, 3
+  %complete = insertvalue %Call %shared, ptr %spins, 9
   store %Call %complete, ptr %call
   %run = load ptr, ptr %session
   %code = call i32 %run(ptr %call)
   ret i32 %code
 }
 
-; Claim the session, run a call on all shards without the GIL, give the session back.
+; How many shards run the next call: all that the session has, or one where that was measured to be faster. It is
+; measured in the first of every so many calls, by turns, so that a machine whose cores are far from each other, or
+; busy with something else, costs no more than the trials. `trials` counts down; 0xffffffff: nothing is measured.
+define internal i32 @choose(ptr %session, i32 %shards) nounwind {
+  %trials.p = getelementptr %Session, ptr %session, i32 0, i32 5
+  %one.p = getelementptr %Session, ptr %session, i32 0, i32 6
+  %all.p = getelementptr %Session, ptr %session, i32 0, i32 7
+  %trials = load i32, ptr %trials.p
+  %measured = icmp ne i32 %trials, -1
+  %started.p = getelementptr %Session, ptr %session, i32 0, i32 2
+  %started = load i32, ptr %started.p
+  %ready = icmp ne i32 %started, 0
+  %chooses = and i1 %measured, %ready
+  br i1 %chooses, label %count, label %whole
+count:
+  %over = icmp eq i32 %trials, 0
+  %left = sub i32 %trials, 1
+  %next = select i1 %over, i32 $period, i32 %left
+  store i32 %next, ptr %trials.p
+  br i1 %over, label %begin, label %go
+begin:
+  store i64 -1, ptr %one.p
+  store i64 -1, ptr %all.p
+  br label %turns
+go:
+  %trial = icmp ugt i32 %next, $settled
+  br i1 %trial, label %turns, label %settled
+turns:
+  %odd = and i32 %next, 1
+  %single = icmp ne i32 %odd, 0
+  br i1 %single, label %lone, label %whole
+settled:
+  %one = load i64, ptr %one.p
+  %all = load i64, ptr %all.p
+  %slower = icmp ult i64 %one, %all
+  br i1 %slower, label %lone, label %whole
+lone:
+  ret i32 1
+whole:
+  ret i32 %shards
+}
+
+; Is the call at hand a trial?
+define internal i1 @measured(ptr %session) nounwind {
+  %trials.p = getelementptr %Session, ptr %session, i32 0, i32 5
+  %trials = load i32, ptr %trials.p
+  %place = sub i32 %trials, $first
+  %trial = icmp ult i32 %place, $trials
+  ret i1 %trial
+}
+
+; Remember the least ticks that an image took with this number of shards.
+define internal void @remember(ptr %session, i32 %shards, i32 %images, i64 %ticks) nounwind {
+  %single = icmp eq i32 %shards, 1
+  %one.p = getelementptr %Session, ptr %session, i32 0, i32 6
+  %all.p = getelementptr %Session, ptr %session, i32 0, i32 7
+  %least.p = select i1 %single, ptr %one.p, ptr %all.p
+  %least = load i64, ptr %least.p
+  %none = icmp eq i32 %images, 0
+  %some = select i1 %none, i32 1, i32 %images
+  %count = zext i32 %some to i64
+  %each = udiv i64 %ticks, %count
+  %less = icmp ult i64 %each, %least
+  %new = select i1 %less, i64 %each, i64 %least
+  store i64 %new, ptr %least.p
+  ret void
+}
+
+; Claim the session, run a call on its shards without the GIL, give the session back.
 define internal i32 @run(ptr %session, i32 %images, ptr %inputs, ptr %outputs) nounwind {
-  %busy = getelementptr %Session, ptr %session, i32 0, i32 7
+  %busy = getelementptr %Session, ptr %session, i32 0, i32 9
   %claim = cmpxchg ptr %busy, i32 0, i32 1 acquire monotonic
   %mine = extractvalue { i32, i1 } %claim, 1
   br i1 %mine, label %claimed, label %refused
 refused:
   ret i32 -2
 claimed:
-  %shards.p = getelementptr %Session, ptr %session, i32 0, i32 13, i32 3
-  %shards = load i32, ptr %shards.p
+  %shards.p = getelementptr %Session, ptr %session, i32 0, i32 15, i32 3
+  %available = load i32, ptr %shards.p
+  %shards = call i32 @choose(ptr %session, i32 %available)
   %many = icmp ugt i32 %shards, 1
   %started.p = getelementptr %Session, ptr %session, i32 0, i32 2
   %started = load i32, ptr %started.p
@@ -95,29 +167,43 @@ unstarted:
   store atomic i32 0, ptr %busy release, align 4
   ret i32 -3
 go:
-  %images.p = getelementptr %Session, ptr %session, i32 0, i32 13, i32 1
+  %images.p = getelementptr %Session, ptr %session, i32 0, i32 15, i32 1
   store i32 %images, ptr %images.p
-  %inputs.p = getelementptr %Session, ptr %session, i32 0, i32 13, i32 4
+  %inputs.p = getelementptr %Session, ptr %session, i32 0, i32 15, i32 4
   store ptr %inputs, ptr %inputs.p
-  %outputs.p = getelementptr %Session, ptr %session, i32 0, i32 13, i32 5
+  %outputs.p = getelementptr %Session, ptr %session, i32 0, i32 15, i32 5
   store ptr %outputs, ptr %outputs.p
   %fault.p = getelementptr %Session, ptr %session, i32 0, i32 4
   store atomic i32 0, ptr %fault.p monotonic, align 4
-  %done.p = getelementptr %Session, ptr %session, i32 0, i32 11
+  %done.p = getelementptr %Session, ptr %session, i32 0, i32 13
   store atomic i32 0, ptr %done.p monotonic, align 4
   %thread = call ptr @PyEval_SaveThread()
+  %measured = call i1 @measured(ptr %session)
+  br i1 %measured, label %clock, label %ready
+clock:
+  %now = call i64 @llvm.readcyclecounter()
+  br label %ready
+ready:
+  %before = phi i64 [ 0, %go ], [ %now, %clock ]
   br i1 %many, label %start, label %own
 start:
   call void @wake(ptr %session)
   br label %own
 own:
-  %code = call i32 @shard(ptr %session, i32 0)
+  %code = call i32 @shard(ptr %session, i32 0, i32 %shards)
   br i1 %many, label %meet, label %finish
 meet:
   %others = sub i32 %shards, 1
   call void @await(ptr %done.p, i32 %others)
   br label %finish
 finish:
+  br i1 %measured, label %note, label %give
+note:
+  %after = call i64 @llvm.readcyclecounter()
+  %ticks = sub i64 %after, %before
+  call void @remember(ptr %session, i32 %shards, i32 %images, i64 %ticks)
+  br label %give
+give:
   %fault = load atomic i32, ptr %fault.p monotonic, align 4
   %fine = icmp eq i32 %code, 0
   %worst = select i1 %fine, i32 %fault, i32 %code
@@ -146,9 +232,9 @@ out:
 ; Begin a new generation, then release the lock of every worker that sleeps: whoever turns `asleep` from 1 to 0 owes
 ; (the caller) or spares (the worker) that one release.
 define internal void @wake(ptr %session) nounwind {
-  %generation = getelementptr %Session, ptr %session, i32 0, i32 9
+  %generation = getelementptr %Session, ptr %session, i32 0, i32 11
   %before = atomicrmw add ptr %generation, i32 1 seq_cst
-  %shards.p = getelementptr %Session, ptr %session, i32 0, i32 13, i32 3
+  %shards.p = getelementptr %Session, ptr %session, i32 0, i32 15, i32 3
   %shards = load i32, ptr %shards.p
   %others = sub i32 %shards, 1
   %workers.p = getelementptr %Session, ptr %session, i32 0, i32 1
@@ -215,10 +301,12 @@ define ptr @cnncc_work(ptr %self, ptr %unused) nounwind {
   %worker = load ptr, ptr %worker.p
   %index.p = getelementptr %Worker, ptr %worker, i32 0, i32 1
   %index = load i32, ptr %index.p
-  %generation = getelementptr %Session, ptr %session, i32 0, i32 9
+  %generation = getelementptr %Session, ptr %session, i32 0, i32 11
+  %shards.p = getelementptr %Session, ptr %session, i32 0, i32 15, i32 3
+  %shards = load i32, ptr %shards.p
   %stop.p = getelementptr %Session, ptr %session, i32 0, i32 3
   %fault.p = getelementptr %Session, ptr %session, i32 0, i32 4
-  %done.p = getelementptr %Session, ptr %session, i32 0, i32 11
+  %done.p = getelementptr %Session, ptr %session, i32 0, i32 13
   %thread = call ptr @PyEval_SaveThread()
   br label %next
 next:
@@ -229,7 +317,7 @@ next:
   %go = icmp eq i32 %stop, 0
   br i1 %go, label %work, label %leave
 work:
-  %code = call i32 @shard(ptr %session, i32 %index)
+  %code = call i32 @shard(ptr %session, i32 %index, i32 %shards)
   %fine = icmp eq i32 %code, 0
   br i1 %fine, label %finished, label %failed
 failed:
@@ -248,7 +336,7 @@ leave:
 define ptr @cnncc_stop(ptr %self, ptr %unused) nounwind {
   %seat = call ptr @PyByteArray_AsString(ptr %self)
   %session = load ptr, ptr %seat
-  %busy = getelementptr %Session, ptr %session, i32 0, i32 7
+  %busy = getelementptr %Session, ptr %session, i32 0, i32 9
   %claim = cmpxchg ptr %busy, i32 0, i32 1 acquire monotonic
   %mine = extractvalue { i32, i1 } %claim, 1
   br i1 %mine, label %claimed, label %refused
@@ -556,6 +644,8 @@ bad:
 _INPUT_FLAGS = 0x38 | 0x04  # PyBUF_C_CONTIGUOUS | PyBUF_FORMAT
 _OUTPUT_FLAGS = _INPUT_FLAGS | 0x01  # PyBUF_WRITABLE
 _WORKER_SPINS = 1000  # some tens of microseconds
+_TRIALS = 12  # calls in a row that are measured, by turns with all shards and with one
+_SETTLED = 2000  # calls after them for which the faster way is taken
 
 
 def shim_text(architecture: str, array_data: int = 16) -> str:
@@ -569,4 +659,8 @@ def shim_text(architecture: str, array_data: int = 16) -> str:
         output_flags=_OUTPUT_FLAGS,
         array_data=array_data,
         worker_spins=_WORKER_SPINS,
+        period=_SETTLED + _TRIALS,
+        settled=_SETTLED,
+        first=_SETTLED + 1,
+        trials=_TRIALS,
     )

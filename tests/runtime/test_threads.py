@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import random
@@ -11,11 +12,13 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from cnncc.runtime import layout
 from cnncc.runtime.model import Model
 from cnncc.runtime.session import Session
 
@@ -215,3 +218,50 @@ def _ended_well(child: int) -> bool:
     os.kill(child, 9)
     os.waitpid(child, 0)
     return False
+
+
+# How many of its shards a session uses
+
+
+def measuring(delays: tuple[int, int]) -> tuple[Model, list[int]]:
+    """A model that chooses between one shard and two, which take so many milliseconds; and the shards of each call."""
+    model = Model(replace(toy.executable(SIZE), sharing="cost"), threads=2)
+    calls: list[int] = []
+
+    def run(pointer: int) -> int:
+        call = layout.Call.from_address(pointer)
+        if call.shard == 0:
+            calls.append(call.shards)
+            time.sleep(delays[call.shards - 1] / 1000)
+        return 0
+
+    function = ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_void_p)(run)
+    model._session._state.run = ctypes.cast(function, ctypes.c_void_p).value
+    model._session._owners = (*model._session._owners, function)
+    return model, calls
+
+
+@pytest.mark.parametrize(("delays", "faster"), [((1, 4), 1), ((4, 1), 2)])
+def test_the_faster_number_of_shards_is_measured(delays: tuple[int, int], faster: int) -> None:
+    model, calls = measuring(delays)
+    with model:
+        for _ in range(30):
+            model(toy.images(1, SIZE, 0))
+    assert sorted(set(calls[:12])) == [1, 2]
+    assert set(calls[13:]) == {faster}
+
+
+def test_what_is_measured_is_measured_again() -> None:
+    model, calls = measuring((0, 2))
+    with model:
+        for _ in range(13):
+            model(toy.images(1, SIZE, 0))
+        model._session._state.trials = 1
+        for _ in range(3):
+            model(toy.images(1, SIZE, 0))
+    assert calls[-3:] == [1, 2, 1]
+
+
+def test_bits_do_not_depend_on_the_number_that_was_chosen() -> None:
+    with Model(replace(toy.executable(SIZE), sharing="cost"), threads=3) as model:
+        caller(model, 100, 1)()

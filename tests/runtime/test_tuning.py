@@ -277,7 +277,7 @@ def test_a_saved_plan_is_given_by_its_name(tmp_path: Path) -> None:
     chosen = PlanOptions(choices=tuple(sorted(wanted(base, 1).items())))
     save(base.varied(plan=chosen).plan, chosen, file)
     model = cnncc.compile(graph, plan=str(file), cache=False)
-    assert model.executable.object == compilation(graph, choices=chosen.choices).object
+    assert model.executable.object == compilation(graph, choices=chosen.choices, sharing="cost").object
     with pytest.raises(UsageError, match="cannot read it: No such file or directory"):
         cnncc.compile(graph, plan=tmp_path / "none.json")
 
