@@ -58,7 +58,7 @@ def test_filters(rows: int, columns: int, groups: int, multiple: int, target: st
 @pytest.mark.parametrize("seed", range(2))
 def test_every_tile_makes_the_same_bits(force: Force, seed: int) -> None:
     graph, net = filters(11, 70)
-    force("channels")
+    force("channels", 0)
     wanted = native(compilation(graph), net.feeds)
     force("columns", seed)
     assert_same_bits(native(compilation(graph), net.feeds), wanted)

@@ -179,7 +179,7 @@ def test_short_rows_lie_side_by_side_in_a_vector(
         y = net.apply(Conv((3, 3), stride, padding=1), source, net.weights(9, 3, 3, 3), net.weights(9))
         results.append(net.apply((AveragePool if average else MaxPool)(pool), relu(net, y)))
     graph = net.graph(*results)
-    force("channels")
+    force("channels", 0)
     wanted = check(graph, net.feeds, target)
     force("columns", 3)
     compiled = compilation(graph, target)
