@@ -166,7 +166,7 @@ def test_a_pool_through_a_line_buffer(average: bool) -> None:
     assert any(step.sources[0].ring for step in streamed.plan.steps if step.sources)
     wanted = check(graph, net.feeds, streaming="none")
     before, after = whole.build(), streamed.build()
-    assert after.workspace_bytes(1) < 0.6 * before.workspace_bytes(1)
+    assert after.workspace_bytes(1) < 0.65 * before.workspace_bytes(1)  # a ring of 16 of 41 rows, and the pool
     for threads in (1, 2, 3):
         with Model(after, threads=threads) as model:
             assert_same_bits(call(model, net.feeds), wanted, f"{threads} threads")
