@@ -51,7 +51,7 @@ class _Lock:
 class Session:
     """Workspace, workers and the busy flag that guards them. `owners` live for as long as native code may run.
 
-    One that `measures` times calls with all shards and with one by turns, and runs most of them in the faster way: what
+    One that `measures` times some calls with all shards and some with one, and runs the others in the faster way: what
     shards cost depends on how far from each other the cores are and what else they have to do.
 
     Threads start with the first call that needs them. Every session of a process survives `os.fork`: the child's has

@@ -78,8 +78,9 @@ define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
 }
 
 ; How many shards run the next call: all that the session has if they were measured to be faster than one by 3 %, else
-; one. It is measured in the first of every so many calls, by turns, so that a machine whose cores are far from each
-; other, or busy with something else, costs no more than the trials. `trials` counts down; 0xffffffff: all, always.
+; one. It is measured in the first of every so many calls, so that a machine whose cores are far from each other, or
+; busy with something else, costs no more than the trials: some calls with all, then some with one, since after a
+; change each core has the other's data to fetch. `trials` counts down; 0xffffffff: all, always.
 define internal i32 @choose(ptr %session, i32 %shards) nounwind {
   %trials.p = getelementptr %Session, ptr %session, i32 0, i32 5
   %one.p = getelementptr %Session, ptr %session, i32 0, i32 6
@@ -105,9 +106,8 @@ go:
   %trial = icmp ugt i32 %next, $settled
   br i1 %trial, label %turns, label %settled
 turns:
-  %odd = and i32 %next, 1
-  %single = icmp ne i32 %odd, 0
-  br i1 %single, label %lone, label %whole
+  %early = icmp ugt i32 %next, $half
+  br i1 %early, label %whole, label %lone
 settled:
   %one = load i64, ptr %one.p
   %all = load i64, ptr %all.p
@@ -646,7 +646,7 @@ bad:
 _INPUT_FLAGS = 0x38 | 0x04  # PyBUF_C_CONTIGUOUS | PyBUF_FORMAT
 _OUTPUT_FLAGS = _INPUT_FLAGS | 0x01  # PyBUF_WRITABLE
 _WORKER_SPINS = 1000  # some tens of microseconds
-_TRIALS = 12  # calls in a row that are measured, by turns with all shards and with one
+_TRIALS = 12  # calls in a row that are measured, half of them with all shards and half with one
 _SETTLED = 2000  # calls after them for which the faster way is taken
 
 
@@ -663,6 +663,7 @@ def shim_text(architecture: str, array_data: int = 16) -> str:
         worker_spins=_WORKER_SPINS,
         period=_SETTLED + _TRIALS,
         settled=_SETTLED,
+        half=_SETTLED + _TRIALS // 2,
         first=_SETTLED + 1,
         trials=_TRIALS,
     )
