@@ -58,11 +58,11 @@ def measure(executable: Executable, threads: Sequence[int], seconds: float, flop
         model.close()
     peak = float(np.median(peaks))
     timings = []
-    for model, found in zip(models, samples, strict=True):
+    for count, found in zip(threads, samples, strict=True):
         p10, median, p90 = (float(number) for number in np.percentile(found, (10, 50, 90)))
         rate = flops / median
-        share = rate / (peak * model.threads)
-        timings.append(Timing(model.threads, median * 1e6, p10 * 1e6, p90 * 1e6, rate / 1e9, share))
+        share = rate / (peak * count)
+        timings.append(Timing(count, median * 1e6, p10 * 1e6, p90 * 1e6, rate / 1e9, share))
     return peak / 1e9, timings
 
 

@@ -17,7 +17,7 @@ LONGEST_NAME = 40
 def show(profile: Profile) -> str:
     """A row for each step, a line for their sum, and the limits that they are held to."""
     steps = sorted(profile.steps, key=lambda step: -step.lost_us)
-    limits = ", ".join(f"{level} {rate:.0f} GB/s" for level, rate in sorted(profile.bandwidths.items(), key=_slowest))
+    limits = ", ".join(f"{level} {rate:.0f} GB/s" for level, rate in sorted(profile.bandwidths.items(), key=_distance))
     return "\n".join(
         [
             table(HEADS, [*map(_row, steps), _sum(profile)], RIGHT),
@@ -29,8 +29,11 @@ def show(profile: Profile) -> str:
     )
 
 
-def _slowest(item: tuple[str, float]) -> float:
-    return -item[1]
+def _distance(item: tuple[str, float]) -> int:
+    """How far a level of the memory is from the core; noise may well let a nearer one look slower."""
+    from ..limits import LEVELS
+
+    return LEVELS.index(item[0])
 
 
 def _row(step: StepTime) -> tuple[str, ...]:

@@ -109,7 +109,9 @@ def test_terminal_that_cannot_spell_everything() -> None:
 def test_interrupt(tmp_path: Path) -> None:
     script = tmp_path / "slow.py"
     script.write_text("import time\nprint('started', flush=True)\ntime.sleep(60)\n")
-    with spawn(["show", script]) as process:
+    # Where the tests run in the background of a script, interrupts are ignored, and processes inherit that.
+    heeding = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}
+    with spawn(["show", script], **heeding) as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)

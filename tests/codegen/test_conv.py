@@ -259,7 +259,8 @@ def test_weights_at_run_time(target: str) -> None:
             outputs.append(convolved(net, x, outs, op, arrive=arrive))
         flat = net.apply(Flatten(), outputs[-1])
         outputs.append(net.apply(Dense(), flat, net.weights(20, net.shape(flat)[1], arrive=arrive)))
-        results.append(check(net.graph(*outputs), net.feeds, target))
+        # Known weights might also be transformed (Winograd), which rounds differently.
+        results.append(check(net.graph(*outputs), net.feeds, target, precision="strict"))
         assert (len(net.feeds) > 1) == arrive
     assert_same_bits(results[1], results[0])
 
