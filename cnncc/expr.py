@@ -117,7 +117,7 @@ def sqrt(x: Operand) -> Expr:
 
 
 def power(x: Operand, y: Operand) -> Expr:
-    """x to the power of y, with the special cases of IEEE 754 (NumPy's `power`)."""
+    """x to the power of y, with the special cases of IEEE 754 (see `ieee_power`)."""
     return Call("power", (wrap(x), wrap(y)))
 
 
@@ -139,6 +139,11 @@ ErrorRule = Callable[[Sequence[Array], Sequence[Array], Array], Array]
 EXP_ULPS = EXPM1_ULPS = ERF_ULPS = POWER_ULPS = 2.0
 LOG_ULPS = LOG1P_ULPS = SIN_ULPS = COS_ULPS = 1.0
 TANH_ULPS = SIGMOID_ULPS = 3.0
+
+
+def ieee_power(x: Array, y: Array) -> Array:
+    """x to the power of y. NumPy's `power` takes the square root for a broadcast exponent of 0.5: NaN for -inf."""
+    return np.asarray(np.float_power(x, y)).astype(np.result_type(x, y), copy=False)
 
 
 def sigmoid(x: Array) -> Array:
@@ -242,7 +247,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "erf": _monotone(erf, ERF_ULPS),
     "sin": _wave(np.sin, SIN_ULPS),
     "cos": _wave(np.cos, COS_ULPS),
-    "power": Function(np.power, _power_error),
+    "power": Function(ieee_power, _power_error),
     # One rounding less where it is one instruction, so the bound of the two steps holds for both.
     "multiply_add": Function(lambda a, b, c: a * b + c, steps=lambda a, b, c: a * b + c),
 }

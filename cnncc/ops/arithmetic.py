@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..expr import Expr, exp, log, maximum, minimum, power, sqrt, unary
+from ..expr import Expr, exp, ieee_power, log, maximum, minimum, power, sqrt, unary
 from ..op import Sample
 from ..types import Array
 from .elementwise import Binary, Unary, Variadic
@@ -63,10 +63,10 @@ class Div(Binary):
 
 @dataclass(frozen=True)
 class Pow(Binary):
-    """a to the power of b with broadcasting: a negative a takes whole b only, else the result is NaN."""
+    """a to the power of b with broadcasting (IEEE 754): a finite negative a takes whole b only, else it is NaN."""
 
     def formula(self, *x: Array) -> Array:
-        return np.asarray(np.power(x[0], x[1]))
+        return ieee_power(x[0], x[1])
 
     def expression(self, *x: Expr) -> Expr:
         return power(x[0], x[1])

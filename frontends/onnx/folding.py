@@ -169,7 +169,7 @@ FOLDS: dict[str, Row] = {
     "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not),
     "Or": elementwise(np.logical_or),
-    "Pow": elementwise(lambda base, exponent: np.power(base, exponent).astype(base.dtype)),
+    "Pow": elementwise(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),
     "ReduceMax": reduction(np.max),

@@ -212,6 +212,12 @@ def test_powers():
     same(Pow().reference(base, exponent)[0], -8, 4, NAN, INF, -INF, 1, 1, -INF, SUBNORMAL)
 
 
+def test_a_broadcast_exponent_of_a_half_is_no_square_root():
+    """As IEEE 754's pow, and native code, have it: +inf for -inf, and +0 for -0."""
+    same(Pow().reference(f32(-INF, -0.0, 4, -4), f32(0.5).reshape(()))[0], INF, 0.0, 2, NAN)
+    assert not np.signbit(Pow().reference(f32(-0.0, 1), np.float32(0.5))[0][0])
+
+
 def test_reductions():
     x = f32(NAN, 1, INF, -INF, INF, 2).reshape(3, 2)
     same(ReduceMax((1,)).reference(x)[0], NAN, INF, INF)
