@@ -8,6 +8,7 @@ kernel.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -37,6 +38,10 @@ class Contraction:
     bias: bool = False
     flip: bool = False
     weights_per_image: bool = False
+
+    @property
+    def taps(self) -> int:
+        return math.prod(axis.kernel for axis in self.window)
 
     @property
     def depthwise(self) -> bool:

@@ -177,7 +177,7 @@ class Steps:
 
 
 def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None = None) -> Steps:
-    count = math.prod(w.kernel for w in c.window) * (c.channels // c.groups)
+    count = c.taps * (c.channels // c.groups)
     return Steps(target, count, 4 * lanes, series_cycles(epilogue) if epilogue else 0.0)
 
 

@@ -41,7 +41,7 @@ def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilo
     columns = max(balanced(stored[-1], most)) * unit
     if len(c.window) == 1:
         return Tile(1, columns)
-    taps = math.prod(w.kernel for w in c.window)
+    taps = c.taps
     rows = min(min(CHAINS, target.registers // 2) // columns, UNROLL // (taps * columns), stored[0] * high)
     return Tile(max(1, rows // high) * high, columns)
 
@@ -54,7 +54,7 @@ def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
     first, *rest = c.window
     read = (tile.rows - 1) * first.stride + first.extent
     pixels = read * math.prod(w.size for w in rest) + tile.rows * math.prod(w.out for w in rest)
-    taps = math.prod(w.kernel for w in c.window)
+    taps = c.taps
     vectors = -(-c.channels // lanes)
     if BYTES * c.channels * (pixels + taps) <= target.l1:
         return vectors * lanes

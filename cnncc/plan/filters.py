@@ -13,7 +13,6 @@ multiply-adds.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from ..computation import Contraction
@@ -29,7 +28,7 @@ TILE, STORE = 6.0, 0.5  # cycles to start and end a tile, and for each vector of
 
 def fits(c: Contraction, epilogue: Epilogue) -> bool:
     """Whether a contraction is a filter."""
-    outputs, taps = c.outputs // c.groups, math.prod(axis.kernel for axis in c.window)
+    outputs, taps = c.outputs // c.groups, c.taps
     alone = c.channels == c.groups and not c.weights_per_image and epilogue.pool is None
     return alone and len(c.window) == 2 and c.window[1].stride == 1 and outputs * taps <= FILTER_WEIGHTS
 
@@ -37,7 +36,7 @@ def fits(c: Contraction, epilogue: Epilogue) -> bool:
 def tiles(target: Target, c: Contraction, stored: Sequence[int]) -> Iterator[tuple[float, int, Tile]]:
     """(cycles of the layer, lanes, tile) of the tiles that leave registers for vectors and most of the weights."""
     (rows, width), outputs = stored, c.outputs // c.groups
-    taps = math.prod(axis.kernel for axis in c.window)
+    taps = c.taps
     lanes = min(target.lanes, width)
     total = -(-width // lanes)
     shared = MOST_ROWS if c.window[0].kernel > 1 else 1  # rows of a tile that share rows of the input

@@ -74,8 +74,23 @@ class Tile:
         return self.outputs * vectors + vectors + 1
 
 
+class Weighted:
+    """What the kernels of convolutions share: they read a source, packed weights and, if `bias`, a bias vector."""
+
+    window: tuple[WindowAxis, ...]
+    bias: bool
+
+    @property
+    def sources(self) -> int:
+        return 3 if self.bias else 2
+
+    @property
+    def taps(self) -> int:
+        return math.prod(axis.kernel for axis in self.window)
+
+
 @dataclass(frozen=True)
-class Direct:
+class Direct(Weighted):
     """Direct convolution: source, packed weights and, if `bias`, a bias vector.
 
     The weights are packed as [group][block of `block` outputs][taps…][channel][output in the block], so that
@@ -115,17 +130,9 @@ class Direct:
         """Groups, or blocks of outputs if there is only one group."""
         return self.groups if self.groups > 1 else -(-self.outputs // self.block)
 
-    @property
-    def sources(self) -> int:
-        return 3 if self.bias else 2
-
-    @property
-    def taps(self) -> int:
-        return math.prod(axis.kernel for axis in self.window)
-
 
 @dataclass(frozen=True)
-class Grouped:
+class Grouped(Weighted):
     """Convolution in groups of few outputs: lanes along the outputs of neighbouring groups, `block` of them at most.
 
     The weights are packed as [vector of outputs][taps…][channel of a group][output in the vector].
@@ -142,17 +149,9 @@ class Grouped:
 
     lanes_along: ClassVar[LanesAlong] = "channels"
 
-    @property
-    def sources(self) -> int:
-        return 3 if self.bias else 2
-
-    @property
-    def taps(self) -> int:
-        return math.prod(axis.kernel for axis in self.window)
-
 
 @dataclass(frozen=True)
-class Depthwise:
+class Depthwise(Weighted):
     """Depthwise convolution with lanes along the channels; weights packed as [taps…][channel].
 
     All rows are computed for `block` channels (a multiple of the lanes) before the next ones.
@@ -166,13 +165,9 @@ class Depthwise:
     tile: Tile
     epilogue: Epilogue = Epilogue()
 
-    @property
-    def sources(self) -> int:
-        return 3 if self.bias else 2
-
 
 @dataclass(frozen=True)
-class Winograd:
+class Winograd(Weighted):
     """Convolution by Cook–Toom transforms (see `cook_toom`): tiles of `steps[axis]` outputs, stride 1, known weights.
 
     A block of `tiles` tiles goes through three phases: V = Bᵀ d B for all channels, then for each `block` of outputs
@@ -200,10 +195,6 @@ class Winograd:
 
     groups: ClassVar[int] = 1
     lanes_along: ClassVar[LanesAlong] = "channels"
-
-    @property
-    def sources(self) -> int:
-        return 3 if self.bias else 2
 
     @property
     def points(self) -> tuple[int, ...]:
@@ -337,11 +328,6 @@ def balanced(total: int, most: int) -> list[int]:
     count = -(-total // most)
     size, larger = divmod(total, count)
     return [size + 1] * larger + [size] * (count - larger)
-
-
-def same_window(rank: int) -> tuple[WindowAxis, ...]:
-    """The window of a kernel that reads exactly the position it writes."""
-    return tuple(WindowAxis(1) for _ in range(rank))
 
 
 def own_window(kernel: Kernel) -> Sequence[WindowAxis] | None:

@@ -48,7 +48,7 @@ def packed_shape(kernel: Convolution) -> tuple[int, ...]:
     """[group][block][taps][channel][output in the block], or [taps][channel]; Winograd has points in place of taps."""
     if isinstance(kernel, Winograd):
         return 1, kernel.blocks, math.prod(kernel.points), kernel.channels, kernel.block
-    taps = math.prod(axis.kernel for axis in kernel.window)
+    taps = kernel.taps
     if isinstance(kernel, Depthwise):
         return taps, kernel.channels
     if isinstance(kernel, Grouped):  # blocks of all outputs, whatever their group

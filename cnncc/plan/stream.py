@@ -143,7 +143,7 @@ def _cycles(layout: Layout, job: Job) -> float:
     c = job.work.computation
     if not isinstance(c, Contraction):
         return 0.0
-    taps = math.prod(w.kernel for w in c.window) * c.channels // c.groups
+    taps = c.taps * c.channels // c.groups
     return math.prod(layout.types[job.result].shape) * taps / (2 * layout.target.lanes)
 
 

@@ -27,10 +27,9 @@ def step_macs(step: Step) -> int:
     if not isinstance(kernel, Convolution):
         return 0
     positions = step.target.shape[0] * math.prod(axis.out for axis in kernel.window)
-    taps = math.prod(axis.kernel for axis in kernel.window)
     if isinstance(kernel, Depthwise):
-        return positions * taps * kernel.channels
-    return positions * taps * kernel.outputs * (kernel.channels // kernel.groups)
+        return positions * kernel.taps * kernel.channels
+    return positions * kernel.taps * kernel.outputs * (kernel.channels // kernel.groups)
 
 
 def cycles(step: Step, target: Target) -> float:
