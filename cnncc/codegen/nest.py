@@ -171,6 +171,26 @@ def with_guards(e: Emitter, condition: Ssa | bool, body: Callable[[bool], None])
     e.label(after)
 
 
+def block_parts(e: Emitter, begin: Index, end: Index, parts: int) -> Iterator[tuple[Index, Index, int]]:
+    """Blocks, of each of which [begin, end) counts `parts` parts: (block, first part in it, parts), for one or for all.
+
+    Whole blocks are taken at once; a shard whose range begins or ends inside of one takes parts of it.
+    """
+    with e.loop(e.div(begin, parts), e.div(e.add(end, parts - 1), parts)) as block:
+        first = e.mul(block.index, parts)
+        low, high = e.largest(e.sub(begin, first), 0), e.least(e.sub(end, first), parts)
+        whole, some, after = (e.fresh_label(hint) for hint in ("whole", "some", "after"))
+        e.branch_if(e.compare("eq", e.sub(high, low), parts), whole, some)
+        e.label(whole)
+        yield block.index, 0, parts
+        e.branch(after)
+        e.label(some)
+        with e.loop(low, high) as part:
+            yield block.index, part.index, 1
+        e.branch(after)
+        e.label(after)
+
+
 @contextmanager
 def loops(e: Emitter, sizes: Sequence[int]) -> Iterator[list[Index]]:
     """One loop inside the other over [0, size) for each of `sizes`."""

@@ -95,7 +95,7 @@ class Direct(Weighted):
 
     The weights are packed as [group][block of `block` outputs][taps…][channel][output in the block], so that
     the innermost loops read them from front to back. What is asked of it in parts are its rows or, where shards
-    should share it that way, its groups or blocks of outputs.
+    should share it that way, its groups or blocks of outputs, or `parts` of each block.
 
     All blocks of outputs pass over `chunk` rows before the next ones (0: over all rows), so that what they read and
     write again is still in the cache. For each position that a block is computed at, the kernel asks for `ahead`
@@ -116,6 +116,7 @@ class Direct(Weighted):
     chunk: int = 0
     ahead: int = 0
     shared: Literal["rows", "blocks"] = "rows"
+    parts: int = 1
 
     @property
     def is_filter(self) -> bool:
@@ -176,8 +177,8 @@ class Winograd(Weighted):
     [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
 
     With a dilation of d, each of the d phases of an axis has tiles of its own. Weights `ahead` of those in use are
-    asked for, where they stream from beyond the second-level cache. If `shared` by blocks of outputs, each shard
-    transforms all inputs; with a dilation, the rows of tiles of its phases are shared.
+    asked for, where they stream from beyond the second-level cache. If `shared` by blocks of outputs (or by `parts` of
+    each), every shard transforms all inputs; with a dilation, the rows of tiles of its phases are shared.
     """
 
     window: tuple[WindowAxis, ...]
@@ -192,6 +193,7 @@ class Winograd(Weighted):
     epilogue: Epilogue = Epilogue()
     ahead: int = 0
     shared: Literal["rows", "blocks", "tiles"] = "rows"
+    parts: int = 1
 
     groups: ClassVar[int] = 1
     lanes_along: ClassVar[LanesAlong] = "channels"

@@ -53,9 +53,9 @@ class Step:
 
     @property
     def units(self) -> int:
-        """What shards share: rows (those of a border fill include the border), blocks of outputs, or rows of tiles."""
+        """What shards share: rows (of a filled border too), blocks of outputs or parts of them, or rows of tiles."""
         if isinstance(self.kernel, Direct | Winograd) and self.kernel.shared == "blocks":
-            return self.kernel.blocks
+            return self.kernel.blocks * self.kernel.parts
         if isinstance(self.kernel, Winograd) and self.kernel.shared == "tiles":
             return self.kernel.grid[0]
         low, high = self.target.border[2] if isinstance(self.kernel, Fill) and self.target.rank > 2 else (0, 0)

@@ -3,37 +3,61 @@
 A dense layer has one row, a convolution deep in a network seven: two shards would take one and none, four and
 three. Its output channels divide better, and each shard then reads only its own part of the weights. Rows are
 kept where they are no worse, since a shard finds its own rows of the layer before in its own cache.
+
+A block of outputs is as wide as a register tile wants it, and one core computes them all, so there may be fewer
+blocks than shards. Then shards share halves of blocks: tiles half as wide, as long as they still have the chains of
+multiply-adds that keep the pipes busy.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import TypeVar
 
+from .choose import LATENCY, PIPES
 from .kernels import Direct, Winograd
 from .plan import Step
+from .winograd import part_cycles
+
+Kernel = TypeVar("Kernel", Direct, Winograd)
 
 SHARDS = (2, 4)  # the numbers of shards for which a plan is balanced
 GAIN = 0.95  # what blocks must save: they give up what lies in a shard's own cache
-STREAMED = 0.5  # of a step is spent on weights, where they stream: by rows each shard reads all of them
-REPEATED = 8  # outputs whose products take as long as the transform of the inputs, which each shard does by blocks
 ALONE = 4  # times that one position by itself takes, where a share is narrower than a tile
+CHAINS = LATENCY * PIPES  # multiply-adds that have to be on their way
 
 
 def shared(step: Step) -> Step:
-    """The step, shared by blocks if that balances better."""
+    """The step, shared by blocks or parts of them if that balances better."""
     kernel = step.kernel
     if isinstance(kernel, Direct):
         rows = sum(_largest_rows(step, kernel, shards) for shards in SHARDS)
-        blocks = sum(_largest_blocks(kernel, shards) for shards in SHARDS)
-        return replace(step, kernel=replace(kernel, shared="blocks")) if blocks < GAIN * rows else step
+        return _cheapest(step, rows, [(sum(_largest_blocks(by, n) for n in SHARDS), by) for by in _by_blocks(kernel)])
     if isinstance(kernel, Winograd):
-        blocks = sum(_largest_transformed(kernel, shards) for shards in SHARDS)
         if kernel.window[0].dilation > 1:
             step = replace(step, kernel=replace(kernel, shared="tiles"))
-        rows = sum(_largest_grains(step, kernel, shards) for shards in SHARDS)
-        return replace(step, kernel=replace(kernel, shared="blocks")) if blocks < GAIN * rows else step
+        rows = sum(_by_rows_of_tiles(step, kernel, shards) for shards in SHARDS)
+        return _cheapest(
+            step, rows, [(sum(_by_blocks_of_outputs(by, n) for n in SHARDS), by) for by in _by_blocks(kernel)]
+        )
     return step
+
+
+def _cheapest(step: Step, rows: float, others: list[tuple[float, Direct | Winograd]]) -> Step:
+    """The step as it is, or with the cheapest other kernel if that is much cheaper."""
+    blocks, kernel = min(others, key=lambda other: other[0])
+    return replace(step, kernel=kernel) if blocks < GAIN * rows else step
+
+
+def _by_blocks(kernel: Kernel) -> Iterator[Kernel]:
+    """The kernel shared by blocks, and by halves of them if all blocks have such."""
+    yield replace(kernel, shared="blocks")
+    chains = kernel.tile.rows * kernel.tile.columns * kernel.tile.vectors
+    whole = kernel.groups == 1 and kernel.outputs % kernel.block == 0
+    if whole and kernel.lanes_along == "channels" and kernel.block % (2 * kernel.lanes) == 0 and chains >= 2 * CHAINS:
+        yield replace(kernel, shared="blocks", parts=2)
 
 
 def _largest_rows(step: Step, kernel: Direct, shards: int) -> float:
@@ -50,17 +74,20 @@ def _largest_blocks(kernel: Direct, shards: int) -> float:
     """The same by blocks, all but the last of which are full."""
     if kernel.groups > 1:
         return math.ceil(kernel.groups / shards) / kernel.groups
-    return min(1.0, math.ceil(kernel.blocks / shards) * kernel.block / kernel.outputs)
+    return min(1.0, _outputs(kernel, shards) / kernel.outputs)
 
 
-def _largest_grains(step: Step, kernel: Winograd, shards: int) -> float:
-    """The part of the busiest shard by rows of tiles; those of the phases of a dilation do not depend on each other."""
+def _outputs(kernel: Direct | Winograd, shards: int) -> int:
+    """Outputs of the busiest shard, by blocks."""
+    return math.ceil(kernel.blocks * kernel.parts / shards) * kernel.block // kernel.parts
+
+
+def _by_rows_of_tiles(step: Step, kernel: Winograd, shards: int) -> float:
+    """Cycles of the busiest shard by rows of tiles; those of the phases of a dilation do not depend on each other."""
     grains = kernel.grid[0] if kernel.window[0].dilation > 1 else math.ceil(step.target.rows / kernel.grain)
-    share = math.ceil(grains / shards) / grains
-    return share + (1 - share) * STREAMED if kernel.ahead else share
+    return part_cycles(kernel, math.ceil(grains / shards) * math.prod(kernel.grid) // grains, kernel.outputs)
 
 
-def _largest_transformed(kernel: Winograd, shards: int) -> float:
+def _by_blocks_of_outputs(kernel: Winograd, shards: int) -> float:
     """The same by blocks of outputs."""
-    repeated = REPEATED / (REPEATED + kernel.outputs)
-    return repeated + (1 - repeated) * min(1.0, math.ceil(kernel.blocks / shards) * kernel.block / kernel.outputs)
+    return part_cycles(kernel, math.prod(kernel.grid), min(kernel.outputs, _outputs(kernel, shards)))

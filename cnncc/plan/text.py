@@ -165,7 +165,10 @@ def _(kernel: Direct) -> str:
 
 def _shared(kernel: Direct | Winograd) -> str:
     """How shards share a step, if not by rows."""
-    return {"rows": "", "blocks": ", shared by blocks of outputs", "tiles": ", shared by rows of tiles"}[kernel.shared]
+    blocks = "half blocks" if kernel.parts > 1 else "blocks"
+    return {"rows": "", "blocks": f", shared by {blocks} of outputs", "tiles": ", shared by rows of tiles"}[
+        kernel.shared
+    ]
 
 
 @describe.register

@@ -19,7 +19,7 @@ from ..cook_toom import MOST, operations, points, transforms
 from ..target import Target
 from ..windows import WindowAxis
 from .candidates import Candidate
-from .choose import L2_RATE, SPARE, Steps, series_cycles
+from .choose import L2_RATE, LATENCY, PIPES, PORTS, SPARE, Steps, series_cycles
 from .kernels import Epilogue, Tile, Winograd
 
 SIZES = (2, 3, 4, 5)
@@ -192,6 +192,25 @@ def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     return math.hypot(
         math.prod(kernel.points) * groups * cycles, math.ceil(tiles / kernel.tiles) * weight_bytes(kernel) / rate
     )
+
+
+def part_cycles(kernel: Winograd, tiles: int, outputs: int) -> float:
+    """About what a shard takes for a part of the tiles or of the outputs, whose weights it reads."""
+    taps = tuple(w.kernel for w in kernel.window)
+    ins, outs = one_transform(kernel.steps, taps, True), one_transform(kernel.steps, taps, False)
+    vectors, points = math.ceil(outputs / kernel.lanes), math.prod(kernel.points)
+    columns, wide = kernel.tile.columns, min(kernel.tile.vectors, vectors)
+    whole, rest = divmod(tiles, columns)
+    groups = whole * step_of(columns, wide)
+    groups += step_of(columns if 2 * rest > columns + 1 else (columns + 1) // 2, wide) if rest else 0.0
+    weights = 4 * points * kernel.channels * outputs / (L3_RATE if kernel.ahead else L2_RATE)
+    products = math.hypot(points * kernel.channels * groups * vectors / wide, weights)
+    return tiles * (ins * kernel.pitch / kernel.lanes + outs * vectors) + products
+
+
+def step_of(columns: int, vectors: int) -> float:
+    """Cycles of one step of a register tile."""
+    return max(columns * vectors / PIPES, (columns + vectors) / PORTS, LATENCY)
 
 
 def product(steps: Steps, columns: int, vectors: int) -> float:

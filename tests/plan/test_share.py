@@ -41,6 +41,8 @@ CASES = {
     "dilated": dilated(21, 5),
     "one position": convolution(1, 30, 130, 1),
     "few outputs": convolution(5, 20, 3, 3),
+    "halves of blocks, transformed": convolution(8, 64, 64, 3),
+    "halves of blocks, direct": convolution(3, 128, 64, 1),
 }
 
 
@@ -72,6 +74,16 @@ def test_phases_of_a_dilation_are_shared() -> None:
     plan = compilation(dilated(32, 8)[0], "x86-64-v4").plan
     (kernel,) = (step.kernel for step in plan.steps if isinstance(step.kernel, Winograd))
     assert kernel.shared == "tiles" and kernel.grain == 32 and kernel.grid[0] == 8
+
+
+@pytest.mark.parametrize("case", ["halves of blocks, transformed", "halves of blocks, direct"])
+def test_halves_are_shared_where_blocks_are_few(case: str) -> None:
+    (kernel,) = (
+        step.kernel
+        for step in compilation(CASES[case][0], "x86-64-v4").plan.steps
+        if isinstance(step.kernel, Direct | Winograd)
+    )
+    assert kernel.shared == "blocks" and kernel.parts == 2 and kernel.blocks <= 2
 
 
 def test_units_are_what_shards_share() -> None:

@@ -20,7 +20,7 @@ from ...plan.kernels import Direct
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
 from ..memory import Access, Guard
-from ..nest import UNROLL_LOOP, UNROLL_TAPS, Carry, interior, outside_axes, reduce_nest, with_guards
+from ..nest import UNROLL_LOOP, UNROLL_TAPS, Carry, block_parts, interior, outside_axes, reduce_nest, with_guards
 
 LINE = 16  # floats in a cache line
 Range = tuple[Index, Index]
@@ -92,7 +92,7 @@ class DirectConvolution:
         e, k = self.e, self.k
         rows: Range = a, b
         groups: Range = 0, k.groups
-        blocks: Range = 0, -(-(k.outputs // k.groups) // k.block)
+        blocks: Range = 0, -(-(k.outputs // k.groups) // k.block) * k.parts
         if k.shared == "blocks":
             rows = 0, self.target.view.rows
             groups, blocks = ((a, b), blocks) if k.groups > 1 else (groups, (a, b))
@@ -122,6 +122,13 @@ class DirectConvolution:
         per_group = k.outputs // k.groups
         full, rest = divmod(per_group, k.block)
         first, (begin, end) = e.mul(g, per_group), blocks
+        if k.parts > 1:
+            for number, part, count in block_parts(e, begin, end, k.parts):
+                inner = e.mul(part, k.block // k.parts)
+                channel = e.add(e.mul(number, k.block), inner)
+                place = e.add(e.add(weights, e.mul(number, self.block_weights)), inner)
+                self.rows(n, Outputs(channel, count * k.block // k.parts, place, g), *rows)
+            return
         if full:
             with e.loop(begin, e.least(end, full)) as block:
                 channel = e.add(first, e.mul(block.index, k.block))

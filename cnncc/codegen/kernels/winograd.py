@@ -23,7 +23,7 @@ from ...plan.kernels import LINE, Winograd
 from ..emitter import Emitter, Index, Ssa, lanes_of
 from ..epilogue import Cell, Key, finish
 from ..memory import Access
-from ..nest import Carry, lane_runs, reduce_nest, with_guards
+from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
 
 Spot = tuple[int, ...]  # a place inside a tile: one of its pixels, points or outputs
 Load = Callable[[Index, int], Ssa]  # a vector of channels, from the offset of its first channel and its lanes
@@ -67,27 +67,33 @@ class WinogradConvolution:
         """
         e, k = self.e, self.k
         rows: Range = (a, b) if k.shared == "rows" else (0, self.target.view.rows)
-        blocks: Range = (a, b) if k.shared == "blocks" else (0, k.blocks)
+        blocks: Range = (a, b) if k.shared == "blocks" else (0, k.blocks * k.parts)
         first, last = (e.mul(at, self.inner) for at in (a, b)) if k.shared == "tiles" else self.range(*rows)
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as begin:
             count = e.least(k.tiles, e.sub(last, begin.index))
             with e.loop(0, count) as tile:
                 self.transform_inputs(self.place(n.index, begin.index, tile.index))
-            for block, size in self.blocks(*blocks):
-                self.products(block, size, count)
+            for block, inner, size in self.blocks(*blocks):
+                self.products(block, inner, size, count)
                 with e.loop(0, count) as tile:
                     place = self.place(n.index, begin.index, tile.index)
-                    self.transform_outputs(place, e.mul(block, k.block), size, rows)
+                    self.transform_outputs(place, e.add(e.mul(block, k.block), inner), inner, size, rows)
 
-    def blocks(self, begin: Index, end: Index) -> Iterator[tuple[Index, int]]:
-        """A loop over blocks of outputs, with their size; the last one may be smaller."""
-        e, (full, rest) = self.e, divmod(self.k.outputs, self.k.block)
+    def blocks(self, begin: Index, end: Index) -> Iterator[tuple[Index, Index, int]]:
+        """A loop over blocks of outputs or their parts: the block, its first output asked for, and how many."""
+        e, k = self.e, self.k
+        if k.parts > 1:
+            size = k.block // k.parts
+            for number, part, count in block_parts(e, begin, end, k.parts):
+                yield number, e.mul(part, size), count * size
+            return
+        full, rest = divmod(k.outputs, k.block)
         if full:
             with e.loop(begin, e.least(end, full)) as block:
-                yield block.index, self.k.block
+                yield block.index, 0, k.block
         if rest:
             with e.loop(e.largest(begin, full), end):
-                yield full, rest
+                yield full, 0, rest
 
     # Tiles
 
@@ -204,30 +210,41 @@ class WinogradConvolution:
 
     # Products
 
-    def products(self, outputs: Index, size: int, count: Index) -> None:
-        """M[ξ] = V[ξ] · U[ξ] for a block of outputs, the point outside, groups of tiles inside.
+    def products(self, block: Index, inner: Index, size: int, count: Index) -> None:
+        """M[ξ] = V[ξ] · U[ξ] for `size` outputs of a block from `inner` on, the point outside, groups of tiles inside.
 
-        The last group may reach beyond the tiles there are; the scratch memory has room, and nothing reads it.
+        If at most half a group is left at the end, it is computed as one. The last one may reach beyond the tiles
+        there are; the scratch memory has room, and nothing reads it.
         """
         e, k = self.e, self.k
         points = math.prod(k.points)
-        vectors = -(-size // k.lanes)
+        half = (k.tile.columns + 1) // 2
+        groups = e.div(e.add(count, k.tile.columns - 1 - half), k.tile.columns)
+        whole = e.mul(groups, k.tile.columns)
         with e.loop(0, points) as point:
-            weights = e.mul(e.add(e.mul(outputs, points), point.index), k.channels * k.block)
+            weights = e.mul(e.add(e.mul(block, points), point.index), k.channels * k.block)
             inputs, results = (e.mul(point.index, plane) for plane in self.planes)
             results = e.add(results, points * self.planes[0])
-            with e.loop(0, count, k.tile.columns) as tile:
-                inputs = e.add(inputs, e.mul(tile.index, k.pitch))
-                results = e.add(results, e.mul(tile.index, k.block))
-                sums = self.product(inputs, weights, vectors)
-                for number, total in enumerate(sums):
-                    column, vector = divmod(number, vectors)
-                    self.scratch.store(total, e.add(results, column * k.block + vector * k.lanes), 0)
+            weights, results = e.add(weights, inner), e.add(results, inner)
+            with e.loop(0, whole, k.tile.columns) as tile:
+                self.group(tile.index, k.tile.columns, inputs, weights, results, size)
+            with e.loop(whole, count, half) as tile:
+                self.group(tile.index, half, inputs, weights, results, size)
 
-    def product(self, inputs: Index, weights: Index, vectors: int) -> Carry:
-        """A register tile: `tile.columns` scalars times `vectors` vectors for each channel."""
+    def group(self, tile: Index, columns: int, inputs: Index, weights: Index, results: Index, size: int) -> None:
+        """The products of some tiles and outputs for one point."""
         e, k = self.e, self.k
-        zeros = [e.number(0.0, k.lanes)] * (k.tile.columns * vectors)
+        vectors = -(-size // k.lanes)
+        results = e.add(results, e.mul(tile, k.block))
+        sums = self.product(e.add(inputs, e.mul(tile, k.pitch)), weights, columns, vectors)
+        for number, total in enumerate(sums):
+            column, vector = divmod(number, vectors)
+            self.scratch.store(total, e.add(results, column * k.block + vector * k.lanes), 0)
+
+    def product(self, inputs: Index, weights: Index, columns: int, vectors: int) -> Carry:
+        """A register tile: `columns` scalars times `vectors` vectors for each channel."""
+        e, k = self.e, self.k
+        zeros = [e.number(0.0, k.lanes)] * (columns * vectors)
 
         def step(index: list[Index], sums: Carry) -> Carry:
             at = e.add(weights, e.mul(index[0], k.block))
@@ -236,7 +253,7 @@ class WinogradConvolution:
                 for line in range(0, k.block, LINE):
                     self.weights.prefetch(e.add(at, k.ahead + line))
             following = []
-            for column in range(k.tile.columns):
+            for column in range(columns):
                 scalar = self.scratch.scalar(e.add(e.add(inputs, index[0]), column * k.pitch))
                 spread = e.splat(scalar, k.lanes)
                 for number, vector in enumerate(loaded):
@@ -247,10 +264,11 @@ class WinogradConvolution:
 
     # Output transform
 
-    def transform_outputs(self, place: Place, first: Index, size: int, rows: Range) -> None:
-        """Aᵀ M A of one tile for a block of outputs, then bias and epilogue."""
+    def transform_outputs(self, place: Place, first: Index, inner: Index, size: int, rows: Range) -> None:
+        """Aᵀ M A of one tile for `size` outputs from `first` on, `inner` in their block, then bias and epilogue."""
         e, k = self.e, self.k
         at = e.add(len(self.spots) * self.planes[0], e.mul(place.number, k.block))
+        at = e.add(at, inner)
         wanted = self.wanted(place, rows)
 
         def vector(begin: Index, lanes: int) -> None:
