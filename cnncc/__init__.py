@@ -15,13 +15,19 @@ from .errors import CnnccError  # noqa: E402
 from .version import VERSION as __version__  # noqa: E402
 
 if TYPE_CHECKING:
-    from .api import Model, compile, interpret, load, load_graph
+    from .api import compile, interpret, load_graph
     from .frontends import dsl as nn
+    from .runtime.model import Model
+    from .runtime.reload import load
 
 
 __all__ = ["CnnccError", "Model", "__version__", "compile", "interpret", "load", "load_graph", "nn"]
 
-_HOMES = dict.fromkeys(("Model", "compile", "interpret", "load", "load_graph"), ".api")
+_HOMES = {
+    **dict.fromkeys(("compile", "interpret", "load_graph"), ".api"),
+    "Model": ".runtime.model",
+    "load": ".runtime.reload",
+}
 
 
 def __getattr__(name: str) -> Any:

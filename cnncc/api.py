@@ -4,24 +4,22 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import interpreter
 from .compiler import Compilation, Options, resolve_target
 from .errors import InputError, UsageError
-from .frontends.script import load_script
-from .ir import Graph
 from .plan import PlanOptions
-from .plan.saved import load as load_plan
 from .runtime.model import Model
-from .runtime.reload import load
+from .sources import OnnxFile
 from .target import Target
 from .types import Array
-from .verify import verify
 
-__all__ = ["Model", "compile", "interpret", "load", "load_graph"]
+if TYPE_CHECKING:
+    from .ir import Graph
+
+__all__ = ["compile", "interpret", "load_graph", "open_source"]
 
 
 def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
@@ -31,15 +29,23 @@ def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -
     script that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file,
     VerifyError for a graph made by hand that is none, such as one with a cycle.
     """
-    if isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(".onnx"):
-        from .frontends.onnx import load_onnx
+    opened = open_source(source, shapes)
+    return opened.graph if isinstance(opened, OnnxFile) else opened
 
-        return load_onnx(source, shapes)
+
+def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph | OnnxFile:
+    """The same, but an ONNX file is not read yet: the compiler may know it already."""
+    if isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(".onnx"):
+        return OnnxFile(source, shapes)
     if shapes is not None:
         raise UsageError("shapes are given with ONNX files only; other models declare those of their inputs")
+    from .ir import Graph
+
     if isinstance(source, Graph):
         return _verified(source)
     if isinstance(source, str | os.PathLike):
+        from .frontends.script import load_script
+
         return _verified(load_script(source))
     graph = getattr(source, "graph", None)
     if isinstance(graph, Graph):
@@ -48,6 +54,8 @@ def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -
 
 
 def _verified(graph: Graph) -> Graph:
+    from .verify import verify
+
     verify(graph)
     return graph
 
@@ -79,20 +87,28 @@ def compile(
     if isinstance(off, str) or not isinstance(off, Iterable):
         raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
     resolved = resolve_target(target)
-    planned = load_plan(plan, resolved) if isinstance(plan, str | os.PathLike) else plan or PlanOptions()
-    options = Options(resolved, precision, tuple(off), checked, planned)
-    graph = load_graph(source, shapes)
+    options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved))
+    opened = open_source(source, shapes)
     if tune:
         from .tuning import tune as choose
 
-        options = choose(Compilation(graph, options), tune_seconds, use_cache=cache).compilation.options
-    return _compile(graph, options, threads, cache)
+        options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
+    return _compile(opened, options, threads, cache)
 
 
-def _compile(graph: Graph, options: Options, threads: int, use_cache: bool) -> Model:
+def _planned(plan: PlanOptions | str | os.PathLike[str] | None, target: Target) -> PlanOptions:
+    """What the plan has to choose, read from a file if it is one's path."""
+    if isinstance(plan, str | os.PathLike):
+        from .plan.saved import load
+
+        return load(plan, target)
+    return plan or PlanOptions()
+
+
+def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache: bool) -> Model:
     """Also what a pickled model runs to come back."""
-    executable = Compilation(graph, options).executable(use_cache=use_cache)
-    return Model(executable, threads=threads, rebuild=(_compile, (graph, options, threads, use_cache)))
+    executable = Compilation(source, options).executable(use_cache=use_cache)
+    return Model(executable, threads=threads, rebuild=(_compile, (source, options, threads, use_cache)))
 
 
 def interpret(source: Any, *inputs: Any) -> Any:
@@ -101,6 +117,8 @@ def interpret(source: Any, *inputs: Any) -> Any:
     Inputs are given as to a compiled model: arrays in order, or one dict by name. The answer is an array, or a
     tuple in the order of the outputs.
     """
+    from . import interpreter
+
     graph = load_graph(source)
     if len(inputs) == 1 and isinstance(inputs[0], Mapping):
         feeds: Mapping[str, Array] = {name: np.asarray(value) for name, value in inputs[0].items()}

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 from . import native
 from .errors import UsageError
-from .ir import Graph
+from .identity import compiler_identity
 from .naming import c_identifier
 from .plan import PlanOptions
 from .runtime import cache
-from .runtime.elf import undefined_symbols
 from .runtime.executable import Executable, Port
+from .sources import OnnxFile
 from .target import Target, named
-from .version import VERSION
 
 if TYPE_CHECKING:
+    from .ir import Graph
     from .passes import Optimised
     from .plan.plan import Plan
 
@@ -51,13 +51,25 @@ class Options:
 
 
 class Compilation:
-    """One graph on its way to machine code; each stage is computed when it is first asked for."""
+    """One graph on its way to machine code; each stage is computed when it is first asked for.
 
-    def __init__(self, graph: Graph, options: Options):
-        self.graph, self.options = graph, options
-        self.symbol = c_identifier(graph.name)
+    The graph in a file is such a stage as well: an executable from the cache does without it.
+    """
+
+    def __init__(self, source: Graph | OnnxFile, options: Options):
+        self.source, self.options = source, options
         if options.precision not in ("fast", "strict"):
             raise UsageError(f"unknown precision '{options.precision}': expected 'fast' or 'strict'")
+
+    @property
+    def graph(self) -> Graph:
+        """The graph as it was given. Raises for a file what `load_graph` raises."""
+        return self.source.graph if isinstance(self.source, OnnxFile) else self.source
+
+    @cached_property
+    def symbol(self) -> str:
+        """The C identifier that prefixes the names of all functions."""
+        return c_identifier(self.graph.name)
 
     @cached_property
     def optimised(self) -> Optimised:
@@ -93,17 +105,19 @@ class Compilation:
     @cached_property
     def key(self) -> str:
         """What the result depends on: the graph, the options and the compiler."""
-        return hashlib.sha256(f"{compiler_identity()}\n{self.options!r}\n{self.graph.hash}".encode()).hexdigest()
+        return hashlib.sha256(f"{compiler_identity()}\n{self.options!r}\n{self.source.hash}".encode()).hexdigest()
 
     def varied(self, **changes: Any) -> Compilation:
         """The same graph with other options; what the passes made stays, where the options that they see do."""
-        other = Compilation(self.graph, replace(self.options, **changes))
+        other = Compilation(self.source, replace(self.options, **changes))
         if {"precision", "off"}.isdisjoint(changes):
             other.__dict__["optimised"] = self.optimised
         return other
 
     def build(self) -> Executable:
         """All stages, without a look at the cache."""
+        from .runtime.elf import undefined_symbols
+
         plan = self.plan
         return Executable(
             name=self.graph.name,
@@ -141,28 +155,3 @@ class Compilation:
             found = self.build()
             cache.store(self.key, found)
         return found
-
-
-def compiler_identity() -> str:
-    """This compiler in a line: versions, and a digest of its sources."""
-    return f"cnncc {VERSION} {native.backend_version()} {_sources_digest()}"
-
-
-def _sources_digest() -> str:
-    """A digest of the compiler's own sources, so that an edited checkout never meets stale objects."""
-    global _digest
-    if _digest is None:
-        from pathlib import Path
-
-        root = Path(__file__).resolve().parent
-        folders = [root] + [root.parent / name for name in ("passes", "frontends") if not (root / name).is_dir()]
-        state = hashlib.sha256()
-        for folder in folders:
-            for file in sorted(folder.rglob("*.py")):
-                stat = file.stat()
-                state.update(f"{file.relative_to(folder)} {stat.st_size} {stat.st_mtime_ns}\n".encode())
-        _digest = state.hexdigest()
-    return _digest
-
-
-_digest: str | None = None

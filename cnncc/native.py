@@ -10,7 +10,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -163,6 +162,8 @@ def _emit_here(text: str, target: Target, kind: str) -> bytes:
 
 def _emit_in_child(text: str, target: Target, kind: str) -> bytes:
     """Emit where an abort of LLVM ends another process than ours."""
+    import subprocess
+
     paths = json.dumps([str(Path(path or ".").resolve()) for path in sys.path])
     command = [sys.executable, "-c", _CHILD, paths, kind, json.dumps(dataclasses.asdict(target))]
     try:

@@ -20,8 +20,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from .compiler import Compilation, compiler_identity
+from .compiler import Compilation
 from .errors import TargetError
+from .identity import compiler_identity
 from .native import host_target
 from .plan.kernels import Move
 from .runtime import store
@@ -336,7 +337,7 @@ class Memory:
         if not self.used or not store.exists(key):
             return None
         try:
-            found: Any = json.loads(store.read(key) or b"")
+            found: Any = json.loads(bytes(store.read(key) or b""))
             return Entry(str(found["label"]), {str(label): float(share) for label, share in found["shares"].items()})
         except (ValueError, KeyError, TypeError, AttributeError):
             self.unreadable += 1

@@ -152,11 +152,11 @@ def passes_off(text: str) -> tuple[str, ...]:
 
 def compilation(arguments: argparse.Namespace) -> Compilation:
     """The model on its way; options are looked at first, since they cost nothing."""
-    from ..api import load_graph
+    from ..api import open_source
     from ..compiler import Compilation
 
     chosen = options(arguments)
-    return Compilation(load_graph(arguments.model, dict(arguments.shape) if arguments.shape else None), chosen)
+    return Compilation(open_source(arguments.model, dict(arguments.shape) if arguments.shape else None), chosen)
 
 
 def tuned(compilation: Compilation, arguments: argparse.Namespace) -> tuple[Compilation, Tuned | None]:

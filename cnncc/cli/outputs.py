@@ -14,7 +14,7 @@ from ..errors import OutputError, UsageError
 from ..types import Array
 
 if TYPE_CHECKING:
-    from ..api import Model
+    from ..runtime.model import Model
 
 
 def describe(model: Model, results: tuple[Array, ...], files: tuple[str, ...], top: int) -> Iterator[str]:

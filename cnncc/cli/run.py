@@ -19,7 +19,7 @@ from . import common
 from .console import say
 
 if TYPE_CHECKING:
-    from ..api import Model
+    from ..runtime.model import Model
     from ..types import Array
 
 

@@ -79,7 +79,7 @@ def _contents(executable: Executable, names: dict[str, str], temporary: Path) ->
             yield role, None
 
 
-def bytes_object(symbol: str, data: bytes, target: Target) -> bytes:
+def bytes_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
     """An object that defines `symbol` as these bytes (one zero if there are none), read-only and aligned to 64."""
     data = data or b"\0"
     digits = data.hex()

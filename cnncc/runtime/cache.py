@@ -1,12 +1,20 @@
-"""Compiled models on disk, so that compiling the same graph again takes milliseconds."""
+"""Compiled models on disk, so that compiling the same graph again takes milliseconds.
+
+An entry is the size of the manifest, the manifest, the object and, at a multiple of 64, the weights, which are used
+where they were read to.
+"""
 
 from __future__ import annotations
 
 import json
+import struct
 
 from . import store as _store
 from .executable import Executable
+from .layout import ALIGNMENT
 from .manifest import describe, restore
+
+_SIZE = struct.Struct("<I")
 
 
 def load(key: str) -> Executable | None:
@@ -14,16 +22,21 @@ def load(key: str) -> Executable | None:
     data = _store.read(key)
     if data is None:
         return None
-    header, _, body = data.partition(b"\n")
     try:
-        manifest = json.loads(header)
-        size = int(manifest["object_bytes"])
-        return restore(manifest, body[:size], body[size:])
-    except (ValueError, KeyError, TypeError):
+        begin = _SIZE.size + _SIZE.unpack_from(data)[0]
+        manifest = json.loads(bytes(data[_SIZE.size : begin]))
+        end = begin + int(manifest["object_bytes"])
+        return restore(manifest, bytes(data[begin:end]), data[_aligned(end) :])
+    except (struct.error, ValueError, KeyError, TypeError):
         return None
 
 
 def store(key: str, executable: Executable) -> None:
     """Remember `executable` under `key`. Never fails: without a usable folder nothing is remembered."""
-    header = describe(executable) | {"object_bytes": len(executable.object)}
-    _store.write(key, json.dumps(header).encode() + b"\n" + executable.object + executable.weights)
+    manifest = json.dumps(describe(executable) | {"object_bytes": len(executable.object)}).encode()
+    head = _SIZE.pack(len(manifest)) + manifest + executable.object
+    _store.write(key, b"".join((head.ljust(_aligned(len(head)), b"\0"), executable.weights)))
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

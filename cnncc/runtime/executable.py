@@ -38,14 +38,14 @@ class Executable:
     `images` is N of the graph; a call may have another N only if `batchable`. A workspace for s shards takes
     `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of which more than
     `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given. `steps` names
-    the plan's steps, for the reports of the checked mode.
+    the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what was read of it.
     """
 
     name: str
     symbol: str
     target: Target
     object: bytes
-    weights: bytes
+    weights: bytes | memoryview
     inputs: tuple[Port, ...]
     outputs: tuple[Port, ...]
     images: int

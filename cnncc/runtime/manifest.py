@@ -43,7 +43,7 @@ def describe(executable: Executable) -> Manifest:
     }
 
 
-def restore(manifest: Manifest, code: bytes = b"", weights: bytes = b"") -> Executable:
+def restore(manifest: Manifest, code: bytes = b"", weights: bytes | memoryview = b"") -> Executable:
     """The executable that `describe` described. Raises ValueError for another ABI or missing parts."""
     if not isinstance(manifest, dict) or manifest.get("abi") != ABI_VERSION:
         raise ValueError(f"the manifest is not of ABI version {ABI_VERSION}")
@@ -58,7 +58,7 @@ def to_json(manifest: Manifest) -> str:
     return json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
 
 
-def _restore(manifest: Manifest, code: bytes, weights: bytes) -> Executable:
+def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Executable:
     return Executable(
         name=str(manifest["name"]),
         symbol=str(manifest["symbol"]),

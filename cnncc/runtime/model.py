@@ -49,7 +49,7 @@ class Model:
         self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
-        self._weights = layout.aligned_copy(executable.weights) if code is None else None
+        self._weights = layout.aligned_bytes(executable.weights) if code is None else None
         self._closed = False
         self._spares: list[Session] = []
         self._session = self._new_session(self._threads)

@@ -93,10 +93,11 @@ def shim() -> Shim:
 def _object(text: str, target: Target) -> bytes:
     """The module's object, from the cache if it is there: making it takes longer than loading a cached model."""
     key = f"shim {backend_version()} {target} {text}"
-    code = store.read(key)
-    if code is None:
-        code = emit_object(text, target)
-        store.write(key, code)
+    found = store.read(key)
+    if found is not None:
+        return bytes(found)
+    code = emit_object(text, target)
+    store.write(key, code)
     return code
 
 

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ...ir import Builder, Graph, Value
 from ...types import Array, DType, TensorType
 from .call import Call, Result, Tensor, Unsupported, check_float
 from .folding import FOLDS, fold
-from .read import Declared, OnnxModel, OnnxNode, read
+from .read import Declared, OnnxModel, OnnxNode, parse, read
 from .table import OPERATORS
 
 INPUTS = ("float32", "uint8")
@@ -33,7 +34,12 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     UsageError for a missing `onnx` package or shapes that contradict the model, ModelError for a file that is no
     ONNX model and for everything that cnncc does not support, all at once.
     """
-    return Importer(read(Path(path)), shapes or {}).graph()
+    return graph_of(Path(path), parse(Path(path)), shapes)
+
+
+def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
+    """The same from a message that was parsed from `file`."""
+    return Importer(read(file, proto), shapes or {}).graph()
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,17 +85,49 @@ def _static(port: Declared) -> tuple[int, ...] | None:
     return sizes if len(sizes) == len(port.shape) else None
 
 
-def read(file: Path) -> OnnxModel:
-    """The model in `file`. Raises UsageError without the `onnx` package, ModelError if the file is no ONNX model."""
+def parse(file: Path, content: bytes | None = None) -> Any:
+    """The message in `file`, whose bytes may be given; weights that it names in other files stay there.
+
+    Raises UsageError without the `onnx` package, ModelError if there is no such file or no such message in it.
+    """
     onnx = _package(file)
-    if not os.path.isfile(file):  # unlike Path.is_file never raises, say for a name that is too long
+    if content is None and not os.path.isfile(file):  # unlike Path.is_file never raises, say for too long a name
         raise ModelError(f"ONNX model '{file}' " + ("is not a file" if os.path.exists(file) else "does not exist"))
-    try:
-        proto = onnx.load(str(file))
+    with _explained(file):
+        return onnx.load_model_from_string(file.read_bytes() if content is None else content)
+
+
+def outside(proto: Any) -> list[str]:
+    """The files, named from the folder of the model, that hold weights of a parsed message."""
+    tensors = _tensors(proto.graph)
+    return sorted({entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"})
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """All tensors of a graph, those of attributes and of graphs inside it among them."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (attribute.t, *attribute.tensors)
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
+
+
+def read(file: Path, proto: Any) -> OnnxModel:
+    """The model in a message that was parsed from `file`. Raises ModelError if it is none."""
+    onnx = _package(file)
+    with _explained(file):
+        onnx.load_external_data_for_model(proto, os.path.dirname(file))
         return _read(file, proto, onnx)
+
+
+@contextmanager
+def _explained(file: Path) -> Iterator[None]:
+    """Whatever protobuf, missing weights and malformed tensors raise becomes a ModelError."""
+    try:
+        yield
     except CnnccError:
         raise
-    except Exception as error:  # protobuf, missing external data, malformed tensors
+    except Exception as error:
         raise ModelError(f"'{file}' is not an ONNX model that can be read: {_sentence(error)}") from None
 
 

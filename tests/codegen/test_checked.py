@@ -121,7 +121,7 @@ def guarded_run(executable: Executable, feeds: dict[str, Array]) -> int:
         zones.append((memory, size))
         return int(memory.ctypes.data) + GUARD
 
-    weights = layout.aligned_copy(executable.weights)
+    weights = layout.aligned_bytes(executable.weights)
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([zone(port.type.nbytes) for port in executable.outputs])
     record = layout.Call(

@@ -55,7 +55,7 @@ def by_hand(executable: Executable, feeds: Mapping[str, Array], shards: int, *, 
     run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(code.address(f"{executable.symbol}_run"))
     size = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_uint32)(code.address(f"{executable.symbol}_workspace_bytes"))
     assert size(shards) == executable.workspace_bytes(shards)
-    workspace, weights = layout.aligned(size(shards)), layout.aligned_copy(executable.weights)
+    workspace, weights = layout.aligned(size(shards)), layout.aligned_bytes(executable.weights)
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([array.ctypes.data for array in outputs.values()])

@@ -65,6 +65,30 @@ def test_a_short_file_is_noticed(entry: Path, size: int) -> None:
     assert cache.load("key") is None
 
 
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize("place", [0, MIB - 1, MIB, 2 * MIB + 77, 3 * MIB + 9])
+def test_a_changed_byte_of_a_large_entry_is_noticed(private_cache: Path, place: int) -> None:
+    data = bytes(range(256)) * (12 * 1024) + b"the end..."
+    store.write("key", data)
+    found = store.read("key")
+    assert found == data and np.frombuffer(found, np.uint8).ctypes.data % 64 == 0
+    (path,) = entries(private_cache)
+    content = bytearray(path.read_bytes())
+    content[128 + place] ^= 64
+    path.write_bytes(content)
+    assert store.read("key") is None
+
+
+def test_blocks_that_changed_places_are_noticed(private_cache: Path) -> None:
+    first, second = b"a" * MIB, b"b" * MIB
+    store.write("key", first + first + second)
+    (path,) = entries(private_cache)
+    path.write_bytes(path.read_bytes()[:128] + first + second + first)
+    assert store.read("key") is None
+
+
 def test_an_entry_under_another_name_is_noticed(entry: Path) -> None:
     cache.store("other", toy.executable(7))
     (other,) = set(entries(entry.parent.parent)) - {entry}
@@ -73,8 +97,10 @@ def test_an_entry_under_another_name_is_noticed(entry: Path) -> None:
 
 
 @pytest.mark.parametrize("header", [b"", b"[]", b"{}", b"null", b'{"object_bytes": 3}', b"\xff"])
-def test_a_strange_header_is_ignored(private_cache: Path, header: bytes) -> None:
-    store.write("key", header + b"\nobject")
+@pytest.mark.parametrize("size", [None, 0, 2, 2**32 - 1])
+def test_a_strange_header_is_ignored(private_cache: Path, header: bytes, size: int | None) -> None:
+    length = len(header) if size is None else size
+    store.write("key", length.to_bytes(4, "little") + header + b"object")
     assert store.read("key") is not None
     assert cache.load("key") is None
 
@@ -107,6 +133,11 @@ def test_links_are_not_followed(entry: Path) -> None:
     folder = entry.parent.rename(entry.parent.parent / "real")
     entry.parent.symlink_to(folder)
     assert cache.load("key") is None
+
+
+def test_too_little_for_a_header_is_ignored(private_cache: Path) -> None:
+    store.write("key", b"xyz")
+    assert store.read("key") == b"xyz" and cache.load("key") is None
 
 
 def test_a_pipe_does_not_block(entry: Path) -> None:

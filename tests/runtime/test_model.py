@@ -304,7 +304,7 @@ def rebuilt(size: int) -> Model:
 def _call(executable: Executable) -> tuple[layout.Call, list[Any]]:
     x, y = toy.images(), np.zeros((1, 6), np.float32)
     inputs, outputs = layout.pointers([x.ctypes.data]), layout.pointers([y.ctypes.data])
-    workspace, weights = layout.aligned(executable.workspace_bytes(1)), layout.aligned_copy(executable.weights)
+    workspace, weights = layout.aligned(executable.workspace_bytes(1)), layout.aligned_bytes(executable.weights)
     call = layout.Call(
         abi=1,
         images=1,

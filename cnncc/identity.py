@@ -1,0 +1,40 @@
+"""What this compiler is called where its results are kept."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from . import native
+from .version import VERSION
+
+
+@functools.cache
+def compiler_identity() -> str:
+    """This compiler in a line: versions, and a digest of its sources."""
+    return f"cnncc {VERSION} {native.backend_version()} {_sources_digest()}"
+
+
+def _sources_digest() -> str:
+    """A digest of the compiler's own sources, so that an edited checkout never meets stale objects."""
+    root = Path(__file__).resolve().parent
+    folders = [root] + [root.parent / name for name in ("passes", "frontends") if not (root / name).is_dir()]
+    state = hashlib.sha256()
+    for folder in folders:
+        for line in sorted(_sources(str(folder), "")):
+            state.update(line.encode())
+    return state.hexdigest()
+
+
+def _sources(folder: str, inside: str) -> Iterator[str]:
+    """Name, size and time of each source below a folder; `inside` is what the folder is called."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                yield from _sources(entry.path, f"{inside}{entry.name}/")
+            elif entry.name.endswith(".py"):
+                stat = entry.stat()
+                yield f"{inside}{entry.name} {stat.st_size} {stat.st_mtime_ns}\n"

@@ -1,0 +1,127 @@
+"""Models in files that are not read before somebody has to know what is in them.
+
+What identifies a graph in the cache of compiled models, its hash, is remembered under what the file holds: from a file
+that was compiled before to its code there is neither parsing nor a graph nor a pass, only a look at every byte.
+
+Files are told apart by SHA-256, for which processors of this decade have instructions (2 GB/s): they compute it faster
+than hashes that were made to be fast without (BLAKE2b: 1.4 GB/s).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .errors import ModelError
+from .identity import compiler_identity
+from .runtime import store
+from .runtime.layout import read_aligned
+
+if TYPE_CHECKING:
+    from .ir import Graph
+
+
+class OnnxFile:
+    """An ONNX file as a source of a graph, or of as much of it as is asked for; `shapes` are those of `load_graph`.
+
+    The file is read once, when `graph` or `hash` is first asked for; both raise what `load_graph` raises.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None):
+        self.path, self.shapes = Path(path), shapes or {}
+
+    @cached_property
+    def graph(self) -> Graph:
+        """The file's graph. Raises ModelError if weights that it has in other files changed since it was compiled."""
+        graph = self._graph(self._parsed())
+        if graph.hash != self.__dict__.get("hash", graph.hash):
+            raise ModelError(f"weights of '{self.path}' have changed since it was compiled")
+        return graph
+
+    @cached_property
+    def hash(self) -> str:
+        """The hash of the graph: remembered, if it is known what graph such a file gives."""
+        shapes = _plain(self.shapes)
+        if self._content is None or shapes is None:
+            return self.graph.hash
+        digest = hashlib.sha256(self._content).hexdigest()
+        key = f"onnx 1\n{compiler_identity()}\n{self.path.stem}\n{shapes}\n{digest}"
+        return self._recalled(key) or self._remembered(key)
+
+    def __reduce__(self) -> tuple[Callable[[Graph], Graph], tuple[Graph]]:
+        """Pickled as what it stands for, since the file may not be there when it comes back."""
+        return _itself, (self.graph,)
+
+    def _recalled(self, key: str) -> str | None:
+        """The hash that is remembered, if the files that belong to it hold what they did."""
+        try:
+            known: Any = json.loads(bytes(store.read(key) or b""))
+            return str(known["graph"]) if self._digests(known["files"]) == known["files"] else None
+        except (ValueError, KeyError, TypeError):
+            return None
+
+    def _remembered(self, key: str) -> str:
+        """The hash of the graph as it is now, remembered from now on."""
+        from .frontends.onnx.read import outside
+
+        proto = self._parsed()
+        files = self._digests(outside(proto))
+        self.graph = self._graph(proto)
+        if None not in files.values() and self._digests(files) == files:  # nobody has changed them meanwhile
+            store.write(key, json.dumps({"graph": self.graph.hash, "files": files}).encode())
+        return self.graph.hash
+
+    def _parsed(self) -> Any:
+        from .frontends.onnx.read import parse
+
+        return parse(self.path, None if self._content is None else self._content.tobytes())
+
+    def _graph(self, proto: Any) -> Graph:
+        from .frontends.onnx.importer import graph_of
+
+        graph = graph_of(self.path, proto, self.shapes)
+        self._content = None  # no longer needed
+        return graph
+
+    @cached_property
+    def _content(self) -> memoryview | None:
+        return _content(self.path)
+
+    def _digests(self, files: Iterable[str]) -> dict[str, str | None]:
+        """Of files named from the folder of this one; None for what cannot be read."""
+        contents = ((name, _content(self.path.parent / name)) for name in files)
+        return {name: None if data is None else hashlib.sha256(data).hexdigest() for name, data in contents}
+
+
+def _content(path: Path) -> memoryview | None:
+    """The bytes of a regular file; None if there is none that can be read."""
+    try:
+        if not os.path.isfile(path):  # reading a pipe would wait
+            return None
+        descriptor = os.open(path, os.O_RDONLY)
+    except (OSError, ValueError):
+        return None
+    try:
+        return read_aligned(descriptor)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
+
+
+def _plain(shapes: Mapping[str, Sequence[int]]) -> str | None:
+    """Shapes as text that is equal for equal ones; None if they are not as they should be, which the importer tells."""
+    try:
+        pairs = [(name, [type(size) is int and size for size in shape]) for name, shape in sorted(shapes.items())]
+        return json.dumps(pairs) if all(size for _, shape in pairs for size in shape) else None
+    except (TypeError, ValueError, AttributeError):
+        return None
+
+
+def _itself(graph: Graph) -> Graph:
+    return graph
