@@ -1,14 +1,21 @@
 """The tile and the block of channels of a depthwise convolution.
 
-What bounds it: a vector of outputs takes one multiply-add for each tap, on two pipes, so 4.5 cycles for 3×3. Its store
-takes one cycle, and its loads are few, since a pixel vector serves all the taps that reach it: a row of 14 outputs of
-3×3 loads 3·16 pixels and 9 weights, 2 cycles for each output. So the multiply-adds bound it as long as
+A vector of outputs takes one multiply-add for each tap, on two pipes, so 4.5 cycles for 3×3. Its store takes one cycle,
+and its loads are few, since a pixel vector serves all the taps that reach it: a row of 14 outputs of 3×3 loads 3·16
+pixels and 9 weights, 2 cycles for each output. So the multiply-adds bound it as long as
 
 - the accumulators hide the latency of the pipes: 8 chains, better some more, in one row or, where rows are narrow, in
   several. More than half of the registers would push out the weights of a row of taps and the pixel;
 - each element comes from the second cache once: the rows that the next ones read again must stay in the first cache, so
   that all rows are computed for a block of channels before the next block. Where only the third cache holds the
   tensors, its bandwidth bounds all orders alike.
+
+With a stride of 2, four lines are read from the second cache for each one that is written, and this, not 4.5 cycles of
+multiply-adds, bounds a 3×3. Then it counts how the lines come. A loop whose loads, up to about 80 of them, all advance
+by even steps through memory sets the prefetcher for such steps going, and a line takes 2 cycles; a loop of 100 loads
+and more is left in peace, and a line takes 1.6; if two neighbouring lines are read together, it takes 1.3 (measured
+with loops of nothing but loads). So these tiles are as large as the registers allow, weights and all read from the
+first cache, and hold two vectors of channels: 1 × 14 × 2 or 2 × 7 × 2.
 """
 
 from __future__ import annotations
@@ -21,7 +28,10 @@ from ..target import Target
 from .kernels import Depthwise, Epilogue, Tile, balanced
 
 CHAINS = 14  # sums of a tile: latency 4 on two pipes asks for 8, the rest covers the ends of tiles
+SPARE = 4  # registers besides the sums of a tile that has as many as possible
+CYCLES_A_BYTE = 1.2 / 64  # to read from the second cache, or to write, at best
 UNROLL = 400  # multiply-adds in the code of a tile of several rows
+NEARLY = 1.1  # of the first cache: a tenth more than fits is read again in order, and that is cheap
 SHARE = 2  # a block of some of the channels takes at most this part of the first cache
 BYTES = 4
 
@@ -37,13 +47,30 @@ def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilo
     """Balanced tiles of a row, as wide as the registers allow; several rows if they are narrow or pooled."""
     unit = epilogue.pooled(len(c.window) - 1)
     high = epilogue.pooled(0) if len(c.window) > 1 else 1
-    most = max(1, target.registers // 2 // unit // high)
-    columns = max(balanced(stored[-1], most)) * unit
+    vectors, wide, chains = _sums(target, c)
+    columns = max(balanced(stored[-1], max(1, wide // unit // high))) * unit
     if len(c.window) == 1:
-        return Tile(1, columns)
-    taps = c.taps
-    rows = min(min(CHAINS, target.registers // 2) // columns, UNROLL // (taps * columns), stored[0] * high)
-    return Tile(max(1, rows // high) * high, columns)
+        return Tile(1, columns, vectors)
+    rows = max(1, min(chains // columns, UNROLL // (c.taps * columns * vectors)) // high)
+    begin, end = c.window[0].interior  # what a tile of rows cannot begin at is done row by row
+    return Tile(max(balanced(max(1, (end - begin) // high), rows)) * high, columns, vectors)
+
+
+def _sums(target: Target, c: Contraction) -> tuple[int, int, int]:
+    """(vectors of channels, most sums of each in a row, and in several rows) of a tile."""
+    if not _reading_bounds(target, c):
+        half = target.registers // 2
+        return 1, half, min(CHAINS, half)
+    even = -(-c.channels // target.lanes) % 2 == 0
+    vectors = 2 if even and c.channels >= 2 * target.lanes else 1
+    most = (target.registers - SPARE) // vectors
+    return vectors, most, most
+
+
+def _reading_bounds(target: Target, c: Contraction) -> bool:
+    """Whether what is read and written for a vector of outputs takes longer than its multiply-adds, on two pipes."""
+    moved = BYTES * target.lanes * (math.prod(w.stride for w in c.window) + 1)
+    return target.l2 > 0 and CYCLES_A_BYTE * moved > c.taps / 2
 
 
 def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
@@ -54,9 +81,9 @@ def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
     first, *rest = c.window
     read = (tile.rows - 1) * first.stride + first.extent
     pixels = read * math.prod(w.size for w in rest) + tile.rows * math.prod(w.out for w in rest)
-    taps = c.taps
-    vectors = -(-c.channels // lanes)
-    if BYTES * c.channels * (pixels + taps) <= target.l1:
-        return vectors * lanes
-    most = max(1, target.l1 // SHARE // (BYTES * lanes * (pixels + taps)))
-    return max(balanced(vectors, most)) * lanes
+    taps, width = c.taps, lanes * tile.vectors
+    tiles = -(-c.channels // width)
+    if BYTES * c.channels * (pixels + taps) <= NEARLY * target.l1:
+        return tiles * width
+    most = max(1, target.l1 // SHARE // (BYTES * width * (pixels + taps)))
+    return max(balanced(tiles, most)) * width

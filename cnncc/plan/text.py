@@ -193,7 +193,7 @@ def _(kernel: Winograd) -> str:
 @describe.register
 def _(kernel: Depthwise) -> str:
     size = _sizes([axis.kernel for axis in kernel.window])
-    tile = f"{kernel.tile.rows}×{kernel.tile.columns} positions"
+    tile = f"{kernel.tile.rows}×{kernel.tile.columns} positions × {kernel.tile.vectors} vectors"
     return f"depthwise {size}, {kernel.channels} channels; {kernel.lanes} lanes along channels, tile {tile}" + (
         _epilogue(kernel)
     )

@@ -35,7 +35,9 @@ def depthwise(net: Net, x: Value, op: Conv, *, bias: bool = True) -> Value:
     return net.apply(op, x, net.weights(channels, 1, *op.kernel), *([net.weights(channels)] if bias else []))
 
 
-def each(kernel: int, stride: int = 1, dilation: int = 1, padding: object = "same", *, channels: int) -> Conv:
+def each(
+    kernel: int, stride: int | tuple[int, int] = 1, dilation: int = 1, padding: object = "same", *, channels: int
+) -> Conv:
     return Conv((kernel, kernel), stride, dilation, padding, channels)  # type: ignore[arg-type]
 
 
@@ -51,7 +53,7 @@ def geometries(seed: int) -> Iterator[tuple[tuple[int, ...], Conv]]:
     """Kernels 1 to 7, strides and dilations 1 to 3, borders of all kinds, widths 1 to 40, channels of all tails."""
     rng = np.random.default_rng(seed)
     for height, width in zip(rng.permutation(7) + 1, rng.permutation(7) + 1, strict=True):
-        channels = int(rng.choice([9, 16, 24, 31, 40]))
+        channels = int(rng.choice([9, 16, 24, 31, 32, 40, 50, 64]))
         shape = 1, channels, int(rng.integers(1, 20)), int(rng.integers(1, 41))
         stride, dilation = (tuple(int(n) for n in rng.integers(1, 4, 2)) for _ in range(2))
         sides = tuple((int(low), int(high)) for low, high in rng.integers(0, 4, (2, 2)))
@@ -96,6 +98,22 @@ def test_every_width() -> None:
         outputs.append(depthwise(net, net.input(1, channels, 3, width), each(3, channels=channels)))
     graph = net.graph(*outputs)
     check(graph, net.feeds)
+
+
+@pytest.mark.parametrize("channels", [24, 32, 40, 50, 64, 90])
+def test_two_vectors_of_channels_at_a_time(channels: int) -> None:
+    """Where a stride makes reading the longer part; what is left at the end slides back, if there is enough."""
+    net, outputs = Net(), []
+    for height, width in ((3, 7), (8, 15), (29, 29), (5, 60)):
+        x = net.input(1, channels, height, width)
+        outputs.append(net.apply(Relu(), depthwise(net, x, each(3, 2, channels=channels))))
+        outputs.append(net.apply(MaxPool((2, 2)), depthwise(net, x, each(2, 2, channels=channels), bias=False)))
+        outputs.append(depthwise(net, x, each(1, (2, 3), channels=channels)))
+    graph = net.graph(*outputs)
+    found = check(graph, net.feeds)
+    for threads in (2, 5):
+        assert_same_bits(native(compilation(graph), net.feeds, threads), found, f"{threads} threads")
+    assert_same_bits(native(compilation(graph, checked=True), net.feeds), found, "checked")
 
 
 @pytest.mark.parametrize("height", range(1, 12))

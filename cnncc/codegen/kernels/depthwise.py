@@ -1,7 +1,7 @@
 """Depthwise convolution with lanes along the channels.
 
-A tile holds rows × columns outputs of one vector of channels. Each pixel vector is loaded once and meets the weights
-of every tap that reaches it: a 3×3 tile of 14 columns takes 3·16 loads of pixels and 9 of weights for its 126
+A tile holds rows × columns outputs of one or two vectors of channels. Each pixel vector is loaded once and meets the
+weights of every tap that reaches it: a 3×3 tile of 14 columns takes 3·16 loads of pixels and 9 of weights for its 126
 multiply-adds. Each output is summed in the order of its taps, starting at its bias, since the rows of pixels are taken
 from top to bottom and each of them from left to right. `plan.depthwise` chooses tile and block.
 """
@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from ...plan.kernels import Depthwise
 from ..emitter import Emitter, Index, Ssa
-from ..epilogue import Cell, finish
+from ..epilogue import Cell, Key, finish
 from ..memory import Access
 from ..nest import UNROLL_ALL, Carry, reduce_nest
 from .sliding import Patch, Place, Sliding
@@ -53,31 +53,36 @@ class DepthwiseConvolution(Sliding):
         patch = replace(patch, first=first, rows=rows, columns=patch.columns * self.pooled[-1], span=(least, most))
         places = self.places(patch)
         sums = self.sums(patch)
-        cells = {(*key, 0): Cell(places[key], value, self.k.lanes) for key, value in zip(places, sums, strict=True)}
-        pooled = {(*key, 0): place for key, place in stored.items()}
-        finish(e, self.k.epilogue, cells, pooled, 1, self.target, self.operands)
+        cells = {key: Cell(places[key], value, self.k.lanes) for key, value in zip(places, sums, strict=True)}
+        finish(e, self.k.epilogue, cells, stored, 1, self.target, self.operands)
 
-    def places(self, patch: Patch) -> dict[tuple[int, int], Place]:
-        """The position of each row and column of a patch."""
-        found: dict[tuple[int, int], Place] = {}
-        for row, column in itertools.product(range(patch.rows), range(patch.columns)):
-            place = [patch.image, patch.channel, *patch.first]
+    def places(self, patch: Patch) -> dict[Key, Place]:
+        """The position of each row, column and vector of a patch."""
+        found: dict[Key, Place] = {}
+        for row, column, vector in itertools.product(range(patch.rows), range(patch.columns), self.side_by_side):
+            place = [patch.image, self.channel(patch, vector), *patch.first]
             place[2] = self.e.add(place[2], row)
             place[-1] = self.e.add(place[-1], column)
-            found[row, column] = tuple(place)
+            found[row, column, vector] = tuple(place)
         return found
+
+    @property
+    def side_by_side(self) -> range:
+        """The vectors of channels of a tile."""
+        return range(self.size.vectors)
+
+    def channel(self, patch: Patch, vector: int) -> Index:
+        """The first channel of one of its vectors."""
+        return self.e.add(patch.channel, vector * self.lanes)
 
     def sums(self, patch: Patch) -> Carry:
         """The sums of a patch, row by row."""
         e, k = self.e, self.k
         *outer, last = k.window
-        bias = e.number(0.0, k.lanes)
-        if self.bias is not None:
-            bias = self.bias.load(self.bias.offset([0, patch.channel, *[0] * len(k.window)]), 1, k.lanes)
-        sums = [bias] * (patch.rows * patch.columns)
+        sums = [self.initial(self.channel(patch, vector)) for vector in self.side_by_side] * patch.rows * patch.columns
         if patch.rows > 1:
             return self.rows_of_taps(patch, sums)
-        whole = last.kernel * patch.columns <= UNROLL_ALL
+        whole = last.kernel * len(sums) <= UNROLL_ALL
         taps = range(last.kernel)
 
         def body(indices: list[Index], sums: Carry) -> Carry:
@@ -87,7 +92,13 @@ class DepthwiseConvolution(Sliding):
             return self.pixel_row(patch, shift, [(0, tap)], across, sums)
 
         extents = [w.kernel for w in (outer if whole else k.window)]
-        return reduce_nest(e, extents, sums, patch.columns * (last.kernel if whole else 1), body)
+        return reduce_nest(e, extents, sums, len(sums) * (last.kernel if whole else 1), body)
+
+    def initial(self, channel: Index) -> Ssa:
+        """What a sum begins with: the bias, or zero."""
+        if self.bias is None:
+            return self.e.number(0.0, self.lanes)
+        return self.bias.load(self.bias.offset([0, channel, *[0] * len(self.window)]), 1, self.lanes)
 
     def rows_of_taps(self, patch: Patch, sums: Carry) -> Carry:
         """Several rows of outputs: each row of pixels meets all rows of taps that reach it."""
@@ -116,12 +127,13 @@ class DepthwiseConvolution(Sliding):
     ) -> Carry:
         """The row of pixels `shift` from the first one, into the sums of the (row, outer taps) that it meets."""
         e, sums = self.e, list(sums)
-        pixels = self.row_of_pixels(patch, shift)
-        for at, columns in across:
-            pixel = self.pixel(patch, pixels, at)
+        parts = [replace(patch, channel=self.channel(patch, vector)) for vector in self.side_by_side]
+        rows = [self.row_of_pixels(part, shift) for part in parts]
+        for (at, columns), vector in itertools.product(across, self.side_by_side):
+            pixel = self.pixel(patch, rows[vector], at)
             for (y, taps), (x, tap) in itertools.product(met, columns):
-                number = y * patch.columns + x
-                sums[number] = e.multiply_add(pixel, self.weight((*taps, tap), patch.channel), sums[number])
+                number = (y * patch.columns + x) * len(rows) + vector
+                sums[number] = e.multiply_add(pixel, self.weight((*taps, tap), parts[vector].channel), sums[number])
         return sums
 
     def weight(self, taps: Place, channel: Index) -> Ssa:

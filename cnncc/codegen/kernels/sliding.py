@@ -123,11 +123,14 @@ class Sliding(ABC):
                     self.vectors(Patch(n, 0, place, rows, width, (begin, end - width), edges), channels)
 
     def vectors(self, patch: Patch, channels: tuple[Index, Index]) -> None:
-        """Vectors of channels; the last one slides back over what is there already: the same bits again."""
-        e = self.e
-        with e.loop(*channels, self.lanes) as c:
-            most = self.channels - self.lanes
-            self.tile(replace(patch, channel=e.least(c.index, most) if most % self.lanes else c.index))
+        """Vectors of channels, as many at a time as a tile has.
+
+        The last ones slide back over what is there already: the same bits again.
+        """
+        e, width = self.e, self.lanes * self.size.vectors
+        with e.loop(*channels, width) as c:
+            most = self.channels - width
+            self.tile(replace(patch, channel=e.least(c.index, most) if most % width else c.index))
 
     def column_runs(self) -> Iterator[tuple[int, int, int]]:
         """(begin, end, width) of balanced tiles of a row: of one or two widths."""
