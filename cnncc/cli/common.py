@@ -10,6 +10,8 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..compiler import Compilation, Options
+    from ..plan import PlanOptions
+    from ..target import Target
     from ..tuning import Tuned
 
 Parser = argparse.ArgumentParser
@@ -122,21 +124,32 @@ def seconds(text: str) -> float:
 def options(arguments: argparse.Namespace) -> Options:
     """The compiler's options. Raises UsageError for an unknown pass or a wrong plan, TargetError for no such target."""
     from ..compiler import Options, resolve_target
-    from ..plan import PlanOptions
-    from ..plan.saved import load
 
-    target, file = resolve_target(arguments.target), getattr(arguments, "plan", None)
+    target = resolve_target(arguments.target)
     return Options(
         target,
         arguments.precision,
         passes_off(arguments.passes),
         getattr(arguments, "checked", False),
-        load(file, target) if file is not None else PlanOptions(),
+        planned(getattr(arguments, "plan", None), target),
     )
+
+
+def planned(file: str | None, target: Target) -> PlanOptions:
+    """What --plan names. Raises UsageError for a file that is no plan."""
+    from ..plan import PlanOptions
+
+    if file is None:
+        return PlanOptions()
+    from ..plan.saved import load
+
+    return load(file, target)
 
 
 def passes_off(text: str) -> tuple[str, ...]:
     """The names in `-fuse,-separable`. Raises UsageError for what is not there or has no minus."""
+    if not text:
+        return ()
     from ..passes import PIPELINE
 
     known = dict.fromkeys(step.name for step in PIPELINE)

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import OutputError, UsageError
-from ..native import emit_object, host_target
+from ..native import host_target
 from ..target import Target
 from .archive import archive
+from .elf_data import data_object
 from .executable import Executable
 from .header import header
 from .manifest import Manifest, describe, to_json
@@ -62,7 +63,7 @@ def _file_names(symbol: str, kinds: list[str]) -> dict[str, str]:
 def _contents(executable: Executable, names: dict[str, str], temporary: Path) -> Iterator[tuple[str, bytes | None]]:
     """The bytes of each file; None for the shared library, which the linker writes itself."""
     symbol, manifest = executable.symbol, describe(executable)
-    weights = bytes_object(f"{symbol}_weights", executable.weights, executable.target)
+    weights = data_object(f"{symbol}_weights", executable.weights or b"\0", executable.target.architecture)
     for role in names:
         if role == "o":
             yield role, executable.object
@@ -79,18 +80,10 @@ def _contents(executable: Executable, names: dict[str, str], temporary: Path) ->
             yield role, None
 
 
-def bytes_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
-    """An object that defines `symbol` as these bytes (one zero if there are none), read-only and aligned to 64."""
-    data = data or b"\0"
-    digits = data.hex()
-    literal = "\\" + "\\".join(digits[place : place + 2] for place in range(0, len(digits), 2))
-    return emit_object(f'@{symbol} = constant [{len(data)} x i8] c"{literal}", align 64\n', target)
-
-
 def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Path, name: str) -> None:
     """Link a shared library that needs nothing else, with the manifest inside so that it can be loaded again."""
     compiler = _compiler(executable.target)
-    described = bytes_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", executable.target)
+    described = data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", executable.target.architecture)
     with tempfile.TemporaryDirectory(dir=folder) as objects:
         parts = {"code.o": executable.object, "weights.o": weights, "manifest.o": described}
         for part, data in parts.items():

@@ -1,0 +1,92 @@
+"""Writing ELF objects that hold nothing but bytes under a name: weights by the megabyte, for which LLVM wants text."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+
+from ..target import Architecture
+
+ALIGNMENT = 64
+_RELOCATABLE, _OBJECT_OF_ALL = 1, 0x11  # kind of file; symbol info: global, an object
+_BITS, _SYMBOLS, _STRINGS = 1, 2, 3  # section types
+_ALLOCATED = 2  # section flag: read-only memory
+
+
+@dataclass(frozen=True)
+class _Format:
+    """The records of one word size, and the machine that they are for."""
+
+    word_class: int
+    machine: int
+    flags: int
+    head: str  # type, machine, version, entry, offsets of segments and sections, flags, six counts
+    section: str  # name, type, flags, address, offset, size, link, info, alignment, size of an entry
+    symbol: str
+
+    def symbol_record(self, name: int, section: int, size: int, info: int) -> bytes:
+        values = (name, 0, size, info, 0, section) if self.word_class == 1 else (name, info, 0, section, 0, size)
+        return struct.pack(self.symbol, *values)
+
+
+_WIDE = "<HHIQQQIHHHHHH", "<IIQQQQIIQQ", "<IBBHQQ"
+_FORMATS: dict[Architecture, _Format] = {
+    "x86-64": _Format(2, 62, 0, *_WIDE),
+    "aarch64": _Format(2, 183, 0, *_WIDE),
+    "thumb": _Format(1, 40, 0x0500_0000, "<HHIIIIIHHHHHH", "<IIIIIIIIII", "<IIIBBH"),  # flags: EABI 5
+}
+
+
+def data_object(symbol: str, data: bytes | memoryview, architecture: Architecture) -> bytes:
+    """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64. The stack is not code.
+
+    header | bytes | table of symbols | names | table of sections
+    """
+    form = _FORMATS[architecture]
+    head_bytes = 16 + struct.calcsize(form.head)
+    strings = _Strings()
+    name = strings.add(symbol)
+    symbols = form.symbol_record(0, 0, 0, 0) + form.symbol_record(name, 1, len(data), _OBJECT_OF_ALL)
+    names = [strings.add(section) for section in (".rodata", ".note.GNU-stack", ".symtab", ".strtab")]
+    data_at = _aligned(head_bytes, ALIGNMENT)
+    symbols_at = _aligned(data_at + len(data), 8)
+    strings_at = symbols_at + len(symbols)
+    sections_at = _aligned(strings_at + len(strings.data), 8)
+    entry = struct.calcsize(form.symbol)
+    sections = [
+        (0,) * 10,
+        (names[0], _BITS, _ALLOCATED, 0, data_at, len(data), 0, 0, ALIGNMENT, 0),
+        (names[1], _BITS, 0, 0, symbols_at, 0, 0, 0, 1, 0),
+        (names[2], _SYMBOLS, 0, 0, symbols_at, len(symbols), 4, 1, 8, entry),  # names in section 4, one local symbol
+        (names[3], _STRINGS, 0, 0, strings_at, len(strings.data), 0, 0, 1, 0),
+    ]
+    counts = (head_bytes, 0, 0, struct.calcsize(form.section), len(sections), 4)
+    head = b"\x7fELF" + bytes([form.word_class, 1, 1]).ljust(12, b"\0")
+    head += struct.pack(form.head, _RELOCATABLE, form.machine, 1, 0, 0, sections_at, form.flags, *counts)
+    table = b"".join(struct.pack(form.section, *section) for section in sections)
+    return b"".join(
+        (
+            head.ljust(data_at, b"\0"),
+            data,
+            bytes(symbols_at - data_at - len(data)),
+            symbols,
+            strings.data.ljust(sections_at - strings_at, b"\0"),
+            table,
+        )
+    )
+
+
+class _Strings:
+    """A table of names, each found by where it begins."""
+
+    def __init__(self) -> None:
+        self.data = b"\0"
+
+    def add(self, name: str) -> int:
+        place = len(self.data)
+        self.data += name.encode() + b"\0"
+        return place
+
+
+def _aligned(size: int, alignment: int) -> int:
+    return -(-size // alignment) * alignment
