@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from ..plan.kernels import balanced
 from ..windows import WindowAxis
 from .emitter import Emitter, Index, Ssa
 from .memory import Access
 
 UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
-UNROLL_TAPS = 64  # … that a nest over the taps of a convolution may have: see DirectConvolution.accumulate
+UNROLL_TAPS = 64  # … that a nest over the taps of a convolution may have: see DirectTile.accumulate
 UNROLL_LOOP = 128  # vector operations in the body of a partly unrolled loop
 
 Carry = list[Ssa]
@@ -60,6 +62,23 @@ def unrolled(count: int, most: int) -> int:
     most = max(1, min(count, most))
     divisors = [factor for factor in range(most // 2 + 1, most) if count % factor == 0]
     return max(divisors, default=most) if count % most else most
+
+
+def runs(total: int, most: int) -> Iterator[tuple[int, int, int]]:
+    """(begin, end, size) of runs of equal parts that together are `total`, balanced, each of at most `most`."""
+    begin = 0
+    for size, group in itertools.groupby(balanced(total, most)):
+        end = begin + size * len(list(group))
+        yield begin, end, size
+        begin = end
+
+
+def flat(e: Emitter, indices: Sequence[Index], sizes: Sequence[int]) -> Index:
+    """The number of a place in an array of these sizes, the last index fastest."""
+    number: Index = 0
+    for index, size in zip(indices, sizes, strict=True):
+        number = e.add(e.mul(number, size), index)
+    return number
 
 
 def lane_runs(e: Emitter, begin: Index, end: Index, lanes: int, body: Callable[[Index, int], None]) -> None:

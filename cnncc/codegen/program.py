@@ -8,29 +8,16 @@ by barriers. Nothing in it allocates, locks or calls anything that is not in the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from ..plan import kernels as k
 from ..plan.memory import aligned
 from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu, ticks
 from .emitter import Emitter, Index, Ssa
-from .kernels import depthwise, direct, elementwise, fill, filter, grouped, move, reduce, window, winograd
+from .kernels import KERNELS, Tensors
 from .memory import Access
-
-KERNELS: Mapping[type, Callable[..., None]] = {
-    k.Direct: lambda e, kernel, *rest: (filter if kernel.is_filter else direct).emit(e, kernel, *rest),
-    k.Grouped: grouped.emit,
-    k.Depthwise: depthwise.emit,
-    k.Winograd: winograd.emit,
-    k.Window: window.emit,
-    k.Elementwise: elementwise.emit,
-    k.Reduce: reduce.emit,
-    k.Move: move.emit,
-    k.Fill: fill.emit,
-}
 
 OK, WRONG_ABI, NULL_POINTER, MISALIGNED, WRONG_IMAGES, WRONG_SHARD, OUT_OF_BOUNDS = range(7)
 ABI = 1
@@ -81,7 +68,7 @@ def step_functions(e: Emitter, plan: Plan) -> list[str]:
                 accesses.append(Access(e, view, base, plan.buffer(view), looked_up, fault, number))
             own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : len(step.sources)]
             target, *scratch = accesses[len(step.sources) :]
-            KERNELS[type(step.kernel)](e, step.kernel, own, operands, target, a, b, *scratch)
+            KERNELS[type(step.kernel)](e, step.kernel, Tensors(own, operands, target, scratch)).emit(a, b)
             e.ret()
         text = e.functions.pop()
         if text not in known:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,9 @@ import cnncc
 from cnncc import checking, passes
 from cnncc.checking import Report, check, random_feeds
 from cnncc.codegen import program
+from cnncc.codegen.emitter import Emitter
+from cnncc.codegen.kernels import KERNELS, Tensors
+from cnncc.codegen.kernels.family import Family
 from cnncc.compiler import Options, resolve_target
 from cnncc.ir import Graph, Rewriter
 from cnncc.op import Constant
@@ -22,8 +25,6 @@ from cnncc.passes import Optimised, Pass, manager
 from cnncc.plan import kernels as k
 
 from .conftest import DIGITS, Cli
-
-Emit = Callable[..., None]
 
 STREAM = """
 from cnncc import nn
@@ -39,11 +40,8 @@ def report(graph: Graph, **options: Any) -> Report:
 
 def corrupt(monkeypatch: pytest.MonkeyPatch, kind: type, change: Callable[[Any], Any]) -> None:
     """Emit another kernel than the plan asks for."""
-    emit: Emit = program.KERNELS[kind]
-    kernels: Mapping[type, Emit] = {
-        **program.KERNELS,
-        kind: lambda e, kernel, *rest: emit(e, change(kernel), *rest),
-    }
+    family = KERNELS[kind]
+    kernels = {**KERNELS, kind: lambda e, kernel, tensors: family(e, change(kernel), tensors)}
     monkeypatch.setattr(program, "KERNELS", kernels)
 
 
@@ -141,12 +139,12 @@ def test_wrong_stream_is_told_from_wrong_layers(cli: Cli, tmp_path: Path, monkey
     content = {"cnncc plan": 1, "target": resolve_target("host").cpu, "options": options, "choices": []}
     plan.write_text(json.dumps(content))
     assert cli("check", script, "--plan", plan).code == 0
-    emit: Emit = program.KERNELS[k.Window]
+    family = KERNELS[k.Window]
 
-    def wrong_on_rings(e: Any, kernel: k.Window, own: Sequence[Any], *rest: Any) -> None:
-        emit(e, replace(kernel, combine="add") if own[0].view.ring else kernel, own, *rest)
+    def wrong_on_rings(e: Emitter, kernel: k.Window, tensors: Tensors) -> Family[Any]:
+        return family(e, replace(kernel, combine="add") if tensors.sources[0].view.ring else kernel, tensors)
 
-    monkeypatch.setattr(program, "KERNELS", {**program.KERNELS, k.Window: wrong_on_rings})
+    monkeypatch.setattr(program, "KERNELS", {**KERNELS, k.Window: wrong_on_rings})
     result = cli("check", script, "--plan", plan)
     assert result.code == 6
     assert result.err.startswith("cnncc: the model's output 'output' is off at ")

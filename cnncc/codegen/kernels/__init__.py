@@ -1,0 +1,44 @@
+"""The kernel families: one class, one file each (direct convolution has one more for either kind)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ...plan import kernels as k
+from ..emitter import Emitter
+from .along_channels import AlongChannels
+from .along_columns import AlongColumns
+from .depthwise import DepthwiseConvolution
+from .direct import DirectConvolution
+from .elementwise import ElementwiseExpression
+from .family import Family, Tensors
+from .fill import Border
+from .filter import Filter
+from .grouped import GroupedConvolution
+from .move import Copy
+from .reduce import WholeReduction
+from .window import pooling
+from .winograd import WinogradConvolution
+
+__all__ = ["KERNELS", "Tensors"]
+
+
+def direct(e: Emitter, kernel: k.Direct, tensors: Tensors) -> DirectConvolution:
+    """Direct convolution of the kind that the plan asks for."""
+    along = AlongChannels if kernel.lanes_along == "channels" else AlongColumns
+    return Filter(e, kernel, tensors) if kernel.is_filter else along(e, kernel, tensors)
+
+
+KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], Family[Any]]] = {
+    k.Direct: direct,
+    k.Grouped: GroupedConvolution,
+    k.Depthwise: DepthwiseConvolution,
+    k.Winograd: WinogradConvolution,
+    k.Window: pooling,
+    k.Elementwise: ElementwiseExpression,
+    k.Reduce: WholeReduction,
+    k.Move: Copy,
+    k.Fill: Border,
+}
+"""What emits each kernel of a plan: called with the kernel and its memory, it gives an object with `emit(a, b)`."""

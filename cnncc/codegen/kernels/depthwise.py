@@ -15,33 +15,19 @@ from dataclasses import replace
 from ...plan.kernels import Depthwise
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
-from ..memory import Access
-from ..nest import UNROLL_ALL, Carry, reduce_nest
+from ..nest import UNROLL_ALL, Carry, flat, reduce_nest
+from .family import Tensors, WithWeights
 from .sliding import Patch, Place, Sliding
 
 Meeting = tuple[Index, list[tuple[int, Index]]]  # a pixel of a row, and the (column, tap) that it meets
 
 
-class DepthwiseConvolution(Sliding):
+class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
     """Emits one depthwise convolution."""
 
-    def __init__(
-        self, e: Emitter, kernel: Depthwise, sources: Sequence[Access], operands: Sequence[Access], target: Access
-    ):
+    def __init__(self, e: Emitter, kernel: Depthwise, tensors: Tensors):
         pooled = [kernel.epilogue.pooled(axis) for axis in range(len(kernel.window))]
-        super().__init__(
-            e,
-            kernel.window,
-            sources[0],
-            target,
-            channels=kernel.channels,
-            block=kernel.block,
-            lanes=kernel.lanes,
-            tile=kernel.tile,
-            pooled=pooled,
-        )
-        self.k, self.weights, self.operands = kernel, sources[1], operands
-        self.bias = sources[2] if kernel.bias else None
+        super().__init__(e, kernel, tensors, block=kernel.block, pooled=pooled)
 
     def tile(self, patch: Patch) -> None:
         """`patch` comes with its stored size; it is convolved with all that is pooled of it."""
@@ -79,7 +65,8 @@ class DepthwiseConvolution(Sliding):
         """The sums of a patch, row by row."""
         e, k = self.e, self.k
         *outer, last = k.window
-        sums = [self.initial(self.channel(patch, vector)) for vector in self.side_by_side] * patch.rows * patch.columns
+        starts = [self.bias_of(self.channel(patch, vector), k.lanes) for vector in self.side_by_side]
+        sums = starts * patch.rows * patch.columns
         if patch.rows > 1:
             return self.rows_of_taps(patch, sums)
         whole = last.kernel * len(sums) <= UNROLL_ALL
@@ -93,12 +80,6 @@ class DepthwiseConvolution(Sliding):
 
         extents = [w.kernel for w in (outer if whole else k.window)]
         return reduce_nest(e, extents, sums, len(sums) * (last.kernel if whole else 1), body)
-
-    def initial(self, channel: Index) -> Ssa:
-        """What a sum begins with: the bias, or zero."""
-        if self.bias is None:
-            return self.e.number(0.0, self.lanes)
-        return self.bias.load(self.bias.offset([0, channel, *[0] * len(self.window)]), 1, self.lanes)
 
     def rows_of_taps(self, patch: Patch, sums: Carry) -> Carry:
         """Several rows of outputs: each row of pixels meets all rows of taps that reach it."""
@@ -138,19 +119,5 @@ class DepthwiseConvolution(Sliding):
 
     def weight(self, taps: Place, channel: Index) -> Ssa:
         e = self.e
-        number: Index = 0
-        for index, w in zip(taps, self.k.window, strict=True):
-            number = e.add(e.mul(number, w.kernel), index)
+        number = flat(e, taps, [w.kernel for w in self.k.window])
         return self.weights.load_strided(e.add(e.mul(number, self.k.channels), channel), 1, self.k.lanes)
-
-
-def emit(
-    e: Emitter,
-    kernel: Depthwise,
-    sources: Sequence[Access],
-    operands: Sequence[Access],
-    target: Access,
-    a: Index,
-    b: Index,
-) -> None:
-    DepthwiseConvolution(e, kernel, sources, operands, target).emit(a, b)

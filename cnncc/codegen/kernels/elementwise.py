@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...plan.kernels import Elementwise
-from ..emitter import Emitter, Index
-from ..expression import emit as emit_expression
-from ..memory import Access
+from ..emitter import Index
+from ..expression import emit
 from ..nest import positions
+from .family import Family
 
 
-def emit(
-    e: Emitter,
-    kernel: Elementwise,
-    sources: Sequence[Access],
-    operands: Sequence[Access],
-    target: Access,
-    a: Index,
-    b: Index,
-) -> None:
-    def at(position: list[Index], lanes: int) -> None:
-        values = [source.load_at(position, kernel.lane_axis, lanes) for source in sources]
-        target.store(emit_expression(e, kernel.expr, values, lanes), target.offset(position), kernel.lane_axis)
+class ElementwiseExpression(Family[Elementwise]):
+    """Emits one expression over all positions."""
 
-    positions(e, target.view.shape, (a, b), kernel.lane_axis, kernel.lanes, at)
+    def emit(self, a: Index, b: Index) -> None:
+        positions(self.e, self.target.view.shape, (a, b), self.k.lane_axis, self.k.lanes, self.at)
+
+    def at(self, position: list[Index], lanes: int) -> None:
+        values = [source.load_at(position, self.k.lane_axis, lanes) for source in self.sources]
+        result = emit(self.e, self.k.expr, values, lanes)
+        self.target.store(result, self.target.offset(position), self.k.lane_axis)

@@ -2,55 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...plan.kernels import Fill
 from ..emitter import Emitter, Index
-from ..memory import Access
 from ..nest import lane_runs
+from .family import Family, Tensors
 
 
-def emit(
-    e: Emitter, kernel: Fill, sources: Sequence[Access], operands: Sequence[Access], target: Access, a: Index, b: Index
-) -> None:
-    """Rows of the buffer, border included: above and below the image whole rows, beside it the two ends."""
-    view = target.view
-    shape, border = view.shape, view.border
-    axes = sorted(range(len(shape)), key=lambda axis: -view.strides[axis])  # outermost in memory first
-    inner = axes[-1]
-    lanes = e.target.lanes
+class Border(Family[Fill]):
+    """Emits one border: above and below the image whole rows, beside it the two ends."""
 
-    def visit(remaining: list[int], position: list[Index], inside: bool) -> None:
+    def __init__(self, e: Emitter, kernel: Fill, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        view = self.target.view
+        self.shape, self.border = view.shape, view.border
+        self.axes = sorted(range(view.rank), key=lambda axis: -view.strides[axis])  # outermost in memory first
+        self.inner = self.axes[-1]
+
+    def emit(self, a: Index, b: Index) -> None:
+        """Rows [a, b) of the buffer, border included."""
+        origin: list[Index] = [0] * len(self.shape)
+        if len(self.shape) > 2:
+            self.visit(self.axes, origin, True, (a, b))
+        else:
+            with self.e.loop(a, b):
+                self.visit(self.axes, origin, True, (a, b))
+
+    def visit(self, remaining: list[int], position: list[Index], inside: bool, rows: tuple[Index, Index]) -> None:
         """All positions of `remaining` that have some axis, here or earlier, in its border."""
-        if remaining == [inner] and not inside:
-
-            def run(index: Index, width: int) -> None:
-                place = [*position[:inner], index, *position[inner + 1 :]]
-                target.store(e.number(kernel.value, width), target.offset(place), inner)
-
-            lane_runs(e, *rows(inner, -border[inner][0], shape[inner] + border[inner][1]), lanes, run)
+        if remaining == [self.inner] and not inside:
+            self.run(position, rows)
             return
         if not remaining:
-            target.store(e.number(kernel.value, 1), target.offset(position), inner)
+            self.store(position, 1)
             return
         axis, *rest = remaining
-        low, high = border[axis]
-        for begin, end, within in ((-low, 0, False), (0, shape[axis], True), (shape[axis], shape[axis] + high, False)):
-            if begin >= end or (inside and within and not any(border[other] != (0, 0) for other in rest)):
+        size, (low, high) = self.shape[axis], self.border[axis]
+        bordered = any(self.border[other] != (0, 0) for other in rest)
+        for begin, end, within in ((-low, 0, False), (0, size, True), (size, size + high, False)):
+            if begin >= end or (inside and within and not bordered):
                 continue
-            first, last = rows(axis, begin, end)
-            with e.loop(first, last) as loop:
-                visit(rest, [*position[:axis], loop.index, *position[axis + 1 :]], inside and within)
+            first, last = self.part(axis, begin, end, rows)
+            with self.e.loop(first, last) as loop:
+                place = [*position[:axis], loop.index, *position[axis + 1 :]]
+                self.visit(rest, place, inside and within, rows)
 
-    def rows(axis: int, begin: int, end: int) -> tuple[Index, Index]:
-        """The part of [begin, end) that belongs to rows [a, b), which count from the top of the border."""
+    def run(self, position: list[Index], rows: tuple[Index, Index]) -> None:
+        """The innermost axis, by vectors."""
+        axis = self.inner
+        low, high = self.border[axis]
+
+        def store(index: Index, lanes: int) -> None:
+            self.store([*position[:axis], index, *position[axis + 1 :]], lanes)
+
+        begin, end = self.part(axis, -low, self.shape[axis] + high, rows)
+        lane_runs(self.e, begin, end, self.e.target.lanes, store)
+
+    def store(self, position: list[Index], lanes: int) -> None:
+        self.target.store(self.e.number(self.k.value, lanes), self.target.offset(position), self.inner)
+
+    def part(self, axis: int, begin: Index, end: Index, rows: tuple[Index, Index]) -> tuple[Index, Index]:
+        """The part of [begin, end) that belongs to the rows asked for, which count from the top of the border."""
         if axis != 2:
             return begin, end
-        top = border[2][0]
-        return e.largest(e.sub(a, top), begin), e.least(e.sub(b, top), end)
-
-    if len(shape) > 2:
-        visit(axes, [0] * len(shape), True)
-    else:
-        with e.loop(a, b):
-            visit(axes, [0] * len(shape), True)
+        e, top = self.e, self.border[2][0]
+        return e.largest(e.sub(rows[0], top), begin), e.least(e.sub(rows[1], top), end)

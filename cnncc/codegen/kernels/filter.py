@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...plan.kernels import Direct
-from ..emitter import Emitter, Index, Ssa
+from ..emitter import Index, Ssa
 from ..epilogue import Key
-from ..memory import Access
-from .direct import DirectConvolution, Outputs, Shape
+from .along_columns import AlongColumns
+from .direct_tile import Outputs, Shape
 
 
-class Filter(DirectConvolution):
+class Filter(AlongColumns):
     """Emits one filter."""
 
     def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
@@ -65,7 +64,7 @@ class Filter(DirectConvolution):
 
         def load(column: int, tap: int) -> Ssa:
             at = e.add(begin, column + tap * across.dilation)
-            return self.vector_load([n, outputs.group, row, at], shape.lanes, guarded)(0)
+            return self.load([n, outputs.group, row, at], shape.lanes, guarded)(0)
 
         def neighbour(number: int) -> Ssa:
             if number not in frozen:
@@ -81,15 +80,3 @@ class Filter(DirectConvolution):
             return e.shuffle(neighbour(number), neighbour(number + 1), range(shift, shift + shape.lanes))
 
         return lambda tap: [vector(number, tap) for number in range(len(shape.columns))]
-
-
-def emit(
-    e: Emitter,
-    kernel: Direct,
-    sources: Sequence[Access],
-    operands: Sequence[Access],
-    target: Access,
-    a: Index,
-    b: Index,
-) -> None:
-    Filter(e, kernel, sources, operands, target).emit(a, b)

@@ -17,21 +17,15 @@ from collections.abc import Sequence
 from ...plan.kernels import Grouped
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
-from ..memory import Access
-from ..nest import Carry, interior, outside_axes, reduce_nest, with_guards
+from ..nest import Carry, flat, interior, reduce_nest, with_guards
+from .family import Tensors, WithWeights
 
 
-class GroupedConvolution:
+class GroupedConvolution(WithWeights[Grouped]):
     """Emits one grouped convolution."""
 
-    def __init__(
-        self, e: Emitter, kernel: Grouped, sources: Sequence[Access], operands: Sequence[Access], target: Access
-    ):
-        self.e, self.k, self.target, self.operands = e, kernel, target, operands
-        self.image, self.weights = sources[0], sources[1]
-        self.bias = sources[2] if kernel.bias else None
-        self.rank = len(kernel.window)
-        self.guarded_axes = outside_axes(kernel.window, self.image)
+    def __init__(self, e: Emitter, kernel: Grouped, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
         self.inputs = kernel.channels // kernel.groups
         self.members = kernel.outputs // kernel.groups  # outputs of a group
 
@@ -97,10 +91,9 @@ class GroupedConvolution:
         weights = e.mul(block, k.taps * self.inputs * k.block)
 
         def taps(indices: list[Index], sums: Carry) -> Carry:
-            number: Index = 0
+            number = flat(e, indices, [w.kernel for w in outer])
             position: list[Index] = [*pixel]
             for index, w, begin in zip(indices, outer, start, strict=False):
-                number = e.add(e.mul(number, w.kernel), index)
                 position.append(e.add(begin, e.mul(index, w.dilation)))
             row = e.add(weights, e.mul(number, last.kernel * self.inputs * k.block))
             return self.row_of_taps(row, [*position, start[-1]], count, sums, guarded)
@@ -110,11 +103,9 @@ class GroupedConvolution:
 
     def initial(self, block: Index, count: int, columns: int) -> Carry:
         """The bias in every accumulator, or zero."""
-        e = self.e
         if self.bias is None:
-            return [e.number(0.0, count)] * columns
-        position = [0, e.mul(block, self.k.block), *[0] * self.rank]
-        return [self.bias.load(self.bias.offset(position), 1, count)] * columns
+            return [self.e.number(0.0, count)] * columns
+        return [self.bias_of(self.e.mul(block, self.k.block), count)] * columns
 
     def row_of_taps(self, row: Index, position: list[Index], count: int, sums: Carry, guarded: bool) -> Carry:
         """The pixels that a row of taps reaches, from left to right, each under all its taps."""
@@ -145,15 +136,3 @@ class GroupedConvolution:
 
     def weight(self, row: Index, tap: int, c: int, count: int) -> Ssa:
         return self.weights.load_strided(self.e.add(row, (tap * self.inputs + c) * self.k.block), 1, count)
-
-
-def emit(
-    e: Emitter,
-    kernel: Grouped,
-    sources: Sequence[Access],
-    operands: Sequence[Access],
-    target: Access,
-    a: Index,
-    b: Index,
-) -> None:
-    GroupedConvolution(e, kernel, sources, operands, target).emit(a, b)

@@ -6,65 +6,66 @@ one axis, transposed in registers and stored along the other.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from ...plan.kernels import Move
 from ..emitter import Emitter, Index, Ssa, vector_type
-from ..memory import Access
 from ..nest import positions
+from .family import Family, Tensors
 
 
-def emit(
-    e: Emitter, kernel: Move, sources: Sequence[Access], operands: Sequence[Access], target: Access, a: Index, b: Index
-) -> None:
-    source = sources[0]
+class Copy(Family[Move]):
+    """Emits one copy."""
 
-    def copy(position: list[Index], lanes: int) -> None:
-        value = source.load_at(position, kernel.lane_axis, lanes)
-        target.store(value, target.offset(position), kernel.lane_axis)
+    def __init__(self, e: Emitter, kernel: Move, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        (self.source,) = self.sources
+        self.shape = self.target.view.shape
 
-    if kernel.block > 1:
-        transposing(e, kernel, source, target, a, b)
-    else:
-        positions(e, target.view.shape, (a, b), kernel.lane_axis, kernel.lanes, copy)
+    def emit(self, a: Index, b: Index) -> None:
+        if self.k.block == 1:
+            positions(self.e, self.shape, (a, b), self.k.lane_axis, self.k.lanes, self.at)
+            return
+        outer = [axis for axis in range(len(self.shape)) if axis not in (self.k.source_axis, self.k.lane_axis)]
+        self.visit(outer, [0] * len(self.shape), (a, b))
 
+    def at(self, position: list[Index], lanes: int) -> None:
+        value = self.source.load_at(position, self.k.lane_axis, lanes)
+        self.target.store(value, self.target.offset(position), self.k.lane_axis)
 
-def transposing(e: Emitter, kernel: Move, source: Access, target: Access, a: Index, b: Index) -> None:
-    """Squares of block × block; the last ones slide back along the source's axis, and lack rows along the other."""
-    shape, block = target.view.shape, kernel.block
-    s, t = kernel.source_axis, kernel.lane_axis
-    whole = shape[s] // block * block
+    # Squares of block × block; the last ones slide back along the source's axis, and lack rows along the other
 
-    def visit(axes: list[int], position: list[Index]) -> None:
+    def visit(self, axes: list[int], position: list[Index], rows: tuple[Index, Index]) -> None:
+        """Loops over `axes`, then over columns of squares."""
         if axes:
             axis, *rest = axes
-            begin, end = (a, b) if axis == 2 else (0, shape[axis])
-            with e.loop(begin, end) as loop:
-                visit(rest, [*position[:axis], loop.index, *position[axis + 1 :]])
+            begin, end = rows if axis == 2 else (0, self.shape[axis])
+            with self.e.loop(begin, end) as loop:
+                self.visit(rest, [*position[:axis], loop.index, *position[axis + 1 :]], rows)
             return
-        with e.loop(0, whole, block) as loop:
-            column(position, loop.index)
-        if whole < shape[s]:
-            column(position, shape[s] - block)
+        size, block = self.shape[self.k.source_axis], self.k.block
+        with self.e.loop(0, size // block * block, block) as loop:
+            self.column(position, loop.index)
+        if size % block:
+            self.column(position, size - block)
 
-    def column(position: list[Index], begin: Index) -> None:
+    def column(self, position: list[Index], begin: Index) -> None:
+        s, t, block = self.k.source_axis, self.k.lane_axis, self.k.block
         place = [*position[:s], begin, *position[s + 1 :]]
-        full = shape[t] // block * block
+        full = self.shape[t] // block * block
         if full:
-            with e.loop(0, full, block) as loop:
-                square([*place[:t], loop.index, *place[t + 1 :]], block)
-        if full < shape[t]:
-            square([*place[:t], full, *place[t + 1 :]], shape[t] - full)
+            with self.e.loop(0, full, block) as loop:
+                self.square([*place[:t], loop.index, *place[t + 1 :]], block)
+        if full < self.shape[t]:
+            self.square([*place[:t], full, *place[t + 1 :]], self.shape[t] - full)
 
-    def square(place: list[Index], rows: int) -> None:
+    def square(self, place: list[Index], rows: int) -> None:
         """`rows` vectors of `block` elements to `block` vectors of `rows`; what lacks is never stored."""
-        read, write = source.offset(place), target.offset(place)
-        vectors = [source.load_strided(e.add(read, i * source.view.strides[t]), 1, block) for i in range(rows)]
+        e, s, t, block = self.e, self.k.source_axis, self.k.lane_axis, self.k.block
+        read, write = self.source.offset(place), self.target.offset(place)
+        step = self.source.view.strides[t]
+        vectors = [self.source.load_strided(e.add(read, row * step), 1, block) for row in range(rows)]
         nothing = Ssa(vector_type(block), "poison")
-        for i, vector in enumerate(transpose(e, vectors + [nothing] * (block - rows))):
-            target.store(e.resize(vector, rows), e.add(write, i * target.view.strides[s]), t)
-
-    visit([axis for axis in range(len(shape)) if axis not in (s, t)], [0] * len(shape))
+        for column, vector in enumerate(transpose(e, vectors + [nothing] * (block - rows))):
+            self.target.store(e.resize(vector, rows), e.add(write, column * self.target.view.strides[s]), t)
 
 
 def transpose(e: Emitter, rows: list[Ssa]) -> list[Ssa]:

@@ -12,15 +12,16 @@ from collections.abc import Sequence
 from ...plan.kernels import Reduce
 from ..emitter import Emitter, Index, Ssa, lanes_of
 from ..epilogue import IDENTITY, combine
-from ..memory import Access
 from ..nest import Carry, positions, reduce_nest
+from .family import Family, Tensors
 
 
-class WholeReduction:
+class WholeReduction(Family[Reduce]):
     """Emits one reduction."""
 
-    def __init__(self, e: Emitter, kernel: Reduce, source: Access, target: Access):
-        self.e, self.k, self.source, self.target = e, kernel, source, target
+    def __init__(self, e: Emitter, kernel: Reduce, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        (self.source,) = self.sources
         self.identity = IDENTITY[kernel.combine]
         self.folded = kernel.lane_axis in kernel.axes
 
@@ -81,15 +82,3 @@ class WholeReduction:
                 folded = e.insert(folded, first, 0)
             value = folded
         return value
-
-
-def emit(
-    e: Emitter,
-    kernel: Reduce,
-    sources: Sequence[Access],
-    operands: Sequence[Access],
-    target: Access,
-    a: Index,
-    b: Index,
-) -> None:
-    WholeReduction(e, kernel, sources[0], target).emit(a, b)

@@ -7,16 +7,16 @@ its ends. So the code of a kernel is that of one tile and of one row of a tile.
 
 from __future__ import annotations
 
-import itertools
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
-from ...plan.kernels import Tile, balanced
-from ...windows import WindowAxis
+from ...plan.kernels import Depthwise, Window
 from ..emitter import Emitter, Index, Ssa
-from ..memory import Access, Guard
-from ..nest import loops, outside_axes
+from ..memory import Guard
+from ..nest import loops, outside_axes, runs
+from .family import Family, Tensors
 
 Place = tuple[Index, ...]
 Span = tuple[int, int]
@@ -47,28 +47,21 @@ class Pixels:
     inside: Ssa | None
 
 
-class Sliding(ABC):
-    """Emits a kernel whose tiles are given by `tile`."""
+S = TypeVar("S", bound=Depthwise | Window)
+
+
+class Sliding(Family[S]):
+    """Emits a kernel whose tiles are given by `tile`; `block` channels go over all rows before the next ones."""
 
     fill = 0.0
 
-    def __init__(
-        self,
-        e: Emitter,
-        window: Sequence[WindowAxis],
-        image: Access,
-        target: Access,
-        *,
-        channels: int,
-        block: int,
-        lanes: int,
-        tile: Tile,
-        pooled: Sequence[int],
-    ):
-        self.e, self.window, self.image, self.target = e, window, image, target
-        self.channels, self.block, self.lanes, self.size, self.pooled = channels, block, lanes, tile, pooled
-        self.last = len(window) - 1
-        self.guarded_axes = outside_axes(window, image)
+    def __init__(self, e: Emitter, kernel: S, tensors: Tensors, *, block: int, pooled: Sequence[int]):
+        super().__init__(e, kernel, tensors)
+        self.window, self.lanes, self.size = kernel.window, kernel.lanes, kernel.tile
+        self.image, self.block, self.pooled = self.sources[0], block, pooled
+        self.channels = self.target.view.shape[1]
+        self.last = len(self.window) - 1
+        self.guarded_axes = outside_axes(self.window, self.image)
 
     @abstractmethod
     def tile(self, patch: Patch) -> None:
@@ -117,7 +110,7 @@ class Sliding(ABC):
             return
         edges = tuple(axis for axis in self.guarded_axes if axis or edge)
         with loops(e, sizes[1:-1]) as middle:
-            for begin, end, width in self.column_runs():
+            for begin, end, width in runs(sizes[-1], self.stored(self.last)):
                 with e.loop(begin, end, width) as x:
                     place = y, *middle, x.index
                     self.vectors(Patch(n, 0, place, rows, width, (begin, end - width), edges), channels)
@@ -131,14 +124,6 @@ class Sliding(ABC):
         with e.loop(*channels, width) as c:
             most = self.channels - width
             self.tile(replace(patch, channel=e.least(c.index, most) if most % width else c.index))
-
-    def column_runs(self) -> Iterator[tuple[int, int, int]]:
-        """(begin, end, width) of balanced tiles of a row: of one or two widths."""
-        begin = 0
-        for width, group in itertools.groupby(balanced(self.target.view.shape[-1], self.stored(self.last))):
-            end = begin + width * len(list(group))
-            yield begin, end, width
-            begin = end
 
     def stored(self, axis: int) -> int:
         """Positions of the result that a tile makes along the first or last axis."""

@@ -13,17 +13,18 @@ from collections.abc import Sequence
 from ...plan.kernels import Window
 from ..emitter import Emitter, Index, Ssa, vector_type
 from ..epilogue import combine, combine_all
-from ..memory import Access
 from ..nest import UNROLL_ALL, Carry, interior, outside_axes, positions, reduce_nest, with_guards
+from .family import Family, Tensors
 from .sliding import Patch, Sliding
 
 
-class WindowReduction:
+class WindowReduction(Family[Window]):
     """Emits one pooling kernel."""
 
-    def __init__(self, e: Emitter, kernel: Window, source: Access, target: Access):
-        self.e, self.k, self.source, self.target = e, kernel, source, target
-        self.guarded_axes = outside_axes(kernel.window, source)
+    def __init__(self, e: Emitter, kernel: Window, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        (self.source,) = self.sources
+        self.guarded_axes = outside_axes(kernel.window, self.source)
         self.fill = -math.inf if kernel.combine == "maximum" else 0.0
         self.along_columns = kernel.lane_axis != 1
 
@@ -111,23 +112,13 @@ class WindowReduction:
         return e.assign("float", f"sitofp {index.type} {index} to float")
 
 
-class Tiles(Sliding):
+class Tiles(Sliding[Window]):
     """Pooling in tiles: lanes along the channels, and windows of few taps."""
 
-    def __init__(self, e: Emitter, kernel: Window, source: Access, target: Access):
-        channels = target.view.shape[1]
-        super().__init__(
-            e,
-            kernel.window,
-            source,
-            target,
-            channels=channels,
-            block=channels,
-            lanes=kernel.lanes,
-            tile=kernel.tile,
-            pooled=(1,) * len(kernel.window),
-        )
-        self.k, self.one = kernel, WindowReduction(e, kernel, source, target)
+    def __init__(self, e: Emitter, kernel: Window, tensors: Tensors):
+        channels = tensors.target.view.shape[1]
+        super().__init__(e, kernel, tensors, block=channels, pooled=(1,) * len(kernel.window))
+        self.one = WindowReduction(e, kernel, tensors)
         self.fill = self.one.fill
 
     def tile(self, patch: Patch) -> None:
@@ -150,15 +141,8 @@ class Tiles(Sliding):
             self.target.store(value, self.target.offset(place), 1)
 
 
-def emit(
-    e: Emitter,
-    kernel: Window,
-    sources: Sequence[Access],
-    operands: Sequence[Access],
-    target: Access,
-    a: Index,
-    b: Index,
-) -> None:
+def pooling(e: Emitter, kernel: Window, tensors: Tensors) -> Family[Window]:
+    """In tiles where lanes lie along the channels and the code of a tile is short, else one vector at a time."""
     small = math.prod(w.kernel for w in kernel.window) * kernel.tile.columns <= UNROLL_ALL
     family = Tiles if kernel.lane_axis == 1 and small else WindowReduction
-    family(e, kernel, sources[0], target).emit(a, b)
+    return family(e, kernel, tensors)

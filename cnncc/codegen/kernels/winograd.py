@@ -22,8 +22,8 @@ from ...cook_toom import Matrix, multiply, transforms
 from ...plan.kernels import LINE, Winograd
 from ..emitter import Emitter, Index, Ssa, lanes_of
 from ..epilogue import Cell, Key, finish
-from ..memory import Access
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
+from .family import Tensors, WithWeights
 
 Spot = tuple[int, ...]  # a place inside a tile: one of its pixels, points or outputs
 Load = Callable[[Index, int], Ssa]  # a vector of channels, from the offset of its first channel and its lanes
@@ -40,21 +40,12 @@ class Place:
     first: tuple[Index, ...]
 
 
-class WinogradConvolution:
+class WinogradConvolution(WithWeights[Winograd]):
     """Emits one Winograd convolution: `emit` is the loop nest, the methods below are its phases."""
 
-    def __init__(
-        self,
-        e: Emitter,
-        kernel: Winograd,
-        sources: Sequence[Access],
-        operands: Sequence[Access],
-        target: Access,
-        scratch: Access,
-    ):
-        self.e, self.k, self.target, self.operands, self.scratch = e, kernel, target, operands, scratch
-        self.image, self.weights = sources[0], sources[1]
-        self.bias = sources[2] if kernel.bias else None
+    def __init__(self, e: Emitter, kernel: Winograd, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        (self.scratch,) = tensors.scratch
         self.matrices = [transforms(m, w.kernel) for m, w in zip(kernel.steps, kernel.window, strict=True)]
         self.inner = math.prod(kernel.grid[1:])
         self.spots = list(itertools.product(*map(range, kernel.points)))
@@ -293,8 +284,8 @@ class WinogradConvolution:
         results = dict(self.transformed([t.outputs for t in self.matrices], products))
         if self.bias is None:
             return results
-        bias = self.bias.load(self.bias.offset([0, channel, *[0] * len(k.window)]), 1, lanes)
-        return {spot: e.binary("fadd", value, e.resize(bias, k.lanes)) for spot, value in results.items()}
+        bias = e.resize(self.bias_of(channel, lanes), k.lanes)
+        return {spot: e.binary("fadd", value, bias) for spot, value in results.items()}
 
     def stored(self, place: Place, axis: int, number: int) -> Index:
         """The position, along an axis, of the result `number` that a tile stores."""
@@ -366,16 +357,3 @@ class Vectors:
         if abs(factor) == 1:
             return e.binary("fadd" if factor > 0 else "fsub", total, value)
         return e.multiply_add(value, e.number(float(factor), lanes), total)
-
-
-def emit(
-    e: Emitter,
-    kernel: Winograd,
-    sources: Sequence[Access],
-    operands: Sequence[Access],
-    target: Access,
-    a: Index,
-    b: Index,
-    scratch: Access,
-) -> None:
-    WinogradConvolution(e, kernel, sources, operands, target, scratch).emit(a, b)

@@ -1,0 +1,154 @@
+"""Direct convolution with lanes along the columns: s outputs' weights, each in all lanes, times v vectors of columns.
+
+For planar images with few channels, or few outputs. The last vector of a row slides back over columns that were
+computed already: the same bits. Where all rows of a pool's window fit into one vector, they lie in it side by side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+
+from ..emitter import Index, Ssa
+from ..epilogue import Cell, Key
+from ..nest import Carry
+from .direct import DirectConvolution
+from .direct_tile import Load, Outputs, Place, Shape
+
+
+class AlongColumns(DirectConvolution):
+    """Output channels' weights are the scalars, columns the vectors."""
+
+    across = 1
+
+    @property
+    def lane_axis(self) -> int:
+        return self.rank + 1
+
+    # Tiles
+
+    def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, Shape]]:
+        """Vectors of which the last slides back, or one vector that holds all columns of several rows."""
+        if self.k.tile.folded > 1:
+            yield 0, Shape(rows, (0,), self.k.lanes, self.k.tile.folded)
+            return
+        stored, step = self.k.lanes // self.unit, self.k.tile.vectors
+        vectors = -(-width // stored)
+        regular = width // stored // step * step  # vectors in whole tiles
+        if regular:
+            with self.e.loop(0, regular * stored, step * stored) as x:
+                yield x.index, self.shape(rows, step)
+        starts = [min(number * stored, width - stored) for number in range(vectors)]
+        for first in range(regular, vectors, step):
+            begin, *others = starts[first : first + step]
+            columns = (0, *((start - begin) * self.unit for start in others))
+            yield begin, Shape(rows, columns, self.k.lanes)
+
+    def sizes(self) -> list[tuple[int, Shape]]:
+        stored, vectors = self.k.lanes // self.unit, self.k.tile.vectors
+        counts = [vectors, 1] if vectors > 1 else [1]
+        return [*((count * stored, self.shape(1, count)) for count in counts), (1, Shape(1, (0,), self.unit))]
+
+    def shape(self, rows: int, vectors: int) -> Shape:
+        return Shape(rows, tuple(number * self.k.lanes for number in range(vectors)), self.k.lanes)
+
+    def span(self, shape: Shape) -> int:
+        return shape.columns[-1] + shape.width
+
+    # Registers
+
+    def keys(self, outputs: Outputs, shape: Shape) -> list[Key]:
+        return [(row, column, channel) for channel in range(outputs.count) for row, column in shape.places]
+
+    def channel(self, outputs: Outputs, number: int) -> Index:
+        return self.e.add(outputs.first, number)
+
+    def counted_lanes(self, outputs: Outputs, number: int, shape: Shape) -> int:
+        return shape.lanes
+
+    def step(
+        self, outputs: Outputs, shape: Shape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
+    ) -> Carry:
+        """The vectors of columns are loaded first, the weights one by one."""
+        columns = [load() for load in pixels]
+        places = [self.e.add(at, output) for output in range(outputs.count)]
+        return self.products(columns, [partial(self.weight, place, shape.lanes) for place in places], sums)
+
+    def weight(self, at: Index, lanes: int) -> Ssa:
+        """One weight in all lanes."""
+        return self.e.splat(self.weights.scalar(at), lanes)
+
+    def load(self, position: list[Index], lanes: int, guarded: bool) -> Load:
+        """A vector of columns, one window apart."""
+        e, step = self.e, self.k.window[-1].stride
+        last = self.rank + 1
+        if not guarded:
+            offset, distance = self.image.offset(position), step * self.image.view.strides[last]
+            return lambda moved: self.image.load_strided(e.add(offset, moved), distance, lanes)
+        rows = [axis + 2 for axis in self.guarded_axes if axis + 2 != last]
+        guard = self.image.guard([*position[:-1], 0], rows)
+        column = position[-1]
+        if last - 2 not in self.guarded_axes:
+            offset = e.add(guard.offset, self.image.along(last, column))
+            distance = step * self.image.view.strides[last]
+
+            def load(moved: Index) -> Ssa:
+                value = self.image.load_strided(e.add(offset, moved), distance, lanes)
+                return e.select(guard.inside, value, e.number(0.0, lanes)) if guard.inside else value
+
+            return load
+        return lambda moved: self.image.load_columns(e.add(guard.offset, moved), column, step, lanes, 0.0, guard.inside)
+
+    # Several rows in one vector
+
+    def pixels(
+        self, outputs: Outputs, n: Index, first: Sequence[Index], tap: Sequence[Index], shape: Shape, guarded: bool
+    ) -> list[Load]:
+        loads = super().pixels(outputs, n, first, tap, shape, guarded)
+        if shape.folded == 1:
+            return loads
+        groups = [loads[first : first + shape.folded] for first in range(0, shape.rows, shape.folded)]
+        return [partial(self.side_by_side, group) for group in groups]
+
+    def side_by_side(self, loads: Sequence[Load], moved: Index) -> Ssa:
+        """Several rows in one vector."""
+        first, *others = (load(moved) for load in loads)
+        for other in others:
+            first = self.e.join(first, other)
+        return first
+
+    def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
+        """A register for each row."""
+        if shape.folded > 1:
+            parts = [range(row * shape.width, (row + 1) * shape.width) for row in range(shape.folded)]
+            sums = {
+                (row * shape.folded + inner, column, number): self.e.shuffle(value, None, part)
+                for (row, column, number), value in sums.items()
+                for inner, part in enumerate(parts)
+            }
+            shape = replace(shape, lanes=shape.width, folded=1)
+        super().store(outputs, place, first, shape, sums)
+
+    # Pools
+
+    def finish(self, cells: Mapping[Key, Cell], pooled: Mapping[Key, tuple[Index, ...]], shape: Shape) -> None:
+        """Pairs of neighbouring vectors as one: what a pool takes apart then fills whole vectors."""
+        if self.k.epilogue.pool:
+            cells = self.joined(cells, shape)
+            pooled = {key: position for key, position in pooled.items() if key in cells}
+        super().finish(cells, pooled, shape)
+
+    def joined(self, cells: Mapping[Key, Cell], shape: Shape) -> dict[Key, Cell]:
+        result: dict[Key, Cell] = {}
+        second: set[int] = set()
+        for (row, column, number), cell in cells.items():
+            if column in second:
+                continue
+            other = cells.get((row, column + 1, number))
+            if other and shape.columns[column + 1] - shape.columns[column] == shape.lanes:
+                second.add(column + 1)
+                pair = self.e.shuffle(cell.value, other.value, range(2 * shape.lanes))
+                cell = replace(cell, value=pair, lanes=2 * shape.lanes)
+            result[row, column, number] = cell
+        return result

@@ -1,0 +1,55 @@
+"""What all kernel families are: code that computes rows [a, b) of a step's target."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from ...plan.kernels import Convolution, Kernel
+from ..emitter import Emitter, Index, Ssa
+from ..memory import Access
+from ..nest import outside_axes
+
+K = TypeVar("K", bound=Kernel)
+C = TypeVar("C", bound=Convolution)
+
+
+@dataclass(frozen=True)
+class Tensors:
+    """The memory of a step: what the kernel reads, what its epilogue reads, what it writes, and room of its own."""
+
+    sources: Sequence[Access]
+    operands: Sequence[Access]
+    target: Access
+    scratch: Sequence[Access] = ()
+
+
+class Family(ABC, Generic[K]):
+    """The code of one step; the class of each family is its loop nest, `emit` the outermost loops."""
+
+    def __init__(self, e: Emitter, kernel: K, tensors: Tensors):
+        self.e, self.k = e, kernel
+        self.sources, self.operands, self.target = tensors.sources, tensors.operands, tensors.target
+
+    @abstractmethod
+    def emit(self, a: Index, b: Index) -> None:
+        """Rows [a, b) of the target, or of whatever else shards share (`Step.units`)."""
+
+
+class WithWeights(Family[C]):
+    """A family of convolutions: its sources by name."""
+
+    def __init__(self, e: Emitter, kernel: C, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        self.image, self.weights = self.sources[:2]
+        self.bias = self.sources[2] if kernel.bias else None
+        self.rank = len(kernel.window)
+        self.guarded_axes = outside_axes(kernel.window, self.image)
+
+    def bias_of(self, channel: Index, lanes: int, lane_axis: int = 1) -> Ssa:
+        """What the sums of outputs from `channel` on start with: their bias, or zero."""
+        if self.bias is None:
+            return self.e.number(0.0, lanes)
+        return self.bias.load(self.bias.offset([0, channel, *[0] * self.rank]), lane_axis, lanes)
