@@ -1,4 +1,4 @@
-"""The structures that Python, the shim and the code object share. `shim_text.py` has the same ones in LLVM's words."""
+"""The structures that Python, the shim and the code object share. `shim_text.py` makes LLVM's types of them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,24 @@ from ..types import Array
 
 ALIGNMENT = 64
 _U32, _PTR = ctypes.c_uint32, ctypes.c_void_p
+
+
+class Buffer(ctypes.Structure):
+    """`Py_buffer` of Python's C interface."""
+
+    _fields_ = (
+        ("buf", _PTR),
+        ("obj", _PTR),
+        ("len", ctypes.c_ssize_t),
+        ("itemsize", ctypes.c_ssize_t),
+        ("readonly", ctypes.c_int),
+        ("ndim", ctypes.c_int),
+        ("format", _PTR),
+        ("shape", _PTR),
+        ("strides", _PTR),
+        ("suboffsets", _PTR),
+        ("internal", _PTR),
+    )
 
 
 class Call(ctypes.Structure):
@@ -50,7 +68,10 @@ class Worker(ctypes.Structure):
 
 
 class Session(ctypes.Structure):
-    """Everything of a model that one call at a time may use: its workspace, its workers, the call itself."""
+    """Everything of a model that one call at a time may use: its workspace, its workers, the call itself.
+
+    What several threads write at once (`busy`, `generation`, `done`) has a cache line of its own.
+    """
 
     _fields_ = (
         ("run", _PTR),
