@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Set
 from dataclasses import dataclass, field
 
-from ..ir import Graph, Node, Rewriter, Value
+from ..ir import Graph, Node, Value
 from ..ops import Fused, Stage
 from .fuse import LONGEST, composed, maps_in_place, only_reader, positions
+from .merge import Merge, merged
 from .report import Notes, Optimised, Rule
 
 RULE = Rule("f(x, g(x)) => fused(x)", "exact")
@@ -29,6 +30,10 @@ class Diamond:
     def op(self) -> Fused:
         return Fused(self.members[0].op, len(self.members[0].inputs), tuple(self.stages))
 
+    @property
+    def merge(self) -> Merge:
+        return Merge(self.members, self.op, (*self.members[0].inputs, *self.extras), self.members[-1])
+
     def absorb(self, node: Node) -> None:
         if self.members:
             running = self.members[-1].values[0]
@@ -43,29 +48,12 @@ def merge_diamonds(graph: Graph) -> Optimised:
     """The graph with each diamond as one node, under the name and at the place of its last layer; inner ones first."""
     notes, inner = Notes("diamonds"), set[str]()
     while diamonds := find(graph, inner):
-        graph = _merged(graph, diamonds)
+        graph = merged(graph, [diamond.merge for diamond in diamonds])
         inner.update(diamond.members[-1].name for diamond in diamonds)
         for diamond in diamonds:
             *absorbed, last = (member.name for member in diamond.members)
             notes.fired(RULE, last, f"absorbs {', '.join(absorbed)}, all made of '{diamond.source}'")
     return notes.on(graph)
-
-
-def _merged(graph: Graph, diamonds: list[Diamond]) -> Graph:
-    rewriter = Rewriter(graph)
-    last = {diamond.members[-1].name: diamond for diamond in diamonds}
-    inside = {node.name for diamond in diamonds for node in diamond.members[:-1]}
-
-    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node.name in inside:
-            return node.values  # never looked up: the only reader is the next member
-        if node.name not in last:
-            return None
-        diamond = last[node.name]
-        read = [rewriter.mapping[value] for value in (*diamond.members[0].inputs, *diamond.extras)]
-        return rewriter.add(diamond.op, read, node.name, node.where)
-
-    return rewriter.rewrite(visit)
 
 
 def find(graph: Graph, inner: Set[str] = frozenset()) -> list[Diamond]:

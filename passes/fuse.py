@@ -14,9 +14,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from ..computation import Contraction, Interleave, Lowering, Pointwise, WindowReduction
-from ..ir import Graph, Node, Rewriter, Value
+from ..ir import Graph, Node, Value
 from ..ops import Fused, Stage
 from .match import lowering, not_alone, sole_computation
+from .merge import Merge, merged
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("stage(anchor(x, w), extra) => fused(x, w, extra)", "exact")
@@ -43,6 +44,10 @@ class Chain:
     def op(self) -> Fused:
         return Fused(self.anchor.op, len(self.anchor.inputs), tuple(self.stages))
 
+    @property
+    def merge(self) -> Merge:
+        return Merge((self.anchor, *self.members), self.op, (*self.anchor.inputs, *self.extras), self.anchor)
+
     def absorb(self, node: Node) -> None:
         position, *again = positions(node, self.running)
         others = [value for value in node.inputs if value != self.running]
@@ -58,21 +63,8 @@ def positions(node: Node, value: Value) -> tuple[int, ...]:
 
 def fuse(graph: Graph) -> Optimised:
     """The graph with every chain as one node: under the anchor's name, at the place of its last member."""
-    notes, rewriter = Notes("fuse"), Rewriter(graph)
-    chains = find_chains(graph)
-    last = {chain.members[-1].name: chain for chain in chains.values() if chain.members}
-    inside = {node.name for chain in last.values() for node in (chain.anchor, *chain.members[:-1])}
-
-    def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node.name in inside:
-            return node.values  # never looked up: the only reader is the next member
-        if node.name not in last:
-            return None
-        chain = last[node.name]
-        read = [rewriter.mapping[value] for value in (*chain.anchor.inputs, *chain.extras)]
-        return rewriter.add(chain.op, read, chain.anchor.name, chain.anchor.where)
-
-    fused = rewriter.rewrite(visit)
+    notes, chains = Notes("fuse"), find_chains(graph)
+    fused = merged(graph, [chain.merge for chain in chains.values() if chain.members])
     for chain in chains.values():
         _note(notes, chain)
     return notes.on(fused)
