@@ -90,11 +90,6 @@ class Graph:
                 table[value].append(node)
         return {value: tuple(nodes) for value, nodes in table.items()}
 
-    def sole_consumer(self, value: Value) -> Node | None:
-        """The one node that reads `value`, if there is exactly one and it is no output of the graph."""
-        readers = self.consumers[value]
-        return readers[0] if len(readers) == 1 and value not in self.outputs.values() else None
-
     @cached_property
     def index(self) -> nx.MultiDiGraph:
         """The same graph for networkx: node names, an edge for each input."""
@@ -183,10 +178,7 @@ class Rewriter(Builder):
 
     def keep(self, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
         """`node` itself on new inputs, under its own name."""
-        if node.name in self.nodes:
-            return self.add(node.op, inputs, node.name, node.where)
-        types = node.types if tuple(inputs) == node.inputs else None
-        if types is None:
+        if node.name in self.nodes or tuple(inputs) != node.inputs:
             return self.add(node.op, inputs, node.name, node.where)
         self.nodes[node.name] = node
         return node.values

@@ -218,7 +218,7 @@ class Placement:
     def weights(self, job: Job, kernel: Convolution, tensor: str) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
-        shape = self.weights_shape(job, kernel, tensor)
+        shape = self.weights_shape(kernel, tensor)
         name = f"{job.result}: weights"
         size = math.prod(packed_shape(kernel))
         if isinstance(kernel, Direct) and kernel.weights_per_image:
@@ -239,7 +239,7 @@ class Placement:
             self.move(name, piece, place)
         return packed
 
-    def weights_shape(self, job: Job, kernel: Convolution, tensor: str) -> tuple[int, ...]:
+    def weights_shape(self, kernel: Convolution, tensor: str) -> tuple[int, ...]:
         """(O, C / groups, taps…), also for a dense layer over a window."""
         groups = kernel.channels if isinstance(kernel, Depthwise) else kernel.groups
         outputs = kernel.channels if isinstance(kernel, Depthwise) else kernel.outputs

@@ -53,10 +53,6 @@ def test_consumers():
     graph = network()
     assert [node.name for node in graph.consumers[Value("x")]] == ["parts", "unread"]
     assert [node.name for node in graph.consumers[Value("parts")]] == ["twice", "twice"]
-    assert graph.sole_consumer(Value("parts")) is None
-    assert graph.sole_consumer(Value("parts", 1)) is None
-    assert graph.sole_consumer(Value("twice")) == graph["relu"]
-    assert graph.sole_consumer(Value("relu")) is None
 
 
 def test_the_index_has_an_edge_for_each_input():
