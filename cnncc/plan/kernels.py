@@ -56,8 +56,8 @@ class Tile:
     """What one run of the innermost loops keeps in registers.
 
     `rows` × `columns` output positions times `vectors` vectors of channels (or, with lanes along columns,
-    `outputs` channels times `rows` × `vectors` vectors of columns). `scalars` values meet each vector. Of short rows
-    `folded` ones lie side by side in a vector.
+    `outputs` channels times `rows` × `vectors` vectors of columns). Of short rows `folded` ones lie side by side in a
+    vector.
     """
 
     rows: int = 1
