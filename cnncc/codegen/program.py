@@ -250,6 +250,8 @@ class Program:
         if stage.alone and not self.alone:
             with self.e.when(self.e.compare("eq", call.shard, 0)):
                 self.rows(stage, steps, 0, steps[-1].units, memory, fault)
+        elif stage.each:
+            self.rows(stage, steps, 0, steps[-1].units, memory, fault)
         else:
             self.rows(stage, steps, *self.share(steps[-1].units, steps[-1].grain, call), memory, fault)
 

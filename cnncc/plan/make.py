@@ -7,6 +7,7 @@ from dataclasses import replace
 from ..ir import Graph
 from ..target import Target
 from . import memory, schedule, shards
+from .depend import with_barriers
 from .homes import Homes
 from .layout import Layout
 from .lower import lower
@@ -30,8 +31,14 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
     homes = Homes(layout, limit, options.streaming)
     placement = Placement(homes)
     staged = schedule.schedule(placement.steps, homes.buffers, homes.links, target)
+    stages, useful_shards = staged.stages, most_shards(target)
+    staged.steps = shards.with_pieces(staged.steps, stages, target)
+    if options.sharing == "cost":
+        stages = shards.divided(stages, staged.steps, staged.buffers, target)
+        staged.buffers = shards.with_own_buffers(stages, staged.steps, staged.buffers)
     lives = schedule.lives(staged, "arena")
-    places, arena_bytes = memory.assign(lives)
+    free = with_barriers(stages, staged.steps, staged.buffers, placed=False)
+    places, arena_bytes = memory.assign(memory.to_barriers(lives, [stage.barrier for stage in free]))
     ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))
     used = {view.buffer for step in staged.steps for view in step.views}
     used.update(table for step in staged.steps for table in step.tables)
@@ -45,10 +52,8 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
     )
     outputs = tuple(Interface(name, graph.type(value), works.batchable) for name, value in graph.outputs.items())
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
-    stages = schedule.with_barriers(staged, staged.stages, buffers)
-    useful_shards = most_shards(target)
+    stages = list(with_barriers(stages, staged.steps, buffers))
     if options.sharing == "cost":
-        stages = schedule.with_barriers(staged, shards.with_lone_stages(stages, staged.steps, target), buffers)
         useful_shards = shards.useful(stages, staged.steps, target)
     plan = Plan(
         graph.name,
@@ -59,7 +64,7 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
         works.batchable,
         buffers,
         tuple(staged.steps),
-        stages,
+        tuple(stages),
         homes.block.bytes(),
         arena_bytes,
         memory.lower_bound(lives),

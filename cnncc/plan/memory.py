@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 ALIGNMENT = 64
 ROUNDS = 300  # orders that are tried: some ten milliseconds for a hundred buffers
@@ -32,6 +32,27 @@ class Life:
 
 def aligned(size: int) -> int:
     return -(-size // ALIGNMENT) * ALIGNMENT
+
+
+def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str, Life]:
+    """Lives that last until shards meet, as far as that takes no more memory.
+
+    `barriers` says before which stages they have to meet if no buffers share memory. What takes the place of a buffer
+    before that would need a barrier of its own, since another shard might still read it.
+    """
+    alive = [0] * len(barriers)
+    for life in lives.values():
+        for at in range(life.first, life.last + 1):
+            alive[at] += aligned(life.size)
+    most, result = max(alive, default=0), dict(lives)
+    for name, life in sorted(lives.items(), key=lambda item: item[1].size):
+        end = next((at for at in range(life.last + 1, len(barriers)) if barriers[at]), len(barriers))
+        longer = range(life.last + 1, end)
+        if all(alive[at] + aligned(life.size) <= most for at in longer):
+            for at in longer:
+                alive[at] += aligned(life.size)
+            result[name] = replace(life, last=end - 1)
+    return result
 
 
 def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:

@@ -34,8 +34,9 @@ from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
 from .pack import pack, packed_shape, packing_moves
 from .plan import Step
-from .views import Buffer, Order, View, dense_view, planar
+from .views import Buffer, Order, View, channels_last, dense_view, planar
 
+MANY = 4096  # elements of an image whose rows are reduced one by one
 POOL_COLUMNS = 4  # results of a pool that share the pixels between them
 
 
@@ -81,6 +82,8 @@ class Placement:
             axis = reduction_axis(sources[0], computation.axes)
             lanes = reduction_lanes(self.homes.layout.target, sources[0], axis)
             kernel = Reduce(computation.axes, computation.combine, axis, lanes)
+            if by_rows_first(kernel, sources[0]):
+                sources, kernel = [self.each_row(job.work.name, kernel, sources[0])], replace(kernel, axes=(2,))
         else:
             assert isinstance(computation, Pointwise)
             target = with_an_axis(target)
@@ -91,6 +94,16 @@ class Placement:
                 for tensor, dims in zip(job.operands, computation.dims, strict=True)
             ]
         self.step(job.work.name, kernel, sources, target)
+
+    def each_row(self, name: str, kernel: Reduce, source: View) -> View:
+        """What a reduction makes of each row by itself: many short chains, of which shards share the rows."""
+        axes = tuple(axis for axis in kernel.axes if axis != 2)
+        shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
+        buffer = Buffer(f"{name}: rows", "arena", math.prod(shape))
+        self.homes.buffers[buffer.name] = buffer
+        rows = dense_view(buffer.name, shape, channels_last(len(shape)))
+        self.step(name, replace(kernel, axes=axes), [source], rows)
+        return rows
 
     def lanes_on(self, view: View, axis: int) -> int:
         return min(self.lanes, view.shape[axis])
@@ -246,6 +259,12 @@ class Placement:
         one = outputs, kernel.channels // groups, *(axis.kernel for axis in kernel.window)
         per_image = isinstance(kernel, Direct) and kernel.weights_per_image
         return (self.homes.types[tensor].shape[0], *one) if per_image else one
+
+
+def by_rows_first(kernel: Reduce, source: View) -> bool:
+    """Whether a reduction over all positions of an image takes its rows one by one, and then their results."""
+    over_positions = kernel.axes == tuple(range(2, source.rank)) and source.rank > 3
+    return over_positions and kernel.lane_axis == 1 and source.rows > 1 and math.prod(source.shape) >= MANY
 
 
 def looks_up_channels(kernel: Kernel, image: View) -> bool:

@@ -21,7 +21,8 @@ class Step:
     """One kernel with its views; the kernel's own sources come first, then its epilogue's operands.
 
     `signature` names the candidates that the kernel was chosen from (those of `Plan.offers`), if there were any.
-    `scratch` is memory of each shard that the kernel uses as it likes.
+    `scratch` is memory of each shard that the kernel uses as it likes. Shards part the step's rows only at multiples of
+    `together`, so that each has the rows that it had of another step (see `depend`).
     """
 
     name: str
@@ -30,6 +31,7 @@ class Step:
     target: View
     signature: str = ""
     scratch: View | None = None
+    together: int = 1
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -38,8 +40,14 @@ class Step:
 
     @property
     def grain(self) -> int:
-        """Rows that are computed together: shards should not part them."""
-        return self.kernel.grain if isinstance(self.kernel, Winograd) and self.kernel.shared == "rows" else 1
+        """Rows (or whatever shards share) that shards should not part."""
+        tiled = isinstance(self.kernel, Winograd) and self.kernel.shared == "rows"
+        return self.together * (self.kernel.grain if isinstance(self.kernel, Winograd) and tiled else 1)
+
+    @property
+    def pieces(self) -> int:
+        """What shards divide among them: of n pieces, shard s of S does those from ⌊n·s / S⌋ to ⌊n·(s + 1) / S⌋."""
+        return max(1, -(-self.units // self.grain))
 
     @property
     def operands(self) -> tuple[View, ...]:
@@ -77,8 +85,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Stage:
-    """Steps that run together, with a barrier before them if `barrier`; one shard does all of it if `alone`.
+    """Steps that run together, with a barrier before them if `barrier`.
 
+    One shard does all of it if `alone`; if `each`, every shard does, into memory of its own.
     One step runs its share of rows at once. Several steps are streamed: in blocks of `block` rows of the
     last one, each step computes the rows that the next needs and that are not there yet.
     """
@@ -87,6 +96,7 @@ class Stage:
     block: int = 0
     barrier: bool = False
     alone: bool = False
+    each: bool = False
 
 
 @dataclass(frozen=True)

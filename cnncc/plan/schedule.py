@@ -1,4 +1,4 @@
-"""Steps → stages: which steps are streamed together, how long buffers live, and where barriers stand."""
+"""Steps → stages: which steps are streamed together, and how long buffers live."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .memory import Life
 from .plan import Stage, Step
 from .share import shared
 from .stream import Need, ring_heights, rows_of_a_round
-from .views import Buffer, View, apart, dense_view, elements
+from .views import Buffer, View, dense_view, elements
 
 
 @dataclass
@@ -124,60 +124,3 @@ def lives(s: Schedule, space: str) -> dict[str, Life]:
                 known = result.get(buffer.name, Life(buffer.nbytes, at, at))
                 result[buffer.name] = replace(known, last=at)
     return result
-
-
-@dataclass(frozen=True)
-class _Touch:
-    """A range of memory that a stage reads or writes."""
-
-    space: str
-    begin: int
-    end: int
-    view: View
-    writes: bool
-    border: bool
-    alone: bool
-
-    def conflicts(self, other: _Touch) -> bool:
-        """Whether the order of the two matters and may be another.
-
-        A border and the inside of one buffer are apart, as parts of it may be.
-        """
-        if self.alone and other.alone:
-            return False
-        if not (self.writes or other.writes) or self.space != other.space:
-            return False
-        if self.view.buffer == other.view.buffer:
-            if self.border != other.border:
-                return not (self.writes and other.writes)
-            return self.border or not apart(self.view, other.view)
-        return self.begin < other.end and other.begin < self.end
-
-
-def with_barriers(s: Schedule, stages: Sequence[Stage], buffers: Mapping[str, Buffer]) -> tuple[Stage, ...]:
-    """A barrier before each stage that depends on one since the last barrier (rings are each shard's own).
-
-    What one shard does alone, it does in order.
-    """
-    result: list[Stage] = []
-    since: list[_Touch] = []
-    for stage in stages:
-        touches = [touch for number in stage.steps for touch in _touches(s.steps[number], buffers, stage.alone)]
-        barrier = any(touch.conflicts(other) for touch in touches for other in since)
-        since = touches if barrier else since + touches
-        result.append(replace(stage, barrier=barrier))
-    return tuple(result)
-
-
-def _touches(step: Step, buffers: Mapping[str, Buffer], alone: bool) -> list[_Touch]:
-    found = []
-    for view, writes in [*((source, False) for source in step.sources), (step.target, True)]:
-        buffer = buffers[view.buffer]
-        if buffer.space == "arena":
-            span = buffer.place, buffer.place + buffer.nbytes
-        elif buffer.space in ("input", "output"):
-            span = buffer.place, buffer.place + 1
-        else:
-            continue
-        found.append(_Touch(buffer.space, *span, view, writes, isinstance(step.kernel, Fill), alone))
-    return found

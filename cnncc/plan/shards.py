@@ -1,44 +1,134 @@
-"""Which stages one shard does alone, and how many shards are worth starting.
+"""Which stages are shared, which one shard does alone or each for itself, and how many shards are worth starting.
 
-Shards meet at a barrier between stages that depend on each other. That takes as long as some small layers: messages
-between cores, and lines of cache that the other core wrote last. Two stages in a row that one shard does alone need
-no barrier between them, so the cheapest division is a shortest path: through all stages in order, each one shared or
-done alone, with a barrier wherever a stage depends on an earlier one and not both are done alone.
+Shards meet at a barrier between stages that depend on each other (see `depend`). That takes as long as some small
+layers: messages between cores, and lines of cache that the other core wrote last. Three things save barriers:
 
-The choice is made for two shards and holds for any number, since the program is the same for all. A model in which
-no number of shards is faster than one is best run by one: the runtime starts no more than are useful.
+- Stages that divide the same rows need none between them. Where one divides single positions, or finer rows than the
+  one before, it takes over that one's pieces.
+- Stages in a row that one shard does alone need none between them.
+- What is small may be done by every shard, into memory of its own: then nobody waits for it.
+
+The cheapest division is a shortest path: through all stages in order, each one shared, alone or done by each. The
+choice is made for two shards and holds for any number, since the program is the same for all. A model in which no
+number of shards is faster than one is best run by one: the runtime starts no more than are useful.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Literal
 
 from ..target import Target
+from .depend import by_rows, rows_for_each, with_barriers
+from .kernels import Fill
 from .plan import Stage, Step, most_shards
+from .views import Buffer, elements
 from .work import cycles
 
 BARRIER = 4000.0  # cycles to meet and to fetch what others wrote: 200 between near cores, 8000 between far ones
 START = 10000.0  # cycles to wake the other shards, and to wait for them at the end
 TYPICAL = 2  # shards for which stages are divided
 LEAST = 0.97  # of the time that fewer shards take: more have to be that much faster
+FOREIGN = 0.5  # cycles for each element that another shard wrote: 8 for a line, between near cores 3, far ones 25
+OWN = 4096  # elements that every shard may have a copy of: 16 KiB, a third of a first cache
+
+State = Literal["shared", "alone", "each"]
+STATES: tuple[State, ...] = ("shared", "alone", "each")
 
 
-def with_lone_stages(stages: Sequence[Stage], steps: Sequence[Step], target: Target) -> list[Stage]:
-    """The stages, those marked that one shard should do alone. Barriers are where they are if all are shared."""
-    # For each state of the stage before (shared, alone): the least cycles up to it, and the states of all stages.
-    paths: list[tuple[float, tuple[bool, ...]]] = [(0.0, ()), (0.0, ())]
+def with_pieces(steps: Sequence[Step], stages: Sequence[Stage], target: Target) -> list[Step]:
+    """The steps; those that read rows of another one divide them as that one does, if that is nearly as even."""
+    result = list(steps)
+    writers: dict[str, int] = {}
     for stage in stages:
-        meet = BARRIER if stage.barrier else 0.0
-        whole = _whole(stage, steps, target)
-        shared = min(paths, key=lambda path: path[0])
-        alone = min((paths[0][0] + meet, paths[0][1]), paths[1], key=lambda path: path[0])
-        share = largest_share(stage, steps, TYPICAL)
-        part = whole * share if share < 1 else math.inf
-        paths = [(shared[0] + meet + part, (*shared[1], False)), (alone[0] + whole, (*alone[1], True))]
-    states = min(reversed(paths), key=lambda path: path[0])[1]
-    return [replace(stage, alone=alone) for stage, alone in zip(stages, states, strict=True)]
+        number = stage.steps[-1]
+        if len(stage.steps) == 1 and by_rows(steps[number]):
+            result[number] = _as_divided(result, number, writers, target)
+        writers.update((steps[member].target.buffer, member) for member in stage.steps)
+    return result
+
+
+def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], target: Target) -> Step:
+    """A step with the pieces of one that it reads, if it is divided more finely."""
+    step = steps[number]
+    for at, source in enumerate(step.sources):
+        writer = steps[writers[source.buffer]] if source.buffer in writers else step
+        rows = rows_for_each(step, at)
+        if not by_rows(writer) or not rows or not rows[0] * source.strides[2]:
+            continue
+        together, rest = divmod(writer.grain * writer.target.strides[2], rows[0] * source.strides[2])
+        if rest == 0 and together > 1 and writer.pieces * together == step.pieces:
+            coarse = replace(step, together=together)
+            uneven = largest_part(coarse.pieces, TYPICAL) - largest_part(step.pieces, TYPICAL)
+            return coarse if uneven * cycles(step, target) < BARRIER else step
+    return step
+
+
+def divided(
+    stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], target: Target
+) -> list[Stage]:
+    """The stages, with what one shard does alone and what each does for itself."""
+    joint = [stage.barrier for stage in with_barriers(stages, steps, buffers, placed=False)]
+    split = [stage.barrier for stage in with_barriers(stages, steps, buffers, placed=False, pieces=False)]
+    # For each state of the stage before: the least cycles up to it, and the states of all stages.
+    paths: dict[State, tuple[float, tuple[State, ...]]] = {"shared": (0.0, ())}
+    for number, stage in enumerate(stages):
+        times = {state: _time(state, stage, steps, buffers, target) for state in STATES}
+        paths = {
+            state: min(
+                (
+                    (before + time + _change(last, state, joint[number], split[number], stage, steps), (*path, state))
+                    for last, (before, path) in paths.items()
+                ),
+                key=lambda path: path[0],
+            )
+            for state, time in times.items()
+        }
+    states = min(paths.values(), key=lambda path: path[0])[1]
+    return [
+        replace(stage, alone=state == "alone", each=state == "each")
+        for stage, state in zip(stages, states, strict=True)
+    ]
+
+
+def _time(state: State, stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer], target: Target) -> float:
+    """Cycles of a stage if it is done in this way."""
+    whole = _whole(stage, steps, target)
+    last = steps[stage.steps[-1]]
+    if state == "shared":
+        return whole * largest_part(last.pieces, TYPICAL) if last.pieces > 1 else math.inf
+    if state == "each":
+        return whole if _may_be_own(stage, steps, buffers) else math.inf
+    return whole + FOREIGN * elements(last.target.shape) / TYPICAL
+
+
+def _change(last: State, state: State, joint: bool, split: bool, stage: Stage, steps: Sequence[Step]) -> float:
+    """Cycles of a barrier before a stage, and of fetching what others made of what it reads."""
+    if last == "each" or (last == state and not (joint and state == "shared")):
+        return 0.0
+    if last == state:
+        return BARRIER
+    foreign = sum(elements(source.shape) for source in steps[stage.steps[0]].sources[:1]) / TYPICAL
+    return BARRIER + FOREIGN * foreign if split else 0.0
+
+
+def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> bool:
+    """Whether each shard may have a result of its own: a small one, made by this stage alone."""
+    last = steps[stage.steps[-1]]
+    name = last.target.buffer
+    buffer = buffers[name]
+    single = sum(step.target.buffer == name for step in steps) == 1 and not isinstance(last.kernel, Fill)
+    return len(stage.steps) == 1 and single and buffer.space == "arena" and buffer.elements <= OWN
+
+
+def with_own_buffers(
+    stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer]
+) -> dict[str, Buffer]:
+    """The buffers: what each shard does for itself lies in its own memory."""
+    own = {steps[number].target.buffer for stage in stages if stage.each for number in stage.steps}
+    return {name: replace(buffer, space="ring") if name in own else buffer for name, buffer in buffers.items()}
 
 
 def useful(stages: Sequence[Stage], steps: Sequence[Step], target: Target) -> int:
@@ -54,15 +144,13 @@ def useful(stages: Sequence[Stage], steps: Sequence[Step], target: Target) -> in
 def _times(stages: Sequence[Stage], steps: Sequence[Step], target: Target, shards: int) -> Iterator[float]:
     """Cycles of each stage, with the barrier before it."""
     for stage in stages:
-        part = 1.0 if stage.alone else largest_share(stage, steps, shards)
+        part = 1.0 if stage.alone or stage.each else largest_part(steps[stage.steps[-1]].pieces, shards)
         yield _whole(stage, steps, target) * part + (BARRIER if stage.barrier else 0.0)
 
 
-def largest_share(stage: Stage, steps: Sequence[Step], shards: int) -> float:
+def largest_part(pieces: int, shards: int) -> float:
     """The part of a stage that the busiest shard has."""
-    last = steps[stage.steps[-1]]
-    pieces = math.ceil(last.units / last.grain)
-    return math.ceil(pieces / shards) / pieces if pieces else 1.0
+    return math.ceil(pieces / shards) / pieces
 
 
 def _whole(stage: Stage, steps: Sequence[Step], target: Target) -> float:

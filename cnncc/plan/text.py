@@ -41,7 +41,8 @@ def show_plan(plan: Plan) -> str:
         if len(stage.steps) > 1:
             rings = sum(plan.buffer(plan.steps[member].target).nbytes for member in stage.steps[:-1])
             head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows, rings of {rings:,} bytes"
-        lines += ["", f"{head}{', after a barrier' if stage.barrier else ''}{', by one shard' if stage.alone else ''}"]
+        head += ", after a barrier" if stage.barrier else ""
+        lines += ["", head + (", by one shard" if stage.alone else ", by every shard for itself" if stage.each else "")]
         for member in stage.steps:
             lines += _step(plan, member)
     return "\n".join(lines)

@@ -9,20 +9,37 @@ import ctypes
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from cnncc import native as door
+from cnncc.codegen import program
 from cnncc.errors import InputError
 from cnncc.ir import Graph, Value
-from cnncc.ops import Add, AveragePool, Concat, Conv, Dense, Flatten, MaxPool, Relu, Softmax, Split
+from cnncc.ops import (
+    Add,
+    AveragePool,
+    Concat,
+    Conv,
+    Dense,
+    Flatten,
+    GlobalAveragePool,
+    MaxPool,
+    Mul,
+    Relu,
+    Sigmoid,
+    Softmax,
+    Split,
+)
 from cnncc.runtime import layout
 from cnncc.runtime.executable import ABI_VERSION, Executable
 from cnncc.runtime.model import Model
 from cnncc.types import Array
+from tests.fuzz.generate import random_graph
 from tests.graphs import Net, assert_same_bits, call, check, compilation, native, runnable_targets
 
 TARGETS = list(runnable_targets())
@@ -149,6 +166,124 @@ def test_a_program_without_barriers_ends_for_every_thread() -> None:
     )
     root = Path(__file__).parents[2]
     subprocess.run([sys.executable, "-c", script], cwd=root, check=True, timeout=120)
+
+
+# Shards in the worst order: where a barrier is missing, one reads what another has not written yet
+
+
+class Turns:
+    """Only one shard runs at a time, until it has to wait at a barrier or ends; then the next in order goes on.
+
+    The last to come to a barrier goes on at once, alone, to the next one. So each shard in turn is ahead of all others
+    by as much as the barriers allow.
+    """
+
+    def __init__(self, order: Sequence[int]):
+        self.order, self.changed = list(order), threading.Condition()
+
+    def take(self, shard: int) -> None:
+        with self.changed:
+            assert self.changed.wait_for(lambda: self.order[0] == shard, timeout=60)
+
+    def give(self, *, done: bool = False) -> None:
+        with self.changed:
+            shard = self.order.pop(0)
+            self.order += [] if done else [shard]
+            self.changed.notify_all()
+
+    def wait(self, argument: int | None) -> None:
+        self.give()
+        self.take((argument or 0) - 1)
+
+
+def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence[int]) -> dict[str, Array]:
+    """One call through the C interface, the shards in turns that begin in this order, over memory full of NaN."""
+    code = door.load_object(executable.object)
+    run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(code.address(f"{executable.symbol}_run"))
+    workspace, weights = layout.aligned(executable.workspace_bytes(len(order))), layout.aligned_copy(executable.weights)
+    workspace[64:] = 255
+    outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
+    sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
+    results = layout.pointers([array.ctypes.data for array in outputs.values()])
+    turns, codes = Turns(order), {}
+    wait = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(turns.wait)
+
+    def shard(number: int) -> None:
+        call = layout.Call(
+            abi=ABI_VERSION,
+            images=executable.images,
+            shard=number,
+            shards=len(order),
+            inputs=ctypes.addressof(sources),
+            outputs=ctypes.addressof(results),
+            workspace=workspace.ctypes.data,
+            weights=weights.ctypes.data,
+            wait=ctypes.cast(wait, ctypes.c_void_p).value,
+            wait_argument=number + 1,
+        )
+        turns.take(number)
+        codes[number] = run(ctypes.addressof(call))
+        turns.give(done=True)
+
+    threads = [threading.Thread(target=shard, args=(number,)) for number in order]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert codes == dict.fromkeys(order, 0)
+    return outputs
+
+
+ORDERS = [(0, 1), (1, 0), (0, 1, 2), (2, 1, 0), (1, 4, 0, 3, 2)]
+
+
+def assert_any_order(graph: Graph, feeds: Mapping[str, Array], **options: Any) -> None:
+    executable = compilation(graph, **options).build()
+    wanted = native(compilation(graph, **options), feeds)
+    for order in ORDERS:
+        assert_same_bits(in_turns(executable, feeds, order), wanted, f"shards in the order {order}")
+
+
+@pytest.mark.parametrize("sharing", ["all", "cost"])
+@pytest.mark.parametrize("streaming", ["none", "cost", "chains"])
+def test_shards_in_any_order(streaming: str, sharing: str) -> None:
+    assert_any_order(*network(), streaming=streaming, sharing=sharing)
+
+
+def test_a_missing_barrier_shows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(program.barrier, "call", lambda *arguments: None)
+    graph, feeds = network()
+    with pytest.raises(AssertionError, match="differ"):
+        assert_any_order(graph, feeds)
+
+
+def separable(size: int, stride: int, *, squeeze: bool) -> tuple[Graph, dict[str, Array]]:
+    """Depthwise and 1×1 layers, and perhaps a gate: rows that go their own way from step to step."""
+    net = Net()
+    x = conv(net, net.input(1, 3, size, size), 16, 3, 3, padding="same")
+    for step in (stride, 1):
+        y = net.apply(Relu(), conv(net, x, 16, 3, 3, stride=step, padding="same", groups=16))
+        if squeeze:
+            gate = net.apply(Relu(), conv(net, net.apply(GlobalAveragePool(), y), 4, 1, 1))
+            y = net.apply(Mul(), y, net.apply(Sigmoid(), conv(net, gate, 16, 1, 1)))
+        x = net.apply(Relu(), conv(net, y, 16, 1, 1))
+    return net.graph(net.apply(MaxPool((2, 2)), x), x), net.feeds
+
+
+@pytest.mark.parametrize("sharing", ["all", "cost"])
+@pytest.mark.parametrize("squeeze", [False, True])
+@pytest.mark.parametrize(("size", "stride"), [(12, 1), (14, 2), (29, 1), (48, 2)])
+def test_rows_that_no_barrier_parts(size: int, stride: int, squeeze: bool, sharing: str) -> None:
+    graph, feeds = separable(size, stride, squeeze=squeeze)
+    stages = compilation(graph, streaming="none", sharing=sharing).plan.stages
+    assert sum(stage.barrier for stage in stages) < len(stages) - 1
+    assert_any_order(graph, feeds, streaming="none", sharing=sharing)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_random_graphs_in_any_order(seed: int) -> None:
+    graph, feeds = random_graph(seed)
+    assert_any_order(graph, feeds, sharing="cost" if seed % 2 else "all", border_limit=10.0 if seed % 3 else 1.4)
 
 
 # A line buffer before an overlapping pool

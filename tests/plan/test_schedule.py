@@ -9,7 +9,7 @@ import pytest
 
 from cnncc.ir import Graph
 from cnncc.ops import Add, Conv, MaxPool, SpectralPool
-from cnncc.plan.kernels import Fill
+from cnncc.plan.kernels import Fill, Reduce, own_window
 from cnncc.plan.plan import Plan, Stage, Step
 from cnncc.plan.stream import Need, ring_heights
 from cnncc.plan.views import View
@@ -18,6 +18,7 @@ from tests.fuzz.generate import random_graph
 from tests.graphs import Net, assert_same_bits, compilation, native
 
 GRAPHS = range(40)
+SHARED = ("arena", "input", "output")
 
 
 def chain(*layers: Conv | MaxPool, channels: int = 3, rows: int = 40) -> tuple[Graph, dict[str, Array]]:
@@ -67,10 +68,16 @@ def test_a_stream_does_not_turn_what_passes_through_it() -> None:
 # Barriers, by a simulation that knows only addresses
 
 
-def cells(plan: Plan, step: Step, view: View, *, border: bool) -> set[tuple[str, int]]:
-    """Every place of memory that a view of a step covers (only its border, for a fill)."""
+Cells = set[tuple[str, int]]
+SHARDS = 3
+
+
+def cells(plan: Plan, step: Step, view: View, rows: range | None, *, border: bool) -> Cells:
+    """Every place of memory that some rows of a view of a step cover (only its border, for a fill)."""
     sides = view.border if border and view.border else ((0, 0),) * view.rank
     ranges = [range(-low, size + high) for size, (low, high) in zip(view.shape, sides, strict=True)]
+    if rows is not None:
+        ranges[2] = range(max(rows.start, ranges[2].start), min(rows.stop, ranges[2].stop))
     buffer = plan.buffer(view)
     base = buffer.place // 4 if buffer.space == "arena" else 0
     name = buffer.space if buffer.space == "arena" else f"{buffer.space} {buffer.place}"
@@ -84,36 +91,54 @@ def cells(plan: Plan, step: Step, view: View, *, border: bool) -> set[tuple[str,
     return found
 
 
-def accesses(plan: Plan, stage: Stage) -> tuple[set[tuple[str, int]], set[tuple[str, int]]]:
-    """(reads, writes) of a stage, without the rings, which each shard has for itself."""
-    reads: set[tuple[str, int]] = set()
-    writes: set[tuple[str, int]] = set()
+def own_rows(step: Step, at: int, shard: int) -> range | None:
+    """The rows of view number `at` of a step that a shard touches; None for all that there are."""
+    view = (*step.sources, step.target)[at]
+    low = view.border[2][0] if isinstance(step.kernel, Fill) and view.border and view.rank > 2 else 0
+    begin, end = (min(step.pieces * number // SHARDS * step.grain, step.units) for number in (shard, shard + 1))
+    if begin == end:
+        return range(0)
+    whole = isinstance(step.kernel, Reduce) and 2 in step.kernel.axes
+    by_rows = getattr(step.kernel, "shared", "rows") == "rows" and not whole
+    if not by_rows or view.rank < 3 or step.target.rank < 3:
+        return None
+    if at == 0 and own_window(step.kernel):
+        stride, low, extent, _ = step.row_need()
+        return range(begin * stride - low, (end - 1) * stride - low + extent)
+    ratio = view.rows // step.target.rows or 1
+    return range(begin * ratio - low, end * ratio - low) if view.strides[2] else None
+
+
+def accesses(plan: Plan, stage: Stage, shard: int) -> tuple[Cells, Cells]:
+    """(reads, writes) of a shard in a stage, without the memory that each shard has for itself."""
+    reads: Cells = set()
+    writes: Cells = set()
     for number in stage.steps:
         step = plan.steps[number]
-        for source in step.sources:
-            if plan.buffer(source).space in ("arena", "input", "output"):
-                reads |= cells(plan, step, source, border=True)
-        if plan.buffer(step.target).space != "ring":
-            writes |= cells(plan, step, step.target, border=isinstance(step.kernel, Fill))
+        for at, view in enumerate((*step.sources, step.target)):
+            target = view is step.target
+            streamed = number != stage.steps[-1] or (len(stage.steps) > 1 and not target)
+            rows = None if streamed or stage.alone or stage.each else own_rows(step, at, shard)
+            if (stage.alone and shard) or rows == range(0) or plan.buffer(view).space not in SHARED:
+                continue
+            border = isinstance(step.kernel, Fill) or not target
+            (writes if target else reads).update(cells(plan, step, view, rows, border=border))
     return reads, writes
 
 
 def assert_separated(plan: Plan) -> None:
-    """Of any two stages one of which writes what the other reads or writes, a barrier stands between.
-
-    What one shard does alone, it does in order.
-    """
-    since: list[tuple[set[tuple[str, int]], set[tuple[str, int]], bool]] = []
+    """Of any two stages in which one shard writes what another reads or writes, a barrier stands between."""
+    since: list[list[tuple[Cells, Cells]]] = []
     for stage in plan.stages:
         if stage.barrier:
             since = []
-        reads, writes = accesses(plan, stage)
-        for earlier_reads, earlier_writes, alone in since:
-            if alone and stage.alone:
-                continue
-            assert not reads & earlier_writes, f"{stage} reads what was written without a barrier between"
-            assert not writes & (earlier_reads | earlier_writes), f"{stage} writes over what may still be in use"
-        since.append((reads, writes, stage.alone))
+        now = [accesses(plan, stage, shard) for shard in range(SHARDS)]
+        for earlier in since:
+            for shard, other in itertools.permutations(range(SHARDS), 2):
+                (reads, writes), (earlier_reads, earlier_writes) = now[shard], earlier[other]
+                assert not reads & earlier_writes, f"{stage} reads what was written without a barrier between"
+                assert not writes & (earlier_reads | earlier_writes), f"{stage} writes over what may still be in use"
+        since.append(now)
 
 
 @pytest.mark.parametrize("streaming", ["none", "pools", "cost", "chains"])
@@ -124,11 +149,20 @@ def test_barriers_separate_dependent_stages(streaming: str) -> None:
 
 
 def test_the_simulation_sees_a_missing_barrier() -> None:
-    graph, _ = chain(Conv((3, 3)), MaxPool((2, 2)), rows=8)
+    graph, _ = chain(Conv((3, 3)), MaxPool((3, 3), 1), rows=8)
     plan = compilation(graph, off=("fuse",), streaming="none").plan
     bare = [Stage(stage.steps, stage.block) for stage in plan.stages]
     with pytest.raises(AssertionError, match="without a barrier"):
         assert_separated(Plan(**{**vars(plan), "stages": tuple(bare)}))
+
+
+def test_rows_that_each_shard_has_for_itself_need_no_barrier() -> None:
+    """After a pool, which needs rows of others, none before a 1×1 layer, though it divides single positions."""
+    graph, _ = chain(Conv((3, 3), padding="same"), MaxPool((3, 3), 2), Conv((1, 1)), Conv((1, 1)), rows=33)
+    plan = compilation(graph, off=("fuse",), streaming="none").plan
+    assert [stage.barrier for stage in plan.stages[-3:]] == [True, False, False]
+    assert [plan.steps[stage.steps[-1]].pieces for stage in plan.stages[-3:]] == [16] * 3
+    assert_separated(plan)
 
 
 def test_independent_stages_need_no_barrier() -> None:

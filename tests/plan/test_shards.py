@@ -7,7 +7,7 @@ import pytest
 from cnncc.ir import Graph
 from cnncc.ops import Conv, GlobalAveragePool, MaxPool, Relu
 from cnncc.plan.plan import Plan
-from cnncc.plan.shards import with_lone_stages
+from cnncc.plan.shards import divided
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
@@ -39,21 +39,21 @@ def test_a_small_model_is_for_one_shard() -> None:
         assert model.threads == 4
 
 
-def test_small_stages_at_the_end_are_done_by_one_shard() -> None:
+def test_small_stages_at_the_end_are_not_shared() -> None:
     plan = by_cost(network(64, 32)[0])
-    alone = [stage.alone for stage in plan.stages]
+    shared = [not (stage.alone or stage.each) for stage in plan.stages]
     assert plan.useful_shards > 1
-    assert not alone[0]
-    assert alone[-3:] == [True] * 3
+    assert shared[0]
+    assert not any(shared[-3:])
     assert not any(stage.barrier for stage in plan.stages[-2:])
 
 
 def test_everything_is_shared_where_barriers_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cnncc.plan.shards.BARRIER", 0.0)
+    monkeypatch.setattr("cnncc.plan.shards.FOREIGN", 0.0)
     plan = compilation(network(64, 32)[0], "x86-64-v4").plan
-    stages = with_lone_stages(plan.stages, plan.steps, plan.target)
-    for stage in stages:
-        assert stage.alone == (plan.steps[stage.steps[-1]].units == 1)
+    for stage in divided(plan.stages, plan.steps, plan.buffers, plan.target):
+        assert (stage.alone or stage.each) == (plan.steps[stage.steps[-1]].pieces == 1)
 
 
 def test_one_core_without_atomics_has_nothing_to_share_with() -> None:

@@ -209,7 +209,7 @@ class WinogradConvolution(WithWeights[Winograd]):
         """
         e, k = self.e, self.k
         points = math.prod(k.points)
-        half = (k.tile.columns + 1) // 2
+        half = self.half_group()
         groups = e.div(e.add(count, k.tile.columns - 1 - half), k.tile.columns)
         whole = e.mul(groups, k.tile.columns)
         with e.loop(0, points) as point:
@@ -219,8 +219,15 @@ class WinogradConvolution(WithWeights[Winograd]):
             weights, results = e.add(weights, inner), e.add(results, inner)
             with e.loop(0, whole, k.tile.columns) as tile:
                 self.group(tile.index, k.tile.columns, inputs, weights, results, size)
-            with e.loop(whole, count, half) as tile:
-                self.group(tile.index, half, inputs, weights, results, size)
+            if half:
+                with e.loop(whole, count, half) as tile:
+                    self.group(tile.index, half, inputs, weights, results, size)
+
+    def half_group(self) -> int:
+        """Tiles of half a group, or 0 if more than that are left at the end of any range that may be asked for."""
+        columns, half = self.k.tile.columns, (self.k.tile.columns + 1) // 2
+        lines = [self.k.grid[0]] if self.k.shared == "blocks" else range(1, self.k.grid[0] + 1)
+        return half if any(0 < line * self.inner % columns <= half for line in lines) else 0
 
     def group(self, tile: Index, columns: int, inputs: Index, weights: Index, results: Index, size: int) -> None:
         """The products of some tiles and outputs for one point."""

@@ -1,0 +1,182 @@
+"""Which stages depend on each other, so that shards have to meet between them.
+
+Two stages may be done in any order, or at once, if neither writes what the other touches. And if they do touch the
+same memory, shards need not meet as long as each finds there only what it did itself. Stages shared by rows divide
+their rows into pieces, and with the same number of pieces every shard has the same ones, however many shards there
+are. So there is no barrier between a depthwise and a 1×1 convolution, or a layer and what is done with each of its
+elements: what piece p of the one touches is at most touched by piece p of the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from .kernels import Depthwise, Direct, Elementwise, Fill, Grouped, Move, Reduce, Window, Winograd, own_window
+from .plan import Stage, Step
+from .views import Buffer, View, apart
+
+Where = Literal["inside", "border", "both"]
+
+
+@dataclass(frozen=True)
+class Pieces:
+    """Where the pieces of a stage lie: piece p of `count` in bytes [begin + p·step, begin + p·step + extent).
+
+    And again for every channel or image whose rows lie together: `planes` are pairs (number, distance), from the
+    nearest to the farthest.
+    """
+
+    count: int
+    begin: int = 0
+    step: int = 0
+    extent: int = 0
+    planes: tuple[tuple[int, int], ...] = ()
+
+    def keep_to_themselves(self, other: Pieces) -> bool:
+        """Whether different pieces of two stages have no byte in common."""
+        if self.count != other.count:
+            return False
+        begin = min(self.begin, other.begin)
+        extent = max(self.begin + self.extent, other.begin + other.extent) - begin
+        room = (self.count - 1) * self.step + extent
+        for number, distance in self.planes:  # each plane begins behind all pieces of the one before
+            if distance < room:
+                return False
+            room += (number - 1) * distance
+        along = self.step == other.step > 0 and self.planes == other.planes
+        return self.count == 1 or (along and extent <= self.step)
+
+
+@dataclass(frozen=True)
+class Touch:
+    """A range of memory that a stage reads or writes: [begin, end) of a space, as `view` has its elements."""
+
+    space: str
+    begin: int
+    end: int
+    view: View
+    writes: bool
+    where: Where
+    alone: bool
+    pieces: Pieces | None
+
+    def conflicts(self, other: Touch, *, placed: bool) -> bool:
+        """Whether the order of the two matters and may be another. Unless `placed`, no two buffers share memory."""
+        same = self.view.buffer == other.view.buffer
+        if self.space != other.space or not (self.writes or other.writes) or not (same or placed):
+            return False
+        if self.alone and other.alone:
+            return False
+        if self.pieces and other.pieces and self.pieces.keep_to_themselves(other.pieces):
+            return False
+        if not same:
+            return self.begin < other.end and other.begin < self.end
+        if {self.where, other.where} == {"inside", "border"}:
+            return False
+        return self.where != "inside" or other.where != "inside" or not apart(self.view, other.view)
+
+
+def with_barriers(
+    stages: Sequence[Stage],
+    steps: Sequence[Step],
+    buffers: Mapping[str, Buffer],
+    *,
+    placed: bool = True,
+    pieces: bool = True,
+) -> tuple[Stage, ...]:
+    """A barrier before each stage that depends on one since the last barrier (what is each shard's own apart).
+
+    What one shard does alone, it does in order. Without `pieces`, shards meet also where each has its own rows only.
+    """
+    result: list[Stage] = []
+    since: list[Touch] = []
+    for stage in stages:
+        found = touches(stage, steps, buffers)
+        if not pieces:
+            found = [replace(touch, pieces=None) for touch in found]
+        barrier = any(touch.conflicts(other, placed=placed) for touch in found for other in since)
+        since = found if barrier else since + found
+        result.append(replace(stage, barrier=barrier))
+    return tuple(result)
+
+
+def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> list[Touch]:
+    """What a stage reads and writes of the memory that shards have in common."""
+    return [
+        Touch(
+            buffer.space,
+            *span(buffer),
+            view,
+            writes,
+            where(step, view),
+            stage.alone,
+            pieces_of(stage, steps, step, at, buffers),
+        )
+        for step in (steps[number] for number in stage.steps)
+        for at, view in enumerate((*step.sources, step.target))
+        for writes, buffer in [(at == len(step.sources), buffers[view.buffer])]
+        if buffer.space in ("arena", "input", "output")
+    ]
+
+
+def span(buffer: Buffer) -> tuple[int, int]:
+    """The bytes of a buffer; inputs and outputs are told apart by their numbers."""
+    return buffer.place, buffer.place + (buffer.nbytes if buffer.space == "arena" else 1)
+
+
+def where(step: Step, view: View) -> Where:
+    """Which part of a buffer with a border a step touches."""
+    if isinstance(step.kernel, Fill):
+        return "border"
+    window = own_window(step.kernel) or ()
+    reads_border = view is not step.target and any(max(axis.reach) > 0 for axis in window)
+    return "both" if reads_border else "inside"
+
+
+# Pieces
+
+
+def pieces_of(stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers: Mapping[str, Buffer]) -> Pieces | None:
+    """The pieces of view number `at` of a step, if each piece of the stage has rows of its own there."""
+    last = steps[stage.steps[-1]]
+    view = (*step.sources, step.target)[at]
+    if stage.alone or stage.each:
+        return None
+    if last.pieces == 1:
+        return Pieces(1)
+    if step is not last or not by_rows(step):
+        return None
+    rows = rows_for_each(step, at)
+    if not rows or view.ring or view.lookups or min(view.strides) < 0 or view.strides[2] == 0:
+        return None
+    buffer = buffers[view.buffer]
+    size, (ahead, extent) = buffer.dtype.itemsize, rows
+    row = view.strides[2]
+    axes = [(n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != 2]
+    inner = sum((n - 1) * stride for n, stride in axes if stride <= row)
+    planes = sorted(((n, stride * size) for n, stride in axes if n > 1 and stride > row), key=lambda plane: plane[1])
+    begin = (buffer.place if buffer.space == "arena" else 0) + view.offset * size
+    return Pieces(
+        last.pieces, begin, ahead * last.grain * row * size, ((extent - 1) * row + inner + 1) * size, tuple(planes)
+    )
+
+
+def by_rows(step: Step) -> bool:
+    """Whether shards share the rows of a step, and each writes its own rows only."""
+    if isinstance(step.kernel, Direct | Winograd):
+        return step.kernel.shared == "rows" and step.target.rank > 2
+    whole = isinstance(step.kernel, Reduce) and 2 in step.kernel.axes
+    known = Depthwise | Grouped | Window | Elementwise | Move | Reduce
+    return isinstance(step.kernel, known) and step.target.rank > 2 and not whole
+
+
+def rows_for_each(step: Step, at: int) -> tuple[int, int] | None:
+    """Rows of a view from one row of the target to the next, and rows that a piece touches; None if pieces overlap."""
+    view = (*step.sources, step.target)[at]
+    if at == 0 and own_window(step.kernel):
+        stride, low, extent, _ = step.row_need()
+        return None if low or extent > stride else (stride, (step.grain - 1) * stride + extent)
+    ratio, rest = divmod(view.rows, step.target.rows)
+    return None if rest or view.rank < 3 else (ratio, step.grain * ratio)
