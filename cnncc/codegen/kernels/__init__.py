@@ -7,10 +7,10 @@ from typing import Any
 
 from ...plan import kernels as k
 from ..emitter import Emitter
-from .along_channels import AlongChannels
-from .along_columns import AlongColumns
 from .depthwise import DepthwiseConvolution
 from .direct import DirectConvolution
+from .direct_channels import AlongChannels
+from .direct_columns import AlongColumns
 from .elementwise import ElementwiseExpression
 from .family import Family, Tensors
 from .fill import Border

@@ -3,11 +3,11 @@
 Each output is summed in the order (taps…, channel), starting at its bias: the same bits for every tile,
 thread count and batch. A step of the innermost loop multiplies `s` scalars, each repeated to all lanes, by
 `v` vectors into s·v accumulators. Either the scalars are pixels and the vectors hold output channels
-(`along_channels.py`), or the scalars are output channels' weights and the vectors hold columns of the image
-(`along_columns.py`). The loop nest of both, from the outside:
+(`direct_channels.py`), or the scalars are output channels' weights and the vectors hold columns of the image
+(`direct_columns.py`). The loop nest of both, from the outside:
 
     images, groups, chunks of rows, blocks of outputs, rows, tiles of columns       this file
-    taps, channels, s scalars times v vectors                                      `direct_tile.py`
+    taps, channels, s scalars times v vectors                                       `direct_tile.py`
 
 Why a tile: one step loads s + v values for s·v multiply-adds. With two multiply-add pipes of latency 4,
 s·v ≥ 8 chains are needed to keep them busy, and s·v + v + 1 registers hold a tile without spilling.

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from ..emitter import Index, Ssa
 from ..epilogue import Key
-from .along_columns import AlongColumns
+from .direct_columns import AlongColumns
 from .direct_tile import Outputs, Shape
 
 
