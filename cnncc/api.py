@@ -79,7 +79,7 @@ def compile(
     `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
-    that the command line wrote (`--save-plan`); `tune` measures what is left to choose, in about `tune_seconds`, unless
+    that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
     the cache remembers it; `shapes` is that of `load_graph`.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:

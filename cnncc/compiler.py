@@ -108,10 +108,12 @@ class Compilation:
         return hashlib.sha256(f"{compiler_identity()}\n{self.options!r}\n{self.source.hash}".encode()).hexdigest()
 
     def varied(self, **changes: Any) -> Compilation:
-        """The same graph with other options; what the passes made stays, where the options that they see do."""
+        """The same graph with other options; what passes and plan made stays, where the options that they see do."""
         other = Compilation(self.source, replace(self.options, **changes))
         if {"precision", "off"}.isdisjoint(changes):
             other.__dict__["optimised"] = self.optimised
+        if changes.keys() <= {"checked", "profiled"}:
+            other.__dict__["plan"] = self.plan
         return other
 
     def build(self) -> Executable:

@@ -7,6 +7,9 @@ memory counts for the layer that wants it.
 
 What was found is then put together and timed against the plan that the model of cost made, and kept if it is faster.
 It is remembered on disk for each signature, so that another run measures nothing and makes the same bytes.
+
+Time is bounded (`budget`): a variant that would not be compiled and measured in time is left out, and so is a check.
+With time for fewer than two variants nothing is chosen.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from .budget import Budget
 from .compiler import Compilation
 from .errors import TargetError
 from .identity import compiler_identity
@@ -36,7 +40,8 @@ SECONDS = 60.0
 CANDIDATES = 6  # measured for each layer; at least one of each algorithm
 ROUNDS = 15
 CHECKS = 2
-COMPILING, MEASURING = 0.5, 0.8  # parts of the time by which these end; the rest is for checking
+COMPILE, ROUND = "compile", "round"  # the kinds of work
+COMPILING, MEASURING = 0.5, 0.8  # parts of the time by which these end, if there is a choice; the rest is for checking
 MARGIN = 0.02  # a candidate has to win by this much: less is noise
 Progress = Callable[[float, str], None]
 """Told how much is done (0 to 1), and what is being done."""
@@ -92,11 +97,13 @@ def tune(
     timer: Callable[[Compilation], Timer] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Tuned:
-    """Measure what is not known yet, on one core, in about `seconds`; a KeyboardInterrupt keeps what was measured.
+    """Measure what is not known yet, on one core, within `seconds`; a KeyboardInterrupt keeps what was measured.
 
-    Choices that the options already make stay. Raises TargetError if this machine cannot run the target.
+    What has begun is finished: at worst the first program to be compiled, or the first round over all of them. Choices
+    that the options already make stay. Raises TargetError if this machine cannot run the target.
     """
-    return Tuning(compilation, use_cache, progress or (lambda done, text: None), timer, clock).run(seconds)
+    budget = Budget(seconds, clock)
+    return Tuning(compilation, use_cache, progress or (lambda done, text: None), timer, budget).run()
 
 
 class Tuning:
@@ -108,14 +115,14 @@ class Tuning:
         use_cache: bool,
         progress: Progress,
         timer: Callable[[Compilation], Timer] | None,
-        clock: Callable[[], float],
+        budget: Budget,
     ):
         from .profiling import StepTimer
 
         target = compilation.options.target
         if target.architecture != host_target().architecture:
             raise TargetError(f"cannot tune for target '{target.name}' here: candidates are timed on this machine")
-        self.base, self.progress, self.clock = compilation, progress, clock
+        self.base, self.progress, self.budget = compilation, progress, budget
         self.timer: Callable[[Compilation], Timer] = timer or StepTimer
         self.memory = Memory(compilation, use_cache)
         self.fixed = dict(compilation.options.plan.choices)
@@ -128,13 +135,13 @@ class Tuning:
             if entry is not None and signature not in self.fixed:
                 self.known[signature] = entry
 
-    def run(self, seconds: float) -> Tuned:
+    def run(self) -> Tuned:
         remembered = len(self.known)
         unknown = [name for name in self.layers if name not in self.known and name not in self.fixed]
         unknown = [name for name in unknown if len(self.offers[name]) > 1]
         found: dict[str, Entry] = {}
         if unknown:
-            found = self.measure(unknown, seconds)
+            found = self.measure(unknown)
             self.known |= found
             for signature, entry in found.items():
                 self.memory.write(signature, entry)
@@ -147,15 +154,15 @@ class Tuning:
         choices = tuple(sorted((chosen | self.fixed).items()))
         return self.base.varied(plan=replace(self.base.options.plan, choices=choices, source=""))
 
-    def measure(self, unknown: Sequence[str], seconds: float) -> dict[str, Entry]:
+    def measure(self, unknown: Sequence[str]) -> dict[str, Entry]:
         """An entry for each unknown signature, as far as time allows."""
-        trials, begin = Trials(self.timer), self.clock()
+        trials = Trials(self.timer)
         found: dict[str, Entry] = {}
         try:
-            self.compile(trials, unknown, begin + COMPILING * seconds)
-            self.rounds(trials, begin + MEASURING * seconds, "measuring")
+            self.compile(trials, unknown)
+            self.rounds(trials, "measuring", MEASURING, COMPILE, ROUND)
             found = decide(trials, unknown, self.defaults)
-            self.verify(trials, found, begin + seconds)
+            self.verify(trials, found)
         except KeyboardInterrupt:
             for signature, entry in (found or decide(trials, unknown, self.defaults)).items():
                 self.memory.write(signature, entry)
@@ -164,39 +171,54 @@ class Tuning:
             trials.close()
         return found
 
-    def compile(self, trials: Trials, unknown: Sequence[str], deadline: float) -> None:
-        """A variant for each rank; two at least, the others while there is time."""
+    def compile(self, trials: Trials, unknown: Sequence[str]) -> None:
+        """A variant for each rank; two if at all possible, the others while there is time to measure and check them."""
         ranks = max(len(self.offers[name]) for name in unknown)
         for rank in range(ranks):
-            if rank > 1 and self.clock() > deadline:
+            if rank > 1 and not self.budget.allows(COMPILE, part=COMPILING):
                 break
             self.progress(COMPILING * rank / ranks, f"compiling variant {rank + 1} of {ranks}")
             labels = {name: self.ranked(name, rank) for name in unknown}
-            trials.add(self.variant({name: entry.label for name, entry in self.known.items()} | labels), labels)
+            if not self.add(trials, {name: entry.label for name, entry in self.known.items()} | labels, labels):
+                break
+
+    def add(self, trials: Trials, labels: Mapping[str, str], measured: Mapping[str, str]) -> bool:
+        """Compile one more variant, if there is time for that and for a round."""
+        allowed = self.budget.allows(COMPILE, ROUND)
+        if allowed:
+            with self.budget.work(COMPILE):
+                trials.add(self.variant(labels), measured)
+        return allowed
 
     def ranked(self, signature: str, rank: int) -> str:
         """The label of a rank; layers of fewer candidates take the model's again."""
         offers = self.offers[signature]
         return offers[rank if rank < len(offers) else 0].label
 
-    def rounds(self, trials: Trials, deadline: float, text: str) -> None:
-        """A round at least, the others while there is time."""
-        for number in range(ROUNDS):
-            if number and self.clock() > deadline:
+    def rounds(self, trials: Trials, text: str, part: float = 1.0, *after: str) -> None:
+        """A round if there is time, the others within a part of it and while there is time for what comes `after`."""
+        for number in range(ROUNDS if len(trials.variants) > 1 else 0):
+            if not self.budget.allows(ROUND):
+                break
+            if number and not (self.budget.allows(ROUND, part=part) and self.budget.allows(ROUND, *after)):
                 break
             done = COMPILING + (MEASURING - COMPILING) * number / ROUNDS
             self.progress(done if text == "measuring" else MEASURING, f"{text}, round {number + 1} of {ROUNDS}")
-            trials.round()
+            with self.budget.work(ROUND):
+                trials.round()
 
-    def verify(self, trials: Trials, found: dict[str, Entry], deadline: float) -> None:
+    def verify(self, trials: Trials, found: dict[str, Entry]) -> None:
         """Hold the choices, taken together, against the model's own plan; what does not gain is taken back."""
         for _ in range(CHECKS):
             changed = {name: entry.label for name, entry in found.items() if entry.label != self.defaults[name]}
             if not changed:
                 return
             trials.keep_first()
-            trials.add(self.variant({name: entry.label for name, entry in (self.known | found).items()}), changed)
-            self.rounds(trials, deadline, f"checking {len(changed)} choices together")
+            if not self.add(trials, {name: entry.label for name, entry in (self.known | found).items()}, changed):
+                return
+            self.rounds(trials, f"checking {len(changed)} choices together")
+            if not trials.sampled:
+                return
             before, after = trials.seconds()
             ticks = trials.ticks()
             losing = [
@@ -242,6 +264,11 @@ class Trials:
     def close(self) -> None:
         for variant in self.variants:
             variant.timer.close()
+
+    @property
+    def sampled(self) -> bool:
+        """Whether there was a round since there are these variants."""
+        return all(variant.samples for variant in self.variants)
 
     def seconds(self) -> list[float]:
         """The median time of a call of each variant."""

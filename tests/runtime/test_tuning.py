@@ -155,15 +155,67 @@ def test_one_that_loses_beside_the_others_is_taken_back_alone() -> None:
     assert dict(found.compilation.options.plan.choices) == {first: best[first]}
 
 
-def test_time_is_bounded() -> None:
-    """With no time at all, the plan's own choice and one other are measured, once."""
+class Clock:
+    """Time that passes while variants are compiled and sampled, as long as these take."""
+
+    def __init__(self, compiling: float, sampling: float, costs: Costs):
+        self.now, self.compiling, self.sampling = 0.0, compiling, sampling
+        self.watch = Stopwatch(costs)
+
+    def __call__(self) -> float:
+        return self.now
+
+    def timer(self, variant: Compilation) -> Stopwatch.Timer:
+        self.now += self.compiling
+        made = self.watch(variant)
+        sample = made.sample
+
+        def timed() -> tuple[float, np.ndarray]:
+            self.now += self.sampling
+            return sample()
+
+        made.sample = timed  # type: ignore[method-assign]
+        return made
+
+
+@pytest.mark.parametrize(("compiling", "sampling"), [(1.0, 0.01), (10.0, 0.1), (0.5, 2.0), (3.0, 3.0)])
+def test_time_is_bounded(compiling: float, sampling: float) -> None:
+    """Only what is the first of its kind can overrun: one program, or one round over all of them."""
+    base = compilation(network())
+    best = wanted(base, 1)
+    changed = set()
+    for seconds in (0.1, 0.9, 2.5, 7.0, 15.0, 31.0, 60.0, 200.0):
+        clock = Clock(compiling, sampling, favouring(best))
+        found = tune(base, seconds, timer=clock.timer, clock=clock, use_cache=False)
+        rounds = clock.watch.samples
+        if len(clock.watch.compiled) == 1:
+            assert clock.now == compiling
+        elif clock.now > seconds:
+            assert rounds == len(clock.watch.compiled)
+            assert clock.now - rounds * sampling < seconds
+        changed.add(len(found.changes))
+        assert (found.measured == SIGNATURES) == (rounds > 0) and clock.watch.closed == len(clock.watch.compiled)
+    assert changed == {0, 2}
+
+
+def test_without_time_nothing_is_chosen(cache: Path) -> None:
+    """Nor remembered: another run has another chance."""
     base = compilation(network())
     now = iter(range(10**6))
-    watch = Stopwatch(favouring({}))
+    watch = Stopwatch(favouring(wanted(base, 1)))
     found = tune(base, 0.5, timer=watch, clock=lambda: float(next(now)))
-    assert len(watch.compiled) == 2
-    assert watch.samples == 2
-    assert found.changes == ()
+    assert (found.measured, found.changes, watch.compiled) == (0, (), [])
+    assert not cache.exists()
+    assert tune(base, timer=watch).measured == SIGNATURES
+
+
+def test_time_is_left_for_checking() -> None:
+    """Programs of nine seconds in a minute: three to choose from, and one that is checked."""
+    base = compilation(network())
+    clock = Clock(9.0, 0.1, favouring(wanted(base, 1)))
+    tune(base, timer=clock.timer, clock=clock)
+    assert [len(clock.watch.compiled), len(clock.watch.compiled[-1].options.plan.choices)] == [4, 2]
+    assert 36 < clock.now < 60
 
 
 def test_rounds_are_enough_and_not_more() -> None:

@@ -41,6 +41,7 @@ LEVELS = [
         "api",
         "sources",
         "identity",
+        "budget",
         "benchmark",
         "checking",
         "limits",
