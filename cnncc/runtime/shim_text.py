@@ -14,7 +14,6 @@ workers have not been started.
 from __future__ import annotations
 
 import ctypes
-import re
 from string import Template
 
 from . import shim_calls, shim_session, shim_workers
@@ -58,7 +57,7 @@ def shim_text(architecture: str, array_data: int = 16) -> str:
     pause, hint = PAUSE[architecture]
     types = "".join(_definition(structure) for structure in _STRUCTURES)
     text = _DECLARATIONS + shim_session.TEXT + shim_workers.TEXT + shim_calls.TEXT
-    return types + Template(_FIELD.sub(_access, text)).substitute(
+    return types + Template("\n".join(map(_spelled_out, text.split("\n")))).substitute(
         pause=pause,
         hint=hint,
         hint_type=hint.split(" ")[0],
@@ -89,18 +88,20 @@ def _word(kind: type) -> str:
     return f"[{size} x i8]" if issubclass(kind, ctypes.Array) else f"i{8 * size}"
 
 
-_FIELD = re.compile(r"^  (%[\w.]+) = (field|load) (\w+)\.([\w.]+) of (%[\w.]+)$", re.MULTILINE)
-
-
-def _access(found: re.Match[str]) -> str:
-    """The instructions for a line with a field."""
-    result, verb, name, path, owner = found.groups()
+def _spelled_out(line: str) -> str:
+    """A line, or the instructions for one that names a field."""
+    if " of %" not in line or line.startswith(";"):
+        return line
+    result, _, verb, path, _, owner = line.split()
+    name, *parts = path.split(".")
     kind: type = next(structure for structure in _STRUCTURES if structure.__name__ == name)
     places = []
-    for part in path.split("."):
-        fields = [field[0] for field in kind._fields_]  # type: ignore[attr-defined]
-        places.append(fields.index(part))
-        kind = kind._fields_[places[-1]][1]  # type: ignore[attr-defined]
+    for part in parts:
+        fields: list[tuple[str, type]] = kind._fields_  # type: ignore[attr-defined]
+        number, kind = next((number, field[1]) for number, field in enumerate(fields) if field[0] == part)
+        places.append(f"i32 {number}")
     address = result if verb == "field" else f"{result}.p"
-    line = f"  {address} = getelementptr %{name}, ptr {owner}, i32 0, {', '.join(f'i32 {place}' for place in places)}"
-    return line if verb == "field" else f"{line}\n  {result} = load {_word(kind)}, ptr {address}"
+    lines = [f"  {address} = getelementptr %{name}, ptr {owner}, i32 0, {', '.join(places)}"]
+    if verb == "load":
+        lines.append(f"  {result} = load {_word(kind)}, ptr {address}")
+    return "\n".join(lines)
