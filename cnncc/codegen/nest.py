@@ -15,6 +15,9 @@ from .memory import Access
 UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
 UNROLL_TAPS = 64  # … that a nest over the taps of a convolution may have: see DirectTile.accumulate
 UNROLL_LOOP = 128  # vector operations in the body of a partly unrolled loop
+UNROLL_STREAM = (
+    16  # … of one that does little but load: prefetchers then see one stream, not many that advance by steps
+)
 
 Carry = list[Ssa]
 

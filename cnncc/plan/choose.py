@@ -5,7 +5,7 @@ vectors. It issues s·v multiply-adds on two pipes and s + v loads on two ports;
 latency of a multiply-add, since each accumulator is one chain; and where the weights of a block of outputs do not
 stay in the first cache, its v vectors come from the second one:
 
-    s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30
+    s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30     (of a dense layer, whose pipes wait: / 53)
 
 The longest of these bounds the step, and near-equal ones get in each other's way: their fifth norm is what was
 measured (8 chains take 4.6 cycles, not 4; 14 take 7.1). A core looks some 400 instructions ahead, so that a short
@@ -31,6 +31,7 @@ LATENCY = 4.0
 PIPES = 2.0
 PORTS = 2.0
 L2_RATE = 30.0  # bytes a cycle from the second cache, while the pipes are busy
+STREAM_RATE = 53.0  # … while they are not: 1.2 cycles a line
 L1_SHARE = 0.8  # of the first cache, for the weights of a block; the image and the results pass through the rest
 SHARPNESS = 5.0  # of the norm that adds up what bounds a step
 TILE = 6.0  # cycles to start and to end a tile
@@ -144,21 +145,25 @@ def _ahead(target: Target, c: Contraction, way: Way) -> int:
 
 
 def step_cycles(
-    scalars: int, vectors: int, vector_load: float = 1.0, latency: float = LATENCY, l2: float = 0.0, saved: int = 0
+    scalars: int, vectors: int, vector_load: float = 1.0, latency: float = LATENCY, arrival: float = 0.0, saved: int = 0
 ) -> float:
     """Cycles of one step of the innermost loop: the fifth norm of what bounds it."""
-    bounds = ((scalars * vectors - saved) / PIPES, (scalars + vector_load * vectors) / PORTS, latency, l2 / L2_RATE)
+    bounds = ((scalars * vectors - saved) / PIPES, (scalars + vector_load * vectors) / PORTS, latency, arrival)
     return float(sum(bound**SHARPNESS for bound in bounds) ** (1 / SHARPNESS))
 
 
 @dataclass(frozen=True)
 class Steps:
-    """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results."""
+    """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results.
+
+    Of a layer with one position, which uses every weight once, `once` holds the vectors of weights of a step.
+    """
 
     target: Target
     count: int
     bytes: int
     finish: float = 0.0
+    once: int = 0
 
     def tile(
         self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0, paired: bool = False
@@ -171,9 +176,14 @@ class Steps:
         sums = scalars * vectors - saved
         hidden = WINDOW / (sums + scalars + vectors)
         latency = LATENCY * max(0.0, 1 - hidden / self.count)
-        streamed = self.count * weights * self.bytes > L1_SHARE * self.target.l1
-        step = step_cycles(scalars, vectors, vector_load, latency, weights * self.bytes if streamed else 0.0, saved)
+        step = step_cycles(scalars, vectors, vector_load, latency, self.arrival(weights), saved)
         return self.count * step + TILE + CROWDED * max(0, sums - FREELY) + self.finish * sums
+
+    def arrival(self, weights: int) -> float:
+        """Cycles until the weights of a step have come from the second cache; 0 if they stay in the first one."""
+        if self.count * (self.once or weights) * self.bytes <= L1_SHARE * self.target.l1:
+            return 0.0
+        return weights * self.bytes / (STREAM_RATE if self.once else L2_RATE)
 
 
 def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None = None) -> Steps:
@@ -210,6 +220,8 @@ def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue
     lanes = min(target.lanes, _power_of_two(outputs))
     total = -(-outputs // lanes)
     steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
+    if math.prod(w.out for w in c.window) == 1:
+        steps = replace(steps, once=total * c.groups)
     paired = 0 < outputs % lanes <= lanes // 2
     for vectors in range(1, min(total, 16) + 1):
         blocks, last = divmod(total - 1, vectors)  # whole blocks before the last one, and its vectors but one

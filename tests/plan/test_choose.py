@@ -69,6 +69,13 @@ def check_registers(target: Target, c: Contraction, epilogue: Epilogue, kernel: 
     assert kernel.lanes <= target.lanes
 
 
+@pytest.mark.parametrize(("channels", "outputs"), [(256, 256), (144, 576), (576, 144), (288, 72), (240, 64)])
+def test_dense_tiles_are_wide_enough_for_the_weights_to_stream(channels: int, outputs: int) -> None:
+    """They come from the second cache even if those of one block would fit into the first: each is used once."""
+    best = choose.direct(TARGETS["x86-64-v4"], Contraction((), channels, outputs), (), Epilogue(), {"channels": 0})[0]
+    assert best.kernel.tile.vectors >= 4
+
+
 def test_the_law_holds_for_random_graphs() -> None:
     for name in ("x86-64-v2", "x86-64-v3", "x86-64-v4"):
         for seed in range(30):

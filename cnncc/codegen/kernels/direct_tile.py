@@ -10,7 +10,7 @@ from functools import partial
 from ...plan.kernels import LINE, Direct
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
-from ..nest import UNROLL_LOOP, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
+from ..nest import UNROLL_LOOP, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
 from .family import Tensors, WithWeights
 
 Load = Callable[[Index], Ssa]  # a register of pixels, given the offset of a channel
@@ -107,7 +107,9 @@ class DirectTile(WithWeights[Direct]):
                 moved = self.image.along(1, index[0])
                 return self.step(outputs, shape, at, [partial(pixel, moved) for pixel in pixels], sums)
 
-            return reduce_nest(e, [self.group_channels], sums, len(keys), channel, budget=UNROLL_LOOP)
+            weights_stream = k.lanes_along == "channels" and len(pixels) == 1
+            budget = UNROLL_STREAM if weights_stream else UNROLL_LOOP
+            return reduce_nest(e, [self.group_channels], sums, len(keys), channel, budget=budget)
 
         cost = len(keys) * self.group_channels
         sums = reduce_nest(e, kernel, self.initial(outputs, keys, shape), cost, tap, budget=UNROLL_TAPS)
