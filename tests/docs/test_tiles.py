@@ -1,0 +1,58 @@
+"""The worked numbers of ARCHITECTURE.md are those of the models of cost."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from cnncc.computation import Contraction
+from cnncc.plan.candidates import Candidate
+from cnncc.plan.choose import direct, least_cycles
+from cnncc.plan.kernels import Direct, Epilogue
+from cnncc.plan.winograd import one_transform, winograd
+from cnncc.target import TARGETS
+from cnncc.windows import WindowAxis
+
+TEXT = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+TARGET = replace(TARGETS["x86-64-v4"], l1=48 << 10, l2=1 << 20)
+AXIS = WindowAxis(28, 3, low=1, high=1)
+LAYER = Contraction((AXIS, AXIS), 64, 64, bias=True)
+
+
+def rows(heading: str) -> list[list[str]]:
+    """The cells of the table whose first line begins like this."""
+    table = TEXT[TEXT.index(heading) :].split("\n\n")[0].splitlines()[2:]
+    return [[cell.strip(" *") for cell in line.strip("|").split("|")] for line in table]
+
+
+def candidates() -> list[Candidate]:
+    return direct(TARGET, LAYER, [28, 28], Epilogue(), {"channels": 0})
+
+
+def test_shares_of_register_tiles():
+    table = rows("| tile | tiles of a row |")
+    found = {candidate.label: candidate for candidate in candidates()}
+    for tile, *_, share in table:
+        candidate = found[f"direct {tile.replace(' ', '')}"]
+        assert isinstance(candidate.kernel, Direct)
+        assert f"{least_cycles(TARGET, candidate.kernel) / candidate.cycles:.0%}" == share.replace(" ", "")
+    best = max(table, key=lambda row: row[-1])
+    assert candidates()[0].label == f"direct {best[0].replace(' ', '')}"
+
+
+@pytest.mark.parametrize("m", [2, 3, 4, 5])
+def test_transforms(m: int):
+    (row,) = [row for row in rows("| outputs of a tile m |") if row[0] == str(m)]
+    ins, outs = (one_transform((m, m), (3, 3), inputs) for inputs in (True, False))
+    assert row[1:3] == [str((m + 2) ** 2), f"{(m + 2) ** 2 / m**2:.3g}"]
+    assert row[3].removesuffix(" cycles") == f"{ins:.0f} + {outs:.0f}"
+
+
+def test_winograd_is_so_many_times_faster():
+    (factor,) = re.findall(r"or ([\d.]+) times faster than the 927,000 of the direct", TEXT)
+    one, other = candidates()[0], winograd(TARGET, LAYER, Epilogue())[0]
+    assert round(one.cycles, -3) == 927_000
+    assert f"{one.cycles / other.cycles:.1f}" == factor
