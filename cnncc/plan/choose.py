@@ -313,8 +313,10 @@ def grouped(
     rows = math.prod(stored[:-1]) * -(-c.outputs // block)
     above = math.prod(w.kernel for w in c.window[:-1])  # taps of the other axes
     ways = []
-    # Sums and the weights of a row of taps, some values on the way: else a few sums, and weights loaded again.
-    most = min(max(target.registers - 6 - row, 6), stored[-1], UNROLLED // row)
+    # Sums and the weights of a row of taps, some values on the way: else a few sums, and weights loaded again. With
+    # a stride most pixels meet one tap, so more of them are on the way.
+    few = 8 if c.window[-1].stride == 1 else 6
+    most = min(max(target.registers - 6 - row, few), stored[-1], UNROLLED // row)
     for columns in range(1, most + 1):
         if columns != -(-stored[-1] // -(-stored[-1] // columns)):
             continue
