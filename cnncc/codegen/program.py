@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
 from ..plan.memory import aligned
-from ..plan.plan import HEADER_BYTES, Interface, Plan, Stage, Step
+from ..plan.plan import Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu, ticks
 from .emitter import Emitter, Index, Ssa
@@ -234,7 +234,7 @@ class Program:
 
     def barrier(self, call: Call) -> None:
         if not self.alone:
-            barrier.call(self.e, call.workspace, call.shards, call.wait, call.wait_argument)
+            barrier.call(self.e, call.workspace, call.shard, call.shards, call.wait, call.wait_argument)
 
     def share(self, units: int, grain: int, call: Call) -> tuple[Index, Index]:
         """This shard's units: of n = units / grain pieces [n·shard / shards, n·(shard + 1) / shards)."""
@@ -327,7 +327,7 @@ class Memory:
         if buffer.space == "weights":
             return e.address(call.weights, buffer.place, "i8")
         if buffer.space == "arena":
-            return e.address(call.workspace, HEADER_BYTES + buffer.place, "i8")
+            return e.address(call.workspace, plan.header_bytes + buffer.place, "i8")
         return self.own(buffer.place)
 
     def own(self, place: int) -> Ssa:

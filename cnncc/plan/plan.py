@@ -12,8 +12,8 @@ from .candidates import Candidate
 from .kernels import Convolution, Direct, Fill, Kernel, Winograd, own_window
 from .views import Buffer, View
 
-HEADER_BYTES = 64
-"""Head of the workspace: barrier words, and the fault word of the checked mode."""
+LINE_BYTES = 64
+SHARED_LINES = 3  # a counter and a generation (and the fault word), and a word for each of two shards
 
 
 @dataclass(frozen=True)
@@ -144,7 +144,12 @@ class Plan:
 
     @property
     def workspace_base(self) -> int:
-        return HEADER_BYTES + self.arena_bytes
+        return self.header_bytes + self.arena_bytes
+
+    @property
+    def header_bytes(self) -> int:
+        """Head of the workspace: words in which shards meet, in lines of their own, and the fault word of checking."""
+        return LINE_BYTES * (SHARED_LINES if self.target.atomics else 1)
 
     @property
     def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:

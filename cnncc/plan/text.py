@@ -20,7 +20,7 @@ from .kernels import (
     Winograd,
     own_window,
 )
-from .plan import HEADER_BYTES, Plan, Step
+from .plan import Plan, Step
 from .schedule import Schedule, lives
 from .views import View, channels_last, elements
 from .work import step_macs
@@ -55,7 +55,7 @@ def show_memory(plan: Plan) -> str:
     return "\n".join(
         [
             f"workspace of '{plan.name}': {total:,} bytes with one shard",
-            f"  header      {HEADER_BYTES:>12,}",
+            f"  header      {plan.header_bytes:>12,}",
             f"  arena       {plan.arena_bytes:>12,}  (lower bound {plan.arena_bound:,}, ratio {ratio:.2f})",
             f"  rings       {plan.shard_bytes:>12,}  for each shard",
             f"weights       {len(plan.weights):>12,}",

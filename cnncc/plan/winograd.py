@@ -30,6 +30,8 @@ FAR_SCRATCH = 1.1  # what transforms take longer if V and M exceed the first-lev
 L3_RATE = 20.0  # bytes a cycle of weights from the third-level cache
 DRAM_RATE = 8.0  # the same from memory
 AHEAD = 2048  # weights to ask for in advance: 8 KiB, some 400 cycles at these rates
+FEW_ROWS = 3  # rows of tiles, up to which shards share blocks of outputs
+UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
 
 
@@ -52,6 +54,7 @@ def winograd(
         offered: dict[str, Candidate] = {}
         for kernel in register_tiles(target, c, epilogue, steps):
             cost = transform_cycles(target, kernel) + product_cycles(target, kernel, distant) + extra
+            cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
             name = label(kernel)
             if name not in offered or cost < offered[name].cycles:
                 offered[name] = Candidate(name, cost, narrowed(kernel) if frugal else kernel)

@@ -21,7 +21,7 @@ from .executable import ABI_VERSION
 from .shim import shim
 
 BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
-_BARRIER_BYTES = 64  # head of a workspace
+_BARRIER_BYTES = 192  # head of a workspace
 _EXIT_SECONDS = 2.0
 _NO_TRIALS = 0xFFFFFFFF
 

@@ -66,13 +66,21 @@ def network(images: int = 1) -> tuple[Graph, dict[str, Array]]:
     return net.graph(net.apply(Softmax(), dense), y), net.feeds
 
 
-def by_hand(executable: Executable, feeds: Mapping[str, Array], shards: int, *, wait: bool = True) -> dict[str, Array]:
+def by_hand(
+    executable: Executable,
+    feeds: Mapping[str, Array],
+    shards: int,
+    *,
+    wait: bool = True,
+    workspace: Array | None = None,
+) -> dict[str, Array]:
     """One call through the C interface: each shard in a Python thread of its own."""
     code = door.load_object(executable.object)
     run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(code.address(f"{executable.symbol}_run"))
     size = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_uint32)(code.address(f"{executable.symbol}_workspace_bytes"))
     assert size(shards) == executable.workspace_bytes(shards)
-    workspace, weights = layout.aligned(size(shards)), layout.aligned_bytes(executable.weights)
+    workspace = layout.aligned(size(shards)) if workspace is None else workspace
+    weights = layout.aligned_bytes(executable.weights)
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([array.ctypes.data for array in outputs.values()])
@@ -134,6 +142,15 @@ def test_shards_called_by_hand(shards: int) -> None:
     graph, feeds = network()
     compiled = compilation(graph)
     assert_same_bits(by_hand(compiled.build(), feeds, shards), native(compiled, feeds))
+
+
+def test_calls_with_other_numbers_of_shards_on_one_workspace() -> None:
+    graph, feeds = network()
+    executable = compilation(graph).build()
+    workspace = layout.aligned(executable.workspace_bytes(5))
+    wanted = by_hand(executable, feeds, 1)
+    for shards in (2, 3, 2, 1, 5, 2, 2, 4):
+        assert_same_bits(by_hand(executable, feeds, shards, workspace=workspace), wanted, f"{shards} shards")
 
 
 def test_shards_that_only_spin() -> None:
@@ -200,8 +217,8 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
     """One call through the C interface, the shards in turns that begin in this order, over memory full of NaN."""
     code = door.load_object(executable.object)
     run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(code.address(f"{executable.symbol}_run"))
-    workspace, weights = layout.aligned(executable.workspace_bytes(len(order))), layout.aligned_copy(executable.weights)
-    workspace[64:] = 255
+    workspace, weights = layout.aligned(executable.workspace_bytes(len(order))), layout.aligned_bytes(executable.weights)
+    workspace[192:] = 255
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([array.ctypes.data for array in outputs.values()])
