@@ -217,7 +217,10 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
     """One call through the C interface, the shards in turns that begin in this order, over memory full of NaN."""
     code = door.load_object(executable.object)
     run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(code.address(f"{executable.symbol}_run"))
-    workspace, weights = layout.aligned(executable.workspace_bytes(len(order))), layout.aligned_bytes(executable.weights)
+    workspace, weights = (
+        layout.aligned(executable.workspace_bytes(len(order))),
+        layout.aligned_bytes(executable.weights),
+    )
     workspace[192:] = 255
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
