@@ -41,7 +41,7 @@ def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[st
             for member, height in zip(members, ring_heights([need(step) for step in chain], rows), strict=False):
                 _make_ring(result, member, height)
         else:
-            result.steps[number] = shared(chain[0])
+            result.steps[number] = shared(chain[0], target)
         number += len(chain)
     return result
 

@@ -24,6 +24,7 @@ from ..target import Target
 from .depend import by_rows, rows_for_each, with_barriers
 from .kernels import Fill
 from .plan import Stage, Step, most_shards
+from .share import FOREIGN
 from .views import Buffer, elements
 from .work import cycles
 
@@ -31,7 +32,6 @@ BARRIER = 4000.0  # cycles to meet and to fetch what others wrote: 200 between n
 START = 10000.0  # cycles to wake the other shards, and to wait for them at the end
 TYPICAL = 2  # shards for which stages are divided
 LEAST = 0.97  # of the time that fewer shards take: more have to be that much faster
-FOREIGN = 0.5  # cycles for each element that another shard wrote: 8 for a line, between near cores 3, far ones 25
 OWN = 4096  # elements that every shard may have a copy of: 16 KiB, a third of a first cache
 
 State = Literal["shared", "alone", "each"]

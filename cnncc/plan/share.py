@@ -16,25 +16,31 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from ..target import Target
 from .choose import LATENCY, PIPES
 from .kernels import Direct, Winograd
 from .plan import Step
+from .views import elements
 from .winograd import part_cycles
+from .work import cycles
 
 Kernel = TypeVar("Kernel", Direct, Winograd)
 
 SHARDS = (2, 4)  # the numbers of shards for which a plan is balanced
-GAIN = 0.95  # what blocks must save: they give up what lies in a shard's own cache
+FOREIGN = 0.5  # cycles for each element that another shard wrote: 8 for a line, between near cores 3, far ones 25
 ALONE = 4  # times that one position by itself takes, where a share is narrower than a tile
 CHAINS = LATENCY * PIPES  # multiply-adds that have to be on their way
 
 
-def shared(step: Step) -> Step:
+def shared(step: Step, target: Target) -> Step:
     """The step, shared by blocks or parts of them if that balances better."""
     kernel = step.kernel
     if isinstance(kernel, Direct):
-        rows = sum(_largest_rows(step, kernel, shards) for shards in SHARDS)
-        return _cheapest(step, rows, [(sum(_largest_blocks(by, n) for n in SHARDS), by) for by in _by_blocks(kernel)])
+        whole = cycles(step, target)
+        rows = whole * sum(_largest_rows(step, kernel, shards) for shards in SHARDS)
+        return _cheapest(
+            step, rows, [(whole * sum(_largest_blocks(by, n) for n in SHARDS), by) for by in _by_blocks(kernel)]
+        )
     if isinstance(kernel, Winograd):
         if kernel.window[0].dilation > 1:
             step = replace(step, kernel=replace(kernel, shared="tiles"))
@@ -48,7 +54,8 @@ def shared(step: Step) -> Step:
 def _cheapest(step: Step, rows: float, others: list[tuple[float, Direct | Winograd]]) -> Step:
     """The step as it is, or with the cheapest other kernel if that is much cheaper."""
     blocks, kernel = min(others, key=lambda other: other[0])
-    return replace(step, kernel=kernel) if blocks < GAIN * rows else step
+    foreign = sum(FOREIGN * sum(map(elements, (step.sources[0].shape, step.target.shape))) / n for n in SHARDS)
+    return replace(step, kernel=kernel) if blocks + foreign < rows else step
 
 
 def _by_blocks(kernel: Kernel) -> Iterator[Kernel]:
