@@ -37,6 +37,7 @@ CASES = {
     "deep": convolution(7, 24, 300, 1),
     "deep 3×3": convolution(3, 8, 250, 3),
     "groups": convolution(2, 20, 200, 3, 10),
+    "groups, shared": convolution(2, 80, 800, 3, 10),
     "groups of few": convolution(2, 40, 80, 3, 20),
     "dilated": dilated(21, 5),
     "one position": convolution(1, 30, 130, 1),
@@ -64,7 +65,8 @@ def shares(graph: Graph) -> list[str]:
 
 def test_blocks_are_shared_where_rows_are_few() -> None:
     assert shares(CASES["dense"][0]) == ["blocks"]
-    assert shares(CASES["groups"][0]) == ["blocks"]  # two rows are too few for four shards
+    assert shares(convolution(2, 80, 800, 3, 10)[0]) == ["blocks"]  # two rows are too few for four shards
+    assert shares(CASES["groups"][0]) == ["rows"]  # it takes no longer than fetching what the other shard has
     assert shares(convolution(1, 20, 400, 1, 20)[0]) == ["blocks"]
     assert shares(convolution(32, 24, 300, 1)[0]) == ["rows"]
     assert shares(dense(4, 8)[0]) == ["rows"]  # one block
