@@ -80,7 +80,7 @@ class Placement:
             )
         elif isinstance(computation, Reduction):
             axis = reduction_axis(sources[0], computation.axes)
-            lanes = reduction_lanes(self.homes.layout.target, sources[0], axis)
+            lanes = reduction_lanes(self.homes.layout.target, sources[0], axis, computation.axes)
             kernel = Reduce(computation.axes, computation.combine, axis, lanes)
             if by_rows_first(kernel, sources[0]):
                 sources, kernel = [self.each_row(job.work.name, kernel, sources[0])], replace(kernel, axes=(2,))
@@ -310,12 +310,17 @@ def reduction_axis(source: View, axes: Sequence[int]) -> int:
     return min(long, key=lambda axis: (abs(source.strides[axis]), axis), default=axes[0])
 
 
-def reduction_lanes(target: Target, source: View, axis: int) -> int:
-    """Several vectors side by side, as long as they lie so in memory: one alone would wait for each sum before."""
+def reduction_lanes(target: Target, source: View, axis: int, axes: Sequence[int]) -> int:
+    """Several vectors side by side, as long as they lie so in memory: one alone would wait for each sum before.
+
+    Of an axis that is kept as many as there are registers for: so many loads in the code of a loop are left in peace by
+    the prefetcher that follows even steps (see `plan.depthwise`).
+    """
     size = source.shape[axis]
     if size < target.lanes or source.strides[axis] != 1:
         return min(target.lanes, size)
-    return min(target.registers // 4, size // target.lanes) * target.lanes
+    most = target.registers // 4 * (1 if axis in axes else 3)
+    return min(most, size // target.lanes) * target.lanes
 
 
 def move_kernel(source: View, target: View, lanes: int) -> Move:

@@ -30,7 +30,6 @@ DEPTHWISE = [
     Layer(240, 240, 5, 14, groups=240),
     Layer(576, 576, 5, 7, groups=576),
     Layer(240, 240, 3, 28, stride=2, groups=240),
-    Layer(576, 576, 3, 14, stride=2, groups=576),
 ]
 POOLS = [(240, 14), (576, 7), (1280, 7), (1024, 7)]  # channels, size
 LEAST_DEPTHWISE, LEAST_POOL = 0.75, 0.7

@@ -41,7 +41,8 @@ class WholeReduction(Family[Reduce]):
                 place[axis] = index
             return [self.fold_axis(place, carry[0], width) if self.folded else self.take(place, carry[0], width)]
 
-        result = reduce_nest(e, [sizes[axis] for axis in outer], [e.number(self.identity, width)], 1, along)[0]
+        cost = -(-width // e.target.lanes)
+        result = reduce_nest(e, [sizes[axis] for axis in outer], [e.number(self.identity, width)], cost, along)[0]
         if self.folded:
             result = self.fold_lanes(result)
         self.target.store(result, self.target.offset(position), k.lane_axis)
