@@ -151,7 +151,18 @@ def test_chunks_of_rows_make_the_same_bits(force: Force, target: str, threads: i
 def test_groups_of_few_outputs(target: str) -> None:
     """Inputs and outputs of a group that divide a vector and that do not, with windows of all kinds."""
     net, outputs = Net(), []
-    shapes = [(4, 4, 8), (8, 8, 4), (8, 8, 3), (2, 1, 16), (1, 2, 9), (3, 3, 7), (5, 6, 3), (4, 2, 5), (1, 3, 16), (2, 4, 2)]
+    shapes = [
+        (4, 4, 8),
+        (8, 8, 4),
+        (8, 8, 3),
+        (2, 1, 16),
+        (1, 2, 9),
+        (3, 3, 7),
+        (5, 6, 3),
+        (4, 2, 5),
+        (1, 3, 16),
+        (2, 4, 2),
+    ]
     windows = [Conv((3, 3), padding=1), Conv((3, 3), (2, 2), padding=1), Conv((2, 5), dilation=(2, 3), padding=(1, 6))]
     for (inputs, members, groups), window in itertools.product(shapes, windows):
         x = net.input(1, inputs * groups, 7, 19)
