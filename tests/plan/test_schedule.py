@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Graph
-from cnncc.ops import Add, Conv, MaxPool, SpectralPool
+from cnncc.ops import Add, Conv, MaxPool, Pad, Relu, SpaceToDepth, SpectralPool
 from cnncc.plan.kernels import Fill, Reduce, own_window
 from cnncc.plan.plan import Plan, Stage, Step
 from cnncc.plan.stream import Need, ring_heights
@@ -163,6 +163,17 @@ def test_rows_that_each_shard_has_for_itself_need_no_barrier() -> None:
     assert [stage.barrier for stage in plan.stages[-3:]] == [True, False, False]
     assert [plan.steps[stage.steps[-1]].pieces for stage in plan.stages[-3:]] == [16] * 3
     assert_separated(plan)
+
+
+def test_what_pads_one_tensor_is_inside_of_another() -> None:
+    """Zeros around a tensor are read by what rearranges the whole (seeds 1200336 and 1202554)."""
+    net = Net()
+    x = net.input(1, 8, 4, 6)
+    for _ in range(2):  # the zeros stand where the first one was
+        x = net.apply(Relu(), net.apply(Conv((3, 3), padding="same"), x, net.weights(8, 8, 3, 3)))
+    moved = net.apply(SpaceToDepth(2), net.apply(Pad(((0, 0), (0, 0), (1, 1), (1, 1))), x))
+    graph = net.graph(net.apply(Conv((2, 2)), moved, net.weights(4, 32, 2, 2)))
+    assert_separated(compilation(graph, streaming="none", sharing="all").plan)
 
 
 def test_independent_stages_need_no_barrier() -> None:
