@@ -46,7 +46,16 @@ def session() -> report.Session:
 
 def test_medians_of_medians(session: report.Session) -> None:
     assert session.times("small", 1) == {"cnncc": 20.0, "slow": 80.0, "quick": 40.0, "openvino-default": 5.0}
-    assert (session.peak, session.threads, session.repeats) == (200.0, [1, 2], 3)
+    assert (session.peak, session.threads) == (200.0, [1, 2])
+
+
+def test_engines_may_be_measured_more_often_than_others(session: report.Session) -> None:
+    assert session.repeats == {1: ["cnncc", "slow", "quick", "openvino-default"], 3: ["cnncc", "slow"]}
+    assert report.often(session.repeats) == "once; cnncc, slow 3 times"
+    assert [text.split()[-1] for text in report.commands(session)][1::2] == [
+        "cnncc,slow,quick,openvino-default",
+        "cnncc,slow",
+    ]
 
 
 def test_ratios_are_to_the_best_float32_peer(session: report.Session) -> None:

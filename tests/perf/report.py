@@ -38,16 +38,15 @@ How the figures are made:
 - Each engine and model has a process of its own, pinned to as many cores as it may use threads. Converted and compiled
   models are kept; loading is not measured. A call is the engine's cheapest way to run with the input in place.
 - A measurement is the median of the calls of some tenths of a second, after warming up. All engines take turns: one
-  measurement each for a model, each time beginning with another one, {repeats} times. The figure is the median of
-  those.
+  measurement each for a model, each time beginning with another one, {often}.
+  The figure is the median of those.
 - Peak is the multiply-add peak of one core, measured with a kernel of the emitter's all through the session:
   {peak:.0f} GFLOP/s, times the number of threads. GFLOP/s count the multiply-accumulates of the model's definition,
   twice: an algorithm that needs fewer can exceed the peak.
 
 The session, with a harness `RUN.py` that loads each engine, and this page:
 
-    python -m tests.perf.interleave RUN.py RESULTS.jsonl --threads {threads} --repeats {repeats} \\
-        --engines {engines}
+{commands}
     python -m tests.perf.report RESULTS.jsonl --suite suite.json --write
 """
 
@@ -88,8 +87,12 @@ class Session:
         return sorted({threads for _, _, threads in self.runs})
 
     @property
-    def repeats(self) -> int:
-        return max((len(run.medians) for run in self.runs.values()), default=0)
+    def repeats(self) -> dict[int, list[str]]:
+        """How often models were measured: for each such number the engines with that many, or more."""
+        most = dict.fromkeys(self.engines, 0)
+        for (engine, _, _), run in self.runs.items():
+            most[engine] = max(most[engine], len(run.medians))
+        return {times: [name for name in most if most[name] >= times] for times in sorted(set(most.values()))}
 
     def times(self, model: str, threads: int) -> dict[str, float]:
         """Microseconds of every engine that runs the model."""
@@ -219,6 +222,21 @@ def speed_up(session: Session, found: Sequence[Result], threads: int) -> str:
     return f"cnncc with {threads} threads over cnncc with one, on models above {LARGE / 1e6:.0f} MMAC: {listed}."
 
 
+def often(repeats: Mapping[int, Sequence[str]]) -> str:
+    """How many times, and which engines more often than the rest."""
+    words = {times: "once" if times == 1 else f"{times} times" for times in repeats}
+    (least, _), *more = repeats.items()
+    return "; ".join([words[least], *(f"{', '.join(engines)} {words[times]}" for times, engines in more)])
+
+
+def commands(session: Session) -> Iterator[str]:
+    """The lines that make such a session."""
+    threads = ",".join(map(str, session.threads))
+    for times, engines in session.repeats.items():
+        yield f"    python -m tests.perf.interleave RUN.py RESULTS.jsonl --threads {threads} --repeats {times} \\"
+        yield f"        --engines {','.join(engines)}"
+
+
 def short_table(found: Sequence[Result]) -> list[str]:
     lines = heading(["model", "MMAC", "cnncc µs", "best peer µs", "which", "ratio"], (0, 4))
     for result in found:
@@ -282,8 +300,9 @@ def page(session: Session, suite: Mapping[str, Mapping[str, Any]]) -> str:
 def _page(session: Session, suite: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
     yield from ("# Benchmarks", "", "Microseconds for one inference; the fastest float32 engine in bold.")
     yield from ("`ratio` is the best peer's time over cnncc's: above 1 cnncc is faster.", "")
-    facts = dict(session.machine, repeats=session.repeats, peak=session.peak, engines=",".join(session.engines))
-    yield HOW.format(**facts, threads=",".join(map(str, session.threads)))
+    yield HOW.format(
+        **session.machine, peak=session.peak, often=often(session.repeats), commands="\n".join(commands(session))
+    )
     for threads in session.threads:
         found = results(session, suite, threads)
         yield from (f"## {threads} thread{'s' * (threads > 1)}", "", summary(found), "")
