@@ -6,6 +6,7 @@ spin for some tens of microseconds to see it, then sleep on a lock that the next
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import math
 import os
@@ -24,6 +25,7 @@ BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
 _BARRIER_BYTES = 192  # head of a workspace
 _EXIT_SECONDS = 2.0
 _NO_TRIALS = 0xFFFFFFFF
+_FIRST_REST = 8  # calls after the first trials, twice as many after the next, and so on
 
 _allocate_lock = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
 _free_lock = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_free_lock", ctypes.pythonapi))
@@ -74,6 +76,7 @@ class Session:
         self._state = layout.Session.from_buffer(self._block.data)
         self._state.run, self._state.workers = run, self._workers.ctypes.data
         self._state.trials = 0 if measures and shards > 1 else _NO_TRIALS
+        self._state.rest = _FIRST_REST
         self._state.call = layout.Call(
             abi=ABI_VERSION,
             shards=shards,
@@ -128,7 +131,13 @@ class Session:
         seat = layout.Seat(self.address, ctypes.addressof(worker))
         owners = (self._block, self._workers, self._workspace, self._owners, lock)
         work = shim().function("work", layout.Owned.of(seat, *owners))
-        thread = threading.Thread(target=work, name=f"cnncc-worker-{index}", daemon=True)
+        here = _processor()
+
+        def begin() -> None:
+            _move_away(here, index)
+            work()
+
+        thread = threading.Thread(target=begin, name=f"cnncc-worker-{index}", daemon=True)
         thread.start()
         return thread
 
@@ -141,6 +150,30 @@ class Session:
         state.generation = state.done = state.started = state.stop = 0
         self._workers[:] = 0
         self._workspace[:_BARRIER_BYTES] = 0
+
+
+def _processor() -> int | None:
+    """The number of the processor that runs this, where the system tells."""
+    try:
+        return int(ctypes.CDLL(None).sched_getcpu())
+    except (OSError, AttributeError):
+        return None
+
+
+def _move_away(processor: int | None, index: int) -> None:
+    """Move this new thread, the worker of this index, to another processor than its parent's, if it may run on others.
+
+    Left to itself it begins there, and the system may take a tenth of a second to part the two if their processors
+    share no cache. Where it may run stays as it was.
+    """
+    if processor is None or not hasattr(os, "sched_setaffinity"):
+        return
+    with contextlib.suppress(OSError):
+        allowed = os.sched_getaffinity(0)
+        others = sorted(allowed - {processor})
+        if others:
+            os.sched_setaffinity(0, {others[(index - 1) % len(others)]})
+            os.sched_setaffinity(0, allowed)
 
 
 _SESSIONS: weakref.WeakSet[Session] = weakref.WeakSet()  # only for the fork below

@@ -34,9 +34,10 @@ define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
 }
 
 ; How many shards run the next call: all that the session has if they were measured to be faster than one by 3 %, else
-; one. It is measured in the first of every so many calls, so that a machine whose cores are far from each other, or
-; busy with something else, costs no more than the trials: some calls with all, then some with one, since after a
-; change each core has the other's data to fetch. `trials` counts down; 0xffffffff: all, always.
+; one. It is measured now and then, so that a machine whose cores are far from each other, or busy with something else,
+; costs no more than the trials: some calls with all, then some with one, since after a change each core has the other's
+; data to fetch. `trials` counts down through them and through the calls up to the next ones: `rest` calls, each time
+; twice as many, since a bad moment at the beginning should be forgotten soon. 0xffffffff: all, always.
 define internal i32 @choose(ptr %session, i32 %shards) nounwind {
   %trials.p = field Session.trials of %session
   %one.p = field Session.ticks_of_one of %session
@@ -59,7 +60,19 @@ begin:
   br label %turns
 go:
   %trial = icmp ugt i32 %next, $settled
-  br i1 %trial, label %turns, label %settled
+  br i1 %trial, label %turns, label %measured_all
+measured_all:
+  %ended = icmp eq i32 %next, $settled
+  br i1 %ended, label %longer, label %settled
+longer:
+  %rest.p = field Session.rest of %session
+  %rest = load i32, ptr %rest.p
+  store i32 %rest, ptr %trials.p
+  %twice = shl i32 %rest, 1
+  %most = icmp ugt i32 %twice, $settled
+  %capped = select i1 %most, i32 $settled, i32 %twice
+  store i32 %capped, ptr %rest.p
+  br label %settled
 turns:
   %early = icmp ugt i32 %next, $half
   br i1 %early, label %whole, label %lone

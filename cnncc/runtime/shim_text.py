@@ -49,7 +49,7 @@ _INPUT_FLAGS = 0x38 | 0x04  # PyBUF_C_CONTIGUOUS | PyBUF_FORMAT
 _OUTPUT_FLAGS = _INPUT_FLAGS | 0x01  # PyBUF_WRITABLE
 _WORKER_SPINS = 1000  # some tens of microseconds
 _TRIALS = 12  # calls in a row that are measured, half of them with all shards and half with one
-_SETTLED = 2000  # calls after them for which the faster way is taken
+_SETTLED = 2000  # calls, at most, after them for which the faster way is taken
 
 
 def shim_text(architecture: str, array_data: int = 16) -> str:

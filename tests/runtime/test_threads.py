@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -223,7 +223,7 @@ def _ended_well(child: int) -> bool:
 # How many of its shards a session uses
 
 
-def measuring(delays: tuple[int, int]) -> tuple[Model, list[int]]:
+def measuring(delays: Sequence[int]) -> tuple[Model, list[int]]:
     """A model that chooses between one shard and two, which take so many milliseconds; and the shards of each call."""
     model = Model(replace(toy.executable(SIZE), sharing="cost"), threads=2)
     calls: list[int] = []
@@ -248,7 +248,32 @@ def test_the_faster_number_of_shards_is_measured(delays: tuple[int, int], faster
         for _ in range(30):
             model(toy.images(1, SIZE, 0))
     assert sorted(set(calls[:12])) == [1, 2]
-    assert set(calls[13:]) == {faster}
+    assert set(calls[13:20]) == {faster}
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinities on this system")
+def test_workers_may_run_where_their_caller_may() -> None:
+    with Model(toy.executable(SIZE), threads=3) as model:
+        model(toy.images(1, SIZE, 0))
+        deadline = time.monotonic() + 10
+        for worker in model._session._threads:
+            assert worker.native_id is not None
+            while os.sched_getaffinity(worker.native_id) != os.sched_getaffinity(0):  # it is just being moved
+                assert time.monotonic() < deadline
+
+
+def test_a_bad_beginning_is_soon_forgotten() -> None:
+    """Threads that begin on one processor are slow for some milliseconds, and the first trials say so."""
+    delays = [1, 4]
+    model, calls = measuring(delays)
+    with model:
+        for _ in range(12 + 8):
+            model(toy.images(1, SIZE, 0))
+        assert calls[13:] == [1] * 7
+        delays[1] = 0
+        for _ in range(12 + 8):
+            model(toy.images(1, SIZE, 0))
+    assert calls[-7:] == [2] * 7
 
 
 def test_what_is_measured_is_measured_again() -> None:
