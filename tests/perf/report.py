@@ -92,7 +92,7 @@ class Session:
         most = dict.fromkeys(self.engines, 0)
         for (engine, _, _), run in self.runs.items():
             most[engine] = max(most[engine], len(run.medians))
-        return {times: [name for name in most if most[name] >= times] for times in sorted(set(most.values()))}
+        return {times: [name for name in most if most[name] >= times] for times in sorted(set(most.values()) - {0})}
 
     def times(self, model: str, threads: int) -> dict[str, float]:
         """Microseconds of every engine that runs the model."""
@@ -212,19 +212,37 @@ def summary(found: Sequence[Result]) -> str:
 
 
 def speed_up(session: Session, found: Sequence[Result], threads: int) -> str:
-    """How many times as fast as one thread cnncc is with several, where there is enough to share."""
-    large = {result.model: result.times[OURS] for result in found if result.macs > LARGE and OURS in result.times}
-    ones = {model: session.times(model, 1).get(OURS) for model in large}
-    gains = {model: one / large[model] for model, one in ones.items() if one}
+    """How many times as fast as one thread cnncc is with several, where there is enough to share; and the others."""
+    large = [result for result in found if result.macs > LARGE]
+    gains = gains_of(session, OURS, large)
     if not gains:
         return ""
     listed = ", ".join(f"{model} {gain:.2f}" for model, gain in sorted(gains.items(), key=lambda item: item[1]))
-    return f"cnncc with {threads} threads over cnncc with one, on models above {LARGE / 1e6:.0f} MMAC: {listed}."
+    means = {engine: gains_of(session, engine, large).values() for engine in session.engines}
+    others = ", ".join(
+        f"{engine} {math.exp(statistics.fmean(map(math.log, of))):.2f}" for engine, of in means.items() if of
+    )
+    return (
+        f"cnncc with {threads} threads over cnncc with one, on models above {LARGE / 1e6:.0f} MMAC: {listed}. "
+        f"Geometric mean of that, of each engine: {others}."
+    )
+
+
+def gains_of(session: Session, engine: str, found: Iterable[Result]) -> dict[str, float]:
+    """How many times as fast as with one thread an engine runs each of these models."""
+    ones = {result.model: session.times(result.model, 1) for result in found}
+    return {
+        r.model: ones[r.model][engine] / r.times[engine]
+        for r in found
+        if {engine} <= ones[r.model].keys() & r.times.keys()
+    }
 
 
 def often(repeats: Mapping[int, Sequence[str]]) -> str:
     """How many times, and which engines more often than the rest."""
     words = {times: "once" if times == 1 else f"{times} times" for times in repeats}
+    if not repeats:
+        return "never"
     (least, _), *more = repeats.items()
     return "; ".join([words[least], *(f"{', '.join(engines)} {words[times]}" for times, engines in more)])
 
