@@ -12,11 +12,12 @@ number of shards may follow.
 
 from __future__ import annotations
 
+from ..plan.plan import LINE_BYTES
 from .emitter import Emitter, Ssa
 
 ARRIVED_OFFSET = 0
 GENERATION_OFFSET = 8
-PAIR_OFFSETS = 64, 128
+PAIR_OFFSETS = LINE_BYTES, 2 * LINE_BYTES
 
 
 def emit(e: Emitter) -> None:

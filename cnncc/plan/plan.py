@@ -41,8 +41,9 @@ class Step:
     @property
     def grain(self) -> int:
         """Rows (or whatever shards share) that shards should not part."""
-        tiled = isinstance(self.kernel, Winograd) and self.kernel.shared == "rows"
-        return self.together * (self.kernel.grain if isinstance(self.kernel, Winograd) and tiled else 1)
+        if isinstance(self.kernel, Winograd) and self.kernel.shared == "rows":
+            return self.together * self.kernel.grain
+        return self.together
 
     @property
     def pieces(self) -> int:

@@ -75,7 +75,8 @@ def divided(
     # For each state of the stage before: the least cycles up to it, and the states of all stages.
     paths: dict[State, tuple[float, tuple[State, ...]]] = {"shared": (0.0, ())}
     for number, stage in enumerate(stages):
-        times = {state: _time(state, stage, steps, buffers, target) for state in STATES}
+        whole = _whole(stage, steps, target)
+        times = {state: _time(state, whole, stage, steps, buffers) for state in STATES}
         paths = {
             state: min(
                 (
@@ -93,9 +94,8 @@ def divided(
     ]
 
 
-def _time(state: State, stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer], target: Target) -> float:
-    """Cycles of a stage if it is done in this way."""
-    whole = _whole(stage, steps, target)
+def _time(state: State, whole: float, stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> float:
+    """Cycles of a stage that takes one core `whole`, if it is done in this way."""
     last = steps[stage.steps[-1]]
     if state == "shared":
         return whole * largest_part(last.pieces, TYPICAL) if last.pieces > 1 else math.inf
@@ -133,19 +133,20 @@ def with_own_buffers(
 
 def useful(stages: Sequence[Stage], steps: Sequence[Step], target: Target) -> int:
     """The number of shards beyond which a run gets no faster."""
-    best, least = 1, sum(_whole(stage, steps, target) for stage in stages)
+    wholes = [_whole(stage, steps, target) for stage in stages]
+    best, least = 1, sum(wholes)
     for shards in range(2, most_shards(target) + 1):
-        time = START + sum(_times(stages, steps, target, shards))
+        time = START + sum(_times(wholes, stages, steps, shards))
         if time < LEAST * least:
             best, least = shards, time
     return best
 
 
-def _times(stages: Sequence[Stage], steps: Sequence[Step], target: Target, shards: int) -> Iterator[float]:
-    """Cycles of each stage, with the barrier before it."""
-    for stage in stages:
+def _times(wholes: Sequence[float], stages: Sequence[Stage], steps: Sequence[Step], shards: int) -> Iterator[float]:
+    """Cycles of each stage, with the barrier before it; `wholes` are those of one core."""
+    for whole, stage in zip(wholes, stages, strict=True):
         part = 1.0 if stage.alone or stage.each else largest_part(steps[stage.steps[-1]].pieces, shards)
-        yield _whole(stage, steps, target) * part + (BARRIER if stage.barrier else 0.0)
+        yield whole * part + (BARRIER if stage.barrier else 0.0)
 
 
 def largest_part(pieces: int, shards: int) -> float:

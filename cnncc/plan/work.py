@@ -9,15 +9,14 @@ from __future__ import annotations
 import math
 
 from ..target import Target
+from .choose import L2_RATE, PIPES
 from .kernels import Convolution, Depthwise, Direct, Fill, Window, Winograd
 from .plan import Step
 from .views import elements
 
-PIPES = 2.0
 EFFICIENCY = 0.9  # of the peak, in a layer of usual size
 CALL = 100.0  # cycles to call a kernel
 VECTORS = 0.6  # vectors that a step without multiply-adds moves in a cycle
-WEIGHTS = 30.0  # bytes of weights that come from the second cache or from beyond in a cycle
 TRANSFORMS = 1.5  # a Winograd convolution with its transforms, in units of its products
 
 
@@ -37,7 +36,7 @@ def cycles(step: Step, target: Target) -> float:
     moving = CALL + _moved(step) / (VECTORS * min(target.lanes, _along(step)))
     if not isinstance(step.kernel, Convolution):
         return moving
-    weights = 4 * elements(step.sources[1].shape) / WEIGHTS
+    weights = 4 * elements(step.sources[1].shape) / L2_RATE
     return max(_products(step, target) / (PIPES * target.lanes * EFFICIENCY) + CALL, weights, moving)
 
 

@@ -11,7 +11,7 @@ import struct
 
 from . import store as _store
 from .executable import Executable
-from .layout import ALIGNMENT
+from .layout import rounded_up
 from .manifest import describe, restore
 
 _SIZE = struct.Struct("<I")
@@ -26,7 +26,7 @@ def load(key: str) -> Executable | None:
         begin = _SIZE.size + _SIZE.unpack_from(data)[0]
         manifest = json.loads(bytes(data[_SIZE.size : begin]))
         end = begin + int(manifest["object_bytes"])
-        return restore(manifest, bytes(data[begin:end]), data[_aligned(end) :])
+        return restore(manifest, bytes(data[begin:end]), data[rounded_up(end) :])
     except (struct.error, ValueError, KeyError, TypeError):
         return None
 
@@ -35,8 +35,4 @@ def store(key: str, executable: Executable) -> None:
     """Remember `executable` under `key`. Never fails: without a usable folder nothing is remembered."""
     manifest = json.dumps(describe(executable) | {"object_bytes": len(executable.object)}).encode()
     head = _SIZE.pack(len(manifest)) + manifest + executable.object
-    _store.write(key, b"".join((head.ljust(_aligned(len(head)), b"\0"), executable.weights)))
-
-
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+    _store.write(key, b"".join((head.ljust(rounded_up(len(head)), b"\0"), executable.weights)))

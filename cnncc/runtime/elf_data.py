@@ -6,8 +6,8 @@ import struct
 from dataclasses import dataclass
 
 from ..target import Architecture
+from .layout import ALIGNMENT, rounded_up
 
-ALIGNMENT = 64
 _RELOCATABLE, _OBJECT_OF_ALL = 1, 0x11  # kind of file; symbol info: global, an object
 _BITS, _SYMBOLS, _STRINGS = 1, 2, 3  # section types
 _ALLOCATED = 2  # section flag: read-only memory
@@ -48,10 +48,10 @@ def data_object(symbol: str, data: bytes | memoryview, architecture: Architectur
     name = strings.add(symbol)
     symbols = form.symbol_record(0, 0, 0, 0) + form.symbol_record(name, 1, len(data), _OBJECT_OF_ALL)
     names = [strings.add(section) for section in (".rodata", ".note.GNU-stack", ".symtab", ".strtab")]
-    data_at = _aligned(head_bytes, ALIGNMENT)
-    symbols_at = _aligned(data_at + len(data), 8)
+    data_at = rounded_up(head_bytes, ALIGNMENT)
+    symbols_at = rounded_up(data_at + len(data), 8)
     strings_at = symbols_at + len(symbols)
-    sections_at = _aligned(strings_at + len(strings.data), 8)
+    sections_at = rounded_up(strings_at + len(strings.data), 8)
     entry = struct.calcsize(form.symbol)
     sections = [
         (0,) * 10,
@@ -86,7 +86,3 @@ class _Strings:
         place = len(self.data)
         self.data += name.encode() + b"\0"
         return place
-
-
-def _aligned(size: int, alignment: int) -> int:
-    return -(-size // alignment) * alignment

@@ -131,6 +131,11 @@ class Owned(bytearray):
         return owned
 
 
+def rounded_up(size: int, multiple: int = ALIGNMENT) -> int:
+    """The least multiple of `multiple` that is not below `size`."""
+    return -(-size // multiple) * multiple
+
+
 def aligned(size: int, make: Callable[..., Array] = np.zeros) -> Array:
     """`size` bytes (at least one cache line) at an address that is a multiple of `ALIGNMENT`; zeroed if `make` does."""
     raw = make(max(size, ALIGNMENT) + ALIGNMENT, np.uint8)

@@ -22,7 +22,7 @@ from .executable import ABI_VERSION
 from .shim import shim
 
 BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
-_BARRIER_BYTES = 192  # head of a workspace
+_BARRIER_BYTES = 192  # head of a workspace, `Plan.header_bytes` with threads
 _EXIT_SECONDS = 2.0
 _NO_TRIALS = 0xFFFFFFFF
 _FIRST_REST = 8  # calls after the first trials, twice as many after the next, and so on
