@@ -2,7 +2,8 @@
 
 An INPUT is a .npy or .npz file or a picture. A model with one input runs on each of them; one with several inputs takes
 one file for each input in order, one .npz with all of them, or --input for some. Pictures are converted to grey or RGB
-and scaled to 0…1. MODEL may also be a shared library that `cnncc compile` wrote.
+and scaled to 0…1; those with transparent pixels, or numbers of no certain range, are refused. MODEL may also be a
+shared library that `cnncc compile` wrote.
 """
 
 from __future__ import annotations

@@ -101,8 +101,21 @@ def _check_dtype(what: str, port: Port, array: Any) -> None:
     if not isinstance(array, np.ndarray):
         raise InputError(f"{what} '{port.name}': expected a {port.dtype} array, got {type(array).__name__}")
     if array.dtype != port.type.dtype.numpy:
-        hint = f"; convert it with .astype(np.{port.dtype})" if what == "input" else ""
+        hint = _conversion(port.dtype, array.dtype) if what == "input" else ""
         raise InputError(f"{what} '{port.name}': expected {port.dtype}, got {array.dtype}{hint}")
+
+
+def _conversion(expected: str, got: np.dtype[Any]) -> str:
+    """How to convert it so that a picture stays one: as bytes, all floats from 0 to 1 would become 0."""
+    if expected == "uint8" and got.kind == "f":
+        return (
+            "; pixels from 0 to 1 become bytes with np.round(x * 255).astype(np.uint8), "
+            "pixels from 0 to 255 with np.round(x).astype(np.uint8)"
+        )
+    if expected == "uint8":
+        return "; if all values lie between 0 and 255, convert it with .astype(np.uint8)"
+    pixels = ", and divide it by 255 if the model takes pixels from 0 to 1" if got == np.uint8 else ""
+    return f"; convert it with .astype(np.{expected}){pixels}"
 
 
 def _images(executable: Executable, arrays: Sequence[Array]) -> int:

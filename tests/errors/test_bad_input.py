@@ -265,12 +265,13 @@ PICTURES: dict[str, tuple[Any, str, str]] = {
     ),
     "type": (
         np.zeros((1, 6, 5, 3), np.float32),
-        "expected uint8, got float32; convert it with .astype(np.uint8)",
+        "expected uint8, got float32; pixels from 0 to 1 become bytes with np.round(x * 255).astype(np.uint8), "
+        "pixels from 0 to 255 with np.round(x).astype(np.uint8)",
         "must be uint8, got float32",
     ),
     "signed": (
         np.zeros((1, 6, 5, 3), np.int8),
-        "expected uint8, got int8; convert it with .astype(np.uint8)",
+        "expected uint8, got int8; if all values lie between 0 and 255, convert it with .astype(np.uint8)",
         "must be uint8, got int8",
     ),
 }

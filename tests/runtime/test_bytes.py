@@ -100,13 +100,37 @@ def test_standard_calls_take_the_fast_way_at_any_address(model: Model) -> None:
     assert model._native_call((x.view(bool),), None) is None
 
 
+FROM_FLOATS = (
+    "pixels from 0 to 1 become bytes with np.round(x * 255).astype(np.uint8), "
+    "pixels from 0 to 255 with np.round(x).astype(np.uint8)"
+)
+FROM_INTEGERS = "if all values lie between 0 and 255, convert it with .astype(np.uint8)"
+
+
+@pytest.mark.parametrize("scale", [1, 255])
+def test_the_hint_keeps_the_picture(model: Model, scale: int) -> None:
+    x = pictures(graph("dense conv", True, True), 1)
+    given = x / np.float32(255) * np.float32(scale)
+    with pytest.raises(InputError) as info:
+        model(given)
+    hints = info.value.message.split("pixels from 0 to ")[1:]
+    assert [int(hint.split(" ")[0]) for hint in hints] == [1, 255]
+    conversion = next(hint.split("with ")[1].rstrip(", ") for hint in hints if hint.startswith(f"{scale} "))
+    converted = eval(conversion, {"np": np, "x": given})
+    np.testing.assert_array_equal(converted, x)
+
+
 def test_other_element_types_are_refused(model: Model) -> None:
     x = pictures(graph("dense conv", True, True), 1)
-    for dtype in (np.float32, np.int8, np.uint16):
+    for dtype, hint in (
+        (np.float32, FROM_FLOATS),
+        (np.float16, FROM_FLOATS),
+        (np.int8, FROM_INTEGERS),
+        (np.uint16, FROM_INTEGERS),
+    ):
         with pytest.raises(InputError) as info:
             model(x.astype(dtype))
-        expected = f"input 'picture': expected uint8, got {np.dtype(dtype)}; convert it with .astype(np.uint8)"
-        assert info.value.message == expected
+        assert info.value.message == f"input 'picture': expected uint8, got {np.dtype(dtype)}; {hint}"
     with pytest.raises(InputError) as info:
         model(x.transpose(0, 3, 1, 2))
     assert info.value.message == "input 'picture': expected shape (1, 9, 11, 3), got (1, 3, 9, 11)"

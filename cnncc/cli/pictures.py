@@ -1,0 +1,136 @@
+"""Picture files → arrays, with Pillow. A file has to say what its numbers mean, or it is refused.
+
+| mode | read as |
+|---|---|
+| grey, RGB, palette, black and white, CMYK, YCbCr, HSV | 8 bits, converted to the channels of the input |
+| 16 bits a pixel | 0 to 65535, and for bytes the upper 8 bits |
+| with transparency | its colours, if every pixel is opaque: nobody knows what should shine through |
+| 32-bit or signed integers, floats | refused: such files do not say which number is white |
+
+Of several frames the first is read.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import InputError, OutputError
+from ..types import Array
+
+if TYPE_CHECKING:
+    from ..runtime.executable import Port
+
+_MODES = {1: "L", 3: "RGB"}  # Pillow's name of a picture with that many channels
+_FULL_RANGE = ("PNG", "PPM", "JPEG2000")  # formats whose 16-bit samples Pillow gives on a scale from 0 to 65535
+_BITS, _PHOTOMETRIC, _SAMPLES = 258, 262, 339  # tags of TIFF
+
+
+def read_picture(path: Path, port: Port, resize: bool) -> Array:
+    """A picture as the input takes it: grey for one channel, RGB for three; bytes, or float32 from 0 to 1.
+
+    Raises InputError for a picture that the input cannot take or whose meaning is not certain, OutputError without
+    Pillow.
+    """
+    (channels, height, width), last = _picture_shape(path, port)
+    try:
+        from PIL import Image, ImageOps
+    except ImportError:
+        raise OutputError(f"reading the picture '{path}' needs Pillow: pip install 'cnncc[images]'") from None
+    if not path.is_file():
+        raise InputError(f"cannot read '{path}': " + ("it is not a file" if path.exists() else "it does not exist"))
+    try:
+        with warnings.catch_warnings(), Image.open(path) as opened:
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = ImageOps.exif_transpose(_certain(opened, path, _MODES[channels]))
+            if picture.size != (width, height):
+                if not resize:
+                    raise InputError(_wrong_size(path, picture.size, port, (width, height)))
+                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = _pixels(picture, channels, port)
+    except InputError:
+        raise
+    except Exception as error:  # Pillow's decoders raise anything on damaged data
+        raise InputError(f"'{path}' is not a picture that can be read: {error}") from None
+    pixels = pixels.reshape(1, height, width, channels)
+    return pixels if last else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+def _wrong_size(path: Path, size: tuple[int, int], port: Port, wanted: tuple[int, int]) -> str:
+    return (
+        f"picture '{path}' has {size[0]}×{size[1]} pixels, input '{port.name}' takes {wanted[0]}×{wanted[1]} "
+        "(--resize scales it)"
+    )
+
+
+def _picture_shape(path: Path, port: Port) -> tuple[tuple[int, int, int], bool]:
+    """(channels, height, width) of an input that takes pictures, and whether its channels come last.
+
+    Where the shape allows both, bytes have them last, as cameras do, and floats first.
+    """
+    first, last = (len(port.shape) == 4 and port.shape[axis] in _MODES for axis in (1, -1))
+    if not (first or last):
+        raise InputError(
+            f"input '{port.name}' of shape {port.shape} takes no picture like '{path}': "
+            "that needs (N, C, H, W) or (N, H, W, C) with one or three channels"
+        )
+    _, a, b, c = port.shape
+    if last and (not first or _takes_bytes(port)):
+        return (c, a, b), True
+    return (a, b, c), False
+
+
+def _takes_bytes(port: Port) -> bool:
+    return port.dtype == "uint8"
+
+
+def _certain(picture: Any, path: Path, mode: str) -> Any:
+    """`picture` in `mode`, or with 16 bits a pixel, before it is scaled: means of a palette's numbers are no colours.
+
+    Raises InputError for numbers of unknown range, and for pixels through which something else should be seen.
+    """
+    if picture.mode == "F" or picture.mode.startswith("I"):
+        _check_range(picture, path)
+        if "transparency" in picture.info and (np.asarray(picture) == picture.info["transparency"]).any():
+            raise InputError(_transparent(path))
+        return picture
+    if "transparency" in picture.info or picture.mode in ("LA", "La", "PA", "RGBA", "RGBa"):
+        picture = picture.convert("RGBA")
+        if picture.getextrema()[3][0] < 255:
+            raise InputError(_transparent(path))
+    elif picture.mode == "P":
+        picture = picture.convert("RGB")
+    return picture.convert(mode)
+
+
+def _transparent(path: Path) -> str:
+    return f"picture '{path}' has transparent pixels: put it on a background first"
+
+
+def _check_range(picture: Any, path: Path) -> None:
+    """Raises InputError unless the numbers run from 0, black, to 65535, white."""
+    tags = getattr(picture, "tag_v2", {})
+    as_expected = (
+        picture.mode.startswith("I;16")
+        and tags.get(_BITS, (16,)) == (16,)
+        and tags.get(_PHOTOMETRIC, 1) == 1
+        and tags.get(_SAMPLES, (1,)) in (1, (1,))
+    )
+    if not (picture.format in _FULL_RANGE if picture.format != "TIFF" else as_expected):
+        what = "floats" if picture.mode == "F" else "integers"
+        raise InputError(
+            f"picture '{path}' holds {what} (mode {picture.mode}) and does not say which number is white: "
+            "save it with 8 bits a channel, or its numbers as the model takes them in a .npy file"
+        )
+
+
+def _pixels(picture: Any, channels: int, port: Port) -> Array:
+    """Bytes, or pixels from 0 to 1: then pictures of 16 bits keep them."""
+    pixels = np.asarray(picture)
+    if picture.mode.startswith("I"):
+        pixels = np.repeat(pixels[..., None], channels, axis=-1)
+        return (pixels >> 8).astype(np.uint8) if _takes_bytes(port) else pixels.astype(np.float32) / np.float32(65535)
+    return pixels if _takes_bytes(port) else pixels.astype(np.float32) / np.float32(255)
