@@ -9,7 +9,7 @@ import pytest
 from cnncc.errors import NativeError, TargetError
 from cnncc.native import emit_assembly, emit_object, host_target, load_object
 from cnncc.runtime.elf import global_symbols, undefined_symbols
-from cnncc.target import TARGETS, lower
+from cnncc.target import TARGETS, lower, x86_level
 from tests.graphs import runnable_targets
 
 from . import toy
@@ -45,6 +45,18 @@ def test_the_host_is_a_target() -> None:
     host = host_target()
     assert host.name == "host" and host.lanes in (4, 8, 16) and host.cpu and host.l1 >= 8 << 10 and host.l2 > host.l1
     assert host_target() is host
+
+
+def test_a_machine_has_all_of_its_level() -> None:
+    """Without any one feature that the check of a level asks for, a machine is of a lower level."""
+    third = set("avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave".split())
+    fourth = third | set("avx512f avx512bw avx512cd avx512dq avx512vl".split())
+    assert x86_level(fourth | {"popcnt"}).name == "x86-64-v4"
+    assert x86_level(set()).name == "x86-64-v2"
+    for feature in third:
+        assert x86_level(fourth - {feature}).name == "x86-64-v2", feature
+    for feature in fourth - third:
+        assert x86_level(fourth - {feature}).name == "x86-64-v3", feature
 
 
 MACHINE = dataclasses.replace(TARGETS["x86-64-v3"], name="host", triple="x86_64-linux", tune="znver3", l3=32 << 20)
