@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from .errors import NativeError
-from .target import TARGETS, Target, x86_level
+from .target import TARGETS, Target, lower, x86_level
 
 _HOST_ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
 _CHILD_SECONDS = 900
@@ -86,13 +87,25 @@ def load_object(code: bytes, imports: Mapping[str, int] | None = None) -> Loaded
         raise NativeError(f"cannot load the object: {error}") from error
 
 
-@functools.cache
 def host_target() -> Target:
-    """This machine: the widest target of our table that it can run, tuned for its CPU.
+    """What 'host' stands for: this machine, or what the environment variable CNNCC_HOST makes of it (`target.lower`).
+
+    Raises NativeError on a machine that we have no target for, TargetError for a wish that it cannot fulfil.
+    """
+    wish = os.environ.get("CNNCC_HOST")
+    return _lowered(wish) if wish else _machine()
+
+
+@functools.cache
+def _lowered(wish: str) -> Target:
+    return lower(wish, _machine())
+
+
+@functools.cache
+def _machine() -> Target:
+    """The widest target of our table that this machine can run, tuned for its CPU.
 
     The code uses no instruction beyond that target's, so an object runs wherever its `check` says so.
-
-    Raises NativeError on a machine that we have no target for.
     """
     triple = llvm.get_process_triple()
     architecture = _HOST_ARCHITECTURES.get(triple.split("-")[0])

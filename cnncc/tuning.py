@@ -132,7 +132,8 @@ class Tuning:
         self.known: dict[str, Entry] = {}
         for signature in self.layers:
             entry = self.memory.read(signature)
-            if entry is not None and signature not in self.fixed:
+            there = any(entry and entry.label == offer.label for offer in compilation.plan.offers[signature])
+            if entry is not None and there and signature not in self.fixed:
                 self.known[signature] = entry
 
     def run(self) -> Tuned:
@@ -351,11 +352,12 @@ def decide(trials: Trials, signatures: Iterable[str], defaults: Mapping[str, str
 
 
 class Memory:
-    """Entries on disk, by compiler, target and signature."""
+    """Entries on disk, by compiler, target, what else is offered or measured otherwise, and signature."""
 
     def __init__(self, compilation: Compilation, use_cache: bool):
         options = compilation.options
-        self.prefix = f"choice 1\n{compiler_identity()}\n{options.target!r}\nchecked={options.checked}\n"
+        kind = f"checked={options.checked} {options.precision} {options.plan.streaming}"
+        self.prefix = f"choice 2\n{compiler_identity()}\n{options.target!r}\n{kind}\n"
         self.used, self.unreadable = use_cache, 0
 
     def read(self, signature: str) -> Entry | None:

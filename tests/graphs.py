@@ -11,10 +11,11 @@ import numpy as np
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.errors import TargetError
 from cnncc.ir import Builder, Graph, Value
+from cnncc.native import host_target
 from cnncc.op import Op
 from cnncc.plan import PlanOptions
 from cnncc.runtime.model import Model
-from cnncc.target import Target
+from cnncc.target import Target, runnable
 from cnncc.tolerance import Bound, bounds, compare
 from cnncc.types import Array, TensorType
 
@@ -70,9 +71,9 @@ def one_op(op: Op, *arrays: Array, known: Iterable[int] = ()) -> tuple[Graph, di
 
 @functools.cache
 def runnable_targets() -> dict[str, Target]:
-    """The named targets whose code this machine executes, and 'host'."""
+    """'host', and the named targets up to what it stands for whose code this machine executes."""
     found = {}
-    for name in ("host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64"):
+    for name in ("host", *(target.name for target in runnable(host_target()))):
         try:
             net = Net()
             Model(compilation(net.graph(net.input(1, 1)), name).build()).close()

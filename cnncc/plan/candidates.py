@@ -25,10 +25,11 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The kernel that was taken, and the signature of the choice."""
+    """The kernel that was taken, the signature of the choice and the label that was chosen."""
 
     kernel: Direct | Grouped | Winograd
     signature: str
+    label: str
 
 
 class Choices:
@@ -47,13 +48,23 @@ class Choices:
         label = self.chosen.get(signature)
         named = [candidate for candidate in candidates if candidate.label == label]
         best = named[0] if named else min(candidates, key=lambda candidate: candidate.cycles)
-        return Chosen(best.kernel, signature)
+        return Chosen(best.kernel, signature, best.label)
 
 
-def signature(c: Contraction, stored: Sequence[int], epilogue: Epilogue, copies: Mapping[LanesAlong, int]) -> str:
-    """What the speed of a contraction depends on, canonically: '64>128 3x3/2 p1,0 of 56x56 to 28x28 +bias'.
+def signature(
+    c: Contraction,
+    stored: Sequence[int],
+    epilogue: Epilogue,
+    copies: Mapping[LanesAlong, int],
+    series: int = 0,
+    *,
+    tame: bool = True,
+) -> str:
+    """What the candidates of a contraction and their speed depend on, canonically: '3>8 3/1p1,1of56 … bias'.
 
-    `stored` are the sizes that are stored, `copies` the elements to be copied, for each way that lanes may lie.
+    Equal signatures have equal candidates. `stored` are the sizes that are stored, `copies` the elements to be copied,
+    for each way that lanes may lie, `series` the functions like exp in the epilogue; weights that are not `tame` are
+    never transformed.
     """
     words = [f"{c.channels}>{c.outputs}"]
     if c.groups > 1:
@@ -68,6 +79,8 @@ def signature(c: Contraction, stored: Sequence[int], epilogue: Epilogue, copies:
         "bias": c.bias,
         "each": c.weights_per_image,
         f"+{epilogue.operands}": epilogue.operands > 0,
+        f"series{series}": series > 0,
+        "wild": not tame,
     }
     words += [flag for flag, holds in flags.items() if holds]
     return " ".join([*words, "|".join(f"{along}+{copied}" if copied else along for along, copied in copies.items())])

@@ -192,9 +192,14 @@ def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None
 
 
 def series_cycles(epilogue: Epilogue) -> float:
-    """Cycles that an epilogue's series (exp, tanh…) take for each vector of results."""
+    """Cycles that an epilogue's series take for each vector of results."""
+    return SERIES * series(epilogue)
+
+
+def series(epilogue: Epilogue) -> int:
+    """How many functions of an epilogue are computed by a series (exp, tanh…)."""
     expressions = epilogue.before, epilogue.after
-    return SERIES * sum(isinstance(part, Call) and part.function in HEAVY for e in expressions for part in parts(e))
+    return sum(isinstance(part, Call) and part.function in HEAVY for e in expressions for part in parts(e))
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:

@@ -52,8 +52,8 @@ FEW_CHANNELS = 9  # below it, reading a planar image channel by channel beats co
 class Job:
     """A work with its algorithm (contractions only) and the tensors that it really reads.
 
-    A copy into another order is a join of one. `merged` is the kernel over spatial axes merged into one, `signature`
-    that of the choice of `kernel`.
+    A copy into another order is a join of one. `chosen` tells how `kernel` was chosen, if there was a choice; `merged`
+    is the kernel over spatial axes merged into one.
     """
 
     work: Work
@@ -62,7 +62,7 @@ class Job:
     kernel: Convolution | None = None
     merged: Chosen | None = None
     contraction: Contraction | None = None
-    signature: str = ""
+    chosen: Chosen | None = None
 
     @property
     def result(self) -> str:
@@ -181,14 +181,14 @@ class Layout:
         last = channels_last(rank + 2)
         stored = self.types[work.result].shape[2:] if not flattened else (1,) * rank
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
-        merged, name = None, ""
+        chosen = merged = None
         kernel: Convolution
         if c.depthwise and not (self.narrow(c) and self.is_planar(image)):
             kernel, result = depthwise(self.target, c, stored, epilogue), last
             image = self.in_order(image, last)
         else:
             chosen, merged = self.direct(work, c, image, stored, epilogue)
-            kernel, name = chosen.kernel, chosen.signature
+            kernel = chosen.kernel
             by_channels = kernel.lanes_along == "channels"
             if isinstance(kernel, Winograd):
                 image = self.in_order(image, last)
@@ -205,7 +205,7 @@ class Layout:
         for number, extra in enumerate(work.extras, start=1):
             met = self.before_pool(work) if number in early else self.types[work.result]
             extras.append(self.aligned(extra, met, self.orders[work.result]))
-        return Job(work, [image, *parameters], extras, kernel, merged, c, name)
+        return Job(work, [image, *parameters], extras, kernel, merged, c, chosen)
 
     def direct(
         self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue
@@ -213,8 +213,9 @@ class Layout:
         """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
         copies = self.reordered(work, c, image)
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
-            transforms = self.transforms(work, c, image, epilogue, copies["channels"])
-            return self.choose(c, stored, epilogue, copies, transforms), None
+            tame = self.strict or not c.window or self.tame(work)
+            transforms = self.transforms(c, image, epilogue, copies["channels"]) if tame else ()
+            return self.choose(c, stored, epilogue, copies, transforms, tame=tame), None
         positions = math.prod(stored)
         flat = replace(c, window=(WindowAxis(positions),))
         merged = self.choose(flat, (positions,), epilogue, copies)
@@ -227,19 +228,24 @@ class Layout:
         epilogue: Epilogue,
         copies: Mapping[LanesAlong, int],
         more: Sequence[Candidate] = (),
+        *,
+        tame: bool = True,
     ) -> Chosen:
         """The best kernel by the model, or the one that was asked for."""
         candidates = choose.direct(self.target, c, stored, epilogue, copies)
         if "channels" in copies:
             candidates += choose.grouped(self.target, c, stored, epilogue, copies["channels"])
-        return self.choices.pick(signature(c, stored, epilogue, copies), [*candidates, *more])
+        name = signature(c, stored, epilogue, copies, choose.series(epilogue), tame=tame)
+        return self.choices.pick(name, [*candidates, *more])
 
-    def transforms(
-        self, work: Work, c: Contraction, image: str, epilogue: Epilogue, copied: int
-    ) -> Sequence[Candidate]:
-        """Winograd convolutions, if the weights are known and tame; they want channels last, however few there are."""
+    def tame(self, work: Work) -> bool:
+        """Whether weights may be transformed: they are known, and no sum of some of them overflows."""
         weights = self.works.constants.get(work.operands[1])
-        if self.strict or weights is None or not np.abs(weights).max() < TAME:
+        return weights is not None and bool(np.abs(weights).max() < TAME)
+
+    def transforms(self, c: Contraction, image: str, epilogue: Epilogue, copied: int) -> Sequence[Candidate]:
+        """Winograd convolutions of tame weights; they want channels last, however few there are."""
+        if self.strict:
             return ()
         if self.is_planar(image) and not self.copied(image, c):
             copied += self.types[image].size

@@ -15,6 +15,7 @@ from ..computation import (
     WindowReduction,
 )
 from ..target import Target
+from .candidates import Chosen
 from .homes import Homes
 from .kernels import (
     Convolution,
@@ -108,7 +109,9 @@ class Placement:
     def lanes_on(self, view: View, axis: int) -> int:
         return min(self.lanes, view.shape[axis])
 
-    def step(self, name: str, kernel: Kernel, sources: Sequence[View], target: View, signature: str = "") -> None:
+    def step(
+        self, name: str, kernel: Kernel, sources: Sequence[View], target: View, chosen: Chosen | None = None
+    ) -> None:
         """Append a step; the first one that writes to a buffer with a border is preceded by the border's fill.
 
         Only convolutions read borders (they are filled with 0); other kernels clip.
@@ -132,7 +135,8 @@ class Placement:
         if isinstance(kernel, Winograd):
             scratch = View(f"{target.buffer}: scratch of step {len(self.steps)}", (kernel.scratch,), (1,))
             self.homes.buffers[scratch.buffer] = Buffer(scratch.buffer, "ring", kernel.scratch)
-        self.steps.append(Step(name, kernel, tuple(sources), target, signature, scratch))
+        signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
+        self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
 
     def move(self, name: str, source: View, target: View) -> None:
         source, target = with_an_axis(source), with_an_axis(target)
@@ -219,11 +223,11 @@ class Placement:
             full = inner if self.homes.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
             views.append(self.operand(extra, full, order))
         views.append(target)
-        chosen = job.signature
+        chosen = job.chosen
         if job.merged and not self.homes.links & {image, job.result}:
             flat = [view for view in map(merge_axes, views) if view]
             if len(flat) == len(views):
-                kernel, chosen, views = job.merged.kernel, job.merged.signature, flat
+                kernel, chosen, views = job.merged.kernel, job.merged, flat
         first, *others, target = views
         packed = self.weights(job, kernel, weights)
         self.step(job.work.name, kernel, [first, packed, *others], target, chosen)

@@ -20,7 +20,8 @@ SHARED_LINES = 3  # a counter and a generation (and the fault word), and a word 
 class Step:
     """One kernel with its views; the kernel's own sources come first, then its epilogue's operands.
 
-    `signature` names the candidates that the kernel was chosen from (those of `Plan.offers`), if there were any.
+    `signature` names the candidates that the kernel was chosen from (those of `Plan.offers`), if there were any, and
+    `label` the one that was taken: the kernel itself may differ from it, in how shards share it.
     `scratch` is memory of each shard that the kernel uses as it likes. Shards part the step's rows only at multiples of
     `together`, so that each has the rows that it had of another step (see `depend`).
     """
@@ -30,6 +31,7 @@ class Step:
     sources: tuple[View, ...]
     target: View
     signature: str = ""
+    label: str = ""
     scratch: View | None = None
     together: int = 1
 

@@ -29,10 +29,9 @@ def describe(plan: Plan, options: PlanOptions) -> dict[str, Any]:
     layers: dict[str, list[str]] = {}
     labels: dict[str, str] = {}
     for step in plan.steps:
-        for candidate in plan.offers.get(step.signature, ()):
-            if candidate.kernel == step.kernel:
-                layers.setdefault(step.signature, []).append(step.name)
-                labels.setdefault(step.signature, candidate.label)
+        if step.signature:
+            layers.setdefault(step.signature, []).append(step.name)
+            labels[step.signature] = step.label
     plain = {name: value for name, value in asdict(options).items() if name not in ("choices", "source")}
     choices = [{"layers": names, "signature": key, "label": labels[key]} for key, names in layers.items()]
     return {MARK: VERSION, "model": plan.name, "target": plan.target.cpu, "options": plain, "choices": choices}

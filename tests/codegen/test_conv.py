@@ -112,7 +112,9 @@ def test_every_tile_makes_the_same_bits(force: Force, along: str, seed: int) -> 
     net = Net()
     x = net.input(1, 5, 7, 29)
     graph = net.graph(*(convolved(net, x, outputs, Conv((3, 3), padding=1)) for outputs in (7, 16, 40)))
-    wanted = native(compilation(graph, border_limit=1.0), net.feeds)
+    direct = compilation(graph, border_limit=1.0, precision="strict")
+    assert all(isinstance(step.kernel, Direct) for step in direct.plan.steps if step.signature)
+    wanted = native(direct, net.feeds)
     force(along, seed)
     forced = compilation(graph, border_limit=10.0)
     assert {step.kernel.lanes_along for step in forced.plan.steps if isinstance(step.kernel, Direct)} == {along}

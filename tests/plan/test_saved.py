@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
+from cnncc.compiler import Compilation
 from cnncc.errors import OutputError, UsageError
 from cnncc.ir import Graph
-from cnncc.ops import Conv
+from cnncc.ops import Add, AveragePool, Conv, MaxPool, Relu, Sigmoid, Tanh
 from cnncc.plan import PlanOptions
+from cnncc.plan.candidates import Candidate, Choices, Chosen
+from cnncc.plan.kernels import Direct, Grouped, Winograd
+from cnncc.plan.layout import Layout
+from cnncc.plan.lower import lower
 from cnncc.plan.make import make_plan
-from cnncc.plan.saved import load, save
-from cnncc.target import TARGETS
+from cnncc.plan.plan import Plan
+from cnncc.plan.saved import describe, load, save
+from cnncc.plan.shuffle import shuffles_as_tables
+from cnncc.target import TARGETS, Target
+from tests.fuzz.check import random_choices
+from tests.fuzz.generate import random_graph
 from tests.graphs import Net, compilation
 
 TARGET = TARGETS["x86-64-v3"]
@@ -49,6 +62,110 @@ def test_a_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
     again = make_plan(network(), TARGET, options)
     wanted = make_plan(network(), TARGET, PlanOptions("chains", 1.25, ((first, other),)))
     assert (again.steps, again.weights, again.stages) == (wanted.steps, wanted.weights, wanted.stages)
+
+
+# Whatever a plan takes has a label, for every target
+
+
+ON_EVERY_TARGET = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+
+
+def unshared(kernel: Any) -> Any:
+    """A kernel as it was offered: how shards share it is decided later."""
+    return kernel if isinstance(kernel, Grouped) else replace(kernel, shared="rows", parts=1)
+
+
+def check_labels(plan: Plan) -> None:
+    """Every contraction but a depthwise one is one of the candidates that its signature offers."""
+    for step in plan.steps:
+        assert bool(step.signature) == bool(step.label) == isinstance(step.kernel, Direct | Grouped | Winograd)
+        if step.signature:
+            (offer,) = (offer for offer in plan.offers[step.signature] if offer.label == step.label)
+            assert unshared(offer.kernel) == unshared(replace(step.kernel, epilogue=offer.kernel.epilogue))
+
+
+@ON_EVERY_TARGET
+def test_a_saved_plan_has_every_layer_and_makes_the_same_plan(target: Target) -> None:
+    """Of the model's own choice, and of random ones: random graphs, and some whose layers shards share by blocks."""
+    shared = 0
+    for number, compiled in enumerate([*random_compilations(), *map(few_rows, (4, 7, 12))]):
+        made = compiled.varied(target=target)
+        choices = random_choices(made, np.random.default_rng(number))
+        for given in {(), choices}:
+            options = replace(made.options.plan, choices=given)
+            plan = made.varied(plan=options).plan
+            check_labels(plan)
+            content = describe(plan, options)["choices"]
+            saved = [name for choice in content for name in choice["layers"]]
+            assert sorted(saved) == sorted(step.name for step in plan.steps if step.label)
+            again = tuple(sorted((choice["signature"], choice["label"]) for choice in content))
+            assert made.varied(plan=replace(options, choices=again, source="plan.json")).plan == plan
+            shared += sum(getattr(step.kernel, "shared", "rows") != "rows" for step in plan.steps)
+    assert shared > 3
+
+
+@functools.cache
+def random_compilations() -> list[Compilation]:
+    """Random graphs, whose passes run once for all targets."""
+    found = [compilation(random_graph(seed)[0]) for seed in range(12)]
+    assert all(compiled.optimised for compiled in found)
+    return found
+
+
+def few_rows(size: int) -> Compilation:
+    """Layers of few rows and many channels, which shards share by blocks of outputs."""
+    net = Net()
+    y = net.input(1, 24, size, size)
+    for outputs, kernel in ((64, 3), (64, 3), (100, 1), (10, size)):
+        y = net.apply(
+            Conv((kernel, kernel), padding=kernel // 2 if kernel == 3 else 0),
+            y,
+            net.weights(outputs, int(net.shape(y)[1]), kernel, kernel),
+        )
+    return compilation(net.graph(y))
+
+
+@ON_EVERY_TARGET
+def test_equal_signatures_offer_the_same(target: Target, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a choice means the same for all layers of a signature, in one model or in several."""
+    known: dict[str, list[tuple[str, float, Any]]] = {}
+    pick = Choices.pick
+
+    def compared(self: Choices, signature: str, candidates: list[Candidate]) -> Chosen:
+        offered = [(offer.label, offer.cycles, replace(unshared(offer.kernel), epilogue=None)) for offer in candidates]
+        assert known.setdefault(signature, offered) == offered, signature
+        return pick(self, signature, candidates)
+
+    monkeypatch.setattr(Choices, "pick", compared)
+    for compiled in (layers_that_differ(), *random_compilations()):
+        Layout(shuffles_as_tables(lower(compiled.optimised.graph)), target)
+    assert len(known) > 20
+
+
+@functools.cache
+def layers_that_differ() -> Compilation:
+    """Convolutions of one shape that differ in what is known of their weights, and in what follows."""
+    net, outputs = Net(), []
+    wild = np.ones((16, 16, 3, 3), np.float32)
+    wild[1, 2, 0, 1] = np.inf
+    for weights, before, pool, residual, after in itertools.product(
+        ("known", "given", "wild"),
+        (None, Tanh()),
+        (None, MaxPool((2, 2)), AveragePool((2, 2))),
+        (False, True),
+        (None, Sigmoid()),
+    ):
+        x = net.apply(Relu(), net.input(1, 16, 8, 8))
+        w = net.known(wild) if weights == "wild" else net.weights(16, 16, 3, 3, arrive=weights == "given")
+        y = net.apply(Conv((3, 3), padding=1), x, w)
+        for op in (before, pool):
+            y = net.apply(op, y) if op else y
+        y = net.apply(Add(), y, net.input(*net.shape(y))) if residual else y
+        outputs.append(net.apply(after, y) if after else y)
+    return compilation(net.graph(*outputs))
+
+
+# Files
 
 
 def test_the_name_of_the_file_changes_nothing(tmp_path: Path) -> None:

@@ -6,10 +6,11 @@ import dataclasses
 
 import pytest
 
-from cnncc.errors import NativeError
+from cnncc.errors import NativeError, TargetError
 from cnncc.native import emit_assembly, emit_object, host_target, load_object
 from cnncc.runtime.elf import global_symbols, undefined_symbols
-from cnncc.target import TARGETS
+from cnncc.target import TARGETS, lower, x86_level
+from tests.graphs import runnable_targets
 
 from . import toy
 
@@ -44,6 +45,63 @@ def test_the_host_is_a_target() -> None:
     host = host_target()
     assert host.name == "host" and host.lanes in (4, 8, 16) and host.cpu and host.l1 >= 8 << 10 and host.l2 > host.l1
     assert host_target() is host
+
+
+def test_a_machine_has_all_of_its_level() -> None:
+    """Without any one feature that the check of a level asks for, a machine is of a lower level."""
+    third = set("avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave".split())
+    fourth = third | set("avx512f avx512bw avx512cd avx512dq avx512vl".split())
+    assert x86_level(fourth | {"popcnt"}).name == "x86-64-v4"
+    assert x86_level(set()).name == "x86-64-v2"
+    for feature in third:
+        assert x86_level(fourth - {feature}).name == "x86-64-v2", feature
+    for feature in fourth - third:
+        assert x86_level(fourth - {feature}).name == "x86-64-v3", feature
+
+
+MACHINE = dataclasses.replace(TARGETS["x86-64-v3"], name="host", triple="x86_64-linux", tune="znver3", l3=32 << 20)
+
+
+def test_host_stands_for_a_lower_level() -> None:
+    """Triple and tuning are the machine's; caches as well, unless they are named."""
+    assert lower("host", MACHINE) == lower("x86-64-v3", MACHINE) == MACHINE
+    second = lower("x86-64-v2", MACHINE)
+    assert second == dataclasses.replace(
+        TARGETS["x86-64-v2"], name="host", triple="x86_64-linux", tune="znver3", l3=32 << 20
+    )
+    caches = {"l1": 48 << 10, "l2": 1 << 20, "l3": 96 << 20}
+    assert lower("x86-64-v2,48K,1M,96M", MACHINE) == dataclasses.replace(second, **caches)
+    assert lower("host,48K,1M,96M", MACHINE) == dataclasses.replace(MACHINE, **caches)
+    assert lower("aarch64", dataclasses.replace(TARGETS["aarch64"], name="host")).name == "host"
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        *("x86-64-v4", "x86-64-v5", "aarch64", "cortex-m4", "X86-64-V3", "v3", " ", ",32K,512K,32M"),
+        *("host,", "host,32K", "host,32K,512K", "host,32K,512K,32M,", "host,32,512,32", "host,32k,512k,32m"),
+        *("host,0K,512K,32M", "host,-1K,512K,32M", "host,512K,32K,32M", "host,32K,512K,1M2", "host,32K,512K,9999999M"),
+        *("host, 32K,512K,32M", "host,٣K,512K,32M"),
+    ],
+)
+def test_wishes_that_a_machine_cannot_fulfil(wish: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        lower(wish, MACHINE)
+    assert str(caught.value) == (
+        f"environment variable CNNCC_HOST is '{wish}': expected a level that this machine can run "
+        "(host, x86-64-v2, x86-64-v3), alone or with its caches, as in 'x86-64-v3,32K,512K,32M'"
+    )
+
+
+@pytest.mark.parametrize("level", [name for name in runnable_targets() if name != "host"])
+def test_the_environment_makes_host_a_lower_level(level: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CNNCC_HOST", f"{level},32K,512K,32M")
+    host = host_target()
+    assert (host.name, host.cpu, host.lanes) == ("host", TARGETS[level].cpu, TARGETS[level].lanes)
+    assert (host.l1, host.l2, host.l3) == (32 << 10, 512 << 10, 32 << 20)
+    assert load_object(emit_object(ADD, host)).address("f") != 0
+    monkeypatch.setenv("CNNCC_HOST", "")
+    assert host_target().lanes >= host.lanes
 
 
 @pytest.mark.parametrize(

@@ -282,7 +282,7 @@ def test_a_bad_beginning_is_soon_forgotten() -> None:
 
 
 def test_what_is_measured_is_measured_again() -> None:
-    model, calls = measuring((0, 2))
+    model, calls = measuring((0, 20))
     with model:
         for _ in range(13):
             model(toy.images(1, SIZE, 0))

@@ -40,9 +40,7 @@ class Stopwatch:
     class Timer:
         def __init__(self, watch: Stopwatch, variant: Compilation):
             self.watch, plan = watch, variant.plan
-            self.ticks = np.array(
-                [watch.costs(s.signature, label(plan, s)) if s.signature else 1.0 for s in plan.steps]
-            )
+            self.ticks = np.array([watch.costs(s.signature, s.label) if s.signature else 1.0 for s in plan.steps])
 
         def sample(self) -> tuple[float, np.ndarray]:
             self.watch.samples += 1
@@ -52,10 +50,6 @@ class Stopwatch:
 
         def close(self) -> None:
             self.watch.closed += 1
-
-
-def label(plan, step) -> str:
-    return next(offer.label for offer in plan.offers[step.signature] if offer.kernel == step.kernel)
 
 
 def network() -> Graph:
@@ -263,6 +257,19 @@ def test_damaged_memory_is_measured_again(cache: Path) -> None:
     assert (found.measured, found.remembered, found.unreadable) == (1, SIGNATURES - 1, 1)
     third = tune(compilation(network()), timer=watch)
     assert (third.measured, third.remembered, third.unreadable) == (0, SIGNATURES, 0)
+
+
+def test_what_another_precision_offers_is_not_remembered() -> None:
+    """Transforms that won are not there in strict mode, which measures what it has."""
+    base = compilation(network())
+    transforms = {
+        name: offer.label for name, offers in base.plan.offers.items() for offer in offers if "winograd" in offer.label
+    }
+    assert len(transforms) == SIGNATURES
+    tune(base, timer=Stopwatch(favouring(transforms)))
+    strict = tune(compilation(network(), precision="strict"), timer=Stopwatch(favouring({})))
+    assert (strict.measured, strict.remembered, strict.changes) == (SIGNATURES, 0, ())
+    assert all(step.label not in transforms.values() for step in strict.compilation.plan.steps)
 
 
 def test_nonsense_under_the_right_digest_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
