@@ -84,6 +84,12 @@ class VerifyError(ModelError):
     """A graph that breaks an invariant: a pass or a front end made a mistake."""
 
 
+class PassError(VerifyError):
+    """A pass broke the graph that it was given, or changed the type of a value: a mistake of ours."""
+
+    exit_code = 1
+
+
 class ScriptError(ModelError):
     """A model script that is missing, raises, or defines no model or several."""
 

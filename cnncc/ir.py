@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from .errors import CnnccError, Location, ModelError
+from .errors import CnnccError, Location, ModelError, VerifyError
 from .op import Constant, Input, Op
 from .types import Array, DType, TensorType
 
@@ -168,7 +168,8 @@ class Rewriter(Builder):
 
     `rewrite(visit)` calls `visit(node, inputs)` in topological order, where `inputs` are the node's inputs
     in the new graph. It returns the new values of the node's outputs, or None to keep the node. Replaced
-    nodes leave their producers behind: dead-code elimination removes what nobody reads.
+    nodes leave their producers behind: dead-code elimination removes what nobody reads. Raises VerifyError
+    if a new value has another type than the one in whose place it stands.
     """
 
     def __init__(self, graph: Graph):
@@ -196,11 +197,20 @@ class Rewriter(Builder):
         """The new graph's node behind one of its values."""
         return self.nodes[value.node]
 
+    def _hold_types(self, node: Node, values: tuple[Value, ...]) -> None:
+        """Raise VerifyError if a value is to be replaced by one of another type: its readers count on the old one."""
+        for old, value in zip(node.values, values, strict=True):
+            made = self.nodes.get(value.node)  # None: the value is said to have no readers
+            if made is not None and made.types[value.index] != self.old.type(old):
+                change = f"from {self.old.type(old)} to {made.types[value.index]}"
+                raise VerifyError(f"value {old} would change {change}", node=node.name, where=node.where)
+
     def rewrite(self, visit: Callable[[Node, tuple[Value, ...]], Sequence[Value] | None]) -> Graph:
         for node in self.old:
             inputs = tuple(self.mapping[value] for value in node.inputs)
             made = visit(node, inputs)
             values = tuple(made) if made is not None else self.keep(node, inputs)
+            self._hold_types(node, values)
             self.mapping.update(zip(node.values, values, strict=True))
         return self.graph({name: self.mapping[value] for name, value in self.old.outputs.items()})
 

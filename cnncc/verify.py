@@ -1,29 +1,66 @@
-"""The invariants of a graph, as named checks. They run after each pass and each front end.
+"""The invariants of a graph, as named checks, and what a pass has to leave as it is. They run after each pass.
 
 A failing check is a mistake of ours (or of whoever built the graph by hand), never of the user's data.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 import numpy as np
 
-from .errors import CnnccError, VerifyError
+from .errors import CnnccError, PassError, VerifyError
 from .ir import Graph, Node, Value
 from .op import Constant
+from .types import TensorType
 
 Check = Callable[[Graph], None]
 
 
 def verify(graph: Graph, after: str | None = None) -> None:
-    """Run every check; raises VerifyError naming the check, the layer and the pass (`after`) that broke it."""
+    """Run every check; raises VerifyError naming the check and the layer, PassError if the pass `after` broke it."""
     for check in CHECKS:
         try:
             check(graph)
         except VerifyError as error:
-            stage = f"after pass '{after}': " if after else ""
-            raise VerifyError(f"{stage}{check.__name__}: {error.message}", node=error.node, where=error.where) from None
+            error.message = f"{check.__name__}: {error.message}"
+            raise (blamed(error, after) if after else error) from None
+
+
+def verify_pass(before: Graph, after: Graph, name: str, renamed: Collection[str] = ()) -> None:
+    """Raises PassError if the pass `name` broke the graph, or changed what the graph is for others.
+
+    These are the inputs and outputs (names, order, types), and the type of each layer that keeps its name;
+    `renamed` are layers whose name the pass gave to another value.
+    """
+    verify(after, after=name)
+    _same(before.inputs, after.inputs, "input", name)
+    _same(_output_types(before), _output_types(after), "output", name)
+    for node in after:
+        old = before.nodes.get(node.name)
+        if old is not None and old.types != node.types and node.name not in renamed:
+            raise blamed(_broken(node, f"has {_shown(node.types)}, had {_shown(old.types)} before"), name)
+
+
+def blamed(error: CnnccError, name: str) -> PassError:
+    """`error` as a mistake of the pass `name`."""
+    return PassError(f"internal error in pass '{name}': {error.message}", node=error.node, where=error.where)
+
+
+def _same(before: dict[str, TensorType], after: dict[str, TensorType], what: str, name: str) -> None:
+    if list(before) != list(after):
+        raise blamed(VerifyError(f"has {what}s {_names(after)}, had {_names(before)} before"), name)
+    for port, type in before.items():
+        if after[port] != type:
+            raise blamed(VerifyError(f"{what} '{port}' is {after[port]}, was {type} before"), name)
+
+
+def _output_types(graph: Graph) -> dict[str, TensorType]:
+    return {name: graph.type(value) for name, value in graph.outputs.items()}
+
+
+def _names(ports: Collection[str]) -> str:
+    return ", ".join(f"'{port}'" for port in ports) or "none"
 
 
 def check_names(graph: Graph) -> None:

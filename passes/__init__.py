@@ -112,6 +112,7 @@ PIPELINE: tuple[Pass, ...] = (
         fuse,
         "exact",
         "each result is stored once, finished; after all rewrites that look at single layers, because it hides them",
+        renames=True,
     ),
     Pass(
         "parallel",
@@ -119,6 +120,7 @@ PIPELINE: tuple[Pass, ...] = (
         "exact",
         "one reading of the image for several convolutions; after fusion, because a merged result is split again and "
         "what follows each part could not be fused any more",
+        renames=True,
     ),
     Pass(
         "subexpressions",

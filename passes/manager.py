@@ -6,10 +6,10 @@ from collections.abc import Collection
 
 import numpy as np
 
-from ..errors import DifferenceError, UsageError
+from ..errors import DifferenceError, ShapeError, UsageError, VerifyError
 from ..ir import Graph
 from ..types import Array, DType
-from ..verify import verify
+from ..verify import blamed, verify, verify_pass
 from . import PIPELINE
 from .report import Entry, NotFired, Optimised, Pass, Tag
 
@@ -27,8 +27,8 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
 
     `precision` "strict" leaves out rewrites that round otherwise; `off` names passes to leave out; `check`
     interprets the graph before and after each pass on seeded inputs and compares as the pass's tag demands.
-    Raises UsageError for an unknown precision or pass, VerifyError for a graph (given or made) that breaks
-    an invariant, DifferenceError if `check` finds one.
+    Raises UsageError for an unknown precision or pass, VerifyError for a graph that breaks an invariant, PassError
+    if a pass breaks one or changes the type of a value, DifferenceError if `check` finds one.
     """
     allowed = _check_options(precision, off)
     verify(graph)
@@ -39,13 +39,23 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
         elif step.tag not in allowed:
             log.append(NotFired(step.name, None, f"precision '{precision}' allows no rewrites that are {step.tag}"))
         else:
-            result = step.run(graph)
-            verify(result.graph, after=step.name)
+            result = _run(step, graph)
             if check:
                 check_pass(step, graph, result.graph)
             graph = result.graph
             log += result.log
     return Optimised(graph, tuple(log))
+
+
+def _run(step: Pass, graph: Graph) -> Optimised:
+    """What the pass makes of `graph`; raises PassError if that is no graph of the same inputs, outputs and types."""
+    try:
+        result = step.run(graph)
+    except (ShapeError, VerifyError) as error:  # the type rule of a layer that the pass made, or `Rewriter`
+        raise blamed(error, step.name) from error
+    renamed = {entry.layer for entry in result.fired} if step.renames else ()
+    verify_pass(graph, result.graph, step.name, renamed)
+    return result
 
 
 def _check_options(precision: str, off: Collection[str]) -> frozenset[Tag]:
@@ -66,7 +76,7 @@ def check_pass(step: Pass, before: Graph, after: Graph) -> None:
     bit on finite inputs (except for a NaN from infinities that the graph makes itself); a rounding one within
     the bound derived for both graphs.
     """
-    if before is after:
+    if before is after or before.canonical() == after.canonical():
         return
     ordinary = seeded_feeds(before)
     if step.tag == "rounding":

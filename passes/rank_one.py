@@ -20,6 +20,7 @@ ROUNDS = 3  # how often u and v are improved in turn, from one guess
 SCALES = 256  # scales tried between factors that are to fit nearly
 CORNER = 16  # rows and columns that are looked at first
 NUDGES = 2  # floats tried on each side of a quotient
+LARGEST_EXPONENT = 127
 SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
 
 
@@ -39,10 +40,10 @@ def factor(kernel: Array) -> tuple[Array, Array] | None:
         for _ in range(ROUNDS):
             u = _solve(kernel, v)
             if same_bits(outer(u, v), kernel):
-                return u, v
+                return _scaled(u, v)
             v = _solve(kernel.T, u)
             if same_bits(outer(u, v), kernel):
-                return u, v
+                return _scaled(u, v)
     return None
 
 
@@ -60,11 +61,23 @@ def nearly(kernel: Array) -> tuple[Array, Array] | None:
     u, v = left[:, 0] * sizes[0], right[0]
     u, v = np.where(k.any(axis=1), u, 0), np.where(k.any(axis=0), v, 0)
     for scale in np.linspace(1, 2, SCALES, endpoint=False):
-        found = (u * scale).astype(np.float32), (v / scale).astype(np.float32)
-        product = np.multiply.outer(*(vector.astype(np.float64) for vector in found))
-        if np.all(np.abs(product - k) <= 2 * UNIT * np.abs(product)):
-            return found
+        first, second = (vector.astype(np.float32) for vector in _scaled(u * scale, v / scale))
+        product = np.multiply.outer(first.astype(np.float64), second.astype(np.float64))
+        # An infinite factor would be within any bound of its product.
+        if np.isfinite(product).all() and np.all(np.abs(product - k) <= 2 * UNIT * np.abs(product)):
+            return first, second
     return None
+
+
+def _scaled(u: Array, v: Array) -> tuple[Array, Array]:
+    """u and v times opposite powers of two, the largest |u| in (1/2, 1] if v stays finite.
+
+    So the first pass overflows no earlier than the sum of its inputs, and the weights of the second are about as large
+    as the kernel. Neither changes a product, since the kernel has no subnormals.
+    """
+    first, second = (int(np.ceil(np.log2(np.abs(vector).max()))) for vector in (u, v))
+    exponent = min(first, LARGEST_EXPONENT - second)
+    return np.ldexp(u, -exponent), np.ldexp(v, exponent)
 
 
 def outer(u: Array, v: Array) -> Array:

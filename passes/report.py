@@ -98,10 +98,12 @@ class Notes:
 class Pass:
     """One entry of the pipeline; `reason` says why it is there, and why at this place.
 
-    `tag` is the strongest effect that any of its rules has on results.
+    `tag` is the strongest effect that any of its rules has on results. A pass that `renames` may give the name of a
+    layer at which it fires to another value, as fusion calls a chain after its anchor; all others keep names to types.
     """
 
     name: str
     run: Callable[[Graph], Optimised]
     tag: Tag
     reason: str
+    renames: bool = False

@@ -63,9 +63,22 @@ def find(graph: Graph, node: Node) -> tuple[Trim, ...]:
 
 
 def _trim(weights: Array, axis: int, window: WindowAxis, flip: bool) -> Trim:
-    used = np.flatnonzero(weights.any(axis=tuple(k for k in range(weights.ndim) if k != axis)))
-    first, last = (int(used[0]), weights.shape[axis] - 1 - int(used[-1])) if used.size else (0, weights.shape[axis] - 1)
-    low, high = (last, first) if flip else (first, last)
+    """What can go from an axis, so that the window that is left still reads the image.
+
+    Where all taps that are not zero fall into the padding, zero taps between them and the image stay: a convolution
+    needs an image. Of kernels that are zero everywhere the tap stays that begins at the image's first elements.
+    """
+    most, used = (
+        weights.shape[axis] - 1,
+        np.flatnonzero(weights.any(axis=(*range(axis), *range(axis + 1, weights.ndim)))),
+    )
+    if flip:
+        used = most - used[::-1]
+    if not used.size:
+        used = np.array([min(most, window.low // window.dilation)])
+    low = min(int(used[0]), (window.low + window.size - 1) // window.dilation)
+    high = min(most - int(used[-1]), (window.high + window.size - 1) // window.dilation)
+    first, last = (high, low) if flip else (low, high)
     return Trim(first, last, low * window.dilation, high * window.dilation)
 
 

@@ -48,9 +48,13 @@ class Net:
         return self.builder.constant(data)
 
     def weights(self, *shape: int, arrive: bool = False) -> Value:
-        """Random weights, scaled so that sums over all axes but the first keep their size."""
-        data = self.random(*shape) / np.float32(np.sqrt(max(1, np.prod(shape[1:]))))
+        """Random weights, as constants or, with `arrive`, as an input."""
+        data = self.scaled(*shape)
         return self.arrives(data, "w") if arrive else self.known(data)
+
+    def scaled(self, *shape: int) -> Array:
+        """Random numbers, scaled so that sums over all axes but the first keep their size."""
+        return self.random(*shape) / np.float32(np.sqrt(max(1, np.prod(shape[1:]))))
 
     def apply(self, op: Op, *inputs: Value) -> Value:
         return self.builder.add(op, inputs)[0]

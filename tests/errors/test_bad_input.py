@@ -13,7 +13,16 @@ import pytest
 import cnncc
 from cnncc import CnnccError, checking, nn
 from cnncc.compiler import Options, resolve_target
-from cnncc.errors import InputError, OutputError, ScriptError, TargetError, UsageError, VerifyError, WeightsError
+from cnncc.errors import (
+    InputError,
+    OutputError,
+    PassError,
+    ScriptError,
+    TargetError,
+    UsageError,
+    VerifyError,
+    WeightsError,
+)
 from cnncc.ir import Graph, Node, Value
 from cnncc.op import Input
 from cnncc.ops import Add, Relu
@@ -342,6 +351,7 @@ def test_artefacts(graph: Graph, tmp_path: Path) -> None:
 
 
 def test_every_error_has_its_exit_code() -> None:
-    codes = {InputError: 4, OutputError: 5, ScriptError: 3, TargetError: 2, UsageError: 2, WeightsError: 3}
+    codes: dict[type[CnnccError], int] = {InputError: 4, OutputError: 5, PassError: 1, ScriptError: 3}
+    codes |= {TargetError: 2, UsageError: 2, WeightsError: 3}
     assert {kind: kind.exit_code for kind in codes} == codes
     assert all(issubclass(kind, CnnccError) for kind in codes)

@@ -1,4 +1,4 @@
-"""Seeded random small graphs over all ops."""
+"""Seeded random small graphs over all ops; one of three has structured weights and large windows on small images."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ from cnncc.types import Array, DType, TensorType
 from tests.graphs import Net
 
 from .layers import LAYERS
+from .structured import structured
 
 T = TypeVar("T")
 
@@ -41,6 +42,15 @@ MOST_NODES = 20
 MOST_ELEMENTS = 6000
 CHANNELS = (1, 2, 3, 4, 5, 7, 8, 9, 12, 16, 17, 20, 33)
 SIZES = {1: range(1, 40), 2: range(1, 14), 3: range(1, 7)}
+LARGE = {1: 9, 2: 7, 3: 4}
+"""The largest kernel for each number of spatial axes."""
+
+Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], str | tuple[tuple[int, int], ...]]
+
+
+def has_structure(seed: int) -> bool:
+    """Whether the graph of a seed has weights with structure; two of three are what networks are mostly."""
+    return seed % 3 == 2
 
 
 class Generator:
@@ -48,6 +58,7 @@ class Generator:
 
     def __init__(self, seed: int):
         self.net, self.rng = Net(seed), np.random.default_rng((seed, 1))
+        self.structured = has_structure(seed)
         self.values: list[Value] = []
         self.known: dict[Value, Array] = {}
         self.images = self.number(1, 3)
@@ -71,7 +82,11 @@ class Generator:
         return fitting[-1] if self.chance(0.75) else self.one_of(fitting)
 
     def weights(self, *shape: int) -> Value:
-        return self.net.weights(*shape, arrive=self.chance(0.12))
+        arrive = self.chance(0.12)
+        if not (self.structured and self.chance(0.8 if len(shape) > 2 else 0.4)):
+            return self.net.weights(*shape, arrive=arrive)
+        data = structured(self.rng, self.net.scaled(*shape))
+        return self.net.arrives(data, "w") if arrive else self.net.known(data)
 
     def positive(self, size: int) -> Value:
         data = (np.abs(self.net.random(size)) + 0.1).astype(np.float32)
@@ -128,32 +143,46 @@ class Generator:
 
     def input(self) -> Value:
         rank = self.one_of((1, 2, 2, 2, 3))
-        return self.net.input(self.images, self.one_of(CHANNELS), *(self.one_of(SIZES[rank]) for _ in range(rank)))
+        sizes = range(1, 5) if self.structured and self.chance(0.6) else SIZES[rank]
+        return self.net.input(self.images, self.one_of(CHANNELS), *(self.one_of(sizes) for _ in range(rank)))
 
     def padding(self, rank: int) -> str | tuple[tuple[int, int], ...]:
         if self.chance(0.7):
             return self.one_of(("valid", "same", "same", "full"))
         return tuple((self.number(0, 2), self.number(0, 2)) for _ in range(rank))
 
+    def window(self, rank: int) -> Window:
+        """Kernel, stride, dilation and padding of a convolution; in graphs with structure often large ones."""
+        if self.structured and self.chance(0.5):
+            return self.large_window(rank)
+        return (
+            (1,) * rank if self.chance(0.2) else tuple(self.number(1, 3) for _ in range(rank)),
+            tuple(self.one_of((1, 1, 1, 2, 3)) for _ in range(rank)),
+            tuple(self.one_of((1, 1, 1, 2)) for _ in range(rank)),
+            self.padding(rank),
+        )
+
+    def large_window(self, rank: int) -> Window:
+        """Some taps, or all of them, reach beyond a small image."""
+        kernel = tuple(self.number(1, LARGE[rank]) for _ in range(rank))
+        dilation = tuple(self.one_of((1, 1, 2, 4)) for _ in range(rank))
+        reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
+        padding = tuple((self.number(0, most), self.number(0, most)) for most in reach)
+        stride = tuple(self.one_of((1, 1, 2, 4)) for _ in range(rank))
+        return kernel, stride, dilation, self.one_of((padding, padding, "same", "full"))
+
     def conv(self) -> Value:
         x = self.pick((3, 4, 5))
         channels, *sizes = self.net.shape(x)[1:]
         rank = len(sizes)
-        kernel = (1,) * rank if self.chance(0.2) else tuple(self.number(1, 3) for _ in range(rank))
+        kernel, stride, dilation, padding = self.window(rank)
         groups = 1
         if self.chance(0.35):
             groups = (
                 channels if self.chance(0.6) else self.one_of([g for g in range(1, channels + 1) if not channels % g])
             )
         outputs = groups * self.one_of((1, 1, 1, 2, 3)) if groups > 1 else self.one_of(CHANNELS)
-        op = Conv(
-            kernel,
-            tuple(self.one_of((1, 1, 1, 2, 3)) for _ in range(rank)),
-            tuple(self.one_of((1, 1, 1, 2)) for _ in range(rank)),
-            self.padding(rank),
-            groups,
-            self.chance(0.2),
-        )
+        op = Conv(kernel, stride, dilation, padding, groups, self.chance(0.2))
         shape = outputs, channels // groups, *kernel
         w = self.net.known(self.rank_one(shape)) if rank == 2 and self.chance(0.15) else self.weights(*shape)
         return self.net.apply(op, x, w, *([self.weights(outputs)] if self.chance(0.5) else []))
@@ -189,7 +218,9 @@ class Generator:
         kernel = tuple(self.number(1, 3) for _ in range(rank))
         stride = None if self.chance(0.4) else tuple(self.number(1, 2) for _ in range(rank))
         padding = self.one_of(("valid", "same", "valid"))
-        if self.chance(0.2):
+        if self.structured and self.chance(0.3):
+            kernel, stride, _, padding = self.large_window(rank)
+        elif self.chance(0.2):
             padding = tuple((self.number(0, k - 1), self.number(0, k - 1)) for k in kernel)
         op = MaxPool(kernel, stride, padding)
         if self.chance(0.5):
@@ -271,8 +302,8 @@ class Generator:
         return self.net.apply(Relu(), self.pick())
 
     def layer(self) -> Value:
-        """Half of them what networks consist of mostly, the other half any op."""
-        if self.chance(0.5):
+        """Half of them what networks consist of mostly (more with structured weights), the other half any op."""
+        if self.chance(0.25 if self.structured else 0.5):
             return self.one_of(list(LAYERS.values()))(self)
         common = [self.conv, self.conv, self.block, self.block, self.pool]
         return self.one_of([

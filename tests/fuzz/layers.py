@@ -186,11 +186,13 @@ def conv_transpose(g: Generator) -> Value:
     rank = len(sizes)
     kernel = tuple(g.number(1, 4 if rank < 3 else 3) for _ in range(rank))
     stride = tuple(g.one_of((1, 2, 2, 3)) for _ in range(rank))
+    dilation = tuple(g.one_of((1, 1, 1, 2)) for _ in range(rank))
     padding = g.one_of(("valid", "same", tuple((g.number(0, 2), g.number(0, 2)) for _ in range(rank))))
+    if g.structured and g.chance(0.5):
+        kernel, stride, dilation, padding = g.large_window(rank)
     added = tuple(g.number(0, s - 1) for s in stride) if g.chance(0.3) else 0
     groups = divisor(g, channels) if g.chance(0.35) else 1
     outputs = g.number(1, 3) if groups > 1 else g.one_of((1, 2, 3, 5, 8, 16, 17))
-    dilation = tuple(g.one_of((1, 1, 1, 2)) for _ in range(rank))
     op = ops.ConvTranspose(kernel, stride, dilation, padding, added, groups)
     bias = [g.weights(outputs * groups)] if g.chance(0.5) else []
     return g.net.apply(op, x, g.weights(channels, outputs, *kernel), *bias)
@@ -204,6 +206,8 @@ def pool(kind: Callable[..., Op]) -> Layer:
         stride = None if g.chance(0.4) else tuple(g.number(1, 3) for _ in range(rank))
         padding = g.one_of(("valid", "same", tuple((g.number(0, k - 1), g.number(0, k - 1)) for k in kernel)))
         dilation = tuple(g.one_of((1, 1, 2)) for _ in range(rank))
+        if g.structured and g.chance(0.5):
+            kernel, stride, dilation, padding = g.large_window(rank)
         options: dict[str, object] = {"ceil_mode": g.chance(0.3)}
         if kind in (ops.AveragePool, ops.MixedPool):
             options["count_padding"] = g.chance(0.5)

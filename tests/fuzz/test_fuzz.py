@@ -12,11 +12,13 @@ import numpy as np
 import pytest
 
 from cnncc.op import REGISTRY
+from cnncc.passes.manager import optimise
 from cnncc.verify import verify
 
 from . import run as fuzz
 from .check import Finding, live_ops
-from .generate import MOST_NODES, random_graph
+from .generate import MOST_NODES, has_structure, random_graph
+from .structured import STRUCTURES
 
 GRAPHS = 500
 
@@ -62,6 +64,25 @@ def test_the_graphs_reach_everything() -> None:
     assert ops == set(REGISTRY) and {0, 1, 2, 3, 4, 5} <= ranks and bytes_too
     assert images == {1, 2, 3} and {1, 2, 3} <= inputs and {1, 2, 3} <= outputs
     assert 1 in sizes and max(sizes) >= MOST_NODES
+
+
+def test_rewrites_stand_structured_weights_and_small_images() -> None:
+    """The interpreter before and after every pass; the passes that ask for structure find it."""
+    fired: Counter[str] = Counter()
+    for seed in range(2, 150, 3):
+        graph, _ = random_graph(seed)
+        assert has_structure(seed) and not has_structure(seed - 1)
+        fired.update(entry.pass_name for entry in optimise(graph, check=True).fired)
+    assert fired["zero_rings"] > 5 and fired["groups"] and fired["separable"], fired
+
+
+def test_each_structure_is_made() -> None:
+    rng = np.random.default_rng(0)
+    for shape in ((4,), (6, 4), (4, 2, 5), (6, 4, 3, 3), (2, 2, 3, 2, 4)):
+        data = rng.standard_normal(shape).astype(np.float32)
+        for name, structure in STRUCTURES.items():
+            made = structure(rng, data)
+            assert made.shape == shape and made.dtype == np.float32 and np.isfinite(made).all(), name
 
 
 # The run itself: workers that fail, crash and hang

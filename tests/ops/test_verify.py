@@ -126,7 +126,7 @@ def test_a_broken_graph_is_named(make, message):
 def test_the_pass_is_named():
     with pytest.raises(VerifyError) as caught:
         verify(cyclic(), after="fuse")
-    assert str(caught.value).startswith("layer 'sum': after pass 'fuse': check_order: reads")
+    assert str(caught.value).startswith("layer 'sum': internal error in pass 'fuse': check_order: reads")
 
 
 def test_every_check_has_a_test():

@@ -1,18 +1,22 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from cnncc import passes
-from cnncc.errors import DifferenceError, UsageError, VerifyError
-from cnncc.ir import Graph, Rewriter, Value
-from cnncc.ops import Add, Concat, Conv, MaxPool, Pad, Softmax, Transpose
+from cnncc.errors import DifferenceError, PassError, UsageError, VerifyError
+from cnncc.ir import Graph, Node, Rewriter, Value
+from cnncc.op import Constant
+from cnncc.ops import Add, Concat, Conv, MaxPool, Pad, Slice, Softmax, Transpose
 from cnncc.passes import PIPELINE, Fired, NotFired, Optimised, Pass, manager
 from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
 from .support import Net, assert_same_bits, assert_within_bounds, layers
+
+Rewrite = Callable[[Graph], Optimised]
 
 
 def network() -> Graph:
@@ -128,6 +132,100 @@ def test_a_pass_that_breaks_the_graph_is_named(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(manager, "PIPELINE", (broken,))
     with pytest.raises(VerifyError, match="vandal"):
         optimise(network())
+
+
+def through(visit: Callable[[Rewriter, Node, tuple[Value, ...]], tuple[Value, ...] | None]) -> Rewrite:
+    """A pass that puts what `visit` makes in the place of nodes."""
+
+    def run(graph: Graph) -> Optimised:
+        rewriter = Rewriter(graph)
+        return Optimised(rewriter.rewrite(lambda node, inputs: visit(rewriter, node, inputs)))
+
+    return run
+
+
+def wider(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    """A convolution that makes more of an axis than before."""
+    if node.name != "one":
+        return None
+    return rewriter.add(replace(node.op, padding=1), inputs, node.name)
+
+
+def outside(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
+    return rewriter.add(Slice((99,), (100,)), inputs[:1]) if node.name == "relu" else None
+
+
+def with_outputs(change: Callable[[dict[str, Value]], dict[str, Value]]) -> Rewrite:
+    return lambda graph: Optimised(replace(graph, outputs=change(dict(graph.outputs))))
+
+
+def without_inputs(graph: Graph) -> Optimised:
+    zeros = Node("x", Constant.of(np.zeros((1, 4, 12, 12))), (), graph["x"].types)
+    return Optimised(replace(graph, nodes={**graph.nodes, "x": zeros}))
+
+
+def other_names(graph: Graph) -> Optimised:
+    """The same values, but two layers have changed names."""
+    names = {"ringed": "t0", "t0": "ringed"}
+    nodes = {}
+    for node in graph:
+        inputs = tuple(replace(value, node=names.get(value.node, value.node)) for value in node.inputs)
+        name = names.get(node.name, node.name)
+        nodes[name] = replace(node, name=name, inputs=inputs)
+    return Optimised(replace(graph, nodes=nodes))
+
+
+LIARS: dict[str, tuple[Rewrite, str]] = {
+    "a value of another type": (
+        through(wider),
+        r"^layer 'one': internal error in pass 'liar': value %one would change from "
+        r"float32\[1, 4, 4, 12\] to float32\[1, 4, 6, 14\]$",
+    ),
+    "a layer that its type rule refuses": (
+        through(outside),
+        r"internal error in pass 'liar': slice 99:100:1 takes none",
+    ),
+    "another output": (
+        with_outputs(lambda outputs: {**outputs, "y1": Value("norm_before")}),
+        r"^internal error in pass 'liar': output 'y1' is float32\[1, 12, 4, 12\], was float32\[1, 4, 6, 2\] before$",
+    ),
+    "the order of outputs": (
+        with_outputs(lambda outputs: dict(reversed(outputs.items()))),
+        "^internal error in pass 'liar': has outputs 'y1', 'y0', had 'y0', 'y1' before$",
+    ),
+    "an output less": (with_outputs(lambda outputs: {"y0": outputs["y0"]}), "has outputs 'y0', had 'y0', 'y1' before$"),
+    "an input less": (without_inputs, "^internal error in pass 'liar': has inputs none, had 'x' before$"),
+    "kept names": (
+        other_names,
+        r"^layer '(t0|ringed)': internal error in pass 'liar': has float32\[.*\], had float32\[.*\] before",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", LIARS)
+def test_a_pass_that_changes_types_inputs_or_outputs_is_named(what: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    liar, message = LIARS[what]
+    net = Net()
+    x = net.input(1, 4, 12, 12)
+    y = after_the_road(net, on_the_road(net, x))
+    graph = net.graph(y, net.relu(y))
+    monkeypatch.setattr(manager, "PIPELINE", (Pass("liar", liar, "exact", ""),))
+    with pytest.raises(PassError, match=message) as caught:
+        optimise(graph)
+    assert caught.value.exit_code == 1
+
+
+def test_only_passes_that_say_so_rename_layers() -> None:
+    """Such passes give a name to another value, and only where they fired."""
+    renaming = {step.name for step in PIPELINE if step.renames}
+    assert renaming == {"fuse", "parallel"}
+    graph = network()
+    for step in PIPELINE:
+        result = step.run(graph)
+        fired = {entry.layer for entry in result.fired}
+        moved = {n.name for n in result.graph if n.name in graph.nodes and graph[n.name].types != n.types}
+        assert moved <= (fired if step.renames else set())
+        graph = result.graph
 
 
 def doubled(graph: Graph, factor: float) -> Graph:

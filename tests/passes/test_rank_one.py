@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 
@@ -116,3 +118,19 @@ def test_three_roundings_off_is_not_near() -> None:
     kernel[2, 3] *= np.float32(1 + 5 * 2.0**-23)
     assert nearly(kernel) is None
     assert nearly(np.random.default_rng(5).standard_normal((3, 3)).astype(np.float32)) is None
+
+
+@pytest.mark.parametrize("find", [factor, nearly])
+@pytest.mark.parametrize("exponent", [-120, -60, 0, 60, 120, 126, 127])
+def test_factors_are_finite_and_the_first_is_small(find: Callable[[Array], object], exponent: int) -> None:
+    """Also of kernels at the ends of the range, whose singular value is beyond it."""
+    rng, found = np.random.default_rng(3), 0
+    for _ in range(60):
+        exact = np.multiply.outer(rng.uniform(0.5, 1, 3), rng.uniform(0.5, 1, 3)) * 2.0**exponent
+        pair = find(exact.astype(np.float32))
+        if pair is not None:
+            u, v = pair
+            found += 1
+            assert np.isfinite(u).all() and np.isfinite(v).all()
+            assert np.abs(u).max() <= 1 or exponent > 120
+    assert found > 5
