@@ -110,13 +110,13 @@ class Weighted:
         Inputs count as 1, so the products as f·Σ|w|, and as no less than what a batch norm says of their sum. Largest
         of all outputs: channels that training has switched off, f ≈ 0, have nothing left but a bias.
         """
-        known, products = later.stated, self.sizes()
-        if not products.any():
+        if not self.reach.any():
             return 1.0
-        if known is not None:
-            products = np.maximum(products, np.abs(known.mean) + known.deviation)
         with np.errstate(all="ignore"):
-            before = (np.abs(later.factor) * (products + np.abs(self.bias))).max()
+            products = np.abs(later.factor) * self.sizes()
+            if later.stated is not None:
+                products = np.maximum(products, later.sizes()[0])
+            before = (products + np.abs(later.factor * self.bias)).max()
             bias = np.abs(later.factor * self.bias + later.shift).max()
             return float(1.0 + bias / before)
 

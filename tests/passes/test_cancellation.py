@@ -243,6 +243,19 @@ def test_channels_that_are_switched_off_forbid_nothing() -> None:
     assert layers(apply(fold_batch_norm, net.graph(y)).graph) == ["conv"]
 
 
+@pytest.mark.parametrize("mean", [0.5, 300.0])
+def test_channels_behind_a_mask_of_zeros_forbid_nothing(mean: float) -> None:
+    net = Net()
+    masked = step(Mul, net, net.conv(net.input(1, 3, 6, 6), 4, 3, 3), np.array([1.0, 0.0, 1.0, 0.0]).reshape(4, 1, 1))
+    before = net.graph(batch_norm(net, masked, np.array([mean, 0.0, mean, 0.0]), np.ones(4)))
+    assert layers(apply(fold_batch_norm, before).graph) == ["conv"]
+    net = Net()
+    masked = step(Mul, net, net.input(1, 4, 6, 6), np.array([1.0, 0.0, 1.0, 0.0]).reshape(4, 1, 1))
+    norm = batch_norm(net, masked, np.array([mean, 0.0, mean, 0.0]), np.ones(4))
+    result = apply(fold_batch_norm_before, net.graph(net.conv(norm, 4, 3, 3)))
+    assert layers(result.graph) == (["conv"] if mean < 3 else ["mul", "batchnormalization", "conv"])
+
+
 def test_parts_of_a_concatenation_answer_for_themselves() -> None:
     net = Net()
     x = net.input(1, 3, 6, 6)
