@@ -4,19 +4,44 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from ..errors import ModelError, ShapeError, caller_location
 from ..ir import Builder, Value
-from ..ops import ImageToTensor
+from ..op import Op
+from ..ops import Div, ImageToTensor, Mul, Sub
 from ..types import DType, TensorType
 from .symbols import Tensor, checked_name, located, whole, wholes
 
 _LAYOUTS = {rank: (f"NC{axes}", f"N{axes}C") for rank, axes in ((3, "W"), (4, "HW"), (5, "DHW"))}
 
 PerChannel = float | Sequence[float]
+
+LARGEST_MEAN = 3.0  # in units of std: beyond it x · scale / std − mean / std, which cancels, is spelled out instead
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """(x · scale − mean) / std, with a mean and a std for each channel."""
+
+    scale: float
+    means: tuple[float, ...]
+    stds: tuple[float, ...]
+
+    @property
+    def cancels(self) -> bool:
+        return any(abs(mean) > LARGEST_MEAN * abs(std) for mean, std in zip(self.means, self.stds, strict=True))
+
+    @property
+    def factor(self) -> tuple[float, ...]:
+        return tuple(self.scale / std for std in self.stds)
+
+    @property
+    def shift(self) -> tuple[float, ...]:
+        return tuple(-mean / std for mean, std in zip(self.means, self.stds, strict=True))
 
 
 class Input(Tensor):
@@ -26,7 +51,8 @@ class Input(Tensor):
     (weights that arrive at run time). The caller's array has this shape, in `layout` 'NCHW' or 'NHWC' (for other
     ranks 'NCW', 'NWC', 'NCDHW', 'NDHWC') and of `dtype` 'float32' or 'uint8'. Layers always see (N, C, spatial…) in
     float32, that is (x · scale − mean) / std, where mean and std are numbers or one for each channel; the conversion
-    is compiled in.
+    is compiled in: as one multiply-add, or for floats whose mean is large beside std as it stands here, so that the
+    difference keeps its digits (a byte is known to half a unit, which is far more).
 
     A camera's picture is `nn.Input((H, W, 3), layout="NHWC", dtype="uint8", scale=1 / 255)`.
 
@@ -57,15 +83,30 @@ class Input(Tensor):
             super().__init__(self.arriving if plain else self._conversion.infer(self.arriving)[0])
 
     def place(self, builder: Builder) -> Value:
-        """The input in a graph, with the conversion after it as the layer 'NAME.tensor'."""
-        value = builder.input(self.name, self.arriving, self.where)
+        """The input in a graph, with the conversion after it, whose last layer is 'NAME.tensor'."""
+        value, scaling = builder.input(self.name, self.arriving, self.where), self._scaling
         if self.plain:
             return value
-        scaling = [
-            builder.constant(np.asarray(vector), f"{self.name}.{role}", self.where)
-            for role, vector in zip(("factor", "shift"), self._scaling, strict=False)
+        if scaling is not None and scaling.cancels and self.arriving.dtype is DType.float32:
+            return self._spelled_out(builder, value, scaling)
+        vectors = [] if scaling is None else [("factor", scaling.factor), ("shift", scaling.shift)]
+        known = [builder.constant(np.asarray(data), f"{self.name}.{role}", self.where) for role, data in vectors]
+        return builder.add(self._conversion, [value, *known], f"{self.name}.tensor", self.where)[0]
+
+    def _spelled_out(self, builder: Builder, value: Value, scaling: Scaling) -> Value:
+        """Layers for the layout and for each step of the scaling."""
+        per_channel = (-1, *(1,) * (self.arriving.rank - 2))
+        if self._conversion != ImageToTensor():
+            (value,) = builder.add(self._conversion, [value], f"{self.name}.planes", self.where)
+        steps: list[tuple[Op, str, str, Sequence[float]]] = [
+            (Mul(), "scale", "scaled", (scaling.scale,)),
+            (Sub(), "mean", "centred", scaling.means),
+            (Div(), "std", "tensor", scaling.stds),
         ]
-        return builder.add(self._conversion, [value, *scaling], f"{self.name}.tensor", self.where)[0]
+        for op, role, label, numbers in steps[scaling.scale == 1.0 :]:
+            known = builder.constant(np.reshape(numbers, per_channel), f"{self.name}.{role}", self.where)
+            (value,) = builder.add(op, [value, known], f"{self.name}.{label}", self.where)
+        return value
 
     def __repr__(self) -> str:
         return f"Input({self.arriving}, name={self.name!r})"
@@ -88,10 +129,10 @@ def _channels_last(layout: Any, rank: int) -> bool:
     return bool(layout == known[1])
 
 
-def _scaling(scale: Any, mean: Any, std: Any, type: TensorType, channels_last: bool) -> tuple[tuple[float, ...], ...]:
-    """Factor and shift for each channel, in float64: (x · scale − mean) / std = x · scale / std − mean / std."""
+def _scaling(scale: Any, mean: Any, std: Any, type: TensorType, channels_last: bool) -> Scaling | None:
+    """The numbers for each channel, in float64; None if they change nothing."""
     if (scale, mean, std) == (1.0, 0.0, 1.0):
-        return ()
+        return None
     if type.rank < 2:
         raise ShapeError(f"scale, mean and std need channels, {type} has none")
     channels = type.shape[type.rank - 1 if channels_last else 1]
@@ -99,7 +140,7 @@ def _scaling(scale: Any, mean: Any, std: Any, type: TensorType, channels_last: b
     means, stds = _numbers(mean, "mean", channels), _numbers(std, "std", channels)
     if 0.0 in stds:
         raise ModelError(f"std {std!r}: expected no 0, since it divides")
-    return tuple(factor / s for s in stds), tuple(-m / s for m, s in zip(means, stds, strict=True))
+    return Scaling(factor, means, stds)
 
 
 def _numbers(value: Any, what: str, channels: int) -> tuple[float, ...]:

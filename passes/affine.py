@@ -1,4 +1,7 @@
-"""Finds layers that scale and shift each channel by constants: batch norms, and sums and products that spell one."""
+"""Finds layers that scale and shift each channel by constants: batch norms, and sums and products that spell one.
+
+Such a map says what its input looks like: (x − m) / s is written for an x of m ± s.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ import numpy as np
 from ..computation import Pointwise
 from ..expr import FUNCTIONS, Arg, Call, Expr, Number
 from ..ir import Graph, Node
+from ..ops import BatchNormalization
 from ..types import Array
 from .match import lowering
 from .report import Refused
@@ -18,18 +22,54 @@ CHANNELS = 1  # the axis of the channels
 
 
 @dataclass(frozen=True)
+class Typical:
+    """What a value looks like: around `mean`, and off by about `deviation` (shapes as in `Affine`)."""
+
+    mean: Array
+    deviation: Array
+
+
+@dataclass(frozen=True)
 class Affine:
-    """x · factor + shift in float64, one of each per channel (or of any shapes that broadcast)."""
+    """x · factor + shift in float64, one of each per channel (or of any shapes that broadcast).
+
+    `stated` is what a batch norm says of x; without one, x is taken for what the map makes 0 ± 1 of.
+    """
 
     factor: Array
     shift: Array
+    stated: Typical | None = None
 
     def then(self, later: Affine) -> Affine:
-        return Affine(self.factor * later.factor, self.shift * later.factor + later.shift)
+        stated = self.stated
+        with np.errstate(all="ignore"):
+            if stated is None and later.stated is not None:
+                mean, deviation = later.stated.mean, later.stated.deviation
+                stated = Typical((mean - self.shift) / self.factor, deviation / np.abs(self.factor))
+            return Affine(self.factor * later.factor, self.shift * later.factor + later.shift, stated)
+
+    @property
+    def typical(self) -> Typical:
+        """What x looks like; not finite where the factor is 0 and nothing is stated."""
+        if self.stated is not None:
+            return self.stated
+        with np.errstate(all="ignore"):
+            return Typical(-self.shift / self.factor, 1 / np.abs(self.factor))
+
+    def sizes(self) -> tuple[Array, Array]:
+        """|x · factor| and |x · factor + shift| of a typical x: how large the map's product is, and its result."""
+        known = self.typical
+        with np.errstate(all="ignore"):
+            product = np.abs(self.factor) * (np.abs(known.mean) + known.deviation)
+            result = np.hypot(self.factor * known.mean + self.shift, self.factor * known.deviation)
+        dead = self.factor == 0
+        return np.where(dead, 0.0, product), np.where(dead, np.abs(self.shift), result)
 
     def part(self, begin: int, end: int) -> Affine:
         """That of channels [begin, end)."""
-        return Affine(self.factor[begin:end], self.shift[begin:end])
+        known = self.stated
+        stated = known and Typical(known.mean[begin:end], known.deviation[begin:end])
+        return Affine(self.factor[begin:end], self.shift[begin:end], stated)
 
     @staticmethod
     def identity(channels: int) -> Affine:
@@ -48,20 +88,43 @@ def affine(graph: Graph, node: Node) -> tuple[int, Affine] | None:
 
     None for every other node. Raises Refused if it is such a map, but with factors that are not finite, or all 0.
     """
+    found = elementwise(graph, node)
+    if found is None or node.types[0].rank <= CHANNELS:
+        return None
+    position, map = found
+    vectors = _per_channel(map, node.types[0].shape)
+    return None if vectors is None else (position, vectors)
+
+
+def elementwise(graph: Graph, node: Node) -> tuple[int, Affine] | None:
+    """As `affine`, with a factor and a shift of any shape that broadcasts to the input's, be they finite or not."""
     found = lowering(graph, node)
     unknown = [index for index, value in enumerate(node.inputs) if graph.constant(value) is None]
     if found is None or len(unknown) != 1 or len(node.types) != 1:
         return None
-    (position,), type = unknown, node.types[0]
-    if type.rank <= CHANNELS or graph.type(node.inputs[position]) != type:
+    (position,) = unknown
+    if graph.type(node.inputs[position]) != node.types[0]:
         return None
     known: list[Term] = [_operand(graph, node, index) for index in range(len(node.inputs))]
     try:
         for piece in found.pieces:
             known.append(_apply(piece.computation, [known[k] for k in piece.operands], piece.type.rank))
-        return position, _per_channel(known[found.results[0]], type.shape)
     except _NotAffine:
         return None
+    result = known[found.results[0]]
+    if not isinstance(result, Affine):
+        return None
+    return position, Affine(result.factor, result.shift, _stated(graph, node))
+
+
+def _stated(graph: Graph, node: Node) -> Typical | None:
+    """The statistics of a batch norm, along the axis of the channels."""
+    if not isinstance(node.op, BatchNormalization):
+        return None
+    *_, mean, variance = (np.asarray(graph.constant(value), np.float64) for value in node.inputs[1:])
+    along = (-1, *(1,) * (node.types[0].rank - CHANNELS - 1))
+    with np.errstate(all="ignore"):
+        return Typical(mean.reshape(along), np.sqrt(variance + node.op.epsilon).reshape(along))
 
 
 def _operand(graph: Graph, node: Node, index: int) -> Term:
@@ -132,20 +195,27 @@ def _product(a: Term, b: Term) -> Term:
     return Affine(a * b.factor, a * b.shift) if isinstance(b, Affine) else a * b
 
 
-def _per_channel(term: Term, shape: tuple[int, ...]) -> Affine:
-    """Factor and shift as vectors over the channels; raises Refused where one is not finite."""
-    if not isinstance(term, Affine):
-        raise _NotAffine
+def _per_channel(map: Affine, shape: tuple[int, ...]) -> Affine | None:
+    """Factor and shift as vectors over the channels, or None; raises Refused where one is not finite."""
     vectors = []
-    for what, array in (("factor", term.factor), ("shift", term.shift)):
-        sizes = (1,) * (len(shape) - array.ndim) + array.shape
-        if any(size != 1 for axis, size in enumerate(sizes) if axis != CHANNELS):
-            raise _NotAffine
-        vector = np.broadcast_to(array.reshape(-1), shape[CHANNELS])
+    for what, array in (("factor", map.factor), ("shift", map.shift)):
+        vector = _vector(array, shape)
+        if vector is None:
+            return None
         if not np.isfinite(vector).all():
             channel = int(np.argmin(np.isfinite(vector)))
             raise Refused(f"its {what} is {vector[channel]:g} in channel {channel}")
         vectors.append(vector)
     if not vectors[0].any():
         raise Refused("its factor is 0 in every channel")
-    return Affine(*vectors)
+    stated = map.stated and Typical(map.stated.mean.reshape(-1), map.stated.deviation.reshape(-1))
+    factor, shift = vectors
+    return Affine(factor, shift, stated)
+
+
+def _vector(array: Array, shape: tuple[int, ...]) -> Array | None:
+    """What broadcasts to `shape`, as one number for each channel; None if it varies along other axes too."""
+    sizes = (1,) * (len(shape) - array.ndim) + array.shape
+    if any(size != 1 for axis, size in enumerate(sizes) if axis != CHANNELS):
+        return None
+    return np.broadcast_to(array.reshape(-1), shape[CHANNELS])

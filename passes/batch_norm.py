@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..computation import Join
 from ..ir import Graph, Node, Value
 from ..ops import BatchNormalization
@@ -9,7 +11,7 @@ from .affine import CHANNELS, Affine, affine
 from .folding import Folding
 from .match import not_alone, sole_computation
 from .report import Notes, Optimised, Refused, Rule
-from .weighted import Weighted, is_weighted
+from .weighted import LIMIT, Weighted, is_weighted, rounding
 
 RULE = Rule("batchnorm(conv(x, w)) => conv(x, w*s) + b", "rounding")
 
@@ -17,7 +19,28 @@ RULE = Rule("batchnorm(conv(x, w)) => conv(x, w*s) + b", "rounding")
 def fold_batch_norm(graph: Graph) -> Optimised:
     """The graph with every foldable map folded: in float64, over a whole chain, rounded once."""
     notes = Notes("fold_batch_norm")
-    return find(graph, notes).apply(graph, notes, RULE, Weighted.before)
+    return find(graph, notes).apply(graph, notes, RULE, fold)
+
+
+def fold(layer: Weighted, later: Affine) -> tuple[Weighted, str]:
+    """`layer` with `later` in its weights, and the bound; raises Refused where that would cost digits."""
+    folded, growth = _folded(layer, later)
+    cost = rounding(np.abs(later.factor) * layer.sizes(), folded.bias)
+    bound = f"2^-24 (Σ|w||x| + |b|), which is {cost:.2g} for |x| <= 1"
+    return folded, f"{bound}; products and bias are {growth:.2g} times what the products were"
+
+
+def _folded(layer: Weighted, later: Affine) -> tuple[Weighted, float]:
+    """`layer` with `later` in its weights, and how many times larger the terms of its sums are; raises Refused."""
+    folded = layer.before(later)
+    folded.rounded()
+    growth = layer.growth_before(later)
+    if not growth <= LIMIT:  # NaN, too
+        raise Refused(
+            f"the bias of '{layer.node.name}' would be {growth - 1:.3g} times as large as its products, and every sum "
+            "rounded at that size"
+        )
+    return folded, growth
 
 
 def find(graph: Graph, notes: Notes) -> Folding:
@@ -44,7 +67,7 @@ def _fold(graph: Graph, node: Node, source: Value, map: Affine, folding: Folding
     totals: list[Affine] = []
     for maker, begin, end in takers:
         own = folding.maps.get(maker.name, Affine.identity(end - begin)).then(map.part(begin, end))
-        Weighted.of(graph, maker).before(own).rounded()
+        _folded(Weighted.of(graph, maker), own)
         totals.append(own)
     for (maker, _, _), total in zip(takers, totals, strict=True):
         folding.maps[maker.name] = total

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from ..ir import Graph, Node, Value
 from ..ops import Conv, Dense
 from .affine import Affine, affine
 from .folding import Folding
 from .report import Notes, Optimised, Refused, Rule
-from .weighted import Weighted, is_weighted
+from .weighted import LIMIT, Weighted, is_weighted, rounding
 
 RULE = Rule("conv(batchnorm(x), w) => conv(x, w*s) + b", "rounding")
 
@@ -15,7 +17,28 @@ RULE = Rule("conv(batchnorm(x), w) => conv(x, w*s) + b", "rounding")
 def fold_batch_norm_before(graph: Graph) -> Optimised:
     """The graph with every map folded whose result is read by weighted layers only, each of which can take it."""
     notes = Notes("fold_batch_norm_before")
-    return find(graph, notes).apply(graph, notes, RULE, Weighted.after)
+    return find(graph, notes).apply(graph, notes, RULE, fold)
+
+
+def fold(layer: Weighted, earlier: Affine) -> tuple[Weighted, str]:
+    """`layer` with `earlier` in its weights, and the bound; raises Refused where that would cost digits."""
+    folded, growth = _folded(layer, earlier)
+    one, typical = (rounding(layer.sizes(size), folded.bias) for size in (np.abs(earlier.factor), earlier.sizes()[0]))
+    bound = f"2^-24 (Σ|w||x| + |b|), which is {one:.2g} for |x| <= 1 and {typical:.2g} at typical x"
+    return folded, f"{bound}, whose products are {growth:.2g} times what they were"
+
+
+def _folded(layer: Weighted, earlier: Affine) -> tuple[Weighted, float]:
+    """`layer` with `earlier` in its weights, and how many times larger the terms of its sums are; raises Refused."""
+    folded = layer.after(earlier)
+    folded.rounded()
+    growth = layer.growth_after(earlier)
+    if not growth <= LIMIT:  # NaN, too
+        raise Refused(
+            f"'{layer.node.name}' would sum products {growth:.3g} times as large as now at typical inputs, "
+            "which the shift makes small again"
+        )
+    return folded, growth
 
 
 def find(graph: Graph, notes: Notes) -> Folding:
@@ -40,7 +63,7 @@ def _fold(graph: Graph, node: Node, map: Affine, folding: Folding) -> None:
         later = folding.maps.get(reader.name)
         totals[reader.name] = map if later is None else map.then(later)
         _check_border(graph, reader, totals[reader.name])
-        Weighted.of(graph, reader).after(totals[reader.name]).rounded()
+        _folded(Weighted.of(graph, reader), totals[reader.name])
     folding.maps.update(totals)
     for name in totals:
         folding.absorbed.setdefault(name, []).insert(0, node.name)

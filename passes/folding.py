@@ -10,7 +10,8 @@ from .affine import Affine
 from .report import Notes, Optimised, Rule
 from .weighted import Weighted
 
-Fold = Callable[[Weighted, Affine], Weighted]
+Fold = Callable[[Weighted, Affine], tuple[Weighted, str]]
+"""The layer with a map folded in, and what that may move its results by; raises Refused."""
 
 
 @dataclass
@@ -33,8 +34,8 @@ class Folding:
                 return (inputs[self.gone[node.name]],)
             if node.name not in self.maps:
                 return None
-            folded = fold(Weighted.of(graph, node), self.maps[node.name])
-            notes.fired(rule, node.name, f"absorbs {', '.join(self.absorbed[node.name])}", folded.bound)
+            folded, bound = fold(Weighted.of(graph, node), self.maps[node.name])
+            notes.fired(rule, node.name, f"absorbs {', '.join(self.absorbed[node.name])}", bound)
             return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
 
         return notes.on(rewriter.rewrite(visit))

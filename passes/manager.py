@@ -10,7 +10,7 @@ from ..errors import DifferenceError, ShapeError, UsageError, VerifyError
 from ..ir import Graph
 from ..types import Array, DType
 from ..verify import blamed, verify, verify_pass
-from . import PIPELINE
+from . import PIPELINE, typical
 from .report import Entry, NotFired, Optimised, Pass, Tag
 
 PRECISIONS: dict[str, frozenset[Tag]] = {
@@ -88,14 +88,12 @@ def check_pass(step: Pass, before: Graph, after: Graph) -> None:
 
 
 def seeded_feeds(graph: Graph, special: bool = False) -> dict[str, Array]:
-    """Normally distributed inputs; with `special` a quarter of their elements are extraordinary floats."""
+    """Inputs as the model expects them; with `special` a quarter of their elements are extraordinary floats."""
     rng = np.random.default_rng(2026)
-    feeds = {}
+    feeds = typical.feeds(graph, rng)
     for name, type in graph.inputs.items():
-        data = type.random(rng)
         if special and type.dtype is DType.float32:
-            data = np.where(rng.random(type.shape) < 0.25, rng.choice(SPECIAL, type.shape), data)
-        feeds[name] = data
+            feeds[name] = np.where(rng.random(type.shape) < 0.25, rng.choice(SPECIAL, type.shape), feeds[name])
     return feeds
 
 

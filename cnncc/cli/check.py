@@ -1,8 +1,8 @@
 """check: compare compiled code with the reference interpreter, layer by layer.
 
-Runs on seeded random inputs, or on one INPUT file for each input of the model. Rewrites (graph before passes against
-after) and kernels (native code against the interpreter) are looked at apart, within derived bounds. Exit code 6 if
-anything is off.
+Runs on seeded random inputs, which look like what the model's own constants normalise, or on one INPUT file for each
+input of the model. Rewrites (graph before passes against after) and kernels (native code against the interpreter) are
+looked at apart, within derived bounds. Exit code 6 if anything is off.
 """
 
 from __future__ import annotations
@@ -61,7 +61,14 @@ def _row(what: str, layer: str, finding: Finding) -> tuple[str, str, str, str, s
 
 def _sentence(report: Report) -> str:
     """The first cause."""
+    from ..checking import ROUNDING
+
     first = report.culprits[0]
+    if first.op == ROUNDING:
+        return (
+            f"the passes let rounding move output '{first.layer}' by up to {first.actual:.3g}, which is "
+            f"{first.expected:.3g} in the model as it was given"
+        )
     if first in report.rewrite:
         return f"the passes move output '{first.layer}' {first}"
     if first in report.outputs:

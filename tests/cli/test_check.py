@@ -21,7 +21,7 @@ from cnncc.codegen.kernels.family import Family
 from cnncc.compiler import Options, resolve_target
 from cnncc.ir import Graph, Rewriter
 from cnncc.op import Constant
-from cnncc.passes import Optimised, Pass, manager
+from cnncc.passes import Optimised, Pass, batch_norm_before, manager
 from cnncc.plan import kernels as k
 
 from .conftest import DIGITS, Cli
@@ -178,3 +178,50 @@ def test_the_report_is_a_library() -> None:
     assert not found.culprits
     assert [finding.layer for finding in found.outputs] == ["output"]
     assert all(finding.ratio <= 1 for finding in (*found.rewrite, *found.kernels, *found.outputs))
+
+
+PRESSURE = """
+import numpy as np
+from cnncc.ir import Builder
+from cnncc import ops
+from cnncc.types import TensorType
+
+def model():
+    b = Builder("pressure")
+    known = lambda data: b.constant(np.asarray(data, np.float32))
+    x = b.input("x", TensorType((1, 32)))
+    (y,) = b.add(ops.Sub(), (x, known(MEAN)), "centred")
+    (y,) = b.add(ops.Div(), (y, known(50.0)), "unit")
+    rng = np.random.default_rng(0)
+    for number in range(LAYERS):
+        (y,) = b.add(ops.Dense(), (y, known(rng.standard_normal((32, 32)))), f"dense{number}")
+        (y,) = b.add(ops.Relu(), (y,), f"relu{number}")
+    (y,) = b.add(ops.Dense(), (y, known(rng.standard_normal((8, 32)))), "dense")
+    if LAYERS:
+        (y,) = b.add(ops.Softmax(1), (y,), "softmax")
+    return b.graph({"y": y})
+"""
+
+
+@pytest.mark.parametrize(("mean", "count"), [(15000, 0), (101325, 0), (101325, 6)])
+def test_digits_that_a_pass_loses_are_told(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mean: int, count: int
+) -> None:
+    """A fold that takes the mean of the inputs into the bias is right in exact arithmetic, so only bounds show it.
+
+    With some layers and a softmax no bound is left for the output: there what goes into it tells.
+    """
+    script = tmp_path / "pressure.py"
+    script.write_text(PRESSURE.replace("MEAN", str(mean)).replace("LAYERS", str(count)))
+    graph = cnncc.load_graph(script)
+    x = random_feeds(graph, 0)["x"]
+    assert abs(x.mean() - mean) < 50 and 30 < x.std() < 80
+    assert cli("check", script).code == 0
+    monkeypatch.setattr(batch_norm_before, "LIMIT", np.inf)
+    result = cli("check", script)
+    assert result.code == 6
+    assert result.err.startswith("cnncc: the passes let rounding move output 'y' by up to ")
+    assert result.err.endswith(" in the model as it was given\n") and result.err.count("\n") == 1
+    assert " OFF " in result.out.splitlines()[1] and "rounding" in result.out.splitlines()[1]
+    np.save(tmp_path / "x.npy", np.zeros((1, 32), np.float32))  # far from the mean nothing cancels
+    assert cli("check", script, tmp_path / "x.npy").code == 0

@@ -60,6 +60,34 @@ def test_the_nodes_of_a_conversion() -> None:
     assert graph["photo.tensor"].where == x.where
 
 
+@pytest.mark.parametrize(("layout", "scale"), [("NCHW", 1.0), ("NHWC", 1.0), ("NHWC", 0.5)])
+def test_a_mean_that_is_large_beside_std_is_taken_away_first(layout: str, scale: float) -> None:
+    mean, std = (2e6, 101325.0, 1.0), (2.0, 50.0, 4.0)
+    shape = (3, 5, 6) if layout == "NCHW" else (5, 6, 3)
+    x = nn.Input(shape, layout=layout, scale=scale, mean=mean, std=std)
+    model = nn.Model(x, nn.Mul()(x, x))
+    rng, channels = np.random.default_rng(0), (3, 1, 1)
+    unit = rng.standard_normal((2, 3, 5, 6)) * np.reshape(std, channels) + np.reshape(mean, channels)
+    images = (unit / scale).astype(np.float32)
+    expected = ((images.astype(np.float64) * scale - np.reshape(mean, channels)) / np.reshape(std, channels)) ** 2
+    given = images if layout == "NCHW" else np.ascontiguousarray(images.transpose(0, 2, 3, 1))
+    for found in (interpret(model, given), compile(model, cache=False)(given)):
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    first = ["input.planes"] * (layout == "NHWC") + ["input.scaled"] * (scale != 1)
+    assert [node.name for node in model.graph if node.op.source is None] == [
+        *first,
+        "input.centred",
+        "input.tensor",
+        "mul1",
+    ]
+
+
+def test_pictures_keep_their_multiply_add() -> None:
+    for dtype, mean, std in (("uint8", 127.5, 58.0), ("uint8", 127.0, 1.0), ("float32", (0.485, 0.456, 0.406), 0.225)):
+        x = nn.Input((3, 5, 6), dtype=dtype, mean=mean, std=std)
+        assert list(nn.Model(x, nn.ReLU()(x)).graph.nodes)[1:-1] == ["input.factor", "input.shift", "input.tensor"]
+
+
 def test_nothing_is_converted_that_is_right() -> None:
     x = nn.Input((3, 8, 8), layout="NCHW")
     assert list(nn.Model(x, nn.ReLU()(x)).graph.nodes) == ["input", "relu1"]
