@@ -1,47 +1,131 @@
 """Which inputs of a graph carry images along their first axis, and whether N may change at all.
 
 N is free only where that is proven: no op may mix images, no weights may be computed from images, and every
-type rule must agree when it is asked again with another N.
+type rule must agree when it is asked again with one image more. What made the graph may know more than its nodes tell:
+that some inputs keep their shape (`Graph.kept`), and that N stands in its numbers (`Graph.fixed`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from .errors import ShapeError
 from .ir import Graph, Node, Value
+from .op import Op
 from .types import TensorType
 
 
+@dataclass(frozen=True)
+class Images:
+    """For each graph input whether it carries images, and the values that do; `batched` is None where N is fixed.
+
+    `fixed` says why, as the first half of a sentence.
+    """
+
+    batched: dict[str, bool] | None
+    fixed: str = ""
+    carrying: frozenset[Value] = field(default=frozenset())
+
+    def why(self, type: TensorType, shape: Sequence[int]) -> str:
+        """Why an input of this type takes no array of this shape, if all that is wrong is the number of images."""
+        if self.batched is not None or not 0 < len(shape) == type.rank or tuple(shape[1:]) != type.shape[1:]:
+            return ""
+        return f"; {self.fixed}, so that the number of images is fixed at {type.shape[0]}"
+
+
+class _Fixed(Exception):
+    """N is fixed; the text says why."""
+
+
 def batched_inputs(graph: Graph) -> dict[str, bool] | None:
-    """For each graph input whether it carries images; None if `graph` only means something for its own N.
+    """For each graph input whether it carries images; None if `graph` only means something for its own N."""
+    return images_of(graph).batched
+
+
+def images_of(graph: Graph) -> Images:
+    """The proof that N is free, or what stands against it.
 
     An input carries images if it reaches an output (or nothing) through positions where ops expect images;
     one that only reaches weights, biases and the like keeps its shape.
     """
+    try:
+        grown = _grown(graph)
+    except _Fixed as reason:
+        return Images(None, str(reason))
+    carrying = frozenset(value for value, type in grown.items() if type != graph.type(value))
+    return Images({name: Value(name) in carrying for name in graph.inputs}, carrying=carrying)
+
+
+def one_more(
+    op: Op, types: Sequence[TensorType], grown: Sequence[TensorType], results: tuple[TensorType, ...]
+) -> tuple[TensorType, ...]:
+    """The types of an op's results with one image more, from those of its inputs without and with it.
+
+    The inputs that carry images are those whose two types differ; all results do if one input does, else none.
+    Raises ShapeError, as the second half of a sentence about the layer, if the op mixes images, takes them for
+    something else, or means something else with one more.
+    """
+    carry = [old != new for old, new in zip(types, grown, strict=True)]
+    if not any(carry):
+        return results
+    marks = op.images(*(type.rank for type in types))
+    if marks is None:
+        raise ShapeError("mixes images")
+    if any(here and not mark for here, mark in zip(carry, marks, strict=True)):
+        raise ShapeError("takes images where it expects something else")
+    images = next(type.shape[0] for type, here in zip(types, carry, strict=True) if here)
+    try:
+        after = op.infer(*grown)
+    except ShapeError:
+        raise ShapeError("takes no other number of images") from None
+    if any(type.shape[:1] != (images,) for type in results) or after != tuple(map(with_one_more, results)):
+        raise ShapeError("makes something else of another number of images")
+    return after
+
+
+def with_one_more(type: TensorType) -> TensorType:
+    """Raises ShapeError for a type without a first axis, and where a tensor can hold no more."""
+    if not type.shape:
+        raise ShapeError("has no images")
+    return TensorType((type.shape[0] + 1, *type.shape[1:]), type.dtype)
+
+
+def _grown(graph: Graph) -> dict[Value, TensorType]:
+    """The type of every value with one image more. Raises _Fixed if N cannot change."""
+    if graph.fixed:
+        raise _Fixed(graph.fixed)
     wanted = _wanted(graph)
-    carrying: set[Value] = set()
+    grown: dict[Value, TensorType] = {}
+    counts: dict[tuple[int, ...], str] = {}
     for node in graph:
-        if node.op.source == "input":
-            carries = wanted[node.name]
+        if node.op.source == "input" and wanted[node.name] and node.name not in graph.kept:
+            grown[node.values[0]] = _more(node, node.types[0])
+            counts.setdefault(node.types[0].shape[:1], node.name)
         else:
-            marks = _marks(graph, node)
-            found = [value in carrying for value in node.inputs]
-            if any(found) and marks is None:
-                return None
-            if any(here and not mark for here, mark in zip(found, marks or (), strict=False)):
-                return None
-            carries = any(found)
-        if carries:
-            carrying.update(node.values)
-    if not carrying.issuperset(graph.outputs.values()) or not _free(graph, carrying):
-        return None
-    return {name: Value(name) in carrying for name in graph.inputs}
+            grown.update(zip(node.values, _results(graph, node, grown), strict=True))
+    if len(counts) > 1:
+        raise _Fixed(f"the inputs {' and '.join(map(repr, counts.values()))} have not the same number of images")
+    for name, value in graph.outputs.items():
+        if grown[value] == graph.type(value):
+            raise _Fixed(f"output '{name}' does not depend on images")
+    return grown
 
 
-def _marks(graph: Graph, node: Node) -> tuple[bool, ...] | None:
-    """Which inputs of `node` are image positions; None if it mixes images."""
-    return node.op.images(*(type.rank for type in graph.types(node.inputs)))
+def _more(node: Node, type: TensorType) -> TensorType:
+    try:
+        return with_one_more(type)
+    except ShapeError as error:
+        told = "has no images" if not type.shape else f"can hold no more images ({error.message})"
+        raise _Fixed(f"input '{node.name}' {told}") from None
+
+
+def _results(graph: Graph, node: Node, grown: Mapping[Value, TensorType]) -> tuple[TensorType, ...]:
+    types, more = graph.types(node.inputs), [grown[value] for value in node.inputs]
+    try:
+        return one_more(node.op, types, more, node.types)
+    except ShapeError as error:
+        raise _Fixed(f"layer '{node.name}' ({node.op.name}) {error.message}") from None
 
 
 def _wanted(graph: Graph) -> dict[str, bool]:
@@ -53,35 +137,6 @@ def _wanted(graph: Graph) -> dict[str, bool]:
         unread = read.isdisjoint(node.values)
         wanted[node.name] = unread or not as_images.isdisjoint(node.values)
         if wanted[node.name] and node.inputs:
-            marks = _marks(graph, node) or (True,) * len(node.inputs)
+            marks = node.op.images(*(type.rank for type in graph.types(node.inputs))) or (True,) * len(node.inputs)
             as_images.update(value for value, mark in zip(node.inputs, marks, strict=True) if mark)
     return wanted
-
-
-def _free(graph: Graph, carrying: set[Value]) -> bool:
-    """Whether every type rule follows when N becomes N + 1, in the values that carry images and only there.
-
-    This catches what positions alone do not tell, for example a constant of two rows added to two images.
-    """
-    counts = {graph.type(value).shape[:1] for value in carrying}
-    if len(counts) != 1 or () in counts:
-        return False
-    types = {value: graph.type(value) for node in graph for value in node.values}
-    try:
-        types.update((value, _one_more(types[value])) for value in carrying)
-    except ShapeError:  # one more image would be more than a tensor may hold
-        return False
-    return all(_agrees(node, types) for node in graph if node.inputs)
-
-
-def _agrees(node: Node, types: Mapping[Value, TensorType]) -> bool:
-    """Whether the type rule makes the outputs in `types` from the inputs in `types`."""
-    try:
-        found = node.op.infer(*(types[value] for value in node.inputs))
-    except ShapeError:
-        return False
-    return found == tuple(types[value] for value in node.values)
-
-
-def _one_more(type: TensorType) -> TensorType:
-    return TensorType((type.shape[0] + 1, *type.shape[1:]), type.dtype)

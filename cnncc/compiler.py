@@ -131,6 +131,7 @@ class Compilation:
             outputs=tuple(Port(port.name, port.type, port.batched) for port in plan.outputs),
             images=plan.images,
             batchable=plan.batchable,
+            fixed=plan.fixed,
             workspace_base=plan.workspace_base,
             workspace_shard=self._shard_bytes,
             max_shards=plan.max_shards,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from .batching import batched_inputs
+from .batching import images_of
 from .errors import CnnccError, InputError
 from .ir import Graph, Value
 from .op import Input
@@ -61,15 +61,16 @@ def check_feeds(graph: Graph, feeds: Mapping[str, Array]) -> None:
 
 def _check_another_n(graph: Graph, feeds: Mapping[str, Array]) -> None:
     """Accept shapes that differ from the graph's only in N, the same for every input that carries images."""
-    batched = batched_inputs(graph)
-    counts: dict[str, int] = {}
+    images = images_of(graph)
+    batched, counts = images.batched, dict[str, int]()
     for name, type in graph.inputs.items():
         shape = np.shape(feeds[name])
         if shape == type.shape and not (batched and batched[name]):
             continue
         if not batched or not batched[name] or shape[1:] != type.shape[1:] or len(shape) != type.rank or shape[0] < 1:
             free = " (the number of images may differ)" if batched and batched[name] else ""
-            raise InputError(f"input '{name}' must have shape {type.shape}{free}, got {shape}")
+            why = images.why(type, shape)
+            raise InputError(f"input '{name}' must have shape {type.shape}{free}, got {shape}{why}")
         counts[name] = shape[0]
     if len(set(counts.values())) > 1:
         told = ", ".join(f"'{name}' has {count}" for name, count in counts.items())

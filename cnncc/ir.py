@@ -51,13 +51,17 @@ class Node:
 class Graph:
     """Nodes in a topological order, and the values that leave the graph under their names.
 
-    `labels` are the names of the classes, if the last axis of the first output means classes.
+    `labels` are the names of the classes, if the last axis of the first output means classes. `kept` are the inputs
+    whose shape is complete, whatever the number of images; `fixed`, if it is not empty, says why that number is fixed
+    though no node shows it: somebody has computed with it (see `batching`).
     """
 
     name: str
     nodes: Mapping[str, Node]
     outputs: Mapping[str, Value]
     labels: tuple[str, ...] = ()
+    kept: tuple[str, ...] = ()
+    fixed: str = ""
 
     def __iter__(self) -> Any:
         return iter(self.nodes.values())
@@ -109,7 +113,8 @@ class Graph:
             for node in self.nodes.values()
         ]
         outputs = ", ".join(f"{name}={value}" for name, value in self.outputs.items())
-        return "\n".join([f"graph {self.name} labels={self.labels!r}", *lines, f"outputs {outputs}"])
+        images = [f"kept={self.kept!r} fixed={self.fixed!r}"] if self.kept or self.fixed else []
+        return "\n".join([f"graph {self.name} labels={self.labels!r}", *images, *lines, f"outputs {outputs}"])
 
     @cached_property
     def hash(self) -> str:
@@ -121,6 +126,8 @@ class Builder:
 
     def __init__(self, name: str = "model", labels: Sequence[str] = ()):
         self.name, self.labels = name, tuple(labels)
+        self.kept: tuple[str, ...] = ()
+        self.fixed = ""
         self.nodes: dict[str, Node] = {}
 
     def unique(self, hint: str) -> str:
@@ -160,7 +167,7 @@ class Builder:
         for name, value in outputs.items():
             if (type := self.nodes[value.node].types[value.index]).dtype is not DType.float32:
                 raise ModelError(f"output '{name}' is {type}: only inputs can be of bytes")
-        return Graph(self.name, dict(self.nodes), dict(outputs), self.labels)
+        return Graph(self.name, dict(self.nodes), dict(outputs), self.labels, self.kept, self.fixed)
 
 
 class Rewriter(Builder):
@@ -174,6 +181,7 @@ class Rewriter(Builder):
 
     def __init__(self, graph: Graph):
         super().__init__(graph.name, graph.labels)
+        self.kept, self.fixed = graph.kept, graph.fixed
         self.old = graph
         self.mapping: dict[Value, Value] = {}
 

@@ -6,6 +6,8 @@
     %conv = Conv(kernel=(3, 3), padding='same') (%x, %w) : float32[1, 6, 8, 8]
     output y = %conv
 
+Where inputs keep their shape whatever the number of images, or where that number is fixed, lines `kept NAME` and
+`fixed 'WHY'` follow.
 Names are percent-encoded where they hold anything but letters, digits and `._/-`. Weights are not part of
 the text: a constant shows the beginning of its digest, and reading asks the caller for the array.
 """
@@ -34,6 +36,8 @@ _INPUT = re.compile(r"%(\S+) = Input : (.+)")
 _CONSTANT = re.compile(r"%(\S+) = Constant ([0-9a-f]+)( rounded)? : (.+)")
 _NODE = re.compile(r"%(\S+) = (.+) \(([^()]*)\) : (.+)")
 _OUTPUT = re.compile(r"output (\S+) = (\S+)")
+_KEPT = re.compile(r"kept (\S+)")
+_FIXED = re.compile(r"fixed ('.*'|\".*\")")
 _VALUE = re.compile(r"%([^:\s]+)(?::([0-9]{1,9}))?")
 _TYPE = re.compile(r"(float32|uint8)\[((?:[0-9]{1,10}(?:, [0-9]{1,10})*)?)\]")
 
@@ -43,6 +47,8 @@ def show(graph: Graph) -> str:
     labels = f" labels={graph.labels!r}" if graph.labels else ""
     lines = [f"graph {_name(graph.name)}{labels}", *(_node(node) for node in graph)]
     lines += [f"output {_name(name)} = {_value(value)}" for name, value in graph.outputs.items()]
+    lines += [f"kept {_name(name)}" for name in graph.kept]
+    lines += [f"fixed {graph.fixed!r}"] if graph.fixed else []
     return "\n".join(lines) + "\n"
 
 
@@ -132,6 +138,10 @@ class _Reader:
             raise ModelError(f"expected 'graph NAME' first, got {line!r}")
         elif found := _OUTPUT.fullmatch(line):
             self._output(self.builder, found)
+        elif found := _KEPT.fullmatch(line):
+            self.builder.kept += (unquote(found[1]),)
+        elif found := _FIXED.fullmatch(line):
+            self.builder.fixed = str(_literal(found[1]))
         elif found := _INPUT.fullmatch(line):
             self._new(self.builder, found[1], Input(_types(found[2])[0]), "", found[2])
         elif found := _CONSTANT.fullmatch(line):

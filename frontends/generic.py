@@ -6,6 +6,7 @@ Each takes the op's attributes, by place or by name, then a name, and as many te
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, Field, fields
 from functools import cache
@@ -17,6 +18,7 @@ from ..errors import CnnccError, ModelError, caller_location
 from ..op import REGISTRY, Op
 from ..ops.elementwise import Binary, Unary
 from ..types import TensorType
+from .counts import Count
 from .symbols import Layer, Tensor, located, paddings, sizes, spread, whole
 
 SPELLINGS = {
@@ -117,6 +119,8 @@ def _plain(value: Any) -> Any:
     """Attributes of an op are hashable: sequences and arrays as tuples, NumPy's numbers as Python's."""
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
+    if isinstance(value, Count):
+        return operator.index(value)
     return tuple(map(_plain, value)) if isinstance(value, list | tuple) else value
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from ..batching import with_one_more
 from ..errors import ModelError, ShapeError, caller_location
 from ..ir import Builder, Value
 from ..op import Op
@@ -80,7 +81,18 @@ class Input(Tensor):
             self._scaling = _scaling(scale, mean, std, self.arriving, self._conversion.channels_last)
             plain = self.arriving.dtype is DType.float32 and self._conversion == ImageToTensor() and not self._scaling
             self.plain = plain
-            super().__init__(self.arriving if plain else self._conversion.infer(self.arriving)[0])
+            self.counts = batch is not None
+            super().__init__(self._logical(self.arriving), more=self._logical(self._more()))
+
+    def _logical(self, arriving: TensorType) -> TensorType:
+        return arriving if self.plain else self._conversion.infer(arriving)[0]
+
+    def _more(self) -> TensorType:
+        """What arrives with one image more, if it may be more."""
+        try:
+            return with_one_more(self.arriving) if self.counts else self.arriving
+        except ShapeError:  # more than a tensor may hold
+            return self.arriving
 
     def place(self, builder: Builder) -> Value:
         """The input in a graph, with the conversion after it, whose last layer is 'NAME.tensor'."""

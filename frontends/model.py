@@ -50,6 +50,7 @@ class Model:
             self._calls = _in_order(self.outputs.values())
             _check_reach(self.inputs, self.outputs.values(), self._calls)
             self._names = _layer_names(self._calls, [tensor.name for tensor in self.inputs])
+        self._fixed = _asked(self.inputs)
         self._parameters = self._collect()
         self._check_size()
         self._initialise()
@@ -149,6 +150,9 @@ class _Lowering:
         self.made: dict[Tensor | Parameter | tuple[Call, int], Value] = {}
 
     def graph(self) -> Graph:
+        self.builder.fixed = self.model._fixed
+        if any(tensor.counts for tensor in self.model.inputs):
+            self.builder.kept = tuple(tensor.name for tensor in self.model.inputs if not tensor.counts)
         for tensor in self.model.inputs:
             self.made[tensor] = tensor.place(self.builder)
         for call in self.model._calls:
@@ -178,6 +182,15 @@ def _checked_inputs(inputs: Input | Sequence[Input]) -> tuple[Input, ...]:
             raise ModelError(f"two inputs are called '{tensor.name}'", where=tensor.where)
         names.add(tensor.name)
     return several
+
+
+def _asked(inputs: Sequence[Input]) -> str:
+    """Why the model is for its own number of images only, if the script has asked for it until now."""
+    for tensor in inputs:
+        if (where := tensor.asked) is not None:
+            line = f"line {where.line} of '{os.path.basename(where.file)}'"
+            return f"{line} computes with the number of images of '{tensor.name}'"
+    return ""
 
 
 def _named_outputs(outputs: Outputs) -> dict[str, Tensor]:

@@ -93,7 +93,7 @@ def _kind(call: Call) -> str:
 
 
 def _types(call: Call) -> list[TensorType]:
-    return [value.type for value in call.inputs]
+    return [value.exact for value in call.inputs]
 
 
 def _fields(model: Model) -> Mapping[tuple[Call, int], Field | None]:
@@ -102,7 +102,7 @@ def _fields(model: Model) -> Mapping[tuple[Call, int], Field | None]:
     found: dict[tuple[Call, int], Field | None] = {}
     for call in model._calls:
         fields = [
-            Field.of_input(first.type.rank)
+            Field.of_input(first.exact.rank)
             if value is first
             else found[value.call, value.index]
             if isinstance(value, Tensor) and value.call

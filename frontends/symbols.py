@@ -12,14 +12,17 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, ClassVar, cast
 
 import numpy as np
 
+from ..batching import one_more
 from ..errors import CnnccError, Location, ModelError, ShapeError, caller_location
 from ..op import Op
 from ..types import Array, TensorType
 from ..windows import Padding
+from .counts import Count, counted
 
 Initial = Callable[[np.random.Generator, tuple[int, ...]], Array]
 """Makes the first values of a parameter of a given shape."""
@@ -103,13 +106,37 @@ class Tensor:
 
     __array_ufunc__ = None  # `array + tensor` is refused below, instead of spreading over the array's elements
 
-    def __init__(self, type: TensorType, call: Call | None = None, index: int = 0):
-        self.type, self.call, self.index = type, call, index
+    asked: Location | None = None
+    """Where the script first asked for the number of images of what comes from here; of inputs only."""
+
+    def __init__(self, exact: TensorType, call: Call | None = None, index: int = 0, more: TensorType | None = None):
+        self.exact, self.call, self.index = exact, call, index
+        self.more = more or exact
+
+    @property
+    def type(self) -> TensorType:
+        """Logical shape and element type. Sizes that depend on the number of images are whole numbers which notice
+        that somebody computes with them or compares them: the model is then for that number only."""
+        return counted(self.exact, self._sizes())
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Logical shape: (N, C, spatial…)."""
+        """Logical shape: (N, C, spatial…); see `type`."""
         return self.type.shape
+
+    def _sizes(self) -> tuple[int, ...]:
+        """The shape with counts where it depends on the number of images."""
+        mixed = self.call is not None and self.call.more is None
+        old, new = self.exact.shape, self.more.shape
+        return tuple(
+            cast(int, Count(size, self._note, pure=not mixed)) if mixed or size != other else size
+            for size, other in zip(old, new, strict=True)
+        )
+
+    def _note(self) -> None:
+        where = caller_location()
+        for tensor in origins(self):
+            tensor.asked = tensor.asked or where
 
     def __add__(self, other: Tensor | float) -> Tensor:
         return _applied("Add", self, other)
@@ -146,7 +173,8 @@ def _applied(op: str, *operands: Tensor | float) -> Tensor:
     """The operator's layer, called; numbers become constants."""
     from .generic import op_layers
 
-    tensors = [Constant(t) if isinstance(t, int | float) and not isinstance(t, bool) else t for t in operands]
+    numbers = [int(t) if isinstance(t, Count) else t for t in operands]
+    tensors = [Constant(t) if isinstance(t, int | float) and not isinstance(t, bool) else t for t in numbers]
     result: Tensor = op_layers()[op]()(*tensors)  # type: ignore[arg-type]  # whatever else it is, the layer refuses it
     return result
 
@@ -187,6 +215,13 @@ class Parameter:
     initial: Initial
     value: Array | None = None
 
+    @property
+    def exact(self) -> TensorType:
+        """The type, as a tensor has it."""
+        return self.type
+
+    more = exact
+
     def set(self, data: Array) -> None:
         copy = np.array(data, dtype=self.type.dtype.numpy, order="C", copy=True)
         copy.flags.writeable = False
@@ -204,9 +239,35 @@ class Call:
     where: Location | None
     suffix: str = ""
 
+    @cached_property
+    def more(self) -> tuple[TensorType, ...] | None:
+        """The types with one image more; None if the op, or one before it, does not keep images apart."""
+        if any(isinstance(value, Tensor) and value.call and value.call.more is None for value in self.inputs):
+            return None
+        try:
+            before, after = zip(*((value.exact, value.more) for value in self.inputs), strict=True)
+            return one_more(self.op, before, after, self.types)
+        except ShapeError:
+            return None
+
     @property
     def outputs(self) -> tuple[Tensor, ...]:
-        return tuple(Tensor(type, self, index) for index, type in enumerate(self.types))
+        more = self.more or self.types
+        return tuple(Tensor(type, self, index, more[index]) for index, type in enumerate(self.types))
+
+
+def origins(tensor: Tensor) -> set[Tensor]:
+    """The inputs and constants that a tensor is computed from."""
+    found: set[Tensor] = set()
+    waiting, seen = [tensor], set[Call]()
+    while waiting:
+        call = (one := waiting.pop()).call
+        if call is None:
+            found.add(one)
+        elif call not in seen:
+            seen.add(call)
+            waiting += [value for value in call.inputs if isinstance(value, Tensor)]
+    return found
 
 
 class Layer:
@@ -256,16 +317,27 @@ class Layer:
 
     def _call(self, tensors: Sequence[Tensor], given: Mapping[str, Tensor], where: Location | None) -> Call:
         self._check(tensors)
-        types = [tensor.type for tensor in tensors]
+        types = [tensor.exact for tensor in tensors]
         op, specs = self.operation(*types), self.specify(*types)
+        if not self._steady(op, specs, [tensor.more for tensor in tensors]):
+            for tensor in tensors:
+                tensor._note()
         chosen = {role: self._parameter(role, spec, given) for role, spec in specs.items()}
         for role in given:
             if role not in specs:
                 raise ModelError(f"there is no parameter '{role}' to be given ({', '.join(specs) or 'it has none'})")
         inputs = (*tensors, *chosen.values())
-        results = op.infer(*(value.type for value in inputs))
+        results = op.infer(*(value.exact for value in inputs))
         self.parameters.update({role: own for role, own in chosen.items() if isinstance(own, Parameter)})
         return Call(self, op, inputs, results, where)
+
+    def _steady(self, op: Op, specs: Mapping[str, Spec], more: Sequence[TensorType]) -> bool:
+        """Whether the layer is the same one for one image more."""
+        try:
+            shapes = {role: spec.shape for role, spec in self.specify(*more).items()}
+            return self.operation(*more) == op and shapes == {role: spec.shape for role, spec in specs.items()}
+        except Exception:  # whatever a layer of the user's raises
+            return False
 
     def _check(self, tensors: Sequence[object]) -> None:
         if self.takes is not None and len(tensors) != self.takes:
@@ -282,6 +354,6 @@ class Layer:
         tensor = given[role]
         if not isinstance(tensor, Tensor):
             raise ModelError(f"{role} must be a tensor (nn.Input(…, batch=None)), got {type(tensor).__name__}")
-        if tensor.type != expected:
-            raise ShapeError(f"{role} given at run time is {tensor.type}, expected {expected}")
+        if tensor.exact != expected:
+            raise ShapeError(f"{role} given at run time is {tensor.exact}, expected {expected}")
         return tensor

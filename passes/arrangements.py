@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ..batching import with_one_more
 from ..computation import Reshape as Reshaping
 from ..computation import Transpose as Transposing
 from ..errors import ShapeError
@@ -48,8 +49,7 @@ def merge_arrangements(graph: Graph) -> Optimised:
 def _reshape(outer: Op, inner: Op, source: TensorType) -> Op | None:
     """`outer` if it makes the same of the source as of what `inner` makes of it, whatever the number of images."""
     try:
-        for images in range(2):
-            type = TensorType((source.shape[0] + images, *source.shape[1:]), source.dtype)
+        for type in (source, with_one_more(source)) if source.shape else (source,):
             if outer.infer(type) != outer.infer(*inner.infer(type)):
                 return None
     except ShapeError:

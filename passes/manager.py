@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 
 import numpy as np
 
+from ..batching import images_of
 from ..errors import DifferenceError, ShapeError, UsageError, VerifyError
 from ..ir import Graph
 from ..types import Array, DType
@@ -33,6 +35,7 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
     allowed = _check_options(precision, off)
     verify(graph)
     log: list[Entry] = []
+    given = graph
     for step in PIPELINE:
         if step.name in off:
             log.append(NotFired(step.name, None, "it is switched off"))
@@ -44,7 +47,13 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
                 check_pass(step, graph, result.graph)
             graph = result.graph
             log += result.log
-    return Optimised(graph, tuple(log))
+    return Optimised(_as_fixed(graph, given), tuple(log))
+
+
+def _as_fixed(graph: Graph, given: Graph) -> Graph:
+    """`graph` with N fixed where it is so in `given`: a part that is all of one image is no identity for three."""
+    images = images_of(given)
+    return graph if images.batched is not None else replace(graph, fixed=images.fixed)
 
 
 def _run(step: Pass, graph: Graph) -> Optimised:

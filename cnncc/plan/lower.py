@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from ..batching import batched_inputs
+from ..batching import images_of
 from ..computation import Arrangement, Computation, Contraction, Interleave, Piece, Pointwise, WindowReduction
 from ..expr import RUNNING, Arg, Call, Expr, Number, evaluate, substitute
 from ..ir import Graph, Node, Value
@@ -48,7 +48,7 @@ class Works:
     """All works of a graph in order.
 
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
-    what is known at compile time (in float64 where it was computed).
+    what is known at compile time (in float64 where it was computed). `fixed` tells why it is not batchable.
     """
 
     works: list[Work]
@@ -58,6 +58,7 @@ class Works:
     outputs: dict[str, str]
     batched: Mapping[str, bool]
     batchable: bool
+    fixed: str = ""
 
 
 def tensor_name(value: Value) -> str:
@@ -66,8 +67,8 @@ def tensor_name(value: Value) -> str:
 
 def lower(graph: Graph) -> Works:
     """The works of an optimised graph."""
-    batched = batched_inputs(graph)
-    result = Works([], {}, {}, {}, {}, batched or {}, batched is not None)
+    images = images_of(graph)
+    result = Works([], {}, {}, {}, {}, images.batched or {}, images.batched is not None, images.fixed)
     result.inputs = {name: name for name in graph.inputs}
     for node in graph:
         if isinstance(node.op, Constant):

@@ -71,6 +71,7 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
         ring_bytes,
         useful_shards,
         layout.choices.offers,
+        works.fixed,
     )
     if options.source:
         refuse_unknown(plan, options)

@@ -122,7 +122,7 @@ class Plan:
     `arena_bytes` follow the workspace's header; `shard_bytes` (rings) follow for each shard. A batchable
     plan describes one image and runs once for each; another one describes the whole input. Any number of shards may
     run it, but more than `useful_shards` gain nothing. `offers` are the candidates that there were to choose from, by
-    signature.
+    signature. `fixed` tells why a plan is not batchable, as the first half of a sentence.
     """
 
     name: str
@@ -140,6 +140,7 @@ class Plan:
     shard_bytes: int
     useful_shards: int = 1
     offers: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
+    fixed: str = ""
 
     @property
     def max_shards(self) -> int:

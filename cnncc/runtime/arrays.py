@@ -134,9 +134,10 @@ def _check_shape(what: str, port: Port, array: Array, expected: tuple[int, ...],
 
 def _hint(executable: Executable, port: Port, array: Array) -> str:
     """Why another number of images than the graph's is refused, if that is all that is wrong."""
-    if executable.batchable or array.shape[1:] != port.shape[1:] or array.ndim != len(port.shape):
+    if executable.batchable or array.shape[1:] != port.shape[1:] or not 0 < array.ndim == len(port.shape):
         return ""
-    return f"; this model mixes images, so that their number is fixed at {executable.images}"
+    why = executable.fixed or "this model mixes images"
+    return f"; {why}, so that the number of images is fixed at {port.shape[0]}"
 
 
 def _names(ports: Sequence[Port]) -> str:

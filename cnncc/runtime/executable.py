@@ -35,10 +35,11 @@ class Port:
 class Executable:
     """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
 
-    `images` is N of the graph; a call may have another N only if `batchable`. A workspace for s shards takes
-    `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of which more than
-    `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given. `steps` names
-    the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what was read of it.
+    `images` is N of the graph; a call may have another N only if `batchable`, and `fixed` tells why not. A workspace
+    for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
+    which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
+    `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
+    was read of it.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Executable:
     checked: bool = False
     steps: tuple[str, ...] = ()
     undefined: tuple[str, ...] = ()
+    fixed: str = ""
 
     def workspace_bytes(self, shards: int) -> int:
         return self.workspace_base + shards * self.workspace_shard

@@ -27,6 +27,7 @@ def describe(executable: Executable) -> Manifest:
         "outputs": [_describe_port(port) for port in executable.outputs],
         "images": executable.images,
         "batchable": executable.batchable,
+        "fixed": executable.fixed,
         "workspace_bytes": executable.workspace_bytes(1),
         "workspace_base": executable.workspace_base,
         "workspace_shard": executable.workspace_shard,
@@ -69,6 +70,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Ex
         outputs=tuple(_restore_port(port) for port in manifest["outputs"]),
         images=int(manifest["images"]),
         batchable=bool(manifest["batchable"]),
+        fixed=str(manifest.get("fixed", "")),  # libraries of earlier versions have none
         workspace_base=int(manifest["workspace_base"]),
         workspace_shard=int(manifest["workspace_shard"]),
         max_shards=int(manifest["max_shards"]),

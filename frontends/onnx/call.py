@@ -11,6 +11,7 @@ from ...errors import ModelError
 from ...ir import Value
 from ...op import Op
 from ...types import Array, TensorType
+from ..counts import Count
 from .read import OnnxNode
 
 if TYPE_CHECKING:
@@ -38,13 +39,15 @@ def check_float(array: Array, shown: str) -> None:
 class Call:
     """One node on its way into the graph.
 
-    The attributes that a row reads are noted, so that one which nobody looked at can be refused.
+    The attributes that a row reads are noted, so that one which nobody looked at can be refused, and so are the layers
+    that it `made`. Rows know of a node what this class tells them and nothing else: `independence` relies on that.
     """
 
     def __init__(self, importer: Importer, node: OnnxNode, name: str):
         self.importer, self.node, self.name = importer, node, name
         self.version, self.operator = node.version, node.operator
         self.unread = set(node.attributes)
+        self.made: list[tuple[Value, ...]] = []
 
     # Inputs
 
@@ -118,7 +121,12 @@ class Call:
             return self.integers(name, ())
         if not self.has(index):
             return None
-        return tuple(int(n) for n in np.atleast_1d(self.array(index, f"{name}")))
+        return tuple(map(int, self.sizes(index, name)))
+
+    def sizes(self, index: int, what: str) -> tuple[int, ...]:
+        """Whole numbers from an input; the number of images may stand among them as a `Count`."""
+        numbers = np.atleast_1d(self.array(index, what))
+        return tuple(n if isinstance(n, Count) else int(n) for n in numbers)  # type: ignore[misc]
 
     def only(self, name: str, *allowed: Any) -> None:
         """The attribute must be absent or one of `allowed`; Unsupported otherwise."""
@@ -144,10 +152,13 @@ class Call:
     def add_all(self, op: Op, *inputs: Value, role: str = "") -> tuple[Value, ...]:
         """A layer and all its outputs."""
         name = self.importer.fresh(f"{self.name}.{role}") if role else self.name
-        return self.importer.builder.add(op, inputs, name)
+        self.made.append(self.importer.builder.add(op, inputs, name))
+        return self.made[-1]
 
     def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
         """Weights that no tensor of the file holds as they are; `rounded` if they were computed in float64."""
         if not rounded:
             check_float(data, role)
-        return self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)
+        value = self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)
+        self.made.append((value,))
+        return value

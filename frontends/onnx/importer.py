@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from ...ir import Builder, Graph, Value
 from ...types import Array, DType, TensorType
 from .call import Call, Result, Tensor, Unsupported, check_float
 from .folding import FOLDS, fold
+from .independence import Record, Row, settled
 from .read import Declared, OnnxModel, OnnxNode, parse, read
 from .table import OPERATORS
 
@@ -59,6 +61,7 @@ class Importer:
         self.tensors: dict[str, Tensor | None] = {"": None, **model.weights}
         self.constants: dict[str, Value] = {}
         self.problems: list[Problem] = []
+        self.records: list[Record] = []
         self.taken: set[str] = set()
         self.placeholders: dict[str, tuple[int, ...]] | None = None
 
@@ -71,7 +74,8 @@ class Importer:
         outputs = {name: self._output(name) for name in self.model.outputs}
         if self.problems:
             raise self._report()
-        return self.builder.graph({name: value for name, value in outputs.items() if value is not None})
+        graph = self.builder.graph({name: value for name, value in outputs.items() if value is not None})
+        return settled(graph, self.model.inputs, self.records, self.builder.nodes)
 
     def fresh(self, hint: str) -> str:
         """`hint`, or `hint_1`, `hint_2`… if a layer of that name exists or is to come."""
@@ -139,19 +143,23 @@ class Importer:
     def _apply(self, node: OnnxNode, name: str) -> Sequence[Tensor]:
         """The row of the node's operator: in NumPy if all inputs are known and it has such a row."""
         call = Call(self, node, name)
-        inputs = [self.tensors[input] for input in node.inputs if input]
-        known = bool(inputs) and not any(isinstance(tensor, Value) for tensor in inputs)
+        row = self._row(node)
         try:
-            if known and node.operator in FOLDS:
-                results: Sequence[Tensor] = fold(FOLDS[node.operator], call)
-            elif node.operator in OPERATORS:
-                results = _sequence(OPERATORS[node.operator](call))
-            else:
-                raise Unsupported(f"operator {node.operator} on values computed at run time is not supported")
+            results = row(call)
         except MALFORMED as error:
             raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
         call.finish()
+        self.records.append((call, row, results))
         return results
+
+    def _row(self, node: OnnxNode) -> Row:
+        inputs = [self.tensors[input] for input in node.inputs if input]
+        known = bool(inputs) and not any(isinstance(tensor, Value) for tensor in inputs)
+        if known and node.operator in FOLDS:
+            return partial(fold, FOLDS[node.operator])
+        if node.operator in OPERATORS:
+            return lambda call: _sequence(OPERATORS[node.operator](call))
+        raise Unsupported(f"operator {node.operator} on values computed at run time is not supported")
 
     def _unread_only(self, node: OnnxNode, count: int) -> None:
         """Outputs that a row does not make (masks, indices) may be named, but not read."""

@@ -34,19 +34,29 @@ def axes(call: Call, index: int, rank: int, name: str = "axes") -> tuple[int, ..
 
 def new_shape(call: Call) -> tuple[int, ...]:
     """Reshape's target with its 0 (as in the input) and −1 (whatever is left) filled in."""
-    old, new = call.shape(0), call.setting("shape", 1)
-    if new is None:
-        raise ModelError("Reshape without a shape")
+    old, new = call.shape(0), _target(call)
     if not call.attribute("allowzero", 0):
         if any(size == 0 and k >= len(old) for k, size in enumerate(new)):
             raise ShapeError(f"Reshape to {new} copies an axis that {old} does not have")
         new = tuple(old[k] if size == 0 else size for k, size in enumerate(new))
-    rest, total = math.prod(size for size in new if size != -1), math.prod(old)
+    if old and new[:1] == (-1,) and -1 not in new[1:] and 0 < math.prod(old[1:]) == math.prod(new[1:]):
+        return (old[0], *new[1:])
+    # Where both begin with the same size, N stays out of the arithmetic.
+    begin = int(bool(old) and old[:1] == new[:1] and 0 not in old[1:])
+    rest, total = math.prod(size for size in new[begin:] if size != -1), math.prod(old[begin:])
     if new.count(-1) == 1 and rest and total % rest == 0:
         new = tuple(total // rest if size == -1 else size for size in new)
-    if min(new, default=0) < 0 or math.prod(new) != total:
+    if any(size < 0 for size in new) or math.prod(new[begin:]) != total:
         raise ShapeError(f"{old} cannot be reshaped to {new}")
     return new
+
+
+def _target(call: Call) -> tuple[int, ...]:
+    """Reshape's target as it is given: an attribute up to opset 4."""
+    given = call.integers("shape", ()) if "shape" in call.node.attributes else None
+    if given is None and not call.has(1):
+        raise ModelError("Reshape without a shape")
+    return call.sizes(1, "shape") if given is None else given
 
 
 def squeezed(call: Call) -> tuple[int, ...]:
@@ -104,6 +114,8 @@ def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
     """The sizes given, or equal ones (the last may be smaller) for `num_outputs`, else one for each output."""
     total, given = call.shape(0)[axis], call.setting("split", 1)
     if given is not None:
+        if sum(given) != total:
+            raise ShapeError(f"parts of {given} elements are not the {total} of the axis")
         return given
     count = call.attribute("num_outputs", len(call.node.outputs))
     size = -(-total // count)

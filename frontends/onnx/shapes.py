@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from ... import ops
 from ...errors import ModelError
 from ...types import DType
+from ..counts import equal, vector
 from . import parameters
 from .call import Call, Result, Unsupported
 
@@ -31,11 +34,11 @@ def constant(call: Call) -> Result:
 
 def shape(call: Call) -> Result:
     """Shapes are known at compile time."""
-    return np.array(call.shape(0)[slice(call.attribute("start", 0), call.optional("end"))], np.int64)
+    return vector(call.shape(0)[slice(call.attribute("start", 0), call.optional("end"))])
 
 
 def size(call: Call) -> Result:
-    return np.array(np.prod(call.shape(0), dtype=np.int64))
+    return vector(math.prod(call.shape(0)))
 
 
 def cast(call: Call) -> Result:
@@ -55,10 +58,10 @@ def dropout(call: Call) -> Result:
 
 
 def reshape(call: Call) -> Result:
-    """The number of images is kept open where the target repeats it."""
+    """The first size stays open where the target repeats it."""
     old, new = call.shape(0), parameters.new_shape(call)
-    images = (0,) if old[:1] == new[:1] else new[:1]
-    return call.add(ops.Reshape((*images, *new[1:])), call.value(0))
+    first = (0,) if old[:1] == new[:1] else new[:1]
+    return call.add(ops.Reshape((*first, *new[1:])), call.value(0))
 
 
 def flatten(call: Call) -> Result:
@@ -106,7 +109,10 @@ def nested(indices: object) -> object:
 
 
 def expand(call: Call) -> Result:
-    return call.add(ops.Expand(call.setting("shape", 1) or ()), call.value(0))
+    """A first size that repeats the tensor's own is as good as 1, whatever the number of images."""
+    old, new = call.shape(0), call.sizes(1, "shape")
+    first = (1,) if len(old) == len(new) > 0 and equal(old[0], new[0]) else new[:1]
+    return call.add(ops.Expand((*first, *new[1:])), call.value(0))
 
 
 def tile(call: Call) -> Result:

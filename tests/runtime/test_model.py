@@ -140,7 +140,8 @@ def test_a_model_that_mixes_images_says_so() -> None:
     with pytest.raises(InputError) as caught:
         model(toy.images(3))
     assert str(caught.value) == (
-        "input 'x': expected shape (2, 6), got (3, 6); this model mixes images, so that their number is fixed at 2"
+        "input 'x': expected shape (2, 6), got (3, 6); "
+        "this model mixes images, so that the number of images is fixed at 2"
     )
 
 

@@ -1,0 +1,204 @@
+"""The proof that importing a model learnt nothing from the number of images.
+
+The importer works with N as a number, and that may have become part of what it made: of a constant computed from
+`Shape`, of a literal size, of the choice to leave out an axis of size 1. The graph's nodes do not show it. So every
+row that could see N is run once more with a `Count` in N's place, which never tells its number. A row is a function of
+what its `Call` tells it: one that comes through, to the same layers, comes to them for every N.
+
+No operator is named here. Arrays of whole numbers may move N about; what is computed with it is another such number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any, cast
+
+import numpy as np
+
+from ...batching import Images, images_of, one_more, with_one_more
+from ...errors import ShapeError
+from ...ir import Graph, Node, Value
+from ...op import Op
+from ...types import Array, TensorType
+from ..counts import Count, counted
+from .call import Call, Tensor
+from .read import Declared
+
+Row = Callable[[Call], Sequence[Tensor]]
+Record = tuple[Call, Row, Sequence[Tensor]]
+"""A node that was imported, by which row, and its results."""
+
+
+class Asked(Exception):
+    """A row that is run again wants to know the number of images, or comes to another result."""
+
+
+def settled(graph: Graph, inputs: Sequence[Declared], records: Sequence[Record], nodes: Mapping[str, Node]) -> Graph:
+    """`graph` with what its nodes do not show: which inputs keep their shape, and why N is fixed, if it is.
+
+    Where the model leaves the first dimension of some inputs open, the others keep their shape. `nodes` are all that
+    were made, also those that the graph does without.
+    """
+    opened = [port.name for port in inputs if port.shape is None or isinstance(next(iter(port.shape), None), str)]
+    if opened:
+        graph = replace(graph, kept=tuple(name for name in graph.inputs if name not in opened))
+    images = images_of(graph)
+    reason = images.fixed or _asking(records, _types_with_counts(graph, images, nodes))
+    return replace(graph, fixed=reason + _advice(graph, opened)) if reason else graph
+
+
+def _advice(graph: Graph, opened: Sequence[str]) -> str:
+    """How to have another number of images, if the model leaves that open."""
+    sizes = {name: ["…", *map(str, graph.inputs[name].shape[1:])] for name in opened if name in graph.inputs}
+    given = ", ".join(f"{name!r}: ({', '.join(shape)}{',' * (len(shape) == 1)})" for name, shape in sizes.items())
+    return f" (shapes={{{given}}} gives another)" if given else ""
+
+
+def _types_with_counts(graph: Graph, images: Images, nodes: Mapping[str, Node]) -> dict[Value, TensorType]:
+    """The types of the values whose shape depends on N, with counts in it: in front, or anywhere if it is not known."""
+    found = {value: _counted(graph.type(value)) for value in images.carrying}
+    for node in nodes.values():
+        if node.name not in graph.nodes and not found.keys().isdisjoint(node.inputs):
+            found.update(zip(node.values, _unread(node, found, nodes), strict=True))
+    return found
+
+
+def _unread(node: Node, found: Mapping[Value, TensorType], nodes: Mapping[str, Node]) -> list[TensorType]:
+    """The same for a node that no output needs, whose shape may have been asked for nevertheless."""
+    types = [nodes[value.node].types[value.index] for value in node.inputs]
+    counts = [found.get(value, type).shape for value, type in zip(node.inputs, types, strict=True)]
+    try:
+        if any(isinstance(size, Count) for shape in counts for size in shape[1:]):
+            raise ShapeError("mixes images")
+        grown = [
+            with_one_more(type) if isinstance(next(iter(shape), None), Count) else type
+            for shape, type in zip(counts, types, strict=True)
+        ]
+        one_more(node.op, types, grown, node.types)
+        return list(map(_counted, node.types))
+    except ShapeError:
+        return [counted(type, cast("tuple[int, ...]", (Derived(),) * type.rank)) for type in node.types]
+
+
+def _counted(type: TensorType) -> TensorType:
+    """The type of images, with N in front."""
+    return counted(type, (cast(int, N), *type.shape[1:]))
+
+
+def _asking(records: Sequence[Record], types: Mapping[Value, TensorType]) -> str:
+    """Words for the first node that computes with N; none if there is none."""
+    marked: dict[str, Array] = {}
+    for call, row, results in records:
+        inputs = [name for name in call.node.inputs if name]
+        values = [tensor for name in inputs if isinstance(tensor := call.importer.tensors[name], Value)]
+        if marked.keys().isdisjoint(inputs) and types.keys().isdisjoint(values):
+            continue
+        try:
+            found = _merged(row(Again(call, types, marked)), results)
+        except Exception:  # NumPy, too, has many words for "that is no number"
+            return f"node '{call.node.shown}' computes with the number of images"
+        marked.update((name, array) for name, array in zip(call.node.outputs, found, strict=False) if array is not None)
+    return ""
+
+
+def _merged(found: Sequence[Tensor], before: Sequence[Tensor]) -> list[Array | None]:
+    """For each result the array in which counts stand; None where none do. Raises Asked if the results differ."""
+    if len(found) != len(before):
+        raise Asked
+    return [_with_counts(*pair) for pair in zip(found, before, strict=True)]
+
+
+def _with_counts(found: Tensor, before: Tensor) -> Array | None:
+    """What was computed `before`, with the counts of what was `found`: the other elements do not depend on N."""
+    if isinstance(found, Value) or isinstance(before, Value):
+        if found != before:
+            raise Asked
+        return None
+    counts = [isinstance(item, Count) for item in found.reshape(-1)] if found.dtype == object else []
+    if not any(counts):
+        return None
+    if found.shape != before.shape:
+        raise Asked
+    merged = before.astype(object).reshape(-1)
+    merged[counts] = found.reshape(-1)[counts]
+    return merged.reshape(found.shape)
+
+
+class Hidden(Count):
+    """N, of which nothing is known but that it is at least 1."""
+
+    def __init__(self, pure: bool = True) -> None:
+        super().__init__(1, _refuse, pure)
+
+    def __repr__(self) -> str:
+        return "N"
+
+    def __format__(self, how: str) -> str:
+        return "N"
+
+    def computed(self, function: Callable[..., Any], *operands: Any) -> Any:
+        return Derived()
+
+
+class Derived(Hidden):
+    """A number that depends on N, of which nothing at all is known."""
+
+    def __init__(self) -> None:
+        super().__init__(pure=False)
+
+    def __bool__(self) -> bool:
+        raise Asked
+
+    def compared(self, relation: Callable[[Any, Any], bool], other: object) -> bool:
+        raise Asked
+
+
+def _refuse() -> None:
+    raise Asked
+
+
+N = Hidden()
+
+
+class Marked(np.ndarray[Any, Any]):
+    """An array in which counts stand: as integers of at least 32 bits they stay what they are."""
+
+    def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
+        same = np.dtype(dtype).kind in "iu" and np.dtype(dtype).itemsize >= 4
+        changed = self.copy().reshape(-1)
+        changed[:] = [Derived() if isinstance(item, Count) and not same else item for item in changed]
+        return changed.reshape(self.shape)
+
+
+class Again(Call):
+    """A node once more, with counts wherever N stood; what its row makes must be what it made before."""
+
+    def __init__(self, call: Call, types: Mapping[Value, TensorType], marked: Mapping[str, Array]):
+        super().__init__(call.importer, call.node, call.name)
+        self.types, self.marked, self.steps = types, marked, iter(call.made)
+
+    def tensor(self, index: int) -> Tensor:
+        tensor = super().tensor(index)
+        found = self.marked.get(self.node.inputs[index])
+        return tensor if found is None else found.view(Marked)
+
+    def value(self, index: int) -> Value:
+        if self.has(index) and self.node.inputs[index] in self.marked:
+            raise Asked
+        return super().value(index)
+
+    def type(self, value: Value) -> TensorType:
+        return self.types.get(value) or super().type(value)
+
+    def add_all(self, op: Op, *inputs: Value, role: str = "") -> tuple[Value, ...]:
+        values = next(self.steps)
+        node = self.importer.builder.nodes[values[0].node]
+        if node.op != op or node.inputs != inputs:
+            raise Asked
+        return values
+
+    def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
+        if data.dtype == object:
+            raise Asked
+        return next(self.steps)[0]
