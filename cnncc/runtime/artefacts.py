@@ -15,6 +15,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import OutputError, UsageError
+from ..naming import file_stem
 from ..native import host_target
 from ..target import Target
 from .archive import archive
@@ -49,13 +50,14 @@ def write(
 
 
 def _file_names(symbol: str, kinds: list[str]) -> dict[str, str]:
+    stem = file_stem(symbol)
     names = {
-        "o": f"{symbol}.o",
-        "weights": f"{symbol}_weights.o",
-        "a": f"lib{symbol}.a",
-        "so": f"{symbol}.so",
-        "h": f"{symbol}.h",
-        "json": f"{symbol}.json",
+        "o": f"{stem}.o",
+        "weights": f"{stem}_weights.o",
+        "a": f"lib{file_stem(symbol, library=True)}.a",
+        "so": f"{stem}.so",
+        "h": f"{stem}.h",
+        "json": f"{stem}.json",
     }
     return {role: name for role, name in names.items() if role in kinds or (role == "weights" and "o" in kinds)}
 
