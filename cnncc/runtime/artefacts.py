@@ -14,7 +14,7 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import OutputError, UsageError
+from ..errors import NativeError, OutputError, UsageError
 from ..naming import file_stem
 from ..native import host_target
 from ..target import Target
@@ -23,6 +23,7 @@ from .elf_data import data_object
 from .executable import Executable
 from .header import header
 from .manifest import Manifest, describe, to_json
+from .seal import seal, seal_object
 
 KINDS = ("o", "a", "so", "h", "json")
 MANIFEST_SYMBOL = "cnncc_manifest"
@@ -87,11 +88,20 @@ def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Pa
     compiler = _compiler(executable.target)
     described = data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", executable.target.architecture)
     with tempfile.TemporaryDirectory(dir=folder) as objects:
-        parts = {"code.o": executable.object, "weights.o": weights, "manifest.o": described}
+        parts = {
+            "code.o": executable.object,
+            "weights.o": weights,
+            "manifest.o": described,
+            "seal.o": seal_object(executable.target.architecture),
+        }
         for part, data in parts.items():
             (Path(objects) / part).write_bytes(data)
         command = [*compiler, "-shared", "-nostdlib", "-Wl,--build-id=none,-s,-z,defs", f"-Wl,-soname,{name}"]
         _run_linker([*command, "-o", str(Path("..") / name), *parts], Path(objects))
+    try:
+        seal(folder / name)
+    except NativeError as error:
+        raise OutputError(f"the C compiler '{compiler[0]}' made a library that cannot be loaded: {error}") from error
 
 
 def _compiler(target: Target) -> list[str]:
