@@ -14,13 +14,13 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from importlib.machinery import PathFinder
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 
 from ..errors import CnnccError, Location, ScriptError
 from ..ir import Graph
 from .model import Model
+from .neighbours import importing_from
 
 MODULE = "cnncc_script"
 """The `__name__` of a running script; not '__main__', so that a script's own main part stays asleep."""
@@ -32,7 +32,7 @@ def load_script(path: str | os.PathLike[str]) -> Graph:
     code = _compiled(file)
     module = ModuleType(MODULE)
     module.__file__ = code.co_filename
-    with _importing_from(Path(code.co_filename).parent, module), _explained(file, code.co_filename):
+    with _running(module, Path(code.co_filename).parent), _explained(file, code.co_filename):
         exec(code, module.__dict__)
         found = _find(file, module)
         return found if isinstance(found, Graph) else found.graph
@@ -56,21 +56,17 @@ def _compiled(file: Path) -> CodeType:
 
 
 @contextmanager
-def _importing_from(folder: Path, script: ModuleType) -> Iterator[None]:
-    """The script and its neighbours can be imported inside the block and leave no trace after it."""
-    path, modules = list(sys.path), dict(sys.modules)
-    sys.path.insert(0, str(folder))
-    sys.modules[MODULE] = script
-    try:
-        yield
-    finally:
-        sys.path[:] = path
-        sys.modules.pop(MODULE)
-        for name in set(sys.modules) - set(modules):
-            package = name.partition(".")[0]
-            if package not in modules and PathFinder.find_spec(package, [str(folder)]):
-                del sys.modules[name]
-        sys.modules.update({MODULE: modules[MODULE]} if MODULE in modules else {})
+def _running(script: ModuleType, folder: Path) -> Iterator[None]:
+    """Inside the block the script can import its neighbours, and find itself as a dataclass wants to."""
+    outer = sys.modules.get(MODULE)
+    with importing_from(folder):
+        sys.modules[MODULE] = script
+        try:
+            yield
+        finally:
+            sys.modules.pop(MODULE, None)
+            if outer is not None:
+                sys.modules[MODULE] = outer
 
 
 @contextmanager

@@ -72,11 +72,11 @@ def _kinds(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
 def _compilation(arguments: argparse.Namespace) -> Compilation:
     """The model, under another name if that is wanted. Raises UsageError for one that C does not take as it is."""
     from ..compiler import Compilation
-    from ..naming import c_identifier
+    from ..naming import c_identifier, nearest
 
     name = arguments.name
     if name is not None and c_identifier(name) != name:
-        raise UsageError(f"--name '{name}' cannot prefix C symbols: '{c_identifier(name)}' could")
+        raise UsageError(f"--name '{name}' cannot prefix C symbols: '{nearest(name)}' could")
     compilation = common.compilation(arguments)
     if name is None:
         return compilation

@@ -14,7 +14,8 @@ import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from ..errors import OutputError, UsageError
+from ..errors import NativeError, OutputError, UsageError
+from ..naming import file_stem
 from ..native import host_target
 from ..target import Target
 from .archive import archive
@@ -22,6 +23,7 @@ from .elf_data import data_object
 from .executable import Executable
 from .header import header
 from .manifest import Manifest, describe, to_json
+from .seal import seal, seal_object
 
 KINDS = ("o", "a", "so", "h", "json")
 MANIFEST_SYMBOL = "cnncc_manifest"
@@ -49,13 +51,14 @@ def write(
 
 
 def _file_names(symbol: str, kinds: list[str]) -> dict[str, str]:
+    stem = file_stem(symbol)
     names = {
-        "o": f"{symbol}.o",
-        "weights": f"{symbol}_weights.o",
-        "a": f"lib{symbol}.a",
-        "so": f"{symbol}.so",
-        "h": f"{symbol}.h",
-        "json": f"{symbol}.json",
+        "o": f"{stem}.o",
+        "weights": f"{stem}_weights.o",
+        "a": f"lib{file_stem(symbol, library=True)}.a",
+        "so": f"{stem}.so",
+        "h": f"{stem}.h",
+        "json": f"{stem}.json",
     }
     return {role: name for role, name in names.items() if role in kinds or (role == "weights" and "o" in kinds)}
 
@@ -85,11 +88,20 @@ def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Pa
     compiler = _compiler(executable.target)
     described = data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", executable.target.architecture)
     with tempfile.TemporaryDirectory(dir=folder) as objects:
-        parts = {"code.o": executable.object, "weights.o": weights, "manifest.o": described}
+        parts = {
+            "code.o": executable.object,
+            "weights.o": weights,
+            "manifest.o": described,
+            "seal.o": seal_object(executable.target.architecture),
+        }
         for part, data in parts.items():
             (Path(objects) / part).write_bytes(data)
         command = [*compiler, "-shared", "-nostdlib", "-Wl,--build-id=none,-s,-z,defs", f"-Wl,-soname,{name}"]
         _run_linker([*command, "-o", str(Path("..") / name), *parts], Path(objects))
+    try:
+        seal(folder / name)
+    except NativeError as error:
+        raise OutputError(f"the C compiler '{compiler[0]}' made a library that cannot be loaded: {error}") from error
 
 
 def _compiler(target: Target) -> list[str]:

@@ -1,4 +1,4 @@
-"""Reading ELF files: what an object defines and still needs, and whether a library is whole enough to be loaded."""
+"""Reading ELF files: what an object defines and still needs, and which parts of a library are loaded."""
 
 from __future__ import annotations
 
@@ -7,21 +7,21 @@ from dataclasses import dataclass
 
 from ..errors import NativeError
 
-_SYMBOL_TABLE, _DYNAMIC_SYMBOLS = 2, 11  # section types
-_NO_BITS = 8  # section type without bytes in the file
+_SYMBOL_TABLE = 2  # section type
 _UNDEFINED = 0  # section index of a symbol that is wanted
 _LOCAL = 0  # binding
 _SHARED = 3  # file type
-_LOAD = 1  # segment type
+_LOAD, _NOTE = 1, 4  # segment types
 
 
 @dataclass(frozen=True)
 class _Layout:
     """Where the fields that we read stand, for one word size."""
 
+    head_bytes: int
     offsets: str  # e_phoff, e_shoff
     offsets_at: int
-    counts_at: int  # e_phentsize, e_phnum, e_shentsize, e_shnum
+    counts_at: int  # e_phentsize, e_phnum, e_shentsize, e_shnum, e_shstrndx
     section: str  # name, type, flags, address, offset, size, link
     symbol: str
     symbol_fields: tuple[int, int, int]  # places of name, info, section index in `symbol`
@@ -30,8 +30,8 @@ class _Layout:
 
 
 _LAYOUTS = {
-    1: _Layout("<II", 0x1C, 0x2A, "<IIIIIII", "<IIIBBH", (0, 3, 5), "<IIIII", (0, 1, 4)),
-    2: _Layout("<QQ", 0x20, 0x36, "<IIQQQQI", "<IBBHQQ", (0, 1, 3), "<IIQQQQ", (0, 2, 5)),
+    1: _Layout(52, "<II", 0x1C, 0x2A, "<IIIIIII", "<IIIBBH", (0, 3, 5), "<IIIII", (0, 1, 4)),
+    2: _Layout(64, "<QQ", 0x20, 0x36, "<IIQQQQI", "<IBBHQQ", (0, 1, 3), "<IIQQQQ", (0, 2, 5)),
 }
 
 
@@ -43,32 +43,59 @@ class Symbol:
     defined: bool
 
 
+@dataclass(frozen=True)
+class Library:
+    """Where in a shared library the bytes stand that the system's loader reads, each part as (offset, size).
+
+    Nobody but linkers and debuggers reads `unread`, inside of the head: where the table of sections stands.
+    """
+
+    machine: int
+    size: int  # of the file, as far as it is loaded
+    tables: tuple[tuple[int, int], ...]  # the head and the table of segments
+    loaded: tuple[tuple[int, int], ...]
+    notes: tuple[tuple[int, int], ...]
+    unread: tuple[tuple[int, int], ...]
+
+
+def library(head: bytes, size: int) -> Library:
+    """What a file of `size` bytes that begins with `head` (4 KiB are enough) tells of itself.
+
+    Raises NativeError unless it is a shared library of which nothing is missing. One that was cut short would end the
+    process when it is mapped, so this comes before loading.
+    """
+    layout = _layout(head)
+    kind, machine = struct.unpack_from("<HH", head, 16)
+    if kind != _SHARED:
+        raise NativeError("not a shared library")
+    at, sections_at = struct.unpack_from(layout.offsets, head, layout.offsets_at)
+    stride, count, section_stride, sections = struct.unpack_from("<4H", head, layout.counts_at)
+    segments = _segments(head, layout, at, stride, count)
+    parts = [(offset, length) for _, offset, length in segments]
+    if any(offset + length > size for offset, length in (*parts, (sections_at, section_stride * sections))):
+        raise NativeError("the file is cut short")
+    loaded = tuple((offset, length) for kind, offset, length in segments if kind == _LOAD and length)
+    if not loaded:
+        raise NativeError("no part of it is loaded")
+    word = struct.calcsize(layout.offsets) // 2
+    return Library(
+        machine=machine,
+        size=max(offset + length for offset, length in loaded),
+        tables=((0, layout.head_bytes), (at, stride * count)),
+        loaded=loaded,
+        notes=tuple((offset, length) for kind, offset, length in segments if kind == _NOTE),
+        unread=((layout.offsets_at + word, word), (layout.counts_at + 4, 6)),
+    )
+
+
 def global_symbols(code: bytes) -> tuple[Symbol, ...]:
     """All global and weak symbols, in the table's order. Raises NativeError for anything but little-endian ELF."""
-    return _symbols(code, _SYMBOL_TABLE)
+    return _symbols(code)
 
 
 def undefined_symbols(code: bytes) -> tuple[str, ...]:
     """Names that an object needs from others, sorted. Raises NativeError for anything but little-endian ELF."""
     return tuple(sorted(symbol.name for symbol in global_symbols(code) if not symbol.defined))
-
-
-def check_loadable(code: bytes, symbol: str) -> None:
-    """Raise NativeError unless this is a whole shared library that defines `symbol`.
-
-    A library that was cut short would end the process when it is mapped, so this comes before loading.
-    """
-    layout = _layout(code)
-    if struct.unpack_from("<H", code, 16) != (_SHARED,):
-        raise NativeError("not a shared library")
-    try:
-        extents = [*_segments(code, layout), *(s[4:6] for s in _sections(code, layout) if s[1] != _NO_BITS)]
-    except struct.error as error:
-        raise NativeError("the file is cut short") from error
-    if any(start + size > len(code) for start, size in extents):
-        raise NativeError("the file is cut short")
-    if Symbol(symbol, True) not in _symbols(code, _DYNAMIC_SYMBOLS):
-        raise NativeError(f"it has no symbol '{symbol}'")
 
 
 def _layout(code: bytes) -> _Layout:
@@ -78,14 +105,14 @@ def _layout(code: bytes) -> _Layout:
     return layout
 
 
-def _symbols(code: bytes, table: int) -> tuple[Symbol, ...]:
+def _symbols(code: bytes) -> tuple[Symbol, ...]:
     layout = _layout(code)
     try:
         sections = _sections(code, layout)
         return tuple(
             symbol
             for _, kind, _, _, offset, size, link in sections
-            if kind == table
+            if kind == _SYMBOL_TABLE
             for symbol in _table(code, layout, offset, size, sections[link][4])
         )
     except (struct.error, IndexError, ValueError) as error:
@@ -107,13 +134,14 @@ def _sections(code: bytes, layout: _Layout) -> list[tuple[int, ...]]:
     return [struct.unpack_from(layout.section, code, start + place * stride) for place in range(count)]
 
 
-def _segments(code: bytes, layout: _Layout) -> list[tuple[int, int]]:
-    """Offset and size in the file of every part that the loader maps."""
-    start, _ = struct.unpack_from(layout.offsets, code, layout.offsets_at)
-    stride, count = struct.unpack_from("<4H", code, layout.counts_at)[:2]
-    found = [struct.unpack_from(layout.segment, code, start + place * stride) for place in range(count)]
+def _segments(head: bytes, layout: _Layout, start: int, stride: int, count: int) -> list[tuple[int, int, int]]:
+    """Kind, offset and size in the file of every segment."""
+    try:
+        found = [struct.unpack_from(layout.segment, head, start + place * stride) for place in range(count)]
+    except struct.error as error:
+        raise NativeError("the file is cut short") from error
     kind, offset, size = layout.segment_fields
-    return [(fields[offset], fields[size]) for fields in found if fields[kind] == _LOAD]
+    return [(fields[kind], fields[offset], fields[size]) for fields in found]
 
 
 def _string(code: bytes, start: int) -> str:

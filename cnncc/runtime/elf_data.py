@@ -1,4 +1,4 @@
-"""Writing ELF objects that hold nothing but bytes under a name: weights by the megabyte, for which LLVM wants text."""
+"""Writing ELF objects that hold nothing but bytes: weights by the megabyte, for which LLVM wants text, and notes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..target import Architecture
 from .layout import ALIGNMENT, rounded_up
 
 _RELOCATABLE, _OBJECT_OF_ALL = 1, 0x11  # kind of file; symbol info: global, an object
-_BITS, _SYMBOLS, _STRINGS = 1, 2, 3  # section types
+_BITS, _SYMBOLS, _STRINGS, _NOTE = 1, 2, 3, 7  # section types
 _ALLOCATED = 2  # section flag: read-only memory
 
 
@@ -37,17 +37,34 @@ _FORMATS: dict[Architecture, _Format] = {
 }
 
 
-def data_object(symbol: str, data: bytes | memoryview, architecture: Architecture) -> bytes:
-    """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64. The stack is not code.
+def machine(architecture: Architecture) -> int:
+    """The number of an architecture in the heads of ELF files."""
+    return _FORMATS[architecture].machine
 
-    header | bytes | table of symbols | names | table of sections
-    """
+
+def data_object(symbol: str, data: bytes | memoryview, architecture: Architecture) -> bytes:
+    """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64. The stack is not code."""
+    return _object(".rodata", _BITS, ALIGNMENT, data, symbol, architecture)
+
+
+def note_object(owner: bytes, kind: int, data: bytes, architecture: Architecture) -> bytes:
+    """A relocatable object with one note, which a linker leads through to a segment of notes."""
+    head = struct.pack("<III", len(owner) + 1, len(data), kind) + owner + b"\0"
+    note = head.ljust(rounded_up(len(head), 4), b"\0") + data
+    return _object(f".note.{owner.decode()}", _NOTE, 4, note, None, architecture)
+
+
+def _object(
+    section: str, kind: int, alignment: int, data: bytes | memoryview, symbol: str | None, architecture: Architecture
+) -> bytes:
+    """header | bytes | table of symbols | names | table of sections"""
     form = _FORMATS[architecture]
     head_bytes = 16 + struct.calcsize(form.head)
     strings = _Strings()
-    name = strings.add(symbol)
-    symbols = form.symbol_record(0, 0, 0, 0) + form.symbol_record(name, 1, len(data), _OBJECT_OF_ALL)
-    names = [strings.add(section) for section in (".rodata", ".note.GNU-stack", ".symtab", ".strtab")]
+    symbols = form.symbol_record(0, 0, 0, 0)
+    if symbol is not None:
+        symbols += form.symbol_record(strings.add(symbol), 1, len(data), _OBJECT_OF_ALL)
+    names = [strings.add(name) for name in (section, ".note.GNU-stack", ".symtab", ".strtab")]
     data_at = rounded_up(head_bytes, ALIGNMENT)
     symbols_at = rounded_up(data_at + len(data), 8)
     strings_at = symbols_at + len(symbols)
@@ -55,7 +72,7 @@ def data_object(symbol: str, data: bytes | memoryview, architecture: Architectur
     entry = struct.calcsize(form.symbol)
     sections = [
         (0,) * 10,
-        (names[0], _BITS, _ALLOCATED, 0, data_at, len(data), 0, 0, ALIGNMENT, 0),
+        (names[0], kind, _ALLOCATED, 0, data_at, len(data), 0, 0, alignment, 0),
         (names[1], _BITS, 0, 0, symbols_at, 0, 0, 0, 1, 0),
         (names[2], _SYMBOLS, 0, 0, symbols_at, len(symbols), 4, 1, 8, entry),  # names in section 4, one local symbol
         (names[3], _STRINGS, 0, 0, strings_at, len(strings.data), 0, 0, 1, 0),

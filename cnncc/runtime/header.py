@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import Template
 
+from ..naming import macro_prefix
 from ..types import DType
 from .abi import ERROR_CODES
 from .executable import ABI_VERSION, Executable, Port
@@ -15,10 +16,10 @@ _COMMON = Template("""\
 typedef struct {
     uint32_t abi;                  /* CNNCC_ABI */
     uint32_t images;               /* N of this call */
-    uint32_t shard, shards;        /* 0, 1 without threads; all shards of a call must run at the same time */
+    uint32_t shard, shards;        /* 0, 1 without threads; else see NAME_run */
     const void *const *inputs;     /* one pointer an input, in order */
     void *const *outputs;          /* one pointer an output, in order; must not overlap anything else */
-    void *workspace;               /* aligned to 64 bytes, zeroed once before its first call, one for each caller */
+    void *workspace;               /* aligned to 64 bytes, zeroed once before its first call, one call at a time */
     const void *weights;           /* aligned to 64 bytes */
     void (*wait)(void *);          /* what a shard calls while it waits for another; null spins */
     void *wait_argument;
@@ -38,9 +39,13 @@ _HEADER = Template("""\
 $ports
  *
  * All arrays are dense and in this order of axes. $images
+ *
+ * This header, the code and the weights belong together: take all from the same `cnncc compile`. With an object of
+ * other options the workspace may be too small; ${symbol}_workspace_bytes(1) == ${macro}_WORKSPACE_BYTES, asked once at
+ * the start of the program, finds most such mistakes.
  */
-#ifndef ${macro}_H
-#define ${macro}_H
+#ifndef CNNCC_${macro}_H
+#define CNNCC_${macro}_H
 
 #include <stddef.h>
 #include <stdint.h>
@@ -55,7 +60,19 @@ $constants
 /* The weights, an object of their own: link it, or hand run() a copy from elsewhere. */
 extern const unsigned char ${symbol}_weights[];
 
-/* 0, or an error code. Allocates nothing, changes nothing global. */
+/* 0, or an error code. Allocates nothing, changes nothing global.
+ *
+ * With threads a call is made of `shards` calls of run, one for each number `shard`, all at the same time and alike in
+ * everything else. A shard may return before the others have: only when ALL shards of a call have returned may outputs
+ * be read, inputs be changed, and any shard of the next call on this workspace begin. Without a barrier between two
+ * calls results are wrong, with code 0. So each thread does, with a barrier for all of them:
+ *
+ *     for (;;) {
+ *         pthread_barrier_wait(&barrier);    all have returned; one thread now takes outputs and gives inputs
+ *         pthread_barrier_wait(&barrier);
+ *         code = ${symbol}_run(&call);       call.shard is the thread's own
+ *     }
+ */
 int ${symbol}_run(const cnncc_call *call);
 
 /* The size of a workspace for that many shards. */
@@ -93,19 +110,20 @@ $assignments
 
 def header(executable: Executable) -> str:
     """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`."""
-    symbol, inputs, outputs = executable.symbol, _named("x", executable.inputs), _named("y", executable.outputs)
+    symbol, macro = executable.symbol, macro_prefix(executable.symbol)
+    inputs, outputs = _named("x", executable.inputs), _named("y", executable.outputs)
     return _HEADER.substitute(
         title=_comment(executable.name),
         target=_comment(executable.target.name),
         ports="\n".join([*_port_lines("input", inputs), *_port_lines("output", outputs)]),
         images=_images_sentence(executable),
-        macro=symbol.upper(),
+        macro=macro,
         symbol=symbol,
         common=_COMMON.substitute(
             abi=ABI_VERSION,
             errors="\n".join(f"    {error.name} = {error.code}, /* {error.reason} */" for error in ERROR_CODES),
         ),
-        constants="\n".join(f"#define {symbol.upper()}_{line}" for line in _constants(executable)),
+        constants="\n".join(f"#define {macro}_{line}" for line in _constants(executable)),
         parameters=", ".join(
             [*(f"const {_ctype(port)} *{name}" for name, port in inputs), *(f"float *{name}" for name, _ in outputs)]
         ),

@@ -93,6 +93,10 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: this processor cannot run the network\n", argv[0]);
         return 3;
     }
+    if (digits_workspace_bytes(1) != DIGITS_WORKSPACE_BYTES) {
+        fprintf(stderr, "%s: digits.h and digits.o are not of the same compilation\n", argv[0]);
+        return 3;
+    }
     for (i = 1; i < argc; i++) {
         fault = read_picture(argv[i], x);
         if (fault != NULL) {

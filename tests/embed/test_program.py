@@ -126,6 +126,69 @@ def test_several_models_in_one_program(tmp_path: Path, language: str) -> None:
     assert (done.returncode, done.stdout) == (0, "-3 3 0 3")
 
 
+THREADS = """
+#define _POSIX_C_SOURCE 200809L
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include "digits.h"
+
+enum { SHARDS = 2, CALLS = 300 };
+static _Alignas(64) unsigned char memory[1 << 18], alone[1 << 18];
+static float x[DIGITS_INPUT_SIZE], y[DIGITS_OUTPUT_SIZE], wanted[DIGITS_OUTPUT_SIZE];
+static const void *inputs[] = {x};
+static void *outputs[] = {y};
+static pthread_barrier_t barrier;
+static int wrong;
+
+static void next_call(int number)
+{
+    int i;
+    if (number > 0)
+        wrong += memcmp(y, wanted, sizeof y) != 0;
+    for (i = 0; i < DIGITS_INPUT_SIZE; i++)
+        x[i] = (float)((i * 37 + number) % 101) / 101;
+    wrong += digits_infer(x, wanted, alone) != CNNCC_OK;
+}
+
+static void *loop(void *shard)
+{
+    cnncc_call call = {CNNCC_ABI, 1, 0, SHARDS, inputs, outputs, memory, digits_weights, NULL, NULL};
+    int number, code = 0;
+    call.shard = *(uint32_t *)shard;
+    for (number = 0; number < CALLS; number++) {
+        pthread_barrier_wait(&barrier);
+        if (call.shard == 0)
+            next_call(number);
+        pthread_barrier_wait(&barrier);
+        code |= digits_run(&call);
+    }
+    return code == 0 ? NULL : shard;
+}
+
+int main(void)
+{
+    uint32_t shards[SHARDS] = {0, 1};
+    pthread_t other;
+    void *failed = NULL;
+    if (digits_workspace_bytes(SHARDS) > sizeof memory || pthread_barrier_init(&barrier, NULL, SHARDS) != 0) return 1;
+    if (pthread_create(&other, NULL, loop, &shards[1]) != 0) return 2;
+    if (loop(&shards[0]) != NULL || pthread_join(other, &failed) != 0 || failed != NULL) return 3;
+    printf("%d", wrong);
+    return 0;
+}
+"""
+
+
+@needs_cc
+def test_the_header_s_loop_of_threads(host_folder: Path) -> None:
+    """Two threads, and the same bits as one in each of many calls."""
+    (host_folder / "threads.c").write_text(THREADS)
+    program = build(host_folder, "cc", "-std=c11", "-O2", "-pthread", "threads.c", "libdigits.a", output="threads")
+    done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "0")
+
+
 @needs_cc
 @needs("valgrind")
 def test_memcheck_finds_nothing(tmp_path: Path, pictures: list[Path]) -> None:

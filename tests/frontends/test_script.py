@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import os
 import sys
 from pathlib import Path
 
@@ -135,3 +137,40 @@ def test_relative_paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     )
     monkeypatch.chdir(tmp_path)
     assert load_script("model.py").name == "a"
+
+
+NEIGHBOURLY = "import {0}\nfrom cnncc import nn\nnet = nn.Sequential(nn.Dense({0}.SIZE), input=(3,))\n"
+
+
+def size(folder: Path, module: str) -> int:
+    graph = load_script(write(folder, NEIGHBOURLY.format(module)))
+    return graph.types(graph.outputs.values())[0].shape[-1]
+
+
+@pytest.mark.parametrize("module", ["beside_it", "package_beside_it", "package_beside_it.part"])
+def test_neighbours_are_what_their_files_hold_now(tmp_path: Path, module: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Edited within the second that bytecode knows, to the same length, and imported by the process before."""
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / f"{module.replace('.', '/')}.py"
+    if module.startswith("package"):
+        (tmp_path / "package_beside_it").mkdir()
+        path = path if "." in module else tmp_path / module / "__init__.py"
+    for number in (2, 3):
+        path.write_text(f"SIZE = {number}\n")
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+        assert size(tmp_path, module) == number
+        if number == 2:
+            mine = importlib.import_module(module)
+    assert mine.SIZE == 2 and sys.modules[module] is mine
+    for name in {module, "package_beside_it"} & set(sys.modules):
+        del sys.modules[name]
+
+
+def test_the_neighbour_is_meant_and_not_another_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder, number in (("one", 4), ("two", 5)):
+        (tmp_path / folder).mkdir()
+        write(tmp_path / folder, f"SIZE = {number}\n", "namesake.py")
+    monkeypatch.syspath_prepend(tmp_path / "one")
+    mine = importlib.import_module("namesake")
+    assert (size(tmp_path / "two", "namesake"), mine.SIZE) == (5, 4)
+    assert sys.modules.pop("namesake") is mine
