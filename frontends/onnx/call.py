@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ...errors import ModelError
+from ...errors import CnnccError, ModelError
 from ...ir import Value
 from ...op import Op
 from ...types import Array, TensorType
+from .messages import Unsupported as Unsupported  # for the rows
 from .read import OnnxNode
 
 if TYPE_CHECKING:
@@ -21,18 +23,16 @@ T = TypeVar("T")
 Tensor = Value | Array
 """A value of the graph, or an array that is known at compile time."""
 
-Result = Tensor | Sequence[Tensor]
-"""What a row returns: one output, or several in order."""
-
-
-class Unsupported(ModelError):
-    """Something that ONNX has and cnncc has not; the message says what, the importer adds where."""
+Result = Tensor | Sequence[Tensor | None]
+"""What a row returns: one output, or several in order (None after a problem that was told)."""
 
 
 def check_float(array: Array, shown: str) -> None:
     """Raises Unsupported for an array that no layer can compute with."""
     if array.dtype != np.float32:
-        raise Unsupported(f"computing with the {array.dtype} {shown} is not supported, only float32")
+        raise Unsupported(
+            f"computing with the {array.dtype} {shown} is not supported, only float32", f"computing with {array.dtype}"
+        )
 
 
 class Call:
@@ -45,6 +45,8 @@ class Call:
         self.importer, self.node, self.name = importer, node, name
         self.version, self.operator = node.version, node.operator
         self.unread = set(node.attributes)
+        if node.version < 6:
+            self.ignore("consumed_inputs")  # which inputs may be overwritten
 
     # Inputs
 
@@ -103,6 +105,12 @@ class Call:
             raise ModelError(f"attribute {name}={value!r}: expected a value like {default!r}")
         return value
 
+    def required(self, name: str, kind: Callable[[], T]) -> T:
+        """An attribute that has no default. Raises ModelError if it is missing or of another type."""
+        if name not in self.node.attributes:
+            raise ModelError(f"{self.operator} without {name}")
+        return self.attribute(name, kind())
+
     def integers(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
         """An attribute that is a list of whole numbers."""
         return self.attribute(name, tuple(default))
@@ -144,7 +152,18 @@ class Call:
     def add_all(self, op: Op, *inputs: Value, role: str = "") -> tuple[Value, ...]:
         """A layer and all its outputs."""
         name = self.importer.fresh(f"{self.name}.{role}") if role else self.name
-        return self.importer.builder.add(op, inputs, name)
+        try:
+            return self.importer.builder.add(op, inputs, name)
+        except CnnccError as error:
+            raise self._told(error, op.name) from None
+
+    def _told(self, error: CnnccError, op: str) -> CnnccError:
+        """What a type rule says about `op`, in the words of the file: its node and its operator."""
+        error.node = self.node.shown
+        error.message = re.sub(rf"\b{op}\b", self.operator, error.message)
+        if op != self.operator and self.operator not in error.message:
+            error.message = f"{self.operator}: {error.message}"
+        return error
 
     def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
         """Weights that no tensor of the file holds as they are; `rounded` if they were computed in float64."""

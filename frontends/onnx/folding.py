@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import ModelError, ShapeError
 from ...types import MAX_ELEMENTS, Array
-from . import parameters
+from . import parameters, quantization
 from .call import Call, Unsupported
 
 Row = Callable[[Call], Any]
@@ -95,7 +95,7 @@ def gather(call: Call) -> Any:
 
 def concat(call: Call) -> Any:
     parts = arrays(call)
-    return np.concatenate(parts, parameters.axis(call, 1 if call.version < 4 else 0, parts[0].ndim))
+    return np.concatenate(parts, parameters.front(parameters.concat_axis(call), parts[0].ndim))
 
 
 def split(call: Call) -> Any:
@@ -150,6 +150,7 @@ FOLDS: dict[str, Row] = {
     "Ceil": elementwise(np.ceil),
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
+    "DequantizeLinear": quantization.dequantize,
     "Div": elementwise(divide),
     "Equal": elementwise(np.equal),
     "Exp": elementwise(np.exp),
@@ -170,6 +171,7 @@ FOLDS: dict[str, Row] = {
     "Not": elementwise(np.logical_not),
     "Or": elementwise(np.logical_or),
     "Pow": elementwise(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
+    "QuantizeLinear": quantization.quantize,
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),
     "ReduceMax": reduction(np.max),

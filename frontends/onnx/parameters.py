@@ -32,6 +32,11 @@ def axes(call: Call, index: int, rank: int, name: str = "axes") -> tuple[int, ..
     return None if given is None else front_all(given, rank)
 
 
+def concat_axis(call: Call) -> int:
+    """As it stands in the file; without a default from opset 4 on."""
+    return call.attribute("axis", 1) if call.version < 4 else call.required("axis", int)
+
+
 def new_shape(call: Call) -> tuple[int, ...]:
     """Reshape's target with its 0 (as in the input) and −1 (whatever is left) filled in."""
     old, new = call.shape(0), call.setting("shape", 1)
@@ -101,11 +106,13 @@ def parts(call: Call) -> tuple[slice, ...]:
 
 
 def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
-    """The sizes given, or equal ones (the last may be smaller) for `num_outputs`, else one for each output."""
+    """The sizes given, or equal ones for `num_outputs` (from opset 18 on the last may be smaller) or all outputs."""
     total, given = call.shape(0)[axis], call.setting("split", 1)
     if given is not None:
         return given
     count = call.attribute("num_outputs", len(call.node.outputs))
+    if count < 1 or (call.version < 18 and total % count):
+        raise ShapeError(f"{total} elements cannot be split into {count} equal parts")
     size = -(-total // count)
     return (size,) * (count - 1) + (total - size * (count - 1),)
 

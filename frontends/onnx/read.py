@@ -14,6 +14,7 @@ import numpy as np
 
 from ...errors import CnnccError, ModelError, UsageError
 from ...types import Array
+from .order import Wiring, needed
 
 STANDARD = ("", "ai.onnx")
 """The two names of the domain where ONNX's own operators live."""
@@ -49,13 +50,20 @@ class OnnxNode:
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """What a file holds. Inputs exclude those that are weights (older files list both)."""
+    """What a file holds. Inputs exclude those that are weights (older files list both).
+
+    Nodes are sorted; they and the weights are those that the outputs need, and `read` the names that these nodes read
+    or that are outputs.
+    """
 
     file: Path
     inputs: tuple[Declared, ...]
     outputs: tuple[str, ...]
     weights: Mapping[str, Array]
     nodes: tuple[OnnxNode, ...]
+    read: frozenset[str]
+    functions: frozenset[str]
+    """Operators that the file defines itself."""
     proto: Any = field(repr=False, compare=False)
 
     def inferred(self, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
@@ -75,6 +83,16 @@ class OnnxModel:
             return {}
         declared = [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
         return {port.name: shape for port in declared if (shape := _static(port)) is not None}
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What the outputs of a graph, perhaps of one inside a node, need: see `OnnxModel`."""
+
+    nodes: tuple[OnnxNode, ...]
+    weights: Mapping[str, Array]
+    outputs: tuple[str, ...]
+    read: frozenset[str]
 
 
 def _static(port: Declared) -> tuple[int, ...] | None:
@@ -150,18 +168,55 @@ def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
     standard = max((versions[domain] for domain in STANDARD if domain in versions), default=1)
     if graph.sparse_initializer:
         raise ModelError(f"'{file}' holds sparse weights, which are not supported")
-    weights = {_text(tensor.name): _array(tensor, onnx) for tensor in graph.initializer}
+    outputs = _texts(value.name for value in graph.output)
+    part = _part(graph, outputs, standard, onnx)
+    known = set(_texts(tensor.name for tensor in graph.initializer))
     declared = [_declared(value, onnx) for value in graph.input]
-    inputs = tuple(value for value in declared if value.name not in weights)
-    nodes = tuple(_node(node, standard, onnx) for node in graph.node)
-    return OnnxModel(file, inputs, _texts(value.name for value in graph.output), weights, nodes, proto)
+    inputs = tuple(value for value in declared if value.name not in known)
+    functions = frozenset(_operator(function.domain, function.name) for function in proto.functions)
+    return OnnxModel(file, inputs, outputs, part.weights, part.nodes, part.read, functions, proto)
+
+
+def branch(graph: Any, standard: int, file: Path) -> Branch:
+    """A graph inside an attribute, of the same opset. Raises ModelError if it is none."""
+    onnx = _package(file)
+    with _explained(file):
+        return _part(graph, _texts(value.name for value in graph.output), standard, onnx)
+
+
+def _part(graph: Any, outputs: tuple[str, ...], standard: int, onnx: Any) -> Branch:
+    """What `outputs` need of a graph."""
+    wiring = [_wiring(node) for node in graph.node]
+    order = needed(wiring, outputs)
+    names = frozenset(outputs).union(*(wiring[k].inputs for k in order))
+    weights = {_text(tensor.name): _array(tensor, onnx) for tensor in graph.initializer if _text(tensor.name) in names}
+    return Branch(tuple(_node(graph.node[k], standard, onnx) for k in order), weights, outputs, names)
+
+
+def _wiring(node: Any) -> Wiring:
+    inner = (graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs))
+    inputs = (*_texts(node.input), *(name for graph in inner for name in _free(graph)))
+    outputs = _texts(node.output)
+    return Wiring(_text(node.name) or next(filter(None, outputs), _text(node.op_type)), inputs, outputs)
+
+
+def _free(graph: Any) -> list[str]:
+    """The names that a graph inside a node reads, but does not make."""
+    wiring = [_wiring(node) for node in graph.node]
+    made = {name for node in wiring for name in node.outputs}
+    made.update(_text(value.name) for value in (*graph.input, *graph.initializer))
+    read = [name for node in wiring for name in node.inputs] + [_text(value.name) for value in graph.output]
+    return [name for name in read if name not in made]
 
 
 def _node(node: Any, standard: int, onnx: Any) -> OnnxNode:
-    foreign = node.domain not in STANDARD
-    operator = f"{_text(node.domain)}.{_text(node.op_type)}" if foreign else _text(node.op_type)
+    operator = _operator(node.domain, node.op_type)
     attributes = {_text(a.name): _plain(onnx.helper.get_attribute_value(a), onnx) for a in node.attribute}
     return OnnxNode(operator, _text(node.name), standard, _texts(node.input), _texts(node.output), attributes)
+
+
+def _operator(domain: str, name: str) -> str:
+    return _text(name) if domain in STANDARD else f"{_text(domain)}.{_text(name)}"
 
 
 def _text(text: str | bytes) -> str:

@@ -58,6 +58,8 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("Transpose", (GRID,), {"perm": [1, 2, 0]}, NEWEST, 1),
     ("Unsqueeze", (A, ints(0, -1)), {}, NEWEST, 1),
     ("Unsqueeze", (A,), {"axes": [1]}, 11, 1),
+    ("DequantizeLinear", (GRID.astype(np.int8), positive(3), B.astype(np.int8)), {"axis": 1}, NEWEST, 1),
+    ("QuantizeLinear", (data(2, 3) * 99, positive(3), B.astype(np.int8)), {"axis": -1}, NEWEST, 1),
 ]
 
 
