@@ -83,8 +83,9 @@ class Call:
         return tensor if isinstance(tensor, Value) else self.importer.constant(self.node.inputs[index], tensor)
 
     def values(self) -> list[Value]:
-        """All inputs, without missing optional ones."""
-        return [self.value(index) for index in range(self.count) if self.has(index)]
+        """All inputs, without optional ones that are missing at the end; raises ModelError for one before others."""
+        last = max((index for index in range(self.count) if self.has(index)), default=-1)
+        return [self.value(index) for index in range(last + 1)]
 
     def shape(self, index: int) -> tuple[int, ...]:
         tensor = self.tensor(index)

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...errors import ModelError, ShapeError
+from ...errors import ModelError
 from ...ir import Value
 from ...op import Op
+from . import parameters
 from .call import Call, Result, Unsupported
 
 
@@ -37,22 +38,9 @@ def binary(op: Callable[[], Op]) -> Callable[[Call], Result]:
 
 
 def second(call: Call, value: Value) -> Value:
-    """`value`, which stands for input 1; up to opset 6 its axes stand under those of input 0 from `axis` on.
-
-    Without `axis` they stand under the last ones, as in NumPy.
-    """
-    if call.version >= 7:
-        return value
-    ours, rank = call.shape(1), len(call.shape(0))
-    call.only("broadcast", 0, 1)
-    behind = rank - len(ours) - call.attribute("axis", rank - len(ours)) % max(rank, 1)
-    if behind < 0 < len(ours):
-        raise ShapeError(
-            f"the axes of {ours} do not lie within those of {call.shape(0)} from axis {rank - behind - len(ours)} on"
-        )
-    if behind <= 0:
-        return value
-    return call.add(ops.Reshape((*ours, *(1,) * behind)), value, role="aligned")
+    """`value`, which stands for input 1, with the axes that it has beside input 0."""
+    shape = parameters.beside(call)
+    return value if shape == call.shape(1) else call.add(ops.Reshape(shape), value, role="aligned")
 
 
 def power(call: Call) -> Result:

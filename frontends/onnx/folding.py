@@ -46,6 +46,11 @@ def elementwise(function: Callable[..., Any]) -> Row:
     return lambda call: function(*arrays(call))
 
 
+def binary(function: Callable[[Array, Array], Any]) -> Row:
+    """A NumPy function of two inputs that broadcast, up to opset 6 under rules of their own."""
+    return lambda call: function(first(call), call.array(1, "inputs").reshape(parameters.beside(call)))
+
+
 def chained(function: Callable[[Any, Any], Any]) -> Row:
     """A NumPy function of two inputs, applied to one after the other."""
     return lambda call: functools.reduce(function, arrays(call))
@@ -144,33 +149,33 @@ def sized(shape: Sequence[int]) -> tuple[int, ...]:
 
 FOLDS: dict[str, Row] = {
     "Abs": elementwise(np.abs),
-    "Add": elementwise(np.add),
-    "And": elementwise(np.logical_and),
+    "Add": binary(np.add),
+    "And": binary(np.logical_and),
     "Cast": cast,
     "Ceil": elementwise(np.ceil),
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
     "DequantizeLinear": quantization.dequantize,
-    "Div": elementwise(divide),
-    "Equal": elementwise(np.equal),
+    "Div": binary(divide),
+    "Equal": binary(np.equal),
     "Exp": elementwise(np.exp),
     "Expand": expand,
     "Flatten": reshaped(parameters.flattened),
     "Floor": elementwise(np.floor),
     "Gather": gather,
-    "Greater": elementwise(np.greater),
-    "GreaterOrEqual": elementwise(np.greater_equal),
-    "Less": elementwise(np.less),
-    "LessOrEqual": elementwise(np.less_equal),
+    "Greater": binary(np.greater),
+    "GreaterOrEqual": binary(np.greater_equal),
+    "Less": binary(np.less),
+    "LessOrEqual": binary(np.less_equal),
     "Log": elementwise(np.log),
     "Max": chained(np.maximum),
     "Min": chained(np.minimum),
     "Mod": modulo,
-    "Mul": elementwise(np.multiply),
+    "Mul": binary(np.multiply),
     "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not),
-    "Or": elementwise(np.logical_or),
-    "Pow": elementwise(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
+    "Or": binary(np.logical_or),
+    "Pow": binary(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
     "QuantizeLinear": quantization.quantize,
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),
@@ -186,7 +191,7 @@ FOLDS: dict[str, Row] = {
     "Split": split,
     "Sqrt": elementwise(np.sqrt),
     "Squeeze": reshaped(parameters.squeezed),
-    "Sub": elementwise(np.subtract),
+    "Sub": binary(np.subtract),
     "Sum": chained(np.add),
     "Tile": tile,
     "Transpose": transpose,

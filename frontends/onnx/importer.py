@@ -33,6 +33,10 @@ Shapes = Mapping[str, Sequence[int]]
 def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Graph:
     """The graph of an ONNX file, called like the file; layers are called like their nodes.
 
+    Nodes may stand in any order. What no output needs is left out, and with it inputs of types that cnncc does not
+    have; one of float32 or bytes stays an input of the graph, whether it is read or not. An output that is listed
+    again gets a name of its own (`y_1`).
+
     `shapes` gives open dimensions of inputs by name; an open first dimension (images) is 1 without it. Raises
     UsageError for a missing `onnx` package or shapes that contradict the model, ModelError for a file that is no
     ONNX model and for everything that cnncc does not support, all at once.

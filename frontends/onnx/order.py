@@ -6,23 +6,28 @@ needs is left out before anybody looks at what it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...errors import ModelError
 from .messages import listed, short
 
-Producers = Callable[[int], list[int]]
-"""From the number of a node to the numbers of those whose results it reads."""
+Producers = Mapping[int, Sequence[int]]
+"""For the number of each needed node those of the nodes whose results it reads."""
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """What a node is called, reads (also in graphs inside it) and makes."""
+    """What a node is called, reads (as `inside` also in graphs inside it) and makes."""
 
     shown: str
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    inside: tuple[str, ...] = ()
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        return self.inputs + self.inside
 
 
 def needed(nodes: Sequence[Wiring], outputs: Iterable[str]) -> list[int]:
@@ -35,27 +40,20 @@ def needed(nodes: Sequence[Wiring], outputs: Iterable[str]) -> list[int]:
         for name in filter(None, node.outputs):
             makers.setdefault(name, []).append(number)
 
-    def producers(number: int) -> list[int]:
-        return [maker for name in nodes[number].inputs for maker in makers.get(name, ())]
-
-    last = [maker for name in outputs for maker in makers.get(name, ())]
-    return _sorted(sorted(_reached(last, producers)), producers, nodes)
-
-
-def _reached(last: Iterable[int], producers: Producers) -> set[int]:
-    reached, todo = set(last), list(last)
+    producers: dict[int, list[int]] = {}
+    todo = [maker for name in outputs for maker in makers.get(name, ())]
     while todo:
-        more = set(producers(todo.pop())) - reached
-        reached |= more
-        todo += more
-    return reached
+        if (number := todo.pop()) not in producers:
+            producers[number] = [maker for name in nodes[number].reads for maker in makers.get(name, ())]
+            todo += producers[number]
+    return _sorted(producers, nodes)
 
 
-def _sorted(numbers: Iterable[int], producers: Producers, nodes: Sequence[Wiring]) -> list[int]:
+def _sorted(producers: Producers, nodes: Sequence[Wiring]) -> list[int]:
     """Depth first, each node behind its producers; `path` leads from a node to what it waits for."""
     order: dict[int, None] = {}
-    for number in numbers:
-        path = {} if number in order else {number: iter(producers(number))}
+    for number in sorted(producers):
+        path = {} if number in order else {number: iter(producers[number])}
         while path:
             waiting, rest = next(reversed(path.items()))
             producer = next((other for other in rest if other not in order), None)
@@ -65,7 +63,7 @@ def _sorted(numbers: Iterable[int], producers: Producers, nodes: Sequence[Wiring
             elif producer in path:
                 raise _cycle([nodes[k] for k in list(path)[list(path).index(producer) :]])
             else:
-                path[producer] = iter(producers(producer))
+                path[producer] = iter(producers[producer])
     return list(order)
 
 
@@ -76,5 +74,5 @@ def _cycle(nodes: Sequence[Wiring]) -> ModelError:
 
 
 def _link(reader: Wiring, maker: Wiring) -> str:
-    name = next(name for name in reader.inputs if name in maker.outputs)
+    name = next(name for name in reader.reads if name in maker.outputs)
     return f"'{short(reader.shown)}' reads '{short(name)}' of '{short(maker.shown)}'"

@@ -109,6 +109,8 @@ def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
     """The sizes given, or equal ones for `num_outputs` (from opset 18 on the last may be smaller) or all outputs."""
     total, given = call.shape(0)[axis], call.setting("split", 1)
     if given is not None:
+        if sum(given) != total or min(given) < 0:
+            raise ShapeError(f"sizes {given} do not add up to the {total} elements of axis {axis}")
         return given
     count = call.attribute("num_outputs", len(call.node.outputs))
     if count < 1 or (call.version < 18 and total % count):
@@ -121,6 +123,22 @@ def expanded(call: Call) -> tuple[int, ...]:
     """Expand's shape: that of the input broadcast with the one asked for."""
     asked = call.setting("shape", 1) or ()
     return broadcast(call.shape(0), asked)
+
+
+def beside(call: Call) -> tuple[int, ...]:
+    """The shape with which input 1 broadcasts to input 0: up to opset 6 its axes stand under those from `axis` on.
+
+    Without `axis` they stand under the last ones, as in NumPy.
+    """
+    ours, rank = call.shape(1), len(call.shape(0))
+    if call.version >= 7:
+        return ours
+    call.only("broadcast", 0, 1)
+    first = call.attribute("axis", rank - len(ours))
+    behind = rank - len(ours) - (first + rank if first < 0 else first)
+    if behind < 0 < len(ours):
+        raise ShapeError(f"{ours} does not lie within the axes of {call.shape(0)} from axis {first} on")
+    return (*ours, *(1,) * behind) if ours else ours
 
 
 def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:

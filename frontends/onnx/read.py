@@ -19,6 +19,12 @@ from .order import Wiring, needed
 STANDARD = ("", "ai.onnx")
 """The two names of the domain where ONNX's own operators live."""
 
+NEWEST = 28
+"""The last opset to whose text the operators were held: a later one may change what they mean."""
+
+GRAPHS = (5, 10)
+"""The types of attributes that hold graphs."""
+
 _DTYPES = {"float": "float32", "double": "float64"}  # names that NumPy spells otherwise
 
 
@@ -166,6 +172,8 @@ def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
         raise ModelError(f"'{file}' is not an ONNX model: it has no outputs")
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     standard = max((versions[domain] for domain in STANDARD if domain in versions), default=1)
+    if not 1 <= standard <= NEWEST:
+        raise ModelError(f"'{file}' is of opset {standard}; opsets 1 to {NEWEST} are supported")
     if graph.sparse_initializer:
         raise ModelError(f"'{file}' holds sparse weights, which are not supported")
     outputs = _texts(value.name for value in graph.output)
@@ -188,16 +196,20 @@ def _part(graph: Any, outputs: tuple[str, ...], standard: int, onnx: Any) -> Bra
     """What `outputs` need of a graph."""
     wiring = [_wiring(node) for node in graph.node]
     order = needed(wiring, outputs)
-    names = frozenset(outputs).union(*(wiring[k].inputs for k in order))
+    names = frozenset(outputs).union(*(wiring[k].reads for k in order))
     weights = {_text(tensor.name): _array(tensor, onnx) for tensor in graph.initializer if _text(tensor.name) in names}
-    return Branch(tuple(_node(graph.node[k], standard, onnx) for k in order), weights, outputs, names)
+    return Branch(tuple(_node(graph.node[k], wiring[k], standard, onnx) for k in order), weights, outputs, names)
 
 
 def _wiring(node: Any) -> Wiring:
-    inner = (graph for attribute in node.attribute for graph in (attribute.g, *attribute.graphs))
-    inputs = (*_texts(node.input), *(name for graph in inner for name in _free(graph)))
-    outputs = _texts(node.output)
-    return Wiring(_text(node.name) or next(filter(None, outputs), _text(node.op_type)), inputs, outputs)
+    inner = [graph for attribute in node.attribute if attribute.type in GRAPHS for graph in _graphs(attribute)]
+    inside = tuple(name for graph in inner for name in _free(graph))
+    shown = node.name or next(filter(None, node.output), node.op_type)
+    return Wiring(_text(shown), _texts(node.input), _texts(node.output), inside)
+
+
+def _graphs(attribute: Any) -> list[Any]:
+    return [attribute.g, *attribute.graphs]
 
 
 def _free(graph: Any) -> list[str]:
@@ -205,14 +217,14 @@ def _free(graph: Any) -> list[str]:
     wiring = [_wiring(node) for node in graph.node]
     made = {name for node in wiring for name in node.outputs}
     made.update(_text(value.name) for value in (*graph.input, *graph.initializer))
-    read = [name for node in wiring for name in node.inputs] + [_text(value.name) for value in graph.output]
+    read = [name for node in wiring for name in node.reads] + [_text(value.name) for value in graph.output]
     return [name for name in read if name not in made]
 
 
-def _node(node: Any, standard: int, onnx: Any) -> OnnxNode:
+def _node(node: Any, wiring: Wiring, standard: int, onnx: Any) -> OnnxNode:
     operator = _operator(node.domain, node.op_type)
     attributes = {_text(a.name): _plain(onnx.helper.get_attribute_value(a), onnx) for a in node.attribute}
-    return OnnxNode(operator, _text(node.name), standard, _texts(node.input), _texts(node.output), attributes)
+    return OnnxNode(operator, _text(node.name), standard, wiring.inputs, wiring.outputs, attributes)
 
 
 def _operator(domain: str, name: str) -> str:

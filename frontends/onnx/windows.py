@@ -99,7 +99,7 @@ def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -
         raise Unsupported(
             f"{call.operator} to {wanted}, where the windows end after {tuple(full)} elements, is not supported"
         )
-    rule = "SAME_UPPER" if mode == "SAME_UPPER" else "SAME_LOWER"
+    rule = "SAME_LOWER" if mode in ("NOTSET", "VALID") else mode
     return tuple(halves(call, rule, total) for total in totals)
 
 

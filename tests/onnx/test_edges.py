@@ -171,8 +171,17 @@ def test_same_padding_counts_the_dilation(tmp_path: Path):
 REFUSED = [
     (node("ConvTranspose", "x w", "y", "n", strides=[3], auto_pad="SAME_UPPER"), NEWEST, "windows end after (7,)"),
     (node("ConvTranspose", "x w", "y", "n", output_shape=[9]), NEWEST, "ConvTranspose to (9,)"),
+    (node("ConvTranspose", "x w", "y", "n", auto_pad="SAME"), NEWEST, "with auto_pad='SAME' is not supported"),
+    (node("Split", "b", "y z", "n", split=[1, 1]), 11, "sizes (1, 1) do not add up to the 3 elements of axis 0"),
+    (node("Split", "x", "y z", "n", split=[1, 1], axis=1), 11, "sizes (1, 1) do not add up to the 3 elements"),
+    (node("LayerNormalization", "x _ c", "y", "n"), 17, "input 1 of LayerNormalization is missing"),
+    (node("Conv", "x _ c", "y", "n", kernel_shape=[1]), 17, "input 1 of Conv is missing"),
     (node("Split", "x", "y z", "n", axis=2), 13, "3 elements cannot be split into 2 equal parts"),
-    (node("Add", "x b", "y", "n", axis=2, broadcast=1), 6, "do not lie within those of (2, 3, 3) from axis 2 on"),
+    (
+        node("Add", "x b", "y", "n", axis=2, broadcast=1),
+        6,
+        "(3, 3) does not lie within the axes of (2, 3, 3) from axis 2 on",
+    ),
     (node("Upsample", "x", "y", "n", scales=[1.0, 1.0, 0.5]), 8, "Upsample takes numbers from 1 on"),
     (node("Dropout", "x", "y", "n", is_test=0), 6, "Dropout in training mode is not supported"),
     (node("Dropout", "x _ on", "y", "n"), 13, "Dropout in training mode is not supported"),
@@ -189,7 +198,13 @@ REFUSED = [
 def test_refused_by_name(wrong: onnx.NodeProto, opset: int, told: str, tmp_path: Path):
     """What the standard forbids, leaves open, or cnncc does not do is never computed in some other way."""
     inputs = {"x": (2, 3, 3), "i": (1, 4, 2, 2)}
-    weights = {"w": data(3, 2, 1), "b": data(3, 3), "on": np.array(True), "s": np.array([1, 1, 0.5], np.float32)}
+    weights = {
+        "w": data(3, 2, 1),
+        "b": data(3, 3),
+        "c": data(3),
+        "on": np.array(True),
+        "s": np.array([1, 1, 0.5], np.float32),
+    }
     with pytest.raises(ModelError) as error:
         imported(model([wrong], inputs, list(wrong.output), weights, opset), tmp_path)
     assert told in str(error.value) and "'n'" in str(error.value)

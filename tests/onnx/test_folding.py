@@ -89,6 +89,20 @@ def test_row(operator, inputs, attributes, opset, count, tmp_path: Path):
         np.testing.assert_allclose(actual, wanted, rtol=1e-6)
 
 
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("axis", [0, -3, 1, None])
+def test_broadcasting_up_to_opset_6(operator: str, axis: int | None, tmp_path: Path):
+    """Known values as at run time: the axes of the second lie under those of the first from `axis` on."""
+    x, y = data(2, 3, 4), positive(*{0: (2,), -3: (2, 3), 1: (3,), None: (3, 4)}[axis])
+    attributes = {"broadcast": 1} | ({} if axis is None else {"axis": axis})
+    proto = model([node(operator, "x y", "z", **attributes)], {}, ["z"], {"x": x, "y": y}, 6)
+    graph = imported(proto, tmp_path)
+    first = 1 if axis is None else axis % 3
+    function = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}[operator]
+    wanted = function(x, y.reshape(*y.shape, *(1,) * (3 - first - y.ndim)))
+    np.testing.assert_array_equal(graph.constant(graph.outputs["z"]), wanted)
+
+
 CONSTANTS = [
     ({"value_float": 1.5}, np.array(1.5)),
     ({"value_floats": [1.5, 2.0]}, np.array([1.5, 2.0])),

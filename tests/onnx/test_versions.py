@@ -14,15 +14,15 @@ import pytest
 
 pytest.importorskip("onnx")
 
-import onnx
 from onnx import defs, helper
 
 from cnncc import interpreter
 from cnncc.errors import ModelError
+from cnncc.frontends.onnx.read import NEWEST
 
 from .cases import CASES, X
 from .cases import case as made
-from .support import Case, imported
+from .support import Case, imported, model, node
 
 VERSIONS = [
     made(operator, X, opset=version)
@@ -86,5 +86,13 @@ def test_attributes_of_no_version_are_refused(tmp_path: Path):
             imported(strange.model, tmp_path)
 
 
-def test_the_newest_opset_is_known():
-    assert onnx.defs.onnx_opset_version() >= max(case.opset for case in CASES)
+@pytest.mark.parametrize("opset", [0, -1, NEWEST + 1, 2**40])
+def test_opsets_that_nobody_has_read(opset: int, tmp_path: Path):
+    """They may give operators other meanings."""
+    with pytest.raises(ModelError) as error:
+        imported(model([node("Relu", "x", "y")], {"x": (1, 3)}, opset=opset), tmp_path)
+    assert str(error.value).endswith(f"small.onnx' is of opset {opset}; opsets 1 to {NEWEST} are supported")
+
+
+def test_the_newest_opset(tmp_path: Path):
+    assert list(imported(model([node("Relu", "x", "y")], {"x": (1, 3)}, opset=NEWEST), tmp_path).nodes) == ["x", "y"]
