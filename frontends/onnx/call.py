@@ -35,6 +35,13 @@ def check_float(array: Array, shown: str) -> None:
         )
 
 
+def whole(array: Array, shown: str) -> Array:
+    """Numbers that say how many or which; old opsets give some of them as floats. Raises ModelError for others."""
+    if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and np.any(array != np.rint(array))):
+        raise ModelError(f"{shown} of type {array.dtype}: expected whole numbers")
+    return array.astype(np.int64)
+
+
 class Call:
     """One node on its way into the graph.
 
@@ -127,7 +134,14 @@ class Call:
             return self.integers(name, ())
         if not self.has(index):
             return None
-        return tuple(int(n) for n in np.atleast_1d(self.array(index, f"{name}")))
+        return tuple(whole(self.array(index, name), name).reshape(-1).tolist())
+
+    def numbers(self, name: str, index: int) -> tuple[int, ...]:
+        """A setting that must be there. Raises ModelError otherwise."""
+        given = self.setting(name, index)
+        if given is None:
+            raise ModelError(f"{self.operator} without {name}")
+        return given
 
     def only(self, name: str, *allowed: Any) -> None:
         """The attribute must be absent or one of `allowed`; Unsupported otherwise."""
@@ -170,4 +184,5 @@ class Call:
         """Weights that no tensor of the file holds as they are; `rounded` if they were computed in float64."""
         if not rounded:
             check_float(data, role)
-        return self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)
+        with np.errstate(over="ignore"):
+            return self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)

@@ -64,7 +64,6 @@ class Importer:
         """Names of layers, with the last number that was added to each."""
         self.wide: set[str] = set()
         """Values that are float64 in the file; nothing computes with them."""
-        self.placeholders: dict[str, tuple[int, ...]] | None = None
 
     def graph(self) -> Graph:
         self._inputs()
@@ -209,18 +208,12 @@ class Importer:
 
     def _placeholder(self, output: str) -> Tensor | None:
         """After a problem the walk goes on with an input in place of the result, so that later nodes are seen too."""
-        if self.placeholders is None:
-            known = {name: type.shape for name, type in self._input_types().items()}
-            self.placeholders = self.model.inferred(known)
-        if output not in self.placeholders:
+        if output not in self.model.stated:
             return None
         try:
-            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.placeholders[output]))
+            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.model.stated[output]))
         except ModelError:  # too large: told at the node itself
             return None
-
-    def _input_types(self) -> dict[str, TensorType]:
-        return {node.name: node.types[0] for node in self.builder.nodes.values() if node.op.source == "input"}
 
 
 def _sequence(result: Result) -> Sequence[Tensor | None]:

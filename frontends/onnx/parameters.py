@@ -70,6 +70,8 @@ def unsqueezed(call: Call) -> tuple[int, ...]:
     old = call.shape(0)
     rank = len(old) + len(call.setting("axes", 1) or ())
     new = axes(call, 1, rank) or ()
+    if len(set(new)) != len(new):
+        raise ShapeError(f"axes {new} of {call.operator}: one is named twice")
     sizes = iter(old)
     return tuple(1 if axis in new else next(sizes) for axis in range(rank))
 
@@ -106,14 +108,16 @@ def parts(call: Call) -> tuple[slice, ...]:
 
 
 def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
-    """The sizes given, or equal ones for `num_outputs` (from opset 18 on the last may be smaller) or all outputs."""
+    """The sizes given, or equal ones, one for each output; from opset 18 on the last may be smaller."""
     total, given = call.shape(0)[axis], call.setting("split", 1)
     if given is not None:
         if sum(given) != total or min(given) < 0:
             raise ShapeError(f"sizes {given} do not add up to the {total} elements of axis {axis}")
         return given
-    count = call.attribute("num_outputs", len(call.node.outputs))
-    if count < 1 or (call.version < 18 and total % count):
+    count = len(call.node.outputs)
+    if (asked := call.attribute("num_outputs", count)) != count:
+        raise ShapeError(f"num_outputs={asked} does not agree with the {count} outputs")
+    if call.version < 18 and total % count:
         raise ShapeError(f"{total} elements cannot be split into {count} equal parts")
     size = -(-total // count)
     return (size,) * (count - 1) + (total - size * (count - 1),)
@@ -121,8 +125,7 @@ def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
 
 def expanded(call: Call) -> tuple[int, ...]:
     """Expand's shape: that of the input broadcast with the one asked for."""
-    asked = call.setting("shape", 1) or ()
-    return broadcast(call.shape(0), asked)
+    return broadcast(call.shape(0), call.numbers("shape", 1))
 
 
 def beside(call: Call) -> tuple[int, ...]:
@@ -134,8 +137,8 @@ def beside(call: Call) -> tuple[int, ...]:
     if call.version >= 7:
         return ours
     call.only("broadcast", 0, 1)
-    first = call.attribute("axis", rank - len(ours))
-    behind = rank - len(ours) - (first + rank if first < 0 else first)
+    first = axis(call, 0, rank) if "axis" in call.node.attributes else rank - len(ours)
+    behind = rank - len(ours) - first
     if behind < 0 < len(ours):
         raise ShapeError(f"{ours} does not lie within the axes of {call.shape(0)} from axis {first} on")
     return (*ours, *(1,) * behind) if ours else ours

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -72,23 +73,15 @@ class OnnxModel:
     """Operators that the file defines itself."""
     proto: Any = field(repr=False, compare=False)
 
-    def inferred(self, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        """Shapes that ONNX itself infers for float values, given those of the inputs; nothing where it cannot."""
+    @cached_property
+    def stated(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of float values inside the graph that the file states without open dimensions.
+
+        ONNX could infer more, but its code ends the whole process for some nodes that are wrong.
+        """
         onnx = _package(self.file)
-        proto = type(self.proto)()
-        proto.CopyFrom(self.proto)
-        for value in proto.graph.input:
-            if value.name in inputs:
-                dims = value.type.tensor_type.shape.dim
-                del dims[:]
-                for size in inputs[value.name]:
-                    dims.add().dim_value = size
-        try:
-            graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-        except Exception:  # whatever is wrong with the model is reported by those who read it
-            return {}
-        declared = [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
-        return {port.name: shape for port in declared if (shape := _static(port)) is not None}
+        ports = [_declared(value, onnx) for value in (*self.proto.graph.value_info, *self.proto.graph.output)]
+        return {port.name: shape for port in ports if (shape := _static(port)) is not None}
 
 
 @dataclass(frozen=True)
@@ -261,7 +254,10 @@ def _declared(value: Any, onnx: Any) -> Declared:
     if not value.type.HasField("tensor_type"):
         return Declared(_text(value.name), None, value.type.WhichOneof("value") or "nothing")
     tensor = value.type.tensor_type
-    dtype = _DTYPES.get(name := onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), name)
+    number = tensor.elem_type
+    known = number in onnx.TensorProto.DataType.values()
+    name = onnx.TensorProto.DataType.Name(number).lower() if known else f"number {number}"
+    dtype = _DTYPES.get(name, name)
     if not tensor.HasField("shape"):
         return Declared(_text(value.name), None, dtype)
     return Declared(_text(value.name), tuple(_dimension(d) for d in tensor.shape.dim), dtype)

@@ -10,7 +10,7 @@ from ... import ops
 from ...errors import ModelError, ShapeError
 from ...ir import Value
 from . import parameters
-from .call import Call, Result
+from .call import Call, Result, whole
 from .read import branch
 from .shapes import nested
 
@@ -32,13 +32,13 @@ def gather_nd(call: Call) -> Result:
 
     With `batch_dims` the first axes of both belong together; they are joined, too.
     """
-    indices, shape = call.array(1, "indices"), call.shape(0)
+    indices, shape = whole(call.array(1, "indices"), "indices"), call.shape(0)
     batch = call.attribute("batch_dims", 0)
     end = batch + (indices.shape[-1] if indices.ndim else 0)
     if not 0 <= batch < indices.ndim or end > len(shape) or indices.shape[:batch] != shape[:batch]:
         raise ShapeError(f"indices of shape {indices.shape} do not fit {shape} with batch_dims={batch}")
     grid = np.indices(indices.shape[:-1])[:batch]
-    places = (*grid, *np.moveaxis(indices.astype(np.int64), -1, 0))
+    places = (*grid, *np.moveaxis(indices, -1, 0))
     inside = [np.where(place < 0, place + size, place) for place, size in zip(places, shape, strict=False)]
     flat = np.ravel_multi_index(inside, shape[:end]) if inside else np.zeros(indices.shape[:-1], np.int64)
     x = call.value(0)

@@ -8,7 +8,7 @@ from ... import ops
 from ...errors import ModelError
 from ...types import DType
 from . import parameters
-from .call import Call, Result, Unsupported
+from .call import Call, Result, Unsupported, whole
 from .folding import DTYPES
 
 
@@ -112,7 +112,7 @@ def part(call: Call) -> Result:
 
 
 def gather(call: Call) -> Result:
-    indices = call.array(1, "indices").astype(np.int64)
+    indices = whole(call.array(1, "indices"), "indices")
     return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
 
 
@@ -122,7 +122,7 @@ def nested(indices: object) -> object:
 
 
 def expand(call: Call) -> Result:
-    return call.add(ops.Expand(call.setting("shape", 1) or ()), call.value(0))
+    return call.add(ops.Expand(call.numbers("shape", 1)), call.value(0))
 
 
 def tile(call: Call) -> Result:
@@ -131,7 +131,7 @@ def tile(call: Call) -> Result:
         ones = [1] * len(call.shape(0))
         ones[parameters.front(int(call.array(2, "an axis").item()), len(ones))] = int(call.array(1, "tiles").item())
         return call.add(ops.Tile(tuple(ones)), call.value(0))
-    return call.add(ops.Tile(call.setting("repeats", 1) or ()), call.value(0))
+    return call.add(ops.Tile(call.numbers("repeats", 1)), call.value(0))
 
 
 def pad(call: Call) -> Result:

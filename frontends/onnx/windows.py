@@ -128,4 +128,7 @@ def average_pool(call: Call) -> Result:
 
 
 def lp_pool(call: Call) -> Result:
-    return call.add(ops.LpPool(**pooled(call), p=int(call.attribute("p", 2.0))), call.value(0))
+    p = call.attribute("p", 2.0)  # a float in opset 1
+    if p not in (1.0, 2.0):
+        raise Unsupported(f"{call.operator} with p={p:g} is not supported, only 1 and 2")
+    return call.add(ops.LpPool(**pooled(call), p=int(p)), call.value(0))

@@ -44,6 +44,24 @@ def test_all_problems_are_told_at_once(tmp_path: Path):
     )
 
 
+def test_what_comes_behind_a_node_is_seen_by_its_stated_shape(tmp_path: Path):
+    """As exporters write them; without a shape only the operators behind it are looked at."""
+    nodes = [node("Det", "x", "d", "first"), node("Resize", "d _ s", "y", "last", mode="linear", antialias=1)]
+    proto = model(nodes, {"x": (1, 3, 8, 8)}, weights={"s": np.array([1, 1, 0.5, 0.5], np.float32)})
+    first = "'…/small.onnx' cannot be imported: operator Det is not supported (at node 'first')"
+    assert refusal(proto, tmp_path) == first
+    proto.graph.value_info.add().CopyFrom(helper.make_tensor_value_info("d", TensorProto.FLOAT, (1, 3, 8, 8)))
+    assert refusal(proto, tmp_path) == f"{first}; Resize with antialias=1 is not supported (at node 'last')"
+    proto.graph.value_info[0].type.tensor_type.elem_type = 99
+    assert refusal(proto, tmp_path) == first
+
+
+def test_nodes_at_which_onnx_itself_ends_the_process(tmp_path: Path):
+    """Its inference of shapes does so for parts that are fewer than the outputs; nobody asks it."""
+    proto = model([node("Split", "x", "a b c", "s", num_outputs=1)], {"x": (3, 4)}, ["a", "b", "c"])
+    assert refusal(proto, tmp_path) == "node 's': num_outputs=1 does not agree with the 3 outputs"
+
+
 def test_one_kind_is_told_once(tmp_path: Path):
     """With three places and the number of the others; also where the messages name values of their own."""
     nodes = [node("Relu" if k % 2 else "Det", f"v{k}", f"v{k + 1}", f"n{k}") for k in range(40)]
