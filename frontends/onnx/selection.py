@@ -9,6 +9,7 @@ import numpy as np
 from ... import ops
 from ...errors import ModelError, ShapeError
 from ...ir import Value
+from ...ops.axes import expect_tables
 from . import parameters
 from .call import Call, Result, whole
 from .read import branch
@@ -41,6 +42,7 @@ def gather_nd(call: Call) -> Result:
     places = (*grid, *np.moveaxis(indices, -1, 0))
     inside = [np.where(place < 0, place + size, place) for place, size in zip(places, shape, strict=False)]
     flat = np.ravel_multi_index(inside, shape[:end]) if inside else np.zeros(indices.shape[:-1], np.int64)
+    expect_tables([flat.size])
     x = call.value(0)
     if end != 1:
         x = call.add(ops.Reshape((math.prod(shape[:end]), *shape[end:])), x, role="joined")
@@ -50,22 +52,25 @@ def gather_nd(call: Call) -> Result:
 def where(call: Call) -> Result:
     """Elements of input 1 where a known mask holds, else of input 2: both stand side by side, and one is looked up.
 
-    So nothing of the other one, say NaN, comes into it. Images stay apart where the mask is the same for all.
+    So nothing of the other one, say NaN, comes into it. The axes from the first one on along which the mask changes
+    are joined for that; images stay apart where the mask is the same for all.
     """
     mask = call.array(0, "a condition").astype(bool)
     shape = parameters.broadcast(mask.shape, call.shape(1), call.shape(2))
-    apart = len(shape) > 1 and (mask.ndim < len(shape) or mask.shape[0] == 1)
-    holds = np.broadcast_to(mask, (1, *shape[1:]) if apart else shape).reshape(-1)
+    mask = mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
+    axis = next((axis for axis, size in enumerate(mask.shape) if size > 1), max(len(shape) - 1, 0))
+    holds = np.broadcast_to(mask.reshape(mask.shape[axis:]), shape[axis:]).reshape(-1)
+    expect_tables([holds.size])
     places, behind = np.arange(holds.size), holds.size
     if (index := number(call)) is None:
-        both = call.add(ops.Concat(1), *(as_row(call, k, shape, apart) for k in (1, 2)), role="both")
+        both = call.add(ops.Concat(axis), *(joined(call, k, shape, axis) for k in (1, 2)), role="both")
         table = np.where(holds, places, places + behind)
     else:
-        fill = ops.Pad(((0, 0), (0, 1)), value=float(call.array(index, "a number").reshape(())))
-        both = call.add(fill, as_row(call, 3 - index, shape, apart), role="both")
+        fill = ops.Pad((*((0, 0),) * axis, (0, 1)), value=float(call.array(index, "a number").reshape(())))
+        both = call.add(fill, joined(call, 3 - index, shape, axis), role="both")
         table = np.where(holds == (index == 1), behind, places)
-    picked = call.add(ops.Gather(tuple(table.tolist()), 1), both, role="chosen")
-    return call.add(ops.Reshape((0, *shape[1:]) if apart else shape), picked)
+    chosen = call.add(ops.Gather(tuple(table.tolist()), axis), both, role="chosen")
+    return call.add(ops.Reshape((0, *shape[1:]) if axis else shape), chosen)
 
 
 def number(call: Call) -> int | None:
@@ -77,9 +82,10 @@ def number(call: Call) -> int | None:
     return None
 
 
-def as_row(call: Call, index: int, shape: tuple[int, ...], apart: bool) -> Value:
-    """An input of Where with all elements of an image, or without images of the tensor, in one row."""
+def joined(call: Call, index: int, shape: tuple[int, ...], axis: int) -> Value:
+    """An input of Where, broadcast to `shape`, with all axes from `axis` on as one."""
     value = call.value(index)
     if call.shape(index) != shape:
         value = call.add(ops.Expand(shape), value, role="expanded")
-    return call.add(ops.Flatten(1) if apart else ops.Reshape((1, -1)), value, role="row")
+    kept = (0, *shape[1:axis]) if axis else ()
+    return call.add(ops.Reshape((*kept, math.prod(shape[axis:]))), value, role="joined")

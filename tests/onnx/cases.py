@@ -372,6 +372,11 @@ CHOICES = [
     case("Where", MASK.reshape(3, 4, 1)[:2], (2, 4, 5), (5,), opset=9),
     case("Where", np.array(True), (2, 3), (2, 3)),
     case("Where", MASK[0], (4,), number(1)),
+    case("Where", MASK.reshape(3, 4, 1), (2, 3, 4, 5), number(0)),
+    case("Where", MASK.reshape(3, 1, 4), (2, 3, 5, 4), (5, 4)),
+    case("Where", MASK.reshape(1, 1, 3, 4), (2, 2, 3, 4), number(0)),
+    case("Where", MASK[:1, :1], (2, 3), (3,)),
+    case("Where", np.array(False), (), number(2)),
 ]
 
 UNARY = """Abs Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Round Selu Shrink
