@@ -59,7 +59,8 @@ def chained(function: Callable[[Any, Any], Any]) -> Row:
 def reduction(function: Callable[..., Any]) -> Row:
     def row(call: Call) -> Any:
         x = first(call)
-        axes = parameters.axes(call, 1, x.ndim) or (() if call.attribute("noop_with_empty_axes", 0) else None)
+        none = () if call.attribute("noop_with_empty_axes", 0) else None
+        axes = parameters.axes(call, 1, x.ndim) or none
         return np.asarray(function(x, axis=axes, keepdims=bool(call.attribute("keepdims", 1))), x.dtype)
 
     return row

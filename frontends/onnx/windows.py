@@ -76,31 +76,35 @@ def conv_transpose(call: Call) -> Result:
         (n - 1) * s + (k - 1) * d + 1 + a
         for n, k, s, d, a in zip(call.shape(0)[2:], kernel, stride, dilation, added, strict=True)
     ]
-    pads = brief_padding(transposed_padding(call, full, stride))
-    op = ops.ConvTranspose(kernel, brief(stride), brief(dilation), pads, brief(added), call.attribute("group", 1))
+    pads, more = transposed_padding(call, full, stride)
+    added = brief([a + b for a, b in zip(added, more, strict=True)])
+    op = ops.ConvTranspose(
+        kernel, brief(stride), brief(dilation), brief_padding(pads), added, call.attribute("group", 1)
+    )
     return call.add(op, *call.values())
 
 
-def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -> Pairs:
-    """What to take away of `full` elements an axis: from pads, auto_pad or the sizes asked for.
+def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -> tuple[Pairs, tuple[int, ...]]:
+    """What to take away of `full` elements an axis, and what to add behind: from pads, auto_pad or the sizes asked for.
 
-    More than `full` is refused: the standard halves a negative number without saying how to round, engines differ.
+    One element more than `full` is added behind. Of more, or of one with SAME_UPPER, the standard halves a negative
+    number without saying how to round, and engines differ.
     """
     rank, mode = len(full), call.attribute("auto_pad", "NOTSET")
     given = pairs(call.integers("pads", (0,) * 2 * rank))
     wanted = call.integers("output_shape", ())[-rank:]
     if mode == "VALID" and not wanted:
-        return ((0, 0),) * rank
+        return ((0, 0),) * rank, (0,) * rank
     if mode == "NOTSET" and not wanted:
-        return given
+        return given, (0,) * rank
     wanted = wanted or tuple(n * s for n, s in zip(call.shape(0)[2:], stride, strict=True))
     totals = [size - asked for size, asked in zip(full, wanted, strict=True)]
-    if min(totals) < 0:
+    rule = "SAME_LOWER" if mode in ("NOTSET", "VALID") else mode
+    if min(totals) < (0 if rule == "SAME_UPPER" else -1):
         raise Unsupported(
             f"{call.operator} to {wanted}, where the windows end after {tuple(full)} elements, is not supported"
         )
-    rule = "SAME_LOWER" if mode in ("NOTSET", "VALID") else mode
-    return tuple(halves(call, rule, total) for total in totals)
+    return tuple(halves(call, rule, max(0, t)) for t in totals), tuple(max(0, -t) for t in totals)
 
 
 def pooled(call: Call) -> dict[str, Any]:

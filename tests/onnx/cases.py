@@ -193,6 +193,14 @@ WINDOWS = [
         output_shape=[19, 15],
         expected=transposed((2, 2), (19, 15), (3, 2)),
     ),
+    case(
+        "ConvTranspose",
+        X,
+        data(3, 2, 3, 3),
+        strides=[3, 2],
+        output_shape=[22, 18],
+        expected=transposed((0, 0), (22, 18), (3, 2)),
+    ),
 ]
 
 LINEAR = [

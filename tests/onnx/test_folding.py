@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from onnx import helper, numpy_helper
+from onnx import defs, helper, numpy_helper
 
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx.folding import FOLDS
@@ -101,6 +101,13 @@ def test_broadcasting_up_to_opset_6(operator: str, axis: int | None, tmp_path: P
     function = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}[operator]
     wanted = function(x, y.reshape(*y.shape, *(1,) * (3 - first - y.ndim)))
     np.testing.assert_array_equal(graph.constant(graph.outputs["z"]), wanted)
+
+
+@pytest.mark.parametrize(("operator", "inputs", "attributes", "opset", "count"), CASES)
+def test_defaults_may_be_spelled_out(operator, inputs, attributes, opset, count, tmp_path: Path):
+    every = defs.get_schema(operator, opset).attributes.items()
+    stated = {name: helper.get_attribute_value(a.default_value) for name, a in every if a.default_value.type}
+    test_row(operator, inputs, stated | attributes, opset, count, tmp_path)
 
 
 CONSTANTS = [
