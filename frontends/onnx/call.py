@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
-from ...errors import ModelError
+from ...errors import CnnccError, ModelError
 from ...ir import Value
 from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count
-from .read import OnnxNode
+from .messages import Unsupported as Unsupported  # for the rows
+from .read import Branch, OnnxNode
 
 if TYPE_CHECKING:
     from .importer import Importer
@@ -22,18 +24,23 @@ T = TypeVar("T")
 Tensor = Value | Array
 """A value of the graph, or an array that is known at compile time."""
 
-Result = Tensor | Sequence[Tensor]
-"""What a row returns: one output, or several in order."""
-
-
-class Unsupported(ModelError):
-    """Something that ONNX has and cnncc has not; the message says what, the importer adds where."""
+Result = Tensor | Sequence[Tensor | None]
+"""What a row returns: one output, or several in order (None after a problem that was told)."""
 
 
 def check_float(array: Array, shown: str) -> None:
     """Raises Unsupported for an array that no layer can compute with."""
     if array.dtype != np.float32:
-        raise Unsupported(f"computing with the {array.dtype} {shown} is not supported, only float32")
+        raise Unsupported(
+            f"computing with the {array.dtype} {shown} is not supported, only float32", f"computing with {array.dtype}"
+        )
+
+
+def whole(array: Array, shown: str) -> Array:
+    """Numbers that say how many or which; old opsets give some of them as floats. Raises ModelError for others."""
+    if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and np.any(array != np.rint(array))):
+        raise ModelError(f"{shown} of type {array.dtype}: expected whole numbers")
+    return array.astype(np.int64)
 
 
 class Call:
@@ -48,6 +55,10 @@ class Call:
         self.version, self.operator = node.version, node.operator
         self.unread = set(node.attributes)
         self.made: list[tuple[Value, ...]] = []
+        self.constants: dict[int, Value] = {}
+        """The nodes that hold known inputs, by the inputs' numbers."""
+        if node.version < 6:
+            self.ignore("consumed_inputs")  # which inputs may be overwritten
 
     # Inputs
 
@@ -81,11 +92,19 @@ class Call:
     def value(self, index: int) -> Value:
         """The input as a value of the graph; a known array becomes a constant."""
         tensor = self.tensor(index)
-        return tensor if isinstance(tensor, Value) else self.importer.constant(self.node.inputs[index], tensor)
+        if isinstance(tensor, Value):
+            return tensor
+        self.constants[index] = self.importer.constant(self.node.inputs[index], tensor)
+        return self.constants[index]
 
     def values(self) -> list[Value]:
-        """All inputs, without missing optional ones."""
-        return [self.value(index) for index in range(self.count) if self.has(index)]
+        """All inputs, without optional ones that are missing at the end; raises ModelError for one before others."""
+        last = max((index for index in range(self.count) if self.has(index)), default=-1)
+        return [self.value(index) for index in range(last + 1)]
+
+    def inline(self, branch: Branch) -> list[Tensor | None]:
+        """The outputs of a graph inside this node; its nodes become layers."""
+        return self.importer.inline(branch)
 
     def shape(self, index: int) -> tuple[int, ...]:
         tensor = self.tensor(index)
@@ -106,6 +125,12 @@ class Call:
             raise ModelError(f"attribute {name}={value!r}: expected a value like {default!r}")
         return value
 
+    def required(self, name: str, kind: Callable[[], T]) -> T:
+        """An attribute that has no default. Raises ModelError if it is missing or of another type."""
+        if name not in self.node.attributes:
+            raise ModelError(f"{self.operator} without {name}")
+        return self.attribute(name, kind())
+
     def integers(self, name: str, default: Sequence[int]) -> tuple[int, ...]:
         """An attribute that is a list of whole numbers."""
         return self.attribute(name, tuple(default))
@@ -125,8 +150,17 @@ class Call:
 
     def sizes(self, index: int, what: str) -> tuple[int, ...]:
         """Whole numbers from an input; the number of images may stand among them as a `Count`."""
-        numbers = np.atleast_1d(self.array(index, what))
-        return tuple(n if isinstance(n, Count) else int(n) for n in numbers)  # type: ignore[misc]
+        numbers = self.array(index, what)
+        if numbers.dtype != object:
+            numbers = whole(numbers, what)
+        return tuple(n if isinstance(n, Count) else int(n) for n in numbers.reshape(-1))  # type: ignore[misc]
+
+    def numbers(self, name: str, index: int) -> tuple[int, ...]:
+        """A setting that must be there. Raises ModelError otherwise."""
+        given = self.setting(name, index)
+        if given is None:
+            raise ModelError(f"{self.operator} without {name}")
+        return given
 
     def only(self, name: str, *allowed: Any) -> None:
         """The attribute must be absent or one of `allowed`; Unsupported otherwise."""
@@ -152,13 +186,25 @@ class Call:
     def add_all(self, op: Op, *inputs: Value, role: str = "") -> tuple[Value, ...]:
         """A layer and all its outputs."""
         name = self.importer.fresh(f"{self.name}.{role}") if role else self.name
-        self.made.append(self.importer.builder.add(op, inputs, name))
+        try:
+            self.made.append(self.importer.builder.add(op, inputs, name))
+        except CnnccError as error:
+            raise self._told(error, op.name) from None
         return self.made[-1]
+
+    def _told(self, error: CnnccError, op: str) -> CnnccError:
+        """What a type rule says about `op`, in the words of the file: its node and its operator."""
+        error.node = self.node.shown
+        error.message = re.sub(rf"\b{op}\b", self.operator, error.message)
+        if op != self.operator and self.operator not in error.message:
+            error.message = f"{self.operator}: {error.message}"
+        return error
 
     def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
         """Weights that no tensor of the file holds as they are; `rounded` if they were computed in float64."""
         if not rounded:
             check_float(data, role)
-        value = self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)
+        with np.errstate(over="ignore"):
+            value = self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)
         self.made.append((value,))
         return value

@@ -5,18 +5,27 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ... import ops
 from ...errors import ModelError
 from ...ir import Value
 from ...op import Op
-from .call import Call, Result
+from . import parameters
+from .call import Call, Result, Unsupported
 
 
 def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[Call], Result]:
-    """A row for an operator that our op equals; `defaults` are the attributes that both have, under ONNX's names."""
+    """A row for an operator that our op equals; `defaults` are the attributes that both have, under ONNX's names.
+
+    A type instead of a default is that of an attribute which must be there.
+    """
 
     def row(call: Call) -> Result:
-        attributes = {name: call.attribute(name, default) for name, default in defaults.items()}
+        attributes = {
+            name: call.required(name, default) if isinstance(default, type) else call.attribute(name, default)
+            for name, default in defaults.items()
+        }
         return call.add(op(**attributes), *call.values())
 
     return row
@@ -25,31 +34,49 @@ def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[Call], Result]:
 def binary(op: Callable[[], Op]) -> Callable[[Call], Result]:
     """A row for two inputs that broadcast; up to opset 6 under rules of their own."""
 
-    def row(call: Call) -> Result:
-        return call.add(op(), call.value(0), call.value(1) if call.version >= 7 else aligned(call))
-
-    return row
+    return lambda call: call.add(op(), call.value(0), second(call, call.value(1)))
 
 
-def aligned(call: Call) -> Value:
-    """Input 1 for opset 6 and before: its axes stand under those of input 0 from `axis` on, the last ones without."""
-    ours, rank = call.shape(1), len(call.shape(0))
-    call.only("broadcast", 0, 1)
-    behind = rank - len(ours) - call.attribute("axis", rank - len(ours)) % max(rank, 1)
-    if behind <= 0:
-        return call.value(1)
-    return call.add(ops.Reshape((*ours, *(1,) * behind)), call.value(1), role="aligned")
+def second(call: Call, value: Value) -> Value:
+    """`value`, which stands for input 1, with the axes that it has beside input 0."""
+    shape = parameters.beside(call)
+    return value if shape == call.shape(1) else call.add(ops.Reshape(shape), value, role="aligned")
+
+
+def power(call: Call) -> Result:
+    """From opset 12 on the exponent may be of another type than the base: a known one is rounded to float32."""
+    exponent = call.known(1)
+    if exponent is None or exponent.dtype == np.float32 or exponent.dtype.kind not in "iuf":
+        return call.add(ops.Pow(), call.value(0), second(call, call.value(1)))
+    rounded = exponent.astype(np.float32)
+    if np.any((np.abs(exponent.astype(np.float64)) > WHOLE) & (rounded != exponent)):
+        raise Unsupported(
+            f"{call.operator} with whole exponents beyond ±{WHOLE}, which float32 cannot hold, is not supported"
+        )
+    return call.add(ops.Pow(), call.value(0), second(call, call.constant(rounded, "exponent")))
+
+
+WHOLE = 2**24
+"""Whole numbers up to this one are float32 numbers: an exponent keeps whether it is odd."""
+
+
+def selu(call: Call) -> Result:
+    """Up to opset 5 the defaults have four decimals."""
+    alpha, gamma = (1.6732, 1.0507) if call.version < 6 else (1.67326319217681884765625, 1.05070102214813232421875)
+    return call.add(ops.Selu(call.attribute("alpha", alpha), call.attribute("gamma", gamma)), call.value(0))
 
 
 def clip(call: Call) -> Result:
-    """Bounds are attributes up to opset 10, inputs from 11 on."""
-    return call.add(ops.Clip(bound(call, "min", 1), bound(call, "max", 2)), call.value(0))
+    """Bounds are attributes up to opset 10, inputs from 11 on; one that is missing is the largest number (not ∞)."""
+    largest = None if call.version < 6 else float(np.finfo(np.float32).max)
+    low, high = bound(call, "min", 1, largest and -largest), bound(call, "max", 2, largest)
+    return call.add(ops.Clip(low, high), call.value(0))
 
 
-def bound(call: Call, name: str, index: int) -> float | None:
+def bound(call: Call, name: str, index: int, missing: float | None) -> float | None:
     if not call.has(index):
         given = call.optional(name)
-        return None if given is None else float(given)
+        return missing if given is None else float(given)
     array = call.array(index, name)
     if array.size != 1:
         raise ModelError(f"{name} of shape {array.shape}, expected a number")

@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import ModelError, ShapeError
 from ...types import MAX_ELEMENTS, Array
-from . import parameters
+from . import parameters, quantization
 from .call import Call, Unsupported
 
 Row = Callable[[Call], Any]
@@ -46,6 +46,11 @@ def elementwise(function: Callable[..., Any]) -> Row:
     return lambda call: function(*arrays(call))
 
 
+def binary(function: Callable[[Array, Array], Any]) -> Row:
+    """A NumPy function of two inputs that broadcast, up to opset 6 under rules of their own."""
+    return lambda call: function(first(call), call.array(1, "inputs").reshape(parameters.beside(call)))
+
+
 def chained(function: Callable[[Any, Any], Any]) -> Row:
     """A NumPy function of two inputs, applied to one after the other."""
     return lambda call: functools.reduce(function, arrays(call))
@@ -54,10 +59,17 @@ def chained(function: Callable[[Any, Any], Any]) -> Row:
 def reduction(function: Callable[..., Any]) -> Row:
     def row(call: Call) -> Any:
         x = first(call)
-        axes = parameters.axes(call, 1, x.ndim) or (() if call.attribute("noop_with_empty_axes", 0) else None)
+        none = () if call.attribute("noop_with_empty_axes", 0) else None
+        axes = parameters.axes(call, 1, x.ndim) or none
         return np.asarray(function(x, axis=axes, keepdims=bool(call.attribute("keepdims", 1))), x.dtype)
 
     return row
+
+
+def mean(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
+    """NaN for no elements; NumPy's own warns then."""
+    total = np.asarray(np.sum(x, axis=axis, keepdims=keepdims))
+    return total / (x.size / max(total.size, 1))
 
 
 def reshaped(shape: Callable[[Call], tuple[int, ...]]) -> Row:
@@ -95,7 +107,7 @@ def gather(call: Call) -> Any:
 
 def concat(call: Call) -> Any:
     parts = arrays(call)
-    return np.concatenate(parts, parameters.axis(call, 1 if call.version < 4 else 0, parts[0].ndim))
+    return np.concatenate(parts, parameters.front(parameters.concat_axis(call), parts[0].ndim))
 
 
 def split(call: Call) -> Any:
@@ -144,36 +156,38 @@ def sized(shape: Sequence[int]) -> tuple[int, ...]:
 
 FOLDS: dict[str, Row] = {
     "Abs": elementwise(np.abs),
-    "Add": elementwise(np.add),
-    "And": elementwise(np.logical_and),
+    "Add": binary(np.add),
+    "And": binary(np.logical_and),
     "Cast": cast,
     "Ceil": elementwise(np.ceil),
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
-    "Div": elementwise(divide),
-    "Equal": elementwise(np.equal),
+    "DequantizeLinear": quantization.dequantize,
+    "Div": binary(divide),
+    "Equal": binary(np.equal),
     "Exp": elementwise(np.exp),
     "Expand": expand,
     "Flatten": reshaped(parameters.flattened),
     "Floor": elementwise(np.floor),
     "Gather": gather,
-    "Greater": elementwise(np.greater),
-    "GreaterOrEqual": elementwise(np.greater_equal),
-    "Less": elementwise(np.less),
-    "LessOrEqual": elementwise(np.less_equal),
+    "Greater": binary(np.greater),
+    "GreaterOrEqual": binary(np.greater_equal),
+    "Less": binary(np.less),
+    "LessOrEqual": binary(np.less_equal),
     "Log": elementwise(np.log),
     "Max": chained(np.maximum),
     "Min": chained(np.minimum),
     "Mod": modulo,
-    "Mul": elementwise(np.multiply),
+    "Mul": binary(np.multiply),
     "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not),
-    "Or": elementwise(np.logical_or),
-    "Pow": elementwise(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
+    "Or": binary(np.logical_or),
+    "Pow": binary(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
+    "QuantizeLinear": quantization.quantize,
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),
     "ReduceMax": reduction(np.max),
-    "ReduceMean": reduction(np.mean),
+    "ReduceMean": reduction(mean),
     "ReduceMin": reduction(np.min),
     "ReduceProd": reduction(np.prod),
     "ReduceSum": reduction(np.sum),
@@ -184,7 +198,7 @@ FOLDS: dict[str, Row] = {
     "Split": split,
     "Sqrt": elementwise(np.sqrt),
     "Squeeze": reshaped(parameters.squeezed),
-    "Sub": elementwise(np.subtract),
+    "Sub": binary(np.subtract),
     "Sum": chained(np.add),
     "Tile": tile,
     "Transpose": transpose,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,14 +13,18 @@ import numpy as np
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...types import Array, DType, TensorType
-from .call import Call, Result, Tensor, Unsupported, check_float
+from .call import Call, Result, Tensor, check_float
 from .folding import FOLDS, fold
 from .independence import Record, Row, settled
-from .read import Declared, OnnxModel, OnnxNode, parse, read
+from .messages import Problem, Unsupported, bounded, listed, report, short
+from .read import Branch, Declared, OnnxModel, OnnxNode, parse, read
 from .table import OPERATORS
 
 INPUTS = ("float32", "uint8")
 """Element types that an input can have."""
+
+TAKE_FLOAT64 = ("Cast", "Shape", "Size")
+"""Operators for which it makes no difference that a value is float64 in the file and float32 here."""
 
 MALFORMED = (ValueError, IndexError, TypeError, ArithmeticError)
 """What Python and NumPy raise in a row whose node has, say, two strides for three axes."""
@@ -32,6 +35,10 @@ Shapes = Mapping[str, Sequence[int]]
 def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Graph:
     """The graph of an ONNX file, called like the file; layers are called like their nodes.
 
+    Nodes may stand in any order. What no output needs is left out, and with it inputs of types that cnncc does not
+    have; one of float32 or bytes stays an input of the graph, whether it is read or not. An output that is listed
+    again gets a name of its own (`y_1`).
+
     `shapes` gives open dimensions of inputs by name; an open first dimension (images) is 1 without it. Raises
     UsageError for a missing `onnx` package or shapes that contradict the model, ModelError for a file that is no
     ONNX model and for everything that cnncc does not support, all at once.
@@ -41,15 +48,8 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
 
 def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
     """The same from a message that was parsed from `file`."""
-    return Importer(read(file, proto), shapes or {}).graph()
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Why a node (or input) cannot be imported."""
-
-    error: ModelError
-    place: str
+    with bounded():
+        return Importer(read(file, proto), shapes or {}).graph()
 
 
 class Importer:
@@ -62,28 +62,48 @@ class Importer:
         self.constants: dict[str, Value] = {}
         self.problems: list[Problem] = []
         self.records: list[Record] = []
-        self.taken: set[str] = set()
-        self.placeholders: dict[str, tuple[int, ...]] | None = None
+        self.read = model.read
+        self.taken: dict[str, int] = {}
+        """Names of layers, with the last number that was added to each."""
+        self.wide: set[str] = set()
+        """Values that are float64 in the file; nothing computes with them."""
 
     def graph(self) -> Graph:
         self._inputs()
-        names = [self.fresh(node.shown) for node in self.model.nodes]
-        for node, name in zip(self.model.nodes, names, strict=True):
-            results = self._imported(node, name)
-            self.tensors.update(zip(filter(None, node.outputs), results, strict=True))
-        outputs = {name: self._output(name) for name in self.model.outputs}
+        self._walk(self.model.nodes)
+        outputs = {label: self._output(name) for label, name in labelled(self.model.outputs).items()}
         if self.problems:
-            raise self._report()
+            raise report(self.model.file, self.problems)
         graph = self.builder.graph({name: value for name, value in outputs.items() if value is not None})
         return settled(graph, self.model.inputs, self.records, self.builder.nodes)
 
+    def inline(self, branch: Branch) -> list[Tensor | None]:
+        """The outputs of a graph inside a node, whose nodes become layers; its names are unknown outside."""
+        for name in sorted(self.tensors.keys() & branch.weights.keys()):
+            raise ModelError(f"tensor '{name}' exists already")
+        tensors, wide, read = self.tensors, self.wide, self.read
+        self.tensors, self.wide, self.read = {**tensors, **branch.weights}, set(wide), read | branch.read
+        try:
+            self._walk(branch.nodes)
+            return [self._made(name) for name in branch.outputs]
+        finally:
+            for name in self.tensors.keys() - tensors.keys():
+                self.constants.pop(name, None)
+            self.tensors, self.wide, self.read = tensors, wide, read
+
+    def _walk(self, nodes: Sequence[OnnxNode]) -> None:
+        names = [self.fresh(node.shown) for node in nodes]
+        for node, name in zip(nodes, names, strict=True):
+            results = self._imported(node, name)
+            self.tensors.update(zip(filter(None, node.outputs), results, strict=True))
+
     def fresh(self, hint: str) -> str:
         """`hint`, or `hint_1`, `hint_2`… if a layer of that name exists or is to come."""
-        name, number = hint, 0
+        name, number = hint, self.taken.get(hint, 0)
         while name in self.taken:
             number += 1
             name = f"{hint}_{number}"
-        self.taken.add(name)
+        self.taken[hint], self.taken[name] = number, self.taken.get(name, 0)
         return name
 
     def constant(self, tensor: str, data: Array) -> Value:
@@ -96,24 +116,42 @@ class Importer:
     def _inputs(self) -> None:
         check_names(self.shapes, self.model)
         for declared in self.model.inputs:
-            shape = static_shape(declared, self.shapes.get(declared.name))
+            self.tensors[declared.name] = None
             if declared.dtype not in INPUTS:
-                error = Unsupported(f"an input of type {declared.dtype} is not supported, only {' and '.join(INPUTS)}")
-                self._refuse(error, f"input '{declared.name}'")
-                self.tensors[declared.name] = None
+                self._refuse_input(declared)
                 continue
-            self.taken.add(declared.name)
+            self.taken[declared.name] = 0
+            try:
+                shape = static_shape(declared, self.shapes.get(declared.name))
+            except ModelError as error:
+                self.problems.append(Problem(error, ""))
+                continue
             self.tensors[declared.name] = self.builder.input(declared.name, input_type(declared, shape))
+
+    def _refuse_input(self, declared: Declared) -> None:
+        """Of a type that nothing can be made of; if nobody reads it, it is left out of the graph's inputs."""
+        if declared.name in self.model.read:
+            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {' and '.join(INPUTS)}")
+            self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
         try:
-            if name not in self.tensors:
-                raise ModelError("no node makes it")
-            tensor = self.tensors[name]
+            tensor = self._made(name)
             return self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
         except ModelError as error:
-            self._refuse(error, f"output '{name}'")
+            self._refuse(error, "output", name)
             return None
+
+    def _made(self, name: str) -> Tensor | None:
+        """What stands for an output. Raises ModelError for none, Unsupported for one that no graph can have."""
+        if name not in self.tensors:
+            raise ModelError("no node makes it")
+        self._check_narrow(name)
+        return self.tensors[name]
+
+    def _check_narrow(self, name: str) -> None:
+        if name in self.wide:
+            raise Unsupported(f"computing with float64 value '{name}' is not supported, only float32", "float64")
 
     def _imported(self, node: OnnxNode, name: str) -> list[Tensor | None]:
         """What stands for each named output of `node`; after a problem, placeholders."""
@@ -127,20 +165,24 @@ class Importer:
                 given = [result for result, output in zip(results, node.outputs, strict=False) if output]
                 return [*given, *[None] * (len(outputs) - len(given))]
         except ModelError as error:
-            self._refuse(error, f"node '{node.shown}'")
+            self._refuse(error, "node", node.shown)
         return [self._placeholder(output) for output in outputs]
 
     def _check(self, node: OnnxNode) -> None:
         for tensor in node.inputs:
             if tensor not in self.tensors:
-                raise ModelError(f"input '{tensor}' is made by no node before it")
+                raise ModelError(f"input '{tensor}' is made by no node")
+            if node.operator not in TAKE_FLOAT64:
+                self._check_narrow(tensor)
         for output in filter(None, node.outputs):
             if output in self.tensors:
                 raise ModelError(f"output '{output}' exists already")
+        if node.operator in self.model.functions:
+            raise Unsupported(f"function {node.operator} of the file is not supported")
         if node.operator not in OPERATORS and node.operator not in FOLDS:
             raise Unsupported(f"operator {node.operator} is not supported")
 
-    def _apply(self, node: OnnxNode, name: str) -> Sequence[Tensor]:
+    def _apply(self, node: OnnxNode, name: str) -> Sequence[Tensor | None]:
         """The row of the node's operator: in NumPy if all inputs are known and it has such a row."""
         call = Call(self, node, name)
         row = self._row(node)
@@ -149,7 +191,7 @@ class Importer:
         except MALFORMED as error:
             raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
         call.finish()
-        self.records.append((call, row, results))
+        self.records.append(Record(call, row, tuple(self.tensors[name] for name in node.inputs), results))
         return results
 
     def _row(self, node: OnnxNode) -> Row:
@@ -163,42 +205,26 @@ class Importer:
 
     def _unread_only(self, node: OnnxNode, count: int) -> None:
         """Outputs that a row does not make (masks, indices) may be named, but not read."""
-        extra = set(filter(None, node.outputs[count:]))
-        read = {name for other in self.model.nodes for name in other.inputs} | set(self.model.outputs)
-        for output in sorted(extra & read):
-            raise Unsupported(f"output '{output}' of {node.operator} is not supported")
+        for index, output in enumerate(node.outputs[count:], start=count):
+            if output and output in self.read:
+                raise Unsupported(
+                    f"output '{output}' of {node.operator} is not supported", f"output {index} of {node.operator}"
+                )
 
-    def _refuse(self, error: ModelError, place: str) -> None:
-        self.problems.append(Problem(error, place))
+    def _refuse(self, error: ModelError, what: str, name: str) -> None:
+        self.problems.append(Problem(error, f"{what} '{short(name)}'"))
 
     def _placeholder(self, output: str) -> Tensor | None:
         """After a problem the walk goes on with an input in place of the result, so that later nodes are seen too."""
-        if self.placeholders is None:
-            known = {name: type.shape for name, type in self._input_types().items()}
-            self.placeholders = self.model.inferred(known)
-        if output not in self.placeholders:
+        if output not in self.model.stated:
             return None
         try:
-            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.placeholders[output]))
+            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.model.stated[output]))
         except ModelError:  # too large: told at the node itself
             return None
 
-    def _input_types(self) -> dict[str, TensorType]:
-        return {node.name: node.types[0] for node in self.builder.nodes.values() if node.op.source == "input"}
 
-    def _report(self) -> ModelError:
-        """One error that tells of all problems; equal ones are told once, with all their nodes."""
-        if len(self.problems) == 1 and not isinstance(self.problems[0].error, Unsupported):
-            only = self.problems[0]
-            return only.error if only.error.node else type(only.error)(f"{only.place}: {only.error.message}")
-        places: dict[str, list[str]] = {}
-        for problem in self.problems:
-            places.setdefault(problem.error.message, []).append(problem.place)
-        told = "; ".join(f"{reason} (at {', '.join(where)})" for reason, where in places.items())
-        return ModelError(f"'{self.model.file}' cannot be imported: {told}")
-
-
-def _sequence(result: Result) -> Sequence[Tensor]:
+def _sequence(result: Result) -> Sequence[Tensor | None]:
     return (result,) if isinstance(result, Value | np.ndarray) else result
 
 
@@ -207,7 +233,21 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
     names = [declared.name for declared in model.inputs]
     for name in shapes:
         if name not in names:
-            raise UsageError(f"a shape is given for '{name}', but the inputs of '{model.file}' are {', '.join(names)}")
+            told = listed([short(name) for name in names], 10)
+            raise UsageError(f"a shape is given for '{name}', but the inputs of '{model.file}' are {told}")
+
+
+def labelled(outputs: Sequence[str]) -> dict[str, str]:
+    """The outputs by the names that they get: one that is listed again is called name_1, name_2…"""
+    labels: dict[str, str] = {}
+    again = dict.fromkeys(outputs, 0)
+    for name in outputs:
+        label = name
+        while label in labels or (again[name] and label in again):
+            again[name] += 1
+            label = f"{name}_{again[name]}"
+        labels[label] = name
+    return labels
 
 
 def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:

@@ -10,8 +10,8 @@ No operator is named here. Arrays of whole numbers may move N about; what is com
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -23,11 +23,22 @@ from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count, counted
 from .call import Call, Tensor
-from .read import Declared
+from .read import Branch, Declared
 
-Row = Callable[[Call], Sequence[Tensor]]
-Record = tuple[Call, Row, Sequence[Tensor]]
-"""A node that was imported, by which row, and its results."""
+Row = Callable[[Call], Sequence[Tensor | None]]
+
+
+@dataclass(frozen=True)
+class Record:
+    """A node that was imported, by which row, from which inputs, and its results.
+
+    Inside of a branch names stand for other tensors than outside; so tensors are told apart by what they are.
+    """
+
+    call: Call
+    row: Row
+    inputs: Sequence[Tensor | None]
+    results: Sequence[Tensor | None]
 
 
 class Asked(Exception):
@@ -88,30 +99,31 @@ def _counted(type: TensorType) -> TensorType:
 
 def _asking(records: Sequence[Record], types: Mapping[Value, TensorType]) -> str:
     """Words for the first node that computes with N; none if there is none."""
-    marked: dict[str, Array] = {}
-    for call, row, results in records:
-        inputs = [name for name in call.node.inputs if name]
-        values = [tensor for name in inputs if isinstance(tensor := call.importer.tensors[name], Value)]
-        if marked.keys().isdisjoint(inputs) and types.keys().isdisjoint(values):
+    marked: dict[int, Array] = {}
+    for record in records:
+        values = [tensor for tensor in record.inputs if isinstance(tensor, Value)]
+        if marked.keys().isdisjoint(map(id, record.inputs)) and types.keys().isdisjoint(values):
             continue
         try:
-            found = _merged(row(Again(call, types, marked)), results)
+            marked.update(_merged(record.row(Again(record, types, marked)), record.results))
         except Exception:  # NumPy, too, has many words for "that is no number"
-            return f"node '{call.node.shown}' computes with the number of images"
-        marked.update((name, array) for name, array in zip(call.node.outputs, found, strict=False) if array is not None)
+            return f"node '{record.call.node.shown}' computes with the number of images"
     return ""
 
 
-def _merged(found: Sequence[Tensor], before: Sequence[Tensor]) -> list[Array | None]:
-    """For each result the array in which counts stand; None where none do. Raises Asked if the results differ."""
+def _merged(found: Sequence[Tensor | None], before: Sequence[Tensor | None]) -> Iterator[tuple[int, Array]]:
+    """For each result with counts in it the array in which they stand. Raises Asked if the results differ."""
     if len(found) != len(before):
         raise Asked
-    return [_with_counts(*pair) for pair in zip(found, before, strict=True)]
+    for new, old in zip(found, before, strict=True):
+        array = _with_counts(new, old)
+        if array is not None:
+            yield id(old), array
 
 
-def _with_counts(found: Tensor, before: Tensor) -> Array | None:
+def _with_counts(found: Tensor | None, before: Tensor | None) -> Array | None:
     """What was computed `before`, with the counts of what was `found`: the other elements do not depend on N."""
-    if isinstance(found, Value) or isinstance(before, Value):
+    if not (isinstance(found, np.ndarray) and isinstance(before, np.ndarray)):
         if found != before:
             raise Asked
         return None
@@ -174,19 +186,26 @@ class Marked(np.ndarray[Any, Any]):
 class Again(Call):
     """A node once more, with counts wherever N stood; what its row makes must be what it made before."""
 
-    def __init__(self, call: Call, types: Mapping[Value, TensorType], marked: Mapping[str, Array]):
-        super().__init__(call.importer, call.node, call.name)
-        self.types, self.marked, self.steps = types, marked, iter(call.made)
+    def __init__(self, record: Record, types: Mapping[Value, TensorType], marked: Mapping[int, Array]):
+        super().__init__(record.call.importer, record.call.node, record.call.name)
+        self.record, self.types, self.marked = record, types, marked
+        self.steps = iter(record.call.made)
 
     def tensor(self, index: int) -> Tensor:
-        tensor = super().tensor(index)
-        found = self.marked.get(self.node.inputs[index])
+        tensor = self.record.inputs[index] if self.has(index) else None
+        if tensor is None:
+            raise Asked
+        found = self.marked.get(id(tensor))
         return tensor if found is None else found.view(Marked)
 
     def value(self, index: int) -> Value:
-        if self.has(index) and self.node.inputs[index] in self.marked:
+        tensor = self.tensor(index)
+        if isinstance(tensor, Marked):
             raise Asked
-        return super().value(index)
+        return tensor if isinstance(tensor, Value) else self.record.call.constants[index]
+
+    def inline(self, branch: Branch) -> list[Tensor | None]:
+        raise Asked
 
     def type(self, value: Value) -> TensorType:
         return self.types.get(value) or super().type(value)

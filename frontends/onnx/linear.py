@@ -12,7 +12,7 @@ from .call import Call, Result
 
 
 def gemm(call: Call) -> Result:
-    """alpha · A · B + beta · C as a dense layer, whose weights are B transposed.
+    """alpha · A · B + beta · C as a dense layer, whose weights are B transposed. With beta = 0 nobody looks at C.
 
     Known factors go into known weights, rounded once; otherwise they are layers of their own.
     """
@@ -23,8 +23,9 @@ def gemm(call: Call) -> Result:
         x = call.add(ops.Transpose((1, 0)), x, role="transposed")
     weights = dense_weights(call, bool(call.attribute("transB", 0)), alpha)
     outputs = call.type(weights).shape[0]
-    bias = dense_bias(call, outputs, beta) if call.has(2) else None
-    if bias is not None or not call.has(2):
+    added = call.has(2) and beta != 0
+    bias = dense_bias(call, outputs, beta) if added else None
+    if bias is not None or not added:
         return call.add(ops.Dense(), x, weights, *([] if bias is None else [bias]))
     product = call.add(ops.Dense(), x, weights, role="product")
     return call.add(ops.Add(), product, scaled(call, call.value(2), beta, "addend"))

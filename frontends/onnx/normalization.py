@@ -5,19 +5,49 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
+from ...errors import ShapeError
+from ...ir import Value
 from ...op import Op
 from . import parameters
-from .call import Call, Result
+from .call import Call, Result, Unsupported
 
 
 def batch_normalization(call: Call) -> Result:
-    """The form with known statistics."""
+    """By known statistics, or as in training by those of the batch; running statistics are not made."""
     call.ignore("momentum")
-    call.only("spatial", 1)  # up to opset 8
-    call.only("training_mode", 0)
-    if call.version < 7:
-        call.only("is_test", 1)
-    return call.add(ops.BatchNormalization(call.attribute("epsilon", 1e-5)), *call.values())
+    epsilon = call.attribute("epsilon", 1e-5)
+    if call.version >= 9:
+        call.only("spatial", 1)
+    if not call.attribute("spatial", 1):
+        return each_element_alone(call, epsilon)
+    if training(call):
+        return call.add(ops.BatchStandardization(epsilon), *call.values()[:3])
+    return call.add(ops.BatchNormalization(epsilon), *call.values())
+
+
+def training(call: Call) -> bool:
+    """Whether the batch's own statistics count: up to opset 13 that is told by the number of outputs."""
+    if call.version >= 14:
+        return bool(call.attribute("training_mode", 0))
+    if call.version < 7 and call.optional("is_test"):
+        return False
+    several = any(call.node.outputs[1:])
+    if "is_test" in call.node.attributes and not several:
+        raise Unsupported(f"{call.operator} with is_test=0 and one output is not supported: is it training or not?")
+    return several
+
+
+def each_element_alone(call: Call, epsilon: float) -> Result:
+    """spatial = 0, up to opset 8: statistics (C, spatial…) for each element of an image, as if each were a channel."""
+    if training(call):
+        raise Unsupported(f"{call.operator} with spatial=0 in training mode is not supported")
+    shape = call.shape(0)
+    if any(call.shape(index) != shape[1:] for index in range(1, 5)):
+        raise ShapeError(f"with spatial=0 scale, bias, mean and variance must have the shape {shape[1:]}")
+    rows = call.add(ops.Flatten(1), call.value(0), role="rows")
+    vectors = [call.add(ops.Reshape((-1,)), call.value(index), role="flat") for index in range(1, 5)]
+    normal = call.add(ops.BatchNormalization(epsilon), rows, *vectors, role="normal")
+    return call.add(ops.Reshape((0, *shape[1:])), normal)
 
 
 def softmax(call: Call) -> Result:
@@ -46,14 +76,22 @@ def over_axis(call: Call, make: Callable[[int], Op]) -> Result:
 def group_normalization(call: Call) -> Result:
     """Up to opset 20 scale and bias are given for each group, from 21 on for each channel."""
     call.only("stash_type", 1)
-    groups, channels = call.attribute("num_groups", 1), call.shape(0)[1]
-    vectors = [call.value(1), call.value(2)]
-    if call.version < 21 and groups and channels % groups == 0:
-        each = channels // groups
-        vectors = [
-            call.constant(call.array(index, role).repeat(each), role) for index, role in ((1, "scale"), (2, "bias"))
-        ]
+    groups: int = call.required("num_groups", int)
+    channels = call.shape(0)[1]
+    each = channels // groups if call.version < 21 and groups > 0 and channels % groups == 0 else 1
+    vectors = [spread(call, index, each, role) for index, role in ((1, "scale"), (2, "bias"))]
     return call.add(ops.GroupNormalization(groups, call.attribute("epsilon", 1e-5)), call.value(0), *vectors)
+
+
+def spread(call: Call, index: int, times: int, role: str) -> Value:
+    """A vector with each of its elements `times` times."""
+    known = call.known(index)
+    if times == 1:
+        return call.value(index)
+    if known is not None:
+        return call.constant(known.repeat(times), role)
+    places = tuple(place // times for place in range(call.shape(index)[0] * times))
+    return call.add(ops.Gather(places, 0), call.value(index), role=role)
 
 
 def layer_normalization(call: Call) -> Result:

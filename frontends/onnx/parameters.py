@@ -32,6 +32,11 @@ def axes(call: Call, index: int, rank: int, name: str = "axes") -> tuple[int, ..
     return None if given is None else front_all(given, rank)
 
 
+def concat_axis(call: Call) -> int:
+    """As it stands in the file; without a default from opset 4 on."""
+    return call.attribute("axis", 1) if call.version < 4 else call.required("axis", int)
+
+
 def new_shape(call: Call) -> tuple[int, ...]:
     """Reshape's target with its 0 (as in the input) and −1 (whatever is left) filled in."""
     old, new = call.shape(0), _target(call)
@@ -75,6 +80,8 @@ def unsqueezed(call: Call) -> tuple[int, ...]:
     old = call.shape(0)
     rank = len(old) + len(call.setting("axes", 1) or ())
     new = axes(call, 1, rank) or ()
+    if len(set(new)) != len(new):
+        raise ShapeError(f"axes {new} of {call.operator}: one is named twice")
     sizes = iter(old)
     return tuple(1 if axis in new else next(sizes) for axis in range(rank))
 
@@ -111,21 +118,40 @@ def parts(call: Call) -> tuple[slice, ...]:
 
 
 def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
-    """The sizes given, or equal ones (the last may be smaller) for `num_outputs`, else one for each output."""
+    """The sizes given, or equal ones, one for each output; from opset 18 on the last may be smaller."""
     total, given = call.shape(0)[axis], call.setting("split", 1)
     if given is not None:
-        if sum(given) != total:
-            raise ShapeError(f"parts of {given} elements are not the {total} of the axis")
+        if sum(given) != total or min(given) < 0:
+            raise ShapeError(f"sizes {given} do not add up to the {total} elements of axis {axis}")
         return given
-    count = call.attribute("num_outputs", len(call.node.outputs))
+    count = len(call.node.outputs)
+    if (asked := call.attribute("num_outputs", count)) != count:
+        raise ShapeError(f"num_outputs={asked} does not agree with the {count} outputs")
+    if call.version < 18 and total % count:
+        raise ShapeError(f"{total} elements cannot be split into {count} equal parts")
     size = -(-total // count)
     return (size,) * (count - 1) + (total - size * (count - 1),)
 
 
 def expanded(call: Call) -> tuple[int, ...]:
     """Expand's shape: that of the input broadcast with the one asked for."""
-    asked = call.setting("shape", 1) or ()
-    return broadcast(call.shape(0), asked)
+    return broadcast(call.shape(0), call.numbers("shape", 1))
+
+
+def beside(call: Call) -> tuple[int, ...]:
+    """The shape with which input 1 broadcasts to input 0: up to opset 6 its axes stand under those from `axis` on.
+
+    Without `axis` they stand under the last ones, as in NumPy.
+    """
+    ours, rank = call.shape(1), len(call.shape(0))
+    if call.version >= 7:
+        return ours
+    call.only("broadcast", 0, 1)
+    first = axis(call, 0, rank) if "axis" in call.node.attributes else rank - len(ours)
+    behind = rank - len(ours) - first
+    if behind < 0 < len(ours):
+        raise ShapeError(f"{ours} does not lie within the axes of {call.shape(0)} from axis {first} on")
+    return (*ours, *(1,) * behind) if ours else ours
 
 
 def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,16 @@ import numpy as np
 
 from ...errors import CnnccError, ModelError, UsageError
 from ...types import Array
+from .order import Wiring, needed
 
 STANDARD = ("", "ai.onnx")
 """The two names of the domain where ONNX's own operators live."""
+
+NEWEST = 28
+"""The last opset to whose text the operators were held: a later one may change what they mean."""
+
+GRAPHS = (5, 10)
+"""The types of attributes that hold graphs."""
 
 _DTYPES = {"float": "float32", "double": "float64"}  # names that NumPy spells otherwise
 
@@ -49,32 +57,41 @@ class OnnxNode:
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """What a file holds. Inputs exclude those that are weights (older files list both)."""
+    """What a file holds. Inputs exclude those that are weights (older files list both).
+
+    Nodes are sorted; they and the weights are those that the outputs need, and `read` the names that these nodes read
+    or that are outputs.
+    """
 
     file: Path
     inputs: tuple[Declared, ...]
     outputs: tuple[str, ...]
     weights: Mapping[str, Array]
     nodes: tuple[OnnxNode, ...]
+    read: frozenset[str]
+    functions: frozenset[str]
+    """Operators that the file defines itself."""
     proto: Any = field(repr=False, compare=False)
 
-    def inferred(self, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        """Shapes that ONNX itself infers for float values, given those of the inputs; nothing where it cannot."""
+    @cached_property
+    def stated(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of float values inside the graph that the file states without open dimensions.
+
+        ONNX could infer more, but its code ends the whole process for some nodes that are wrong.
+        """
         onnx = _package(self.file)
-        proto = type(self.proto)()
-        proto.CopyFrom(self.proto)
-        for value in proto.graph.input:
-            if value.name in inputs:
-                dims = value.type.tensor_type.shape.dim
-                del dims[:]
-                for size in inputs[value.name]:
-                    dims.add().dim_value = size
-        try:
-            graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-        except Exception:  # whatever is wrong with the model is reported by those who read it
-            return {}
-        declared = [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
-        return {port.name: shape for port in declared if (shape := _static(port)) is not None}
+        ports = [_declared(value, onnx) for value in (*self.proto.graph.value_info, *self.proto.graph.output)]
+        return {port.name: shape for port in ports if (shape := _static(port)) is not None}
+
+
+@dataclass(frozen=True)
+class Branch:
+    """What the outputs of a graph, perhaps of one inside a node, need: see `OnnxModel`."""
+
+    nodes: tuple[OnnxNode, ...]
+    weights: Mapping[str, Array]
+    outputs: tuple[str, ...]
+    read: frozenset[str]
 
 
 def _static(port: Declared) -> tuple[int, ...] | None:
@@ -148,20 +165,63 @@ def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
         raise ModelError(f"'{file}' is not an ONNX model: it has no outputs")
     versions = {entry.domain: entry.version for entry in proto.opset_import}
     standard = max((versions[domain] for domain in STANDARD if domain in versions), default=1)
+    if not 1 <= standard <= NEWEST:
+        raise ModelError(f"'{file}' is of opset {standard}; opsets 1 to {NEWEST} are supported")
     if graph.sparse_initializer:
         raise ModelError(f"'{file}' holds sparse weights, which are not supported")
-    weights = {_text(tensor.name): _array(tensor, onnx) for tensor in graph.initializer}
+    outputs = _texts(value.name for value in graph.output)
+    part = _part(graph, outputs, standard, onnx)
+    known = set(_texts(tensor.name for tensor in graph.initializer))
     declared = [_declared(value, onnx) for value in graph.input]
-    inputs = tuple(value for value in declared if value.name not in weights)
-    nodes = tuple(_node(node, standard, onnx) for node in graph.node)
-    return OnnxModel(file, inputs, _texts(value.name for value in graph.output), weights, nodes, proto)
+    inputs = tuple(value for value in declared if value.name not in known)
+    functions = frozenset(_operator(function.domain, function.name) for function in proto.functions)
+    return OnnxModel(file, inputs, outputs, part.weights, part.nodes, part.read, functions, proto)
 
 
-def _node(node: Any, standard: int, onnx: Any) -> OnnxNode:
-    foreign = node.domain not in STANDARD
-    operator = f"{_text(node.domain)}.{_text(node.op_type)}" if foreign else _text(node.op_type)
+def branch(graph: Any, standard: int, file: Path) -> Branch:
+    """A graph inside an attribute, of the same opset. Raises ModelError if it is none."""
+    onnx = _package(file)
+    with _explained(file):
+        return _part(graph, _texts(value.name for value in graph.output), standard, onnx)
+
+
+def _part(graph: Any, outputs: tuple[str, ...], standard: int, onnx: Any) -> Branch:
+    """What `outputs` need of a graph."""
+    wiring = [_wiring(node) for node in graph.node]
+    order = needed(wiring, outputs)
+    names = frozenset(outputs).union(*(wiring[k].reads for k in order))
+    weights = {_text(tensor.name): _array(tensor, onnx) for tensor in graph.initializer if _text(tensor.name) in names}
+    return Branch(tuple(_node(graph.node[k], wiring[k], standard, onnx) for k in order), weights, outputs, names)
+
+
+def _wiring(node: Any) -> Wiring:
+    inner = [graph for attribute in node.attribute if attribute.type in GRAPHS for graph in _graphs(attribute)]
+    inside = tuple(name for graph in inner for name in _free(graph))
+    shown = node.name or next(filter(None, node.output), node.op_type)
+    return Wiring(_text(shown), _texts(node.input), _texts(node.output), inside)
+
+
+def _graphs(attribute: Any) -> list[Any]:
+    return [attribute.g, *attribute.graphs]
+
+
+def _free(graph: Any) -> list[str]:
+    """The names that a graph inside a node reads, but does not make."""
+    wiring = [_wiring(node) for node in graph.node]
+    made = {name for node in wiring for name in node.outputs}
+    made.update(_text(value.name) for value in (*graph.input, *graph.initializer))
+    read = [name for node in wiring for name in node.reads] + [_text(value.name) for value in graph.output]
+    return [name for name in read if name not in made]
+
+
+def _node(node: Any, wiring: Wiring, standard: int, onnx: Any) -> OnnxNode:
+    operator = _operator(node.domain, node.op_type)
     attributes = {_text(a.name): _plain(onnx.helper.get_attribute_value(a), onnx) for a in node.attribute}
-    return OnnxNode(operator, _text(node.name), standard, _texts(node.input), _texts(node.output), attributes)
+    return OnnxNode(operator, _text(node.name), standard, wiring.inputs, wiring.outputs, attributes)
+
+
+def _operator(domain: str, name: str) -> str:
+    return _text(name) if domain in STANDARD else f"{_text(domain)}.{_text(name)}"
 
 
 def _text(text: str | bytes) -> str:
@@ -194,7 +254,10 @@ def _declared(value: Any, onnx: Any) -> Declared:
     if not value.type.HasField("tensor_type"):
         return Declared(_text(value.name), None, value.type.WhichOneof("value") or "nothing")
     tensor = value.type.tensor_type
-    dtype = _DTYPES.get(name := onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), name)
+    number = tensor.elem_type
+    known = number in onnx.TensorProto.DataType.values()
+    name = onnx.TensorProto.DataType.Name(number).lower() if known else f"number {number}"
+    dtype = _DTYPES.get(name, name)
     if not tensor.HasField("shape"):
         return Declared(_text(value.name), None, dtype)
     return Declared(_text(value.name), tuple(_dimension(d) for d in tensor.shape.dim), dtype)

@@ -8,14 +8,20 @@ from typing import Any
 import numpy as np
 
 from ... import ops
-from ...errors import ModelError
+from ...errors import ModelError, ShapeError
 from . import parameters
 from .call import Call, Result, Unsupported
 
 
 def upsample(call: Call) -> Result:
-    """Opset 7 gives the scales as an attribute, 9 as an input; both count from the first element."""
-    scales = call.attribute("scales", (1.0,)) if call.version < 9 else floats(call, 1)
+    """Opset 1 names two scales, 7 has them as an attribute, 9 as an input; all count from the first element."""
+    scales: tuple[float, ...]
+    if call.version < 7:
+        scales = (1.0, 1.0, call.required("height_scale", float), call.required("width_scale", float))
+    else:
+        scales = call.required("scales", tuple) if call.version < 9 else floats(call, 1)
+    if min(scales, default=1) < 1:
+        raise ShapeError(f"scales {scales}: {call.operator} takes numbers from 1 on")
     mode = "linear" if (name := call.attribute("mode", "nearest")) in ("bilinear", "trilinear") else name
     return resized(call, {"scales": spatial(call, scales, 1)}, mode, "asymmetric", "floor")
 
@@ -23,28 +29,41 @@ def upsample(call: Call) -> Result:
 def resize(call: Call) -> Result:
     if call.version < 11:
         return first_resize(call)
-    call.only("antialias", 0)
-    call.only("exclude_outside", 0)
-    call.only("keep_aspect_ratio_policy", "stretch")
+    target, mode = wanted(call), call.attribute("mode", "nearest")
+    if mode != "nearest" and shrinks(call, target):
+        call.only("antialias", 0)
+    if mode == "cubic":
+        call.only("exclude_outside", 0)
+    if "sizes" in target:
+        call.only("keep_aspect_ratio_policy", "stretch")
+    call.ignore("antialias", "exclude_outside", "keep_aspect_ratio_policy")  # where they make no difference
     call.ignore("extrapolation_value")  # of tf_crop_and_resize, which our op does not know
     return resized(
         call,
-        wanted(call),
-        call.attribute("mode", "nearest"),
+        target,
+        mode,
         call.attribute("coordinate_transformation_mode", "half_pixel"),
         call.attribute("nearest_mode", "round_prefer_floor"),
         call.attribute("cubic_coeff_a", -0.75),
     )
 
 
+def shrinks(call: Call, target: dict[str, Any]) -> bool:
+    sizes = call.shape(0)[2:]
+    return any(scale < 1 for scale in target.get("scales", ())) or any(
+        new < old for new, old in zip(target.get("sizes", ()), sizes, strict=False)
+    )
+
+
 def first_resize(call: Call) -> Result:
     """Opset 10, whose nearest element is the one after where an axis shrinks, else the one before."""
-    scales = spatial(call, floats(call, 1), 1)
-    shrinks, grows = any(scale < 1 for scale in scales), any(scale > 1 for scale in scales)
-    mode = call.attribute("mode", "nearest")
-    if mode == "nearest" and shrinks and grows:
-        raise Unsupported(f"{call.operator} of opset 10 that shrinks one axis and enlarges another is not supported")
-    return resized(call, {"scales": scales}, mode, "asymmetric", "ceil" if shrinks else "floor")
+    scales, mode = spatial(call, floats(call, 1), 1), call.attribute("mode", "nearest")
+    less, more = tuple(min(scale, 1.0) for scale in scales), tuple(max(scale, 1.0) for scale in scales)
+    if mode != "nearest" or scales in (less, more):
+        return resized(call, {"scales": scales}, mode, "asymmetric", "floor" if scales == more else "ceil")
+    op = ops.Resize(scales=less, mode=mode, coordinates="asymmetric", nearest="ceil")
+    smaller = call.add(op, call.value(0), role="smaller")
+    return call.add(ops.Resize(scales=more, mode=mode, coordinates="asymmetric", nearest="floor"), smaller)
 
 
 COORDINATES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners", "asymmetric")

@@ -11,7 +11,8 @@ from ...errors import ModelError
 from ...types import DType
 from ..counts import equal, vector
 from . import parameters
-from .call import Call, Result, Unsupported
+from .call import Call, Result, Unsupported, whole
+from .folding import DTYPES
 
 
 def same(call: Call) -> Result:
@@ -42,17 +43,32 @@ def size(call: Call) -> Result:
 
 
 def cast(call: Call) -> Result:
-    """From float32 to float32, or from bytes (pictures) to float32; opset 5 and before name the type."""
+    """From float32 or bytes (pictures) to float32, or by way of float64, with which nothing is computed."""
     call.ignore("saturate", "round_mode")
-    call.only("to", 1, "FLOAT")
-    x = call.value(0)
+    x, dtype = call.value(0), element_type(call)
+    if dtype not in ("float32", "float64"):
+        raise Unsupported(f"Cast to {dtype} of values computed at run time is not supported")
+    if dtype == "float64":
+        call.importer.wide.add(call.node.outputs[0])
     return call.add(ops.ImageToTensor(), x) if call.type(x).dtype is DType.uint8 else x
+
+
+def element_type(call: Call) -> str:
+    """What Cast makes; opset 5 and before spell it out."""
+    to = call.optional("to")
+    names = {"FLOAT": "float32", "DOUBLE": "float64"}
+    dtype = names.get(to, to.lower()) if isinstance(to, str) else DTYPES.get(to, f"element type {to}")
+    if to is None:
+        raise ModelError("Cast without to")
+    return dtype
 
 
 def dropout(call: Call) -> Result:
     """The identity; a mask that somebody reads is refused by the importer."""
-    call.ignore("ratio", "seed", "is_test")
-    if call.has(2) and call.array(2, "training_mode").any():
+    call.ignore("seed")
+    ratio = call.known(1) if call.has(1) else call.optional("ratio")
+    trains = call.has(2) and call.array(2, "training_mode").any() and (ratio is None or np.any(ratio))
+    if trains or (call.optional("is_test") == 0 and call.version < 7):
         raise Unsupported("Dropout in training mode is not supported")
     return call.tensor(0)
 
@@ -83,7 +99,7 @@ def transpose(call: Call) -> Result:
 
 
 def concat(call: Call) -> Result:
-    return call.add(ops.Concat(call.attribute("axis", 1 if call.version < 4 else 0)), *call.values())
+    return call.add(ops.Concat(parameters.concat_axis(call)), *call.values())
 
 
 def split(call: Call) -> Result:
@@ -99,7 +115,7 @@ def part(call: Call) -> Result:
 
 
 def gather(call: Call) -> Result:
-    indices = call.array(1, "indices").astype(np.int64)
+    indices = whole(call.array(1, "indices"), "indices")
     return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
 
 
@@ -110,20 +126,28 @@ def nested(indices: object) -> object:
 
 def expand(call: Call) -> Result:
     """A first size that repeats the tensor's own is as good as 1, whatever the number of images."""
+    if not call.has(1):
+        raise ModelError("Expand without shape")
     old, new = call.shape(0), call.sizes(1, "shape")
     first = (1,) if len(old) == len(new) > 0 and equal(old[0], new[0]) else new[:1]
     return call.add(ops.Expand((*first, *new[1:])), call.value(0))
 
 
 def tile(call: Call) -> Result:
-    return call.add(ops.Tile(call.setting("repeats", 1) or ()), call.value(0))
+    """Up to opset 5 a number of repeats and an axis."""
+    if call.version < 6:
+        ones = [1] * len(call.shape(0))
+        ones[parameters.front(int(call.array(2, "an axis").item()), len(ones))] = int(call.array(1, "tiles").item())
+        return call.add(ops.Tile(tuple(ones)), call.value(0))
+    return call.add(ops.Tile(call.numbers("repeats", 1)), call.value(0))
 
 
 def pad(call: Call) -> Result:
     """Pads as (begins…, ends…), of `axes` only if there are any; the value is an attribute up to opset 10."""
     rank = len(call.shape(0))
     older = "paddings" if call.version < 2 else "pads"
-    pads = call.setting(older, 1) or (0,) * 2 * rank
+    if (pads := call.setting(older, 1)) is None:
+        raise ModelError(f"Pad without {older}")
     axes = parameters.axes(call, 3, rank) or range(rank)
     number = call.attribute("value", 0.0)
     if call.has(2):
@@ -135,8 +159,9 @@ def pad(call: Call) -> Result:
 
 
 def depth_to_space(call: Call) -> Result:
-    return call.add(ops.DepthToSpace(call.attribute("blocksize", 0), call.attribute("mode", "DCR")), call.value(0))
+    return call.add(ops.DepthToSpace(call.required("blocksize", int), call.attribute("mode", "DCR")), call.value(0))
 
 
 def space_to_depth(call: Call) -> Result:
-    return call.add(ops.SpaceToDepth(call.attribute("blocksize", 0)), call.value(0))
+    call.only("mode", "DCR")
+    return call.add(ops.SpaceToDepth(call.required("blocksize", int)), call.value(0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, resize, shapes, windows
+from . import elementwise, linear, normalization, resize, selection, shapes, windows
 from .call import Call, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -34,6 +34,7 @@ OPERATORS: dict[str, Callable[[Call], Result]] = {
     "Flatten": shapes.flatten,
     "Floor": plain(ops.Floor),
     "Gather": shapes.gather,
+    "GatherND": selection.gather_nd,
     "Gelu": plain(ops.Gelu, approximate="none"),
     "Gemm": linear.gemm,
     "GlobalAveragePool": plain(ops.GlobalAveragePool),
@@ -42,8 +43,9 @@ OPERATORS: dict[str, Callable[[Call], Result]] = {
     "HardSigmoid": plain(ops.HardSigmoid, alpha=0.2, beta=0.5),
     "HardSwish": plain(ops.HardSwish),
     "Identity": shapes.same,
+    "If": selection.conditional,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
-    "LRN": plain(ops.LRN, size=0, alpha=1e-4, beta=0.75, bias=1.0),
+    "LRN": plain(ops.LRN, size=int, alpha=1e-4, beta=0.75, bias=1.0),
     "LayerNormalization": normalization.layer_normalization,
     "LeakyRelu": plain(ops.LeakyRelu, alpha=0.01),
     "Log": plain(ops.Log),
@@ -59,7 +61,7 @@ OPERATORS: dict[str, Callable[[Call], Result]] = {
     "Neg": plain(ops.Neg),
     "PRelu": elementwise.prelu,
     "Pad": shapes.pad,
-    "Pow": binary(ops.Pow),
+    "Pow": elementwise.power,
     "Reciprocal": plain(ops.Reciprocal),
     "ReduceL1": reduction(ops.ReduceL1),
     "ReduceL2": reduction(ops.ReduceL2),
@@ -75,7 +77,7 @@ OPERATORS: dict[str, Callable[[Call], Result]] = {
     "Reshape": shapes.reshape,
     "Resize": resize.resize,
     "Round": plain(ops.Round),
-    "Selu": plain(ops.Selu, alpha=1.67326319217681884765625, gamma=1.05070102214813232421875),
+    "Selu": elementwise.selu,
     "Shape": shapes.shape,
     "Shrink": plain(ops.Shrink, lambd=0.5, bias=0.0),
     "Sigmoid": plain(ops.Sigmoid),
@@ -98,4 +100,5 @@ OPERATORS: dict[str, Callable[[Call], Result]] = {
     "Transpose": shapes.transpose,
     "Unsqueeze": shapes.unsqueeze,
     "Upsample": resize.upsample,
+    "Where": selection.where,
 }

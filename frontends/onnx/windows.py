@@ -85,7 +85,11 @@ def conv_transpose(call: Call) -> Result:
 
 
 def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -> tuple[Pairs, tuple[int, ...]]:
-    """What to take away of `full` elements an axis, and what to add: from pads, auto_pad or the sizes asked for."""
+    """What to take away of `full` elements an axis, and what to add behind: from pads, auto_pad or the sizes asked for.
+
+    One element more than `full` is added behind. Of more, or of one with SAME_UPPER, the standard halves a negative
+    number without saying how to round, and engines differ.
+    """
     rank, mode = len(full), call.attribute("auto_pad", "NOTSET")
     given = pairs(call.integers("pads", (0,) * 2 * rank))
     wanted = call.integers("output_shape", ())[-rank:]
@@ -95,7 +99,11 @@ def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -
         return given, (0,) * rank
     wanted = wanted or tuple(n * s for n, s in zip(call.shape(0)[2:], stride, strict=True))
     totals = [size - asked for size, asked in zip(full, wanted, strict=True)]
-    rule = "SAME_UPPER" if mode == "SAME_UPPER" else "SAME_LOWER"
+    rule = "SAME_LOWER" if mode in ("NOTSET", "VALID") else mode
+    if min(totals) < (0 if rule == "SAME_UPPER" else -1):
+        raise Unsupported(
+            f"{call.operator} to {wanted}, where the windows end after {tuple(full)} elements, is not supported"
+        )
     return tuple(halves(call, rule, max(0, t)) for t in totals), tuple(max(0, -t) for t in totals)
 
 
@@ -114,7 +122,7 @@ def pooled(call: Call) -> dict[str, Any]:
 
 
 def max_pool(call: Call) -> Result:
-    call.only("storage_order", 0)
+    call.ignore("storage_order")  # of the indices, which are refused where they are read
     return call.add(ops.MaxPool(**pooled(call)), call.value(0))
 
 
@@ -124,4 +132,7 @@ def average_pool(call: Call) -> Result:
 
 
 def lp_pool(call: Call) -> Result:
-    return call.add(ops.LpPool(**pooled(call), p=int(call.attribute("p", 2.0))), call.value(0))
+    p = call.attribute("p", 2.0)  # a float in opset 1
+    if p not in (1.0, 2.0):
+        raise Unsupported(f"{call.operator} with p={p:g} is not supported, only 1 and 2")
+    return call.add(ops.LpPool(**pooled(call), p=int(p)), call.value(0))

@@ -21,11 +21,12 @@ def case(
     *inputs: Any,
     opset: int = NEWEST,
     outputs: int = 1,
+    unread: int = 0,
     low: float = -3.0,
     expected: Callable[..., Array] | None = None,
     **attributes: Any,
 ) -> Case:
-    return Case(operator, inputs, attributes, opset, outputs, low, expected)
+    return Case(operator, inputs, attributes, opset, outputs, unread, low, expected)
 
 
 def data(*shape: int) -> Array:
@@ -55,9 +56,9 @@ def flat_softmax(axis: int) -> Callable[[Array], Array]:
     return expected
 
 
-def normalized(epsilon: float) -> Callable[..., Array]:
+def normalized(epsilon: float, spatial: int = 2) -> Callable[..., Array]:
     def expected(x: Array, *statistics: Array) -> Array:
-        scale, bias, mean, variance = (vector.reshape(-1, 1, 1) for vector in statistics)
+        scale, bias, mean, variance = (vector.reshape(-1, *(1,) * spatial) for vector in statistics)
         return (x - mean) / np.sqrt(variance + epsilon) * scale + bias
 
     return expected
@@ -89,6 +90,33 @@ def transposed(
                     x[(slice(None), c, *spot)] * w[(c, o, *tap)]
                 )
         return full[(..., *(slice(begin, begin + size) for begin, size in zip(low, out, strict=True)))]
+
+    return expected
+
+
+def of_the_batch(x: Array, scale: Array, bias: Array, *_: Array) -> Array:
+    """Batch normalisation as in training."""
+    axes, beside = (0, *range(2, x.ndim)), (-1, *(1,) * (x.ndim - 2))
+    unit = (x - x.mean(axes, keepdims=True)) / np.sqrt(x.var(axes, keepdims=True) + 1e-5)
+    return unit * scale.reshape(beside) + bias.reshape(beside)
+
+
+def each_alone(x: Array, scale: Array, bias: Array, mean: Array, variance: Array) -> Array:
+    """Batch normalisation with statistics for each element of an image."""
+    return (x - mean) / np.sqrt(variance + 1e-5) * scale + bias
+
+
+def selu(alpha: float, gamma: float) -> Callable[[Array], Array]:
+    return lambda x: gamma * np.where(x > 0, x, alpha * (np.exp(x) - 1))
+
+
+def neighbours(size: int) -> Callable[[Array], Array]:
+    """LRN with alpha = beta = bias = 1: ⌊(size − 1) / 2⌋ channels before and ⌈(size − 1) / 2⌉ behind each count."""
+
+    def expected(x: Array) -> Array:
+        low, high = (size - 1) // 2, size // 2
+        sums = [(x[:, max(0, c - low) : c + high + 1] ** 2).sum(1) for c in range(x.shape[1])]
+        return x / (1 + np.stack(sums, 1) / size)
 
     return expected
 
@@ -173,6 +201,36 @@ WINDOWS = [
         ),
     ),
     case("AveragePool", X, kernel_shape=[2, 2], dilations=[2, 3]),
+    case("MaxPool", X, kernel_shape=[2, 2], storage_order=1),
+    case("MaxPool", X, kernel_shape=[3, 2], strides=[2, 3], auto_pad="VALID", opset=1),
+    case("AveragePool", X, kernel_shape=[2, 2], strides=[3, 3], pads=[1, 0, 0, 1], ceil_mode=1, opset=11),
+    case("LpPool", X, kernel_shape=[2, 2], strides=[2, 2], opset=2),
+    case(
+        "ConvTranspose",
+        X,
+        data(3, 2, 3, 3),
+        strides=[3, 2],
+        output_shape=[19, 15],
+        auto_pad="SAME_UPPER",
+        expected=transposed((1, 1), (19, 15), (3, 2)),
+    ),
+    case(
+        "ConvTranspose",
+        X,
+        data(3, 2, 3, 3),
+        strides=[3, 2],
+        output_padding=[1, 1],
+        output_shape=[19, 15],
+        expected=transposed((2, 2), (19, 15), (3, 2)),
+    ),
+    case(
+        "ConvTranspose",
+        X,
+        data(3, 2, 3, 3),
+        strides=[3, 2],
+        output_shape=[22, 18],
+        expected=transposed((0, 0), (22, 18), (3, 2)),
+    ),
 ]
 
 LINEAR = [
@@ -183,6 +241,12 @@ LINEAR = [
     case("Gemm", (2, 5), data(5, 3), data(2, 3)),
     case("Gemm", (2, 5), data(5, 3), data(3), opset=6, broadcast=1),
     case("Gemm", (5, 2), (5, 3), (1, 3), transA=1, opset=11),
+    case("Gemm", (5, 2), (3, 5), (2, 1), transA=1, transB=1, alpha=0.5, beta=-1.0),
+    case("Gemm", data(5, 2), (3, 5), transA=1, transB=1),
+    case("Gemm", (2, 5), data(5, 2), data(2, 1)),
+    case("Gemm", (2, 5), data(5, 3), np.full(3, np.nan, np.float32), beta=0.0),
+    case("Gemm", (2, 5), data(5, 3), np.full((2, 3), np.inf, np.float32), alpha=2.0, beta=0.0, opset=9),
+    case("Gemm", (2, 5), data(5, 3), (3,), alpha=0.0, beta=0.5),
     case("Gemm", (2, 5), (3, 5), (3,), transB=1, beta=1.0),
     case("MatMul", (2, 5), data(5, 3)),
     case("MatMul", (2, 4, 5), data(5, 3)),
@@ -196,6 +260,25 @@ NORMS = [
     case("BatchNormalization", X, *STATISTICS),
     case("BatchNormalization", X, *STATISTICS, epsilon=1e-2, momentum=0.8, opset=9, expected=normalized(1e-2)),
     case("BatchNormalization", X, *STATISTICS, spatial=1, opset=7, expected=normalized(1e-5)),
+    case("BatchNormalization", X, *STATISTICS, is_test=1, opset=6, expected=normalized(1e-5)),
+    case("BatchNormalization", X, *STATISTICS, opset=6, expected=normalized(1e-5)),
+    *(case("BatchNormalization", (2, 3, 4), *STATISTICS, opset=n, unread=4, expected=of_the_batch) for n in (7, 9, 13)),
+    case("BatchNormalization", (2, 3, 4), *STATISTICS, is_test=0, opset=6, unread=4, expected=of_the_batch),
+    case("BatchNormalization", (2, 3, 4), *STATISTICS, is_test=1, opset=6, unread=4, expected=normalized(1e-5, 1)),
+    case("BatchNormalization", (2, 3), (3,), (3,), *STATISTICS[2:], training_mode=1, unread=2, expected=of_the_batch),
+    case("BatchNormalization", X, *STATISTICS, training_mode=1, opset=14, unread=2, expected=of_the_batch),
+    case(
+        "BatchNormalization",
+        (2, 3, 4),
+        positive(3, 4),
+        data(3, 4),
+        data(3, 4),
+        positive(3, 4),
+        spatial=0,
+        opset=8,
+        expected=each_alone,
+    ),
+    case("GroupNormalization", (2, 6, 4), (3,), (3,), num_groups=3, opset=18),
     case("GroupNormalization", (2, 6, 4, 5), data(6), data(6), num_groups=3),
     case("GroupNormalization", (2, 6, 4), data(3), data(3), num_groups=3, epsilon=0.1, opset=18),
     case("InstanceNormalization", X, data(3), data(3), epsilon=0.1),
@@ -203,8 +286,12 @@ NORMS = [
     case("LayerNormalization", (2, 3, 5), data(3, 5), axis=1, epsilon=0.1),
     case("LRN", (6, 6, 4, 3), size=3, alpha=0.5, beta=0.6, bias=1.5),
     case("LRN", (6, 6, 4, 3), size=4),
+    *(case("LRN", (2, 5, 3), size=n, alpha=1.0, beta=1.0, bias=1.0, expected=neighbours(n)) for n in (1, 2, 4, 5, 12)),
     case("LogSoftmax", (2, 3, 4)),
     case("LogSoftmax", (2, 5), opset=9),
+    case("LogSoftmax", (2, 3, 4), opset=12, expected=lambda x: np.log(flat_softmax(1)(x))),
+    case("Softmax", (2, 3, 4), axis=0, opset=13),
+    case("Softmax", (2, 3, 4), opset=1, expected=flat_softmax(1)),
     case("Softmax", (2, 5)),
     case("Softmax", (2, 3, 4), axis=1),
     case("Softmax", (2, 3, 4), axis=1, opset=11, expected=flat_softmax(1)),
@@ -216,10 +303,14 @@ NORMS = [
 
 SHAPES = [
     case("Cast", (2, 3), to=1),
+    case("Cast", (2, 3), to="FLOAT", opset=1, expected=lambda x: x),
     case("Concat", (2, 3), (2, 1), data(2, 2), axis=1),
     case("Concat", (2, 3), (1, 3), axis=-2),
     case("Dropout", (2, 3), ratio=0.4, opset=10),
+    case("Concat", (2, 3), (2, 1), opset=1, expected=lambda a, b: np.concatenate([a, b], 1)),
     case("Dropout", (2, 3), number(0.4), np.array(False)),
+    case("Dropout", (2, 3), number(0), np.array(True)),
+    case("Dropout", (2, 3), is_test=1, opset=6, expected=lambda x: x),
     case("Flatten", X),
     case("Flatten", X, axis=2),
     case("Flatten", X, axis=-1),
@@ -236,6 +327,7 @@ SHAPES = [
     case("Expand", (2, 1, 4), ints(3, 1)),
     case("Expand", (1, 4), ints(2, 3, 1)),
     case("Tile", (2, 3), ints(1, 3)),
+    case("Tile", (2, 3), number(2), number(1), opset=1, expected=lambda x, *_: np.tile(x, (1, 2))),
     case("Gather", X, ints(2, 0, -1), axis=1),
     case("Gather", X, np.array(1), axis=-1),
     case("Gather", (3, 4), np.array([[0, 2], [1, 1]])),
@@ -250,9 +342,11 @@ SHAPES = [
     case("Reshape", (1, 3, 4), ints(1, 4, 3)),
     case("Reshape", (2, 3, 4), ints(-1)),
     case("Reshape", (2, 3, 4), ints(6, 4), allowzero=1),
+    case("Reshape", (2, 3, 4), shape=[0, -1], opset=1, expected=lambda x: x.reshape(2, 12)),
     case("Slice", X, ints(1, -3), ints(3, 2**63 - 1), ints(1, 3)),
     case("Slice", X, ints(0, 0, 5), ints(1, 3, 0), ints(0, 1, 2), ints(1, 2, -2)),
     case("Slice", X, ints(0, 1), ints(1, 2)),
+    case("Slice", X, ints(-1), ints(-(2**63)), ints(2), ints(-1)),
     case("Slice", X, starts=[1, 2], ends=[3, -1], axes=[1, 3], opset=9),
     case("Squeeze", (1, 3, 1, 4), ints(2)),
     case("Squeeze", (1, 3, 1, 4)),
@@ -286,9 +380,50 @@ SHAPES = [
     ),
     case("Resize", X, None, None, ints(1, 3, 1, 9), mode="linear", coordinate_transformation_mode="pytorch_half_pixel"),
     case("Resize", X, np.array([1, 1, 2, 3], np.float32), opset=10, expected=repeated(2, 3)),
+    case(
+        "Resize",
+        X,
+        np.array([1, 1, 0.5, 2], np.float32),
+        opset=10,
+        expected=lambda x, _: x[:, :, [0, 2, 4]].repeat(2, 3),
+    ),
+    case("Resize", X, None, None, ints(1, 3, 11, 5), exclude_outside=1, mode="linear", opset=13),
+    case("Resize", X, None, None, ints(1, 3, 11, 15), antialias=1, mode="linear", opset=18),
     case("Resize", (1, 1, 10), np.array([1, 1, 0.7], np.float32), opset=10, expected=lambda x, _: x[..., TENTHS]),
+    case("Upsample", X, height_scale=2.0, width_scale=3.0, opset=1, expected=repeated(2, 3)),
     case("Upsample", X, scales=[1.0, 1.0, 2.0, 3.0], opset=7, expected=repeated(2, 3)),
     case("Upsample", X, np.array([1, 1, 2, 3], np.float32), mode="nearest", opset=9, expected=repeated(2, 3)),
+]
+
+CORNERS = np.array([[[0, 0], [2, -1]], [[1, 2], [-2, 0]]])
+MASK = np.array([[True, False, True, True], [False, False, True, False], [True, True, False, False]])
+
+CHOICES = [
+    case("GatherND", (4, 3, 5), ints(2, 0, -1).reshape(3, 1), opset=11),
+    case("GatherND", (3, 4, 5), CORNERS, opset=13, expected=lambda x, _: x[CORNERS[..., 0], CORNERS[..., 1]]),
+    case("GatherND", (3, 4), ints(2, -1)),
+    case(
+        "GatherND",
+        (2, 4, 5),
+        CORNERS,
+        batch_dims=1,
+        expected=lambda x, _: np.stack([x[k][tuple(CORNERS[k].T)] for k in (0, 1)]),
+    ),
+    case("Where", MASK, (2, 3, 4), number(-np.inf)),
+    case("Where", MASK, number(7), (2, 3, 4)),
+    case("Where", MASK, (2, 3, 4), (4,)),
+    case("Where", MASK, (3, 1), (2, 3, 4)),
+    case("Where", MASK, data(3, 4), (2, 3, 4)),
+    case("Where", MASK.reshape(1, 3, 4), (2, 3, 4), data(1)),
+    case("Where", MASK, (3, 4), (3, 4)),
+    case("Where", MASK.reshape(3, 4, 1)[:2], (2, 4, 5), (5,), opset=9),
+    case("Where", np.array(True), (2, 3), (2, 3)),
+    case("Where", MASK[0], (4,), number(1)),
+    case("Where", MASK.reshape(3, 4, 1), (2, 3, 4, 5), number(0)),
+    case("Where", MASK.reshape(3, 1, 4), (2, 3, 5, 4), (5, 4)),
+    case("Where", MASK.reshape(1, 1, 3, 4), (2, 2, 3, 4), number(0)),
+    case("Where", MASK[:1, :1], (2, 3), (3,)),
+    case("Where", np.array(False), (), number(2)),
 ]
 
 UNARY = """Abs Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Round Selu Shrink
@@ -305,10 +440,18 @@ ELEMENTWISE = [
     case("Add", X, data(3), axis=1, broadcast=1, opset=6, expected=lambda a, b: a + b.reshape(3, 1, 1)),
     case("Mul", X, (7, 8), broadcast=1, opset=6, expected=lambda a, b: a * b),
     case("Sub", X, X, opset=6, expected=lambda a, b: a - b),
+    case("Sub", (2, 3, 4, 5), (3, 4), axis=-3, broadcast=1, opset=1, expected=lambda a, b: a - b[..., None]),
+    case("Div", X, number(2), broadcast=1, opset=6, expected=lambda a, b: a / b),
+    case("Pow", X, positive(3), axis=1, broadcast=1, opset=1, low=0.1, expected=lambda a, b: a ** b.reshape(3, 1, 1)),
+    *(case(name, (2, 3), opset=1, consumed_inputs=[0]) for name in ("Abs", "Elu", "Relu", "Sigmoid", "Tanh")),
+    case("Selu", (2, 3), opset=1, expected=selu(1.6732, 1.0507)),
+    case("Selu", (2, 3), opset=6, expected=selu(1.6732632423543772, 1.0507009873554805)),
     case("Sum", (2, 3)),
     case("Div", (2, 3), positive(3)),
     case("Pow", (2, 3), number(2)),
     case("Pow", (2, 3), data(3), low=0.1),
+    *(case("Pow", (2, 3), np.array([2, 3, -1], kind)) for kind in (np.int32, np.int64, np.float64)),
+    case("Pow", (2, 3), np.array(0.3), low=0.1),
     case("Celu", (2, 5), alpha=0.4),
     case("Clip", (2, 5), number(-0.5), number(0.7)),
     case("Clip", (2, 5), None, number(0.7)),
@@ -321,6 +464,8 @@ ELEMENTWISE = [
     case("LeakyRelu", (2, 5), alpha=0.3),
     case("PRelu", X, data(3, 1, 1)),
     case("PRelu", X, data(1)),
+    case("PRelu", X, data(1), opset=6, expected=lambda x, slope: np.where(x > 0, x, x * slope)),
+    case("PRelu", (2, 3), data(3), opset=6, expected=lambda x, slope: np.where(x > 0, x, x * slope)),
     case("PRelu", X, data(3), opset=6, expected=lambda x, slope: np.where(x > 0, x, x * slope.reshape(3, 1, 1))),
     case("Selu", (2, 5), alpha=0.4, gamma=1.5),
     case("Shrink", (2, 5), lambd=0.4, bias=0.3),
@@ -334,6 +479,10 @@ REDUCTIONS = [
     case("ReduceSum", X, axes=[1], opset=11),
     case("ReduceMax", X, axes=[3], keepdims=0, opset=13),
     case("ReduceSum", X, noop_with_empty_axes=1),
+    case("ReduceMean", X, ints(), noop_with_empty_axes=1, opset=18),
+    case("ReduceMean", X, ints(), opset=18),
+    case("ReduceMin", X, ints(2, 0), noop_with_empty_axes=1, keepdims=0, opset=18),
+    case("ReduceL1", X, axes=[1, 3], opset=1),
 ]
 
-CASES = [*WINDOWS, *LINEAR, *NORMS, *SHAPES, *ELEMENTWISE, *REDUCTIONS]
+CASES = [*WINDOWS, *LINEAR, *NORMS, *SHAPES, *CHOICES, *ELEMENTWISE, *REDUCTIONS]

@@ -33,13 +33,124 @@ def test_all_problems_are_told_at_once(tmp_path: Path):
         node("Cast", "a", "b", "cast", to=TensorProto.FLOAT),
         node("Det", "x", "d"),
         node("Relu", "x", "r"),
-        node("MaxPool", "r", "m", "pool", kernel_shape=[2, 2], storage_order=1),
+        node("Dropout", "r _ on", "m", "drop"),
         node("Det", "m", "y", "last"),
     ]
-    assert refusal(model(nodes, {"x": (1, 3, 4, 4)}), tmp_path) == (
+    proto = model(nodes, {"x": (1, 3, 4, 4)}, ["y", "b", "d"], {"on": np.array(True)})
+    assert refusal(proto, tmp_path) == (
         "'…/small.onnx' cannot be imported: operator NonZero is not supported (at node 'first'); "
         "operator Det is not supported (at node 'd', node 'last'); "
-        "MaxPool with storage_order=1 is not supported (at node 'pool')"
+        "Dropout in training mode is not supported (at node 'drop')"
+    )
+
+
+def test_what_comes_behind_a_node_is_seen_by_its_stated_shape(tmp_path: Path):
+    """As exporters write them; without a shape only the operators behind it are looked at."""
+    nodes = [node("Det", "x", "d", "first"), node("Resize", "d _ s", "y", "last", mode="linear", antialias=1)]
+    proto = model(nodes, {"x": (1, 3, 8, 8)}, weights={"s": np.array([1, 1, 0.5, 0.5], np.float32)})
+    first = "'…/small.onnx' cannot be imported: operator Det is not supported (at node 'first')"
+    assert refusal(proto, tmp_path) == first
+    proto.graph.value_info.add().CopyFrom(helper.make_tensor_value_info("d", TensorProto.FLOAT, (1, 3, 8, 8)))
+    assert refusal(proto, tmp_path) == f"{first}; Resize with antialias=1 is not supported (at node 'last')"
+    proto.graph.value_info[0].type.tensor_type.elem_type = 99
+    assert refusal(proto, tmp_path) == first
+
+
+def test_nodes_at_which_onnx_itself_ends_the_process(tmp_path: Path):
+    """Its inference of shapes does so for parts that are fewer than the outputs; nobody asks it."""
+    proto = model([node("Split", "x", "a b c", "s", num_outputs=1)], {"x": (3, 4)}, ["a", "b", "c"])
+    assert refusal(proto, tmp_path) == "node 's': num_outputs=1 does not agree with the 3 outputs"
+
+
+def test_one_kind_is_told_once(tmp_path: Path):
+    """With three places and the number of the others; also where the messages name values of their own."""
+    nodes = [node("Relu" if k % 2 else "Det", f"v{k}", f"v{k + 1}", f"n{k}") for k in range(40)]
+    nodes += [node("Add", f"x w{k}", f"z{k}", f"add{k}") for k in range(9)]
+    nodes += [node("MaxPool", "x", f"p{k} q{k}", f"pool{k}", kernel_shape=[2]) for k in range(5)]
+    outputs = ["v40", *(f"z{k}" for k in range(9)), *(f"q{k}" for k in range(5))]
+    weights = {f"w{k}": data(4).astype(np.float64) for k in range(9)}
+    nodes[0].input[0] = "x"
+    assert refusal(model(nodes, {"x": (1, 4, 4)}, outputs, weights), tmp_path) == (
+        "'…/small.onnx' cannot be imported: "
+        "operator Det is not supported (at node 'n0', node 'n2', node 'n4' and 17 more); "
+        "computing with the float64 tensor 'w0' is not supported, only float32 "
+        "(at node 'add0', node 'add1', node 'add2' and 6 more); "
+        "output 'q0' of MaxPool is not supported (at node 'pool0', node 'pool1', node 'pool2' and 2 more)"
+    )
+
+
+def test_open_dimensions_beside_other_problems(tmp_path: Path):
+    nodes = [node("Relu", "x", "a"), node("NonZero", "a", "b", "where"), node("Det", "z", "y", "det")]
+    told = refusal(model(nodes, {"x": ("N", 3, "H"), "z": ("W", "W")}, ["b", "y"]), tmp_path)
+    assert told == (
+        "'…/small.onnx' cannot be imported: "
+        "input 'x' is (N, 3, H): give its open dimensions, shapes={'x': (1, 3, …)} "
+        "(on the command line --shape x=1,3,…); "
+        "input 'z' is (W, W): give its open dimensions, shapes={'z': (1, …)} (on the command line --shape z=1,…); "
+        "operator NonZero is not supported (at node 'where'); operator Det is not supported (at node 'det')"
+    )
+
+
+def test_many_kinds_of_problems(tmp_path: Path):
+    nodes = [node(f"Op{k}", "x", f"y{k}") for k in range(20)]
+    told = refusal(model(nodes, {"x": (1, 3)}, [f"y{k}" for k in range(20)]), tmp_path)
+    assert told.count("is not supported") == 6
+    assert told.endswith("operator Op5 is not supported (at node 'y5'); and 14 more kinds of problems")
+
+
+HOSTILE = ["n" * 10_000, "\n\r\x1b[31m\0" * 1000, "é'\"\\" * 2000, "\u2028\u202e" * 2000]
+
+
+@pytest.mark.parametrize("name", HOSTILE, ids=range(4))
+def test_the_greatest_length_of_a_message(name: str, tmp_path: Path):
+    """One line of at most 8,000 characters, whatever is called `name` and whatever is wrong."""
+    good, wrong = {"x": (1, 3)}, node("Conv", "x w", "y", name)
+    protos = [
+        model([node("Relu", name, "y", name)], good),
+        model([node(name, "x", f"{name}{k}", f"{name}{k}") for k in range(9)], good, [f"{name}{k}" for k in range(9)]),
+        model([node("Flatten", "x", "y", name, axis=name)], good),
+        model([node("Pad", "x _", "y", name, mode=name)], good),
+        model([node("Relu", "x", "y", **{name: 1})], good),
+        model([node("Relu", "x", "y")], good, [name]),
+        model([node("Relu", name, "y")], {name: (name, name, 3)}),
+        model([wrong], {"x": (1, 3, 5, 5)}, weights={"w": data(4, 2, 3, 3)}),
+        model([node("Add", f"x {name}", "y", name)], good, weights={name: ints(1)}),
+        model([node("Add", "x b", name, name), node("Relu", name, "b", name)], good, ["b"]),
+    ]
+    for proto in protos:
+        told = refusal(proto, tmp_path)
+        assert len(told) <= 8000 and told.isprintable(), told[:200]
+
+
+def test_names_that_are_no_text(tmp_path: Path):
+    """protobuf refuses bytes that are no UTF-8, or gives them as bytes: one sentence either way."""
+    content = (
+        model([node("Relu", "x", "y", "ZZZZ")], {"x": (1, 3)}).SerializeToString().replace(b"ZZZZ", b"\xff\xfe\x80Z")
+    )
+    (tmp_path / "m.onnx").write_bytes(content)
+    try:
+        cnncc.load_graph(tmp_path / "m.onnx")
+    except ModelError as error:
+        assert str(error).isprintable()
+
+
+def test_the_operator_of_the_file_is_named(tmp_path: Path):
+    """Not the op that it becomes, nor the step on the way to it."""
+    pixels = model([node("Cast", "x", "y", "to float", to=1)], {"x": (3,)})
+    pixels.graph.input[0].type.tensor_type.elem_type = TensorProto.UINT8
+    assert refusal(pixels, tmp_path) == (
+        "layer 'to float': Cast: a picture has at least images and channels, got uint8[3]"
+    )
+    gemm = model([node("Gemm", "x w", "y", "g", transA=1)], {"x": (1, 3, 4)}, weights={"w": data(3, 5)})
+    assert refusal(gemm, tmp_path).startswith("layer 'g': Gemm: ")
+
+
+def test_functions_of_the_file(tmp_path: Path):
+    proto = model([helper.make_node("Twice", ["x"], ["y"], "t", domain="my")], {"x": (1, 3)})
+    body = [node("Add", "p p", "q")]
+    proto.functions.append(helper.make_function("my", "Twice", ["p"], ["q"], body, [helper.make_opsetid("", 17)]))
+    assert refusal(proto, tmp_path) == (
+        "'…/small.onnx' cannot be imported: function my.Twice of the file is not supported (at node 't')"
     )
 
 
@@ -102,7 +213,7 @@ def test_outputs_that_are_read_but_not_made(tmp_path: Path):
 
 def test_values_that_nobody_makes(tmp_path: Path):
     assert refusal(model([node("Relu", "later", "y", "r")], {"x": (1, 3)}), tmp_path) == (
-        "node 'r': input 'later' is made by no node before it"
+        "node 'r': input 'later' is made by no node"
     )
     assert refusal(model([node("Relu", "x", "y", "r")], {"x": (1, 3)}, ["z"]), tmp_path) == (
         "output 'z': no node makes it"

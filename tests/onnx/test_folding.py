@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from onnx import helper, numpy_helper
+from onnx import defs, helper, numpy_helper
 
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx.folding import FOLDS
@@ -58,6 +58,8 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("Transpose", (GRID,), {"perm": [1, 2, 0]}, NEWEST, 1),
     ("Unsqueeze", (A, ints(0, -1)), {}, NEWEST, 1),
     ("Unsqueeze", (A,), {"axes": [1]}, 11, 1),
+    ("DequantizeLinear", (GRID.astype(np.int8), positive(3), B.astype(np.int8)), {"axis": 1}, NEWEST, 1),
+    ("QuantizeLinear", (data(2, 3) * 99, positive(3), B.astype(np.int8)), {"axis": -1}, NEWEST, 1),
 ]
 
 
@@ -85,6 +87,27 @@ def test_row(operator, inputs, attributes, opset, count, tmp_path: Path):
         actual = graph.constant(graph.outputs[name])
         assert actual is not None and actual.shape == wanted.shape
         np.testing.assert_allclose(actual, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])
+@pytest.mark.parametrize("axis", [0, -3, 1, None])
+def test_broadcasting_up_to_opset_6(operator: str, axis: int | None, tmp_path: Path):
+    """Known values as at run time: the axes of the second lie under those of the first from `axis` on."""
+    x, y = data(2, 3, 4), positive(*{0: (2,), -3: (2, 3), 1: (3,), None: (3, 4)}[axis])
+    attributes = {"broadcast": 1} | ({} if axis is None else {"axis": axis})
+    proto = model([node(operator, "x y", "z", **attributes)], {}, ["z"], {"x": x, "y": y}, 6)
+    graph = imported(proto, tmp_path)
+    first = 1 if axis is None else axis % 3
+    function = {"Add": np.add, "Sub": np.subtract, "Mul": np.multiply, "Div": np.divide}[operator]
+    wanted = function(x, y.reshape(*y.shape, *(1,) * (3 - first - y.ndim)))
+    np.testing.assert_array_equal(graph.constant(graph.outputs["z"]), wanted)
+
+
+@pytest.mark.parametrize(("operator", "inputs", "attributes", "opset", "count"), CASES)
+def test_defaults_may_be_spelled_out(operator, inputs, attributes, opset, count, tmp_path: Path):
+    every = defs.get_schema(operator, opset).attributes.items()
+    stated = {name: helper.get_attribute_value(a.default_value) for name, a in every if a.default_value.type}
+    test_row(operator, inputs, stated | attributes, opset, count, tmp_path)
 
 
 CONSTANTS = [

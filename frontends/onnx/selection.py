@@ -1,0 +1,91 @@
+"""What is chosen when a model is imported: a branch, elements by their places, elements by a mask."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ... import ops
+from ...errors import ModelError, ShapeError
+from ...ir import Value
+from ...ops.axes import expect_tables
+from . import parameters
+from .call import Call, Result, whole
+from .read import branch
+from .shapes import nested
+
+
+def conditional(call: Call) -> Result:
+    """The branch that a known condition takes; its nodes become layers."""
+    condition = call.array(0, "a condition")
+    if condition.size != 1:
+        raise ModelError(f"If with a condition of shape {condition.shape}, expected one truth value")
+    call.ignore("then_branch", "else_branch")
+    name = "then_branch" if condition.any() else "else_branch"
+    if not hasattr(graph := call.optional(name), "node"):
+        raise ModelError(f"If without {name}")
+    return call.inline(branch(graph, call.version, call.importer.model.file))
+
+
+def gather_nd(call: Call) -> Result:
+    """Rows at known places: the last axis of the indices counts along several axes of the input, which are joined.
+
+    With `batch_dims` the first axes of both belong together; they are joined, too.
+    """
+    indices, shape = whole(call.array(1, "indices"), "indices"), call.shape(0)
+    batch = call.attribute("batch_dims", 0)
+    end = batch + (indices.shape[-1] if indices.ndim else 0)
+    if not 0 <= batch < indices.ndim or end > len(shape) or indices.shape[:batch] != shape[:batch]:
+        raise ShapeError(f"indices of shape {indices.shape} do not fit {shape} with batch_dims={batch}")
+    grid = np.indices(indices.shape[:-1])[:batch]
+    places = (*grid, *np.moveaxis(indices, -1, 0))
+    inside = [np.where(place < 0, place + size, place) for place, size in zip(places, shape, strict=False)]
+    flat = np.ravel_multi_index(inside, shape[:end]) if inside else np.zeros(indices.shape[:-1], np.int64)
+    expect_tables([flat.size])
+    x = call.value(0)
+    if end != 1:
+        x = call.add(ops.Reshape((math.prod(shape[:end]), *shape[end:])), x, role="joined")
+    return call.add(ops.Gather(nested(flat.tolist()), 0), x)
+
+
+def where(call: Call) -> Result:
+    """Elements of input 1 where a known mask holds, else of input 2: both stand side by side, and one is looked up.
+
+    So nothing of the other one, say NaN, comes into it. The axes from the first one on along which the mask changes
+    are joined for that; images stay apart where the mask is the same for all.
+    """
+    mask = call.array(0, "a condition").astype(bool)
+    shape = parameters.broadcast(mask.shape, call.shape(1), call.shape(2))
+    mask = mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
+    axis = next((axis for axis, size in enumerate(mask.shape) if size > 1), max(len(shape) - 1, 0))
+    holds = np.broadcast_to(mask.reshape(mask.shape[axis:]), shape[axis:]).reshape(-1)
+    expect_tables([holds.size])
+    places, behind = np.arange(holds.size), holds.size
+    if (index := number(call)) is None:
+        both = call.add(ops.Concat(axis), *(joined(call, k, shape, axis) for k in (1, 2)), role="both")
+        table = np.where(holds, places, places + behind)
+    else:
+        fill = ops.Pad((*((0, 0),) * axis, (0, 1)), value=float(call.array(index, "a number").reshape(())))
+        both = call.add(fill, joined(call, 3 - index, shape, axis), role="both")
+        table = np.where(holds == (index == 1), behind, places)
+    chosen = call.add(ops.Gather(tuple(table.tolist()), axis), both, role="chosen")
+    return call.add(ops.Reshape((0, *shape[1:]) if axis else shape), chosen)
+
+
+def number(call: Call) -> int | None:
+    """Which input of Where is one known number: a single element behind the other input is enough for it."""
+    for index in (1, 2):
+        known = call.known(index)
+        if known is not None and known.size == 1 and known.dtype == np.float32 and call.known(3 - index) is None:
+            return index
+    return None
+
+
+def joined(call: Call, index: int, shape: tuple[int, ...], axis: int) -> Value:
+    """An input of Where, broadcast to `shape`, with all axes from `axis` on as one."""
+    value = call.value(index)
+    if call.shape(index) != shape:
+        value = call.add(ops.Expand(shape), value, role="expanded")
+    kept = (0, *shape[1:axis]) if axis else ()
+    return call.add(ops.Reshape((*kept, math.prod(shape[axis:]))), value, role="joined")
