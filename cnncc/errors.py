@@ -98,6 +98,10 @@ class InputError(CnnccError):
     exit_code = 4
 
 
+class NoMemoryError(CnnccError):
+    """Arrays or a workspace that a call needs, and for which there is no memory."""
+
+
 class TargetError(UsageError):
     """An unknown target, or one that this machine or operation cannot serve."""
 

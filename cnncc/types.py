@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 import math
 from dataclasses import dataclass
 from typing import Any
@@ -24,7 +25,7 @@ class DType(enum.Enum):
     uint8 = "uint8"
     """Inputs only (camera images); everything is computed in float32."""
 
-    @property
+    @functools.cached_property
     def numpy(self) -> np.dtype[Any]:
         return np.dtype(self.value)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -10,17 +11,23 @@ import numpy as np
 from ..errors import InputError
 from ..types import Array
 from .executable import Executable, Port
+from .memory import allocated
+
+_MOST_IMAGES = (1 << 32) - 1  # `images` of the ABI has 32 bits
 
 
 def ordered_inputs(executable: Executable, given: Sequence[Any]) -> list[Any]:
-    """Positional arguments, or one mapping by name, in the order of the ports. Raises InputError for any other set."""
+    """Positional arguments, or one mapping by name, in the order of the ports; buffers become arrays over them.
+
+    Raises InputError for any other set.
+    """
     ports = executable.inputs
     if len(given) == 1 and isinstance(given[0], Mapping):
-        return _by_name(executable, given[0])
+        given = _by_name(executable, given[0])
     if len(given) != len(ports):
         wanted = _names(ports)
         raise InputError(f"model '{executable.name}' takes {len(ports)} input(s) ({wanted}), {len(given)} given")
-    return list(given)
+    return [v if isinstance(v, np.ndarray) else _viewed(p, v) for p, v in zip(ports, given, strict=True)]
 
 
 def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
@@ -41,13 +48,16 @@ def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[A
     """The inputs as C-contiguous arrays (copied if they are not) and the number of images they hold.
 
     Raises InputError for anything that is not an array of the port's type and shape; only the images may be another
-    number than the graph's, where the model is batchable, and then the same in every batched input.
+    number than the graph's, where the model is batchable, and then the same in every batched input. Raises
+    NoMemoryError if there is no room for a copy.
     """
     arrays = [_input(port, value) for port, value in zip(executable.inputs, given, strict=True)]
     images = _images(executable, arrays)
+    if images > _MOST_IMAGES:
+        raise InputError(f"model '{executable.name}' takes at most {_MOST_IMAGES:,} images in a call, got {images:,}")
     for port, array in zip(executable.inputs, arrays, strict=True):
         _check_shape("input", port, array, shape_for(executable, port, images), _hint(executable, port, array))
-    return [np.require(array, requirements=["C", "A"]) for array in arrays], images
+    return [_dense(port, array) for port, array in zip(executable.inputs, arrays, strict=True)], images
 
 
 def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array], images: int) -> list[Array]:
@@ -76,25 +86,67 @@ def shape_for(executable: Executable, port: Port, images: int) -> tuple[int, ...
     return (port.shape[0] // executable.images * images, *port.shape[1:])
 
 
+def fresh_outputs(executable: Executable, images: int) -> list[Array]:
+    """Arrays for the outputs of a call with this many images. Raises NoMemoryError if there is no room for them."""
+    shapes = [(shape_for(executable, port, images), port.type.dtype.numpy) for port in executable.outputs]
+    size = sum([math.prod(shape) * kind.itemsize for shape, kind in shapes])
+    return allocated(
+        size,
+        lambda: [np.empty(shape, kind) for shape, kind in shapes],
+        lambda: f"the outputs of model '{executable.name}' for {images:,} image(s)",
+    )
+
+
+def _dense(port: Port, array: Array) -> Array:
+    """The array as native code reads it: itself, or a copy."""
+    flags = array.flags
+    if flags.c_contiguous and flags.aligned:
+        return array
+    return allocated(
+        array.nbytes,
+        lambda: np.require(array, requirements=["C", "A"]),
+        lambda: f"a copy of input '{port.name}' of shape {array.shape}, which is not C-contiguous",
+    )
+
+
+def _viewed(port: Port, value: Any) -> Any:
+    """An array over the memory of a buffer (memoryview, array.array, ctypes array…); anything else as it is.
+
+    Plain bytes are an array only where bytes are wanted: nobody knows what floats they would be.
+    """
+    if _is_array(value):
+        return value
+    if isinstance(value, bytes | bytearray) and port.dtype != "uint8":
+        return value
+    try:
+        return np.asarray(memoryview(value))
+    except (TypeError, ValueError, BufferError):  # no buffer, a released one, one of a format that NumPy does not have
+        return value
+
+
 def _ordered_outputs(executable: Executable, given: Any) -> list[Array]:
     ports = executable.outputs
     if isinstance(given, Mapping):
         if set(given) != {port.name for port in ports}:
             raise InputError(f"out= of model '{executable.name}' takes the outputs {_names(ports)}")
-        return [given[port.name] for port in ports]
-    arrays = [given] if isinstance(given, np.ndarray) else list(given) if isinstance(given, (list, tuple)) else None
-    if arrays is None or len(arrays) != len(ports):
+        return [_viewed(port, given[port.name]) for port in ports]
+    arrays = list(given) if isinstance(given, list | tuple) else [_viewed(ports[0], given)]
+    if len(arrays) != len(ports) or not (isinstance(given, list | tuple) or isinstance(arrays[0], np.ndarray)):
         raise InputError(f"out= of model '{executable.name}' takes {len(ports)} array(s) ({_names(ports)})")
-    return arrays
+    return [_viewed(port, array) for port, array in zip(ports, arrays, strict=True)]
 
 
 def _input(port: Port, value: Any) -> Array:
     """Something with an array's interface as an array; lists are refused, since their dtype would be a guess."""
-    if not hasattr(value, "__array__") and not hasattr(value, "__array_interface__"):
+    if not _is_array(value):
         raise InputError(f"input '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
     array = np.asarray(value)
     _check_dtype("input", port, array)
     return array
+
+
+def _is_array(value: Any) -> bool:
+    return isinstance(value, np.ndarray) or hasattr(value, "__array__") or hasattr(value, "__array_interface__")
 
 
 def _check_dtype(what: str, port: Port, array: Any) -> None:

@@ -14,8 +14,9 @@ from ..native import host_target, load_object
 from ..types import Array
 from . import layout
 from .abi import FAULT, FAULT_STEP, REASONS
-from .arrays import checked_inputs, checked_outputs, ordered_inputs, shape_for
+from .arrays import checked_inputs, checked_outputs, fresh_outputs, ordered_inputs
 from .executable import Executable, Port
+from .memory import allocated
 from .session import BUSY, Code, Session
 from .shim import shim
 
@@ -31,10 +32,11 @@ class Model:
 
     Any number of threads may call one model at a time: the first uses its workspace and its workers, the others get a
     workspace each and one thread. The GIL is released while native code runs. A pickled model is its source, compiled
-    again when it is loaded (`rebuild`: a function and its arguments), never machine code.
+    again when it is loaded (`rebuild`: a function and its arguments), never machine code. Any buffer with a shape
+    (memoryview, ctypes array…) is taken as the array over its memory.
 
     Raises InputError for data that does not fit, NativeError if native code refuses or the model has been closed,
-    TargetError if this machine cannot run the code.
+    TargetError if this machine cannot run the code, NoMemoryError if there is no room for workspace, outputs or copies.
     """
 
     def __init__(
@@ -49,7 +51,7 @@ class Model:
         self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
-        self._weights = layout.aligned_bytes(executable.weights) if code is None else None
+        self._weights = self._aligned_weights() if code is None else None
         self._closed = False
         self._spares: list[Session] = []
         self._session = self._new_session(self._threads)
@@ -57,7 +59,10 @@ class Model:
 
     def __call__(self, *inputs: Any, out: Any = None) -> Any:
         """Run the model; see the class. Returns `out` where it is given."""
-        result = self._native_call(inputs, out)
+        try:
+            result = self._native_call(inputs, out)
+        except MemoryError:  # for fresh outputs; the other road tells how much they take
+            result = None
         return self._run(inputs, out) if result is None else result
 
     def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
@@ -74,7 +79,7 @@ class Model:
         for port, value, array in zip(self.inputs, given, arrays, strict=True):
             if value is not array:
                 raise InputError(f"input '{port.name}': only a C-contiguous array can be bound")
-        results = self._allocate(images) if out is None else checked_outputs(self._executable, out, arrays, images)
+        results = self._results(out, arrays, images)
         answer = out if out is not None else self._answer(results)
         if images == 0:
             return lambda: answer
@@ -136,10 +141,16 @@ class Model:
     def _run(self, inputs: tuple[Any, ...], out: Any) -> Any:
         """Any call that is not the plainest: explain what is wrong, or convert and run."""
         arrays, images = checked_inputs(self._executable, ordered_inputs(self._executable, inputs))
-        results = self._allocate(images) if out is None else checked_outputs(self._executable, out, arrays, images)
+        results = self._results(out, arrays, images)
         if images:
             self._execute(images, arrays, results)
         return self._answer(results) if out is None else out
+
+    def _results(self, out: Any, arrays: list[Array], images: int) -> list[Array]:
+        """The arrays that a call writes: fresh ones, or those of `out`."""
+        if out is None:
+            return fresh_outputs(self._executable, images)
+        return checked_outputs(self._executable, out, arrays, images)
 
     def _execute(self, images: int, arrays: list[Array], results: list[Array]) -> None:
         """Run on the model's session; if that is busy, on a spare one, since nobody waits for another's call."""
@@ -177,9 +188,15 @@ class Model:
     def _new_session(self, shards: int) -> Session:
         symbol, executable = self._executable.symbol, self._executable
         weights = self._weights.ctypes.data if self._weights is not None else self._code.address(f"{symbol}_weights")
-        workspace = layout.aligned(executable.workspace_bytes(shards))
+        size = executable.workspace_bytes(shards)
+        workspace = allocated(size, lambda: layout.aligned(size), lambda: f"the workspace of model '{executable.name}'")
         owners, measures = (self._code, self._weights), executable.sharing == "cost"
         return Session(self._code.address(f"{symbol}_run"), weights, workspace, shards, owners, measures=measures)
+
+    def _aligned_weights(self) -> Array:
+        weights = self._executable.weights
+        name = self._executable.name
+        return allocated(len(weights), lambda: layout.aligned_bytes(weights), lambda: f"the weights of model '{name}'")
 
     def _bound(self, images: int, arrays: list[Array], results: list[Array], answer: Any) -> Callable[[], Any]:
         def fallback() -> Any:
@@ -224,9 +241,6 @@ class Model:
             n_out=len(self.outputs),
         )
         return layout.Owned.of(record, self._session, table, dimensions, allocate)
-
-    def _allocate(self, images: int) -> list[Array]:
-        return [np.empty(shape_for(self._executable, port, images), port.type.dtype.numpy) for port in self.outputs]
 
     def _answer(self, results: list[Array]) -> Result:
         return results[0] if len(results) == 1 else tuple(results)

@@ -1,0 +1,49 @@
+"""Memory that may not be there: an error that names its size, and not the end of the process when it is used."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from ..errors import NoMemoryError
+
+T = TypeVar("T")
+_LOOK = 1 << 30  # bytes from which the system is asked; asking takes tens of microseconds
+
+
+def allocated(size: int, make: Callable[[], T], what: Callable[[], str]) -> T:
+    """What `make` returns, which takes `size` bytes. Raises NoMemoryError, which says `what()`, if there is no room.
+
+    Linux promises more memory than there is, and ends processes that use it, so a large size is compared with what is
+    available.
+    """
+    room = available() if size >= _LOOK else None
+    if room is not None and size > room:
+        raise NoMemoryError(f"not enough memory for {what()}: {size:,} bytes wanted, {room:,} available")
+    try:
+        return make()
+    except (MemoryError, ValueError, OverflowError) as error:  # the others for more bytes than addresses
+        raise NoMemoryError(f"not enough memory for {what()}: {size:,} bytes wanted") from error
+
+
+def available() -> int | None:
+    """Bytes that a process can have without others giving theirs up, where the system tells."""
+    found = [size for size in (_of_machine(), _of_group()) if size is not None]
+    return min(found, default=None)
+
+
+def _of_machine() -> int | None:
+    with contextlib.suppress(OSError, ValueError, IndexError, KeyError):
+        lines = dict(line.split(":", 1) for line in Path("/proc/meminfo").read_text().splitlines())
+        return sum(int(lines[name].split()[0]) << 10 for name in ("MemAvailable", "SwapFree"))
+    return None
+
+
+def _of_group() -> int | None:
+    """The limit of a container."""
+    for name in ("memory.max", "memory/memory.limit_in_bytes"):
+        with contextlib.suppress(OSError, ValueError):  # "max"
+            return int((Path("/sys/fs/cgroup") / name).read_text())
+    return None
