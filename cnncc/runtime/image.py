@@ -26,6 +26,7 @@ from .elf import Library, library
 from .seal import HEAD_BYTES
 
 _BLOCK, _COMPARED = 1 << 20, 1 << 16  # bytes at a time
+MOST_BYTES = (1 << 32) - 1  # of a library: weights of 2 GiB fit
 _LOADS = itertools.count(1)
 
 
@@ -55,6 +56,8 @@ def opened(file: Path) -> Iterator[Image]:
         if not stat.S_ISREG(status.st_mode):
             raise OSError(errno.EINVAL, "it is not a file")
         parts = library(os.pread(source, HEAD_BYTES, 0), status.st_size)
+        if parts.size > MOST_BYTES:
+            raise NativeError(f"{parts.size:,} bytes would be loaded, at most {MOST_BYTES:,} are")
         with _private_file(file.name) as (target, path):
             _copy(source, target, parts.size)
             yield Image(path, parts, _mapped(target, parts.size))

@@ -34,7 +34,8 @@ class Model:
 
     Any number of threads may call one model at a time: the first uses its workspace and its workers, the others get a
     workspace each and one thread. The GIL is released while native code runs. A pickled model is its source, compiled
-    again when it is loaded (`rebuild`: a function and its arguments), never machine code.
+    again when it is loaded (`rebuild`: a function and its arguments), never machine code. Any buffer with a shape
+    (memoryview, ctypes array…) is taken as the array over its memory.
 
     Raises InputError for data that does not fit, NativeError if native code refuses or the model has been closed,
     TargetError if this machine cannot run the code, NoMemoryError if there is no room for workspace, outputs or copies.

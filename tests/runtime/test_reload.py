@@ -343,3 +343,17 @@ def test_files_that_are_no_files(tmp_path: Path) -> None:
         file.truncate(1 << 40)
     with pytest.raises(InputError, match="not a little-endian ELF file"):
         load(sparse)
+
+
+def test_a_file_that_would_take_all_memory(tmp_path: Path, built: dict[int, bytes]) -> None:
+    """A sparse file whose tables tell of 1 TB."""
+    data = bytearray(built[1])
+    stride, count = data[54], data[56]
+    for segment in range(64, 64 + stride * count, stride):
+        if data[segment] == 1 and data[segment + 4] == 5:  # the loaded one with code: its size in the file
+            data[segment + 32 : segment + 40] = (1 << 40).to_bytes(8, "little")
+    path = tmp_path / "sparse.so"
+    path.write_bytes(data)
+    os.truncate(path, (1 << 40) + (1 << 20))
+    with pytest.raises(InputError, match=r"1,099,511,\d\d\d,\d\d\d bytes would be loaded, at most 4,294,967,295 are$"):
+        load(path)
