@@ -125,7 +125,7 @@ class Grower:
         if not made:
             return None
         outputs = [made[-1]] if self.random.random() < 0.8 else made[-2:]
-        return self._model(self.nodes, self.inputs, outputs, self.weights)
+        return self._model(_needed(self.nodes, outputs), self.inputs, outputs, self.weights)
 
     def _model(
         self, nodes: Any, inputs: Mapping[str, Any], outputs: list[str], weights: Mapping[str, Array]
@@ -140,6 +140,16 @@ class Grower:
     def setting(self, name: str, numbers: Any) -> tuple[list[str], dict[str, Any]]:
         """Axes as an input from opset 13 on, before as an attribute."""
         return ([self.weight(numbers)], {}) if self.opset >= 13 else ([], {name: numbers})
+
+
+def _needed(nodes: list[onnx.NodeProto], outputs: list[str]) -> list[onnx.NodeProto]:
+    """Without those that no output needs: the importer leaves them out, and the reference fails where they do."""
+    read, found = set(outputs), list[onnx.NodeProto]()
+    for node in reversed(nodes):
+        if not read.isdisjoint(node.output):
+            read.update(node.input)
+            found.append(node)
+    return found[::-1]
 
 
 def _plain(value: Array) -> bool:
