@@ -12,6 +12,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
+from ..naming import c_identifier, nearest
 from . import common
 from .console import say, table
 
@@ -45,6 +46,8 @@ def run(arguments: argparse.Namespace) -> None:
         f"{executable.name} for {executable.target.name}: workspace {executable.workspace_bytes(1):,} bytes, "
         f"weights {len(executable.weights):,} bytes"
     )
+    if executable.symbol != executable.name:
+        say(f"names in C begin with {executable.symbol}; --name {nearest(executable.name)} gives shorter ones")
     if kinds is None and "so" not in files:
         say("no shared library: " + ("no C compiler" if executable.target.atomics else "the target has none"))
 
@@ -72,7 +75,6 @@ def _kinds(text: str, known: tuple[str, ...]) -> tuple[str, ...]:
 def _compilation(arguments: argparse.Namespace) -> Compilation:
     """The model, under another name if that is wanted. Raises UsageError for one that C does not take as it is."""
     from ..compiler import Compilation
-    from ..naming import c_identifier, nearest
 
     name = arguments.name
     if name is not None and c_identifier(name) != name:

@@ -62,6 +62,16 @@ def test_name_prefixes_symbols_and_files(cli: Cli, tmp_path: Path) -> None:
     assert "reader_run" in (tmp_path / "reader.h").read_text()
 
 
+def test_names_that_c_does_not_take_are_told(cli: Cli, tmp_path: Path) -> None:
+    script = tmp_path / "model.py"
+    script.write_text("from cnncc import nn\nmodel = nn.Sequential(nn.Dense(2), input=(3,), name='my-net')\n")
+    result = cli("compile", script, "-o", tmp_path / "build", "--kinds", "h")
+    (header,) = listing(tmp_path / "build")
+    assert result.out.endswith(f"names in C begin with {Path(header).stem}; --name my_net gives shorter ones\n")
+    result = cli("compile", script, "-o", tmp_path / "build", "--kinds", "h", "--name", "my_net")
+    assert "names in C" not in result.out
+
+
 def test_same_bytes_in_two_folders_with_and_without_cache(cli: Cli, tmp_path: Path) -> None:
     for folder, more in (("a", ()), ("b", ()), ("c", ("--no-cache",))):
         assert cli("compile", DIGITS, "-o", tmp_path / folder, "--kinds", "o,a,h,json", *more).code == 0
