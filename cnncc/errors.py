@@ -30,11 +30,12 @@ class Location:
 
 
 def caller_location() -> Location | None:
-    """The innermost line on the call stack that is not cnncc's own."""
+    """The innermost line on the call stack that is neither cnncc's own nor NumPy's."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         file = frame.f_code.co_filename
-        if not file.startswith(_PACKAGE_ROOTS) and not file.startswith("<"):
+        package = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if not file.startswith((*_PACKAGE_ROOTS, "<")) and package != "numpy":
             return Location(file, frame.f_lineno)
         frame = frame.f_back
     return None

@@ -32,11 +32,12 @@ ORDER = ("eq", "ne", "lt", "le", "gt", "ge")
 class Count:
     """The number of images: a whole number that calls `asked` before it tells its value.
 
-    That it is itself, and at least 1, it tells everybody. `asked` may raise.
+    That it is at least 1, and equal to another number of images (not to what only depends on one, if it is not
+    `pure`), it tells everybody. `asked` may raise.
     """
 
-    def __init__(self, number: int, asked: Callable[[], object]):
-        self._number, self._asked = number, asked
+    def __init__(self, number: int, asked: Callable[[], object], pure: bool = True):
+        self._number, self._asked, self._pure = number, asked, pure
 
     def __index__(self) -> int:
         self._asked()
@@ -60,10 +61,10 @@ class Count:
         return format(self._number, how)
 
     def compared(self, relation: Callable[[Any, Any], bool], other: object) -> bool:
-        if self is other:
+        if self is other or (isinstance(other, Count) and self._pure and other._pure and self._number == other._number):
             return relation(0, 0)
-        if isinstance(other, int) and other < 1:
-            return relation(1, other)
+        if isinstance(other, int | np.integer) and other < 1:
+            return bool(relation(1, other))
         return relation(operator.index(self), operator.index(other) if isinstance(other, Count) else other)
 
     def computed(self, function: Callable[..., Any], *operands: Any) -> Any:
@@ -97,6 +98,11 @@ def counted(type: TensorType, shape: tuple[int, ...]) -> TensorType:
     object.__setattr__(made, "shape", shape)
     object.__setattr__(made, "dtype", type.dtype)
     return made
+
+
+def equal(a: object, b: object) -> bool:
+    """Whether two sizes are equal for every number of images; asks no count."""
+    return a is b if isinstance(a, Count) or isinstance(b, Count) else a == b
 
 
 def vector(sizes: int | Sequence[int]) -> Array:

@@ -129,7 +129,7 @@ class Tensor:
         mixed = self.call is not None and self.call.more is None
         old, new = self.exact.shape, self.more.shape
         return tuple(
-            cast(int, Count(size, self._note)) if mixed or size != other else size
+            cast(int, Count(size, self._note, pure=not mixed)) if mixed or size != other else size
             for size, other in zip(old, new, strict=True)
         )
 

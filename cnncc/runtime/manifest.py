@@ -70,7 +70,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Ex
         outputs=tuple(_restore_port(port) for port in manifest["outputs"]),
         images=int(manifest["images"]),
         batchable=bool(manifest["batchable"]),
-        fixed=str(manifest["fixed"]),
+        fixed=str(manifest.get("fixed", "")),  # libraries of earlier versions have none
         workspace_base=int(manifest["workspace_base"]),
         workspace_shard=int(manifest["workspace_shard"]),
         max_shards=int(manifest["max_shards"]),

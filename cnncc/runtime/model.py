@@ -26,7 +26,8 @@ class Model:
     """A model that can be called: `y = model(x)`.
 
     Inputs are arrays of the element types that `inputs` tell, in that order, or one dict by name; the answer is an
-    array, or a tuple in the order of `outputs`. Where the graph mixes no images, another number of them is fine.
+    array, or a tuple in the order of `outputs`. Where the graph mixes no images, and nothing in it was computed from
+    their number, another number of them is fine.
     `out=` (an array, or a sequence in the order of outputs) receives the result instead of fresh arrays.
 
     Any number of threads may call one model at a time: the first uses its workspace and its workers, the others get a

@@ -45,7 +45,7 @@ def settled(graph: Graph, inputs: Sequence[Declared], records: Sequence[Record],
         graph = replace(graph, kept=tuple(name for name in graph.inputs if name not in opened))
     images = images_of(graph)
     reason = images.fixed or _asking(records, _types_with_counts(graph, images, nodes))
-    return replace(graph, fixed=reason and reason + _advice(graph, opened))
+    return replace(graph, fixed=reason + _advice(graph, opened)) if reason else graph
 
 
 def _advice(graph: Graph, opened: Sequence[str]) -> str:
@@ -128,8 +128,14 @@ def _with_counts(found: Tensor, before: Tensor) -> Array | None:
 class Hidden(Count):
     """N, of which nothing is known but that it is at least 1."""
 
-    def __init__(self) -> None:
-        super().__init__(1, _refuse)
+    def __init__(self, pure: bool = True) -> None:
+        super().__init__(1, _refuse, pure)
+
+    def __repr__(self) -> str:
+        return "N"
+
+    def __format__(self, how: str) -> str:
+        return "N"
 
     def computed(self, function: Callable[..., Any], *operands: Any) -> Any:
         return Derived()
@@ -137,6 +143,9 @@ class Hidden(Count):
 
 class Derived(Hidden):
     """A number that depends on N, of which nothing at all is known."""
+
+    def __init__(self) -> None:
+        super().__init__(pure=False)
 
     def __bool__(self) -> bool:
         raise Asked

@@ -37,8 +37,10 @@ def over_axis(call: Call, make: Callable[[int], Op]) -> Result:
     long = [k for k in range(axis, len(shape)) if shape[k] > 1] or [axis]
     if len(long) == 1:
         return call.add(make(long[0]), call.value(0))
-    rows = call.add(ops.Flatten(axis), call.value(0), role="flat")
-    return call.add(ops.Reshape((0 if axis == 1 else shape[0], *shape[1:])), call.add(make(1), rows, role="rows"))
+    joined = ops.Reshape((0, *shape[1:axis], -1)) if axis > 1 else ops.Flatten(axis)
+    rows = call.add(joined, call.value(0), role="flat")
+    soft = call.add(make(max(axis, 1)), rows, role="rows")
+    return call.add(ops.Reshape((0 if axis else shape[0], *shape[1:])), soft)
 
 
 def group_normalization(call: Call) -> Result:

@@ -63,7 +63,7 @@ def wanted(call: Call) -> dict[str, Any]:
     """The scales or the sizes of the spatial axes, from inputs 2 and 3, of which one is there (or not empty)."""
     shape = call.shape(0)
     axes = parameters.front_all(call.integers("axes", range(len(shape))), len(shape))
-    if call.has(3) and (sizes := call.setting("sizes", 3)):
+    if call.has(3) and (sizes := call.sizes(3, "sizes")):
         given = dict(zip(axes, sizes, strict=True))
         return {"sizes": spatial(call, [given.get(axis, size) for axis, size in enumerate(shape)], shape[:2])}
     factors = dict(zip(axes, floats(call, 2), strict=True))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import numpy as np
+from dataclasses import replace
 
-from cnncc.batching import batched_inputs
-from cnncc.ir import Builder
-from cnncc.ops import Add, Concat, Conv, Dense, Flatten, Fused, MaxPool, Relu, Softmax, Split, Stage
+import numpy as np
+import pytest
+
+from cnncc.batching import batched_inputs, images_of
+from cnncc.ir import Builder, Rewriter
+from cnncc.ops import Add, Concat, Conv, Dense, Flatten, Fused, MaxPool, Relu, Reshape, Softmax, Split, Stage
 from cnncc.types import TensorType
 
 
@@ -111,3 +114,58 @@ def test_a_graph_that_cannot_hold_one_more_image_is_not_batchable() -> None:
     x = builder.input("x", TensorType((1, 1, 20000, 20000)))
     graph = builder.graph({"y": builder.add(Relu(), (x,))[0]})
     assert batched_inputs(graph) is None
+
+
+def scaled(**declared):
+    b = Builder("small")
+    x, w = b.input("x", TensorType((1, 3))), b.input("w", TensorType((1, 3)))
+    graph = b.graph({"y": b.add(Add(), (x, w), "sum")[0]})
+    return replace(graph, **declared)
+
+
+def test_inputs_that_are_declared_to_keep_their_shape() -> None:
+    assert batched_inputs(scaled()) == {"x": True, "w": True}
+    assert batched_inputs(scaled(kept=("w",))) == {"x": True, "w": False}
+    assert images_of(scaled(kept=("x", "w"))).fixed == "output 'y' does not depend on images"
+
+
+def test_a_number_that_somebody_computed_with_is_fixed() -> None:
+    images = images_of(scaled(fixed="line 3 computes with it"))
+    assert (images.batched, images.fixed, images.carrying) == (None, "line 3 computes with it", frozenset())
+
+
+@pytest.mark.parametrize(
+    ("build", "shapes", "reason"),
+    [
+        (lambda b, x: b.add(Softmax(0), (x,), "s"), [(1, 3)], "layer 's' (Softmax) mixes images"),
+        (
+            lambda b, x: b.add(Dense(), (x, x), "d"),
+            [(2, 3)],
+            "layer 'd' (Dense) takes images where it expects something",
+        ),
+        (constant_added((2, 3)), [(2, 3)], "layer 'add' (Add) takes no other number of images"),
+        (
+            lambda b, x: b.add(Reshape((-1, 3)), (x,), "r"),
+            [(1, 6)],
+            "layer 'r' (Reshape) makes something else of another",
+        ),
+        (
+            lambda b, x, y: b.add(Add(), (x, y), "a"),
+            [(2, 3), (1, 3)],
+            "layer 'a' (Add) takes no other number of images",
+        ),
+        (lambda b, x: b.add(Relu(), (x,)), [()], "input 'x0' has no images"),
+        (lambda b, x: b.add(Relu(), (x,)), [(1, 20000, 20000)], "input 'x0' can hold no more images (shape (2, 20000"),
+    ],
+)
+def test_why_a_number_is_fixed(build, shapes, reason) -> None:
+    b = Builder()
+    inputs = [b.input(f"x{i}", TensorType(shape)) for i, shape in enumerate(shapes)]
+    assert images_of(b.graph({"y": build(b, *inputs)[0]})).fixed.startswith(reason)
+
+
+def test_a_rewriter_keeps_what_was_declared() -> None:
+    graph = scaled(kept=("w",), fixed="somebody computed with it")
+    again = Rewriter(graph).rewrite(lambda node, inputs: None)
+    assert (again.kept, again.fixed) == (graph.kept, graph.fixed)
+    assert len({g.hash for g in (graph, scaled(), scaled(kept=("w",)), scaled(kept=("x",)))}) == 4

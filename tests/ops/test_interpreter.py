@@ -104,7 +104,10 @@ def test_a_graph_that_is_not_batchable_keeps_its_n():
     (y,) = b.add(Flatten(0), (b.input("x", TensorType((2, 3))),))
     with pytest.raises(InputError) as caught:
         run(b.graph({"y": y}), {"x": ones(3, 3)})
-    assert str(caught.value) == "input 'x' must have shape (2, 3), got (3, 3)"
+    assert str(caught.value) == (
+        "input 'x' must have shape (2, 3), got (3, 3); "
+        "layer 'flatten' (Flatten) mixes images, so that the number of images is fixed at 2"
+    )
 
 
 def test_weights_given_at_run_time_keep_their_shape():

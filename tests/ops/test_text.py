@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -177,3 +179,9 @@ def test_dot_escapes():
     graph = b.graph({"y": b.input("back\\slash", TensorType((1,)))})
     assert 'digraph "say \\"hi\\"" {' in dot(graph)
     assert '"back\\\\slash"' in dot(graph)
+
+
+def test_what_is_known_of_images_reads_back() -> None:
+    graph = replace(network(), kept=("Überrest",), fixed="node 'it\"s' computes with N")
+    assert show(graph).endswith("kept %C3%9Cberrest\nfixed 'node \\'it\"s\\' computes with N'\n")
+    assert parse(show(graph), arrays(graph)).canonical() == graph.canonical()
