@@ -53,19 +53,15 @@ class BatchNormalization(Op):
         return Cost(flops=2 * inputs[0].size)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        """factor = scale / sqrt(variance + ε); shift = bias − mean · factor; result = x · factor + shift."""
+        """factor = scale / sqrt(variance + ε); result = (x − mean) · factor + bias.
+
+        The mean is taken away first: nothing cancels, and a factor that is infinite gives what the definition gives.
+        """
         x, vector = inputs[0], inputs[1]
         factor = Pointwise(Arg(0) / sqrt(Arg(1) + self.epsilon), ((0,), (0,)))
-        shift = Pointwise(Arg(0) - Arg(1) * Arg(2), ((0,), (0,), (0,)))
-        affine = Pointwise(multiply_add(Arg(0), Arg(1), Arg(2)), (tuple(range(x.rank)), (1,), (1,)))
-        return Lowering(
-            (
-                Piece(factor, (1, 4), vector),
-                Piece(shift, (2, 3, 5), vector),
-                Piece(affine, (0, 5, 6), x),
-            ),
-            (7,),
-        )
+        affine = multiply_add(Arg(0) - Arg(1), Arg(2), Arg(3))
+        dims = (tuple(range(x.rank)), (1,), (1,), (1,))
+        return Lowering((Piece(factor, (1, 4), vector), Piece(Pointwise(affine, dims), (0, 3, 5, 2), x)), (6,))
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         return (True, False, False, False, False)

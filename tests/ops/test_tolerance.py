@@ -101,7 +101,8 @@ def test_one_wrong_bit_in_a_short_sum_is_seen():
 
 ARITY = {
     **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", "power"), 2),
-    **dict.fromkeys(("multiply_add", "where_positive"), 3),
+    "multiply_add": 3,
+    "where_less": 4,
 }
 
 
