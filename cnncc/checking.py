@@ -47,7 +47,8 @@ class Finding:
     """How one value compares: `ratio` is the worst difference over its bound, found at `index`.
 
     An output is 'inherited' if it is off and so is some layer before it. `inner` are the steps of a fused layer that
-    is off. Of a finding about `ROUNDING`, `expected` and `actual` are the largest bounds before the passes and after.
+    is off. `unbounded` of its `elements` have no bound (see `tolerance`). Of a finding about `ROUNDING`, `expected` and
+    `actual` are the largest bounds before the passes and after.
     """
 
     layer: str
@@ -58,6 +59,8 @@ class Finding:
     expected: float
     actual: float
     inner: tuple[Finding, ...] = ()
+    unbounded: int = 0
+    elements: int = 0
 
     def __str__(self) -> str:
         place = f"at {self.index} by {self.ratio:.3g} times its bound: expected {self.expected:.9g}"
@@ -79,7 +82,17 @@ class Report:
     @property
     def culprits(self) -> tuple[Finding, ...]:
         """What is off by its own fault, the first cause first."""
-        return tuple(f for f in (*self.rewrite, *self.kernels, *self.outputs) if f.verdict == "off")
+        return tuple(f for f in self.findings if f.verdict == "off")
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        return (*self.rewrite, *self.kernels, *self.outputs)
+
+    @property
+    def unbounded(self) -> str:
+        """How many of the compared elements have no bound, in words; empty for none."""
+        open, all = (sum(getattr(f, what) for f in self.findings) for what in ("unbounded", "elements"))
+        return f"{open} of {all} elements have no bound, since float32 overflows there or NaN is near" if open else ""
 
 
 def random_feeds(graph: Graph, seed: int) -> dict[str, Array]:
@@ -202,7 +215,10 @@ def _finding(layer: str, op: str, actual: Array, bound: Bound) -> Finding:
     comparison = compare(actual, bound)
     at = comparison.index
     verdict: Verdict = "ok" if comparison.ok else "off"
-    return Finding(layer, op, comparison.worst_ratio, verdict, at, float(bound.reference[at]), float(actual[at]))
+    numbers = float(bound.reference[at]), float(actual[at])
+    return Finding(
+        layer, op, comparison.worst_ratio, verdict, at, *numbers, unbounded=comparison.unbounded, elements=actual.size
+    )
 
 
 def _label(value: Value) -> str:

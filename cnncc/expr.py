@@ -6,6 +6,7 @@ its NumPy meaning and the rule by which an error of its arguments, and its own r
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
@@ -19,6 +20,7 @@ from .types import Array
 UNIT = 2.0**-24  # unit roundoff of float32: half a unit in the last place
 TINY = 2.0**-149  # the smallest subnormal: what underflow may lose
 LARGEST = float(np.finfo(np.float32).max)
+OVERFLOW = LARGEST + 2.0**103  # from here on float32 rounds to an infinity
 
 
 class Expr:
@@ -121,9 +123,9 @@ def power(x: Operand, y: Operand) -> Expr:
     return Call("power", (wrap(x), wrap(y)))
 
 
-def where_positive(x: Operand, a: Operand, b: Operand) -> Expr:
-    """`b` where x ≤ 0, else `a`: also for a NaN, which goes on since `a` is made of x."""
-    return Call("where_positive", (wrap(x), wrap(a), wrap(b)))
+def where_less(x: Operand, y: Operand, a: Operand, b: Operand) -> Expr:
+    """`a` where x < y, else `b`: also where x or y is NaN, for then no comparison holds."""
+    return Call("where_less", (wrap(x), wrap(y), wrap(a), wrap(b)))
 
 
 def multiply_add(a: Operand, b: Operand, c: Operand) -> Expr:
@@ -158,16 +160,31 @@ def erf(x: Array) -> Array:
 
 @dataclass(frozen=True)
 class Function:
-    """`steps` spells the function in simpler ones; its error is then bounded as theirs."""
+    """`steps` spells the function in simpler ones, which some targets compute instead: what holds, holds for both.
+
+    One that `chooses` among its arguments makes nothing of those that it leaves aside.
+    """
 
     meaning: Callable[..., Any]
-    error: ErrorRule | None = None
+    error: ErrorRule
     steps: Callable[..., Expr] | None = None
+    chooses: bool = False
 
 
 def _rounded(result: Array, carried: Array, units: float = 1.0) -> Array:
     """What the arguments' errors make of the result (`carried`), and the rounding of that perturbed result."""
     return np.asarray(carried + units * UNIT * (np.abs(result) + carried) + TINY)
+
+
+def _nearest(result: Array, carried: Array, units: float = 1.0) -> Array:
+    """As `_rounded` for IEEE's products and quotients: nothing is rounded farther than to 0, so 0 is exact."""
+    size = np.abs(result) + carried
+    return np.asarray(carried + np.minimum(units * UNIT * size + TINY, size))
+
+
+def _exact_if_tiny(result: Array, carried: Array) -> Array:
+    """As `_rounded` for IEEE's sums and roots: what would underflow is exact."""
+    return np.asarray(carried + UNIT * (np.abs(result) + carried))
 
 
 def _product_error(v: Sequence[Array], e: Sequence[Array]) -> Array:
@@ -177,20 +194,21 @@ def _product_error(v: Sequence[Array], e: Sequence[Array]) -> Array:
 def _divide_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
     """|a′/b′ − a/b| ≤ (eᵃ + |a/b| eᵇ) / (|b| − eᵇ), infinite where b may be 0."""
     least = np.maximum(np.abs(v[1]) - e[1], 0)
-    return _rounded(r, (e[0] + np.abs(r) * e[1]) / least, 2)
+    return _nearest(r, (e[0] + np.abs(r) * e[1]) / least, 2)
 
 
 def _sqrt_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
     """|√x′ − √x| is at most √e, and at most e / 2√(x − e); infinite where x may be negative."""
     carried = np.fmin(np.sqrt(e[0]), e[0] / (2 * np.sqrt(v[0] - e[0])))
-    return _rounded(r, np.where(v[0] < e[0], np.inf, carried))
+    return _exact_if_tiny(r, np.where(v[0] < e[0], np.inf, carried))
 
 
-def _where_positive_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-    """The error of the branch that is taken; of both, and their distance, where the error of x lets either be."""
-    either = np.abs(v[1] - v[2]) + np.maximum(e[1], e[2])
-    taken = np.where(v[0] <= 0, e[2], e[1])
-    return np.asarray(np.where(np.abs(v[0]) <= e[0], np.where(e[0] > 0, either, taken), taken))
+def _where_less_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """The error of the branch that is taken; of both, and their distance, where the errors of x and y let either be."""
+    (x, y, a, b), (ex, ey, ea, eb) = v, e
+    sure = (ex + ey == 0) | (np.abs(x - y) > ex + ey)
+    apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.abs(a - b))
+    return np.asarray(np.where(sure, np.where(x < y, ea, eb), apart + np.maximum(ea, eb)))
 
 
 def _power_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
@@ -208,12 +226,17 @@ def _power_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
 
 
 def _monotone(meaning: Callable[..., Any], ulps: float = 0.0) -> Function:
-    """A function that only rises: what an error of its argument makes of it shows at the ends of the interval."""
+    """A function that only rises: what errors of its arguments make of it shows at the ends of their intervals.
+
+    It is exact at an infinite argument, and where it leads from 0 to 0.
+    """
 
     def error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-        ends = np.abs(meaning(v[0] + e[0]) - r), np.abs(meaning(v[0] - e[0]) - r)
-        carried = np.where(e[0] > 0, np.maximum(*ends), 0)
-        return _rounded(r, carried, 2 * ulps) if ulps else carried
+        above, below = (meaning(*map(step, v, e)) for step in (np.add, np.subtract))
+        limit = (np.isinf(v[0]) | ((v[0] == 0) & (r == 0))) & (e[0] == 0)
+        moves = functools.reduce(np.maximum, e) > 0
+        carried = np.where(moves, np.maximum(np.abs(above - r), np.abs(below - r)), 0)
+        return np.where(limit, 0, _rounded(r, carried, 2 * ulps)) if ulps else carried
 
     return Function(meaning, error)
 
@@ -224,12 +247,12 @@ def _wave(meaning: Callable[..., Any], ulps: float) -> Function:
 
 
 FUNCTIONS: Mapping[str, Function] = {
-    "add": Function(np.add, lambda v, e, r: _rounded(r, e[0] + e[1])),
-    "subtract": Function(np.subtract, lambda v, e, r: _rounded(r, e[0] + e[1])),
-    "multiply": Function(np.multiply, lambda v, e, r: _rounded(r, _product_error(v, e))),
+    "add": Function(np.add, lambda v, e, r: _exact_if_tiny(r, e[0] + e[1])),
+    "subtract": Function(np.subtract, lambda v, e, r: _exact_if_tiny(r, e[0] + e[1])),
+    "multiply": Function(np.multiply, lambda v, e, r: _nearest(r, _product_error(v, e))),
     "divide": Function(np.divide, _divide_error),
-    "maximum": Function(np.maximum, lambda v, e, r: np.maximum(e[0], e[1])),
-    "minimum": Function(np.minimum, lambda v, e, r: np.maximum(e[0], e[1])),
+    "maximum": _monotone(np.maximum),
+    "minimum": _monotone(np.minimum),
     "sqrt": Function(np.sqrt, _sqrt_error),
     "absolute": Function(np.abs, lambda v, e, r: e[0]),
     "negate": Function(np.negative, lambda v, e, r: e[0]),
@@ -237,7 +260,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "ceil": _monotone(np.ceil),
     "rint": _monotone(np.rint),
     "sign": _monotone(np.sign),
-    "where_positive": Function(lambda x, a, b: np.where(x <= 0, b, a), _where_positive_error),
+    "where_less": Function(lambda x, y, a, b: np.where(x < y, a, b), _where_less_error, chooses=True),
     "exp": _monotone(np.exp, EXP_ULPS),
     "expm1": _monotone(np.expm1, EXPM1_ULPS),
     "log": _monotone(np.log, LOG_ULPS),
@@ -248,8 +271,10 @@ FUNCTIONS: Mapping[str, Function] = {
     "sin": _wave(np.sin, SIN_ULPS),
     "cos": _wave(np.cos, COS_ULPS),
     "power": Function(ieee_power, _power_error),
-    # One rounding less where it is one instruction, so the bound of the two steps holds for both.
-    "multiply_add": Function(lambda a, b, c: a * b + c, steps=lambda a, b, c: a * b + c),
+    # One rounding where it is one instruction, else two.
+    "multiply_add": Function(
+        lambda a, b, c: a * b + c, lambda v, e, r: _nearest(r, _product_error(v, e) + e[2]), lambda a, b, c: a * b + c
+    ),
 }
 
 
@@ -266,51 +291,68 @@ def evaluate(expr: Expr, arguments: Sequence[Array]) -> Array:
 
 
 def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Value of `expr` in float64 and a bound on what float32 arithmetic may differ from it."""
+    """Value of `expr` in float64 and a bound on what float32 arithmetic may differ from it.
+
+    An infinity stands where float32 overflows for certain.
+    """
     if isinstance(expr, Arg):
         return arguments[expr.index]
     if isinstance(expr, Number):
         return np.asarray(expr.value, np.float64), np.asarray(_literal_error(expr.value))
     assert isinstance(expr, Call)
     function = FUNCTIONS[expr.function]
-    if function.steps is not None:
-        return evaluate_with_error(function.steps(*expr.arguments), arguments)
-    assert function.error is not None
     parts = [evaluate_with_error(part, arguments) for part in expr.arguments]
-    values, errors = [p[0] for p in parts], [p[1] for p in parts]
     with np.errstate(all="ignore"):
-        result = np.asarray(function.meaning(*values))
-        error = np.asarray(function.error(values, errors, result))
-        return result, _settled(function, values, errors, result, error)
+        value, error = _applied(function, [p[0] for p in parts], [p[1] for p in parts])
+        if function.steps is None:
+            return value, error
+        stepwise = function.steps(*(Arg(index) for index in range(len(parts))))
+        other, other_error = evaluate_with_error(stepwise, parts)
+        agree = (np.isfinite(value) & np.isfinite(other)) | (value == other) | (np.isnan(value) & np.isnan(other))
+        return value, np.where(agree, np.maximum(error, other_error), np.inf)
 
 
 def _literal_error(value: float) -> float:
     with np.errstate(over="ignore"):
         rounded = float(np.float32(value))
-    return 0.0 if rounded == value else abs(rounded - value)
+    return 0.0 if rounded == value or math.isnan(value) else abs(rounded - value)
 
 
-def _settled(
-    function: Function, values: Sequence[Array], errors: Sequence[Array], result: Array, error: Array
-) -> Array:
-    """`error`, made infinite where float32 may overflow, and 0 where NaN or an infinity is certain.
+def _applied(function: Function, values: Sequence[Array], errors: Sequence[Array]) -> tuple[Array, Array]:
+    """The result and its error: infinite where nothing is known, 0 where NaN or an infinity is certain.
 
     An argument without a bound may be NaN, so the result has none either, even that of a function with bounds.
-    It is certain where it comes out at every corner of the box of arguments: the functions of the vocabulary are
-    monotone or multilinear in each argument, or finite wherever that is, so the corners speak for the box.
     """
-    error = np.where(np.isnan(error) | (np.abs(result) + error > LARGEST), np.inf, error)
+    result = np.asarray(function.meaning(*values))
+    error = np.asarray(function.error(values, errors, result))
+    error = np.where(np.isnan(error), np.inf, error)
+    if function.chooses:
+        return result, error
     for e in errors:
         error = np.where(np.isinf(e), np.inf, error)
+    overflows = np.isfinite(result) & (np.abs(result) - error >= OVERFLOW)
+    # IEEE's arithmetic overflows from |p| = OVERFLOW on, p made of arguments with errors: |r| + error is |p| (1 + u).
+    error = np.where(np.abs(result) + error >= OVERFLOW * (1 + UNIT), np.inf, error)
+    error = np.where(_certain(function, values, errors, result) | overflows, 0.0, error)
+    return np.where(overflows, np.copysign(np.inf, result), result), error
+
+
+def _certain(function: Function, values: Sequence[Array], errors: Sequence[Array], result: Array) -> Array:
+    """Where a NaN or an infinity comes out at every corner of the box of arguments.
+
+    The functions of the vocabulary are monotone or multilinear in each argument, or finite wherever that is, so the
+    corners speak for the box.
+    """
     certain = ~np.isfinite(result)
     if not certain.any():
-        return error
+        return certain
     for signs in itertools.product((-1.0, 1.0), repeat=len(values)):
-        corner = function.meaning(*(v + sign * e for v, e, sign in zip(values, errors, signs, strict=True)))
+        ends = (np.where(e == 0, v, v + sign * e) for v, e, sign in zip(values, errors, signs, strict=True))  # keeps −0
+        corner = function.meaning(*ends)
         certain = certain & ((corner == result) | (np.isnan(corner) & np.isnan(result)))
     for e in errors:
         certain = certain & np.isfinite(e)
-    return np.where(certain, 0.0, error)
+    return np.asarray(certain)
 
 
 def substitute(expr: Expr, arguments: Mapping[int, Expr]) -> Expr:

@@ -7,9 +7,10 @@ and never for lists of op names.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, SupportsIndex
 
 import numpy as np
 
@@ -112,14 +113,59 @@ def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | N
 
 
 def _expect_kind(what: str, value: object, kinds: Sequence[str]) -> None:
-    """Raise ShapeError unless an attribute declared as float, or as nothing but a tuple, is one."""
+    """Raise ShapeError unless an attribute is what it is declared as: a number, a truth value, a tuple of numbers.
+
+    Counts (int), axes and windows have rules of their own, which each op asks.
+    """
     optional = "None" in kinds
-    if optional and value is None:
+    if (optional and value is None) or "int" in kinds or kinds[0] not in KINDS:
         return
-    if kinds[0] == "float" and (isinstance(value, bool) or not isinstance(value, int | float)):
-        raise ShapeError(f"{what}={value!r} must be a number{' or None' * optional}")
-    if kinds[0].startswith("tuple") and "int" not in kinds and not isinstance(value, tuple):
-        raise ShapeError(f"{what}={value!r} must be a tuple{' or None' * optional}")
+    wanted, fits = KINDS[kinds[0]]
+    if not fits(value):
+        wanted = wanted if isinstance(value, tuple) else wanted.partition(" of ")[0]
+        raise ShapeError(f"{what}={value!r} must be {wanted}{' or None' * optional}")
+    if "float" in kinds[0]:
+        for number in value if isinstance(value, tuple) else (value,):
+            _expect_float32(what, number)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
+
+
+def _is_pair(value: object) -> bool:
+    return isinstance(value, tuple) and len(value) == 2 and all(map(_is_whole, value))
+
+
+def _tuple_of(fits: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: isinstance(value, tuple) and all(map(fits, value))
+
+
+KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
+    "float": ("a number", _is_number),
+    "bool": ("True or False", lambda value: isinstance(value, bool)),
+    "str": ("a string", lambda value: isinstance(value, str)),
+    "tuple[int, ...]": ("a tuple of whole numbers", _tuple_of(_is_whole)),
+    "tuple[float, ...]": ("a tuple of numbers", _tuple_of(_is_number)),
+    "tuple[tuple[int, int], ...]": ("a tuple of pairs of whole numbers", _tuple_of(_is_pair)),
+}
+"""How attributes are declared: what is said of another value, and the test."""
+
+MOST = float(np.finfo(np.float32).max)
+
+
+def _expect_float32(what: str, value: float) -> None:
+    """Raise ShapeError for a number that float32 turns into an infinity or into 0; NaN and infinities are numbers."""
+    if isinstance(value, int) and abs(value) > MOST:  # which may have thousands of digits
+        raise ShapeError(f"{what} is a whole number beyond float32, at most {MOST:.3g} fits")
+    with np.errstate(over="ignore", under="ignore"):
+        rounded = float(np.float32(value))
+    if rounded != value and (rounded == 0 or math.isinf(rounded)):
+        raise ShapeError(f"{what}={value!r} is beyond float32, where it becomes {rounded:g}")
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,15 @@ that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. T
 float64 and rounds once where a value leaves its node: half a unit in the last place more.
 
 NaN and infinities have no distance. Where one is certain (it does not hinge on rounding) the bound is 0 and
-native code must show the same; where float32 may overflow or the analysis cannot tell, the bound is infinite
-and nothing contradicts it.
+native code must show the same: also where the definition's float64 result lies beyond float32, for then float32
+overflows in any order. The bound is infinite, nothing contradicts it and `compare` counts it, where
+
+  - float32 overflows on its way to a result that the definition, in float64, still reaches (the square of 1e30), or may
+    overflow: the result, or a partial sum or product, comes within its bound of float32's end;
+  - an error decides between a number and NaN or an infinity: a divisor, or the argument of a root or logarithm, that
+    may be 0 or of the other sign; ∞ · w where w may be 0, or beside infinite weights;
+  - a NaN or an infinity stands in the same Winograd tile (see `tolerance_winograd`);
+  - a value without a bound went in.
 """
 
 from __future__ import annotations
@@ -32,7 +39,7 @@ import numpy as np
 from . import tolerance_winograd
 from .computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
 from .errors import DifferenceError
-from .expr import LARGEST, TINY, UNIT, evaluate_with_error
+from .expr import LARGEST, OVERFLOW, TINY, UNIT, evaluate_with_error
 from .interpreter import evaluate
 from .ir import Graph, Value
 from .op import Constant, Op
@@ -61,11 +68,15 @@ class Bound:
 
 @dataclass(frozen=True)
 class Comparison:
-    """`worst_ratio` is the largest |actual − reference| / error, at `index`; up to 1 is `ok`."""
+    """`worst_ratio` is the largest |actual − reference| / error, at `index`; up to 1 is `ok`.
+
+    `unbounded` elements have an infinite bound, which nothing contradicts.
+    """
 
     ok: bool
     worst_ratio: float
     index: tuple[int, ...]
+    unbounded: int = 0
 
 
 def bounds(
@@ -108,7 +119,7 @@ def rewrite_bounds(before: Graph, after: Graph, feeds: Mapping[str, Array]) -> d
 def compare(actual: Array, bound: Bound) -> Comparison:
     """How `actual` stands to `bound`: NaN must meet NaN and an infinity the same one; −0 equals 0.
 
-    An infinite bound accepts everything. Raises DifferenceError if the shapes differ.
+    An infinite bound accepts everything, and is counted. Raises DifferenceError if the shapes differ.
     """
     if actual.shape != bound.reference.shape:
         raise DifferenceError(f"expected a result of shape {bound.reference.shape}, got {actual.shape}")
@@ -120,7 +131,7 @@ def compare(actual: Array, bound: Bound) -> Comparison:
     ratio = np.where(_same(found, bound.reference) | np.isinf(bound.error), 0.0, ratio)
     index = np.unravel_index(int(ratio.argmax()), ratio.shape)
     worst = float(ratio[index])
-    return Comparison(worst <= 1, worst, tuple(int(i) for i in index))
+    return Comparison(worst <= 1, worst, tuple(int(i) for i in index), int(np.isinf(bound.error).sum()))
 
 
 def op_bounds(op: Op, inputs: Sequence[Bound], tiles: Tiles = NO_TILES) -> list[Bound]:
@@ -147,13 +158,16 @@ def _fused(op: Fused, inputs: Sequence[Bound], tiles: Tiles) -> Bound:
 
 
 def _as_interpreted(reference: Array, bound: Bound) -> Bound:
-    """`bound` around the interpreter's float32 result instead of the float64 one: half an ulp where it rounded."""
+    """`bound` around the interpreter's float32 result instead of the float64 one, by as much as they are apart.
+
+    Where float32 overflows for certain and the definition does not, nothing is held.
+    """
     reference = reference.astype(np.float64)
-    rounding = np.where(reference == bound.reference, 0.0, UNIT * np.abs(reference) + TINY)
     finite = np.isfinite(reference) & np.isfinite(bound.reference)
+    with np.errstate(all="ignore"):
+        moved = np.where(finite, np.abs(reference - bound.reference), 0.0)
     alike = finite | _same(reference, bound.reference)
-    rounding = np.where(finite, rounding, 0.0)
-    return Bound(reference, np.where(alike, bound.error + rounding, np.inf))
+    return Bound(reference, np.where(alike, bound.error + moved, np.inf))
 
 
 def _same(a: Array, b: Array) -> Array:
@@ -181,16 +195,20 @@ def _gamma(n: int) -> float:
     return n * UNIT / (1 - n * UNIT)
 
 
-def _sum(value: Array, carried: Array, size: Array, n: int, certain: bool = True) -> Bound:
-    """A float32 sum of n terms whose absolute values add up to `size`.
+def _sum(value: Array, carried: Array, size: Array, n: int, certain: bool = True, underflow: float = TINY) -> Bound:
+    """A float32 sum of n terms whose absolute values add up to `size`; each lost `underflow` when it was made.
 
     The error is infinite where a partial sum may overflow, and where `value` is not finite without being
-    `certain` to be.
+    `certain` to be. The sum overflows in any order where all of it does and its terms of the other sign do not.
     """
-    own = _gamma(n) * size + n * TINY
+    own = _gamma(n) * size + n * underflow
     error = np.where(np.isfinite(value), carried + own, 0.0)
+    against = (size - np.abs(value) + carried) / 2 + own
+    overflows = np.isfinite(value) & (np.abs(value) - error >= OVERFLOW) & (against <= LARGEST)
     sure = (size + own <= LARGEST) & (np.isfinite(value) | certain)
-    return Bound(value, np.where(sure, error, np.inf))
+    sure |= np.isnan(value) & np.isfinite(size) & certain  # which no order of the others changes
+    error = np.where(overflows, 0.0, np.where(sure, error, np.inf))
+    return Bound(np.where(overflows, np.copysign(np.inf, value), value), error)
 
 
 def _sizes(bound: Bound) -> tuple[Array, Array]:
@@ -241,14 +259,15 @@ def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
 
 
 def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
-    """Maximum: the largest error in the window. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
+    """Maximum: see `_extreme`. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
     if c.combine == "maximum":
-        return Bound(_slide(c.window, x.reference, np.maximum, -np.inf), _slide(c.window, x.error, np.maximum, 0.0))
+        return _extreme(x, lambda array: _slide(c.window, array, np.maximum, -np.inf))
     size, error = _sizes(x)
+    least = x.reference - error
     taps = math.prod(axis.kernel for axis in c.window)
     value = _slide(c.window, x.reference, np.add, 0.0)
     size, carried = _slide(c.window, size + error, np.add, 0.0), _slide(c.window, error, np.add, 0.0)
-    bound = _sum(value, carried, size, taps)
+    bound = _not_negative(_sum(value, carried, size, taps, underflow=0.0), _slide(c.window, least, np.minimum, 0.0))
     if c.divisor == "none":
         return bound
     ones = [c.margins(axis) for axis in range(len(c.window))]
@@ -279,11 +298,31 @@ def _reduction(c: Reduction, x: Bound) -> Bound:
         return np.asarray(combine.reduce(array, axis=c.axes, keepdims=True))
 
     if c.combine in ("maximum", "minimum"):
-        return Bound(over(x.reference, getattr(np, c.combine)), over(x.error, np.maximum))
+        return _extreme(x, lambda array: over(array, getattr(np, c.combine)))
     size, error = _sizes(x)
     if c.combine == "multiply":
         return _product(x, n, over)
-    return _sum(over(x.reference, np.add), over(error, np.add), over(size + error, np.add), n)
+    total = _sum(over(x.reference, np.add), over(error, np.add), over(size + error, np.add), n, underflow=0.0)
+    return _not_negative(total, over(x.reference - error, np.minimum))
+
+
+def _not_negative(total: Bound, least: Array) -> Bound:
+    """A sum of terms from 0 on, of which `least` is the lowest, is no negative number: from 0 to its upper end.
+
+    So the root of a sum of squares stays bounded, however small they are.
+    """
+    low = (least >= 0) & (total.reference < total.error) & np.isfinite(total.error)
+    middle = (total.reference + total.error) / 2
+    return Bound(np.where(low, middle, total.reference), np.where(low, middle, total.error))
+
+
+def _extreme(x: Bound, over: Callable[[Array], Array]) -> Bound:
+    """Between the extremes of the lower and of the upper ends; NaN where one element is it for certain."""
+    value, above, below = over(x.reference), over(x.reference + x.error), over(x.reference - x.error)
+    error = np.maximum(np.abs(above - value), np.abs(below - value))
+    return Bound(
+        value, np.where(_same(above, value) & _same(below, value), 0.0, np.where(np.isnan(error), np.inf, error))
+    )
 
 
 def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Bound:
@@ -300,8 +339,10 @@ def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Boun
     certain = (shrunk >= NORMAL) | over(np.isnan(x.reference), np.logical_or)
     carried = np.maximum(most - over(size, np.multiply), 0) * (1 + 4 * n * 2.0**-53)
     error = np.where(np.isfinite(value), carried + _gamma(n) * most + n * TINY * grown, 0.0)
+    overflows = np.isfinite(value) & (np.abs(value) - error >= OVERFLOW) & certain
     sure = (grown <= LARGEST) & (np.isfinite(value) & ~over(infinite, np.logical_or) | certain)
-    return Bound(value, np.where(sure, error, np.inf))
+    error = np.where(overflows, 0.0, np.where(sure, error, np.inf))
+    return Bound(np.where(overflows, np.copysign(np.inf, value), value), error)
 
 
 def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:

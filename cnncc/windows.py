@@ -98,6 +98,8 @@ def resolve(
                 f"a window of {extent} elements on {n} + {low} + {high}: at most {MAX_ELEMENTS} fit "
                 f"(axis {axis} of the window)"
             )
+        if window.stride > MAX_ELEMENTS:
+            raise ShapeError(f"a stride of {window.stride} elements: at most {MAX_ELEMENTS} fit (axis {axis})")
         if window.out < 1:
             raise ShapeError(
                 f"a window of {extent} elements does not fit into {n} + {low} + {high} (axis {axis} of the window)"

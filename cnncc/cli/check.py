@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     if not report.ok:
         raise DifferenceError(_sentence(report))
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
+    if report.unbounded:
+        say(f"{graph.name}: {report.unbounded}")
 
 
 def show(report: Report) -> str:
@@ -56,6 +58,7 @@ def show(report: Report) -> str:
 
 def _row(what: str, layer: str, finding: Finding) -> tuple[str, str, str, str, str]:
     verdict = {"ok": "ok", "off": "OFF", "inherited": "off (inherited)"}[finding.verdict]
+    verdict += f", {finding.unbounded} without a bound" if finding.unbounded else ""
     return what, layer, f"{finding.ratio:.3g}", verdict, finding.op
 
 

@@ -351,17 +351,21 @@ class Emitter:
         Against a constant one comparison does (x86's maxps returns its second operand for NaN); otherwise
         a second one lets a NaN of `a` through.
         """
-        if b.name[:1] in "<0":
+        if self._is_number(b):
             return self.select(self.compare_floats("olt", a, b), b, a)
         larger = self.select(self.compare_floats("olt", a, b), b, a)
         return self.select(self.compare_floats("uno", b, b), b, larger)
 
     def minimum(self, a: Ssa, b: Ssa) -> Ssa:
         """The smaller one; NaN if either is NaN (see `maximum`)."""
-        if b.name[:1] in "<0":
+        if self._is_number(b):
             return self.select(self.compare_floats("ogt", a, b), b, a)
         smaller = self.select(self.compare_floats("ogt", a, b), b, a)
         return self.select(self.compare_floats("uno", b, b), b, smaller)
+
+    def _is_number(self, value: Ssa) -> bool:
+        """Whether it is a constant, the same in every lane, and not NaN."""
+        return value.name[:1] in "<0" and value != self.number(math.nan, lanes_of(value.type))
 
     def extreme(self, kind: Literal["maximum", "minimum"], values: Sequence[Ssa]) -> Ssa:
         """The largest or smallest of several; NaN if any is NaN.

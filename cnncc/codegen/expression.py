@@ -33,7 +33,7 @@ FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
     "ceil": own(functions.ceil),
     "rint": own(functions.rint),
     "sign": own(functions.sign),
-    "where_positive": own(functions.where_positive),
+    "where_less": own(functions.where_less),
     "exp": own(functions.exp),
     "expm1": own(functions.expm1),
     "log": own(functions.log),

@@ -214,6 +214,6 @@ def sign(x: Lanes) -> Lanes:
     return (x > 0.0).where(1.0, (x < 0.0).where(-1.0, x + 0.0))
 
 
-def where_positive(x: Lanes, a: Lanes, b: Lanes) -> Lanes:
-    """`b` where x ≤ 0, else `a`: also where x is NaN, since `a` is mostly made of x and then NaN too."""
-    return (x <= 0.0).where(b, a)
+def where_less(x: Lanes, y: Lanes, a: Lanes, b: Lanes) -> Lanes:
+    """`a` where x < y, else `b`, also where one of them is NaN."""
+    return (x < y).where(a, b)

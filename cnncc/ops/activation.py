@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import Expr, maximum, minimum, where_positive
+from ..expr import Expr, maximum, minimum, where_less
 from ..op import Sample
 from ..types import Array, TensorType
 from .elementwise import Binary, Unary
@@ -19,7 +20,7 @@ class Relu(Unary):
     """max(x, 0), with NaN kept."""
 
     def formula(self, *x: Array) -> Array:
-        return np.where(x[0] <= 0, 0, x[0])
+        return np.where(x[0] < 0, 0, x[0])
 
     def expression(self, *x: Expr) -> Expr:
         return maximum(x[0], 0.0)
@@ -27,15 +28,15 @@ class Relu(Unary):
 
 @dataclass(frozen=True)
 class LeakyRelu(Unary):
-    """x where it is positive, alpha · x elsewhere."""
+    """alpha · x where x is negative, x elsewhere."""
 
     alpha: float = 0.01
 
     def formula(self, *x: Array) -> Array:
-        return np.where(x[0] > 0, x[0], self.alpha * x[0])
+        return np.where(x[0] < 0, self.alpha * x[0], x[0])
 
     def expression(self, *x: Expr) -> Expr:
-        return where_positive(x[0], x[0], self.alpha * x[0])
+        return where_less(x[0], 0.0, self.alpha * x[0], x[0])
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:
@@ -45,7 +46,7 @@ class LeakyRelu(Unary):
 
 @dataclass(frozen=True)
 class PRelu(Binary):
-    """x where it is positive, slope · x elsewhere. The slope broadcasts to x: (C, 1, 1) is one for a channel."""
+    """slope · x where x is negative, x elsewhere. The slope broadcasts to x: (C, 1, 1) is one for a channel."""
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (out,) = super().infer(*inputs)
@@ -54,10 +55,10 @@ class PRelu(Binary):
         return (out,)
 
     def formula(self, *x: Array) -> Array:
-        return np.where(x[0] > 0, x[0], x[1] * x[0])
+        return np.where(x[0] < 0, x[1] * x[0], x[0])
 
     def expression(self, *x: Expr) -> Expr:
-        return where_positive(x[0], x[0], x[1] * x[0])
+        return where_less(x[0], 0.0, x[1] * x[0], x[0])
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -68,18 +69,23 @@ class PRelu(Binary):
 
 @dataclass(frozen=True)
 class Clip(Unary):
-    """x between `minimum` and `maximum` (None: no end); NaN is kept. ReLU6 is Clip(0, 6)."""
+    """x between `minimum` and `maximum` (None or NaN: no end), the latter where they cross; NaN is kept.
+
+    ReLU6 is Clip(0, 6).
+    """
 
     minimum: float | None = None
     maximum: float | None = None
 
     def formula(self, *x: Array) -> Array:
-        result = x[0] if self.minimum is None else np.maximum(x[0], self.minimum)
-        return result if self.maximum is None else np.minimum(result, self.maximum)
+        result = x[0] if self.minimum is None else np.where(x[0] < self.minimum, self.minimum, x[0])
+        return result if self.maximum is None else np.where(self.maximum < result, self.maximum, result)
 
     def expression(self, *x: Expr) -> Expr:
-        result = x[0] if self.minimum is None else maximum(x[0], self.minimum)
-        return result if self.maximum is None else minimum(result, self.maximum)
+        """A NaN is no end, as no comparison with it holds (ONNX defines Clip by comparisons)."""
+        low, high = (None if end is None or math.isnan(end) else end for end in (self.minimum, self.maximum))
+        result = x[0] if low is None else maximum(x[0], low)
+        return result if high is None else minimum(result, high)
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:
@@ -90,15 +96,15 @@ class Clip(Unary):
 
 @dataclass(frozen=True)
 class ThresholdedRelu(Unary):
-    """x where it is above alpha, 0 elsewhere; NaN is kept."""
+    """x where it is above alpha, 0 elsewhere, also for NaN."""
 
     alpha: float = 1.0
 
     def formula(self, *x: Array) -> Array:
-        return np.where(x[0] <= np.float32(self.alpha), 0, x[0])
+        return np.where(threshold(self.alpha) < x[0], x[0], 0)
 
     def expression(self, *x: Expr) -> Expr:
-        return where_positive(x[0] - self.alpha, x[0], 0.0)
+        return where_less(threshold(self.alpha), x[0], x[0], 0.0)
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:
@@ -107,18 +113,18 @@ class ThresholdedRelu(Unary):
 
 @dataclass(frozen=True)
 class Shrink(Unary):
-    """x moved towards 0 by bias where |x| is above lambd, 0 elsewhere; NaN is kept."""
+    """x + bias where x is below −lambd, else x − bias where it is above lambd, else 0, also for NaN."""
 
     lambd: float = 0.5
     bias: float = 0.0
 
     def formula(self, *x: Array) -> Array:
-        inside = np.abs(x[0]) <= np.float32(self.lambd)
-        return np.where(inside, 0, x[0] - np.sign(x[0]) * self.bias)
+        lambd = threshold(self.lambd)
+        return np.where(x[0] < -lambd, x[0] + self.bias, np.where(lambd < x[0], x[0] - self.bias, 0))
 
     def expression(self, *x: Expr) -> Expr:
-        below = where_positive(-self.lambd - x[0], x[0] + self.bias, 0.0)
-        return where_positive(x[0] - self.lambd, x[0] - self.bias, below)
+        lambd = threshold(self.lambd)
+        return where_less(x[0], -lambd, x[0] + self.bias, where_less(lambd, x[0], x[0] - self.bias, 0.0))
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:
@@ -154,6 +160,11 @@ class HardSwish(Unary):
 
     def expression(self, *x: Expr) -> Expr:
         return x[0] * hard_sigmoid(x[0], 1 / 6, 0.5)
+
+
+def threshold(value: float) -> float:
+    """As float32, in which the comparison is made."""
+    return float(np.float32(value))
 
 
 def hard_sigmoid(x: Expr, alpha: float, beta: float) -> Expr:

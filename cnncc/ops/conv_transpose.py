@@ -22,7 +22,7 @@ from ..computation import (
 from ..errors import ShapeError
 from ..expr import Arg, Number
 from ..op import Cost, Op, Sample, expect_count
-from ..types import Array, TensorType
+from ..types import MAX_ELEMENTS, Array, TensorType
 from ..windows import Padding, WindowAxis, explicit_padding, per_axis
 
 
@@ -104,6 +104,8 @@ class ConvTranspose(Op):
         result = []
         for axis, (n, k, s, d) in enumerate(zip(x.shape[2:], self.kernel, stride, dilation, strict=True)):
             full = (n - 1) * s + (k - 1) * d + 1
+            if full > MAX_ELEMENTS:
+                raise ShapeError(f"{full} elements are added to: at most {MAX_ELEMENTS} fit (axis {axis})")
             if self.padding == "valid":
                 low, out = 0, full + added[axis]
             elif self.padding == "same":

@@ -56,7 +56,7 @@ class BatchNormalization(Op):
         """factor = scale / sqrt(variance + ε); result = (x − mean) · factor + bias.
 
         The mean is taken away first: near it that is exact, where x · factor + (bias − mean · factor) would lose what
-        |mean| / deviation has of digits.
+        |mean| / deviation has of digits. And a factor that is infinite gives what the definition gives.
         """
         x, vector = inputs[0], inputs[1]
         factor = Pointwise(Arg(0) / sqrt(Arg(1) + self.epsilon), ((0,), (0,)))

@@ -216,7 +216,7 @@ class LpPool(Pool):
     p: int = 2
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        if self.p not in (1, 2):
+        if type(self.p) is not int or self.p not in (1, 2):
             raise ShapeError(f"p={self.p!r} is not supported: expected 1 or 2")
         return super().infer(*inputs)
 

@@ -101,6 +101,8 @@ class Resize(Op):
         for what, known in choices.items():
             if getattr(self, what) not in known:
                 raise ShapeError(f"{what} {getattr(self, what)!r} is unknown: expected {', '.join(map(repr, known))}")
+        if not math.isfinite(self.cubic):
+            raise ShapeError(f"cubic={self.cubic} must be a finite number")
         axes = self.axes(x)
         if any(axis.out < 1 for axis in axes):
             raise ShapeError(f"scales {self.scales} leave nothing of {x}")

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import Expr, erf, exp, maximum, unary, where_positive
+from ..expr import Expr, erf, exp, maximum, unary, where_less
 from ..types import Array, TensorType
 from .elementwise import Unary
 
@@ -50,15 +50,15 @@ class Erf(Unary):
 
 @dataclass(frozen=True)
 class Elu(Unary):
-    """x where it is positive, alpha · (exp(x) − 1) elsewhere."""
+    """alpha · (exp(x) − 1) where x is negative, x elsewhere."""
 
     alpha: float = 1.0
 
     def formula(self, *x: Array) -> Array:
-        return np.where(x[0] > 0, x[0], self.alpha * np.expm1(x[0]))
+        return np.where(x[0] < 0, self.alpha * np.expm1(x[0]), x[0])
 
     def expression(self, *x: Expr) -> Expr:
-        return where_positive(x[0], x[0], self.alpha * unary("expm1", x[0]))
+        return where_less(x[0], 0.0, self.alpha * unary("expm1", x[0]), x[0])
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:
@@ -73,11 +73,17 @@ class Selu(Unary):
     alpha: float = 1.67326319217681884765625
     gamma: float = 1.05070102214813232421875
 
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        outputs = super().infer(*inputs)
+        if not math.isfinite(self.alpha):
+            raise ShapeError(f"alpha={self.alpha} must be a finite number: alpha · exp(x) − alpha has no value else")
+        return outputs
+
     def formula(self, *x: Array) -> Array:
-        return self.gamma * np.where(x[0] > 0, x[0], self.alpha * np.expm1(x[0]))
+        return self.gamma * np.where(x[0] < 0, self.alpha * np.expm1(x[0]), x[0])
 
     def expression(self, *x: Expr) -> Expr:
-        return self.gamma * where_positive(x[0], x[0], self.alpha * unary("expm1", x[0]))
+        return self.gamma * where_less(x[0], 0.0, self.alpha * unary("expm1", x[0]), x[0])
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:
@@ -87,15 +93,21 @@ class Selu(Unary):
 
 @dataclass(frozen=True)
 class Celu(Unary):
-    """x where it is positive, alpha · (exp(x / alpha) − 1) elsewhere."""
+    """alpha · (exp(x / alpha) − 1) where x is negative, x elsewhere."""
 
     alpha: float = 1.0
 
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        outputs = super().infer(*inputs)
+        if self.alpha == 0 or not math.isfinite(self.alpha):
+            raise ShapeError(f"alpha={self.alpha} must be a finite number other than 0: x is divided by it")
+        return outputs
+
     def formula(self, *x: Array) -> Array:
-        return np.where(x[0] > 0, x[0], self.alpha * np.expm1(x[0] / self.alpha))
+        return np.where(x[0] < 0, self.alpha * np.expm1(x[0] / self.alpha), x[0])
 
     def expression(self, *x: Expr) -> Expr:
-        return where_positive(x[0], x[0], self.alpha * unary("expm1", x[0] / self.alpha))
+        return where_less(x[0], 0.0, self.alpha * unary("expm1", x[0] / self.alpha), x[0])
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:

@@ -72,6 +72,20 @@ def test_given_input(cli: Cli, tmp_path: Path) -> None:
     assert cli("check", DIGITS, tmp_path / "x.npy").code == 0
 
 
+def test_elements_without_a_bound_are_counted(cli: Cli, tmp_path: Path) -> None:
+    """The square of 1e30 is beyond float32, its root is not."""
+    model = (
+        "from cnncc import nn\nmodel = nn.Sequential(nn.ReduceL2((1,), False, name='norm'), input=(4,), name='roots')"
+    )
+    (tmp_path / "roots.py").write_text(model)
+    np.save(tmp_path / "x.npy", np.array([[1e30, 0, 0, 0], [3, 4, 0, 0]], np.float32))
+    result = cli("check", tmp_path / "roots.py", tmp_path / "x.npy")
+    assert result.code == 0
+    assert "ok, 1 without a bound" in result.out
+    last = "roots: 3 of 6 elements have no bound, since float32 overflows there or NaN is near"
+    assert result.out.splitlines()[-1] == last
+
+
 def test_two_inputs_and_outputs(cli: Cli, pair: Path, tmp_path: Path) -> None:
     assert cli("check", pair).code == 0
     a = np.ones((1, 2, 3, 3), np.float32)

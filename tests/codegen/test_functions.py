@@ -39,7 +39,8 @@ BOUNDS = {
 }
 ARITY = {
     **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", "power"), 2),
-    **dict.fromkeys(("multiply_add", "where_positive"), 3),
+    "multiply_add": 3,
+    "where_less": 4,
 }
 each_width = pytest.mark.parametrize(("target", "lanes"), WIDTHS)
 
@@ -149,10 +150,11 @@ def test_ends(name: str, target: str, lanes: int) -> None:
 
 
 @each_width
-def test_where_positive_lets_nan_through(target: str, lanes: int) -> None:
-    x = np.array([1, 0, -0.0, -1, TINY, -TINY, math.inf, -math.inf, math.nan], F32)
-    found = run_expression("where_positive", x, x, np.full(9, 7, F32), target=target, lanes=lanes)
-    np.testing.assert_array_equal(found, np.array([1, 7, 7, 7, TINY, 7, math.inf, 7, math.nan], F32))
+def test_where_less_takes_the_other_side_of_nan(target: str, lanes: int) -> None:
+    x = np.array([1, 0, -0.0, -1, TINY, -TINY, math.inf, -math.inf, math.nan, 2, math.inf], F32)
+    y = np.array([2, -0.0, 0.0, -2, 0, 0, -math.inf, math.inf, 5, math.nan, math.inf], F32)
+    found = run_expression("where_less", x, y, np.full(11, 7, F32), x, target=target, lanes=lanes)
+    np.testing.assert_array_equal(found, np.array([7, 0, 0, -1, TINY, 7, math.inf, 7, math.nan, 2, math.inf], F32))
 
 
 # Powers

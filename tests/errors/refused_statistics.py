@@ -37,7 +37,7 @@ REFUSED = [
     *((op((1, -3)), (IMAGE,), "axes (1, -3) name an axis twice") for op in REDUCTIONS),
     (ReduceSum((-1,)), ((),), "axis -1 does not exist in a tensor of 0 axes"),
     (ReduceSum(1), (IMAGE,), "axes=1 must be a tuple or None"),
-    (ReduceSum((1.0,)), (IMAGE,), "axis 1.0 is not a whole number"),
+    (ReduceSum((1.0,)), (IMAGE,), "axes=(1.0,) must be a tuple of whole numbers or None"),
     (ReduceSum("hw"), (IMAGE,), "axes='hw' must be a tuple or None"),
     (LogSoftmax(), (IMAGE, IMAGE), "LogSoftmax takes 1 inputs, got 2"),
     (LogSoftmax(), ((3,),), "axis 1 does not exist in a tensor of 1 axes"),

@@ -160,7 +160,7 @@ REFUSED = [
     (Split((2, 3)), (IMAGE,), "sizes (2, 3) do not add up to the 4 elements of axis 1"),
     (Split((5, -1)), (IMAGE,), "sizes (5, -1) do not add up to the 4 elements of axis 1"),
     (Split(()), (IMAGE,), "sizes () do not add up to the 4 elements of axis 1"),
-    (Split((2.0, 2.0)), (IMAGE,), "sizes (2.0, 2.0) do not add up to the 4 elements of axis 1"),
+    (Split((2.0, 2.0)), (IMAGE,), "sizes=(2.0, 2.0) must be a tuple of whole numbers"),
     (Split("22"), (IMAGE,), "sizes='22' must be a tuple"),
     (Split((1, 1), -5), (IMAGE,), "axis -5 does not exist in a tensor of 4 axes"),
     (Split((1, 1)), (), "Split takes 1 inputs, got 0"),

@@ -40,7 +40,7 @@ MEANING = {
     "ceil": math.ceil,
     "rint": round,
     "sign": lambda a: (a > 0) - (a < 0),
-    "where_positive": lambda x, a, b: a if x > 0 else b,
+    "where_less": lambda x, y, a, b: a if x < y else b,
     "sqrt": math.sqrt,
     "exp": math.exp,
     "expm1": math.expm1,

@@ -12,7 +12,32 @@ from cnncc.errors import DifferenceError
 from cnncc.expr import FUNCTIONS, Arg, evaluate, evaluate_with_error, power, unary
 from cnncc.ir import Builder, Value
 from cnncc.op import Constant
-from cnncc.ops import Add, AveragePool, BatchNormalization, Conv, Dense, Flatten, Fused, MaxPool, Relu, Softmax, Stage
+from cnncc.ops import (
+    Add,
+    AveragePool,
+    BatchNormalization,
+    Celu,
+    Clip,
+    Conv,
+    Dense,
+    Elu,
+    Exp,
+    Flatten,
+    Fused,
+    HardSigmoid,
+    HardSwish,
+    LeakyRelu,
+    MaxPool,
+    ReduceL2,
+    ReduceLogSumExp,
+    ReduceMax,
+    ReduceProd,
+    ReduceSum,
+    Relu,
+    Selu,
+    Softmax,
+    Stage,
+)
 from cnncc.tolerance import Bound, bounds, compare, op_bounds
 from cnncc.types import TensorType
 
@@ -101,7 +126,8 @@ def test_one_wrong_bit_in_a_short_sum_is_seen():
 
 ARITY = {
     **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", "power"), 2),
-    **dict.fromkeys(("multiply_add", "where_positive"), 3),
+    "multiply_add": 3,
+    "where_less": 4,
 }
 
 
@@ -200,6 +226,50 @@ class TestSpecialValues:
         """Fused it gives −∞, in two steps ∞ − ∞."""
         statistics = [[1e30], [-INF], [0.0], [1.0]]
         assert bound_of(BatchNormalization(), [[1e30]], *statistics).error.item() == INF
+
+    @pytest.mark.parametrize(
+        ("op", "x", "y"),
+        [
+            (Exp(), 100, INF),
+            (LeakyRelu(3e38), -2, -INF),
+            (Clip(-INF, INF), 3e38, 3e38),
+            (ReduceSum(), [3e38, 3e38, -1], INF),
+            (ReduceProd(), [3e38, -2, 1], -INF),
+            (ReduceLogSumExp(), [INF, 1], INF),
+            (ReduceSum(), [3e38, 3e38, NAN], NAN),
+        ],
+        ids=str,
+    )
+    def test_what_overflows_for_certain_must_be_that_infinity(self, op, x, y):
+        bound = bound_of(op, np.atleast_1d(x))
+        assert compare(np.full(1, y, F32), bound).ok
+        for wrong in {INF, -INF, NAN, 3.4e38, 0.0} - {y}:
+            assert (math.isnan(wrong) and math.isnan(y)) or not compare(np.full(1, wrong, F32), bound).ok
+
+    @pytest.mark.parametrize("op", [Elu(), Selu(), Celu(), LeakyRelu(-3.0)], ids=str)
+    def test_a_branch_that_is_not_taken_leaves_nothing_open(self, op):
+        assert np.isfinite(bound_of(op, [100.0, 3e38]).error).all()
+
+    def test_what_is_cut_off_has_no_error(self):
+        assert bound_of(HardSigmoid(), [1e4, -1e4, 3e38]).error.tolist() == [0, 0, 0]
+        assert bound_of(HardSwish(), [1e4]).error.item() < 1e-2
+        assert bound_of(ReduceMax(), [1.0, 5.0], errors=[0.5]).error.item() == 0.5
+        assert bound_of(ReduceMax(), [[-9.0, 5.0]], errors=[[[8.0, 0.5]]]).error.item() == 0.5
+
+    def test_a_root_of_squares_is_bounded_however_small_they_are(self):
+        bound = bound_of(ReduceL2(), [1e-30, -1e-45, 0.0])
+        assert bound.error.item() < 1e-20 and compare(np.zeros(1, F32), bound).ok
+        assert bound_of(ReduceL2(), [0.0, -0.0]).error.item() == 0
+
+    def test_exact_zeros_decide(self):
+        statistics = [[1.0], [0.5], [2.0], [0.0]]
+        bound = bound_of(BatchNormalization(0.0), [[1.0], [2.0], [3.0]], *statistics)
+        assert bound.reference.ravel().tolist()[::2] == [-INF, INF] and np.isnan(bound.reference[1, 0])
+        assert not bound.error.any()
+
+    def test_elements_without_a_bound_are_counted(self):
+        bound = bound_of(ReduceL2((1,)), [[1e30, 1.0], [3.0, 4.0]])
+        assert compare(np.array([[1.0], [5.0]], F32), bound).unbounded == 1
 
     def test_minus_0_is_0(self):
         assert compare(np.array([-0.0], F32), Bound.exact(np.array([0.0]))).ok
