@@ -10,7 +10,7 @@ from cnncc import passes
 from cnncc.errors import DifferenceError, PassError, UsageError, VerifyError
 from cnncc.ir import Graph, Node, Rewriter, Value
 from cnncc.op import Constant
-from cnncc.ops import Add, Concat, Conv, MaxPool, Pad, Slice, Softmax, Transpose
+from cnncc.ops import Concat, Conv, MaxPool, Mul, Pad, Slice, Softmax, Transpose
 from cnncc.passes import PIPELINE, Fired, NotFired, Optimised, Pass, manager
 from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
@@ -229,12 +229,12 @@ def test_only_passes_that_say_so_rename_layers() -> None:
 
 
 def doubled(graph: Graph, factor: float) -> Graph:
-    """`graph` with a little of the first output added to it."""
+    """`graph` with a little of the first output added to it; what is certainly 0 stays so."""
     rewriter = Rewriter(graph)
     rewriter.rewrite(lambda node, inputs: None)
     name, value = next(iter(graph.outputs.items()))
-    noise = rewriter.constant(np.full(graph.type(value).shape, factor))
-    return rewriter.graph({**graph.outputs, name: rewriter.add(Add(), (value, noise))[0]})
+    more = rewriter.constant(np.full(graph.type(value).shape, 1 + factor))
+    return rewriter.graph({**graph.outputs, name: rewriter.add(Mul(), (value, more))[0]})
 
 
 @pytest.mark.parametrize("tag", ["exact", "finite", "rounding"])
