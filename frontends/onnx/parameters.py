@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from ...errors import ModelError, ShapeError
+from ..counts import equal
 from .call import Call
 
 
@@ -154,8 +153,19 @@ def beside(call: Call) -> tuple[int, ...]:
     return (*ours, *(1,) * behind) if ours else ours
 
 
+def expansion(old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:
+    """Sizes that expand `old` to `new`: 1 for a first one that is the tensor's own, whatever the number of images."""
+    own = len(old) == len(new) > 0 and equal(old[0], new[0])
+    return (1, *new[1:]) if own else tuple(new)
+
+
 def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
-    try:
-        return tuple(int(size) for size in np.broadcast_shapes(*map(tuple, shapes)))
-    except ValueError:
-        raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not broadcast to one shape") from None
+    """The shape to which all of them broadcast; it asks no number of images for its value."""
+    rank = max(map(len, shapes), default=0)
+    found: list[int] = []
+    for sizes in zip(*((*(1,) * (rank - len(shape)), *shape) for shape in shapes), strict=True):
+        large = [size for size in sizes if not equal(size, 1)] or [1]
+        if not all(equal(large[0], size) for size in large):
+            raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not broadcast to one shape")
+        found.append(large[0])
+    return tuple(found)

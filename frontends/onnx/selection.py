@@ -10,6 +10,7 @@ from ... import ops
 from ...errors import ModelError, ShapeError
 from ...ir import Value
 from ...ops.axes import expect_tables
+from ..counts import equal
 from . import parameters
 from .call import Call, Result, whole
 from .read import branch
@@ -85,7 +86,8 @@ def number(call: Call) -> int | None:
 def joined(call: Call, index: int, shape: tuple[int, ...], axis: int) -> Value:
     """An input of Where, broadcast to `shape`, with all axes from `axis` on as one."""
     value = call.value(index)
-    if call.shape(index) != shape:
-        value = call.add(ops.Expand(shape), value, role="expanded")
+    own = call.shape(index)
+    if len(own) != len(shape) or not all(map(equal, own, shape)):
+        value = call.add(ops.Expand(parameters.expansion(own, shape)), value, role="expanded")
     kept = (0, *shape[1:axis]) if axis else ()
     return call.add(ops.Reshape((*kept, math.prod(shape[axis:]))), value, role="joined")

@@ -9,7 +9,7 @@ import numpy as np
 from ... import ops
 from ...errors import ModelError
 from ...types import DType
-from ..counts import equal, vector
+from ..counts import vector
 from . import parameters
 from .call import Call, Result, Unsupported, whole
 from .folding import DTYPES
@@ -125,12 +125,9 @@ def nested(indices: object) -> object:
 
 
 def expand(call: Call) -> Result:
-    """A first size that repeats the tensor's own is as good as 1, whatever the number of images."""
     if not call.has(1):
         raise ModelError("Expand without shape")
-    old, new = call.shape(0), call.sizes(1, "shape")
-    first = (1,) if len(old) == len(new) > 0 and equal(old[0], new[0]) else new[:1]
-    return call.add(ops.Expand((*first, *new[1:])), call.value(0))
+    return call.add(ops.Expand(parameters.expansion(call.shape(0), call.sizes(1, "shape"))), call.value(0))
 
 
 def tile(call: Call) -> Result:
