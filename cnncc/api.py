@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .compiler import Compilation, Options, resolve_target
-from .errors import InputError, UsageError
+from .errors import InputError, ModelError, UsageError
+from .file_kinds import ONNX, explained, kind_of
+from .files import opened
 from .plan import PlanOptions
 from .runtime.model import Model
 from .sources import OnnxFile
@@ -25,8 +28,9 @@ __all__ = ["compile", "interpret", "load_graph", "open_source"]
 def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
-    `shapes` gives the shapes of an ONNX model's inputs by name, where it leaves them open. Raises ScriptError for a
-    script that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file,
+    What a file is, its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's
+    inputs by name, where it leaves them open. Raises ScriptError for a script that is missing, raises or defines no
+    model or several, UsageError for a file of another kind, ModelError for what is wrong with an ONNX file,
     VerifyError for a graph made by hand that is none, such as one with a cycle.
     """
     opened = open_source(source, shapes)
@@ -35,7 +39,7 @@ def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -
 
 def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph | OnnxFile:
     """The same, but an ONNX file is not read yet: the compiler may know it already."""
-    if isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(".onnx"):
+    if isinstance(source, str | os.PathLike) and _holds_onnx(source):
         return OnnxFile(source, shapes)
     if shapes is not None:
         raise UsageError("shapes are given with ONNX files only; other models declare those of their inputs")
@@ -51,6 +55,24 @@ def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) 
     if isinstance(graph, Graph):
         return graph
     raise UsageError(f"expected a graph, a model or the path of a model script, got {type(source).__name__}")
+
+
+def _holds_onnx(path: str | os.PathLike[str]) -> bool:
+    """Whether a path leads to an ONNX file, by its name or its content; else a script may be run, which is or is not.
+
+    Raises UsageError for a file that is neither: only what is called a script is ever executed.
+    """
+    ending = Path(path).suffix.lower()
+    if ending in (".onnx", ".py") or not os.path.isfile(path):
+        return ending == ".onnx"
+    with opened(path, "model file", ModelError) as stream:
+        kind = kind_of(stream)
+    if kind is not ONNX:
+        raise UsageError(
+            f"unknown kind of model file: expected a model script (.py) or an ONNX file, but '{os.fspath(path)}' is "
+            f"{explained(path, kind)}"
+        )
+    return True
 
 
 def _verified(graph: Graph) -> Graph:

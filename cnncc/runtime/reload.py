@@ -7,11 +7,14 @@ import json
 from pathlib import Path
 
 from ..errors import InputError, NativeError, UsageError
+from ..files import read
 from .artefacts import MANIFEST_SYMBOL
 from .elf import check_loadable
 from .executable import Executable
 from .manifest import restore
 from .model import Model
+
+MOST_BYTES = (1 << 32) - 1  # of a library: weights of 2 GiB fit
 
 
 class SharedLibrary:
@@ -51,7 +54,7 @@ def load(path: str | Path, threads: int = 1) -> Model:
 
 def _check(path: Path) -> None:
     try:
-        data = path.read_bytes()
+        data = read(path, MOST_BYTES)
     except OSError as error:
         raise InputError(f"cannot read '{path}': {error.strerror}") from error
     try:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...allowance import allowance
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...types import Array, DType, TensorType
@@ -39,7 +40,8 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
 
 def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
     """The same from a message that was parsed from `file`."""
-    return Importer(read(file, proto), shapes or {}).graph()
+    with allowance():
+        return Importer(read(file, proto), shapes or {}).graph()
 
 
 @dataclass(frozen=True)
