@@ -1,10 +1,10 @@
 """How many bytes a model may make out of little before it runs.
 
 A file of a hundred bytes can ask for a constant of terabytes. So whoever makes an array out of a model's description
-tells its size first. One number limits the sum of all that reading a model makes (weights in files of their own,
-constants computed from constants), and the sum of all that compiling it makes beyond the constants that it has:
-`CNNCC_CONSTANT_BYTES` in the environment, 2 GiB without it. What is made counts until the end, also if nobody needs it
-any more. The bytes of the file itself do not count, nor what a model script does: that is a program.
+tells its size first. One number, `CNNCC_CONSTANT_BYTES` in the environment and 1 GiB without it, limits three sums
+each: what a model takes from weights files beside it, what is computed of its constants when it is read, and what
+compiling makes beyond the constants that it has. What is made counts until the end, also if nobody needs it any more.
+The bytes of an ONNX file itself do not count, nor what a model script does: that is a program.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextvars import ContextVar
 from .errors import ModelError, UsageError
 
 VARIABLE = "CNNCC_CONSTANT_BYTES"
-DEFAULT = 1 << 31
+DEFAULT = 1 << 30
 
 Failure = type[ModelError]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ...allowance import charge
 from ...errors import ModelError
 from ...ir import Value
 from ...op import Op
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from .importer import Importer
 
 T = TypeVar("T")
+
+NUMBER_BYTES = 40  # of a whole number and its place in a tuple
 
 Tensor = Value | Array
 """A value of the graph, or an array that is known at compile time."""
@@ -118,7 +121,12 @@ class Call:
             return self.integers(name, ())
         if not self.has(index):
             return None
-        return tuple(int(n) for n in np.atleast_1d(self.array(index, f"{name}")))
+        return self.numbers(self.array(index, f"{name}"), name)
+
+    def numbers(self, array: Array, what: str) -> tuple[int, ...]:
+        """An array's elements in Python's own type, which takes more room. Raises ModelError for too many."""
+        charge(NUMBER_BYTES * array.size, f"{what} of {self.operator}, {array.size} numbers,")
+        return tuple(int(n) for n in np.atleast_1d(array))
 
     def only(self, name: str, *allowed: Any) -> None:
         """The attribute must be absent or one of `allowed`; Unsupported otherwise."""
@@ -150,4 +158,5 @@ class Call:
         """Weights that no tensor of the file holds as they are; `rounded` if they were computed in float64."""
         if not rounded:
             check_float(data, role)
+        charge(4 * data.size, f"{role} of {self.operator}")
         return self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)

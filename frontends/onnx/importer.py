@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ...allowance import allowance
+from ...allowance import allowance, charge
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...types import Array, DType, TensorType
@@ -41,7 +41,9 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
 def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
     """The same from a message that was parsed from `file`."""
     with allowance():
-        return Importer(read(file, proto), shapes or {}).graph()
+        model = read(file, proto)
+    with allowance():
+        return Importer(model, shapes or {}).graph()
 
 
 @dataclass(frozen=True)
@@ -62,7 +64,6 @@ class Importer:
         self.constants: dict[str, Value] = {}
         self.problems: list[Problem] = []
         self.taken: set[str] = set()
-        self.placeholders: dict[str, tuple[int, ...]] | None = None
 
     def graph(self) -> Graph:
         self._inputs()
@@ -88,6 +89,8 @@ class Importer:
         """The node that holds a known array; its readers share it."""
         if tensor not in self.constants:
             check_float(data, f"tensor '{tensor}'")
+            if tensor not in self.model.weights:  # the file has those already
+                charge(data.nbytes, f"tensor '{tensor}'")
             self.constants[tensor] = self.builder.constant(data, self.fresh(tensor))
         return self.constants[tensor]
 
@@ -126,7 +129,8 @@ class Importer:
                 return [*given, *[None] * (len(outputs) - len(given))]
         except ModelError as error:
             self._refuse(error, f"node '{node.shown}'")
-        return [self._placeholder(output) for output in outputs]
+        shapes = self.model.inferred(node, self._known(node))
+        return [self._placeholder(output, shapes.get(output)) for output in outputs]
 
     def _check(self, node: OnnxNode) -> None:
         for tensor in node.inputs:
@@ -165,20 +169,23 @@ class Importer:
     def _refuse(self, error: ModelError, place: str) -> None:
         self.problems.append(Problem(error, place))
 
-    def _placeholder(self, output: str) -> Tensor | None:
+    def _placeholder(self, output: str, shape: tuple[int, ...] | None) -> Tensor | None:
         """After a problem the walk goes on with an input in place of the result, so that later nodes are seen too."""
-        if self.placeholders is None:
-            known = {name: type.shape for name, type in self._input_types().items()}
-            self.placeholders = self.model.inferred(known)
-        if output not in self.placeholders:
+        if shape is None:
             return None
         try:
-            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.placeholders[output]))
+            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(shape))
         except ModelError:  # too large: told at the node itself
             return None
 
-    def _input_types(self) -> dict[str, TensorType]:
-        return {node.name: node.types[0] for node in self.builder.nodes.values() if node.op.source == "input"}
+    def _known(self, node: OnnxNode) -> dict[str, TensorType | Array]:
+        """What is known of a node's inputs: the array, else the type."""
+        tensors = {name: self.tensors.get(name) for name in node.inputs}
+        return {
+            name: self.builder.nodes[tensor.node].types[tensor.index] if isinstance(tensor, Value) else tensor
+            for name, tensor in tensors.items()
+            if tensor is not None
+        }
 
     def _report(self) -> ModelError:
         """One error that tells of all problems; equal ones are told once, with all their nodes."""

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ...errors import ModelError, ShapeError
+from ...types import expect_rank
 from .call import Call
 
 
@@ -106,6 +107,8 @@ def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
     if given is not None:
         return given
     count = call.attribute("num_outputs", len(call.node.outputs))
+    if not 1 <= count <= len(call.node.outputs):
+        raise ModelError(f"Split into {count} parts with {len(call.node.outputs)} outputs")
     size = -(-total // count)
     return (size,) * (count - 1) + (total - size * (count - 1),)
 
@@ -117,6 +120,8 @@ def expanded(call: Call) -> tuple[int, ...]:
 
 
 def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
+    for shape in shapes:
+        expect_rank(len(shape))
     try:
         return tuple(int(size) for size in np.broadcast_shapes(*map(tuple, shapes)))
     except ValueError:

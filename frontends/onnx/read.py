@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from ...errors import CnnccError, ModelError, UsageError
 from ...file_kinds import EMPTY, HEAD, ONNX, TEXT, UNKNOWN, explained, kind_of
 from ...files import MOST_BYTES, opened
-from ...types import Array
+from ...types import Array, DType, TensorType, expect_rank
 from . import external
 
 STANDARD = ("", "ai.onnx")
@@ -61,23 +62,55 @@ class OnnxModel:
     nodes: tuple[OnnxNode, ...]
     proto: Any = field(repr=False, compare=False)
 
-    def inferred(self, inputs: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        """Shapes that ONNX itself infers for float values, given those of the inputs; nothing where it cannot."""
-        onnx = _package(self.file)
-        proto = type(self.proto)()
-        proto.CopyFrom(self.proto)
-        for value in proto.graph.input:
-            if value.name in inputs:
-                dims = value.type.tensor_type.shape.dim
-                del dims[:]
-                for size in inputs[value.name]:
-                    dims.add().dim_value = size
+    def inferred(self, node: OnnxNode, inputs: Mapping[str, TensorType | Array]) -> dict[str, tuple[int, ...]]:
+        """Shapes of a node's float outputs: what ONNX infers from the inputs that are known, else what the file says.
+
+        ONNX looks at this one node, without graphs inside of it, and computes no values: what it does takes as little
+        as the node, whatever the numbers in it are.
+        """
+        shapes = {name: self._stated[name] for name in node.outputs if name in self._stated}
+        proto = self._makers.get(next(filter(None, node.outputs), ""))
+        if proto is None or any(attribute.HasField("g") or attribute.graphs for attribute in proto.attribute):
+            return shapes
         try:
-            graph = onnx.shape_inference.infer_shapes(proto, data_prop=True).graph
-        except Exception:  # whatever is wrong with the model is reported by those who read it
-            return {}
-        declared = [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
-        return {port.name: shape for port in declared if (shape := _static(port)) is not None}
+            return shapes | _inferred(proto, self.proto.opset_import, inputs, _package(self.file))
+        except Exception:  # whatever is wrong with the node is reported by those who read it
+            return shapes
+
+    @cached_property
+    def _stated(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of float values that the file states without open dimensions."""
+        onnx = _package(self.file)
+        ports = [_declared(value, onnx) for value in (*self.proto.graph.value_info, *self.proto.graph.output)]
+        return {port.name: shape for port in ports if (shape := _static(port)) is not None}
+
+    @cached_property
+    def _makers(self) -> dict[str, Any]:
+        """The message of the node that makes each value."""
+        return {_text(output): node for node in self.proto.graph.node for output in node.output}
+
+
+SMALL = 64
+"""Elements of a known input that ONNX is told the values of: shapes, axes, pads."""
+
+
+def _inferred(
+    proto: Any, opsets: Any, inputs: Mapping[str, TensorType | Array], onnx: Any
+) -> dict[str, tuple[int, ...]]:
+    """What ONNX infers for the float outputs of one node."""
+    ports, weights = [], []
+    for name in dict.fromkeys(proto.input):
+        known = inputs.get(_text(name))
+        if isinstance(known, TensorType):
+            number = onnx.TensorProto.FLOAT if known.dtype is DType.float32 else onnx.TensorProto.UINT8
+            ports.append(onnx.helper.make_tensor_value_info(name, number, known.shape))
+        elif known is not None and known.size <= SMALL:
+            weights.append(onnx.numpy_helper.from_array(known, name))
+    results = [onnx.helper.make_empty_tensor_value_info(name) for name in filter(None, proto.output)]
+    graph = onnx.helper.make_graph([proto], "node", ports, results, weights)
+    model = onnx.helper.make_model(graph, opset_imports=opsets)
+    found = [_declared(value, onnx) for value in onnx.shape_inference.infer_shapes(model).graph.output]
+    return {port.name: shape for port in found if (shape := _static(port)) is not None}
 
 
 def _static(port: Declared) -> tuple[int, ...] | None:
@@ -192,6 +225,7 @@ def _plain(value: Any, onnx: Any) -> Any:
 
 
 def _array(tensor: Any, onnx: Any) -> Array:
+    expect_rank(len(tensor.dims))
     array: Array = np.asarray(onnx.numpy_helper.to_array(tensor))
     return array
 

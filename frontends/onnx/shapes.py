@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ... import ops
+from ...allowance import charge
 from ...errors import ModelError
 from ...types import DType
 from . import parameters
-from .call import Call, Result, Unsupported
+from .call import NUMBER_BYTES, Call, Result, Unsupported
 
 
 def same(call: Call) -> Result:
@@ -97,6 +98,7 @@ def part(call: Call) -> Result:
 
 def gather(call: Call) -> Result:
     indices = call.array(1, "indices").astype(np.int64)
+    charge(NUMBER_BYTES * indices.size, f"{indices.size} indices of Gather")
     return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
 
 

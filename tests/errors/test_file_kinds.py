@@ -20,7 +20,9 @@ from cnncc.file_kinds import kind_of
 from cnncc.frontends.weights import read_weights
 
 PICTURES = Path(__file__).resolve().parents[2] / "examples" / "digits"
-SCRIPT = "from cnncc import nn\nopen({!r}, 'w').close()\nmodel = nn.Sequential(nn.ReLU(), input=(1, 4, 4), name='tiny')\n"
+SCRIPT = (
+    "from cnncc import nn\nopen({!r}, 'w').close()\nmodel = nn.Sequential(nn.ReLU(), input=(1, 4, 4), name='tiny')\n"
+)
 
 
 def zipped(*names: str) -> bytes:
