@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .compiler import Compilation, Options, resolve_target
-from .errors import InputError, ModelError, UsageError
+from .errors import InputError, ModelError, ResourceError, UsageError
 from .file_kinds import ONNX, explained, kind_of
 from .files import opened
 from .plan import PlanOptions
@@ -31,10 +32,25 @@ def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -
     What a file is, its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's
     inputs by name, where it leaves them open. Raises ScriptError for a script that is missing, raises or defines no
     model or several, UsageError for a file of another kind, ModelError for what is wrong with an ONNX file,
-    VerifyError for a graph made by hand that is none, such as one with a cycle.
+    VerifyError for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
     """
-    opened = open_source(source, shapes)
-    return opened.graph if isinstance(opened, OnnxFile) else opened
+    with _resources("reading"):
+        opened = open_source(source, shapes)
+        return opened.graph if isinstance(opened, OnnxFile) else opened
+
+
+@contextmanager
+def _resources(what: str) -> Iterator[None]:
+    """What Python raises when memory or its stack is used up becomes a ResourceError."""
+    try:
+        yield
+    except MemoryError as error:
+        told = " ".join(str(error).split())
+        raise ResourceError(
+            f"{what} the model takes more memory than there is" + (f": {told}" if told else "")
+        ) from None
+    except RecursionError:
+        raise ResourceError(f"{what} the model failed, since it is nested too deeply") from None
 
 
 def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph | OnnxFile:
@@ -110,12 +126,13 @@ def compile(
         raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
     resolved = resolve_target(target)
     options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved))
-    opened = open_source(source, shapes)
-    if tune:
-        from .tuning import tune as choose
+    with _resources("compiling"):
+        opened = open_source(source, shapes)
+        if tune:
+            from .tuning import tune as choose
 
-        options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
-    return _compile(opened, options, threads, cache)
+            options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
+        return _compile(opened, options, threads, cache)
 
 
 def _planned(plan: PlanOptions | str | os.PathLike[str] | None, target: Target) -> PlanOptions:
@@ -148,5 +165,6 @@ def interpret(source: Any, *inputs: Any) -> Any:
         if len(inputs) != len(graph.inputs):
             raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(inputs)}")
         feeds = {name: np.asarray(value) for name, value in zip(graph.inputs, inputs, strict=True)}
-    results = tuple(interpreter.run(graph, feeds).values())
+    with _resources("interpreting"):
+        results = tuple(interpreter.run(graph, feeds).values())
     return results[0] if len(results) == 1 else results

@@ -84,8 +84,8 @@ class Min(Variadic):
     def formula(self, *x: Array) -> Array:
         return functools.reduce(np.minimum, x)
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(minimum, x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return minimum(a, b)
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,8 @@ class Max(Variadic):
     def formula(self, *x: Array) -> Array:
         return functools.reduce(np.maximum, x)
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(maximum, x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return maximum(a, b)
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ class Sum(Variadic):
     def formula(self, *x: Array) -> Array:
         return functools.reduce(operator.add, x)
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(operator.add, x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return a + b
 
 
 @dataclass(frozen=True)
@@ -117,8 +117,11 @@ class Mean(Variadic):
     def formula(self, *x: Array) -> Array:
         return functools.reduce(operator.add, x) / len(x)
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(operator.add, x) / len(x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return a + b
+
+    def finished(self, total: Expr, count: int) -> Expr:
+        return total / count
 
 
 @dataclass(frozen=True)

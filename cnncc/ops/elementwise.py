@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Lowering, Pointwise, single
+from ..computation import Lowering, Pieces, Pointwise, single
 from ..errors import ShapeError
 from ..expr import Arg, Expr, calls
 from ..op import Cost, Op, Sample, expect_count
@@ -93,15 +93,50 @@ class Binary(Elementwise, abstract=True):
         yield Sample(cls(), ((1, 3, 1, 6), (1, 3, 4, 1)))
 
 
+MOST_OPERANDS = 32
+"""Inputs that one loop reads; of more, each so many make a result of their own."""
+
+
 @dataclass(frozen=True)
 class Variadic(Elementwise, abstract=True):
-    """A function of any number of inputs, from one up."""
+    """A function of any number of inputs, from one up: pairs `combined`, in any order, and the whole `finished`."""
+
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        raise NotImplementedError
+
+    def finished(self, total: Expr, count: int) -> Expr:
+        return total
+
+    def expression(self, *x: Expr) -> Expr:
+        return self.finished(self._tree(x), len(x))
+
+    def _tree(self, x: Sequence[Expr]) -> Expr:
+        """In pairs, and those in pairs: log n deep, and of a sum also the most exact order."""
+        if len(x) == 1:
+            return x[0]
+        half = len(x) // 2
+        return self.combined(self._tree(x[:half]), self._tree(x[half:]))
 
     def arity(self) -> int | None:
         return None
+
+    def lower(self, *inputs: TensorType) -> Lowering:
+        if len(inputs) <= MOST_OPERANDS:
+            return super().lower(*inputs)
+        pieces, left = Pieces(inputs), list(range(len(inputs)))
+        while len(left) > MOST_OPERANDS:
+            groups = [left[begin : begin + MOST_OPERANDS] for begin in range(0, len(left), MOST_OPERANDS)]
+            left = [self._joined(pieces, group) for group in groups]
+        total = self.finished(self._tree([Arg(index) for index in range(len(left))]), len(inputs))
+        return pieces.lowering(pieces.pointwise(total, left))
+
+    def _joined(self, pieces: Pieces, group: Sequence[int]) -> int:
+        """The result of a group of references, as another reference."""
+        return pieces.pointwise(self._tree([Arg(index) for index in range(len(group))]), group)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), ((2, 20, 3, 7),) * 3)
         yield Sample(cls(), ((1, 5, 4, 6), (5, 1, 1), (1, 1, 4, 6), (6,)))
         yield Sample(cls(), ((1, 33),))
+        yield Sample(cls(), ((2, 3, 5), (5,), (3, 1)) * 12)
