@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,8 +80,7 @@ class Pow(Binary):
 class Min(Variadic):
     """The smallest of all inputs; NaN if one is NaN."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(np.minimum, x)
+    meaning = np.minimum
 
     def combined(self, a: Expr, b: Expr) -> Expr:
         return minimum(a, b)
@@ -92,8 +90,7 @@ class Min(Variadic):
 class Max(Variadic):
     """The largest of all inputs; NaN if one is NaN."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(np.maximum, x)
+    meaning = np.maximum
 
     def combined(self, a: Expr, b: Expr) -> Expr:
         return maximum(a, b)
@@ -103,8 +100,7 @@ class Max(Variadic):
 class Sum(Variadic):
     """The sum of all inputs."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(operator.add, x)
+    meaning = np.add
 
     def combined(self, a: Expr, b: Expr) -> Expr:
         return a + b
@@ -114,13 +110,12 @@ class Sum(Variadic):
 class Mean(Variadic):
     """The mean of all inputs."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(operator.add, x) / len(x)
+    meaning = np.add
 
     def combined(self, a: Expr, b: Expr) -> Expr:
         return a + b
 
-    def finished(self, total: Expr, count: int) -> Expr:
+    def finished(self, total: Any, count: int) -> Any:
         return total / count
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
@@ -96,43 +97,69 @@ class Binary(Elementwise, abstract=True):
 MOST_OPERANDS = 32
 """Inputs that one loop reads; of more, each so many make a result of their own."""
 
+T = TypeVar("T")
+
+
+def paired(combine: Callable[[T, T], T], values: Sequence[T]) -> T:
+    """All values combined in pairs, and those in pairs: log n deep, and of a sum also an exact order."""
+    if len(values) == 1:
+        return values[0]
+    half = len(values) // 2
+    return combine(paired(combine, values[:half]), paired(combine, values[half:]))
+
+
+def in_groups(combine: Callable[[Sequence[T]], T], values: Sequence[T]) -> Sequence[T]:
+    """At most `MOST_OPERANDS` values: groups of so many combined, and groups of those."""
+    while len(values) > MOST_OPERANDS:
+        groups = range(0, len(values), MOST_OPERANDS)
+        values = [combine(values[begin : begin + MOST_OPERANDS]) for begin in groups]
+    return values
+
 
 @dataclass(frozen=True)
 class Variadic(Elementwise, abstract=True):
-    """A function of any number of inputs, from one up: pairs `combined`, in any order, and the whole `finished`."""
+    """A function of any number of inputs, from one up: pairs are `combined`, the whole is `finished`.
+
+    `formula` has the same order as the kernels: float64, too, rounds differently in another one.
+    """
+
+    meaning: ClassVar[np.ufunc]
+    """What NumPy calls the combination of a pair."""
 
     def combined(self, a: Expr, b: Expr) -> Expr:
         raise NotImplementedError
 
-    def finished(self, total: Expr, count: int) -> Expr:
+    def finished(self, total: Any, count: int) -> Any:
+        """Of arrays and of expressions."""
         return total
 
-    def expression(self, *x: Expr) -> Expr:
-        return self.finished(self._tree(x), len(x))
+    def formula(self, *x: Array) -> Array:
+        meaning = self.meaning
+        result: Array = self.finished(paired(meaning, in_groups(lambda group: paired(meaning, group), x)), len(x))
+        return result
 
-    def _tree(self, x: Sequence[Expr]) -> Expr:
-        """In pairs, and those in pairs: log n deep, and of a sum also the most exact order."""
-        if len(x) == 1:
-            return x[0]
-        half = len(x) // 2
-        return self.combined(self._tree(x[:half]), self._tree(x[half:]))
+    def expression(self, *x: Expr) -> Expr:
+        result: Expr = self.finished(paired(self.combined, in_groups(self._joined, x)), len(x))
+        return result
+
+    def _joined(self, x: Sequence[Expr]) -> Expr:
+        return paired(self.combined, x)
 
     def arity(self) -> int | None:
         return None
 
     def lower(self, *inputs: TensorType) -> Lowering:
+        """One piece for each group of inputs, and for each group of those."""
         if len(inputs) <= MOST_OPERANDS:
             return super().lower(*inputs)
-        pieces, left = Pieces(inputs), list(range(len(inputs)))
-        while len(left) > MOST_OPERANDS:
-            groups = [left[begin : begin + MOST_OPERANDS] for begin in range(0, len(left), MOST_OPERANDS)]
-            left = [self._joined(pieces, group) for group in groups]
-        total = self.finished(self._tree([Arg(index) for index in range(len(left))]), len(inputs))
-        return pieces.lowering(pieces.pointwise(total, left))
+        pieces = Pieces(inputs)
 
-    def _joined(self, pieces: Pieces, group: Sequence[int]) -> int:
-        """The result of a group of references, as another reference."""
-        return pieces.pointwise(self._tree([Arg(index) for index in range(len(group))]), group)
+        def piece(group: Sequence[int]) -> int:
+            return pieces.pointwise(self._joined([Arg(index) for index in range(len(group))]), group)
+
+        left = in_groups(piece, range(len(inputs)))
+        total = self.finished(self._joined([Arg(index) for index in range(len(left))]), len(inputs))
+        return pieces.lowering(pieces.pointwise(total, left))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
