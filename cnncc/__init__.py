@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 # In an uninstalled checkout `frontends/` and `passes/` stand beside this package, not inside it.
-_ROOT = Path(__file__).resolve().parent
-if not (_ROOT / "passes").is_dir():
-    __path__.append(str(_ROOT.parent))
+_ROOT = os.path.dirname(os.path.realpath(__file__))
+if not os.path.isdir(os.path.join(_ROOT, "passes")):
+    __path__.append(os.path.dirname(_ROOT))
 
-from .errors import CnnccError  # noqa: E402
 from .version import VERSION as __version__  # noqa: E402
 
+TYPE_CHECKING = False  # as in `typing`, which would take longer than the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from .api import compile, interpret, load_graph
+    from .errors import CnnccError
     from .frontends import dsl as nn
     from .runtime.model import Model
     from .runtime.reload import load
@@ -25,6 +27,7 @@ __all__ = ["CnnccError", "Model", "__version__", "compile", "interpret", "load",
 
 _HOMES = {
     **dict.fromkeys(("compile", "interpret", "load_graph"), ".api"),
+    "CnnccError": ".errors",
     "Model": ".runtime.model",
     "load": ".runtime.reload",
 }

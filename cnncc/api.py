@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .compiler import Compilation, Options, resolve_target
-from .errors import InputError, UsageError
+from .errors import InputError, ModelError, ResourceError, UsageError
+from .file_kinds import ONNX, explained, kind_of
+from .files import opened
 from .plan import PlanOptions
 from .runtime.model import Model
 from .sources import OnnxFile
@@ -25,17 +29,33 @@ __all__ = ["compile", "interpret", "load_graph", "open_source"]
 def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
-    `shapes` gives the shapes of an ONNX model's inputs by name, where it leaves them open. Raises ScriptError for a
-    script that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file,
-    VerifyError for a graph made by hand that is none, such as one with a cycle.
+    What a file is, its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's
+    inputs by name, where it leaves them open. Raises ScriptError for a script that is missing, raises or defines no
+    model or several, UsageError for a file of another kind, ModelError for what is wrong with an ONNX file,
+    VerifyError for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
     """
-    opened = open_source(source, shapes)
-    return opened.graph if isinstance(opened, OnnxFile) else opened
+    with _resources("reading"):
+        opened = open_source(source, shapes)
+        return opened.graph if isinstance(opened, OnnxFile) else opened
+
+
+@contextmanager
+def _resources(what: str) -> Iterator[None]:
+    """What Python raises when memory or its stack is used up becomes a ResourceError."""
+    try:
+        yield
+    except MemoryError as error:
+        told = " ".join(str(error).split())
+        raise ResourceError(
+            f"{what} the model takes more memory than there is" + (f": {told}" if told else "")
+        ) from None
+    except RecursionError:
+        raise ResourceError(f"{what} the model failed, since it is nested too deeply") from None
 
 
 def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph | OnnxFile:
     """The same, but an ONNX file is not read yet: the compiler may know it already."""
-    if isinstance(source, str | os.PathLike) and os.fspath(source).lower().endswith(".onnx"):
+    if isinstance(source, str | os.PathLike) and _holds_onnx(source):
         return OnnxFile(source, shapes)
     if shapes is not None:
         raise UsageError("shapes are given with ONNX files only; other models declare those of their inputs")
@@ -51,6 +71,24 @@ def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) 
     if isinstance(graph, Graph):
         return graph
     raise UsageError(f"expected a graph, a model or the path of a model script, got {type(source).__name__}")
+
+
+def _holds_onnx(path: str | os.PathLike[str]) -> bool:
+    """Whether a path leads to an ONNX file, by its name or its content; else a script may be run, which is or is not.
+
+    Raises UsageError for a file that is neither: only what is called a script is ever executed.
+    """
+    ending = Path(path).suffix.lower()
+    if ending in (".onnx", ".py") or not os.path.isfile(path):
+        return ending == ".onnx"
+    with opened(path, "model file", ModelError) as stream:
+        kind = kind_of(stream)
+    if kind is not ONNX:
+        raise UsageError(
+            f"unknown kind of model file: expected a model script (.py) or an ONNX file, but '{os.fspath(path)}' is "
+            f"{explained(path, kind)}"
+        )
+    return True
 
 
 def _verified(graph: Graph) -> Graph:
@@ -88,12 +126,13 @@ def compile(
         raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
     resolved = resolve_target(target)
     options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved))
-    opened = open_source(source, shapes)
-    if tune:
-        from .tuning import tune as choose
+    with _resources("compiling"):
+        opened = open_source(source, shapes)
+        if tune:
+            from .tuning import tune as choose
 
-        options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
-    return _compile(opened, options, threads, cache)
+            options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
+        return _compile(opened, options, threads, cache)
 
 
 def _planned(plan: PlanOptions | str | os.PathLike[str] | None, target: Target) -> PlanOptions:
@@ -126,5 +165,6 @@ def interpret(source: Any, *inputs: Any) -> Any:
         if len(inputs) != len(graph.inputs):
             raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(inputs)}")
         feeds = {name: np.asarray(value) for name, value in zip(graph.inputs, inputs, strict=True)}
-    results = tuple(interpreter.run(graph, feeds).values())
+    with _resources("interpreting"):
+        results = tuple(interpreter.run(graph, feeds).values())
     return results[0] if len(results) == 1 else results

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import native
+from .allowance import Allowance, allowance
 from .errors import UsageError
 from .identity import compiler_identity
 from .naming import c_identifier
@@ -67,6 +68,11 @@ class Compilation:
         return self.source.graph if isinstance(self.source, OnnxFile) else self.source
 
     @cached_property
+    def _allowance(self) -> Allowance:
+        """What passes and plan may make of the graph's constants."""
+        return Allowance()
+
+    @cached_property
     def symbol(self) -> str:
         """The C identifier that prefixes the names of all functions."""
         return c_identifier(self.graph.name)
@@ -76,7 +82,8 @@ class Compilation:
         """The graph after the passes, with the log of what fired."""
         from .passes.manager import optimise
 
-        return optimise(self.graph, self.options.precision, self.options.off)
+        with allowance(self._allowance):
+            return optimise(self.graph, self.options.precision, self.options.off)
 
     @cached_property
     def plan(self) -> Plan:
@@ -84,7 +91,9 @@ class Compilation:
         from .plan.make import make_plan
 
         strict = self.options.precision == "strict"
-        return make_plan(self.optimised.graph, self.options.target, self.options.plan, strict=strict)
+        optimised = self.optimised.graph
+        with allowance(self._allowance):
+            return make_plan(optimised, self.options.target, self.options.plan, strict=strict)
 
     @cached_property
     def llvm(self) -> str:

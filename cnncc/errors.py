@@ -65,6 +65,10 @@ class CnnccError(Exception):
         return self
 
 
+class ResourceError(CnnccError):
+    """There is not enough memory for a model, or it is nested too deeply."""
+
+
 class UsageError(CnnccError):
     """A wrong option or argument."""
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from .allowance import charge
 from .errors import CnnccError, Location, ModelError, VerifyError
 from .op import Constant, Input, Op
 from .types import Array, DType, TensorType
@@ -176,7 +177,8 @@ class Rewriter(Builder):
     `rewrite(visit)` calls `visit(node, inputs)` in topological order, where `inputs` are the node's inputs
     in the new graph. It returns the new values of the node's outputs, or None to keep the node. Replaced
     nodes leave their producers behind: dead-code elimination removes what nobody reads. Raises VerifyError
-    if a new value has another type than the one in whose place it stands.
+    if a new value has another type than the one in whose place it stands. New constants may take as many
+    bytes as the old graph's do; what they take beyond is charged (see `allowance`).
     """
 
     def __init__(self, graph: Graph):
@@ -184,6 +186,15 @@ class Rewriter(Builder):
         self.kept, self.fixed = graph.kept, graph.fixed
         self.old = graph
         self.mapping: dict[Value, Value] = {}
+        self.spare = sum(node.op.data.nbytes for node in graph if isinstance(node.op, Constant))
+
+    def constant(
+        self, data: Array, name: str = "constant", where: Location | None = None, *, rounded: bool = False
+    ) -> Value:
+        size = 4 * data.size
+        charge(max(0, size - self.spare), f"constant '{name}'")
+        self.spare = max(0, self.spare - size)
+        return super().constant(data, name, where, rounded=rounded)
 
     def keep(self, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
         """`node` itself on new inputs, under its own name."""

@@ -12,18 +12,21 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .errors import ModelError
+from .files import MOST_BYTES, opened_below, regular
 from .identity import compiler_identity
 from .runtime import store
 from .runtime.layout import read_aligned
 
 if TYPE_CHECKING:
     from .ir import Graph
+
+_BLOCK = 1 << 20  # bytes that are looked at at once
 
 
 class OnnxFile:
@@ -50,7 +53,7 @@ class OnnxFile:
         if self._content is None or shapes is None:
             return self.graph.hash
         digest = hashlib.sha256(self._content).hexdigest()
-        key = f"onnx 1\n{compiler_identity()}\n{self.path.stem}\n{shapes}\n{digest}"
+        key = f"onnx 2\n{compiler_identity()}\n{self.path.stem}\n{shapes}\n{digest}"
         return self._recalled(key) or self._remembered(key)
 
     def __reduce__(self) -> tuple[Callable[[Graph], Graph], tuple[Graph]]:
@@ -61,8 +64,10 @@ class OnnxFile:
         """The hash that is remembered, if the files that belong to it hold what they did."""
         try:
             known: Any = json.loads(bytes(store.read(key) or b""))
-            return str(known["graph"]) if self._digests(known["files"]) == known["files"] else None
-        except (ValueError, KeyError, TypeError):
+            parts = [(name, *part) for name, found in known["files"].items() for part in found]
+            unchanged = all(self._digest(*part) == digest for *part, digest in parts)
+            return str(known["graph"]) if unchanged else None
+        except (ValueError, KeyError, TypeError, AttributeError):
             return None
 
     def _remembered(self, key: str) -> str:
@@ -70,9 +75,15 @@ class OnnxFile:
         from .frontends.onnx.read import outside
 
         proto = self._parsed()
-        files = self._digests(outside(proto))
+        parts = outside(self.path, proto)
+        before = [self._digest(*part) for part in parts]
         self.graph = self._graph(proto)
-        if None not in files.values() and self._digests(files) == files:  # nobody has changed them meanwhile
+        if (
+            None not in before and [self._digest(*part) for part in parts] == before
+        ):  # nobody has changed them meanwhile
+            files: dict[str, list[tuple[object, ...]]] = {name: [] for name, *_ in parts}
+            for (name, *part), digest in zip(parts, before, strict=True):
+                files[name].append((*part, digest))
             store.write(key, json.dumps({"graph": self.graph.hash, "files": files}).encode())
         return self.graph.hash
 
@@ -92,26 +103,27 @@ class OnnxFile:
     def _content(self) -> memoryview | None:
         return _content(self.path)
 
-    def _digests(self, files: Iterable[str]) -> dict[str, str | None]:
-        """Of files named from the folder of this one; None for what cannot be read."""
-        contents = ((name, _content(self.path.parent / name)) for name in files)
-        return {name: None if data is None else hashlib.sha256(data).hexdigest() for name, data in contents}
+    def _digest(self, location: str, offset: int, length: int) -> str | None:
+        """Of some bytes of a file named from the folder of this one; None for what cannot be read."""
+        state = hashlib.sha256()
+        try:
+            with opened_below(self.path.parent, location) as stream:
+                stream.seek(offset)
+                while length > 0 and (block := stream.read(min(length, _BLOCK))):
+                    state.update(block)
+                    length -= len(block)
+        except (OSError, ValueError):
+            return None
+        return state.hexdigest() if length == 0 else None
 
 
 def _content(path: Path) -> memoryview | None:
-    """The bytes of a regular file; None if there is none that can be read."""
+    """The bytes of a model's file; None if there is none that can be read."""
     try:
-        if not os.path.isfile(path):  # reading a pipe would wait
-            return None
-        descriptor = os.open(path, os.O_RDONLY)
+        with regular(path, MOST_BYTES) as stream:
+            return read_aligned(stream.fileno())
     except (OSError, ValueError):
         return None
-    try:
-        return read_aligned(descriptor)
-    except OSError:
-        return None
-    finally:
-        os.close(descriptor)
 
 
 def _plain(shapes: Mapping[str, Sequence[int]]) -> str | None:

@@ -17,6 +17,9 @@ Array = npt.NDArray[Any]
 
 MAX_ELEMENTS = 2**29 - 1  # of float32: byte offsets stay below 2^31, also on 32-bit targets
 
+MAX_RANK = 32
+"""Axes of a tensor. NumPy, which defines what ops mean, iterates over no more."""
+
 
 class DType(enum.Enum):
     """The element type of a tensor."""
@@ -41,13 +44,14 @@ class DType(enum.Enum):
 class TensorType:
     """Shape (logical order: N, C, spatial…) and element type of a value.
 
-    Raises ShapeError for a dimension below 1 or more than `MAX_ELEMENTS` elements.
+    Raises ShapeError for a dimension below 1, more than `MAX_ELEMENTS` elements or more than `MAX_RANK` axes.
     """
 
     shape: tuple[int, ...]
     dtype: DType = DType.float32
 
     def __post_init__(self) -> None:
+        expect_rank(len(self.shape))
         for size in self.shape:
             if isinstance(size, bool) or not isinstance(size, int):
                 raise ShapeError(f"shape {self.shape}: {size!r} is not a whole number")
@@ -77,3 +81,9 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+def expect_rank(rank: int) -> None:
+    """Raise ShapeError for more axes than a tensor can have."""
+    if rank > MAX_RANK:
+        raise ShapeError(f"a tensor of {rank} axes: at most {MAX_RANK} fit")

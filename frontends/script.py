@@ -18,10 +18,14 @@ from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 
 from ..errors import CnnccError, Location, ScriptError
+from ..file_kinds import EMPTY, TEXT, UNKNOWN, explained, kind_of
+from ..files import opened
 from ..ir import Graph
 from .model import Model
 from .neighbours import importing_from
 
+MOST_BYTES = 1 << 26  # of a script; weights stand in files of their own
+UNTOLD = (TEXT, EMPTY, UNKNOWN)  # kinds of which Python can say more than we
 MODULE = "cnncc_script"
 """The `__name__` of a running script; not '__main__', so that a script's own main part stays asleep."""
 
@@ -39,20 +43,17 @@ def load_script(path: str | os.PathLike[str]) -> Graph:
 
 
 def _compiled(file: Path) -> CodeType:
-    if not os.path.exists(file):  # unlike Path.exists never raises, say for a name that is too long
-        raise ScriptError(f"model script '{file}' does not exist")
-    if not file.is_file():
-        raise ScriptError(f"model script '{file}' is not a file")
+    with opened(file, "model script", ScriptError, MOST_BYTES) as stream:
+        kind, text = kind_of(stream), stream.read(MOST_BYTES)
     absolute = str(file.resolve())
     try:
-        return compile(file.read_bytes(), absolute, "exec", dont_inherit=True)
-    except OSError as error:
-        raise ScriptError(f"model script '{file}' cannot be read: {error.strerror or error}") from None
+        return compile(text, absolute, "exec", dont_inherit=True)
     except SyntaxError as error:
         where = Location(absolute, error.lineno) if error.lineno else None
-        raise ScriptError(f"model script '{file}' is not valid Python: {error.msg}", where=where) from None
+        why, where = (error.msg, where) if kind in UNTOLD else (f"it is {explained(file, kind)}", None)
+        raise ScriptError(f"model script '{file}' is not valid Python: {why}", where=where) from None
     except (ValueError, RecursionError, MemoryError) as error:
-        raise ScriptError(f"model script '{file}' is not valid Python: {error}") from None
+        raise ScriptError(f"model script '{file}' is not valid Python: {str(error) or type(error).__name__}") from None
 
 
 @contextmanager

@@ -7,11 +7,13 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from ..allowance import allowance, charge
 from ..errors import CnnccError, Location, OutputError, WeightsError
+from ..files import opened
 from ..types import Array
 from .symbols import Parameter
 
@@ -23,11 +25,8 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
     if not isinstance(path, str | os.PathLike):
         raise WeightsError(f"expected the path of a weights file, got {type(path).__name__}")
     file = Path(path)
-    if not os.path.exists(file):
-        raise WeightsError(f"weights file '{path}' does not exist")
-    if not file.is_file():
-        raise WeightsError(f"weights file '{path}' is not a file")
-    return _read_safetensors(file) if _is_safetensors(file) else _read_npz(file)
+    with opened(file, "weights file", WeightsError) as stream:
+        return _read_safetensors(file, stream) if _is_safetensors(file) else _read_npz(file, stream)
 
 
 def write_weights(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
@@ -61,27 +60,29 @@ def _safetensors(path: object, failure: type[CnnccError]) -> Any:
     return safetensors.numpy
 
 
-def _read_safetensors(file: Path) -> dict[str, Array]:
+def _read_safetensors(file: Path, stream: BinaryIO) -> dict[str, Array]:
     package = _safetensors(file, WeightsError)
+    charge(os.fstat(stream.fileno()).st_size, f"weights file '{file}'", WeightsError)
     try:
-        arrays: dict[str, Array] = package.load(file.read_bytes())
+        arrays: dict[str, Array] = package.load(stream.read())
         return arrays
-    except OSError as error:
-        raise WeightsError(f"weights file '{file}' cannot be read: {error.strerror or error}") from None
+    except OSError:
+        raise
     except Exception as error:  # the package's own, and NumPy's for element types that it does not know
         raise WeightsError(f"weights file '{file}' is damaged or holds no plain arrays: {error}") from None
 
 
-def _read_npz(file: Path) -> dict[str, Array]:
+def _read_npz(file: Path, stream: BinaryIO) -> dict[str, Array]:
+    if stream.read(4) != b"PK\3\4":
+        raise WeightsError(f"weights file '{file}' is not an .npz archive")
+    stream.seek(0)
     try:
-        with file.open("rb") as stream:
-            if stream.read(4) != b"PK\3\4":
-                raise WeightsError(f"weights file '{file}' is not an .npz archive")
-            stream.seek(0)
-            with np.load(stream, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
-    except OSError as error:
-        raise WeightsError(f"weights file '{file}' cannot be read: {error.strerror or error}") from None
+        with np.load(stream, allow_pickle=False) as archive, allowance():
+            for entry in archive.zip.infolist():  # packed zeros take a thousandth of what they become
+                charge(entry.file_size, f"'{entry.filename}' in weights file '{file}'", WeightsError)
+            return {name: archive[name] for name in archive.files}
+    except OSError:
+        raise
     except _UNREADABLE as error:
         raise WeightsError(f"weights file '{file}' is damaged or holds no plain arrays: {error}") from None
 

@@ -10,6 +10,7 @@ from .report import Notes, Optimised, Rule
 
 RULE = Rule("f(constants) => constant", "exact")
 ALLOWANCE = 1 << 12  # bytes by which each folded layer may let the weights of a model grow
+OPERATIONS = 1 << 32  # of a layer that is computed when compiling: some seconds, which nothing interrupts
 
 
 def fold_constants(graph: Graph) -> Optimised:
@@ -39,11 +40,14 @@ def _freed(graph: Graph, node: Node) -> int:
 
 
 def _why_not(graph: Graph, node: Node) -> str:
+    cost = node.op.cost(*graph.types(node.inputs))
     growth = sum(type.nbytes for type in node.types) - _freed(graph, node)
     if not set(graph.outputs.values()).isdisjoint(node.values):
         return "its result leaves the graph, and an output is no constant"
     if growth > ALLOWANCE:
         return f"its result would take {growth} bytes more than what it is made of, {ALLOWANCE} are allowed"
+    if (operations := cost.macs + cost.flops) > OPERATIONS:
+        return f"computing it takes {operations} operations, at most {OPERATIONS} are made when compiling"
     return ""
 
 

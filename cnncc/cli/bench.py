@@ -47,8 +47,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     from ..benchmark import measure, operations
 
-    engines = () if arguments.against is None else _engines(arguments)
-    compilation, report = common.tuned(common.compilation(arguments), arguments)
+    given = common.compilation(arguments)
+    engines = () if arguments.against is None else _engines(arguments, given)
+    compilation, report = common.tuned(given, arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     peak, timings = measure(executable, arguments.threads, arguments.seconds, flops)
@@ -111,12 +112,13 @@ def _show_peers(timings: Sequence[PeerTiming]) -> str:
     )
 
 
-def _engines(arguments: argparse.Namespace) -> tuple[str, ...]:
+def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[str, ...]:
     """The engines to compare with. Raises UsageError for a model that they cannot read."""
     from ..peers import chosen
+    from ..sources import OnnxFile
 
     names = chosen(arguments.against)
-    if not arguments.model.lower().endswith(".onnx"):
+    if not isinstance(compilation.source, OnnxFile):
         raise UsageError(f"--against needs an ONNX file, which other engines can read, got '{arguments.model}'")
     return names
 

@@ -9,8 +9,9 @@ from collections.abc import Callable
 
 from ..errors import CnnccError
 from .console import abandon
+from .interrupts import INTERRUPTED, seen
 
-INTERNAL, INTERRUPTED, NO_READER = 1, 130, 141
+INTERNAL, NO_READER = 1, 141
 
 
 def explained(command: Callable[[], int]) -> int:
@@ -29,6 +30,8 @@ def explained(command: Callable[[], int]) -> int:
     except RecursionError:
         return _tell("the model is nested too deeply for cnncc; please report this with its script", INTERNAL)
     except Exception as error:
+        if seen():  # somebody's `finally` failed after it
+            return _tell("interrupted", INTERRUPTED)
         what = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
         return _tell(
             f"internal error, please report it with the traceback that CNNCC_TRACEBACK=1 shows: {what}", INTERNAL

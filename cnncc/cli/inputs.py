@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import InputError
+from ..files import regular
 from ..types import Array
 from .pictures import read_picture
 
@@ -63,7 +64,7 @@ class _Opened:
 
     def __enter__(self) -> Any:
         try:
-            self.stream = self.path.open("rb")
+            self.stream = regular(self.path)
             start = self.stream.read(max(map(len, self.starts)))
             self.stream.seek(0)
         except OSError as error:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import functools
-import operator
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -81,44 +80,43 @@ class Pow(Binary):
 class Min(Variadic):
     """The smallest of all inputs; NaN if one is NaN."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(np.minimum, x)
+    meaning = np.minimum
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(minimum, x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return minimum(a, b)
 
 
 @dataclass(frozen=True)
 class Max(Variadic):
     """The largest of all inputs; NaN if one is NaN."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(np.maximum, x)
+    meaning = np.maximum
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(maximum, x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return maximum(a, b)
 
 
 @dataclass(frozen=True)
 class Sum(Variadic):
     """The sum of all inputs."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(operator.add, x)
+    meaning = np.add
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(operator.add, x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return a + b
 
 
 @dataclass(frozen=True)
 class Mean(Variadic):
     """The mean of all inputs."""
 
-    def formula(self, *x: Array) -> Array:
-        return functools.reduce(operator.add, x) / len(x)
+    meaning = np.add
 
-    def expression(self, *x: Expr) -> Expr:
-        return functools.reduce(operator.add, x) / len(x)
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        return a + b
+
+    def finished(self, total: Any, count: int) -> Any:
+        return total / count
 
 
 @dataclass(frozen=True)

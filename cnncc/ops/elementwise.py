@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from ..computation import Lowering, Pointwise, single
+from ..computation import Lowering, Pieces, Pointwise, single
 from ..errors import ShapeError
 from ..expr import Arg, Expr, calls
 from ..op import Cost, Op, Sample, expect_count
@@ -93,15 +94,76 @@ class Binary(Elementwise, abstract=True):
         yield Sample(cls(), ((1, 3, 1, 6), (1, 3, 4, 1)))
 
 
+MOST_OPERANDS = 32
+"""Inputs that one loop reads; of more, each so many make a result of their own."""
+
+T = TypeVar("T")
+
+
+def paired(combine: Callable[[T, T], T], values: Sequence[T]) -> T:
+    """All values combined in pairs, and those in pairs: log n deep, and of a sum also an exact order."""
+    if len(values) == 1:
+        return values[0]
+    half = len(values) // 2
+    return combine(paired(combine, values[:half]), paired(combine, values[half:]))
+
+
+def in_groups(combine: Callable[[Sequence[T]], T], values: Sequence[T]) -> Sequence[T]:
+    """At most `MOST_OPERANDS` values: groups of so many combined, and groups of those."""
+    while len(values) > MOST_OPERANDS:
+        groups = range(0, len(values), MOST_OPERANDS)
+        values = [combine(values[begin : begin + MOST_OPERANDS]) for begin in groups]
+    return values
+
+
 @dataclass(frozen=True)
 class Variadic(Elementwise, abstract=True):
-    """A function of any number of inputs, from one up."""
+    """A function of any number of inputs, from one up: pairs are `combined`, the whole is `finished`.
+
+    `formula` has the same order as the kernels: float64, too, rounds differently in another one.
+    """
+
+    meaning: ClassVar[np.ufunc]
+    """What NumPy calls the combination of a pair."""
+
+    def combined(self, a: Expr, b: Expr) -> Expr:
+        raise NotImplementedError
+
+    def finished(self, total: Any, count: int) -> Any:
+        """Of arrays and of expressions."""
+        return total
+
+    def formula(self, *x: Array) -> Array:
+        meaning = self.meaning
+        result: Array = self.finished(paired(meaning, in_groups(lambda group: paired(meaning, group), x)), len(x))
+        return result
+
+    def expression(self, *x: Expr) -> Expr:
+        result: Expr = self.finished(paired(self.combined, in_groups(self._joined, x)), len(x))
+        return result
+
+    def _joined(self, x: Sequence[Expr]) -> Expr:
+        return paired(self.combined, x)
 
     def arity(self) -> int | None:
         return None
+
+    def lower(self, *inputs: TensorType) -> Lowering:
+        """One piece for each group of inputs, and for each group of those."""
+        if len(inputs) <= MOST_OPERANDS:
+            return super().lower(*inputs)
+        pieces = Pieces(inputs)
+
+        def piece(group: Sequence[int]) -> int:
+            return pieces.pointwise(self._joined([Arg(index) for index in range(len(group))]), group)
+
+        left = in_groups(piece, range(len(inputs)))
+        total = self.finished(self._joined([Arg(index) for index in range(len(left))]), len(inputs))
+        return pieces.lowering(pieces.pointwise(total, left))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), ((2, 20, 3, 7),) * 3)
         yield Sample(cls(), ((1, 5, 4, 6), (5, 1, 1), (1, 1, 4, 6), (6,)))
         yield Sample(cls(), ((1, 33),))
+        yield Sample(cls(), ((2, 3, 5), (5,), (3, 1)) * 12)

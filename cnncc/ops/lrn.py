@@ -44,14 +44,21 @@ class LRN(Op):
             return ((x / (self.bias + self.alpha / self.size * total) ** self.beta).astype(np.float32),)
 
     def cost(self, *inputs: TensorType) -> Cost:
-        return Cost(flops=(self.size + 4) * inputs[0].size)
+        low, high = self.reach(inputs[0].shape[1])
+        return Cost(flops=(low + high + 5) * inputs[0].size)
+
+    def reach(self, channels: int) -> tuple[int, int]:
+        """How many channels before and after its own a window has, of those that there are."""
+        low = (self.size - 1) // 2
+        return min(low, channels - 1), min(self.size - 1 - low, channels - 1)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         """The channels become rows of one channel, so that the sum is a window of `size` rows."""
         (x,) = inputs
-        channels, low = x.shape[1], (self.size - 1) // 2
+        channels = x.shape[1]
+        low, high = self.reach(channels)
         rows = (x.shape[0], 1, channels, math.prod(x.shape[2:]))
-        window = (WindowAxis(channels, self.size, low=low, high=self.size - 1 - low), WindowAxis(rows[3]))
+        window = (WindowAxis(channels, low + 1 + high, low=low, high=high), WindowAxis(rows[3]))
         pieces = Pieces(inputs)
         squares = pieces.reshape(pieces.pointwise(Arg(0) * Arg(0), (0,)), rows)
         total = pieces.add(WindowReduction(window, "add"), (squares,), rows)
@@ -64,3 +71,5 @@ class LRN(Op):
         yield Sample(cls(5), ((2, 20, 3, 4),))
         yield Sample(cls(4, 0.5, 0.6, 2.0), ((1, 7, 5),))
         yield Sample(cls(3, 1.0), ((2, 2),))
+        yield Sample(cls(2**31 - 1, 0.5 * 2**31), ((2, 5, 3),))
+        yield Sample(cls(8, 2.0), ((1, 5, 3),))

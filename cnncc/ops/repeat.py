@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -12,6 +13,9 @@ from ..errors import ShapeError
 from ..op import Sample
 from ..types import Array, TensorType
 from .arrangement import Arranging
+
+FEW = 8
+"""Times that a tensor of several elements along an axis is joined with itself; more go by an axis of their own."""
 
 
 @dataclass(frozen=True)
@@ -69,8 +73,12 @@ class Tile(Arranging):
             shape = pieces.shape(x)
             if times > 1 and shape[axis] == 1:
                 x = pieces.add(Repeat(), (x,), replaced(shape, axis, times))
-            elif times > 1:
+            elif 1 < times <= FEW:
                 x = pieces.join((x,) * times, axis)
+            elif times > 1:
+                rows = pieces.reshape(x, (math.prod(shape[:axis]), 1, math.prod(shape[axis:])))
+                x = pieces.add(Repeat(), (rows,), replaced(pieces.shape(rows), 1, times))
+                x = pieces.reshape(x, replaced(shape, axis, times * shape[axis]))
         return x
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
@@ -81,4 +89,5 @@ class Tile(Arranging):
         yield Sample(cls((1, 2, 1, 3)), ((2, 3, 4, 5),))
         yield Sample(cls((1, 4, 3)), ((1, 1, 20),))
         yield Sample(cls((3, 1)), ((2, 4),))
+        yield Sample(cls((1, 20, 1, 9)), ((2, 3, 4, 5),))
         yield Sample(cls((1, 1)), ((2, 4),))

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ..allowance import charge
 from ..batching import images_of
 from ..computation import Arrangement, Computation, Contraction, Interleave, Piece, Pointwise, WindowReduction
 from ..expr import RUNNING, Arg, Call, Expr, Number, evaluate, substitute
@@ -118,6 +119,7 @@ def foldable(computation: Computation) -> bool:
 
 def _fold(computation: Computation, operands: Sequence[str], type: TensorType, result: Works) -> Array:
     """A piece whose operands are all known, computed now, in float64."""
+    charge(8 * type.size, f"a constant {type}, computed when compiling,")
     arrays = [result.constants[operand] for operand in operands]
     if isinstance(computation, Arrangement):
         return computation.arrange(arrays, type.shape)

@@ -16,12 +16,14 @@ from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
 from ..errors import OutputError, UsageError
+from ..files import read
 from ..target import Target
 from .options import PlanOptions
 from .plan import Plan
 
 VERSION = 1
 MARK = "cnncc plan"
+MOST_BYTES = 1 << 26  # of a file that is a plan
 
 
 def describe(plan: Plan, options: PlanOptions) -> dict[str, Any]:
@@ -91,7 +93,7 @@ class _Reader:
 
     def content(self) -> dict[str, Any]:
         try:
-            content = json.loads(Path(self.path).read_text(encoding="utf-8"))
+            content = json.loads(read(self.path, MOST_BYTES).decode())
         except OSError as error:
             self.refuse(f"cannot read it: {error.strerror or error}")
         except (ValueError, RecursionError) as error:

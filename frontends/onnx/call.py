@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from ...allowance import charge
 from ...errors import CnnccError, ModelError
 from ...ir import Value
 from ...op import Op
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from .importer import Importer
 
 T = TypeVar("T")
+
+NUMBER_BYTES = 40  # of a whole number and its place in a tuple
 
 Tensor = Value | Array
 """A value of the graph, or an array that is known at compile time."""
@@ -149,8 +152,12 @@ class Call:
         return tuple(map(int, self.sizes(index, name)))
 
     def sizes(self, index: int, what: str) -> tuple[int, ...]:
-        """Whole numbers from an input; the number of images may stand among them as a `Count`."""
+        """Whole numbers from an input; the number of images may stand among them as a `Count`.
+
+        Python's own numbers take more room than an array's. Raises ModelError for too many.
+        """
         numbers = self.array(index, what)
+        charge(NUMBER_BYTES * numbers.size, f"{what} of {self.operator}, {numbers.size} numbers,")
         if numbers.dtype != object:
             numbers = whole(numbers, what)
         return tuple(n if isinstance(n, Count) else int(n) for n in numbers.reshape(-1))  # type: ignore[misc]
@@ -204,6 +211,7 @@ class Call:
         """Weights that no tensor of the file holds as they are; `rounded` if they were computed in float64."""
         if not rounded:
             check_float(data, role)
+        charge(4 * data.size, f"{role} of {self.operator}")
         with np.errstate(over="ignore"):
             value = self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)
         self.made.append((value,))

@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ...allowance import charge
 from ...errors import ModelError, ShapeError
-from ...types import MAX_ELEMENTS, Array
+from ...types import MAX_ELEMENTS, Array, expect_rank
 from . import parameters, quantization
 from .call import Call, Unsupported
 
@@ -30,7 +31,25 @@ def fold(row: Row, call: Call) -> list[Array]:
     """The row's results as arrays."""
     with np.errstate(all="ignore"):
         result = row(call)
-    return [np.asarray(array) for array in (result if isinstance(result, list) else [result])]
+    made = [np.asarray(array) for array in (result if isinstance(result, list) else [result])]
+    for array in made:
+        expect_rank(array.ndim)
+    return made
+
+
+def room(call: Call, shape: Sequence[int], *like: Array) -> tuple[int, ...]:
+    """`shape`, for a result about to be made with elements as wide as those of `like`.
+
+    Every row asks before it makes an array; what only looks at its input from elsewhere needs none. Raises ShapeError
+    for a shape that no tensor has, ModelError where constants would take more than they may.
+    """
+    sizes = tuple(int(size) for size in shape)
+    expect_rank(len(sizes))
+    if min(sizes, default=1) < 0 or math.prod(sizes) > MAX_ELEMENTS:
+        raise ShapeError(f"{sizes} is no shape that a constant can have: 0 to {MAX_ELEMENTS} elements fit")
+    width = max((array.dtype.itemsize for array in like), default=8)
+    charge(math.prod(sizes) * width, f"{call.operator} of shape {sizes}")
+    return sizes
 
 
 def arrays(call: Call) -> list[Array]:
@@ -41,19 +60,32 @@ def first(call: Call) -> Array:
     return call.array(0, "inputs")
 
 
+def together(call: Call) -> list[Array]:
+    """All inputs of an operator that broadcasts them to one shape, for which there is room."""
+    given = arrays(call)
+    room(call, parameters.broadcast(*(array.shape for array in given)), *given)
+    return given
+
+
 def elementwise(function: Callable[..., Any]) -> Row:
     """A NumPy function of as many inputs as the operator has."""
-    return lambda call: function(*arrays(call))
+    return lambda call: function(*together(call))
 
 
 def binary(function: Callable[[Array, Array], Any]) -> Row:
     """A NumPy function of two inputs that broadcast, up to opset 6 under rules of their own."""
-    return lambda call: function(first(call), call.array(1, "inputs").reshape(parameters.beside(call)))
+
+    def row(call: Call) -> Any:
+        a, b = first(call), call.array(1, "inputs").reshape(parameters.beside(call))
+        room(call, parameters.broadcast(a.shape, b.shape), a, b)
+        return function(a, b)
+
+    return row
 
 
 def chained(function: Callable[[Any, Any], Any]) -> Row:
     """A NumPy function of two inputs, applied to one after the other."""
-    return lambda call: functools.reduce(function, arrays(call))
+    return lambda call: functools.reduce(function, together(call))
 
 
 def reduction(function: Callable[..., Any]) -> Row:
@@ -61,6 +93,8 @@ def reduction(function: Callable[..., Any]) -> Row:
         x = first(call)
         none = () if call.attribute("noop_with_empty_axes", 0) else None
         axes = parameters.axes(call, 1, x.ndim) or none
+        gone = range(x.ndim) if axes is None else axes
+        room(call, [1 if axis in gone else size for axis, size in enumerate(x.shape)], x)
         return np.asarray(function(x, axis=axes, keepdims=bool(call.attribute("keepdims", 1))), x.dtype)
 
     return row
@@ -73,7 +107,13 @@ def mean(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
 
 
 def reshaped(shape: Callable[[Call], tuple[int, ...]]) -> Row:
-    return lambda call: first(call).reshape(shape(call))
+    def row(call: Call) -> Any:
+        x, new = first(call), shape(call)
+        if not x.flags.c_contiguous:  # else it is the same memory
+            room(call, x.shape, x)
+        return x.reshape(new)
+
+    return row
 
 
 def divide(a: Array, b: Array) -> Array:
@@ -88,7 +128,7 @@ def divide(a: Array, b: Array) -> Array:
 
 
 def modulo(call: Call) -> Any:
-    a, b = arrays(call)
+    a, b = together(call)
     return np.fmod(a, b) if call.attribute("fmod", 0) else np.mod(a, b)
 
 
@@ -97,24 +137,30 @@ def cast(call: Call) -> Any:
     call.ignore("saturate", "round_mode")
     if number not in DTYPES:
         raise Unsupported(f"Cast to element type {number} is not supported")
-    return first(call).astype(DTYPES[number])
+    x = first(call)
+    room(call, x.shape, np.empty(0, DTYPES[number]))
+    return x.astype(DTYPES[number])
 
 
 def gather(call: Call) -> Any:
     x, indices = arrays(call)
-    return np.take(x, indices, parameters.axis(call, 0, x.ndim))
+    axis = parameters.axis(call, 0, x.ndim)
+    room(call, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x)
+    return np.take(x, indices, axis)
 
 
 def concat(call: Call) -> Any:
     parts = arrays(call)
-    return np.concatenate(parts, parameters.front(parameters.concat_axis(call), parts[0].ndim))
+    axis = parameters.front(parameters.concat_axis(call), parts[0].ndim)
+    room(call, (sum(part.size for part in parts),), *parts)
+    return np.concatenate(parts, axis)
 
 
 def split(call: Call) -> Any:
     x = first(call)
     axis = parameters.axis(call, 0, x.ndim)
-    borders = np.cumsum(parameters.split_sizes(call, axis))[:-1]
-    return np.split(x, borders, axis)
+    sizes = parameters.split_sizes(call, axis)
+    return np.split(x, np.cumsum(sizes)[:-1], axis)
 
 
 def part(call: Call) -> Any:
@@ -126,32 +172,25 @@ def transpose(call: Call) -> Any:
 
 
 def expand(call: Call) -> Any:
-    return np.broadcast_to(first(call), sized(parameters.expanded(call)))
+    x = first(call)
+    return np.broadcast_to(x, room(call, parameters.expanded(call), x))
 
 
 def tile(call: Call) -> Any:
     x, repeats = arrays(call)
-    sized([size * int(n) for size, n in zip(x.shape, repeats, strict=True)])
+    room(call, [size * int(n) for size, n in zip(x.shape, repeats, strict=True)], x)
     return np.tile(x, repeats)
 
 
 def constant_of_shape(call: Call) -> Any:
     value = call.attribute("value", np.zeros(1, np.float32))
-    shape = sized([int(size) for size in first(call)])
-    return np.full(shape, value.reshape(-1)[0], value.dtype)
+    return np.full(room(call, call.sizes(0, "its shape"), value), value.reshape(-1)[0], value.dtype)
 
 
 def arange(call: Call) -> Any:
     begin, end, step = (array.item() for array in arrays(call))
-    sized([max(0, math.ceil((end - begin) / step))])
+    room(call, [max(0, math.ceil((end - begin) / step))])
     return np.arange(begin, end, step).astype(first(call).dtype)
-
-
-def sized(shape: Sequence[int]) -> tuple[int, ...]:
-    """`shape`, if an array of it is worth making; raises ShapeError otherwise."""
-    if min(shape, default=1) < 0 or math.prod(shape) > MAX_ELEMENTS // 16:
-        raise ShapeError(f"{tuple(shape)} is no shape that a constant can have")
-    return tuple(shape)
 
 
 FOLDS: dict[str, Row] = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ...allowance import allowance, charge
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...types import Array, DType, TensorType
@@ -49,7 +50,10 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
 def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
     """The same from a message that was parsed from `file`."""
     with bounded():
-        return Importer(read(file, proto), shapes or {}).graph()
+        with allowance():
+            model = read(file, proto)
+        with allowance():
+            return Importer(model, shapes or {}).graph()
 
 
 class Importer:
@@ -110,6 +114,8 @@ class Importer:
         """The node that holds a known array; its readers share it."""
         if tensor not in self.constants:
             check_float(data, f"tensor '{tensor}'")
+            if tensor not in self.model.weights:  # the file has those already
+                charge(data.nbytes, f"tensor '{tensor}'")
             self.constants[tensor] = self.builder.constant(data, self.fresh(tensor))
         return self.constants[tensor]
 

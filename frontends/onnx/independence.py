@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from ...allowance import Allowance, allowance
 from ...batching import Images, images_of, one_more, with_one_more
 from ...errors import ShapeError
 from ...ir import Graph, Node, Value
@@ -105,7 +106,8 @@ def _asking(records: Sequence[Record], types: Mapping[Value, TensorType]) -> str
         if marked.keys().isdisjoint(map(id, record.inputs)) and types.keys().isdisjoint(values):
             continue
         try:
-            marked.update(_merged(record.row(Again(record, types, marked)), record.results))
+            with allowance(Allowance()):  # what is made again does not stay
+                marked.update(_merged(record.row(Again(record, types, marked)), record.results))
         except Exception:  # NumPy, too, has many words for "that is no number"
             return f"node '{record.call.node.shown}' computes with the number of images"
     return ""

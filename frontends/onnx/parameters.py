@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 from ...errors import ModelError, ShapeError
+from ...types import expect_rank
 from ..counts import equal
 from .call import Call
 
@@ -129,7 +130,10 @@ def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
     if call.version < 18 and total % count:
         raise ShapeError(f"{total} elements cannot be split into {count} equal parts")
     size = -(-total // count)
-    return (size,) * (count - 1) + (total - size * (count - 1),)
+    last = total - size * (count - 1)
+    if last < 0:
+        raise ShapeError(f"{total} elements cannot be split into {count} parts of {size}")
+    return (*(size,) * (count - 1), last)
 
 
 def expanded(call: Call) -> tuple[int, ...]:
@@ -162,6 +166,7 @@ def expansion(old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:
 def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
     """The shape to which all of them broadcast; it asks no number of images for its value."""
     rank = max(map(len, shapes), default=0)
+    expect_rank(rank)
     found: list[int] = []
     for sizes in zip(*((*(1,) * (rank - len(shape)), *shape) for shape in shapes), strict=True):
         large = [size for size in sizes if not equal(size, 1)] or [1]

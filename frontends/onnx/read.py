@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import os
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -14,7 +14,10 @@ from typing import Any
 import numpy as np
 
 from ...errors import CnnccError, ModelError, UsageError
-from ...types import Array
+from ...file_kinds import EMPTY, HEAD, ONNX, TEXT, UNKNOWN, explained, kind_of
+from ...files import MOST_BYTES, opened
+from ...types import Array, expect_rank
+from . import external
 from .order import Wiring, needed
 
 STANDARD = ("", "ai.onnx")
@@ -108,32 +111,35 @@ def parse(file: Path, content: bytes | None = None) -> Any:
     Raises UsageError without the `onnx` package, ModelError if there is no such file or no such message in it.
     """
     onnx = _package(file)
-    if content is None and not os.path.isfile(file):  # unlike Path.is_file never raises, say for too long a name
-        raise ModelError(f"ONNX model '{file}' " + ("is not a file" if os.path.exists(file) else "does not exist"))
+    if content is None:
+        with opened(file, "ONNX model", ModelError, MOST_BYTES) as stream:
+            content = stream.read()
     with _explained(file):
-        return onnx.load_model_from_string(file.read_bytes() if content is None else content)
+        try:
+            return onnx.load_model_from_string(content)
+        except Exception:
+            refuse_other_kinds(file, content)
+            raise
 
 
-def outside(proto: Any) -> list[str]:
-    """The files, named from the folder of the model, that hold weights of a parsed message."""
-    tensors = _tensors(proto.graph)
-    return sorted({entry.value for tensor in tensors for entry in tensor.external_data if entry.key == "location"})
+def refuse_other_kinds(file: Path, content: bytes) -> None:
+    """Raises ValueError that tells what a file is, if it is of a kind that is known and not ONNX's."""
+    kind = kind_of(io.BytesIO(content[:HEAD]))
+    if kind not in (ONNX, TEXT, EMPTY, UNKNOWN):
+        raise ValueError(f"it is {explained(file, kind)}")
 
 
-def _tensors(graph: Any) -> Iterator[Any]:
-    """All tensors of a graph, those of attributes and of graphs inside it among them."""
-    yield from graph.initializer
-    for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        yield from (attribute.t, *attribute.tensors)
-        for inner in (attribute.g, *attribute.graphs):
-            yield from _tensors(inner)
+def outside(file: Path, proto: Any) -> list[external.Part]:
+    """The parts of other files that a message parsed from `file` needs. Raises ModelError if there is nonsense."""
+    with _explained(file):
+        return sorted({external.part_of(tensor) for tensor in external.tensors(proto.graph)})
 
 
 def read(file: Path, proto: Any) -> OnnxModel:
     """The model in a message that was parsed from `file`. Raises ModelError if it is none."""
     onnx = _package(file)
     with _explained(file):
-        onnx.load_external_data_for_model(proto, os.path.dirname(file))
+        external.read_parts(file.parent, proto.graph)
         return _read(file, proto, onnx)
 
 
@@ -246,6 +252,7 @@ def _plain(value: Any, onnx: Any) -> Any:
 
 
 def _array(tensor: Any, onnx: Any) -> Array:
+    expect_rank(len(tensor.dims))
     array: Array = np.asarray(onnx.numpy_helper.to_array(tensor))
     return array
 

@@ -7,11 +7,12 @@ import math
 import numpy as np
 
 from ... import ops
+from ...allowance import charge
 from ...errors import ModelError
 from ...types import DType
 from ..counts import vector
 from . import parameters
-from .call import Call, Result, Unsupported, whole
+from .call import NUMBER_BYTES, Call, Result, Unsupported, whole
 from .folding import DTYPES
 
 
@@ -116,6 +117,7 @@ def part(call: Call) -> Result:
 
 def gather(call: Call) -> Result:
     indices = whole(call.array(1, "indices"), "indices")
+    charge(NUMBER_BYTES * indices.size, f"{indices.size} indices of Gather")
     return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
 
 

@@ -117,3 +117,25 @@ def test_interrupt(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (130, "", "cnncc: interrupted\n")
+
+
+def interrupted(words: Sequence[object], seconds: float) -> tuple[int, str]:
+    """Exit code and standard error of a command that gets Ctrl-C so long after cnncc has begun to run."""
+    script = (
+        "import os, signal, sys, threading, time\n"
+        f"late = lambda: (time.sleep({seconds}), os.kill(os.getpid(), signal.SIGINT))\n"
+        "threading.Thread(target=late, daemon=True).start()\n"
+        f"sys.argv = {['cnncc', *map(str, words)]!r}\n"
+        "from cnncc.cli import main\n"
+        "os._exit(main())\n"
+    )
+    environment = {**os.environ, "CNNCC_CACHE": "off"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, env=environment)
+    return done.returncode, done.stderr
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.03, 0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.4])
+def test_ctrl_c_during_imports(seconds: float) -> None:
+    """Wherever it comes: one sentence, or the command has ended before."""
+    code, err = interrupted(["check", DIGITS], seconds)
+    assert (code, err) in [(130, "cnncc: interrupted\n"), (0, "")]

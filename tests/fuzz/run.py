@@ -11,9 +11,10 @@ import os
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
+from typing import Any
 
 from .check import Finding
 
@@ -56,25 +57,34 @@ class Report:
         return ", ".join(f"{name} {number}" for name, number in sorted(self.total.ops.items()))
 
 
+@dataclass(frozen=True)
+class Job:
+    """What a worker does: `work(connection, options)`, a function of a module, answers each seed that is sent to it."""
+
+    work: Callable[[Connection, Any], None]
+    options: Any
+    patience: float
+
+
 class Worker:
     """A process that checks one seed after the other."""
 
-    def __init__(self, options: tuple[bool, bool]):
+    def __init__(self, job: Job):
         context = multiprocessing.get_context("spawn")
         self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_work, args=(theirs, options), daemon=True)
+        self.process = context.Process(target=job.work, args=(theirs, job.options), daemon=True)
         self.process.start()
         theirs.close()
-        self.seed, self.deadline = -1, 0.0
+        self.seed, self.deadline, self.patience = -1, 0.0, job.patience
 
     def give(self, seed: int) -> None:
-        self.seed, self.deadline = seed, time.monotonic() + PATIENCE
+        self.seed, self.deadline = seed, time.monotonic() + self.patience
         self.connection.send(seed)
 
     def answer(self) -> tuple[Finding, str]:
         """What was found, and a failure; a worker that has died or is late fails with that."""
         if not self.connection.poll() and time.monotonic() > self.deadline:
-            return Finding(), f"no answer in {PATIENCE:.0f} s"
+            return Finding(), f"no answer in {self.patience:.0f} s"
         try:
             finding, failure = self.connection.recv()
             return finding, str(failure)
@@ -95,13 +105,18 @@ class Worker:
 def _work(connection: Connection, options: tuple[bool, bool]) -> None:
     from .check import check_seed
 
+    answer(connection, lambda seed: check_seed(seed, *options))
+
+
+def answer(connection: Connection, check: Callable[[int], Finding]) -> None:
+    """What a worker does with each seed until there is none any more."""
     while True:
         try:
             seed = connection.recv()
         except EOFError:
             return
         try:
-            connection.send((check_seed(seed, *options), ""))
+            connection.send((check(seed), ""))
         except Exception as error:
             lines = traceback.format_exception(error)
             connection.send((Finding(), f"{type(error).__name__}: {error}\n{''.join(lines[-3:])}"))
@@ -111,16 +126,21 @@ def run(
     seeds: range, *, checked: bool = False, thorough: bool = False, workers: int | None = None, say: bool = False
 ) -> Report:
     """Check the graphs of all seeds, or of the first ones until Ctrl+C."""
-    report, begin, options = Report(), time.monotonic(), (checked, thorough)
+    return run_job(seeds, Job(_work, (checked, thorough), PATIENCE), workers=workers, say=say)
+
+
+def run_job(seeds: range, job: Job, *, workers: int | None = None, say: bool = False) -> Report:
+    """Let workers do their job for all seeds, or for the first ones until Ctrl+C."""
+    report, begin = Report(), time.monotonic()
     left = iter(seeds)
-    busy = [worker for _ in range(workers or os.cpu_count() or 1) for worker in _started(left, options)]
+    busy = [worker for _ in range(workers or os.cpu_count() or 1) for worker in _started(left, job)]
     try:
         while busy:
             wait([worker.connection for worker in busy], timeout=1.0)
             for worker in list(busy):
                 if worker.connection.poll() or not worker.alive:
                     busy.remove(worker)
-                    busy += _next(worker, left, options, report, say)
+                    busy += _next(worker, left, job, report, say)
     except KeyboardInterrupt:  # what is found until then counts
         for worker in busy:
             worker.end()
@@ -128,16 +148,16 @@ def run(
     return report
 
 
-def _started(left: Iterator[int], options: tuple[bool, bool]) -> Iterator[Worker]:
+def _started(left: Iterator[int], job: Job) -> Iterator[Worker]:
     """A new worker on the next seed, if there is one."""
     seed = next(left, None)
     if seed is not None:
-        worker = Worker(options)
+        worker = Worker(job)
         worker.give(seed)
         yield worker
 
 
-def _next(worker: Worker, left: Iterator[int], options: tuple[bool, bool], report: Report, say: bool) -> list[Worker]:
+def _next(worker: Worker, left: Iterator[int], job: Job, report: Report, say: bool) -> list[Worker]:
     """Take down a worker's answer and give it, or one in its place, the next seed."""
     finding, failure = worker.answer()
     report.add(worker.seed, finding, failure)
@@ -148,7 +168,7 @@ def _next(worker: Worker, left: Iterator[int], options: tuple[bool, bool], repor
         print(f"{report.done} graphs {seeds}, {len(report.failures)} failures, worst {report.worst:.3g}", flush=True)
     if not worker.alive:
         worker.end()
-        return list(_started(left, options))
+        return list(_started(left, job))
     seed = next(left, None)
     if seed is None:
         worker.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ pytest.importorskip("onnx")
 
 from onnx import defs, helper, numpy_helper
 
+from cnncc.allowance import allowance
 from cnncc.errors import ModelError
-from cnncc.frontends.onnx.folding import FOLDS
+from cnncc.frontends.onnx import importer
+from cnncc.frontends.onnx.call import Call
+from cnncc.frontends.onnx.folding import FOLDS, fold
 from cnncc.types import Array
 
 from .cases import data, ints, number, positive
@@ -62,6 +66,9 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("QuantizeLinear", (data(2, 3) * 99, positive(3), B.astype(np.int8)), {"axis": -1}, NEWEST, 1),
 ]
 
+VIEWS = ("Expand", "Flatten", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
+"""Operators that look at their input from elsewhere."""
+
 
 def test_every_row_has_a_case():
     assert {case[0] for case in CASES} == set(FOLDS)
@@ -108,6 +115,33 @@ def test_defaults_may_be_spelled_out(operator, inputs, attributes, opset, count,
     every = defs.get_schema(operator, opset).attributes.items()
     stated = {name: helper.get_attribute_value(a.default_value) for name, a in every if a.default_value.type}
     test_row(operator, inputs, stated | attributes, opset, count, tmp_path)
+
+
+@pytest.mark.parametrize(("operator", "inputs", "attributes", "opset", "count"), CASES)
+def test_every_row_tells_the_size_of_its_result_before_it_is_made(
+    operator, inputs, attributes, opset, count, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """With room for too few bytes nothing is made: no row has an array that it does not say."""
+    names = " ".join("_" if given is None else f"i{k}" for k, given in enumerate(inputs))
+    weights = {f"i{k}": given for k, given in enumerate(inputs) if given is not None}
+    outputs = [f"r{k}" for k in range(count)]
+    made = rows(operator, names, outputs, attributes, opset, weights, tmp_path)
+    if operator in VIEWS:
+        assert all(np.shares_memory(array, weights["i0"]) for array in made)
+        return
+    least = sum(array.size for array in made)  # bytes: no element is smaller
+    monkeypatch.setenv("CNNCC_CONSTANT_BYTES", str(least - 1))
+    with pytest.raises(ModelError, match="CNNCC_CONSTANT_BYTES"):
+        rows(operator, names, outputs, attributes, opset, weights, tmp_path)
+
+
+def rows(operator, names, outputs, attributes, opset, weights, folder: Path) -> list[Array]:
+    """What the operator's row makes of these inputs."""
+    proto = model([node(operator, names, " ".join(outputs), **attributes)], {}, outputs, weights, opset)
+    read = importer.read(folder / "m.onnx", proto)
+    walk = importer.Importer(replace(read, weights=weights), {})
+    with allowance():
+        return fold(FOLDS[operator], Call(walk, read.nodes[0], "name"))
 
 
 CONSTANTS = [

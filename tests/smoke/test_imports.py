@@ -29,7 +29,19 @@ with contextlib.redirect_stdout(io.StringIO()):
 
 # Lowest first; modules on one level may import each other. What is not listed is checked against its folder.
 LEVELS = [
-    ("version", "errors", "naming", "types", "windows", "expr", "computation", "op"),
+    (
+        "version",
+        "errors",
+        "allowance",
+        "files",
+        "file_kinds",
+        "naming",
+        "types",
+        "windows",
+        "expr",
+        "computation",
+        "op",
+    ),
     ("ir", "target", "cook_toom"),
     ("ops",),
     ("batching", "interpreter", "tolerance", "tolerance_winograd", "verify", "text", "passes", "frontends", "plan"),

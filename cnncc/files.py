@@ -1,0 +1,106 @@
+"""Files that users name: opened only if they are regular, read only within a limit.
+
+A pipe would wait for its writer and a device may never end, so neither is opened to read.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from .errors import CnnccError
+
+MOST_BYTES = (1 << 31) - 1
+"""Of the file of an ONNX model: a protobuf message has no more."""
+
+_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+
+@contextmanager
+def opened(
+    path: str | os.PathLike[str], what: str, error: type[CnnccError], most: int | None = None
+) -> Iterator[BinaryIO]:
+    """The regular file at `path` as a stream of bytes.
+
+    Raises `error`, in a sentence that begins with `what` (such as "weights file"), if there is none, reading fails or
+    it has more than `most` bytes.
+    """
+    try:
+        with regular(path, most) as stream:
+            yield stream
+    except IsADirectoryError:
+        raise error(f"{what} '{os.fspath(path)}' is not a file") from None
+    except (FileNotFoundError, NotADirectoryError):
+        raise error(f"{what} '{os.fspath(path)}' does not exist") from None
+    except OSError as failed:
+        told = "does not exist" if not os.path.exists(path) else f"cannot be read: {failed.strerror or failed}"
+        raise error(f"{what} '{os.fspath(path)}' {told}") from None
+
+
+def regular(path: str | os.PathLike[str], most: int | None = None) -> BinaryIO:
+    """The file at `path`, opened. Raises OSError if it is missing, no regular file, or has more than `most` bytes."""
+    try:
+        _refuse(os.stat(path), most)
+    except ValueError:  # a zero byte
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT)) from None
+    descriptor = os.open(path, _FLAGS)
+    try:
+        _refuse(os.fstat(descriptor), most)  # again: something else may stand there by now
+        return open(descriptor, "rb")
+    except OSError:
+        os.close(descriptor)
+        raise
+
+
+def _refuse(status: os.stat_result, most: int | None) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "it is not a file")
+    if most is not None and status.st_size > most:
+        raise OSError(errno.EFBIG, f"it has {status.st_size} bytes, at most {most} are read")
+
+
+def read(path: str | os.PathLike[str], most: int) -> bytes:
+    """All bytes of the file at `path`. Raises OSError like `regular`."""
+    with regular(path, most) as stream:
+        return stream.read(most)  # no more, should it grow or not know its size
+
+
+@contextmanager
+def opened_below(folder: str | os.PathLike[str], location: str) -> Iterator[BinaryIO]:
+    """The regular file at `location`, a path that some file from anywhere names, in or below `folder`.
+
+    No way leads out of the folder: neither an absolute path, nor '..', nor a symbolic link, also not one that is made
+    meanwhile. Raises ValueError for a location that tries, OSError if there is no such file or it is not a regular one.
+    """
+    if os.path.isabs(location) or ".." in location.split("/") or "\0" in location or not location.strip("./"):
+        raise ValueError(f"'{location}' is not the path of a file below the folder of the model")
+    folder = os.path.realpath(folder)
+    place = os.path.relpath(os.path.realpath(os.path.join(folder, location)), folder)
+    if place.split("/")[0] == "..":
+        raise ValueError(f"'{location}' leads out of the folder of the model")
+    *folders, name = place.split("/")  # without symbolic links by now, so that none has to be followed
+    with _folder(folder, folders) as directory:
+        descriptor = os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=directory)
+    with open(descriptor, "rb") as stream:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(f"'{location}' is not a regular file")
+        yield stream
+
+
+@contextmanager
+def _folder(begin: str, below: list[str]) -> Iterator[int]:
+    """A descriptor of a folder, reached from `begin` without following a symbolic link."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+    directory = os.open(begin, flags)
+    try:
+        for name in below:
+            inner = os.open(name, flags, dir_fd=directory)
+            os.close(directory)
+            directory = inner
+        yield directory
+    finally:
+        os.close(directory)

@@ -1,0 +1,83 @@
+"""Weights that an ONNX file keeps in other files: judged before they are opened, and only what is stated is read."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...allowance import charge
+from ...files import opened_below
+from ...types import MAX_ELEMENTS
+
+SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
+"""Bytes of an element by ONNX's number of its type, for types that fill whole bytes."""
+
+
+class Part(NamedTuple):
+    """Some bytes of a file, which is named from the folder of the model."""
+
+    location: str
+    offset: int
+    length: int
+
+
+def tensors(graph: Any) -> Iterator[Any]:
+    """All tensors of a graph that are in other files, those of attributes and of graphs inside it among them."""
+    yield from (tensor for tensor in graph.initializer if _outside(tensor))
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        yield from (tensor for tensor in (attribute.t, *attribute.tensors) if _outside(tensor))
+        for inner in (attribute.g, *attribute.graphs):
+            yield from tensors(inner)
+
+
+def _outside(tensor: Any) -> bool:
+    return bool(tensor.data_location == tensor.EXTERNAL)
+
+
+def part_of(tensor: Any) -> Part:
+    """Where a tensor's bytes are; as many as its shape and type say. Raises ValueError for what cannot be."""
+    entries = {entry.key: entry.value for entry in tensor.external_data}
+    elements = math.prod(tensor.dims)
+    if tensor.data_type not in SIZES:
+        raise ValueError(f"elements of type {tensor.data_type} in another file are not supported")
+    if min(tensor.dims, default=1) < 0 or elements > MAX_ELEMENTS:
+        raise ValueError(f"its shape {tuple(tensor.dims)} has a negative size or more than {MAX_ELEMENTS} elements")
+    part = Part(entries.get("location", ""), _whole(entries, "offset", 0), elements * SIZES[tensor.data_type])
+    if (stated := _whole(entries, "length", part.length)) != part.length:
+        raise ValueError(f"length={stated}, but its shape {tuple(tensor.dims)} takes {part.length} bytes")
+    return part
+
+
+def _whole(entries: dict[str, str], key: str, default: int) -> int:
+    text = entries.get(key, str(default))
+    if not (text.isascii() and text.isdigit() and len(text) <= 18):
+        raise ValueError(f"{key}={text!r} is not a whole number")
+    return int(text)
+
+
+def read_parts(folder: Path, graph: Any) -> None:
+    """Bring the bytes of tensors in other files into the message. Raises ValueError that names the tensor."""
+    for tensor in tensors(graph):
+        try:
+            part = part_of(tensor)
+            charge(part.length, f"tensor '{tensor.name}' in '{part.location}'")
+            tensor.raw_data = read_part(folder, part)
+        except (ValueError, OSError) as error:
+            told = error.strerror if isinstance(error, OSError) and error.strerror else error
+            raise ValueError(f"tensor '{tensor.name}': {told}") from None
+        tensor.data_location = tensor.DEFAULT
+        del tensor.external_data[:]
+
+
+def read_part(folder: Path, part: Part) -> bytes:
+    """Exactly the part's bytes. Raises ValueError or OSError if the file has not so many, or is none to be read."""
+    with opened_below(folder, part.location) as stream:
+        size = stream.seek(0, 2)
+        if part.offset + part.length > size:
+            raise ValueError(
+                f"bytes {part.offset} to {part.offset + part.length} of '{part.location}', which has {size}"
+            )
+        stream.seek(part.offset)
+        return stream.read(part.length)
