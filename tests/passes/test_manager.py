@@ -8,7 +8,7 @@ import pytest
 from cnncc import passes
 from cnncc.errors import DifferenceError, UsageError, VerifyError
 from cnncc.ir import Graph, Rewriter, Value
-from cnncc.ops import Add, Concat, Conv, MaxPool, Pad, Softmax, Transpose
+from cnncc.ops import Concat, Conv, MaxPool, Mul, Pad, Softmax, Transpose
 from cnncc.passes import PIPELINE, Fired, NotFired, Optimised, Pass, manager
 from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
@@ -135,8 +135,8 @@ def doubled(graph: Graph, factor: float) -> Graph:
     rewriter = Rewriter(graph)
     rewriter.rewrite(lambda node, inputs: None)
     name, value = next(iter(graph.outputs.items()))
-    noise = rewriter.constant(np.full(graph.type(value).shape, factor))
-    return rewriter.graph({**graph.outputs, name: rewriter.add(Add(), (value, noise))[0]})
+    more = rewriter.constant(np.full(graph.type(value).shape, 1 + factor))
+    return rewriter.graph({**graph.outputs, name: rewriter.add(Mul(), (value, more))[0]})
 
 
 @pytest.mark.parametrize("tag", ["exact", "finite", "rounding"])
