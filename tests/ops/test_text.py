@@ -129,7 +129,7 @@ WRONG = [
     ),
     (
         HEAD + "%y = Slice(starts=(0.5,), ends=(1,)) (%x) : float32[1, 3]",
-        "layer 'y': Slice(starts=(0.5,), ends=(1,)) has attributes of the wrong kind (at graph text:3)",
+        "layer 'y': starts=(0.5,) must be a tuple of whole numbers (at graph text:3)",
     ),
     (HEAD + "%c = Constant abc : float32[3]", "no array was given for constant 'c' (abc) (at graph text:3)"),
     (
