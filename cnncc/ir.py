@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from .allowance import charge
+from .computation import Lowering
 from .errors import CnnccError, Location, ModelError, VerifyError
 from .op import Constant, Input, Op
 from .types import Array, DType, TensorType
@@ -96,6 +97,25 @@ class Graph:
         return {value: tuple(nodes) for value, nodes in table.items()}
 
     @cached_property
+    def leaving(self) -> frozenset[Value]:
+        """The values that are outputs."""
+        return frozenset(self.outputs.values())
+
+    def lowering(self, node: Node) -> Lowering:
+        """What the op of a node computes on its inputs, found out once. Raises what `Op.lower` raises."""
+        if node.name not in self._lowerings:
+            self._lowerings[node.name] = node.op.lower(*self.types(node.inputs))
+        return self._lowerings[node.name]
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be found out again."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
+
+    @cached_property
+    def _lowerings(self) -> dict[str, Lowering]:
+        return {}
+
+    @cached_property
     def index(self) -> nx.MultiDiGraph:
         """The same graph for networkx: node names, an edge for each input."""
         import networkx as nx
@@ -130,14 +150,17 @@ class Builder:
         self.kept: tuple[str, ...] = ()
         self.fixed = ""
         self.nodes: dict[str, Node] = {}
+        self._numbers: dict[str, int] = {}
 
     def unique(self, hint: str) -> str:
         """`hint`, or `hint_1`, `hint_2`… if it is taken."""
-        name, number = hint, 0
-        while name in self.nodes:
+        if hint not in self.nodes:
+            return hint
+        number = self._numbers.get(hint, 1)  # no name below it becomes free again
+        while f"{hint}_{number}" in self.nodes:
             number += 1
-            name = f"{hint}_{number}"
-        return name
+        self._numbers[hint] = number
+        return f"{hint}_{number}"
 
     def add(
         self, op: Op, inputs: Sequence[Value], name: str | None = None, where: Location | None = None

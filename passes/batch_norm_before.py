@@ -71,7 +71,7 @@ def _fold(graph: Graph, node: Node, map: Affine, folding: Folding) -> None:
 
 def _readers(graph: Graph, value: Value, folding: Folding) -> list[Node]:
     """The weighted layers that read `value` as their image, through what is folded already; raises Refused."""
-    if value in graph.outputs.values():
+    if value in graph.leaving:
         raise Refused(f"the result of '{value.node}' leaves the graph")
     found: list[Node] = []
     for reader in graph.consumers[value]:

@@ -35,14 +35,14 @@ def _freed(graph: Graph, node: Node) -> int:
     return sum(
         graph.type(value).nbytes
         for value in dict.fromkeys(node.inputs)
-        if all(reader is node for reader in graph.consumers[value]) and value not in graph.outputs.values()
+        if all(reader is node for reader in graph.consumers[value]) and value not in graph.leaving
     )
 
 
 def _why_not(graph: Graph, node: Node) -> str:
     cost = node.op.cost(*graph.types(node.inputs))
     growth = sum(type.nbytes for type in node.types) - _freed(graph, node)
-    if not set(graph.outputs.values()).isdisjoint(node.values):
+    if not graph.leaving.isdisjoint(node.values):
         return "its result leaves the graph, and an output is no constant"
     if growth > ALLOWANCE:
         return f"its result would take {growth} bytes more than what it is made of, {ALLOWANCE} are allowed"

@@ -72,7 +72,7 @@ def find(graph: Graph, inner: Set[str] = frozenset()) -> list[Diamond]:
 def _over(graph: Graph, source: Value, taken: Set[str], inner: Set[str]) -> Diamond | None:
     """The diamond that takes in all readers of `source`, of which there are several; None if there is none."""
     readers = graph.consumers[source]
-    if len({reader.name for reader in readers}) < 2 or source in graph.outputs.values():
+    if len({reader.name for reader in readers}) < 2 or source in graph.leaving:
         return None
     if graph.constant(source) is not None:
         return None

@@ -131,7 +131,7 @@ def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
 def only_reader(graph: Graph, value: Value) -> Node | None:
     """The one node that reads `value`, be it several times; None if there are others, or an output is it."""
     readers = {reader.name: reader for reader in graph.consumers[value]}
-    return next(iter(readers.values())) if len(readers) == 1 and value not in graph.outputs.values() else None
+    return next(iter(readers.values())) if len(readers) == 1 and value not in graph.leaving else None
 
 
 def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:

@@ -127,7 +127,7 @@ def _is(graph: Graph, node: Node, argument: object, number: float | None) -> boo
 
 def _must_stay(rewriter: Rewriter, node: Node, source: Value) -> str:
     """Why `node` is still needed as the copy that fills an output of its own; empty if it is not."""
-    outputs = rewriter.old.outputs.values()
+    outputs = rewriter.old.leaving
     if node.values[0] not in outputs:
         return ""
     kind = rewriter.producer(source).op.source

@@ -11,7 +11,7 @@ def lowering(graph: Graph, node: Node) -> Lowering | None:
     """What `node` computes, or None for sources (which compute nothing) and nodes that are already fused."""
     if node.op.source is not None or isinstance(node.op, Fused):
         return None
-    return node.op.lower(*graph.types(node.inputs))
+    return graph.lowering(node)
 
 
 def sole_computation(graph: Graph, node: Node) -> Computation | None:
@@ -32,7 +32,7 @@ def contraction(graph: Graph, node: Node) -> Contraction | None:
 
 def not_alone(graph: Graph, value: Value) -> str:
     """Why `value` has not exactly one reader inside the graph; empty if it has."""
-    if value in graph.outputs.values():
+    if value in graph.leaving:
         return f"the result of '{value.node}' leaves the graph"
     count = len(graph.consumers[value])
     return "" if count == 1 else f"the result of '{value.node}' is read {count} times"

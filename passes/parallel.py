@@ -69,7 +69,7 @@ def _check(graph: Graph, node: Node) -> None:
     if outputs >= WIDE:
         raise Refused(f"its {outputs} outputs fill the lanes alone")
     (result,) = node.values
-    if result in graph.outputs.values():
+    if result in graph.leaving:
         raise Refused("its result leaves the graph, so a part of a merged one would have to be copied")
     for reader in graph.consumers[result]:
         if isinstance(sole_computation(graph, reader), Join):

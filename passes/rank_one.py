@@ -70,13 +70,13 @@ def nearly(kernel: Array) -> tuple[Array, Array] | None:
 
 
 def _scaled(u: Array, v: Array) -> tuple[Array, Array]:
-    """u and v times opposite powers of two, the largest |u| in (1/2, 1] if v stays finite.
+    """u and v times opposite powers of two where |u| exceeds 1, as far as v stays finite.
 
-    So the first pass overflows no earlier than the sum of its inputs, and the weights of the second are about as large
-    as the kernel. Neither changes a product, since the kernel has no subnormals.
+    So the first pass overflows no earlier than the sum of its inputs. No product changes, since the kernel has no
+    subnormals.
     """
     first, second = (int(np.ceil(np.log2(np.abs(vector).max()))) for vector in (u, v))
-    exponent = min(first, LARGEST_EXPONENT - second)
+    exponent = max(0, min(first, LARGEST_EXPONENT - second))
     return np.ldexp(u, -exponent), np.ldexp(v, exponent)
 
 

@@ -14,7 +14,7 @@ def merge_subexpressions(graph: Graph) -> Optimised:
     notes, rewriter = Notes("subexpressions"), Rewriter(graph)
     known: dict[object, Node] = {}
     weights: dict[str, list[str]] = {}
-    leaving = set(graph.outputs.values())
+    leaving = set(graph.leaving)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if node.op.source == "input":

@@ -61,6 +61,7 @@ class Touch:
     where: Where
     alone: bool
     pieces: Pieces | None
+    itemsize: int
 
     def conflicts(self, other: Touch, *, placed: bool) -> bool:
         """Whether the order of the two matters and may be another. Unless `placed`, no two buffers share memory."""
@@ -78,6 +79,62 @@ class Touch:
         return self.where != "inside" or other.where != "inside" or not apart(self.view, other.view)
 
 
+class Since:
+    """What was touched since the last barrier, sorted by what it may conflict with.
+
+    Hundreds of branches write their parts of one concatenation, or read one image, in the same way at other offsets:
+    whether two such touches conflict depends on the distance of their offsets only, and is found out once.
+    """
+
+    def __init__(self, *, placed: bool) -> None:
+        self.placed = placed
+        self.kinds: dict[Touch, int] = {}
+        self.known: dict[tuple[int, int, int], bool] = {}
+        self.clear()
+
+    def clear(self) -> None:
+        """Shards have met."""
+        self.of_buffer: dict[str, dict[int, dict[int, Touch]]] = {}  # by buffer, kind and offset
+        self.of_range: dict[object, dict[str, Touch]] = {}  # by all that another buffer's touch asks; two buffers do
+
+    def kind(self, touch: Touch) -> int:
+        """A number for all touches that differ by their offset only."""
+        view, pieces = touch.view, touch.pieces
+        if pieces and pieces.count > 1:
+            pieces = replace(pieces, begin=pieces.begin - view.offset * touch.itemsize)
+        alike = replace(touch, view=replace(view, offset=0), pieces=pieces)
+        return self.kinds.setdefault(alike, len(self.kinds))
+
+    def add(self, touch: Touch) -> None:
+        kinds = self.of_buffer.setdefault(touch.view.buffer, {})
+        kinds.setdefault(self.kind(touch), {}).setdefault(touch.view.offset, touch)
+        if touch.space == "arena":
+            asked = touch.begin, touch.end, touch.writes, touch.alone, touch.pieces
+            buffers = self.of_range.setdefault(asked, {})
+            if len(buffers) < 2:
+                buffers.setdefault(touch.view.buffer, touch)
+
+    def conflicts(self, touch: Touch) -> bool:
+        """Whether a touch conflicts with one since the last barrier."""
+        kind, offset = self.kind(touch), touch.view.offset
+        for other_kind, offsets in self.of_buffer.get(touch.view.buffer, {}).items():
+            for other_offset, other in offsets.items():
+                distance = kind, other_kind, offset - other_offset
+                if distance not in self.known:
+                    self.known[distance] = touch.conflicts(other, placed=self.placed)
+                if self.known[distance]:
+                    return True
+        return self.placed and touch.space == "arena" and self._meets_another(touch)
+
+    def _meets_another(self, touch: Touch) -> bool:
+        """Whether it conflicts with a touch of another buffer in the same place."""
+        for buffers in self.of_range.values():
+            other = next((other for name, other in buffers.items() if name != touch.view.buffer), None)
+            if other and touch.conflicts(other, placed=True):
+                return True
+        return False
+
+
 def with_barriers(
     stages: Sequence[Stage],
     steps: Sequence[Step],
@@ -91,13 +148,16 @@ def with_barriers(
     What one shard does alone, it does in order. Without `pieces`, shards meet also where each has its own rows only.
     """
     result: list[Stage] = []
-    since: list[Touch] = []
+    since = Since(placed=placed)
     for stage in stages:
         found = touches(stage, steps, buffers)
         if not pieces:
             found = [replace(touch, pieces=None) for touch in found]
-        barrier = any(touch.conflicts(other, placed=placed) for touch in found for other in since)
-        since = found if barrier else since + found
+        barrier = any(map(since.conflicts, found))
+        if barrier:
+            since.clear()
+        for touch in found:
+            since.add(touch)
         result.append(replace(stage, barrier=barrier))
     return tuple(result)
 
@@ -113,6 +173,7 @@ def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) 
             where(step, view),
             stage.alone,
             pieces_of(stage, steps, step, at, buffers),
+            buffer.dtype.itemsize,
         )
         for step in (steps[number] for number in stage.steps)
         for at, view in enumerate((*step.sources, step.target))

@@ -93,6 +93,7 @@ class Layout:
         self.orders: dict[str, Order] = {}
         self.jobs: list[Job] = []
         self.copies: dict[tuple[str, Order], str] = {}
+        self.transformed: dict[str, Sequence[Candidate]] = {}
         self.makers: dict[str, Work] = {work.result: work for work in works.works}
         self.readers: dict[str, list[Work]] = {}
         for work in works.works:
@@ -249,7 +250,12 @@ class Layout:
             return ()
         if self.is_planar(image) and not self.copied(image, c):
             copied += self.types[image].size
-        return winograd(self.target, c, epilogue, choose.MOVE * copied, distant=self.distant, frugal=self.frugal)
+        alike = repr((c, epilogue, copied))  # the text tells −0 from 0, which equality does not
+        if alike not in self.transformed:
+            extra = choose.MOVE * copied
+            found = winograd(self.target, c, epilogue, extra, distant=self.distant, frugal=self.frugal)
+            self.transformed[alike] = found
+        return self.transformed[alike]
 
     def narrow(self, c: Contraction) -> bool:
         """Whether a depthwise convolution leaves most lanes empty, if they lie along its channels."""

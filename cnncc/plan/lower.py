@@ -159,7 +159,7 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) 
         elif not _absorb_interleaved(before, last, operands, running, result.types):
             finals = {len(operands): f"{label}#{len(earlier)}"}
             running = _add_pieces(label, [_renumber(last)], operands, finals, result)[-1]
-    _rename(result, running, final)
+    _rename(result, begin, running, final)
 
 
 def _renumber(piece: Piece) -> Piece:
@@ -167,8 +167,9 @@ def _renumber(piece: Piece) -> Piece:
     return Piece(piece.computation, tuple(range(len(piece.operands))), piece.type)
 
 
-def _rename(result: Works, old: str, new: str) -> None:
-    for work in result.works:
+def _rename(result: Works, begin: int, old: str, new: str) -> None:
+    """Give a tensor that a work from number `begin` on makes another name."""
+    for work in result.works[begin:]:
         if work.result == old:
             work.result = new
     if old in result.constants:
