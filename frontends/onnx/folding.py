@@ -8,16 +8,16 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from ...allowance import charge
-from ...errors import ModelError, ShapeError
-from ...types import MAX_ELEMENTS, Array, expect_rank
+from ...errors import ModelError
+from ...types import Array, expect_rank
 from . import parameters, quantization
 from .call import Call, Unsupported
+from .parameters import room
 
 Row = Callable[[Call], Any]
 """From a call to what NumPy makes of it: an array, a number, or a list of arrays for several outputs."""
@@ -35,21 +35,6 @@ def fold(row: Row, call: Call) -> list[Array]:
     for array in made:
         expect_rank(array.ndim)
     return made
-
-
-def room(call: Call, shape: Sequence[int], *like: Array) -> tuple[int, ...]:
-    """`shape`, for a result about to be made with elements as wide as those of `like`.
-
-    Every row asks before it makes an array; what only looks at its input from elsewhere needs none. Raises ShapeError
-    for a shape that no tensor has, ModelError where constants would take more than they may.
-    """
-    sizes = tuple(int(size) for size in shape)
-    expect_rank(len(sizes))
-    if min(sizes, default=1) < 0 or math.prod(sizes) > MAX_ELEMENTS:
-        raise ShapeError(f"{sizes} is no shape that a constant can have: 0 to {MAX_ELEMENTS} elements fit")
-    width = max((array.dtype.itemsize for array in like), default=8)
-    charge(math.prod(sizes) * width, f"{call.operator} of shape {sizes}")
-    return sizes
 
 
 def arrays(call: Call) -> list[Array]:

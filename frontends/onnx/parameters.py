@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from ...allowance import charge
 from ...errors import ModelError, ShapeError
-from ...types import expect_rank
+from ...types import MAX_ELEMENTS, Array, expect_rank
 from ..counts import equal
 from .call import Call
 
@@ -174,3 +175,18 @@ def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
             raise ShapeError(f"shapes {' and '.join(map(str, shapes))} do not broadcast to one shape")
         found.append(large[0])
     return tuple(found)
+
+
+def room(call: Call, shape: Sequence[int], *like: Array) -> tuple[int, ...]:
+    """`shape`, for a result about to be made with elements as wide as those of `like`.
+
+    Every row asks before it makes an array; what only looks at its input from elsewhere needs none. Raises ShapeError
+    for a shape that no tensor has, ModelError where constants would take more than they may.
+    """
+    sizes = tuple(int(size) for size in shape)
+    expect_rank(len(sizes))
+    if min(sizes, default=1) < 0 or math.prod(sizes) > MAX_ELEMENTS:
+        raise ShapeError(f"{sizes} is no shape that a constant can have: 0 to {MAX_ELEMENTS} elements fit")
+    width = max((array.dtype.itemsize for array in like), default=8)
+    charge(math.prod(sizes) * width, f"{call.operator} of shape {sizes}")
+    return sizes

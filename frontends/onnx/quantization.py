@@ -32,6 +32,7 @@ def dequantize(call: Call) -> Any:
     if number and number not in FLOATS:
         raise Unsupported(f"DequantizeLinear to element type {number} is not supported")
     dtype = np.dtype(FLOATS[number]) if number else scale.dtype
+    parameters.room(call, x.shape, np.empty(0, dtype))
     factor, zero = aligned(call, x, scale), zero_point(call, x)
     return (_wide(x) - _wide(zero)).astype(dtype) * factor.astype(dtype)
 
@@ -43,6 +44,7 @@ def quantize(call: Call) -> Any:
     name = target(call)
     if name not in RANGES:
         raise Unsupported(f"QuantizeLinear to {name} is not supported")
+    parameters.room(call, x.shape, x)
     real = x.astype(np.result_type(scale, np.float32))
     steps = np.rint(real / aligned(call, x, scale).astype(real.dtype)) + _wide(zero_point(call, x))
     if np.isnan(steps).any():
