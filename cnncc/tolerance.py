@@ -317,12 +317,20 @@ def _not_negative(total: Bound, least: Array) -> Bound:
 
 
 def _extreme(x: Bound, over: Callable[[Array], Array]) -> Bound:
-    """Between the extremes of the lower and of the upper ends; NaN where one element is it for certain."""
+    """Between the extremes of the lower and of the upper ends; NaN where one element is it for certain.
+
+    What has no bound may be NaN, and then so is the extreme, also beside an infinity.
+    """
+
+    def some(which: Array) -> Array:
+        return np.isnan(over(np.where(which, np.nan, 0.0)))
+
     value, above, below = over(x.reference), over(x.reference + x.error), over(x.reference - x.error)
     error = np.maximum(np.abs(above - value), np.abs(below - value))
-    return Bound(
-        value, np.where(_same(above, value) & _same(below, value), 0.0, np.where(np.isnan(error), np.inf, error))
-    )
+    error = np.where(_same(above, value) & _same(below, value), 0.0, np.where(np.isnan(error), np.inf, error))
+    unbounded = np.isinf(x.error)
+    surely_nan = some(np.isnan(x.reference) & ~unbounded)
+    return Bound(value, np.where(surely_nan, 0.0, np.where(some(unbounded), np.inf, error)))
 
 
 def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Bound:

@@ -188,7 +188,7 @@ def many(rng: Random, proto: onnx.ModelProto) -> None:
     """A chain behind the first output, or an operator with very many inputs."""
     if not proto.graph.output:
         return
-    last, times = proto.graph.output[0], int(_any(rng, (10, 100, 1000)))
+    last, times = proto.graph.output[0], int(_any(rng, (10, 100, 500)))
     operator = _any(rng, ("Relu", "Exp", "Identity", "Sigmoid", "Neg"))
     if rng.random() < 0.5:
         proto.graph.node.extend(node(operator, f"chain{i}" if i else last.name, f"chain{i + 1}") for i in range(times))

@@ -27,10 +27,13 @@ from cnncc.ops import (
     HardSigmoid,
     HardSwish,
     LeakyRelu,
+    Max,
     MaxPool,
+    Min,
     ReduceL2,
     ReduceLogSumExp,
     ReduceMax,
+    ReduceMin,
     ReduceProd,
     ReduceSum,
     Relu,
@@ -208,6 +211,21 @@ class TestSpecialValues:
         assert bound_of(MaxPool((2,)), [[[1.0, 2.0]]], errors=[INF]).error.item() == INF
         assert bound_of(Relu(), [-1.0], errors=[INF]).error.item() == INF
         assert bound_of(AveragePool((2,)), [[[1.0, 2.0]]], errors=[INF]).error.item() == INF
+
+    @pytest.mark.parametrize("op", [ReduceMax(), ReduceMin(), MaxPool((2,))], ids=str)
+    @pytest.mark.parametrize("other", [INF, -INF, 1.0, NAN])
+    def test_an_extreme_may_be_nan_if_one_element_may(self, op, other):
+        """Only another NaN that is certain decides it; the value without a bound may look like anything."""
+        for unbounded in (INF, -INF, NAN, 2.0):
+            x = [[[unbounded, other]]]
+            bound = bound_of(op, x, errors=[[[[INF, 0.0]]]])
+            assert (bound.error == (0 if math.isnan(other) else INF)).all()
+
+    @pytest.mark.parametrize("function", [Max(), Min()], ids=str)
+    @pytest.mark.parametrize("other", [INF, -INF, 1.0])
+    def test_the_larger_of_two_may_be_nan_if_one_may(self, function, other):
+        for unbounded in (INF, -INF, 2.0):
+            assert bound_of(function, [unbounded], [other], errors=[INF, 0.0]).error.item() == INF
 
     def test_certain_values_of_every_kind(self):
         assert bound_of(Add(), [INF, INF, NAN, 1.0], [1.0, -INF, 1.0, 1.0]).error[:3].tolist() == [0, 0, 0]
