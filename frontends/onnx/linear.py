@@ -14,31 +14,44 @@ from .call import Call, Result
 def gemm(call: Call) -> Result:
     """alpha · A · B + beta · C as a dense layer, whose weights are B transposed. With beta = 0 nobody looks at C.
 
-    Known factors go into known weights, rounded once; otherwise they are layers of their own.
+    Known factors go into known weights, rounded once, where the products are numbers of float32; otherwise they are
+    layers of their own.
     """
     alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
     call.only("broadcast", 0, 1)  # opset 6 and before: C is broadcast anyway
     x = call.value(0)
     if call.attribute("transA", 0):
         x = call.add(ops.Transpose((1, 0)), x, role="transposed")
-    weights = dense_weights(call, bool(call.attribute("transB", 0)), alpha)
+    inside = call.known(1) is not None and fits(call.array(1, "weights"), alpha)
+    weights = dense_weights(call, bool(call.attribute("transB", 0)), alpha if inside else 1.0)
     outputs = call.type(weights).shape[0]
     added = call.has(2) and beta != 0
     bias = dense_bias(call, outputs, beta) if added else None
-    if bias is not None or not added:
+    if (bias is not None or not added) and (inside or alpha == 1.0):
         return call.add(ops.Dense(), x, weights, *([] if bias is None else [bias]))
     product = call.add(ops.Dense(), x, weights, role="product")
-    return call.add(ops.Add(), product, scaled(call, call.value(2), beta, "addend"))
+    if not inside:
+        product = scaled(call, product, alpha, "scaled" if added else "")
+    if not added:
+        return product
+    return call.add(ops.Add(), product, scaled(call, call.value(2), beta, "addend") if bias is None else bias)
+
+
+def fits(data: Array, factor: float) -> bool:
+    """Whether `data` times a number rounds as well as ever: none becomes infinite, loses digits or vanishes."""
+    with np.errstate(all="ignore"):
+        size = np.abs(data.astype(np.float64) * factor)
+        kept = ~np.isfinite(data) | (size == 0) | ((size >= 2.0**-126) & (size <= np.finfo(np.float32).max))
+    return bool(np.all(kept))
 
 
 def dense_weights(call: Call, transposed: bool, alpha: float = 1.0) -> Value:
-    """Input 1 as a dense layer's weights (outputs, features)."""
+    """Input 1, times `alpha` if it is known, as a dense layer's weights (outputs, features)."""
     known = call.known(1)
     if len(call.shape(1)) != 2:
         raise ShapeError(f"{call.operator} takes matrices, got B of shape {call.shape(1)}")
     if known is None:
-        weights = call.value(1) if transposed else call.add(ops.Transpose((1, 0)), call.value(1), role="weights")
-        return scaled(call, weights, alpha, "scaled")
+        return call.value(1) if transposed else call.add(ops.Transpose((1, 0)), call.value(1), role="weights")
     if transposed and alpha == 1.0:
         return call.value(1)
     return scaled_constant(call, known if transposed else known.T, alpha, "weights")
@@ -64,7 +77,7 @@ def scaled(call: Call, value: Value, factor: float, role: str) -> Value:
     """`value` times a number, as a layer if it changes anything."""
     if factor == 1.0:
         return value
-    number = call.constant(np.array(factor, np.float32), f"{role}.factor")
+    number = call.constant(np.array(factor, np.float32), f"{role}.factor" if role else "factor")
     return call.add(ops.Mul(), value, number, role=role)
 
 

@@ -24,6 +24,26 @@ MAX = np.finfo(np.float32).max
 SPECIAL = np.array([-np.inf, -MAX, -3, -2.5, -1, -0.5, -0.0, 0, 0.5, 1, 2.5, 3, MAX, np.inf, np.nan], np.float32)
 
 
+@pytest.mark.parametrize(("alpha", "b", "x"), [(1e30, 1e10, 1e-30), (1e-30, 1e-20, 1e30), (1e-20, 1e-20, 3e38)])
+@pytest.mark.parametrize("arrives", [False, True])
+@pytest.mark.parametrize(
+    "c", [None, np.array([1.0, 2.0], np.float32), np.ones((3, 1), np.float32)], ids=["", "row", "column"]
+)
+def test_gemm_multiplies_the_product(
+    alpha: float, b: float, x: float, arrives: bool, c: Array | None, tmp_path: Path
+) -> None:
+    """alpha · B may lie beyond float32's range, or vanish, where alpha · (A · B) does not."""
+    weights = {"b": np.full((2, 2), b, np.float32)}
+    inputs: dict[str, Any] = {"x": (3, 2)} | ({"b": (2, 2)} if arrives else {})
+    known = ({} if arrives else weights) | ({} if c is None else {"c": c})
+    proto = model([node("Gemm", "x b" + " c" * (c is not None), "y", alpha=alpha, beta=0.5)], inputs, weights=known)
+    graph = imported(proto, tmp_path)
+    feeds = {"x": np.full((3, 2), x, np.float32)} | (weights if arrives else {})
+    wanted = alpha * 2.0 * x * b + (0.0 if c is None else 0.5 * c) + np.zeros((3, 2))
+    np.testing.assert_allclose(interpreter.run(graph, feeds)["y"], wanted, rtol=1e-5)
+    np.testing.assert_allclose(np.asarray(cnncc.compile(graph, cache=False)(feeds)), wanted, rtol=1e-5)
+
+
 def results(proto: onnx.ModelProto, folder: Path, x: Array, native: bool = True) -> list[Array]:
     """What the interpreter and native code (strictly) make of x."""
     graph = imported(proto, folder)
