@@ -49,8 +49,6 @@ class Op:
 
     source: ClassVar[Literal["input", "constant"] | None] = None
     """Set for nodes that compute nothing: graph inputs and constants."""
-    linear_inputs: ClassVar[tuple[int, ...]] = ()
-    """Inputs in which the result is linear (x of a convolution): scaling them scales the result."""
     takes_bytes: ClassVar[bool] = False
     """Whether inputs may be uint8 (pictures); everything else is computed in float32."""
     abstract: ClassVar[bool] = False

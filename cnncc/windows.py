@@ -42,11 +42,6 @@ class WindowAxis:
         """Input index of the first tap of the window at `position` (negative inside the padding)."""
         return position * self.stride - self.low
 
-    def needs(self, begin: int, end: int) -> tuple[int, int]:
-        """Input range [begin', end') that outputs [begin, end) read, clipped to the input."""
-        first, last = self.start(begin), self.start(end - 1) + self.extent
-        return max(first, 0), min(last, self.size)
-
     @property
     def interior(self) -> tuple[int, int]:
         """Output range [begin, end) whose windows touch no padding (possibly empty)."""

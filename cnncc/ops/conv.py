@@ -30,8 +30,6 @@ class Conv(Op):
     groups: int = 1
     flip: bool = False
 
-    linear_inputs = (0, 1)
-
     @property
     def rank(self) -> int:
         return len(self.kernel)

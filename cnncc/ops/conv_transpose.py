@@ -90,8 +90,6 @@ class ConvTranspose(Op):
     output_padding: tuple[int, ...] | int = 0
     groups: int = 1
 
-    linear_inputs = (0, 1)
-
     @property
     def rank(self) -> int:
         return len(self.kernel)

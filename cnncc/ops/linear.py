@@ -19,8 +19,6 @@ from ..windows import WindowAxis
 class Dense(Op):
     """x (N, K) times weights (O, K) transposed, plus an optional bias (O,): ONNX's Gemm with transB."""
 
-    linear_inputs = (0, 1)
-
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 2, 3)
         x, w, *bias = inputs
@@ -63,8 +61,6 @@ class MatMul(Op):
 
     A vector is taken as a row on the left and as a column on the right, and that axis is left out of the result.
     """
-
-    linear_inputs = (0, 1)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 2)

@@ -96,17 +96,6 @@ def test_flatten_mixes_images_unless_it_starts_at_the_second_axis():
     assert Flatten(0).images(4) is Flatten(0).images(1) is Flatten(-1).images(1) is Flatten(2).images(4) is None
 
 
-@each_sample
-def test_linear_inputs_are_linear(sample):
-    """Doubling is exact in binary, so the comparison is."""
-    linear = sample.op.linear_inputs
-    arrays = [a if i in linear else np.zeros_like(a) for i, a in enumerate(data(sample))]
-    for index in linear:
-        doubled = [2 * a if i == index else a for i, a in enumerate(arrays)]
-        for once, twice in zip(sample.op.reference(*arrays), sample.op.reference(*doubled), strict=True):
-            np.testing.assert_array_equal(2 * once, twice)
-
-
 def test_an_op_without_rules_says_so():
     class Empty(Op, abstract=True):
         pass
