@@ -11,6 +11,7 @@ from functools import cache
 from graphlib import TopologicalSorter
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,6 +237,24 @@ def edges(texts: Mapping[str, str]) -> dict[str, set[str]]:
     return found
 
 
+def circles(texts: Mapping[str, str]) -> set[tuple[str, ...]]:
+    """Modules that import each other, by whatever way round; empty if there are none."""
+    graph = nx.DiGraph(
+        (module, found)
+        for module, text in texts.items()
+        for name in imported(module, text)
+        if (found := defining(name, texts)) not in (None, module)
+    )
+    return {tuple(sorted(circle)) for circle in nx.strongly_connected_components(graph) if len(circle) > 1}
+
+
+def defining(name: str, texts: Mapping[str, str]) -> str | None:
+    """The module that an imported name is, or the one that it stands in; None for what is not ours."""
+    while name and name not in texts and f"{name}.__init__" not in texts:
+        name = name.rpartition(".")[0]
+    return name if name in texts else f"{name}.__init__" if name else None
+
+
 def forbidden(texts: Mapping[str, str]) -> set[str]:
     return {
         f"{importer} imports {found}"
@@ -268,6 +287,28 @@ def test_imports_go_one_way() -> None:
     )
     assert set(order.static_order()) == set(ALLOWED)
     assert ways >= TOGETHER
+
+
+def test_no_two_modules_import_each_other() -> None:
+    """Not inside a room either, and not for type checkers: what both need stands below both."""
+    assert circles(modules()) == set()
+
+
+ROUND = {
+    "of two": {"cnncc.frontends.symbols": "from .generic import OpLayer"},
+    "in a function": {"cnncc.frontends.symbols": "def f():\n    from .generic import op_layers"},
+    "for type checkers only": {"cnncc.frontends.summary": "if TYPE_CHECKING:\n    from .model import Model"},
+    "by way of others": {"cnncc.frontends.onnx.read": "from . import table"},
+    "with the package": {"cnncc.cli.parser": "from . import __doc__"},
+    "of modules in one room": {"cnncc.passes.match": "import cnncc.passes.fuse"},
+}
+
+
+@pytest.mark.parametrize("case", ROUND)
+def test_a_planted_circle_is_caught(case: str) -> None:
+    texts = {module: f"{text}\n{ROUND[case].get(module, '')}\n" for module, text in modules().items()}
+    (circle,) = circles(texts)
+    assert set(circle) > set(ROUND[case])
 
 
 PLANTED = {
