@@ -156,5 +156,17 @@ def explicit_padding(padding: int | tuple[int | tuple[int, int], ...], rank: int
     return tuple(pairs)
 
 
+def brief(numbers: Sequence[int]) -> int | tuple[int, ...]:
+    """One number for all axes where they agree: graphs are easier to read, and equal windows are written alike."""
+    return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
+
+
+def brief_padding(pads: Sequence[tuple[int, int]]) -> Padding:
+    """Padding of equal sides as a number an axis, and none at all by its name."""
+    if any(low != high for low, high in pads):
+        return tuple(pads)
+    return brief([low for low, _ in pads]) or "valid"
+
+
 def _is_count(number: object, least: int) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number >= least

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..computation import Contraction, Lowering, Pieces, Repeat, single
 from ..errors import ShapeError
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, WeightLayout, expect_count
 from ..types import Array, TensorType
 from ..windows import WindowAxis
 
@@ -18,6 +18,10 @@ from ..windows import WindowAxis
 @dataclass(frozen=True)
 class Dense(Op):
     """x (N, K) times weights (O, K) transposed, plus an optional bias (O,): ONNX's Gemm with transB."""
+
+    @property
+    def weight_layout(self) -> WeightLayout:
+        return WeightLayout()
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 2, 3)
