@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,6 +73,12 @@ def _classes(node: ast.AST, known: dict[str, str]) -> Iterator[str]:
 def test_no_pass_asks_for_the_class_of_an_op() -> None:
     found = {(source.stem, name) for source in SOURCES for name in asked(source.read_text(encoding="utf-8"))}
     assert found == STRUCTURE
+
+
+def test_passes_do_not_speak_of_the_machine() -> None:
+    """What they may not import they should not reckon with either: costs are counted in work, not in lanes."""
+    words = re.compile(r"\b(lanes?|registers?|simd|avx\w*|neon|cache lines?)\b", re.IGNORECASE)
+    assert not [(source.stem, found) for source in SOURCES if (found := words.findall(source.read_text("utf-8")))]
 
 
 PLANTED = {
