@@ -40,6 +40,25 @@ class Sample:
         return tuple(TensorType(shape) for shape in self.shapes)
 
 
+@dataclass(frozen=True)
+class WeightLayout:
+    """How weights lie: (O, C / groups, taps…), or (C, O / groups, taps…) if `inputs_first`; without taps (O, C)."""
+
+    groups: int = 1
+    inputs_first: bool = False
+
+    def filters(self, weights: Array) -> Array:
+        """The weights as (group, output of the group, input of the group, tap)."""
+        rows, columns = weights.shape[:2]
+        parted = weights.reshape(self.groups, rows // self.groups, columns, -1)
+        return parted.swapaxes(1, 2) if self.inputs_first else parted
+
+    def weights(self, filters: Array) -> Array:
+        """Filters in the op's own order again, with their taps along one axis."""
+        parted = filters.swapaxes(1, 2) if self.inputs_first else filters
+        return parted.reshape(-1, *parted.shape[2:])
+
+
 REGISTRY: dict[str, type[Op]] = {}
 
 
@@ -49,8 +68,6 @@ class Op:
 
     source: ClassVar[Literal["input", "constant"] | None] = None
     """Set for nodes that compute nothing: graph inputs and constants."""
-    linear_inputs: ClassVar[tuple[int, ...]] = ()
-    """Inputs in which the result is linear (x of a convolution): scaling them scales the result."""
     takes_bytes: ClassVar[bool] = False
     """Whether inputs may be uint8 (pictures); everything else is computed in float32."""
     abstract: ClassVar[bool] = False
@@ -60,9 +77,22 @@ class Op:
         if not abstract:
             REGISTRY[cls.__name__] = cls
 
+    statistics: ClassVar[tuple[int, ...]] = ()
+    """Inputs that tell what input 0 looks like, channel by channel (batch norm); see `stated`."""
+
     @property
     def name(self) -> str:
         return type(self).__name__
+
+    @property
+    def weight_layout(self) -> WeightLayout | None:
+        """How input 1 lies, if each result is a sum of products of elements of inputs 0 and 1 (and of nothing else);
+        input 2, if there is one, is added to it: a number for each output channel (axis 1)."""
+        return None
+
+    def stated(self, *statistics: Array) -> tuple[Array, Array]:
+        """Mean and standard deviation of each channel of input 0, as its `statistics` (in float64) tell them."""
+        raise NotImplementedError
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         """Type rule: the output types; raises ShapeError saying what was expected and what came."""

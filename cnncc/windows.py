@@ -42,11 +42,6 @@ class WindowAxis:
         """Input index of the first tap of the window at `position` (negative inside the padding)."""
         return position * self.stride - self.low
 
-    def needs(self, begin: int, end: int) -> tuple[int, int]:
-        """Input range [begin', end') that outputs [begin, end) read, clipped to the input."""
-        first, last = self.start(begin), self.start(end - 1) + self.extent
-        return max(first, 0), min(last, self.size)
-
     @property
     def interior(self) -> tuple[int, int]:
         """Output range [begin, end) whose windows touch no padding (possibly empty)."""
@@ -159,6 +154,18 @@ def explicit_padding(padding: int | tuple[int | tuple[int, int], ...], rank: int
             raise ShapeError(f"padding entry {entry!r} is neither a number of at least 0 nor a (low, high) pair")
         pairs.append((pair[0], pair[1]))
     return tuple(pairs)
+
+
+def brief(numbers: Sequence[int]) -> int | tuple[int, ...]:
+    """One number for all axes where they agree: graphs are easier to read, and equal windows are written alike."""
+    return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
+
+
+def brief_padding(pads: Sequence[tuple[int, int]]) -> Padding:
+    """Padding of equal sides as a number an axis, and none at all by its name."""
+    if any(low != high for low, high in pads):
+        return tuple(pads)
+    return brief([low for low, _ in pads]) or "valid"
 
 
 def _is_count(number: object, least: int) -> bool:

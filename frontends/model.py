@@ -70,7 +70,7 @@ class Model:
 
     def summary(self) -> Summary:
         """Layers with output shapes, parameters, MACs and receptive fields; `print` shows a table."""
-        return summary(self)
+        return summary(self.name, self.inputs[0], self._calls, self._names)
 
     def assign(self, weights: Mapping[str, Array]) -> None:
         """Set all weights at once; raises WeightsError, and then changes nothing."""

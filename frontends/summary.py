@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from ..types import TensorType
 from .receptive import Field, results
-from .symbols import Call, Parameter, Tensor
-
-if TYPE_CHECKING:
-    from .model import Model
+from .symbols import Call, Layer, Parameter, Tensor
 
 HEADINGS = ("layer", "kind", "output", "parameters", "MACs", "receptive field")
 
@@ -57,33 +53,31 @@ class Summary:
         return "\n".join(_table(HEADINGS, [row.cells for row in self.rows], total))
 
 
-def summary(model: Model) -> Summary:
-    """The summary of a model."""
-    fields = _fields(model)
+def summary(name: str, first: Tensor, calls: Sequence[Call], names: Mapping[Layer, str]) -> Summary:
+    """The summary of the model `name` that makes these `calls` in order; receptive fields in its `first` input."""
+    fields = _fields(first, calls)
     rows, counted = [], set[Parameter]()
-    for calls in _uses(model):
-        first, last = calls[0], calls[-1]
-        own = {value for value in first.inputs if isinstance(value, Parameter)} - counted
+    for use in _uses(calls):
+        own_call, last = use[0], use[-1]
+        own = {value for value in own_call.inputs if isinstance(value, Parameter)} - counted
         counted |= own
         rows.append(
             Row(
-                model._names[first.layer],
-                " + ".join(_kind(call) for call in calls),
+                names[own_call.layer],
+                " + ".join(map(_kind, use)),
                 tuple(type.shape for type in last.types),
                 sum(parameter.type.size for parameter in own),
-                sum(call.op.cost(*_types(call)).macs for call in calls),
+                sum(call.op.cost(*_types(call)).macs for call in use),
                 _seen(fields.get((last, 0))),
             )
         )
-    return Summary(model.name, tuple(rows))
+    return Summary(name, tuple(rows))
 
 
-def _uses(model: Model) -> Iterable[Sequence[Call]]:
+def _uses(calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
     """Each use of a layer: its own call, with that of its activation."""
-    activations = {
-        call.inputs[0].call: call for call in model._calls if call.suffix and isinstance(call.inputs[0], Tensor)
-    }
-    for call in model._calls:
+    activations = {call.inputs[0].call: call for call in calls if call.suffix and isinstance(call.inputs[0], Tensor)}
+    for call in calls:
         if not call.suffix:
             yield (call, activations[call]) if call in activations else (call,)
 
@@ -96,11 +90,10 @@ def _types(call: Call) -> list[TensorType]:
     return [value.exact for value in call.inputs]
 
 
-def _fields(model: Model) -> Mapping[tuple[Call, int], Field | None]:
+def _fields(first: Tensor, calls: Sequence[Call]) -> Mapping[tuple[Call, int], Field | None]:
     """The receptive field of every tensor in the model's first input."""
-    first = model.inputs[0]
     found: dict[tuple[Call, int], Field | None] = {}
-    for call in model._calls:
+    for call in calls:
         fields = [
             Field.of_input(first.exact.rank)
             if value is first

@@ -20,6 +20,7 @@ import numpy as np
 from ..batching import one_more
 from ..errors import CnnccError, Location, ModelError, ShapeError, caller_location
 from ..op import Op
+from ..ops import Add, Div, Mul, Neg, Sub
 from ..types import Array, TensorType
 from ..windows import Padding
 from .counts import Count, counted
@@ -139,43 +140,42 @@ class Tensor:
             tensor.asked = tensor.asked or where
 
     def __add__(self, other: Tensor | float) -> Tensor:
-        return _applied("Add", self, other)
+        return _applied(Add(), self, other)
 
     def __radd__(self, other: Tensor | float) -> Tensor:
-        return _applied("Add", other, self)
+        return _applied(Add(), other, self)
 
     def __sub__(self, other: Tensor | float) -> Tensor:
-        return _applied("Sub", self, other)
+        return _applied(Sub(), self, other)
 
     def __rsub__(self, other: Tensor | float) -> Tensor:
-        return _applied("Sub", other, self)
+        return _applied(Sub(), other, self)
 
     def __mul__(self, other: Tensor | float) -> Tensor:
-        return _applied("Mul", self, other)
+        return _applied(Mul(), self, other)
 
     def __rmul__(self, other: Tensor | float) -> Tensor:
-        return _applied("Mul", other, self)
+        return _applied(Mul(), other, self)
 
     def __truediv__(self, other: Tensor | float) -> Tensor:
-        return _applied("Div", self, other)
+        return _applied(Div(), self, other)
 
     def __rtruediv__(self, other: Tensor | float) -> Tensor:
-        return _applied("Div", other, self)
+        return _applied(Div(), other, self)
 
     def __neg__(self) -> Tensor:
-        return _applied("Neg", self)
+        return _applied(Neg(), self)
 
     def __repr__(self) -> str:
         return f"Tensor({self.type})"
 
 
-def _applied(op: str, *operands: Tensor | float) -> Tensor:
+def _applied(op: Op, *operands: Tensor | float) -> Tensor:
     """The operator's layer, called; numbers become constants."""
-    from .generic import op_layers
-
     numbers = [int(t) if isinstance(t, Count) else t for t in operands]
     tensors = [Constant(t) if isinstance(t, int | float) and not isinstance(t, bool) else t for t in numbers]
-    result: Tensor = op_layers()[op]()(*tensors)  # type: ignore[arg-type]  # whatever else it is, the layer refuses it
+    layer = Operator(op)
+    (result,) = layer.apply(cast(Sequence[Tensor], tensors), {}, layer.where)  # which refuses whatever else they are
     return result
 
 
@@ -277,7 +277,7 @@ class Layer:
     tensors (`specify`), both from the types of the tensors, on the first and on every later call.
     """
 
-    kind: ClassVar[str]
+    kind: str
     """Name of an unnamed layer, before its number."""
     takes: ClassVar[int | None] = 1
     """Number of tensors that a call takes; None for any."""
@@ -357,3 +357,16 @@ class Layer:
         if tensor.exact != expected:
             raise ShapeError(f"{role} given at run time is {tensor.exact}, expected {expected}")
         return tensor
+
+
+class Operator(Layer):
+    """The layer behind `a + b` and its like: one op without attributes, on as many tensors as there are operands."""
+
+    takes = None
+
+    def __init__(self, op: Op):
+        super().__init__()
+        self.kind, self.op = op.name.lower(), op
+
+    def operation(self, *types: TensorType) -> Op:
+        return self.op

@@ -13,7 +13,6 @@ import numpy as np
 from ..computation import Pointwise
 from ..expr import FUNCTIONS, Arg, Call, Expr, Number
 from ..ir import Graph, Node
-from ..ops import BatchNormalization
 from ..types import Array
 from .match import lowering
 from .report import Refused
@@ -119,12 +118,11 @@ def elementwise(graph: Graph, node: Node) -> tuple[int, Affine] | None:
 
 def _stated(graph: Graph, node: Node) -> Typical | None:
     """The statistics of a batch norm, along the axis of the channels."""
-    if not isinstance(node.op, BatchNormalization):
+    if not node.op.statistics:
         return None
-    *_, mean, variance = (np.asarray(graph.constant(value), np.float64) for value in node.inputs[1:])
+    told = (np.asarray(graph.constant(node.inputs[index]), np.float64) for index in node.op.statistics)
     along = (-1, *(1,) * (node.types[0].rank - CHANNELS - 1))
-    with np.errstate(all="ignore"):
-        return Typical(mean.reshape(along), np.sqrt(variance + node.op.epsilon).reshape(along))
+    return Typical(*(array.reshape(along) for array in node.op.stated(*told)))
 
 
 def _operand(graph: Graph, node: Node, index: int) -> Term:

@@ -6,12 +6,11 @@ import numpy as np
 
 from ..computation import Join
 from ..ir import Graph, Node, Value
-from ..ops import BatchNormalization
 from .affine import CHANNELS, Affine, affine
 from .folding import Folding
 from .match import not_alone, sole_computation
 from .report import Notes, Optimised, Refused, Rule
-from .weighted import LIMIT, Weighted, is_weighted, rounding
+from .weighted import LIMIT, Weighted, rounding
 
 RULE = Rule("batchnorm(conv(x, w)) => conv(x, w*s) + b", "rounding")
 
@@ -50,7 +49,7 @@ def find(graph: Graph, notes: Notes) -> Folding:
         try:
             found = affine(graph, node)
             if found is None:
-                if isinstance(node.op, BatchNormalization):
+                if node.op.statistics:
                     raise Refused("its statistics are known only at run time")
                 continue
             position, map = found
@@ -77,13 +76,13 @@ def _fold(graph: Graph, node: Node, source: Value, map: Affine, folding: Folding
 def _makers(graph: Graph, value: Value, folding: Folding, begin: int = 0) -> list[tuple[Node, int, int]]:
     """The weighted layers behind `value` with the channels [begin, end) that each makes, through concatenations."""
     node = graph[value.node]
-    if is_weighted(node) or node.name in folding.gone or _joins_channels(graph, node):
+    if node.op.weight_layout or node.name in folding.gone or _joins_channels(graph, node):
         why = not_alone(graph, value)
         if why:
             raise Refused(why)
     if node.name in folding.gone:
         return _makers(graph, node.inputs[folding.gone[node.name]], folding, begin)
-    if is_weighted(node):
+    if node.op.weight_layout:
         return [(node, begin, begin + node.types[0].shape[CHANNELS])]
     if not _joins_channels(graph, node):
         raise Refused("no convolution or dense layer stands before it")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir import Graph, Node, Value
-from ..ops import Conv, Dense
 from .affine import Affine, affine
 from .folding import Folding
+from .match import contraction
 from .report import Notes, Optimised, Refused, Rule
-from .weighted import LIMIT, Weighted, is_weighted, rounding
+from .weighted import LIMIT, Weighted, rounding
 
 RULE = Rule("conv(batchnorm(x), w) => conv(x, w*s) + b", "rounding")
 
@@ -77,7 +77,7 @@ def _readers(graph: Graph, value: Value, folding: Folding) -> list[Node]:
     for reader in graph.consumers[value]:
         if reader.name in folding.gone:
             found += _readers(graph, reader.values[0], folding)
-        elif is_weighted(reader) and reader.inputs.index(value) == 0 and reader.inputs.count(value) == 1:
+        elif reader.op.weight_layout and reader.inputs.index(value) == 0 and reader.inputs.count(value) == 1:
             found.append(reader)
         else:
             raise Refused(f"'{reader.name}' ({reader.op.name}), which reads it, is no convolution or dense layer")
@@ -88,9 +88,10 @@ def _readers(graph: Graph, value: Value, folding: Folding) -> list[Node]:
 
 def _check_border(graph: Graph, reader: Node, map: Affine) -> None:
     """A shift is the same in every output only where all taps lie inside the image."""
-    if not map.shift.any() or isinstance(reader.op, Dense):
+    if not map.shift.any():
         return
-    if not isinstance(reader.op, Conv):
+    found = contraction(graph, reader)
+    if found is None:
         raise Refused(f"the outputs of '{reader.name}' do not all sum over the same taps, so its shift stays")
-    if any(axis.reach != (0, 0) for axis in reader.op.window(graph.type(reader.inputs[0]))):
+    if any(axis.reach != (0, 0) for axis in found.window):
         raise Refused(f"'{reader.name}' pads its input with zeros, which the shift would have to leave out")

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from ..computation import Arrangement
 from ..ir import Graph, Node, Rewriter, Value
-from ..op import Constant
-from .match import fresh, lowering
+from .match import fresh, lowering, rounded
 from .report import Notes, Optimised, Rule
 
 RULE = Rule("f(constants) => constant", "exact")
@@ -18,7 +17,7 @@ def fold_constants(graph: Graph) -> Optimised:
     notes, rewriter = Notes("constants"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not inputs or not all(isinstance(rewriter.producer(value).op, Constant) for value in inputs):
+        if not inputs or any(rewriter.producer(value).op.source != "constant" for value in inputs):
             return None
         why = _why_not(graph, node)
         if why:
@@ -53,13 +52,12 @@ def _why_not(graph: Graph, node: Node) -> str:
 
 def _computed(graph: Graph, rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
     """A constant for each output; `rounded` unless the node only moves elements that were not."""
-    ops = [rewriter.producer(value).op for value in inputs]
-    sources = [op for op in ops if isinstance(op, Constant)]
-    arrays = node.op.reference(*(op.data for op in sources))
-    rounded = any(op.rounded for op in sources) or not _only_moves(graph, node)
+    known = [data for value in inputs if (data := rewriter.constant_data(value)) is not None]
+    arrays = node.op.reference(*known)
+    inexact = any(rounded(rewriter.producer(value)) for value in inputs) or not _only_moves(graph, node)
     names = [node.name, *(fresh(rewriter, f"{node.name}.{index}") for index in range(1, len(arrays)))]
     return tuple(
-        rewriter.constant(data, name, node.where, rounded=rounded) for data, name in zip(arrays, names, strict=True)
+        rewriter.constant(data, name, node.where, rounded=inexact) for data, name in zip(arrays, names, strict=True)
     )
 
 

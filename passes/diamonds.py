@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from ..ir import Graph, Node, Value
 from ..ops import Fused, Stage
 from .fuse import LONGEST, composed, maps_in_place, only_reader, positions
+from .match import fused
 from .merge import Merge, merged
 from .report import Notes, Optimised, Rule
 
@@ -96,7 +97,7 @@ def _fits(graph: Graph, diamond: Diamond, node: Node, inner: Set[str]) -> bool:
     running = positions(node, diamond.source)
     if diamond.members:
         running += positions(node, diamond.members[-1].values[0])
-    if isinstance(node.op, Fused) and node.name not in inner:  # `fuse` made it, and it is whole
+    if fused(node) and node.name not in inner:  # `fuse` made it, and it is whole
         return False
     found = composed(graph, node, running)
     if found is None or len(node.types) != 1 or node.types[0] != graph.type(diamond.source):

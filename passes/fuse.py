@@ -16,12 +16,12 @@ from dataclasses import dataclass, field
 from ..computation import Contraction, Interleave, Lowering, Pointwise, WindowReduction
 from ..ir import Graph, Node, Value
 from ..ops import Fused, Stage
-from .match import lowering, not_alone, sole_computation
+from .match import fused, lowering, not_alone, sole_computation
 from .merge import Merge, merged
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("stage(anchor(x, w), extra) => fused(x, w, extra)", "exact")
-LONGEST = 24  # members of a chain: a kernel's registers and the depth of its expression have ends
+LONGEST = 24  # members of a chain: each makes the expression deeper that is computed for an element
 
 
 @dataclass
@@ -64,10 +64,10 @@ def positions(node: Node, value: Value) -> tuple[int, ...]:
 def fuse(graph: Graph) -> Optimised:
     """The graph with every chain as one node: under the anchor's name, at the place of its last member."""
     notes, chains = Notes("fuse"), find_chains(graph)
-    fused = merged(graph, [chain.merge for chain in chains.values() if chain.members])
+    whole = merged(graph, [chain.merge for chain in chains.values() if chain.members])
     for chain in chains.values():
         _note(notes, chain)
-    return notes.on(fused)
+    return notes.on(whole)
 
 
 def _note(notes: Notes, chain: Chain) -> None:
@@ -170,7 +170,7 @@ def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
 
 def composed(graph: Graph, node: Node, running: tuple[int, ...]) -> Lowering | None:
     """What `node` computes, also if it is a diamond over its inputs `running` (see `diamonds`)."""
-    if not isinstance(node.op, Fused) or len(running) == 1:
+    if not fused(node) or len(running) == 1:
         return lowering(graph, node)
     try:
         return node.op.lower(*graph.types(node.inputs))

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 
+from ..computation import Contraction
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Concat, Conv, Dense, Split
 from ..types import Array
-from .match import fresh
+from .match import contraction, fresh
 from .report import Notes, Optimised, Refused, Rule
 
 CONV_RULE = Rule("conv(x, diagonal(a, b…)) => conv(x, a, b…, groups)", "finite")
 DENSE_RULE = Rule("dense(x, diagonal(a, b…)) => concat(dense(x₁, a), dense(x₂, b)…)", "finite")
-SMALLEST_BLOCK = 16  # outputs a dense block must have, since each becomes a layer of its own
+SMALLEST_BLOCK = 16  # outputs a dense block must have to be worth a layer of its own, with parts to split and to join
 
 
 def find_groups(graph: Graph) -> Optimised:
@@ -22,31 +21,32 @@ def find_groups(graph: Graph) -> Optimised:
     notes, rewriter = Notes("groups"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not isinstance(node.op, Conv | Dense):
+        whole = contraction(graph, node)
+        if whole is None:
             return None
         try:
-            weights, count = find(graph, node)
+            weights, count = find(graph, node, whole)
         except Refused as why:
             notes.refused(node.name, str(why))
             return None
-        if isinstance(node.op, Conv):
-            notes.fired(CONV_RULE, node.name, f"{count * node.op.groups} groups instead of {node.op.groups}")
-            return _grouped(rewriter, node, inputs, weights, count)
+        if whole.window:
+            notes.fired(CONV_RULE, node.name, f"{count * whole.groups} groups instead of {whole.groups}")
+            return _grouped(rewriter, node, whole, inputs, weights, count)
         notes.fired(DENSE_RULE, node.name, f"{count} blocks")
         return _parted(rewriter, node, inputs, _blocks(weights, 1, count), count)
 
     return notes.on(rewriter.rewrite(visit))
 
 
-def find(graph: Graph, node: Node) -> tuple[Array, int]:
+def find(graph: Graph, node: Node, whole: Contraction) -> tuple[Array, int]:
     """The weights of `node` and the number of blocks on the diagonal of each group; raises Refused if it is 1."""
     weights = graph.constant(node.inputs[1])
     if weights is None:
         raise Refused("its weights are known only at run time")
-    groups = getattr(node.op, "groups", 1)
-    outputs, channels = weights.shape[0] // groups, weights.shape[1]
+    groups, channels = whole.groups, weights.shape[1]
+    outputs = whole.outputs // groups
     used = weights.reshape(groups, outputs, channels, -1).any(axis=(0, 3))
-    least = SMALLEST_BLOCK if isinstance(node.op, Dense) else 1
+    least = 1 if whole.window else SMALLEST_BLOCK
     for count in range(min(outputs // least, channels), 1, -1):
         if outputs % count == 0 and channels % count == 0 and not (used & ~_diagonal(outputs, channels, count)).any():
             return weights, count
@@ -74,12 +74,11 @@ def _blocks(weights: Array, groups: int, count: int) -> Array:
 
 
 def _grouped(
-    rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], weights: Array, count: int
+    rewriter: Rewriter, node: Node, whole: Contraction, inputs: tuple[Value, ...], weights: Array, count: int
 ) -> tuple[Value, ...]:
-    assert isinstance(node.op, Conv)
-    blocks = _blocks(weights, node.op.groups, count)
+    blocks = _blocks(weights, whole.groups, count)
     w = rewriter.constant(blocks, fresh(rewriter, f"{node.name}.blocks"), node.where)
-    op = replace(node.op, groups=node.op.groups * count)
+    op = Conv.over(whole.window, whole.groups * count, whole.flip)
     return rewriter.add(op, (inputs[0], w, *inputs[2:]), node.name, node.where)
 
 
@@ -91,7 +90,7 @@ def _parted(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], blocks: A
     for number, block in enumerate(np.split(blocks, count)):
         w = rewriter.constant(block, fresh(rewriter, f"{node.name}.block{number}"), node.where)
         own = (images[number], w, *(parts[number] for parts in bias))
-        made += rewriter.add(node.op, own, fresh(rewriter, f"{node.name}.{number}"), node.where)
+        made += rewriter.add(Dense(), own, fresh(rewriter, f"{node.name}.{number}"), node.where)
     return rewriter.add(Concat(1), made, node.name, node.where)
 
 

@@ -9,8 +9,7 @@ import numpy as np
 from ..computation import Pointwise
 from ..expr import Arg, Call, Number
 from ..ir import Graph, Node, Rewriter, Value
-from ..ops import Fused
-from .match import sole_computation
+from .match import fused, sole_computation
 from .moves import Origins
 from .report import Notes, Optimised, Rule
 
@@ -97,7 +96,7 @@ def _clamped_already(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) 
 
 def _range(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[float, float] | None:
     """The range of a layer made of maxima and minima with numbers; None for other layers."""
-    if len(inputs) != 1 or node.op.source is not None or isinstance(node.op, Fused):
+    if len(inputs) != 1 or node.op.source is not None or fused(node):
         return None
     pieces = node.op.lower(rewriter.type(inputs[0])).pieces
     computation = pieces[0].computation if len(pieces) == 1 else None

@@ -1,33 +1,65 @@
-"""Questions that several passes ask of a node. All of them go through traits and lowerings, none through op names."""
+"""Questions that several passes ask of a node: what it computes, and how it stands in its graph.
+
+A pass asks for computations and traits (`cnncc/op.py`), never for the class of an op, so that a new op with a
+convolution's computation is rewritten like one. Two classes are asked for all the same, here and nowhere else, because
+they are how a graph is built and no operations: `Constant` (a source) and `Fused` (several ops in one node).
+"""
 
 from __future__ import annotations
 
 from ..computation import Computation, Contraction, Lowering
 from ..ir import Graph, Node, Rewriter, Value
+from ..op import Constant
 from ..ops import Fused
+
+
+def fused(node: Node) -> Fused | None:
+    """The anchor and epilogue of a node that does what several layers did; None for other nodes."""
+    return node.op if isinstance(node.op, Fused) else None
+
+
+def rounded(node: Node) -> bool:
+    """Whether `node` is a constant that a pass has computed and rounded."""
+    return isinstance(node.op, Constant) and node.op.rounded
 
 
 def lowering(graph: Graph, node: Node) -> Lowering | None:
     """What `node` computes, or None for sources (which compute nothing) and nodes that are already fused."""
-    if node.op.source is not None or isinstance(node.op, Fused):
-        return None
-    return graph.lowering(node)
+    return None if node.op.source is not None or fused(node) else graph.lowering(node)
 
 
 def sole_computation(graph: Graph, node: Node) -> Computation | None:
     """The computation of a node that is one piece on its inputs in order, with one output."""
     found = lowering(graph, node)
-    if found is None or len(found.pieces) != 1:
+    return None if found is None else _sole(found, len(node.inputs))
+
+
+def _sole(found: Lowering, inputs: int) -> Computation | None:
+    if len(found.pieces) != 1 or len(found.results) != 1:
         return None
     (piece,) = found.pieces
-    in_order = piece.operands == tuple(range(len(node.inputs)))
-    return piece.computation if in_order and len(node.types) == 1 else None
+    return piece.computation if piece.operands == tuple(range(inputs)) else None
 
 
 def contraction(graph: Graph, node: Node) -> Contraction | None:
-    """The multiply-accumulate of a convolution or dense layer; None for everything else."""
-    computation = sole_computation(graph, node)
-    return computation if isinstance(computation, Contraction) else None
+    """The multiply-accumulate that a convolution or a dense layer is; None for every other node.
+
+    Inputs 1 and 2 are its weights and its bias, the same ones for all images. A dense layer has no window.
+    """
+    return _weighted(sole_computation(graph, node))
+
+
+def anchored(graph: Graph, node: Node) -> Contraction | None:
+    """The same of the op that a fused node begins with."""
+    whole = fused(node)
+    if whole is None:
+        return contraction(graph, node)
+    types = graph.types(node.inputs[: whole.anchor_inputs])
+    return _weighted(_sole(whole.anchor.lower(*types), len(types)))
+
+
+def _weighted(computation: Computation | None) -> Contraction | None:
+    return computation if isinstance(computation, Contraction) and not computation.weights_per_image else None
 
 
 def not_alone(graph: Graph, value: Value) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 from ..computation import Inset
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Conv
-from .match import sole_computation
+from ..windows import WindowAxis
+from .match import contraction, sole_computation
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("conv(pad(x, 0), w) => conv(x, w, padding)", "exact")
@@ -20,32 +21,35 @@ def fold_padding(graph: Graph) -> Optimised:
     notes, rewriter = Notes("padding"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not isinstance(node.op, Conv):
+        whole = contraction(graph, node)
+        if whole is None or not whole.window:
             return None
-        op, image = node.op, node.inputs[0]
+        window, image = whole.window, node.inputs[0]
         while isinstance(inset := sole_computation(graph, pad := graph[image.node]), Inset):
             try:
-                op = _wider(graph, op, pad, inset)
+                window = _wider(graph, window, pad, inset)
             except Refused as why:
                 notes.refused(node.name, str(why))
                 break
             notes.fired(RULE, node.name, f"takes '{pad.name}' up")
             image = pad.inputs[0]
-        if op is node.op:
+        if image == node.inputs[0]:
             return None
+        op = Conv.over(window, whole.groups, whole.flip)
         return rewriter.add(op, (rewriter.mapping[image], *inputs[1:]), node.name, node.where)
 
     return notes.on(rewriter.rewrite(visit))
 
 
-def _wider(graph: Graph, op: Conv, pad: Node, inset: Inset) -> Conv:
-    """The convolution with both paddings; raises Refused if `pad` adds anything but zeros around the image."""
+def _wider(graph: Graph, window: tuple[WindowAxis, ...], pad: Node, inset: Inset) -> tuple[WindowAxis, ...]:
+    """The window with both paddings; raises Refused if `pad` adds anything but zeros around the image."""
     if np.float32(inset.value).view(np.uint32) != 0:
         raise Refused(f"'{pad.name}' pads with {inset.value:g}, not with 0")
     inner, outer = graph.type(pad.inputs[0]).shape, pad.types[0].shape
     margins = [(begin, size - begin - own) for begin, size, own in zip(inset.begins, outer, inner, strict=True)]
     if any(margins[:2][axis] != (0, 0) for axis in range(2)):
         raise Refused(f"'{pad.name}' adds images or channels")
-    window = op.window(pad.types[0])
-    padding = tuple((axis.low + low, axis.high + high) for axis, (low, high) in zip(window, margins[2:], strict=True))
-    return replace(op, padding=padding)
+    return tuple(
+        replace(axis, size=size, low=axis.low + low, high=axis.high + high)
+        for axis, size, (low, high) in zip(window, inner[2:], margins[2:], strict=True)
+    )

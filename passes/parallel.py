@@ -1,4 +1,4 @@
-"""Merges parallel 1×1 convolutions of one value: the image is read once, and the lanes are fuller."""
+"""Merges parallel 1×1 convolutions of one value, so that the image is read once for all of them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ import numpy as np
 
 from ..computation import Join
 from ..ir import Graph, Node, Rewriter, Value
-from ..op import Op
-from ..ops import Conv, Fused, Split
-from .match import fresh, sole_computation
+from ..ops import Split
+from .match import anchored, fresh, fused, rounded, sole_computation
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("conv(x, a), conv(x, b) => split(conv(x, [a b]))", "exact")
 
-WIDE = 64  # outputs from which on merging was measured to save nothing
+ENOUGH = 64  # multiply-accumulates for each element of the image, from which on merging was measured to save nothing
 
 
 def merge_parallel(graph: Graph) -> Optimised:
@@ -40,7 +39,7 @@ def find(graph: Graph, notes: Notes) -> list[list[Node]]:
     """Families of at least two convolutions that can be one: the same op and the same image."""
     families: dict[object, list[Node]] = {}
     for node in graph:
-        if anchor(node.op) is None:
+        if not _is_pointwise(graph, node):
             continue
         try:
             _check(graph, node)
@@ -53,27 +52,32 @@ def find(graph: Graph, notes: Notes) -> list[list[Node]]:
     return [family for family in families.values() if len(family) > 1]
 
 
-def anchor(op: Op) -> Conv | None:
-    """The 1×1 convolution that `op` is, or that it begins with."""
-    conv = op.anchor if isinstance(op, Fused) else op
-    return conv if isinstance(conv, Conv) and max(conv.kernel) == 1 and conv.groups == 1 else None
+def _is_pointwise(graph: Graph, node: Node) -> bool:
+    """Whether `node` is a 1×1 convolution, or begins with one."""
+    found = anchored(graph, node)
+    return found is not None and bool(found.window) and found.taps == found.groups == 1
 
 
 def _check(graph: Graph, node: Node) -> None:
     """Raise Refused unless `node` can be merged and it pays."""
-    if isinstance(node.op, Fused) and any(stage.extra for stage in node.op.epilogue):
+    whole = fused(node)
+    if whole and any(stage.extra for stage in whole.epilogue):
         raise Refused("its epilogue reads another tensor")
     if any(graph.constant(value) is None for value in node.inputs[1:]):
         raise Refused("its weights are known only at run time")
     outputs = node.types[0].shape[1]
-    if outputs >= WIDE:
-        raise Refused(f"its {outputs} outputs fill the lanes alone")
+    if outputs >= ENOUGH:
+        raise Refused(
+            f"its {outputs} outputs make enough of each element of the image, which may be read again for others"
+        )
     (result,) = node.values
     if result in graph.leaving:
         raise Refused("its result leaves the graph, so a part of a merged one would have to be copied")
     for reader in graph.consumers[result]:
         if isinstance(sole_computation(graph, reader), Join):
-            raise Refused(f"it writes its part of '{reader.name}' in place, a part of a merged one would be copied")
+            raise Refused(
+                f"its result is a part of '{reader.name}', to which a part of a merged one would have to be copied"
+            )
 
 
 def _merged(graph: Graph, rewriter: Rewriter, family: Sequence[Node], image: Value) -> tuple[Value, ...]:
@@ -83,9 +87,9 @@ def _merged(graph: Graph, rewriter: Rewriter, family: Sequence[Node], image: Val
     for position, suffix in enumerate(("weights", "bias")[: len(lead.inputs) - 1], start=1):
         arrays = [graph.constant(node.inputs[position]) for node in family]
         data = np.concatenate([array for array in arrays if array is not None])
-        rounded = any(getattr(graph[node.inputs[position].node].op, "rounded", False) for node in family)
+        from_pass = any(rounded(graph[node.inputs[position].node]) for node in family)
         name = fresh(rewriter, f"{lead.name}.all_{suffix}")
-        inputs.append(rewriter.constant(data, name, lead.where, rounded=rounded))
+        inputs.append(rewriter.constant(data, name, lead.where, rounded=from_pass))
     (whole,) = rewriter.add(lead.op, inputs, lead.name, lead.where)
     sizes = tuple(node.types[0].shape[1] for node in family)
     return rewriter.add(Split(sizes), (whole,), fresh(rewriter, f"{lead.name}.parts"), lead.where)

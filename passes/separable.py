@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..computation import Contraction
 from ..expr import UNIT
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Conv
 from ..types import Array, TensorType
-from ..windows import per_axis
-from .match import fresh
+from ..windows import WindowAxis
+from .match import contraction, fresh
 from .rank_one import factor, nearly
 from .report import Notes, Optimised, Refused, Rule
 
@@ -41,11 +42,13 @@ def lower_separable(graph: Graph) -> Optimised:
     notes, rewriter = Notes("separable"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not isinstance(node.op, Conv):
+        whole = contraction(graph, node)
+        if whole is None or not whole.window:
             return None
         try:
-            steps = split(graph, node)
-            before, after = _macs(graph, node, steps)
+            steps = split(graph, node, whole)
+            ops = tuple(passes(whole, steps))
+            before, after = _macs(graph, node, steps, ops)
         except Refused as why:
             notes.refused(node.name, str(why))
             return None
@@ -53,16 +56,17 @@ def lower_separable(graph: Graph) -> Optimised:
         detail = f"{before} multiply-accumulates become {after}"
         rule = NEARLY if all(step.rounded for step in steps) else RULE
         notes.fired(rule, node.name, detail, _bound(graph.constant(node.inputs[1]), steps, bias))
-        return _chain(rewriter, node, inputs, steps)
+        return _chain(rewriter, node, inputs, steps, ops)
 
     return notes.on(rewriter.rewrite(visit))
 
 
-def _chain(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Sequence[Step]) -> tuple[Value, ...]:
+def _chain(
+    rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Sequence[Step], ops: Sequence[Conv]
+) -> tuple[Value, ...]:
     """The passes one after the other; the last one has the bias and the name."""
-    assert isinstance(node.op, Conv)
     values = inputs[:1]
-    for step, op in zip(steps, passes(node.op, rewriter.type(inputs[0]), steps), strict=True):
+    for step, op in zip(steps, ops, strict=True):
         last = step is steps[-1]
         label = LABELS[op.rank][step.axes[0]]
         taps = fresh(rewriter, f"{node.name}.{label}_taps")
@@ -72,15 +76,14 @@ def _chain(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Seq
     return values
 
 
-def split(graph: Graph, node: Node) -> tuple[Step, ...]:
+def split(graph: Graph, node: Node, whole: Contraction) -> tuple[Step, ...]:
     """The passes of `node`, along the first axis first; raises Refused if it is not separable."""
-    assert isinstance(node.op, Conv)
-    if sum(size > 1 for size in node.op.kernel) < 2:
+    if sum(axis.kernel > 1 for axis in whole.window) < 2:
         raise Refused("only kernels with taps along two axes can be separated")
     weights = graph.constant(node.inputs[1])
     if weights is None:
         raise Refused("its weights are known only at run time")
-    return shared(weights, node.op.groups) or bank(weights, node.op.groups)
+    return shared(weights, whole.groups) or bank(weights, whole.groups)
 
 
 def shared(weights: Array, groups: int) -> tuple[Step, ...] | None:
@@ -147,31 +150,25 @@ def _factored(kernels: Array, try_nearly: bool) -> tuple[Array, Array, bool]:
     return np.stack(first), np.stack(rest), near
 
 
-def passes(op: Conv, x: TensorType, steps: Sequence[Step]) -> Iterator[Conv]:
-    """A convolution for each step: stride, dilation and padding (now explicit) of its own axes."""
-    window = op.window(x)
-    strides, dilations = per_axis(op.stride, op.rank, "stride"), per_axis(op.dilation, op.rank, "dilation")
+def passes(whole: Contraction, steps: Sequence[Step]) -> Iterator[Conv]:
+    """A convolution for each step: stride, dilation and padding of its own axes."""
     done: set[int] = set()
-    for number, step in enumerate(steps):
+    for step in steps:
         # An axis without taps may still have a stride or padding: the last pass takes them.
-        own = set(range(op.rank)) - done if number == len(steps) - 1 else set(step.axes)
+        own = set(range(len(whole.window))) - done if step is steps[-1] else set(step.axes)
         done |= own
-        yield Conv(
-            step.weights.shape[2:],
-            tuple(n if axis in own else 1 for axis, n in enumerate(strides)),
-            tuple(n if axis in own else 1 for axis, n in enumerate(dilations)),
-            tuple((view.low, view.high) if axis in own else (0, 0) for axis, view in enumerate(window)),
-            step.groups,
-            op.flip,
-        )
+        window = [
+            replace(view, kernel=taps) if axis in own else WindowAxis(view.size, taps)
+            for axis, (view, taps) in enumerate(zip(whole.window, step.weights.shape[2:], strict=True))
+        ]
+        yield Conv.over(window, step.groups, whole.flip)
 
 
-def _macs(graph: Graph, node: Node, steps: Sequence[Step]) -> tuple[int, int]:
+def _macs(graph: Graph, node: Node, steps: Sequence[Step], ops: Sequence[Conv]) -> tuple[int, int]:
     """Multiply-accumulates before and after; raises Refused if they would not fall."""
-    assert isinstance(node.op, Conv)
     types = graph.types(node.inputs)
     before, after, running = node.op.cost(*types).macs, 0, types[0]
-    for step, op in zip(steps, passes(node.op, running, steps), strict=True):
+    for step, op in zip(steps, ops, strict=True):
         own = (running, TensorType(step.weights.shape))
         after += op.cost(*own).macs
         (running,) = op.infer(*own)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from ..errors import UsageError
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Fused
-from .match import fresh
+from .match import fresh, fused
 
 
 def expand(graph: Graph, node_name: str) -> Graph:
@@ -15,10 +15,11 @@ def expand(graph: Graph, node_name: str) -> Graph:
     there is no fused node of that name.
     """
     node = graph.nodes.get(node_name)
-    if node is None or not isinstance(node.op, Fused):
-        fused = ", ".join(n.name for n in graph if isinstance(n.op, Fused)) or "none"
-        raise UsageError(f"there is no fused layer '{node_name}': the fused layers are {fused}")
-    rewriter, op = Rewriter(graph), node.op
+    op = None if node is None else fused(node)
+    if op is None:
+        others = ", ".join(other.name for other in graph if fused(other)) or "none"
+        raise UsageError(f"there is no fused layer '{node_name}': the fused layers are {others}")
+    rewriter = Rewriter(graph)
 
     def visit(current: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         return _members(rewriter, current, op, inputs) if current is node else None

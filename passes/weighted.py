@@ -1,4 +1,4 @@
-"""Layers whose result is linear in their input, with constant weights: convolutions (transposed too) and dense ones.
+"""Layers whose result is linear in their input, with constant weights: those whose op tells a `weight_layout`.
 
 What may be folded into them. A sum of products may be off by γ·(Σ|w||x| + |b|) (see `tolerance`), so a fold that makes
 the products, or the bias beside them, larger than they were loses digits, although it is right in exact arithmetic.
@@ -24,7 +24,7 @@ import numpy as np
 
 from ..expr import UNIT
 from ..ir import Graph, Node, Rewriter, Value
-from ..ops import Conv, ConvTranspose, Dense
+from ..op import WeightLayout
 from ..types import Array, TensorType
 from .affine import Affine
 from .match import fresh
@@ -32,10 +32,6 @@ from .report import Refused
 
 NORMAL = 2.0**-126  # below it float32 loses digits
 LIMIT = 4.0  # how many times larger a fold may make the terms of a sum
-
-
-def is_weighted(node: Node) -> bool:
-    return isinstance(node.op, Conv | ConvTranspose | Dense)
 
 
 def rounding(products: Array, bias: Array) -> float:
@@ -48,27 +44,26 @@ class Weighted:
     """Weights in float64 as (group, output of the group, input of the group, tap), and the bias (outputs,)."""
 
     node: Node
+    layout: WeightLayout
     filters: Array
     bias: Array
 
     @staticmethod
     def of(graph: Graph, node: Node) -> Weighted:
-        """The weights of `node`; raises Refused if they arrive at run time."""
+        """The weights of a `node` that tells their layout; raises Refused if they arrive at run time."""
+        layout = node.op.weight_layout
+        assert layout is not None
         arrays = [graph.constant(value) for value in node.inputs[1:]]
         if any(array is None for array in arrays):
             raise Refused(f"the weights of '{node.name}' are known only at run time")
         w, *bias = (np.asarray(array, np.float64) for array in arrays)
-        groups = getattr(node.op, "groups", 1)
-        filters = w.reshape(groups, w.shape[0] // groups, w.shape[1], -1)
-        if isinstance(node.op, ConvTranspose):
-            filters = filters.swapaxes(1, 2)
-        return Weighted(node, filters, bias[0] if bias else np.zeros(groups * filters.shape[1]))
+        filters = layout.filters(w)
+        return Weighted(node, layout, filters, bias[0] if bias else np.zeros(layout.groups * filters.shape[1]))
 
     @property
     def weights(self) -> Array:
-        """In the op's own order, (O, C / groups, taps) or transposed (C, O / groups, taps)."""
-        filters = self.filters.swapaxes(1, 2) if isinstance(self.node.op, ConvTranspose) else self.filters
-        return filters.reshape(-1, *filters.shape[2:])
+        """In the op's own order, with the taps along one axis."""
+        return self.layout.weights(self.filters)
 
     def before(self, later: Affine) -> Weighted:
         """Followed by `later` on its outputs."""

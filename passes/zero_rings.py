@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ..computation import Contraction
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Conv, Slice
 from ..types import Array
 from ..windows import WindowAxis
-from .match import fresh
+from .match import contraction, fresh
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("conv(x, [0 w 0]) => conv(x, w)", "finite")
@@ -34,32 +36,36 @@ def trim_zero_rings(graph: Graph) -> Optimised:
     notes, rewriter = Notes("zero_rings"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if not isinstance(node.op, Conv) or max(node.op.kernel) == 1:
+        whole = contraction(graph, node)
+        if whole is None or whole.taps == 1:
             return None
         try:
-            trims = find(graph, node)
+            weights, trims = find(graph, node, whole)
         except Refused as why:
             notes.refused(node.name, str(why))
             return None
-        made = _trimmed(graph, rewriter, node, inputs, trims)
-        kernel = "×".join(map(str, getattr(rewriter.producer(made[0]).op, "kernel", ())))
-        notes.fired(RULE, node.name, f"{'×'.join(map(str, node.op.kernel))} taps become {kernel}")
-        return made
+        window = tuple(map(_trimmed, whole.window, trims))
+        notes.fired(RULE, node.name, f"{_kernel(whole.window)} taps become {_kernel(window)}")
+        taps = tuple(slice(t.first, axis.kernel - t.last) for t, axis in zip(trims, whole.window, strict=True))
+        data = weights[(slice(None), slice(None), *taps)]
+        w = rewriter.constant(data, fresh(rewriter, f"{node.name}.trimmed"), node.where)
+        image = _sliced(rewriter, node, inputs[0], window)
+        inside = [replace(axis, low=max(0, axis.low), high=max(0, axis.high)) for axis in window]
+        op = Conv.over(inside, whole.groups, whole.flip)
+        return rewriter.add(op, (image, w, *inputs[2:]), node.name, node.where)
 
     return notes.on(rewriter.rewrite(visit))
 
 
-def find(graph: Graph, node: Node) -> tuple[Trim, ...]:
-    """What can go from each spatial axis; raises Refused if nothing can."""
-    assert isinstance(node.op, Conv)
+def find(graph: Graph, node: Node, whole: Contraction) -> tuple[Array, tuple[Trim, ...]]:
+    """The weights, and what can go from each of their spatial axes; raises Refused if nothing can."""
     weights = graph.constant(node.inputs[1])
     if weights is None:
         raise Refused("its weights are known only at run time")
-    window = node.op.window(graph.type(node.inputs[0]))
-    trims = tuple(_trim(weights, axis, view, node.op.flip) for axis, view in enumerate(window, start=2))
+    trims = tuple(_trim(weights, axis, view, whole.flip) for axis, view in enumerate(whole.window, start=2))
     if not any(trim.first or trim.last for trim in trims):
         raise Refused("no outer row of taps is zero in all its kernels")
-    return trims
+    return weights, trims
 
 
 def _trim(weights: Array, axis: int, window: WindowAxis, flip: bool) -> Trim:
@@ -82,31 +88,22 @@ def _trim(weights: Array, axis: int, window: WindowAxis, flip: bool) -> Trim:
     return Trim(first, last, low * window.dilation, high * window.dilation)
 
 
-def _trimmed(
-    graph: Graph, rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], trims: tuple[Trim, ...]
-) -> tuple[Value, ...]:
-    """The convolution on the taps that are left, padded less or on a part of the image."""
-    op, weights = node.op, graph.constant(node.inputs[1])
-    assert isinstance(op, Conv) and weights is not None
-    window = op.window(graph.type(node.inputs[0]))
-    lows = [axis.low - trim.low for axis, trim in zip(window, trims, strict=True)]
-    highs = [axis.high - trim.high for axis, trim in zip(window, trims, strict=True)]
-    kept = tuple(slice(trim.first, size - trim.last) for trim, size in zip(trims, op.kernel, strict=True))
-    data = weights[(slice(None), slice(None), *kept)]
-    padding = tuple((max(0, low), max(0, high)) for low, high in zip(lows, highs, strict=True))
-    smaller = replace(op, kernel=data.shape[2:], padding=padding)
-    w = rewriter.constant(data, fresh(rewriter, f"{node.name}.trimmed"), node.where)
-    image = _sliced(graph, rewriter, node, inputs[0], lows, highs)
-    return rewriter.add(smaller, (image, w, *inputs[2:]), node.name, node.where)
+def _trimmed(axis: WindowAxis, trim: Trim) -> WindowAxis:
+    """The window on the taps that are left; padding below 0 stands for elements of the image that none reads."""
+    kernel = axis.kernel - trim.first - trim.last
+    return replace(axis, kernel=kernel, low=axis.low - trim.low, high=axis.high - trim.high)
 
 
-def _sliced(graph: Graph, rewriter: Rewriter, node: Node, image: Value, lows: list[int], highs: list[int]) -> Value:
+def _kernel(window: Sequence[WindowAxis]) -> str:
+    return "×".join(str(axis.kernel) for axis in window)
+
+
+def _sliced(rewriter: Rewriter, node: Node, image: Value, window: Sequence[WindowAxis]) -> Value:
     """The image without the elements that no tap reaches any more."""
-    shape = graph.type(node.inputs[0]).shape
-    cut = [axis for axis, (low, high) in enumerate(zip(lows, highs, strict=True), start=2) if min(low, high) < 0]
+    cut = [axis for axis, view in enumerate(window, start=2) if min(view.low, view.high) < 0]
     if not cut:
         return image
-    starts = tuple(max(0, -lows[axis - 2]) for axis in cut)
-    ends = tuple(shape[axis] - max(0, -highs[axis - 2]) for axis in cut)
+    starts = tuple(max(0, -window[axis - 2].low) for axis in cut)
+    ends = tuple(window[axis - 2].size - max(0, -window[axis - 2].high) for axis in cut)
     name = fresh(rewriter, f"{node.name}.inside")
     return rewriter.add(Slice(starts, ends, tuple(cut)), (image,), name, node.where)[0]

@@ -44,7 +44,7 @@ def _run(argv: Sequence[str] | None) -> int:
     from .console import flush
     from .parser import parse
 
-    arguments = parse(argv)
+    arguments = parse(argv, (__doc__ or "").partition("\n\n")[2])
     if arguments is not None:
         arguments.run(arguments)
     flush()

@@ -33,10 +33,10 @@ class _Answered(Exception):
     """The command line was a question (`--help`, `--version`); this is the answer."""
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
+def parse(argv: Sequence[str] | None, manual: str) -> argparse.Namespace | None:
     """The arguments, with the verb's function as `run`; None if they were a question, which is answered.
 
-    Raises UsageError for a wrong command line.
+    `manual` is what `--help` tells below the verbs. Raises UsageError for a wrong command line.
     """
     given = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -45,7 +45,7 @@ def parse(argv: Sequence[str] | None) -> argparse.Namespace | None:
             return _verb_parser(given[0]).parse_intermixed_args(_attached(given[1:]))
         if given and not given[0].startswith("-"):
             raise UsageError(f"unknown verb '{given[0]}': expected one of {', '.join(VERBS)} (see cnncc --help)")
-        _top_parser().parse_args(given)
+        _top_parser(manual).parse_args(given)
     except _Answered as answer:
         say(str(answer).rstrip())
     return None
@@ -62,16 +62,13 @@ def _attached(argv: list[str]) -> list[str]:
     return joined
 
 
-def _top_parser() -> Parser:
+def _top_parser(manual: str) -> Parser:
     """Knows the verbs by name only: it is asked when the first word is none of them."""
-    from . import __doc__ as manual
-
     verbs = [f"  {name:8} {_summary(name)}" for name in VERBS]
-    about = manual.partition("\n\n")[2] if manual else ""
     parser = _parser(
         "cnncc",
         "Compile small convolutional networks to native code.",
-        "\n".join(["verbs (cnncc VERB --help tells more):", *verbs, "", about]),
+        "\n".join(["verbs (cnncc VERB --help tells more):", *verbs, "", manual]),
     )
     parser.add_argument("--version", action=_Say, nargs=0, const=f"cnncc {VERSION}", help="print the version")
     parser.add_argument("verb", metavar="VERB", help="what to do")

@@ -110,10 +110,6 @@ class Lanes:
     def equals(self, other: Lanes | float) -> Mask:
         return self._compare("oeq", other)
 
-    def differs(self, other: Lanes | float) -> Mask:
-        """Also where one is NaN."""
-        return self._compare("une", other)
-
     def bits(self) -> Bits:
         return Bits(self.e, self._cast("bitcast", _integers(self)))
 

@@ -40,8 +40,6 @@ class Sub(Binary):
 class Mul(Binary):
     """a · b with broadcasting."""
 
-    linear_inputs = (0, 1)
-
     def formula(self, *x: Array) -> Array:
         return x[0] * x[1]
 
@@ -133,8 +131,6 @@ class Abs(Unary):
 @dataclass(frozen=True)
 class Neg(Unary):
     """−x."""
-
-    linear_inputs = (0,)
 
     def formula(self, *x: Array) -> Array:
         return -x[0]

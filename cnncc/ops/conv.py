@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from ..computation import Contraction, Lowering, single
 from ..errors import ShapeError
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, WeightLayout, expect_count
 from ..types import Array, TensorType
-from ..windows import Padding, WindowAxis, per_axis, resolve
+from ..windows import Padding, WindowAxis, brief, brief_padding, per_axis, resolve
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,21 @@ class Conv(Op):
     groups: int = 1
     flip: bool = False
 
-    linear_inputs = (0, 1)
+    @classmethod
+    def over(cls, window: Sequence[WindowAxis], groups: int, flip: bool) -> Conv:
+        """The convolution with this window, as briefly as it can be written."""
+        return cls(
+            tuple(axis.kernel for axis in window),
+            brief([axis.stride for axis in window]),
+            brief([axis.dilation for axis in window]),
+            brief_padding([(axis.low, axis.high) for axis in window]),
+            groups,
+            flip,
+        )
+
+    @property
+    def weight_layout(self) -> WeightLayout:
+        return WeightLayout(self.groups)
 
     @property
     def rank(self) -> int:

@@ -21,7 +21,7 @@ from ..computation import (
 )
 from ..errors import ShapeError
 from ..expr import Arg, Number
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, WeightLayout, expect_count
 from ..types import MAX_ELEMENTS, Array, TensorType
 from ..windows import Padding, WindowAxis, explicit_padding, per_axis
 
@@ -90,7 +90,9 @@ class ConvTranspose(Op):
     output_padding: tuple[int, ...] | int = 0
     groups: int = 1
 
-    linear_inputs = (0, 1)
+    @property
+    def weight_layout(self) -> WeightLayout:
+        return WeightLayout(self.groups, inputs_first=True)
 
     @property
     def rank(self) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..computation import Contraction, Lowering, Pieces, Repeat, single
 from ..errors import ShapeError
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, WeightLayout, expect_count
 from ..types import Array, TensorType
 from ..windows import WindowAxis
 
@@ -19,7 +19,9 @@ from ..windows import WindowAxis
 class Dense(Op):
     """x (N, K) times weights (O, K) transposed, plus an optional bias (O,): ONNX's Gemm with transB."""
 
-    linear_inputs = (0, 1)
+    @property
+    def weight_layout(self) -> WeightLayout:
+        return WeightLayout()
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 2, 3)
@@ -63,8 +65,6 @@ class MatMul(Op):
 
     A vector is taken as a row on the left and as a column on the right, and that axis is left out of the result.
     """
-
-    linear_inputs = (0, 1)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 2)

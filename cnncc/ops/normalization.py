@@ -34,6 +34,13 @@ class BatchNormalization(Op):
 
     epsilon: float = 1e-5
 
+    statistics = (3, 4)
+
+    def stated(self, *statistics: Array) -> tuple[Array, Array]:
+        mean, variance = statistics
+        with np.errstate(all="ignore"):
+            return mean, np.sqrt(variance + self.epsilon)
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 5)
         x, *vectors = inputs

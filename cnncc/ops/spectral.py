@@ -49,8 +49,6 @@ class SpectralPool(Op):
 
     sizes: tuple[int, ...] | int
 
-    linear_inputs = (0,)
-
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 1)
         (x,) = inputs

@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
 from ...allowance import charge
 from ...errors import CnnccError, ModelError
-from ...ir import Value
+from ...ir import Builder, Value
 from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count
 from .messages import Unsupported as Unsupported  # for the rows
-from .read import Branch, OnnxNode
-
-if TYPE_CHECKING:
-    from .importer import Importer
+from .read import Branch, OnnxModel, OnnxNode
 
 T = TypeVar("T")
 
@@ -46,6 +43,21 @@ def whole(array: Array, shown: str) -> Array:
     return array.astype(np.int64)
 
 
+class Importing(Protocol):
+    """What a call asks of the import that it is part of (`importer`, which stands above the rows)."""
+
+    model: OnnxModel
+    builder: Builder
+    tensors: dict[str, Tensor | None]
+    wide: set[str]
+
+    def fresh(self, hint: str) -> str: ...
+
+    def constant(self, tensor: str, data: Array) -> Value: ...
+
+    def inline(self, branch: Branch) -> list[Tensor | None]: ...
+
+
 class Call:
     """One node on its way into the graph.
 
@@ -53,7 +65,7 @@ class Call:
     that it `made`. Rows know of a node what this class tells them and nothing else: `independence` relies on that.
     """
 
-    def __init__(self, importer: Importer, node: OnnxNode, name: str):
+    def __init__(self, importer: Importing, node: OnnxNode, name: str):
         self.importer, self.node, self.name = importer, node, name
         self.version, self.operator = node.version, node.operator
         self.unread = set(node.attributes)

@@ -7,7 +7,7 @@ from typing import Any
 
 from ... import ops
 from ...errors import ModelError
-from ...windows import Padding
+from ...windows import brief, brief_padding
 from .call import Call, Result, Unsupported
 
 Pairs = tuple[tuple[int, int], ...]
@@ -43,19 +43,6 @@ def halves(call: Call, mode: str, total: int) -> tuple[int, int]:
     return (less, more) if mode == "SAME_UPPER" else (more, less)
 
 
-def brief(numbers: Sequence[Any]) -> Any:
-    """One number for all axes where they agree: graphs are easier to read."""
-    return numbers[0] if len(set(numbers)) == 1 else tuple(numbers)
-
-
-def brief_padding(pads: Pairs) -> Padding:
-    """Padding of equal sides as a number an axis, and none at all by its name."""
-    if any(low != high for low, high in pads):
-        return pads
-    sides: Padding = brief([low for low, _ in pads])
-    return sides or "valid"
-
-
 def geometry(call: Call, kernel: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Kernel, stride and dilation, one number for each spatial axis."""
     ones = (1,) * len(kernel)
@@ -77,10 +64,9 @@ def conv_transpose(call: Call) -> Result:
         for n, k, s, d, a in zip(call.shape(0)[2:], kernel, stride, dilation, added, strict=True)
     ]
     pads, more = transposed_padding(call, full, stride)
-    added = brief([a + b for a, b in zip(added, more, strict=True)])
-    op = ops.ConvTranspose(
-        kernel, brief(stride), brief(dilation), brief_padding(pads), added, call.attribute("group", 1)
-    )
+    total = brief([a + b for a, b in zip(added, more, strict=True)])
+    groups = call.attribute("group", 1)
+    op = ops.ConvTranspose(kernel, brief(stride), brief(dilation), brief_padding(pads), total, groups)
     return call.add(op, *call.values())
 
 

@@ -12,7 +12,7 @@ from cnncc.computation import Computation
 from cnncc.op import REGISTRY, Constant, Op
 from cnncc.ops import Flatten
 
-from .cases import data, each_op, each_sample
+from .cases import data, each_op, each_sample, label, samples
 
 OPS = """
     Abs AdaptiveAveragePool AdaptiveMaxPool Add AveragePool BatchNormalization BatchStandardization Ceil Celu
@@ -96,15 +96,64 @@ def test_flatten_mixes_images_unless_it_starts_at_the_second_axis():
     assert Flatten(0).images(4) is Flatten(0).images(1) is Flatten(-1).images(1) is Flatten(2).images(4) is None
 
 
-@each_sample
-def test_linear_inputs_are_linear(sample):
-    """Doubling is exact in binary, so the comparison is."""
-    linear = sample.op.linear_inputs
-    arrays = [a if i in linear else np.zeros_like(a) for i, a in enumerate(data(sample))]
-    for index in linear:
-        doubled = [2 * a if i == index else a for i, a in enumerate(arrays)]
-        for once, twice in zip(sample.op.reference(*arrays), sample.op.reference(*doubled), strict=True):
-            np.testing.assert_array_equal(2 * once, twice)
+with_weights = pytest.mark.parametrize(
+    "sample", [sample for sample in samples() if sample.op.weight_layout is not None], ids=label
+)
+
+
+@with_weights
+def test_a_weight_layout_tells_outputs_and_inputs_apart(sample):
+    """Doubled filters of an output double that output; doubled filters of an input do what that input doubled does.
+
+    Doubling is exact in binary, so the comparisons are.
+    """
+    x, w, *bias = data(sample)
+    layout, none = sample.op.weight_layout, [np.zeros_like(vector) for vector in bias]
+    filters = layout.filters(w)
+    groups, outputs, inputs, _ = filters.shape
+    assert groups * inputs == x.shape[1]
+    np.testing.assert_array_equal(layout.weights(filters).reshape(w.shape), w)
+    (once,) = sample.op.reference(x, w, *none)
+    assert once.shape[1] == groups * outputs
+
+    def scaled(*at):
+        changed = filters.copy()
+        changed[at] *= 2
+        (result,) = sample.op.reference(x, layout.weights(changed).reshape(w.shape), *none)
+        return result
+
+    for number in {0, groups * outputs - 1}:
+        wanted = once.copy()
+        wanted[:, number] *= 2
+        np.testing.assert_array_equal(scaled(*divmod(number, outputs)), wanted)
+    for number in {0, groups * inputs - 1}:
+        louder = x.copy()
+        louder[:, number] *= 2
+        group, channel = divmod(number, inputs)
+        (wanted,) = sample.op.reference(louder, w, *none)
+        np.testing.assert_array_equal(scaled(group, slice(None), channel), wanted)
+
+
+@with_weights
+def test_a_bias_beside_a_weight_layout_is_added_to_each_output_channel(sample):
+    x, w, *_ = data(sample)
+    (without,) = sample.op.reference(x, np.zeros_like(w))
+    bias = np.arange(without.shape[1], dtype=np.float32)
+    (result,) = sample.op.reference(x, np.zeros_like(w), bias)
+    np.testing.assert_array_equal(result, without + bias.reshape(-1, *(1,) * (result.ndim - 2)))
+
+
+@pytest.mark.parametrize("sample", [sample for sample in samples() if sample.op.statistics], ids=label)
+def test_stated_statistics_are_those_that_the_op_normalises_by(sample):
+    """An x that is the mean everywhere, and one that is a deviation above it."""
+    x, scale, bias, *_ = inputs = data(sample)
+    mean, deviation = sample.op.stated(*(inputs[index].astype(np.float64) for index in sample.op.statistics))
+    along = (-1, *(1,) * (x.ndim - 2))
+    for steps in (0, 1):
+        there = np.broadcast_to((mean + steps * deviation).reshape(along), x.shape).astype(np.float32)
+        (result,) = sample.op.reference(there, *inputs[1:])
+        wanted = np.broadcast_to((steps * scale + bias).reshape(along), x.shape)
+        np.testing.assert_allclose(result, wanted, rtol=1e-5, atol=1e-5)
 
 
 def test_an_op_without_rules_says_so():

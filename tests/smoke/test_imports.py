@@ -6,8 +6,12 @@ import ast
 import json
 import subprocess
 import sys
+from collections.abc import Iterator, Mapping
+from functools import cache
+from graphlib import TopologicalSorter
 from pathlib import Path
 
+import networkx as nx
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,122 +31,314 @@ with contextlib.redirect_stdout(io.StringIO()):
     assert main(["--help"]) == main(["compile", "--help"]) == 0
 """
 
-# Lowest first; modules on one level may import each other. What is not listed is checked against its folder.
-LEVELS = [
-    (
-        "version",
-        "errors",
+# What each room may import, exactly: what stands here and is not imported is taken out again. Imports for type checkers
+# count, for who reads a module has to know what they name. A room is a module or a folder of `cnncc/`.
+ALLOWED: dict[str, set[str]] = {
+    "budget": set(),
+    "cook_toom": set(),
+    "errors": set(),
+    "file_kinds": set(),
+    "naming": set(),
+    "version": set(),
+    "allowance": {"errors"},
+    "files": {"errors"},
+    "target": {"errors"},
+    "types": {"errors"},
+    "expr": {"types"},
+    "native": {"errors", "target"},
+    "windows": {"errors", "types"},
+    "computation": {"expr", "types", "windows"},
+    "identity": {"native", "version"},
+    "runtime": {"errors", "naming", "native", "target", "types"},
+    "op": {"computation", "errors", "types"},
+    "tolerance_winograd": {"computation", "cook_toom", "expr", "types"},
+    "ir": {"allowance", "computation", "errors", "op", "types"},
+    "ops": {"computation", "errors", "expr", "op", "types", "windows"},
+    "batching": {"errors", "ir", "op", "types"},
+    "text": {"errors", "ir", "op", "ops", "types"},
+    "verify": {"errors", "ir", "op", "types"},
+    "frontends": {
         "allowance",
-        "files",
+        "batching",
+        "computation",
+        "errors",
         "file_kinds",
-        "naming",
+        "files",
+        "ir",
+        "op",
+        "ops",
         "types",
         "windows",
-        "expr",
+    },
+    "interpreter": {"batching", "errors", "ir", "op", "types"},
+    "plan": {
+        "allowance",
+        "batching",
         "computation",
+        "cook_toom",
+        "errors",
+        "expr",
+        "files",
+        "ir",
         "op",
-    ),
-    ("ir", "target", "cook_toom"),
-    ("ops",),
-    ("batching", "interpreter", "tolerance", "tolerance_winograd", "verify", "text", "passes", "frontends", "plan"),
-    ("codegen",),
-    ("native",),
-    ("runtime",),
-    (
-        "compiler",
-        "api",
-        "sources",
+        "ops",
+        "target",
+        "types",
+        "windows",
+    },
+    "codegen.kernels": {"codegen", "cook_toom", "plan"},
+    "frontends.onnx": {
+        "allowance",
+        "batching",
+        "errors",
+        "file_kinds",
+        "files",
+        "frontends",
+        "ir",
+        "op",
+        "ops",
+        "types",
+        "windows",
+    },
+    "tolerance": {
+        "computation",
+        "errors",
+        "expr",
+        "interpreter",
+        "ir",
+        "op",
+        "ops",
+        "tolerance_winograd",
+        "types",
+        "windows",
+    },
+    "codegen": {"codegen.kernels", "computation", "expr", "plan", "target", "types", "windows"},
+    "passes": {
+        "batching",
+        "computation",
+        "errors",
+        "expr",
+        "interpreter",
+        "ir",
+        "op",
+        "ops",
+        "tolerance",
+        "types",
+        "verify",
+        "windows",
+    },
+    "sources": {"errors", "files", "frontends.onnx", "identity", "ir", "runtime"},
+    "compiler": {
+        "allowance",
+        "codegen",
+        "errors",
         "identity",
-        "budget",
+        "ir",
+        "naming",
+        "native",
+        "passes",
+        "plan",
+        "runtime",
+        "sources",
+        "target",
+    },
+    "limits": {"codegen", "native", "target", "types"},
+    "peak": {"codegen", "native", "target"},
+    "benchmark": {"ir", "peak", "runtime"},
+    "checking": {"compiler", "interpreter", "ir", "op", "ops", "passes", "runtime", "tolerance", "types"},
+    "profiling": {"benchmark", "codegen", "compiler", "limits", "peak", "plan", "runtime", "types"},
+    "tuning": {"budget", "compiler", "errors", "identity", "native", "plan", "profiling", "runtime", "types"},
+    "api": {
+        "compiler",
+        "errors",
+        "file_kinds",
+        "files",
+        "frontends",
+        "interpreter",
+        "ir",
+        "plan",
+        "runtime",
+        "sources",
+        "target",
+        "tuning",
+        "types",
+        "verify",
+    },
+    "__init__": {"api", "errors", "frontends", "runtime", "version"},
+    "peers": {"api", "benchmark", "compiler", "errors", "runtime", "types", "version"},
+    "cli": {
+        "api",
         "benchmark",
         "checking",
+        "compiler",
+        "errors",
+        "files",
+        "ir",
         "limits",
-        "peak",
+        "naming",
+        "native",
+        "op",
+        "ops",
+        "passes",
         "peers",
+        "plan",
         "profiling",
+        "runtime",
+        "sources",
+        "target",
+        "text",
         "tuning",
-    ),
-    ("cli", "__main__"),
-]
-LEVEL = {name: level for level, names in enumerate(LEVELS) for name in names}
+        "types",
+        "version",
+    },
+    "__main__": {"cli"},
+}
+# Two halves of one room: a code generator calls its kernels, and they call what all of them share.
+TOGETHER = {("codegen", "codegen.kernels")}
 FOLDERS = {"cnncc": ROOT / "cnncc", "cnncc.frontends": ROOT / "frontends", "cnncc.passes": ROOT / "passes"}
-# The back end tells the runtime and the compiler what it made in these words; they import nothing above types.
-DATA_ONLY = {"cnncc.runtime.executable"}
+INNER = {"frontends": "onnx", "codegen": "kernels"}  # folders in folders that are rooms of their own
 
 
-def modules():
-    """(dotted name, file) of every module of the three source folders."""
-    for package, folder in FOLDERS.items():
-        for file in sorted(folder.rglob("*.py")):
-            parts = file.relative_to(folder).with_suffix("").parts
-            yield ".".join([package, *(part for part in parts if part != "__init__")]), file
+@cache
+def modules() -> dict[str, str]:
+    """The text of every module of the three source folders by its dotted name; a package is called NAME.__init__."""
+    return {
+        ".".join([package, *file.relative_to(folder).with_suffix("").parts]): file.read_text(encoding="utf-8")
+        for package, folder in FOLDERS.items()
+        for file in sorted(folder.rglob("*.py"))
+    }
 
 
-MODULES = dict(modules())
-
-
-def imported(module: str, file: Path) -> set[str]:
-    """Absolute names of the modules that `file` imports, wherever in it; not those for type checkers only."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    package = module if file.name == "__init__.py" else module.rpartition(".")[0]
-    found: set[str] = set()
-    for node in _outside_type_checking(tree):
+def imported(module: str, text: str) -> Iterator[str]:
+    """Absolute names of what `module` imports, wherever in it."""
+    package = module.rpartition(".")[0]
+    for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = package.rsplit(".", node.level - 1)[0] if node.level > 1 else package
             source = ".".join(filter(None, (base if node.level else "", node.module or "")))
-            found.update(f"{source}.{alias.name}" for alias in node.names)
+            yield from (f"{source}.{alias.name}" for alias in node.names)
+
+
+def room(name: str) -> str:
+    """The room of a module, or of what stands in it."""
+    first, *inner = name.removeprefix("cnncc.").removesuffix(".__init__").split(".")
+    return f"{first}.{inner[0]}" if inner and inner[0] == INNER.get(first) else first
+
+
+def edges(texts: Mapping[str, str]) -> dict[str, set[str]]:
+    """Which other rooms each room imports."""
+    rooms = {room(name) for name in texts}
+    found: dict[str, set[str]] = {name: set() for name in rooms}
+    for module, text in texts.items():
+        ours = {room(name) for name in imported(module, text) if name.startswith("cnncc.")}
+        found[room(module)] |= (ours & rooms) - {room(module)}
     return found
 
 
-def _outside_type_checking(tree: ast.AST):
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            continue
-        yield node
-        yield from _outside_type_checking(node)
+def circles(texts: Mapping[str, str]) -> set[tuple[str, ...]]:
+    """Modules that import each other, by whatever way round; empty if there are none."""
+    graph = nx.DiGraph(
+        (module, found)
+        for module, text in texts.items()
+        for name in imported(module, text)
+        if (found := defining(name, texts)) not in (None, module)
+    )
+    return {tuple(sorted(circle)) for circle in nx.strongly_connected_components(graph) if len(circle) > 1}
 
 
-def level(name: str) -> int | None:
-    """Where a dotted name of ours stands; None for the top package itself and for others' modules."""
-    parts = name.split(".")
-    return LEVEL.get(parts[1]) if parts[0] == "cnncc" and len(parts) > 1 else None
+def defining(name: str, texts: Mapping[str, str]) -> str | None:
+    """The module that an imported name is, or the one that it stands in; None for what is not ours."""
+    while name and name not in texts and f"{name}.__init__" not in texts:
+        name = name.rpartition(".")[0]
+    return name if name in texts else f"{name}.__init__" if name else None
+
+
+def forbidden(texts: Mapping[str, str]) -> set[str]:
+    return {
+        f"{importer} imports {found}"
+        for importer, all_found in edges(texts).items()
+        for found in all_found - ALLOWED.get(importer, set())
+    }
 
 
 @pytest.mark.parametrize("statement", ["import cnncc", HELP], ids=["import", "help"])
-def test_import_is_light(statement):
+def test_import_is_light(statement: str) -> None:
     command = [sys.executable, "-c", PROBE.replace("STATEMENT", statement)]
     results = [json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(5)]
     assert set(results[0][1]) <= LIGHT
     assert min(seconds for seconds, _ in results) < SECONDS
 
 
-def test_every_module_has_a_level():
-    unknown = {name for name in MODULES if name != "cnncc" and level(name) is None}
-    assert not unknown
+def test_rooms_import_what_they_may() -> None:
+    assert forbidden(modules()) == set()
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_imports_point_downwards(module):
-    if module == "cnncc":
-        return  # its lazy names are the public face of everything
-    own = level(module)
-    assert own is not None, f"give {module} its place in LEVELS"
-    upwards = {
-        name
-        for name in imported(module, MODULES[module])
-        if (level(name) or 0) > own and not any(name.startswith(allowed) for allowed in DATA_ONLY)
-    }
-    assert not upwards, f"{module} imports from above itself: {sorted(upwards)}"
+def test_what_may_be_imported_is() -> None:
+    found = edges(modules())
+    assert {name: allowed - found[name] for name, allowed in ALLOWED.items() if allowed - found[name]} == {}
 
 
-@pytest.mark.parametrize("module", MODULES)
-def test_only_native_knows_llvm(module):
-    llvm = {name for name in imported(module, MODULES[module]) if name.split(".")[0] == "llvmlite"}
-    assert not llvm or module == "cnncc.native"
+def test_imports_go_one_way() -> None:
+    ways = {(importer, found) for importer, all_found in ALLOWED.items() for found in all_found}
+    order = TopologicalSorter(
+        {name: {found for found in ALLOWED[name] if (found, name) not in TOGETHER} for name in ALLOWED}
+    )
+    assert set(order.static_order()) == set(ALLOWED)
+    assert ways >= TOGETHER
 
 
-def test_data_only_modules_hold_no_machinery():
-    for module in DATA_ONLY:
-        assert all((level(name) or 0) <= LEVEL["target"] for name in imported(module, MODULES[module]))
+def test_no_two_modules_import_each_other() -> None:
+    """Not inside a room either, and not for type checkers: what both need stands below both."""
+    assert circles(modules()) == set()
+
+
+ROUND = {
+    "of two": {"cnncc.frontends.symbols": "from .generic import OpLayer"},
+    "in a function": {"cnncc.frontends.symbols": "def f():\n    from .generic import op_layers"},
+    "for type checkers only": {"cnncc.frontends.summary": "if TYPE_CHECKING:\n    from .model import Model"},
+    "by way of others": {"cnncc.frontends.onnx.read": "from . import table"},
+    "with the package": {"cnncc.cli.parser": "from . import __doc__"},
+    "of modules in one room": {"cnncc.passes.match": "import cnncc.passes.fuse"},
+}
+
+
+@pytest.mark.parametrize("case", ROUND)
+def test_a_planted_circle_is_caught(case: str) -> None:
+    texts = {module: f"{text}\n{ROUND[case].get(module, '')}\n" for module, text in modules().items()}
+    (circle,) = circles(texts)
+    assert set(circle) > set(ROUND[case])
+
+
+PLANTED = {
+    "a pass that knows the machine": ("cnncc.passes.padding", "from ..target import TARGETS", "passes imports target"),
+    "a pass that knows the cost": ("cnncc.passes.padding", "from ..plan.choose import PIPES", "passes imports plan"),
+    "a code generator that sees a graph": ("cnncc.codegen.program", "from ..ir import Graph", "codegen imports ir"),
+    "a code generator that rewrites": ("cnncc.codegen.program", "import cnncc.passes", "codegen imports passes"),
+    "a kernel that sees a graph": (
+        "cnncc.codegen.kernels.direct",
+        "def f():\n    from ...ir import Graph",
+        "codegen.kernels imports ir",
+    ),
+    "for type checkers only": (
+        "cnncc.plan.layout",
+        "if TYPE_CHECKING:\n    from ..runtime.model import Model",
+        "plan imports runtime",
+    ),
+    "from the package itself": ("cnncc.passes.__init__", "from .. import target", "passes imports target"),
+    "an op that knows the plan": ("cnncc.ops.conv", "from cnncc.plan.kernels import Direct", "ops imports plan"),
+}
+
+
+@pytest.mark.parametrize("case", PLANTED)
+def test_a_planted_import_is_caught(case: str) -> None:
+    module, line, told = PLANTED[case]
+    texts = dict(modules())
+    texts[module] += f"\n{line}\n"
+    assert forbidden(texts) == {told}
+
+
+def test_only_native_knows_llvm() -> None:
+    knowing = {m for m, text in modules().items() if any(n.split(".")[0] == "llvmlite" for n in imported(m, text))}
+    assert knowing == {"cnncc.native"}
