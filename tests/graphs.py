@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -54,7 +55,7 @@ class Net:
 
     def scaled(self, *shape: int) -> Array:
         """Random numbers, scaled so that sums over all axes but the first keep their size."""
-        return self.random(*shape) / np.float32(np.sqrt(max(1, np.prod(shape[1:]))))
+        return np.divide(self.random(*shape), np.float32(math.sqrt(max(1, math.prod(shape[1:])))))
 
     def apply(self, op: Op, *inputs: Value) -> Value:
         return self.builder.add(op, inputs)[0]
