@@ -115,10 +115,14 @@ def test_interrupt(tmp_path: Path) -> None:
 
 
 def interrupted(words: Sequence[object], seconds: float) -> tuple[int, str]:
-    """Exit code and standard error of a command that gets Ctrl-C so long after cnncc has begun to run."""
+    """Exit code and standard error of a command that gets Ctrl-C so long after `main` has begun to run."""
     script = (
         "import os, signal, sys, threading, time\n"
-        f"late = lambda: (time.sleep({seconds}), os.kill(os.getpid(), signal.SIGINT))\n"
+        "def late():\n"
+        "    while 'cnncc.cli.interrupts' not in sys.modules:\n"
+        "        time.sleep(0)\n"
+        f"    time.sleep({seconds})\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Thread(target=late, daemon=True).start()\n"
         f"sys.argv = {['cnncc', *map(str, words)]!r}\n"
         "from cnncc.cli import main\n"
