@@ -153,27 +153,10 @@ def image_to_tensor(
     return result
 
 
-def relu(x: Array) -> Array:
-    result = np.zeros(x.shape)
-    for where in product(*map(range, x.shape)):
-        value = float(x[where])
-        result[where] = value if value > 0 or math.isnan(value) else 0.0
-    return result
-
-
 def broadcast_index(where: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     """Where a tensor of `shape` is read for output position `where`: axes from the back, size 1 stays at 0."""
     tail = where[len(where) - len(shape) :]
     return tuple(0 if size == 1 else at for at, size in zip(tail, shape, strict=True))
-
-
-def add(a: Array, b: Array) -> Array:
-    rank = max(a.ndim, b.ndim)
-    left, right = (1,) * (rank - a.ndim) + a.shape, (1,) * (rank - b.ndim) + b.shape
-    result = np.zeros([max(n, m) for n, m in zip(left, right, strict=True)])
-    for where in product(*map(range, result.shape)):
-        result[where] = float(a[broadcast_index(where, a.shape)]) + float(b[broadcast_index(where, b.shape)])
-    return result
 
 
 def softmax(x: Array, axis: int = 1) -> Array:
@@ -195,15 +178,6 @@ def concat(*parts: Array, axis: int = 1) -> Array:
         for where in product(*map(range, part.shape)):
             result[(*where[:axis], where[axis] + offset, *where[axis + 1 :])] = part[where]
         offset += part.shape[axis]
-    return result
-
-
-def flatten(x: Array, axis: int = 1) -> Array:
-    axis = axis if axis >= 0 else axis + x.ndim
-    rows = math.prod(x.shape[:axis])
-    result = np.zeros((rows, x.size // rows))
-    for number, where in enumerate(product(*map(range, x.shape))):
-        result[number // result.shape[1], number % result.shape[1]] = x[where]
     return result
 
 
