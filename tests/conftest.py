@@ -1,4 +1,4 @@
-"""What all tests share: a cache of their own, a seeded generator, and inputs for a graph."""
+"""What all tests share: three speeds, a cache of their own, a seeded generator, and inputs for a graph."""
 
 from __future__ import annotations
 
@@ -10,7 +10,13 @@ import pytest
 from cnncc.ir import Graph
 from cnncc.types import Array
 
+from . import speeds
+
 MakeFeeds = Callable[[Graph], dict[str, Array]]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    speeds.mark(items)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -16,7 +15,6 @@ import cnncc
 
 from .conftest import DIGITS, ROOT
 
-HELP_SECONDS = 0.3
 COMMAND = [sys.executable, "-m", "cnncc"]
 
 
@@ -39,24 +37,21 @@ def finished(words: Sequence[object]) -> tuple[int, str, str]:
     return process.returncode, out, err
 
 
-def test_help_is_instant() -> None:
-    def seconds() -> float:
-        begin = time.perf_counter()
-        code, out, err = finished(["--help"])
-        assert (code, err) == (0, "")
-        assert "Exit codes:" in out
-        return time.perf_counter() - begin
-
-    assert min(seconds() for _ in range(5)) < HELP_SECONDS
+def test_help() -> None:
+    code, out, err = finished(["--help"])
+    assert (code, err) == (0, "")
+    assert "Exit codes:" in out
 
 
 @pytest.mark.parametrize(
     "words", [["--help"], ["--version"], *([verb, "--help"] for verb in ("run", "check", "bench"))]
 )
-def test_questions_load_neither_llvm_nor_numpy(words: list[str]) -> None:
+def test_questions_load_nothing_heavy(words: list[str]) -> None:
+    """What takes the time is LLVM, NumPy and our own compiler; of the standard library, asyncio and its like."""
+    heavy = {"llvmlite", "numpy", "networkx", "PIL", "onnx", "asyncio", "multiprocessing", "cnncc.ops", "cnncc.plan"}
     code = (
         "import sys; from cnncc.cli import main; code = main(sys.argv[1:]); "
-        "print(sorted({'llvmlite', 'numpy', 'networkx', 'PIL'} & set(sys.modules))); sys.exit(code)"
+        f"print(sorted({heavy} & set(sys.modules))); sys.exit(code)"
     )
     done = subprocess.run([sys.executable, "-c", code, *words], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.endswith("\n[]\n")
@@ -120,10 +115,14 @@ def test_interrupt(tmp_path: Path) -> None:
 
 
 def interrupted(words: Sequence[object], seconds: float) -> tuple[int, str]:
-    """Exit code and standard error of a command that gets Ctrl-C so long after cnncc has begun to run."""
+    """Exit code and standard error of a command that gets Ctrl-C so long after `main` has begun to run."""
     script = (
         "import os, signal, sys, threading, time\n"
-        f"late = lambda: (time.sleep({seconds}), os.kill(os.getpid(), signal.SIGINT))\n"
+        "def late():\n"
+        "    while 'cnncc.cli.interrupts' not in sys.modules:\n"
+        "        time.sleep(0)\n"
+        f"    time.sleep({seconds})\n"
+        "    os.kill(os.getpid(), signal.SIGINT)\n"
         "threading.Thread(target=late, daemon=True).start()\n"
         f"sys.argv = {['cnncc', *map(str, words)]!r}\n"
         "from cnncc.cli import main\n"

@@ -24,6 +24,8 @@ from tests.graphs import Net, assert_same_bits, check, compilation, native, runn
 
 from .test_contract import network
 
+pytestmark = pytest.mark.combinations
+
 GUARD = 4096
 
 

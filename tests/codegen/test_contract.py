@@ -42,6 +42,8 @@ from cnncc.types import Array
 from tests.fuzz.generate import random_graph
 from tests.graphs import Net, assert_same_bits, call, check, compilation, native, runnable_targets
 
+pytestmark = pytest.mark.combinations
+
 TARGETS = list(runnable_targets())
 
 

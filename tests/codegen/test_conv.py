@@ -31,6 +31,8 @@ from tests.graphs import (
 
 from .conftest import Force
 
+pytestmark = pytest.mark.combinations
+
 BORDERS = {"clip": 1.0, "halo": 10.0}
 TARGETS = list(runnable_targets())
 LANES = ["channels", "columns"]

@@ -15,6 +15,8 @@ from cnncc.types import Array
 from tests.graphs import Net, compilation, expected, native, runnable_targets, sprinkled, worst_ratio
 from tests.ops.cases import data, each_op
 
+pytestmark = pytest.mark.combinations
+
 HOW: dict[str, dict[str, Any]] = {
     "planar, all arrive": {},
     "planar, parameters known, checked": {"known": True, "checked": True, "streaming": "chains"},

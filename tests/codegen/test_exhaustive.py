@@ -13,6 +13,8 @@ from cnncc.ops import Conv, ConvTranspose
 from cnncc.types import TensorType
 from tests.graphs import Net, check
 
+pytestmark = pytest.mark.combinations
+
 GEOMETRIES = list(itertools.product(range(1, 8), range(1, 5), range(1, 4), range(1, 4)))
 """(size, kernel, stride, dilation): sizes ≤ 7, kernels ≤ 4, strides and dilations ≤ 3."""
 

@@ -25,6 +25,8 @@ from tests.graphs import (
 
 from .conftest import Force
 
+pytestmark = pytest.mark.combinations
+
 TARGETS = list(runnable_targets())
 
 

@@ -35,6 +35,8 @@ from cnncc.ops import (
 )
 from tests.graphs import Net, assert_same_bits, check, compilation, expected, native, sprinkled, worst_ratio
 
+pytestmark = pytest.mark.combinations
+
 REVERSED = Slice((-1,), (-99,), (3,), (-1,))
 
 

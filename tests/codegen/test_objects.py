@@ -31,6 +31,8 @@ from cnncc.ops import (
 from cnncc.runtime.elf import global_symbols, undefined_symbols
 from tests.graphs import Net, compilation
 
+pytestmark = pytest.mark.combinations
+
 ALL_TARGETS = ["host", "x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "cortex-m4"]
 ROOT = Path(__file__).parents[2]
 
@@ -143,6 +145,7 @@ int main(void) {{
 """
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(
     not (shutil.which("qemu-aarch64") and shutil.which("aarch64-linux-gnu-gcc")), reason="needs qemu and a compiler"
 )

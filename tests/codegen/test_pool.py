@@ -10,6 +10,8 @@ from cnncc.ops.pool import Pool
 from cnncc.plan.kernels import Window
 from tests.graphs import Net, check, compilation, native, runnable_targets, sprinkled
 
+pytestmark = pytest.mark.combinations
+
 POOLS = [
     MaxPool((2, 2)),
     MaxPool((3, 3), 2, 1),

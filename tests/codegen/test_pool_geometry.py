@@ -15,6 +15,8 @@ from cnncc.types import TensorType
 from tests.graphs import Net, check
 from tests.ops import oracles_moving, oracles_pooling
 
+pytestmark = pytest.mark.combinations
+
 SIZES, KERNELS, STRIDES, DILATIONS = range(1, 9), range(1, 4), range(1, 4), range(1, 3)
 PADS = [(0, 0), (1, 0), (0, 1), (1, 1), (2, 1), (2, 2)]
 

@@ -12,6 +12,8 @@ from cnncc.ops import Add, Concat, Conv, Flatten, MaxPool, Relu, Softmax, Split
 from cnncc.plan.kernels import Move
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets
 
+pytestmark = pytest.mark.combinations
+
 ORDERS = ["planar", "channels last"]
 
 

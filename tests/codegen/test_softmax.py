@@ -13,6 +13,8 @@ from tests.graphs import Net, check, compilation, native, runnable_targets, spri
 
 from .kernels import run_expression
 
+pytestmark = pytest.mark.combinations
+
 TARGETS = list(runnable_targets())
 
 

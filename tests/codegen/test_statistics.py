@@ -25,6 +25,8 @@ from cnncc.runtime.elf import undefined_symbols
 from cnncc.target import TARGETS
 from tests.graphs import Net, check, check_all, compilation, runnable_targets, sprinkled
 
+pytestmark = pytest.mark.combinations
+
 REDUCTIONS = [op for op in REGISTRY.values() if issubclass(op, Reducing)]
 TARGETS_HERE = [target for target in ("host", "x86-64-v2") if target in runnable_targets()]
 each_target = pytest.mark.parametrize("target", TARGETS_HERE)

@@ -25,6 +25,8 @@ from tests.graphs import (
     worst_ratio,
 )
 
+pytestmark = pytest.mark.combinations
+
 TARGETS = list(runnable_targets())
 
 

@@ -65,9 +65,9 @@ class Buffer:
         _protect(base, PAGE, NOTHING)
         _protect(self.inner + self.inner_bytes, PAGE, NOTHING)
 
-    def hold(self, data: bytes) -> Buffer:
+    def hold(self, data: bytes | memoryview) -> Buffer:
         """Fill it for ever."""
-        ctypes.memmove(self.address, data, len(data))
+        ctypes.memmove(self.address, bytes(data), len(data))
         _protect(self.inner, self.inner_bytes, READ)
         return self
 

@@ -190,6 +190,7 @@ def test_the_header_s_loop_of_threads(host_folder: Path) -> None:
 
 
 @needs_cc
+@pytest.mark.tools
 @needs("valgrind")
 def test_memcheck_finds_nothing(tmp_path: Path, pictures: list[Path]) -> None:
     """On x86-64 a build for v3, since valgrind does not know AVX-512."""

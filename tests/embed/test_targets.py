@@ -53,6 +53,7 @@ def test_x86_64_from_python(target: str) -> None:
     np.testing.assert_array_equal(classes, cnncc.interpret(EXAMPLES / "digits.py", images).argmax(axis=1))
 
 
+@pytest.mark.tools
 @needs("aarch64-linux-gnu-gcc", "qemu-aarch64")
 def test_aarch64_under_qemu(tmp_path: Path, pictures: list[Path]) -> None:
     folder = write_digits(tmp_path, "aarch64")
@@ -60,6 +61,7 @@ def test_aarch64_under_qemu(tmp_path: Path, pictures: list[Path]) -> None:
     assert classes(["qemu-aarch64", program], pictures) == DIGITS
 
 
+@pytest.mark.tools
 @needs("arm-linux-gnueabihf-gcc", "arm-linux-gnueabihf-objcopy", "qemu-arm")
 def test_cortex_m4_code_under_qemu(tmp_path: Path, pictures: list[Path]) -> None:
     """The microcontroller's instructions in a Linux program of the same calling convention.

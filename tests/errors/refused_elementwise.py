@@ -1,5 +1,8 @@
 """What the element-wise ops refuse, and what they say."""
 
+# mypy: disable-error-code="arg-type"
+# Attributes of wrong types are what is refused.
+
 from __future__ import annotations
 
 from cnncc.ops import (

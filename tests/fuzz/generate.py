@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
-from cnncc.op import Input
+from cnncc.op import Input, Op
 from cnncc.ops import (
     Abs,
     Add,
@@ -31,6 +31,7 @@ from cnncc.ops import (
     Tanh,
 )
 from cnncc.types import Array, DType, TensorType
+from cnncc.windows import Padding
 from tests.graphs import Net
 
 from .layers import LAYERS
@@ -45,7 +46,7 @@ SIZES = {1: range(1, 40), 2: range(1, 14), 3: range(1, 7)}
 LARGE = {1: 9, 2: 7, 3: 4}
 """The largest kernel for each number of spatial axes."""
 
-Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], str | tuple[tuple[int, int], ...]]
+Window = tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...], Padding]
 
 
 def has_structure(seed: int) -> bool:
@@ -167,7 +168,7 @@ class Generator:
         kernel = tuple(self.number(1, LARGE[rank]) for _ in range(rank))
         dilation = tuple(self.one_of((1, 1, 2, 4)) for _ in range(rank))
         reach = [(k - 1) * d + 1 for k, d in zip(kernel, dilation, strict=True)]
-        padding = tuple((self.number(0, most), self.number(0, most)) for most in reach)
+        padding: Padding = tuple((self.number(0, most), self.number(0, most)) for most in reach)
         stride = tuple(self.one_of((1, 1, 2, 4)) for _ in range(rank))
         return kernel, stride, dilation, self.one_of((padding, padding, "same", "full"))
 
@@ -217,12 +218,12 @@ class Generator:
         rank = len(self.net.shape(x)) - 2
         kernel = tuple(self.number(1, 3) for _ in range(rank))
         stride = None if self.chance(0.4) else tuple(self.number(1, 2) for _ in range(rank))
-        padding = self.one_of(("valid", "same", "valid"))
+        padding: Padding = self.one_of(("valid", "same", "valid"))
         if self.structured and self.chance(0.3):
             kernel, stride, _, padding = self.large_window(rank)
         elif self.chance(0.2):
             padding = tuple((self.number(0, k - 1), self.number(0, k - 1)) for k in kernel)
-        op = MaxPool(kernel, stride, padding)
+        op: Op = MaxPool(kernel, stride, padding)
         if self.chance(0.5):
             op = AveragePool(kernel, stride, padding, self.chance(0.5))
         return self.net.apply(op, x)
@@ -256,7 +257,7 @@ class Generator:
         if self.chance(0.5):
             self.values += values
             return self.one_of(values)
-        self.rng.shuffle(values)  # type: ignore[arg-type]
+        self.rng.shuffle(values)
         return self.net.apply(Concat(axis), *values)
 
     def join(self) -> Value:

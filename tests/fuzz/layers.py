@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from cnncc import ops
 from cnncc.ir import Value
 from cnncc.op import Op
 from cnncc.types import DType
+from cnncc.windows import Padding
 
 if TYPE_CHECKING:
     from .generate import Generator
@@ -187,7 +188,8 @@ def conv_transpose(g: Generator) -> Value:
     kernel = tuple(g.number(1, 4 if rank < 3 else 3) for _ in range(rank))
     stride = tuple(g.one_of((1, 2, 2, 3)) for _ in range(rank))
     dilation = tuple(g.one_of((1, 1, 1, 2)) for _ in range(rank))
-    padding = g.one_of(("valid", "same", tuple((g.number(0, 2), g.number(0, 2)) for _ in range(rank))))
+    paddings: tuple[Padding, ...] = ("valid", "same", tuple((g.number(0, 2), g.number(0, 2)) for _ in range(rank)))
+    padding = g.one_of(paddings)
     if g.structured and g.chance(0.5):
         kernel, stride, dilation, padding = g.large_window(rank)
     added = tuple(g.number(0, s - 1) for s in stride) if g.chance(0.3) else 0
@@ -204,7 +206,9 @@ def pool(kind: Callable[..., Op]) -> Layer:
         rank = len(g.net.shape(x)) - 2
         kernel = tuple(g.number(1, 3) for _ in range(rank))
         stride = None if g.chance(0.4) else tuple(g.number(1, 3) for _ in range(rank))
-        padding = g.one_of(("valid", "same", tuple((g.number(0, k - 1), g.number(0, k - 1)) for k in kernel)))
+        margins = tuple((g.number(0, k - 1), g.number(0, k - 1)) for k in kernel)
+        paddings: tuple[Padding, ...] = ("valid", "same", margins)
+        padding = g.one_of(paddings)
         dilation = tuple(g.one_of((1, 1, 2)) for _ in range(rank))
         if g.structured and g.chance(0.5):
             kernel, stride, dilation, padding = g.large_window(rank)
@@ -247,7 +251,7 @@ def resize(g: Generator) -> Value:
     x = g.pick(SPATIAL)
     spatial = g.net.shape(x)[2:]
     sizes = tuple(g.number(1, min(2 * size + 1, 16)) for size in spatial)
-    how = {
+    how: dict[str, Any] = {
         "mode": g.one_of(("nearest", "linear", "cubic")),
         "nearest": g.one_of(("round_prefer_floor", "round_prefer_ceil", "floor", "ceil")),
         "coordinates": g.one_of(

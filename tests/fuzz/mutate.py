@@ -70,7 +70,7 @@ def damaged(rng: Random, content: bytes) -> bytes:
             data[place:place] = data[place : place + length]
         case _:
             for _ in range(rng.integers(1, 9)):
-                data[rng.integers(len(data))] = rng.choice([0, 1, 127, 128, 255, rng.integers(256)])
+                data[rng.integers(len(data))] = rng.choice(np.array([0, 1, 127, 128, 255, rng.integers(256)]))
     return bytes(data)
 
 
@@ -195,7 +195,7 @@ def many(rng: Random, proto: onnx.ModelProto) -> None:
         last.name = f"chain{times}"
     else:
         operator = _any(rng, ("Sum", "Max", "Mean", "Concat"))
-        more = {"axis": 0} if operator == "Concat" else {}
+        more: dict[str, Any] = {"axis": 0} if operator == "Concat" else {}
         proto.graph.node.append(helper.make_node(operator, [last.name] * times, ["joined"], **more))
         last.name = "joined"
 

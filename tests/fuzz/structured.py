@@ -6,6 +6,7 @@ Rewrites ask for exactly such numbers: rings, rows and blocks of zeros, kernels 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 
@@ -29,14 +30,14 @@ def cut(rng: np.random.Generator, size: int) -> tuple[int, int]:
 def rings(rng: np.random.Generator, w: Array) -> Array:
     """Zero outside of a box of taps, which may be empty or lie in a corner."""
     result = np.zeros_like(w)
-    box = (..., *(slice(*cut(rng, size)) for size in w.shape[2:]))
+    box: Any = (..., *(slice(*cut(rng, size)) for size in w.shape[2:]))
     result[box] = w[box]
     return result
 
 
 def single_tap(rng: np.random.Generator, w: Array) -> Array:
     result = np.zeros_like(w)
-    tap = (..., *(int(rng.integers(size)) for size in w.shape[2:]))
+    tap: Any = (..., *(int(rng.integers(size)) for size in w.shape[2:]))
     result[tap] = w[tap]
     return result
 
@@ -56,7 +57,7 @@ def blocks(rng: np.random.Generator, w: Array) -> Array:
     counts = [n for n in range(1, min(w.shape[:2]) + 1) if not w.shape[0] % n and not w.shape[1] % n]
     count = counts[int(rng.integers(len(counts)))]
     mask = np.kron(np.eye(count), np.ones((w.shape[0] // count, w.shape[1] // count)))
-    return (w * mask.reshape(*mask.shape, *(1,) * (w.ndim - 2))).astype(np.float32)
+    return np.asarray(w * mask.reshape(*mask.shape, *(1,) * (w.ndim - 2)), np.float32)
 
 
 def rank_one(rng: np.random.Generator, w: Array) -> Array:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from pathlib import Path
 
 import pytest
@@ -58,10 +57,8 @@ _REAL_WORK = onnx_files.work
 
 def test_limits_are_findings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_files, "work", _misbehaving_work)
-    begin = time.monotonic()
     report = onnx_files.check_files(range(5), workers=1)
     assert sorted(report.failures) == [1, 2, 3]
     assert "MemoryError" in report.failures[1] and "exit code -27" in report.failures[2]
     assert "no error of ours" in report.failures[3]
-    assert time.monotonic() - begin < onnx_files.PATIENCE
     assert os.environ.get("OPENBLAS_NUM_THREADS") != "1"

@@ -35,7 +35,7 @@ NUMBERS = (1, 2, 3, 5)
 MOST_ELEMENTS = 400
 
 
-class Rows(OpRun):  # type: ignore[misc]
+class Rows(OpRun):
     """Softmax up to opset 12: all axes from `axis` on count as one. ONNX's reference takes `axis` alone."""
 
     def _run(self, x: Array, axis: int | None = None) -> tuple[Array]:

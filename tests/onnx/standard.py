@@ -37,7 +37,7 @@ def examples() -> Iterator[tuple[str, onnx.ModelProto, list[Array], list[Array]]
     """Name, model, inputs and outputs of those that have known operators and tensors only."""
     from onnx.backend.test.case.node import collect_testcases
 
-    for case in collect_testcases(None):  # type: ignore[arg-type]
+    for case in collect_testcases(None):
         if case.model is None or not {node.op_type for node in case.model.graph.node} <= {*OPERATORS, *FOLDS}:
             continue
         inputs, outputs = (case.data_sets or [((), ())])[0]

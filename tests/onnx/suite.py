@@ -11,8 +11,10 @@ from __future__ import annotations
 import argparse
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -64,7 +66,7 @@ def check(file: Path, interpret: bool, precision: str) -> Row:
         graph = loaded(file, feeds)
         layers = sum(node.op.source is None for node in graph)
         arrays = [np.ascontiguousarray(feeds.get(name, feeds.get("")), np.float32) for name in graph.inputs]
-        run = (
+        run: Callable[..., Any] = (
             (lambda *x: cnncc.interpret(graph, *x))
             if interpret
             else cnncc.compile(graph, precision=precision, cache=False)

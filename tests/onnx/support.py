@@ -22,8 +22,8 @@ Shape = Sequence[int | str | None]
 
 def node(operator: str, inputs: str, outputs: str, name: str = "", **attributes: Any) -> onnx.NodeProto:
     """A node; inputs and outputs are separated by blanks, `_` is a missing one."""
-    names = [["" if word == "_" else word for word in text.split()] for text in (inputs, outputs)]
-    return helper.make_node(operator, *names, name=name, **attributes)
+    read, written = (["" if word == "_" else word for word in text.split()] for text in (inputs, outputs))
+    return helper.make_node(operator, read, written, name, **attributes)
 
 
 def model(

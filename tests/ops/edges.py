@@ -17,7 +17,7 @@ from cnncc.errors import ShapeError
 from cnncc.op import REGISTRY, Op, Sample
 
 INF, NAN = math.inf, math.nan
-WRONG = ("1", 1j, {}, None, True, [1.0])
+WRONG: tuple[Any, ...] = ("1", 1j, {}, None, True, [1.0])
 NUMBERS = (
     *(float(np.float32(x)) for x in (-INF, -3e38, -2, -1, -0.5, -1e-40, -0.0, 0, 1e-45, 1e-40, 0.5, 1, 3e38, INF, NAN)),
     2,

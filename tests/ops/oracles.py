@@ -6,12 +6,16 @@ An error in shared window arithmetic cannot hide here, because here it is counte
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from cnncc.types import Array
 
-def positions(size, extent, stride):
+
+def positions(size: int, extent: int, stride: int) -> list[int]:
     """Starts of all windows that lie inside `size` elements, found by walking."""
     starts, at = [], 0
     while at + extent <= size:
@@ -20,7 +24,7 @@ def positions(size, extent, stride):
     return starts
 
 
-def padding_of(padding, axis, size, kernel, stride=1, dilation=1):
+def padding_of(padding: Any, axis: int, size: int, kernel: int, stride: int = 1, dilation: int = 1) -> tuple[int, int]:
     """(low, high) along one axis for whatever may be given as padding."""
     extent = 1 + dilation * (kernel - 1)
     if padding == "valid":
@@ -39,11 +43,13 @@ def padding_of(padding, axis, size, kernel, stride=1, dilation=1):
     return (entry, entry) if isinstance(entry, int) else entry
 
 
-def spread(value, rank):
+def spread(value: Any, rank: int) -> tuple[int, ...]:
     return (value,) * rank if isinstance(value, int) else tuple(value)
 
 
-def windows(sizes, kernel, stride, dilation, padding):
+def windows(
+    sizes: Any, kernel: Sequence[int], stride: Any, dilation: Any, padding: Any
+) -> list[list[list[int | None]]]:
     """For each axis a list over outputs of lists over taps of input indices; None stands for padding."""
     axes = []
     for axis, (n, k, s, d) in enumerate(zip(sizes, kernel, stride, dilation, strict=True)):
@@ -54,7 +60,18 @@ def windows(sizes, kernel, stride, dilation, padding):
     return axes
 
 
-def conv(x, w, bias=None, *, kernel, stride=1, dilation=1, padding="valid", groups=1, flip=False):
+def conv(
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    *,
+    kernel: Sequence[int],
+    stride: Any = 1,
+    dilation: Any = 1,
+    padding: Any = "valid",
+    groups: int = 1,
+    flip: bool = False,
+) -> Array:
     rank = len(kernel)
     axes = windows(x.shape[2:], kernel, spread(stride, rank), spread(dilation, rank), padding)
     outputs, group_channels = w.shape[:2]
@@ -75,7 +92,16 @@ def conv(x, w, bias=None, *, kernel, stride=1, dilation=1, padding="valid", grou
     return result
 
 
-def pool(x, kind, *, kernel, stride=None, padding="valid", count_padding=False, dilation=1):
+def pool(
+    x: Array,
+    kind: str,
+    *,
+    kernel: Sequence[int],
+    stride: Any = None,
+    padding: Any = "valid",
+    count_padding: bool = False,
+    dilation: Any = 1,
+) -> Array:
     rank = len(kernel)
     stride = kernel if stride is None else spread(stride, rank)
     axes = windows(x.shape[2:], kernel, stride, spread(dilation, rank), padding)
@@ -92,7 +118,7 @@ def pool(x, kind, *, kernel, stride=None, padding="valid", count_padding=False, 
     return result
 
 
-def dense(x, w, bias=None):
+def dense(x: Array, w: Array, bias: Array | None = None) -> Array:
     result = np.zeros((x.shape[0], w.shape[0]))
     for n, o in product(*map(range, result.shape)):
         total = 0.0
@@ -102,7 +128,9 @@ def dense(x, w, bias=None):
     return result
 
 
-def batch_normalization(x, scale, bias, mean, variance, epsilon=1e-5):
+def batch_normalization(
+    x: Array, scale: Array, bias: Array, mean: Array, variance: Array, epsilon: float = 1e-5
+) -> Array:
     result = np.zeros(x.shape)
     for where in product(*map(range, x.shape)):
         c = where[1]
@@ -111,40 +139,27 @@ def batch_normalization(x, scale, bias, mean, variance, epsilon=1e-5):
     return result
 
 
-def image_to_tensor(x, factor=None, shift=None, *, channels_last=False):
+def image_to_tensor(
+    x: Array, factor: Array | None = None, shift: Array | None = None, *, channels_last: bool = False
+) -> Array:
     shape = (x.shape[0], x.shape[-1], *x.shape[1:-1]) if channels_last else x.shape
     result = np.zeros(shape)
     for where in product(*map(range, shape)):
         image, channel, *spot = where
         value = float(x[(image, *spot, channel) if channels_last else where])
-        result[where] = value if factor is None else value * float(factor[channel]) + float(shift[channel])
+        result[where] = (
+            value if factor is None or shift is None else value * float(factor[channel]) + float(shift[channel])
+        )
     return result
 
 
-def relu(x):
-    result = np.zeros(x.shape)
-    for where in product(*map(range, x.shape)):
-        value = float(x[where])
-        result[where] = value if value > 0 or math.isnan(value) else 0.0
-    return result
-
-
-def broadcast_index(where, shape):
+def broadcast_index(where: Sequence[int], shape: Sequence[int]) -> tuple[int, ...]:
     """Where a tensor of `shape` is read for output position `where`: axes from the back, size 1 stays at 0."""
     tail = where[len(where) - len(shape) :]
     return tuple(0 if size == 1 else at for at, size in zip(tail, shape, strict=True))
 
 
-def add(a, b):
-    rank = max(a.ndim, b.ndim)
-    left, right = (1,) * (rank - a.ndim) + a.shape, (1,) * (rank - b.ndim) + b.shape
-    result = np.zeros([max(n, m) for n, m in zip(left, right, strict=True)])
-    for where in product(*map(range, result.shape)):
-        result[where] = float(a[broadcast_index(where, a.shape)]) + float(b[broadcast_index(where, b.shape)])
-    return result
-
-
-def softmax(x, axis=1):
+def softmax(x: Array, axis: int = 1) -> Array:
     axis %= x.ndim
     result = np.zeros(x.shape)
     for where in product(*map(range, x.shape)):
@@ -154,7 +169,7 @@ def softmax(x, axis=1):
     return result
 
 
-def concat(*parts, axis=1):
+def concat(*parts: Array, axis: int = 1) -> Array:
     axis %= parts[0].ndim
     shape = list(parts[0].shape)
     shape[axis] = sum(part.shape[axis] for part in parts)
@@ -166,16 +181,7 @@ def concat(*parts, axis=1):
     return result
 
 
-def flatten(x, axis=1):
-    axis = axis if axis >= 0 else axis + x.ndim
-    rows = math.prod(x.shape[:axis])
-    result = np.zeros((rows, x.size // rows))
-    for number, where in enumerate(product(*map(range, x.shape))):
-        result[number // result.shape[1], number % result.shape[1]] = x[where]
-    return result
-
-
-def split(x, sizes, axis=1):
+def split(x: Array, sizes: Any, axis: int = 1) -> list[Array]:
     axis %= x.ndim
     results, offset = [], 0
     for size in sizes:

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from cnncc.types import Array
+
 from .oracles import broadcast_index
 
+Oracle = Callable[[Any, Sequence[Array]], list[Array]]
 
-def elementwise(function):
+
+def elementwise(function: Callable[..., float]) -> Oracle:
     """The oracle that applies `function(op, *numbers)` to each element of its broadcast inputs."""
 
-    def oracle(op, arrays):
+    def oracle(op: Any, arrays: Sequence[Array]) -> list[Array]:
         rank = max(array.ndim for array in arrays)
         padded = [(1,) * (rank - array.ndim) + array.shape for array in arrays]
         result = np.zeros([max(sizes) for sizes in zip(*padded, strict=True)])
@@ -25,45 +31,45 @@ def elementwise(function):
     return oracle
 
 
-def largest(*numbers):
+def largest(*numbers: float) -> float:
     return math.nan if any(map(math.isnan, numbers)) else max(numbers)
 
 
-def smallest(*numbers):
+def smallest(*numbers: float) -> float:
     return math.nan if any(map(math.isnan, numbers)) else min(numbers)
 
 
-def between(x, low, high):
+def between(x: float, low: float | None, high: float | None) -> float:
     if low is not None and x < low:
         x = low
     return high if high is not None and x > high else x
 
 
-def clip(op, x):
+def clip(op: Any, x: float) -> float:
     return between(x, op.minimum, op.maximum)
 
 
-def elu(x, alpha, inner=1.0):
+def elu(x: float, alpha: float, inner: float = 1.0) -> float:
     return x if x > 0 else alpha * math.expm1(x / inner)
 
 
-def gelu(op, x):
+def gelu(op: Any, x: float) -> float:
     if op.approximate == "tanh":
         return 0.5 * x * (1 + math.tanh((x + 0.044715 * x * x * x) * (2 / math.pi) ** 0.5))
     return x * 0.5 * math.erfc(-x / 2**0.5)
 
 
-def softplus(x):
+def softplus(x: float) -> float:
     return math.log1p(math.exp(-abs(x))) + (x if x > 0 else 0.0)
 
 
-def shrink(x, lambd, bias):
+def shrink(x: float, lambd: float, bias: float) -> float:
     if x > lambd:
         return x - bias
     return x + bias if x < -lambd else 0.0
 
 
-ELEMENTWISE = {
+ELEMENTWISE: dict[str, Callable[..., float]] = {
     "Abs": lambda op, x: -x if x < 0 else x,
     "Add": lambda op, a, b: a + b,
     "Ceil": lambda op, x: math.ceil(x),
@@ -107,13 +113,13 @@ ELEMENTWISE = {
 }
 
 
-def reducing(function):
+def reducing(function: Callable[..., float]) -> Oracle:
     """The oracle that applies `function` to the list of elements that meet in each result."""
 
-    def oracle(op, arrays):
+    def oracle(op: Any, arrays: Sequence[Array]) -> list[Array]:
         (x,) = arrays
         axes = range(x.ndim) if op.axes is None else [axis % x.ndim for axis in op.axes]
-        met = {}
+        met: dict[tuple[int, ...], list[float]] = {}
         for where in product(*map(range, x.shape)):
             kept = tuple(0 if axis in axes else at for axis, at in enumerate(where))
             met.setdefault(kept, []).append(float(x[where]))
@@ -126,7 +132,7 @@ def reducing(function):
     return oracle
 
 
-REDUCING = {
+REDUCING: dict[str, Callable[..., float]] = {
     "ReduceL1": lambda x: math.fsum(map(abs, x)),
     "ReduceL2": lambda x: math.hypot(*x),
     "ReduceLogSum": lambda x: math.log(math.fsum(x)),
@@ -140,7 +146,7 @@ REDUCING = {
 }
 
 
-def log_softmax(op, arrays):
+def log_softmax(op: Any, arrays: Sequence[Array]) -> list[Array]:
     (x,) = arrays
     axis = op.axis % x.ndim
     result = np.zeros(x.shape)
@@ -150,15 +156,15 @@ def log_softmax(op, arrays):
     return [result]
 
 
-def standardizing(together, vector_at):
+def standardizing(together: Callable[..., object], vector_at: Callable[..., Any]) -> Oracle:
     """Elements for which `together(op, x, where)` is equal share mean and variance.
 
     `vector_at(x, where, shape)` is the place of scale or bias that belongs to an element.
     """
 
-    def oracle(op, arrays):
+    def oracle(op: Any, arrays: Sequence[Array]) -> list[Array]:
         x, *vectors = arrays
-        met = {}
+        met: dict[object, list[float]] = {}
         for where in product(*map(range, x.shape)):
             met.setdefault(together(op, x, where), []).append(float(x[where]))
         result = np.zeros(x.shape)
@@ -176,11 +182,11 @@ def standardizing(together, vector_at):
     return oracle
 
 
-def channel(x, where, shape):
+def channel(x: Array, where: Sequence[int], shape: Sequence[int]) -> tuple[int]:
     return (where[1],)
 
 
-def lrn(op, arrays):
+def lrn(op: Any, arrays: Sequence[Array]) -> list[Array]:
     (x,) = arrays
     result = np.zeros(x.shape)
     for where in product(*map(range, x.shape)):

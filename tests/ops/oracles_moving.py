@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
 
+from cnncc.types import Array
 
-def fetched(x, shape, source):
+
+def fetched(x: Array, shape: Sequence[int], source: Callable[[Any], Any]) -> Array:
     """The result of `shape` whose element at `where` is x[source(where)], or a number if source gives one."""
     result = np.zeros(shape)
     for where in product(*map(range, shape)):
@@ -17,11 +21,11 @@ def fetched(x, shape, source):
     return result
 
 
-def at(where, axis, value):
+def at(where: Sequence[int], axis: int, value: int) -> tuple[int, ...]:
     return (*where[:axis], value, *where[axis + 1 :])
 
 
-def row_major(x, shape):
+def row_major(x: Array, shape: Sequence[int]) -> Array:
     """The elements in their order under another shape, by counting them."""
     flat = [x[where] for where in product(*map(range, x.shape))]
     result = np.zeros(shape)
@@ -30,13 +34,13 @@ def row_major(x, shape):
     return result
 
 
-def flatten(x, axis):
+def flatten(x: Array, axis: int) -> Array:
     axis = axis if axis >= 0 else axis + x.ndim
     rows = math.prod(x.shape[:axis])
     return row_major(x, (rows, x.size // rows))
 
 
-def reshape(x, sizes):
+def reshape(x: Array, sizes: Any) -> Array:
     shape = [x.shape[place] if size == 0 else size for place, size in enumerate(sizes)]
     if -1 in shape:
         rest = -math.prod(shape)
@@ -44,25 +48,25 @@ def reshape(x, sizes):
     return row_major(x, tuple(shape))
 
 
-def squeeze(x, axes):
+def squeeze(x: Array, axes: Any) -> Array:
     named = range(x.ndim) if axes is None else [axis % x.ndim for axis in axes]
     return row_major(x, tuple(n for axis, n in enumerate(x.shape) if not (n == 1 and axis in named)))
 
 
-def unsqueeze(x, axes):
+def unsqueeze(x: Array, axes: Any) -> Array:
     shape = list(x.shape)
     for axis in sorted(axis % (x.ndim + len(axes)) for axis in axes):
         shape.insert(axis, 1)
     return row_major(x, tuple(shape))
 
 
-def transpose(x, axes):
+def transpose(x: Array, axes: Any) -> Array:
     axes = tuple(range(x.ndim))[::-1] if axes is None else axes
     shape = tuple(x.shape[axis] for axis in axes)
     return fetched(x, shape, lambda where: [where[axes.index(axis)] for axis in range(x.ndim)])
 
 
-def slice_(x, starts, ends, axes, steps):
+def slice_(x: Array, starts: Any, ends: Any, axes: Any, steps: Any) -> Array:
     axes = range(len(starts)) if axes is None else axes
     steps = [1] * len(starts) if steps is None else steps
     for start, end, axis, step in zip(starts, ends, axes, steps, strict=True):
@@ -73,11 +77,15 @@ def slice_(x, starts, ends, axes, steps):
         while (place < end) if step > 0 else (place > end):
             found.append(place)
             place += step
-        x = fetched(x, at(x.shape, axis, len(found)), lambda w, a=axis, f=tuple(found): at(w, a, f[w[a]]))
+
+        def source(where: Sequence[int], axis: int = axis, found: Sequence[int] = found) -> tuple[int, ...]:
+            return at(where, axis, found[where[axis]])
+
+        x = fetched(x, at(x.shape, axis, len(found)), source)
     return x
 
 
-def gather(x, indices, axis):
+def gather(x: Array, indices: Any, axis: int) -> Array:
     axis, n = axis % x.ndim, x.shape[axis % x.ndim]
     extra = []
     level = indices
@@ -85,7 +93,7 @@ def gather(x, indices, axis):
         extra.append(len(level))
         level = level[0]
 
-    def source(where):
+    def source(where: Sequence[int]) -> Any:
         chosen = indices
         for at_level in where[axis : axis + len(extra)]:
             chosen = chosen[at_level]
@@ -94,7 +102,7 @@ def gather(x, indices, axis):
     return fetched(x, (*x.shape[:axis], *extra, *x.shape[axis + 1 :]), source)
 
 
-def expand(x, sizes):
+def expand(x: Array, sizes: Any) -> Array:
     rank = max(x.ndim, len(sizes))
     own, other = ((1,) * (rank - len(shape)) + tuple(shape) for shape in (x.shape, sizes))
     shape = tuple(max(a, b) for a, b in zip(own, other, strict=True))
@@ -103,12 +111,12 @@ def expand(x, sizes):
     )
 
 
-def tile(x, repeats):
+def tile(x: Array, repeats: Sequence[int]) -> Array:
     shape = tuple(n * times for n, times in zip(x.shape, repeats, strict=True))
     return fetched(x, shape, lambda where: [i % n for i, n in zip(where, x.shape, strict=True)])
 
 
-def mirrored(place, size):
+def mirrored(place: int, size: int) -> int:
     """Walk from element 0 and turn round at both ends."""
     at_now, step = 0, 1
     for _ in range(abs(place)):
@@ -118,11 +126,11 @@ def mirrored(place, size):
     return at_now
 
 
-def pad(x, pads, mode, value):
+def pad(x: Array, pads: Any, mode: str, value: Any) -> Array:
     shape = tuple(low + n + high for n, (low, high) in zip(x.shape, pads, strict=True))
     kept = [(max(0, -low), n - max(0, -low) - max(0, -high)) for n, (low, high) in zip(x.shape, pads, strict=True)]
 
-    def source(where):
+    def source(where: Sequence[int]) -> Any:
         places = []
         for i, (low, _), (first, size) in zip(where, pads, kept, strict=True):
             place = i - max(low, 0)
@@ -143,11 +151,11 @@ def pad(x, pads, mode, value):
     return fetched(x, shape, source)
 
 
-def depth_to_space(x, block, mode):
+def depth_to_space(x: Array, block: int, mode: str) -> Array:
     n, c, h, w = x.shape
     channels = c // block // block
 
-    def source(where):
+    def source(where: Sequence[int]) -> Any:
         image, channel, row, column = where
         square = (row % block) * block + column % block
         place = square * channels + channel if mode == "DCR" else channel * block * block + square
@@ -156,10 +164,10 @@ def depth_to_space(x, block, mode):
     return fetched(x, (n, channels, h * block, w * block), source)
 
 
-def space_to_depth(x, block):
+def space_to_depth(x: Array, block: int) -> Array:
     n, c, h, w = x.shape
 
-    def source(where):
+    def source(where: Sequence[int]) -> Any:
         image, channel, row, column = where
         square, own = divmod(channel, c)
         return image, own, row * block + square // block, column * block + square % block
@@ -167,12 +175,12 @@ def space_to_depth(x, block):
     return fetched(x, (n, c * block * block, h // block, w // block), source)
 
 
-def channel_shuffle(x, groups):
+def channel_shuffle(x: Array, groups: int) -> Array:
     each = x.shape[1] // groups
     return fetched(x, x.shape, lambda where: at(where, 1, where[1] % groups * each + where[1] // groups))
 
 
-def place_of(i, n, out, scale, coordinates):
+def place_of(i: int, n: int, out: int, scale: float, coordinates: str) -> float:
     if coordinates == "align_corners":
         return i * (n - 1) / (out - 1) if out > 1 else 0.0
     if coordinates == "asymmetric":
@@ -184,7 +192,7 @@ def place_of(i, n, out, scale, coordinates):
     return (i + 0.5) / scale - 0.5
 
 
-def keys(distance, a):
+def keys(distance: float, a: float) -> float:
     """Keys' kernel at a distance from the place."""
     d = abs(distance)
     if d < 1:
@@ -192,7 +200,7 @@ def keys(distance, a):
     return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
 
 
-def weights_of(place, n, mode, nearest, a):
+def weights_of(place: float, n: int, mode: str, nearest: str, a: float) -> dict[int, float]:
     """{index: weight}; elements beyond the ends are those at the ends."""
     if mode == "nearest":
         low, half = math.floor(place), place - math.floor(place)
@@ -206,7 +214,7 @@ def weights_of(place, n, mode, nearest, a):
     return found
 
 
-def resize(x, sizes, scales, mode, coordinates, nearest, cubic):
+def resize(x: Array, sizes: Any, scales: Any, mode: str, coordinates: str, nearest: str, cubic: float) -> Array:
     spatial = x.shape[2:]
     if sizes is not None:
         sizes = (sizes,) * len(spatial) if isinstance(sizes, int) else sizes

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import cmath
 import math
+from collections.abc import Callable, Sequence
 from itertools import product
+from typing import Any
 
 import numpy as np
+
+from cnncc.types import Array
 
 from .oracles import padding_of, spread
 
 
-def taps_of(size, kernel, stride, padding, axis, dilation, ceil):
+def taps_of(
+    size: int, kernel: int, stride: int, padding: Any, axis: int, dilation: int, ceil: bool
+) -> tuple[list[list[int]], tuple[int, int]]:
     """For each window its taps, counted from the first element of the input; and the padding (low, high)."""
     low, high = padding_of(padding, axis, size, kernel, stride, dilation)
     starts, at = [], -low
@@ -24,7 +30,18 @@ def taps_of(size, kernel, stride, padding, axis, dilation, ceil):
     return [[start + dilation * k for k in range(kernel)] for start in starts], (low, high)
 
 
-def pool(x, kind, *, kernel, stride=None, padding="valid", dilation=1, ceil_mode=False, count_padding=False, **more):
+def pool(
+    x: Array,
+    kind: str,
+    *,
+    kernel: Sequence[int],
+    stride: Any = None,
+    padding: Any = "valid",
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    count_padding: bool = False,
+    **more: Any,
+) -> Array:
     rank = len(kernel)
     geometry = zip(kernel, spread(kernel if stride is None else stride, rank), spread(dilation, rank), strict=True)
     axes = [taps_of(x.shape[2 + axis], k, s, padding, axis, d, ceil_mode) for axis, (k, s, d) in enumerate(geometry)]
@@ -43,7 +60,7 @@ def pool(x, kind, *, kernel, stride=None, padding="valid", dilation=1, ceil_mode
     return result
 
 
-def pooled(kind, seen, count, alpha=0.5, p=2):
+def pooled(kind: str, seen: Sequence[float], count: int, alpha: float = 0.5, p: int = 2) -> float:
     largest = math.nan if any(map(math.isnan, seen)) else max(seen)
     mean = sum(seen) / count
     if kind == "lp":
@@ -52,7 +69,7 @@ def pooled(kind, seen, count, alpha=0.5, p=2):
     return {"max": largest, "average": mean, "mixed": mixed}[kind]
 
 
-def adaptive(x, kind, sizes):
+def adaptive(x: Array, kind: str, sizes: Any) -> Array:
     rank = x.ndim - 2
     sizes = (sizes,) * rank if isinstance(sizes, int) else sizes
     result = np.zeros((*x.shape[:2], *sizes))
@@ -65,7 +82,7 @@ def adaptive(x, kind, sizes):
     return result
 
 
-def pyramid(x, levels, mode):
+def pyramid(x: Array, levels: Sequence[int], mode: str) -> Array:
     rows = []
     for image in x:
         row = []
@@ -76,10 +93,10 @@ def pyramid(x, levels, mode):
     return np.array(rows)
 
 
-def spectrum(x):
+def spectrum(x: Any) -> Any:
     """The unitary discrete Fourier transform along the spatial axes, term by term."""
     spatial = x.shape[2:]
-    result = np.zeros(x.shape, complex)
+    result: Any = np.zeros(x.shape, complex)
     for k in product(*map(range, spatial)):
         for place in product(*map(range, spatial)):
             turn = sum(a * b / n for a, b, n in zip(k, place, spatial, strict=True))
@@ -87,12 +104,12 @@ def spectrum(x):
     return result / math.sqrt(math.prod(spatial))
 
 
-def spectral(x, sizes):
+def spectral(x: Array, sizes: Any) -> Array:
     """Crop the spectrum; what stands alone at the highest frequency of an even size is shared by ±k."""
     spatial = x.shape[2:]
     sizes = (sizes,) * len(spatial) if isinstance(sizes, int) else sizes
     whole = spectrum(x.astype(float))
-    result = np.zeros((*x.shape[:2], *sizes), complex)
+    result: Any = np.zeros((*x.shape[:2], *sizes), complex)
     kept = []
     for size in sizes:
         own = dict.fromkeys(range(-((size - 1) // 2), (size - 1) // 2 + 1), 1.0)
@@ -106,10 +123,21 @@ def spectral(x, sizes):
             bin_of = tuple(a % n for a, n in zip(k, spatial, strict=True))
             result[(..., *place)] += weight * whole[(..., *bin_of)] * cmath.exp(2j * math.pi * turn)
     assert np.abs(result.imag).max() < 1e-9
-    return result.real / math.sqrt(math.prod(sizes))
+    return np.asarray(result.real / math.sqrt(math.prod(sizes)))
 
 
-def conv_transpose(x, w, bias=None, *, kernel, stride=1, dilation=1, padding="valid", output_padding=0, groups=1):
+def conv_transpose(
+    x: Array,
+    w: Array,
+    bias: Array | None = None,
+    *,
+    kernel: Sequence[int],
+    stride: Any = 1,
+    dilation: Any = 1,
+    padding: Any = "valid",
+    output_padding: Any = 0,
+    groups: int = 1,
+) -> Array:
     """Every input element scatters its multiple of the kernel; then the padding is cut off or added."""
     rank = len(kernel)
     stride, dilation, added = spread(stride, rank), spread(dilation, rank), spread(output_padding, rank)
@@ -138,7 +166,7 @@ def conv_transpose(x, w, bias=None, *, kernel, stride=1, dilation=1, padding="va
     return result
 
 
-def matmul(a, b):
+def matmul(a: Array, b: Array) -> Array:
     left = a if a.ndim > 1 else a[None]
     right = b if b.ndim > 1 else b[:, None]
     batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
@@ -146,7 +174,7 @@ def matmul(a, b):
     for where in product(*map(range, result.shape)):
         *lead, row, column = where
 
-        def own(matrices, lead=lead):
+        def own(matrices: Array, lead: Sequence[int] = lead) -> tuple[int, ...]:
             shape = matrices.shape[:-2]
             return tuple(0 if n == 1 else i for i, n in zip(lead[len(lead) - len(shape) :], shape, strict=True))
 
@@ -156,22 +184,22 @@ def matmul(a, b):
     return result.reshape(shape)
 
 
-def whole(x):
+def whole(x: Array) -> tuple[int, ...]:
     """One bin on every axis."""
     return (1,) * (x.ndim - 2)
 
 
-ORACLES = {
-    "AdaptiveAveragePool": lambda op, x: adaptive(*x, "average", op.sizes),
-    "AdaptiveMaxPool": lambda op, x: adaptive(*x, "max", op.sizes),
-    "AveragePool": lambda op, x: pool(*x, "average", **vars(op)),
+ORACLES: dict[str, Callable[[Any, Any], Array]] = {
+    "AdaptiveAveragePool": lambda op, x: adaptive(x[0], "average", op.sizes),
+    "AdaptiveMaxPool": lambda op, x: adaptive(x[0], "max", op.sizes),
+    "AveragePool": lambda op, x: pool(x[0], "average", **vars(op)),
     "ConvTranspose": lambda op, x: conv_transpose(*x, **vars(op)),
-    "GlobalAveragePool": lambda op, x: adaptive(*x, "average", whole(*x)),
-    "GlobalMaxPool": lambda op, x: adaptive(*x, "max", whole(*x)),
-    "LpPool": lambda op, x: pool(*x, "lp", **vars(op)),
+    "GlobalAveragePool": lambda op, x: adaptive(x[0], "average", whole(*x)),
+    "GlobalMaxPool": lambda op, x: adaptive(x[0], "max", whole(*x)),
+    "LpPool": lambda op, x: pool(x[0], "lp", **vars(op)),
     "MatMul": lambda op, x: matmul(*x),
-    "MaxPool": lambda op, x: pool(*x, "max", **vars(op)),
-    "MixedPool": lambda op, x: pool(*x, "mixed", **vars(op)),
+    "MaxPool": lambda op, x: pool(x[0], "max", **vars(op)),
+    "MixedPool": lambda op, x: pool(x[0], "mixed", **vars(op)),
     "SpatialPyramidPool": lambda op, x: pyramid(*x, **vars(op)),
-    "SpectralPool": lambda op, x: spectral(*x, op.sizes),
+    "SpectralPool": lambda op, x: spectral(x[0], op.sizes),
 }

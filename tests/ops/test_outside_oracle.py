@@ -8,6 +8,7 @@ import pytest
 from .cases import data, each_sample
 
 torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.tools
 
 
 def padded(x, window, value=0.0):

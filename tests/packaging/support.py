@@ -55,7 +55,15 @@ class Environment:
 
     def install(self, *arguments: str | Path) -> None:
         """The pip of whoever runs the tests, working here, offline."""
-        pip = [sys.executable, "-m", "pip", "--python", self.python, "--quiet", "--disable-pip-version-check"]
+        pip: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            self.python,
+            "--quiet",
+            "--disable-pip-version-check",
+        ]
         run([*pip, "install", "--no-index", "--no-build-isolation", *arguments], ROOT)
 
     def run(self, *arguments: str | Path, cwd: Path, path: Path | None = None) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import time
+from functools import partial
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ from cnncc.target import TARGETS, Target
 from cnncc.types import Array
 from cnncc.windows import WindowAxis, resolve
 from tests.fuzz.generate import random_graph
-from tests.graphs import Net, compilation
+from tests.graphs import Net, calls, compilation
 
 
 def contractions(seed: int, count: int) -> list[tuple[Contraction, tuple[int, ...], Epilogue]]:
@@ -85,14 +85,14 @@ def test_the_law_holds_for_random_graphs() -> None:
                     assert kernel.tile.registers(kernel.lanes_along) <= TARGETS[name].registers
 
 
-def test_planning_a_large_layer_takes_milliseconds() -> None:
+def test_the_work_of_planning_does_not_grow_with_the_layer() -> None:
     """A 1×1 convolution of 1000 × 1000 pixels, as the one long row that it is, and a wide dense layer."""
-    begin = time.process_time()
     square = resolve((1000,) * 2, (3,) * 2, (1,) * 2, (1,) * 2, 1)
     for window, stored in (((WindowAxis(10**6),), (10**6,)), ((), ()), (square, (1000, 1000))):
         c = Contraction(window, 1000, 1000)
-        assert choose.direct(TARGETS["x86-64-v4"], c, stored, Epilogue(), {"channels": 0, "columns": 0})
-    assert time.process_time() - begin < 0.1
+        plan = partial(choose.direct, TARGETS["x86-64-v4"], c, stored, Epilogue(), {"channels": 0, "columns": 0})
+        assert plan()
+        assert calls(plan) < 20_000
 
 
 def test_a_choice_is_obeyed_and_equal_layers_share_it() -> None:

@@ -5,17 +5,14 @@ What is counted are calls of functions, not seconds: the count is the same on ev
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from cnncc.compiler import Compilation
 from cnncc.ir import Graph, Value
 from cnncc.ops import Add, Clip, Concat, Conv, Relu, Split, Sum, Tanh
 from cnncc.plan.kernels import Winograd
-from tests.graphs import Net, compilation
+from tests.graphs import Net, calls, compilation
 
 FEW, MANY = 32, 128
 MOST = 1.1  # times the calls that as many layers more would take
@@ -62,26 +59,16 @@ def grown(shape: Callable[[Net, Value, int], list[Value]], number: int) -> Graph
     return net.graph(*shape(net, net.input(1, 4, 8, 8), number))
 
 
-def calls(compiled: Compilation) -> int:
-    """Calls of functions, ours and the library's, from the graph to the code."""
-    count = 0
-
-    def called(frame: Any, event: str, argument: object) -> None:
-        nonlocal count
-        count += event in ("call", "c_call")
-
-    sys.setprofile(called)
-    try:
-        assert compiled.llvm
-    finally:
-        sys.setprofile(None)
-    return count
+def work(graph: Graph) -> int:
+    """Calls from the graph to the code."""
+    compiled = compilation(graph, sharing="cost")
+    return calls(lambda: compiled.llvm)
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: shape.__name__)
 def test_work_grows_with_the_number_of_layers(shape: Callable[[Net, Value, int], list[Value]]) -> None:
-    calls(compilation(grown(shape, FEW), sharing="cost"))  # what is imported or remembered once
-    few, many = (calls(compilation(grown(shape, number), sharing="cost")) for number in (FEW, MANY))
+    work(grown(shape, FEW))  # what is imported or remembered once
+    few, many = (work(grown(shape, number)) for number in (FEW, MANY))
     assert many < MOST * few * MANY / FEW, f"{few} calls for {FEW}, {many} for {MANY}"
 
 

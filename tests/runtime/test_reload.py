@@ -319,6 +319,7 @@ def test_a_linker_that_drops_the_digest(tmp_path: Path, monkeypatch: pytest.Monk
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.tools
 @pytest.mark.skipif(shutil.which("aarch64-linux-gnu-gcc") is None, reason="no cross compiler")
 def test_libraries_for_other_processors_are_sealed_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "aarch64-linux-gnu-gcc")

@@ -16,14 +16,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LIGHT = {"cnncc", "numpy", *sys.stdlib_module_names}
-SECONDS = 0.3
+HEAVY = {"asyncio", "concurrent", "http", "multiprocessing", "sqlite3", "unittest", "xml"}
+"""Packages of the standard library that are slow to import."""
 
 PROBE = """
-import contextlib, io, json, sys, time
-before, begin = set(sys.modules), time.perf_counter()
+import contextlib, io, json, sys
+before = set(sys.modules)
 STATEMENT
-seconds = time.perf_counter() - begin
-print(json.dumps([seconds, sorted({name.split(".")[0] for name in set(sys.modules) - before})]))
+print(json.dumps(sorted({name.split(".")[0] for name in set(sys.modules) - before})))
 """
 HELP = """
 from cnncc.cli import main
@@ -266,9 +266,9 @@ def forbidden(texts: Mapping[str, str]) -> set[str]:
 @pytest.mark.parametrize("statement", ["import cnncc", HELP], ids=["import", "help"])
 def test_import_is_light(statement: str) -> None:
     command = [sys.executable, "-c", PROBE.replace("STATEMENT", statement)]
-    results = [json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout) for _ in range(5)]
-    assert set(results[0][1]) <= LIGHT
-    assert min(seconds for seconds, _ in results) < SECONDS
+    found = json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout)
+    assert "cnncc" in found
+    assert set(found) <= LIGHT - HEAVY
 
 
 def test_rooms_import_what_they_may() -> None:
