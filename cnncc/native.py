@@ -178,7 +178,7 @@ def _emit_in_child(text: str, target: Target, kind: str) -> bytes:
     import subprocess
 
     paths = json.dumps([str(Path(path or ".").resolve()) for path in sys.path])
-    command = [sys.executable, "-c", _CHILD, paths, kind, json.dumps(dataclasses.asdict(target))]
+    command = [sys.executable, "-c", _CHILD, paths, kind, json.dumps(target.describe())]
     try:
         child = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_CHILD_SECONDS, check=False)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
@@ -192,7 +192,7 @@ def _emit_in_child(text: str, target: Target, kind: str) -> bytes:
 
 def _child(arguments: list[str]) -> None:
     """What `_emit_in_child` runs: IR on stdin, result on stdout, one line on stderr for an error."""
-    kind, target = arguments[0], Target(**json.loads(arguments[1]))
+    kind, target = arguments[0], Target.restore(json.loads(arguments[1]))
     try:
         result = _emit_here(sys.stdin.buffer.read().decode(), target, kind)
     except NativeError as error:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import Any, Literal
 
+from .core import AVX512_SERVER, CORES, Core
 from .errors import TargetError
 
 Architecture = Literal["x86-64", "aarch64", "thumb"]
@@ -19,7 +20,7 @@ class Target:
     `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
     says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `tune` names the CPU to
     schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; caches are in
-    bytes for one core.
+    bytes for one core. `core` is how fast such a core is: only the choice of a plan asks for it.
     """
 
     name: str
@@ -36,10 +37,24 @@ class Target:
     l1: int = 32 << 10
     l2: int = 512 << 10
     l3: int = 8 << 20
+    core: Core = AVX512_SERVER
 
     @property
     def vector_bits(self) -> int:
         return 32 * self.lanes
+
+    def describe(self) -> dict[str, Any]:
+        """The fields as JSON can hold them, the core by its name."""
+        return asdict(self) | {"core": self.core.name}
+
+    @classmethod
+    def restore(cls, fields: Mapping[str, Any]) -> Target:
+        """The target that `describe` described.
+
+        A core without a name here, as of another version, counts as the default, and so does none: what is planned
+        already does not ask for it. Raises TypeError for other fields than ours.
+        """
+        return cls(**{**fields, "core": CORES.get(fields.get("core", ""), AVX512_SERVER)})
 
 
 _LINUX = "x86_64-unknown-linux-gnu"

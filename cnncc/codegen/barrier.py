@@ -12,12 +12,12 @@ number of shards may follow.
 
 from __future__ import annotations
 
-from ..plan.plan import LINE_BYTES
+from ..plan.views import ALIGNMENT
 from .emitter import Emitter, Ssa
 
 ARRIVED_OFFSET = 0
 GENERATION_OFFSET = 8
-PAIR_OFFSETS = LINE_BYTES, 2 * LINE_BYTES
+PAIR_OFFSETS = ALIGNMENT, 2 * ALIGNMENT
 
 
 def emit(e: Emitter) -> None:

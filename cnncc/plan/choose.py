@@ -1,16 +1,7 @@
 """Algorithms and tiles: small pure functions from shapes and the target to kernels.
 
-The cost model counts cycles. One step of the innermost loop of a direct convolution meets s scalars with v
-vectors. It issues s·v multiply-adds on two pipes and s + v loads on two ports; it cannot be shorter than the
-latency of a multiply-add, since each accumulator is one chain; and where the weights of a block of outputs do not
-stay in the first cache, its v vectors come from the second one:
-
-    s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30     (of a dense layer, whose pipes wait: / 53)
-
-The longest of these bounds the step, and near-equal ones get in each other's way: their fifth norm is what was
-measured (8 chains take 4.6 cycles, not 4; 14 take 7.1). A core looks some 400 instructions ahead, so that a short
-tile's latency, and what begins and ends a tile of up to 14 sums, hide behind the next tile; each sum beyond costs 4
-cycles a tile. A layer's cost is that of all its tiles, tails included; the cheapest tile within the register law wins.
+What a tile costs is counted by `cost.step`. A layer's cost is that of all its tiles, tails included; the cheapest tile
+within the register law wins.
 """
 
 from __future__ import annotations
@@ -20,34 +11,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..computation import Contraction
-from ..expr import Call, parts
 from ..target import Target
 from ..windows import WindowAxis
 from . import filters
 from .candidates import Candidate
+from .cost import step, transfer
+from .cost.step import SPARE, UNROLLED, Steps
 from .kernels import Direct, Epilogue, Grouped, LanesAlong, Tile
 
-LATENCY = 4.0
-PIPES = 2.0
-PORTS = 2.0
-L2_RATE = 30.0  # bytes a cycle from the second cache, while the pipes are busy
-STREAM_RATE = 53.0  # … while they are not: 1.2 cycles a line
-L1_SHARE = 0.8  # of the first cache, for the weights of a block; the image and the results pass through the rest
-SHARPNESS = 5.0  # of the norm that adds up what bounds a step
-TILE = 6.0  # cycles to start and to end a tile
-WINDOW = 400  # instructions that a core looks ahead: what ends a tile overlaps what begins the next
-FREELY = 14  # sums whose start, activation and store hide behind multiply-adds of other tiles
-HEAVY = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
-SERIES = 12.0  # cycles for such a function of a vector
-CROWDED = 4.0  # cycles for each sum beyond
 WIDEST_ROW = 64  # multiply-adds of one grouped output for a row of taps
-UNROLLED = 400  # multiply-adds of a grouped tile for a row of taps
-SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
-MOVE = 0.6  # cycles for each element that a copy brings into another order
-COPY = 4.0  # cycles for each vector that a copy moves without a change of order
-FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
 OFFERED = 24  # candidates that a tuner may choose from
-UNALIGNED = 2.0  # a vector of columns is seldom aligned: it crosses a cache line and takes both ports
 
 
 @dataclass(frozen=True)
@@ -86,7 +59,7 @@ def direct(
         ways += _by_channels(target, c, stored, epilogue)
     if "columns" in copies and c.window and c.window[-1].stride <= 2:
         ways += _by_columns(target, c, stored, epilogue)
-    ways = [replace(way, cycles=way.cycles + MOVE * copies[way.lanes_along]) for way in ways]
+    ways = [replace(way, cycles=way.cycles + transfer.reordered(target.core, copies[way.lanes_along])) for way in ways]
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
     return [Candidate(way.label, way.cycles, _kernel(target, c, stored, way, epilogue)) for way in ways[:OFFERED]]
@@ -95,7 +68,7 @@ def direct(
 def least_cycles(target: Target, kernel: Direct | Grouped) -> float:
     """Cycles for an image if every lane of every multiply-add counted."""
     outputs = kernel.outputs * math.prod(axis.out for axis in kernel.window)
-    return outputs * kernel.taps * (kernel.channels // kernel.groups) / (PIPES * target.lanes)
+    return outputs * kernel.taps * (kernel.channels // kernel.groups) / step.peak(target)
 
 
 def _kernel(target: Target, c: Contraction, stored: Sequence[int], way: Way, epilogue: Epilogue) -> Direct:
@@ -124,11 +97,11 @@ def _chunk(target: Target, c: Contraction, stored: Sequence[int], way: Way) -> i
     if (
         not stored
         or way.block >= c.outputs // c.groups
-        or 4 * _steps(target, c, c.outputs).count * c.outputs > target.l2 / 4
+        or transfer.BYTES * _steps(target, c, c.outputs).count * c.outputs > target.l2 / 4
     ):
         return 0
     image = math.prod(axis.size for axis in c.window) * c.channels
-    row = 4 * (image + math.prod(stored) * c.outputs) // stored[0]
+    row = transfer.BYTES * (image + math.prod(stored) * c.outputs) // stored[0]
     if row * stored[0] <= target.l2:
         return 0
     least = way.tile.columns if len(stored) == 1 else 1
@@ -139,67 +112,15 @@ def _ahead(target: Target, c: Contraction, way: Way) -> int:
     """Weights of the next block to ask for at each position, where few positions share the time of fetching them."""
     positions = math.prod(axis.out for axis in c.window)
     weights = _steps(target, c, 1).count * way.block
-    if not target.l2 or way.lanes_along == "columns" or not 1 < positions <= FEW_POSITIONS:
+    if not target.l2 or way.lanes_along == "columns" or not 1 < positions <= transfer.FEW_POSITIONS:
         return 0
     return -(-weights // positions)
 
 
-def step_cycles(
-    scalars: int, vectors: int, vector_load: float = 1.0, latency: float = LATENCY, arrival: float = 0.0, saved: int = 0
-) -> float:
-    """Cycles of one step of the innermost loop: the fifth norm of what bounds it."""
-    bounds = ((scalars * vectors - saved) / PIPES, (scalars + vector_load * vectors) / PORTS, latency, arrival)
-    return float(sum(bound**SHARPNESS for bound in bounds) ** (1 / SHARPNESS))
-
-
-@dataclass(frozen=True)
-class Steps:
-    """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results.
-
-    Of a layer with one position, which uses every weight once, `once` holds the vectors of weights of a step.
-    """
-
-    target: Target
-    count: int
-    bytes: int
-    finish: float = 0.0
-    once: int = 0
-
-    def tile(
-        self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0, paired: bool = False
-    ) -> float:
-        """Cycles of a tile; `weights` are the vectors of weights in a block, read by every tile.
-
-        With `paired`, the last vector serves two scalars.
-        """
-        saved = scalars // 2 if paired else 0
-        sums = scalars * vectors - saved
-        hidden = WINDOW / (sums + scalars + vectors)
-        latency = LATENCY * max(0.0, 1 - hidden / self.count)
-        step = step_cycles(scalars, vectors, vector_load, latency, self.arrival(weights), saved)
-        return self.count * step + TILE + CROWDED * max(0, sums - FREELY) + self.finish * sums
-
-    def arrival(self, weights: int) -> float:
-        """Cycles until the weights of a step have come from the second cache; 0 if they stay in the first one."""
-        if self.count * (self.once or weights) * self.bytes <= L1_SHARE * self.target.l1:
-            return 0.0
-        return weights * self.bytes / (STREAM_RATE if self.once else L2_RATE)
-
-
 def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None = None) -> Steps:
     count = c.taps * (c.channels // c.groups)
-    return Steps(target, count, 4 * lanes, series_cycles(epilogue) if epilogue else 0.0)
-
-
-def series_cycles(epilogue: Epilogue) -> float:
-    """Cycles that an epilogue's series take for each vector of results."""
-    return SERIES * series(epilogue)
-
-
-def series(epilogue: Epilogue) -> int:
-    """How many functions of an epilogue are computed by a series (exp, tanh…)."""
-    expressions = epilogue.before, epilogue.after
-    return sum(isinstance(part, Call) and part.function in HEAVY for e in expressions for part in parts(e))
+    finish = step.series_cycles(target.core, epilogue.before, epilogue.after) if epilogue else 0.0
+    return Steps(target, count, transfer.BYTES * lanes, finish)
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
@@ -244,7 +165,7 @@ def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue
             yield Way(cycles * times, "channels", lanes, vectors * lanes, tile)
     if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: let it spill
         tile = Tile(rows, unit, 1)
-        cycles = times * width * total * steps.count * 4.0 * rows * unit
+        cycles = times * width * total * steps.spilled(rows * unit)
         yield Way(cycles, "channels", lanes, lanes, tile)
 
 
@@ -262,7 +183,7 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
         yield from _folded(target, c, stored, epilogue, rows, width * unit)
     total = -(-width // (lanes // unit))
     steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
-    load = UNALIGNED * c.window[-1].stride  # every other column is taken of two vectors
+    load = target.core.unaligned_loads * c.window[-1].stride  # every other column is taken of two vectors
     for vectors in range(1, min(total, 4) + 1):
         in_tile = vectors * rows
         most = (target.registers - 1 - SPARE) // in_tile - 1
@@ -287,7 +208,8 @@ def _folded(
 ) -> Iterator[Way]:
     """Rows so short that all those of a pool's window fit into one vector, each loaded and put beside the others."""
     lanes, outputs = rows * columns, c.outputs // c.groups
-    steps, load = _steps(target, c, lanes, epilogue), rows * UNALIGNED * c.window[-1].stride
+    steps = _steps(target, c, lanes, epilogue)
+    load = rows * target.core.unaligned_loads * c.window[-1].stride
     for vectors in range(1, min(stored[0], 2) + 1):
         block = min(outputs, (target.registers - 1 - SPARE) // vectors - 1)
         blocks, tail = divmod(outputs, block)
@@ -325,10 +247,11 @@ def grouped(
     for columns in range(1, most + 1):
         if columns != -(-stored[-1] // -(-stored[-1] // columns)):
             continue
-        tile = above * _row_of_taps(target, c.window[-1], inputs, columns) + TILE + CROWDED * max(0, columns - FREELY)
+        rows_of_taps = above * _row_of_taps(target, c.window[-1], inputs, columns)
+        tile = step.with_ends(target.core, rows_of_taps, columns)
         cycles = rows * -(-stored[-1] // columns) * tile
         kernel = Grouped(c.window, c.channels, c.outputs, c.groups, c.bias, block, Tile(1, columns, 1), epilogue)
-        ways.append(Candidate(f"grouped {columns}", cycles + MOVE * copied, kernel))
+        ways.append(Candidate(f"grouped {columns}", cycles + transfer.reordered(target.core, copied), kernel))
     return sorted(ways, key=lambda way: way.cycles)
 
 
@@ -337,9 +260,7 @@ def _row_of_taps(target: Target, last: WindowAxis, inputs: int, columns: int) ->
     pixels = len({x * last.stride + tap * last.dilation for x in range(columns) for tap in range(last.kernel)})
     products, weights = columns * last.kernel * inputs, last.kernel * inputs
     loads = pixels + (weights if weights + columns < target.registers else products)
-    return max(
-        products / PIPES, (products + pixels * inputs) / (PIPES + 1), loads / PORTS, LATENCY * last.kernel * inputs
-    )
+    return step.grouped_row(target.core, products, pixels * inputs, loads, weights)
 
 
 def _power_of_two(number: int) -> int:

@@ -25,15 +25,9 @@ from collections.abc import Sequence
 
 from ..computation import Contraction
 from ..target import Target
+from .cost import transfer
+from .cost.step import SPARE_DEPTHWISE, UNROLLED, busy_sums
 from .kernels import Depthwise, Epilogue, Tile, balanced
-
-CHAINS = 14  # sums of a tile: latency 4 on two pipes asks for 8, the rest covers the ends of tiles
-SPARE = 4  # registers besides the sums of a tile that has as many as possible
-CYCLES_A_BYTE = 1.2 / 64  # to read from the second cache, or to write, at best
-UNROLL = 400  # multiply-adds in the code of a tile of several rows
-NEARLY = 1.1  # of the first cache: a tenth more than fits is read again in order, and that is cheap
-SHARE = 2  # a block of some of the channels takes at most this part of the first cache
-BYTES = 4
 
 
 def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Depthwise:
@@ -51,7 +45,7 @@ def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilo
     columns = max(balanced(stored[-1], max(1, wide // unit // high))) * unit
     if len(c.window) == 1:
         return Tile(1, columns, vectors)
-    rows = max(1, min(chains // columns, UNROLL // (c.taps * columns * vectors)) // high)
+    rows = max(1, min(chains // columns, UNROLLED // (c.taps * columns * vectors)) // high)
     begin, end = c.window[0].interior  # what a tile of rows cannot begin at is done row by row
     return Tile(max(balanced(max(1, (end - begin) // high), rows)) * high, columns, vectors)
 
@@ -60,17 +54,17 @@ def _sums(target: Target, c: Contraction) -> tuple[int, int, int]:
     """(vectors of channels, most sums of each in a row, and in several rows) of a tile."""
     if not _reading_bounds(target, c):
         half = target.registers // 2
-        return 1, half, min(CHAINS, half)
+        return 1, half, min(busy_sums(target.core), half)
     even = -(-c.channels // target.lanes) % 2 == 0
     vectors = 2 if even and c.channels >= 2 * target.lanes else 1
-    most = (target.registers - SPARE) // vectors
+    most = (target.registers - SPARE_DEPTHWISE) // vectors
     return vectors, most, most
 
 
 def _reading_bounds(target: Target, c: Contraction) -> bool:
-    """Whether what is read and written for a vector of outputs takes longer than its multiply-adds, on two pipes."""
-    moved = BYTES * target.lanes * (math.prod(w.stride for w in c.window) + 1)
-    return target.l2 > 0 and CYCLES_A_BYTE * moved > c.taps / 2
+    """Whether what is read and written for a vector of outputs takes longer than its multiply-adds."""
+    moved = transfer.BYTES * target.lanes * (math.prod(w.stride for w in c.window) + 1)
+    return target.l2 > 0 and transfer.line_by_line(target.core, moved) > c.taps / target.core.fma_pipes
 
 
 def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
@@ -83,7 +77,7 @@ def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
     pixels = read * math.prod(w.size for w in rest) + tile.rows * math.prod(w.out for w in rest)
     taps, width = c.taps, lanes * tile.vectors
     tiles = -(-c.channels // width)
-    if BYTES * c.channels * (pixels + taps) <= NEARLY * target.l1:
+    if transfer.BYTES * c.channels * (pixels + taps) <= transfer.ROWS_OF_L1 * target.l1:
         return tiles * width
-    most = max(1, target.l1 // SHARE // (BYTES * width * (pixels + taps)))
+    most = max(1, target.l1 // transfer.BLOCKS_IN_L1 // (transfer.BYTES * width * (pixels + taps)))
     return max(balanced(tiles, most)) * width

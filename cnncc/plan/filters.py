@@ -7,8 +7,8 @@ two neighbours by a shuffle, which costs no load. For k·l taps at stride 1
 
     multiply-adds   r·v·s·k·l / 2          loads   (r + k − 1)·v·⌈(l + 1) / 2⌉·2 / 2          latency   4·k·l
 
-cycles for a tile, so several rows make up for what a filter lacks in outputs: 7×1 needs 4 rows to be bound by its
-multiply-adds.
+cycles for a tile on the measured core, so several rows make up for what a filter lacks in outputs: 7×1 needs 4 rows to
+be bound by its multiply-adds.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ..computation import Contraction
+from ..core import Core
 from ..target import Target
+from .cost.step import filter_tile
 from .kernels import FILTER_WEIGHTS, Epilogue, Tile
 
 MOST_ROWS, MOST_VECTORS = 4, 8
 MOST_STEPS = 192  # multiply-adds of a tile, all unrolled
-LATENCY, PIPES, PORTS = 4.0, 2.0, 2.0
-UNALIGNED = 2.0
-TILE, STORE = 6.0, 0.5  # cycles to start and end a tile, and for each vector of results
 
 
 def fits(c: Contraction, epilogue: Epilogue) -> bool:
@@ -48,14 +47,14 @@ def tiles(target: Target, c: Contraction, stored: Sequence[int]) -> Iterator[tup
             if not (small or r == v == 1):
                 continue
             count = c.groups * (rows // r * -(-total // v) + rows % r * -(-total // v) / r)
-            yield count * _cycles(c, r, v), lanes, Tile(r, 1, v, outputs)
+            yield count * _cycles(target.core, c, r, v), lanes, Tile(r, 1, v, outputs)
 
 
-def _cycles(c: Contraction, rows: int, vectors: int) -> float:
+def _cycles(core: Core, c: Contraction, rows: int, vectors: int) -> float:
     """Cycles of one tile, by what bounds it."""
     down, across = c.window
     sums = rows * vectors * (c.outputs // c.groups)
     taps = down.kernel * across.kernel
     inputs = min((rows - 1) * down.stride + down.extent, rows * down.kernel)
-    loads = inputs * vectors * (across.kernel // 2 + 1) * UNALIGNED
-    return max(sums * taps / PIPES, loads / PORTS, LATENCY * taps) + TILE + STORE * sums
+    loads = inputs * vectors * (across.kernel // 2 + 1) * core.unaligned_loads
+    return filter_tile(core, sums * taps, loads, taps, sums)

@@ -191,7 +191,7 @@ class Homes:
 
     def with_room(self, tensor: str, border: Border) -> Border:
         """The border, and room between pixels that would crowd in the first cache (if there is one)."""
-        room = spread(self.types[tensor].shape, self.orders[tensor])
+        room = spread(self.types[tensor].shape, self.orders[tensor], self.layout.target.core)
         if not room or not self.layout.target.l1 or tensor in self.reshaped:
             return border
         return room[:2] + (border[2:] or room[2:])

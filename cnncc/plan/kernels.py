@@ -17,11 +17,11 @@ from ..computation import Combine, Contraction
 from ..cook_toom import points
 from ..expr import RUNNING, Expr
 from ..windows import WindowAxis
+from .views import LINE
 
 LanesAlong = Literal["channels", "columns"]
 FILTER_WEIGHTS = 32  # weights of a group that a filter may have
 Divisor = Literal["none", "taps", "valid"]
-LINE = 16  # elements of a cache line
 
 
 @dataclass(frozen=True)

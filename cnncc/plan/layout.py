@@ -34,6 +34,8 @@ from ..types import DType, TensorType
 from ..windows import WindowAxis
 from . import choose
 from .candidates import Candidate, Choices, Chosen, signature
+from .cost import transfer
+from .cost.step import series
 from .depthwise import depthwise
 from .kernels import Convolution, Direct, Epilogue, Grouped, LanesAlong, Pooling, Winograd
 from .lower import Operand, Work, Works
@@ -45,7 +47,6 @@ ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
 HOLDERS = (Join, Interleave, Inset)
 """Arrangements whose operands may be computed where they are to stand."""
 TAME = 2.0**64  # weights beyond it (or not finite) could overflow in a transform
-FEW_CHANNELS = 9  # below it, reading a planar image channel by channel beats copying it to channels last
 
 
 @dataclass
@@ -236,7 +237,7 @@ class Layout:
         candidates = choose.direct(self.target, c, stored, epilogue, copies)
         if "channels" in copies:
             candidates += choose.grouped(self.target, c, stored, epilogue, copies["channels"])
-        name = signature(c, stored, epilogue, copies, choose.series(epilogue), tame=tame)
+        name = signature(c, stored, epilogue, copies, series(epilogue.before, epilogue.after), tame=tame)
         return self.choices.pick(name, [*candidates, *more])
 
     def tame(self, work: Work) -> bool:
@@ -252,7 +253,7 @@ class Layout:
             copied += self.types[image].size
         alike = repr((c, epilogue, copied))  # the text tells −0 from 0, which equality does not
         if alike not in self.transformed:
-            extra = choose.MOVE * copied
+            extra = transfer.reordered(self.target.core, copied)
             found = winograd(self.target, c, epilogue, extra, distant=self.distant, frugal=self.frugal)
             self.transformed[alike] = found
         return self.transformed[alike]
@@ -290,7 +291,7 @@ class Layout:
         """Elements of the image that must be copied to have channels last; few channels are read as they are."""
         spatial = self.types[image].shape[2:]
         planar_image = self.is_planar(image) and math.prod(spatial) > 1
-        return self.types[image].size if planar_image and c.channels >= FEW_CHANNELS else 0
+        return self.types[image].size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
 
     def bordered(self, image: str, kernel: Direct | Grouped) -> str:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
@@ -302,7 +303,7 @@ class Layout:
         if image not in self.works.inputs or type.dtype is not DType.float32:
             return image
         saved = guarded_share(kernel) * choose.least_cycles(self.target, kernel)
-        if not may_grow(type.shape, border, self.border_limit) or saved < choose.COPY * type.size / self.target.lanes:
+        if not may_grow(type.shape, border, self.border_limit) or saved < transfer.copied(self.target, type.size):
             return image
         key = image, self.orders[image]
         if key not in self.copies:

@@ -14,7 +14,8 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-ALIGNMENT = 64
+from .views import ALIGNMENT
+
 ROUNDS = 300  # orders that are tried: some ten milliseconds for a hundred buffers
 
 

@@ -11,9 +11,7 @@ import numpy as np
 from ..cook_toom import transforms
 from ..types import Array
 from .kernels import Convolution, Depthwise, Direct, Grouped, Winograd
-from .views import Buffer, View
-
-ALIGNMENT = 64
+from .views import ALIGNMENT, Buffer, View
 
 
 class WeightsBlock:

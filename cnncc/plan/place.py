@@ -16,6 +16,8 @@ from ..computation import (
 )
 from ..target import Target
 from .candidates import Chosen
+from .cost.step import POOL_COLUMNS
+from .cost.transfer import LARGE_IMAGE
 from .homes import Homes
 from .kernels import (
     Convolution,
@@ -36,9 +38,6 @@ from .lower import Operand
 from .pack import pack, packed_shape, packing_moves
 from .plan import Step
 from .views import Buffer, Order, View, channels_last, dense_view, planar
-
-MANY = 4096  # elements of an image whose rows are reduced one by one
-POOL_COLUMNS = 4  # results of a pool that share the pixels between them
 
 
 class Placement:
@@ -268,7 +267,7 @@ class Placement:
 def by_rows_first(kernel: Reduce, source: View) -> bool:
     """Whether a reduction over all positions of an image takes its rows one by one, and then their results."""
     over_positions = kernel.axes == tuple(range(2, source.rank)) and source.rank > 3
-    return over_positions and kernel.lane_axis == 1 and source.rows > 1 and math.prod(source.shape) >= MANY
+    return over_positions and kernel.lane_axis == 1 and source.rows > 1 and math.prod(source.shape) >= LARGE_IMAGE
 
 
 def looks_up_channels(kernel: Kernel, image: View) -> bool:

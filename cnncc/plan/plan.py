@@ -10,9 +10,8 @@ from ..target import Target
 from ..types import TensorType
 from .candidates import Candidate
 from .kernels import Convolution, Direct, Fill, Kernel, Winograd, own_window
-from .views import Buffer, View
+from .views import ALIGNMENT, Buffer, View
 
-LINE_BYTES = 64
 SHARED_LINES = 3  # a counter and a generation (and the fault word), and a word for each of two shards
 
 
@@ -153,7 +152,7 @@ class Plan:
     @property
     def header_bytes(self) -> int:
         """Head of the workspace: words in which shards meet, in lines of their own, and the fault word of checking."""
-        return LINE_BYTES * (SHARED_LINES if self.target.atomics else 1)
+        return ALIGNMENT * (SHARED_LINES if self.target.atomics else 1)
 
     @property
     def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:

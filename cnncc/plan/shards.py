@@ -20,19 +20,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
+from ..core import Core
 from ..target import Target
+from .cost.parallel import FASTER, OWN, TYPICAL, foreign, largest_part
 from .depend import by_rows, rows_for_each, with_barriers
 from .kernels import Fill
 from .plan import Stage, Step, most_shards
-from .share import FOREIGN
 from .views import Buffer, elements
 from .work import cycles
-
-BARRIER = 4000.0  # cycles to meet and to fetch what others wrote: 200 between near cores, 8000 between far ones
-START = 10000.0  # cycles to wake the other shards, and to wait for them at the end
-TYPICAL = 2  # shards for which stages are divided
-LEAST = 0.97  # of the time that fewer shards take: more have to be that much faster
-OWN = 4096  # elements that every shard may have a copy of: 16 KiB, a third of a first cache
 
 State = Literal["shared", "alone", "each"]
 STATES: tuple[State, ...] = ("shared", "alone", "each")
@@ -62,7 +57,7 @@ def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], 
         if rest == 0 and together > 1 and writer.pieces * together == step.pieces:
             coarse = replace(step, together=together)
             uneven = largest_part(coarse.pieces, TYPICAL) - largest_part(step.pieces, TYPICAL)
-            return coarse if uneven * cycles(step, target) < BARRIER else step
+            return coarse if uneven * cycles(step, target) < target.core.barrier_cycles else step
     return step
 
 
@@ -70,17 +65,21 @@ def divided(
     stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], target: Target
 ) -> list[Stage]:
     """The stages, with what one shard does alone and what each does for itself."""
+    core = target.core
     joint = [stage.barrier for stage in with_barriers(stages, steps, buffers, placed=False)]
     split = [stage.barrier for stage in with_barriers(stages, steps, buffers, placed=False, pieces=False)]
     # For each state of the stage before: the least cycles up to it, and the states of all stages.
     paths: dict[State, tuple[float, tuple[State, ...]]] = {"shared": (0.0, ())}
     for number, stage in enumerate(stages):
         whole = _whole(stage, steps, target)
-        times = {state: _time(state, whole, stage, steps, buffers) for state in STATES}
+        times = {state: _time(core, state, whole, stage, steps, buffers) for state in STATES}
         paths = {
             state: min(
                 (
-                    (before + time + _change(last, state, joint[number], split[number], stage, steps), (*path, state))
+                    (
+                        before + time + _change(core, last, state, joint[number], split[number], stage, steps),
+                        (*path, state),
+                    )
                     for last, (before, path) in paths.items()
                 ),
                 key=lambda path: path[0],
@@ -94,24 +93,28 @@ def divided(
     ]
 
 
-def _time(state: State, whole: float, stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> float:
+def _time(
+    core: Core, state: State, whole: float, stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]
+) -> float:
     """Cycles of a stage that takes one core `whole`, if it is done in this way."""
     last = steps[stage.steps[-1]]
     if state == "shared":
         return whole * largest_part(last.pieces, TYPICAL) if last.pieces > 1 else math.inf
     if state == "each":
         return whole if _may_be_own(stage, steps, buffers) else math.inf
-    return whole + FOREIGN * elements(last.target.shape) / TYPICAL
+    return whole + foreign(core, elements(last.target.shape)) / TYPICAL
 
 
-def _change(last: State, state: State, joint: bool, split: bool, stage: Stage, steps: Sequence[Step]) -> float:
+def _change(
+    core: Core, last: State, state: State, joint: bool, split: bool, stage: Stage, steps: Sequence[Step]
+) -> float:
     """Cycles of a barrier before a stage, and of fetching what others made of what it reads."""
     if last == "each" or (last == state and not (joint and state == "shared")):
         return 0.0
     if last == state:
-        return BARRIER
-    foreign = sum(elements(source.shape) for source in steps[stage.steps[0]].sources[:1]) / TYPICAL
-    return BARRIER + FOREIGN * foreign if split else 0.0
+        return core.barrier_cycles
+    read = sum(elements(source.shape) for source in steps[stage.steps[0]].sources[:1])
+    return core.barrier_cycles + foreign(core, read) / TYPICAL if split else 0.0
 
 
 def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> bool:
@@ -133,25 +136,22 @@ def with_own_buffers(
 
 def useful(stages: Sequence[Stage], steps: Sequence[Step], target: Target) -> int:
     """The number of shards beyond which a run gets no faster."""
-    wholes = [_whole(stage, steps, target) for stage in stages]
+    core, wholes = target.core, [_whole(stage, steps, target) for stage in stages]
     best, least = 1, sum(wholes)
     for shards in range(2, most_shards(target) + 1):
-        time = START + sum(_times(wholes, stages, steps, shards))
-        if time < LEAST * least:
+        time = core.wake_cycles + sum(_times(core, wholes, stages, steps, shards))
+        if time < FASTER * least:
             best, least = shards, time
     return best
 
 
-def _times(wholes: Sequence[float], stages: Sequence[Stage], steps: Sequence[Step], shards: int) -> Iterator[float]:
+def _times(
+    core: Core, wholes: Sequence[float], stages: Sequence[Stage], steps: Sequence[Step], shards: int
+) -> Iterator[float]:
     """Cycles of each stage, with the barrier before it; `wholes` are those of one core."""
     for whole, stage in zip(wholes, stages, strict=True):
         part = 1.0 if stage.alone or stage.each else largest_part(steps[stage.steps[-1]].pieces, shards)
-        yield whole * part + (BARRIER if stage.barrier else 0.0)
-
-
-def largest_part(pieces: int, shards: int) -> float:
-    """The part of a stage that the busiest shard has."""
-    return math.ceil(pieces / shards) / pieces
+        yield whole * part + (core.barrier_cycles if stage.barrier else 0.0)
 
 
 def _whole(stage: Stage, steps: Sequence[Step], target: Target) -> float:

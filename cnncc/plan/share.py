@@ -16,8 +16,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TypeVar
 
+from ..core import Core
 from ..target import Target
-from .choose import LATENCY, PIPES
+from .cost.parallel import BALANCED, NARROW, foreign
 from .kernels import Direct, Winograd
 from .plan import Step
 from .views import elements
@@ -26,44 +27,51 @@ from .work import cycles
 
 Kernel = TypeVar("Kernel", Direct, Winograd)
 
-SHARDS = (2, 4)  # the numbers of shards for which a plan is balanced
-FOREIGN = 0.5  # cycles for each element that another shard wrote: 8 for a line, between near cores 3, far ones 25
-ALONE = 4  # times that one position by itself takes, where a share is narrower than a tile
-CHAINS = LATENCY * PIPES  # multiply-adds that have to be on their way
-
 
 def shared(step: Step, target: Target) -> Step:
     """The step, shared by blocks or parts of them if that balances better."""
-    kernel = step.kernel
+    core, kernel = target.core, step.kernel
     if isinstance(kernel, Direct):
         whole = cycles(step, target)
-        rows = whole * sum(_largest_rows(step, kernel, shards) for shards in SHARDS)
+        rows = whole * sum(_largest_rows(step, kernel, shards) for shards in BALANCED)
         return _cheapest(
-            step, rows, [(whole * sum(_largest_blocks(by, n) for n in SHARDS), by) for by in _by_blocks(kernel)]
+            core,
+            step,
+            rows,
+            [(whole * sum(_largest_blocks(by, n) for n in BALANCED), by) for by in _by_blocks(core, kernel)],
         )
     if isinstance(kernel, Winograd):
         if kernel.window[0].dilation > 1:
             step = replace(step, kernel=replace(kernel, shared="tiles"))
-        rows = sum(_by_rows_of_tiles(step, kernel, shards) for shards in SHARDS)
+        rows = sum(_by_rows_of_tiles(core, step, kernel, shards) for shards in BALANCED)
         return _cheapest(
-            step, rows, [(sum(_by_blocks_of_outputs(by, n) for n in SHARDS), by) for by in _by_blocks(kernel)]
+            core,
+            step,
+            rows,
+            [(sum(_by_blocks_of_outputs(core, by, n) for n in BALANCED), by) for by in _by_blocks(core, kernel)],
         )
     return step
 
 
-def _cheapest(step: Step, rows: float, others: list[tuple[float, Direct | Winograd]]) -> Step:
+def _cheapest(core: Core, step: Step, rows: float, others: list[tuple[float, Direct | Winograd]]) -> Step:
     """The step as it is, or with the cheapest other kernel if that is much cheaper."""
     blocks, kernel = min(others, key=lambda other: other[0])
-    foreign = sum(FOREIGN * sum(map(elements, (step.sources[0].shape, step.target.shape))) / n for n in SHARDS)
-    return replace(step, kernel=kernel) if blocks + foreign < rows else step
+    moved = sum(map(elements, (step.sources[0].shape, step.target.shape)))
+    fetched = sum(foreign(core, moved) / n for n in BALANCED)
+    return replace(step, kernel=kernel) if blocks + fetched < rows else step
 
 
-def _by_blocks(kernel: Kernel) -> Iterator[Kernel]:
+def _by_blocks(core: Core, kernel: Kernel) -> Iterator[Kernel]:
     """The kernel shared by blocks, and by halves of them if all blocks have such."""
     yield replace(kernel, shared="blocks")
     chains = kernel.tile.rows * kernel.tile.columns * kernel.tile.vectors
     whole = kernel.groups == 1 and kernel.outputs % kernel.block == 0
-    if whole and kernel.lanes_along == "channels" and kernel.block % (2 * kernel.lanes) == 0 and chains >= 2 * CHAINS:
+    if (
+        whole
+        and kernel.lanes_along == "channels"
+        and kernel.block % (2 * kernel.lanes) == 0
+        and chains >= 2 * core.busy_chains
+    ):
         yield replace(kernel, shared="blocks", parts=2)
 
 
@@ -74,7 +82,7 @@ def _largest_rows(step: Step, kernel: Direct, shards: int) -> float:
     if len(kernel.window) != 1:
         return share / rows
     tile = kernel.tile.columns if kernel.lanes_along == "channels" else kernel.tile.vectors * kernel.lanes
-    return (math.ceil(share / tile) * tile if share >= tile else min(ALONE * share, rows)) / rows
+    return (math.ceil(share / tile) * tile if share >= tile else min(NARROW * share, rows)) / rows
 
 
 def _largest_blocks(kernel: Direct, shards: int) -> float:
@@ -89,12 +97,12 @@ def _outputs(kernel: Direct | Winograd, shards: int) -> int:
     return math.ceil(kernel.blocks * kernel.parts / shards) * kernel.block // kernel.parts
 
 
-def _by_rows_of_tiles(step: Step, kernel: Winograd, shards: int) -> float:
+def _by_rows_of_tiles(core: Core, step: Step, kernel: Winograd, shards: int) -> float:
     """Cycles of the busiest shard by rows of tiles; those of the phases of a dilation do not depend on each other."""
     grains = kernel.grid[0] if kernel.window[0].dilation > 1 else math.ceil(step.target.rows / kernel.grain)
-    return part_cycles(kernel, math.ceil(grains / shards) * math.prod(kernel.grid) // grains, kernel.outputs)
+    return part_cycles(core, kernel, math.ceil(grains / shards) * math.prod(kernel.grid) // grains, kernel.outputs)
 
 
-def _by_blocks_of_outputs(kernel: Winograd, shards: int) -> float:
+def _by_blocks_of_outputs(core: Core, kernel: Winograd, shards: int) -> float:
     """The same by blocks of outputs."""
-    return part_cycles(kernel, math.prod(kernel.grid), min(kernel.outputs, _outputs(kernel, shards)))
+    return part_cycles(core, kernel, math.prod(kernel.grid), min(kernel.outputs, _outputs(kernel, shards)))

@@ -3,13 +3,13 @@
 A link joins the maker of a tensor to its only reader. Unlinked, a tensor of t bytes that the second cache cannot
 hold goes out to the third and comes back:
 
-    saved = 2·t / BANDWIDTH    (all of it from L2 bytes on, none up to L2 / 2, where it stays in the cache anyway)
+    saved = 2·t / l3_rate    (all of it from L2 bytes on, none up to L2 / 2, where it stays in the cache anyway)
 
 and since a layer with few multiply-adds for each byte waits for it, the cycles are won whole: expanding 16 channels to
 96 on 112² positions takes 48 cycles of multiply-adds for 384 bytes, which take 13. Linked, each round of a few rows
 calls the kernels once more, and where shards part the rows each computes those that both need:
 
-    spent = rounds · CALL + (extent − stride) · cycles of a row + CLIP · cycles of a direct reader with a border
+    spent = rounds · round_cycles + (extent − stride) · cycles of a row + CLIP · cycles of a direct reader with a border
 
 The rows of a round are the most, up to four, whose rings, together, fit into seven tenths of the second cache: more
 rows read the weights less often. A run of layers is cut into chains so that all together save most. (The idea is older
@@ -25,19 +25,14 @@ from dataclasses import dataclass
 
 from ..computation import Contraction, Pointwise, WindowReduction
 from ..target import Target
+from .cost import step, transfer
 from .kernels import Convolution, Direct, Grouped, Winograd
 from .layout import Job, Layout
 from .options import Streaming
 from .views import elements
 
-BANDWIDTH = 30.0  # bytes a cycle between the second cache and the third
-CALL = 200.0  # cycles of one more call of a kernel: its start, and its first and last tiles
-CLIP = 0.1  # what tests at the edges add to a direct convolution, since a ring brings no border
 ROWS = (4, 3, 2, 1)  # rows of the last layer that a round may have: with more, nothing was measured to be faster
-LEAST = 2  # rows of a round: one alone does not fill tiles of rows
 LONGEST = 12  # steps of a chain that are considered
-SHARE = 0.7  # of the second cache, which the rings take at most: weights and the rows at both ends need the rest
-BYTES = 4
 
 
 @dataclass(frozen=True)
@@ -120,31 +115,25 @@ def gain(layout: Layout, chain: Sequence[Job]) -> float:
     shapes = [layout.types[job.result].shape for job in chain]
     needs = [need(job) for job in chain]
     rows = rows_of_a_round(layout.target, needs, shapes)
-    if rows < LEAST or not fits(layout.target, needs, shapes, rows):
+    if rows < step.ROWS_OF_A_ROUND or not fits(layout.target, needs, shapes, rows):
         return -math.inf
-    total = -CALL * len(chain) * shapes[-1][2] / rows
+    total = -layout.target.core.round_cycles * len(chain) * shapes[-1][2] / rows
     for maker, reader, shape in zip(chain, chain[1:], shapes, strict=False):
         stride, extent = need(reader).stride, need(reader).extent
-        total += saved(layout.target, BYTES * math.prod(shape))
+        total += transfer.round_trip(layout.target, transfer.BYTES * math.prod(shape))
         total -= max(0, extent - stride) * _cycles(layout, maker) / shape[2]
         if isinstance(reader.kernel, Direct | Grouped) and extent > stride:
-            total -= CLIP * _cycles(layout, reader)
+            total -= step.CLIP * _cycles(layout, reader)
     return total
 
 
-def saved(target: Target, size: int) -> float:
-    """Cycles that a tensor of `size` bytes takes on its way out of the second cache and back."""
-    beyond = min(1.0, max(0.0, 2 * size / target.l2 - 1)) if target.l2 else 0.0
-    return 2 * size * beyond / BANDWIDTH
-
-
 def _cycles(layout: Layout, job: Job) -> float:
-    """Multiply-adds of a job, on two pipes."""
+    """Cycles of the multiply-adds of a job, at best."""
     c = job.work.computation
     if not isinstance(c, Contraction):
         return 0.0
     taps = c.taps * c.channels // c.groups
-    return math.prod(layout.types[job.result].shape) * taps / (2 * layout.target.lanes)
+    return math.prod(layout.types[job.result].shape) * taps / step.peak(layout.target)
 
 
 def need(job: Job) -> Need:
@@ -191,4 +180,4 @@ def fits(target: Target, needs: Sequence[Need], shapes: Sequence[Sequence[int]],
     """Whether the rings of a chain leave room in the second cache."""
     heights = ring_heights(needs, rows)
     rings = sum(elements(shape, ring=height) for shape, height in zip(shapes, heights, strict=False))
-    return BYTES * rings <= SHARE * target.l2
+    return transfer.BYTES * rings <= transfer.RINGS_OF_L2 * target.l2

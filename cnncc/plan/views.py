@@ -12,9 +12,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..core import Core
 from ..types import DType
+from .cost.transfer import BYTES, SMALL_BORDER, crowding
 
 Space = Literal["input", "output", "arena", "ring", "weights"]
+ALIGNMENT = 64  # bytes at whose multiples buffers, weights and the words that shards share begin: of the ABI
+LINE = ALIGNMENT // BYTES  # elements that a prefetch brings, and that keep planes apart
 Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
 
 
@@ -185,9 +189,6 @@ def dense_view(
     return View(buffer, tuple(shape), tuple(strides), offset, ring, sides, fill)
 
 
-FEW = 16384  # elements of a border that no buffer is too small for: 64 KiB, and edges cost a small image a fifth
-
-
 def may_grow(shape: Sequence[int], border: Sequence[tuple[int, int]], limit: float) -> bool:
     """Whether a buffer may bring a border: by up to the share `limit` − 1 of its size, or by a few elements.
 
@@ -195,23 +196,19 @@ def may_grow(shape: Sequence[int], border: Sequence[tuple[int, int]], limit: flo
     """
     size = math.prod(shape)
     grown = elements(shape, border) - size
-    return grown <= (limit - 1) * size or (limit > 1 and grown <= FEW)
+    return grown <= (limit - 1) * size or (limit > 1 and grown <= SMALL_BORDER)
 
 
-CROWDED = 128  # elements: pixels that are a multiple of 512 bytes apart share at most 8 of the 64 sets of a first cache
-LINE = 16  # elements of a cache line
-
-
-def spread(shape: Sequence[int], order: Order) -> tuple[tuple[int, int], ...]:
+def spread(shape: Sequence[int], order: Order, core: Core) -> tuple[tuple[int, int], ...]:
     """A border that keeps the pixels of a channels-last image from crowding in few sets of the first cache.
 
     A cache of 8 to 12 ways holds that many lines of each set: of 1024 channels, not even the pixels of one 3×3 window
     in two rows. One more line for each pixel spreads them over all sets.
     """
-    crowded = len(shape) > 2 and order == channels_last(len(shape)) and shape[1] % CROWDED == 0
+    crowded = len(shape) > 2 and order == channels_last(len(shape)) and shape[1] % crowding(core) == 0
     if not crowded or math.prod(shape[2:]) == 1:
         return ()
-    return ((0, 0), (0, LINE), *((0, 0) for _ in shape[2:]))
+    return ((0, 0), (0, core.line_bytes // BYTES), *((0, 0) for _ in shape[2:]))
 
 
 def elements(shape: Sequence[int], border: Sequence[tuple[int, int]] | None = None, ring: int = 0) -> int:

@@ -16,22 +16,19 @@ from collections.abc import Iterator, Sequence
 
 from ..computation import Contraction
 from ..cook_toom import MOST, operations, points, transforms
+from ..core import Core
 from ..target import Target
 from ..windows import WindowAxis
 from .candidates import Candidate
-from .choose import L2_RATE, LATENCY, PIPES, PORTS, SPARE, Steps, series_cycles
+from .cost import step, transfer
+from .cost.parallel import FEW_ROWS, UNSHARED
+from .cost.step import SPARE, Steps
 from .kernels import Epilogue, Tile, Winograd
 
 SIZES = (2, 3, 4, 5)
 """Outputs of a tile along an axis; 6 for 3 taps gain nothing: 64 values of a tile do not fit into registers."""
 LARGEST = 64  # points of a tile: transforms are straight-line code
 SHARES = (1 / 8, 1 / 2, 3 / 4)  # of the second-level cache, for scratch memory; the last one if weights stream
-FAR_SCRATCH = 1.1  # what transforms take longer if V and M exceed the first-level cache
-L3_RATE = 20.0  # bytes a cycle of weights from the third-level cache
-DRAM_RATE = 8.0  # the same from memory
-AHEAD = 2048  # weights to ask for in advance: 8 KiB, some 400 cycles at these rates
-FEW_ROWS = 3  # rows of tiles, up to which shards share blocks of outputs
-UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
 
 
@@ -129,12 +126,12 @@ def register_tiles(target: Target, c: Contraction, epilogue: Epilogue, steps: tu
 def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
     """Blocks of equal size, as large as some shares of the second-level cache allow."""
     tiles, columns = math.prod(one.grid), one.tile.columns
-    each = 4 * one.scratch // one.tiles
+    each = transfer.BYTES * one.scratch // one.tiles
     for share in SHARES:
         blocks = math.ceil(tiles / max(int(share * target.l2) // each, columns))
         kernel = dataclasses.replace(one, tiles=math.ceil(tiles / blocks / columns) * columns)
         if streams(target, kernel):
-            yield dataclasses.replace(kernel, ahead=AHEAD)
+            yield dataclasses.replace(kernel, ahead=target.core.prefetch_bytes // transfer.BYTES)
         elif share != SHARES[-1]:
             yield kernel
 
@@ -148,12 +145,12 @@ def narrowed(kernel: Winograd) -> Winograd:
 
 def weight_bytes(kernel: Winograd) -> int:
     """Of the transformed weights."""
-    return 4 * math.prod(kernel.points) * kernel.channels * kernel.block * kernel.blocks
+    return transfer.BYTES * math.prod(kernel.points) * kernel.channels * kernel.block * kernel.blocks
 
 
 def streams(target: Target, kernel: Winograd) -> bool:
     """Whether the weights come from beyond the second-level cache, once for each block of tiles."""
-    return weight_bytes(kernel) + 4 * kernel.scratch > target.l2
+    return weight_bytes(kernel) + transfer.BYTES * kernel.scratch > target.l2
 
 
 # Cycles of one image
@@ -161,17 +158,22 @@ def streams(target: Target, kernel: Winograd) -> bool:
 
 def transform_cycles(target: Target, kernel: Winograd) -> float:
     """Both transforms of all tiles, in vectors of channels, and the epilogue."""
-    taps = tuple(w.kernel for w in kernel.window)
-    ins, outs = one_transform(kernel.steps, taps, True), one_transform(kernel.steps, taps, False)
-    outs += series_cycles(kernel.epilogue) * math.prod(kernel.steps)
+    core, taps, epilogue = target.core, tuple(w.kernel for w in kernel.window), kernel.epilogue
+    ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
+    outs += step.series_cycles(core, epilogue.before, epilogue.after) * math.prod(kernel.steps)
     vectors = kernel.pitch // kernel.lanes, math.ceil(kernel.outputs / kernel.lanes)
-    far = FAR_SCRATCH if 4 * kernel.scratch > target.l1 else 1.0
+    far = core.far_scratch if transfer.BYTES * kernel.scratch > target.l1 else 1.0
     return far * math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
 
 
+def one_transform(core: Core, steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> float:
+    """One tile and one vector of channels."""
+    return step.transform_cycles(core, *transform_operations(steps, taps, inputs))
+
+
 @functools.cache
-def one_transform(steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> float:
-    """One tile and one vector of channels: operations on two pipes, and a load or a store for each point."""
+def transform_operations(steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> tuple[int, int]:
+    """(operations, points) of one tile."""
     used = [transforms(m, r) for m, r in zip(steps, taps, strict=True)]
     matrices = [t.inputs if inputs else t.outputs for t in used]
     shape = [len(matrix[0]) for matrix in matrices]
@@ -179,7 +181,7 @@ def one_transform(steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -
     for axis in reversed(range(len(shape))):
         count += operations(matrices[axis]) * math.prod(shape) // shape[axis]
         shape[axis] = len(matrices[axis])
-    return count / 2 + moved
+    return count, moved
 
 
 def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
@@ -189,33 +191,29 @@ def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     columns, vectors = kernel.tile.columns, kernel.tile.vectors
     groups = blocks * (kernel.tiles // columns) + math.ceil(rest / columns)
     whole, left = divmod(math.ceil(kernel.outputs / kernel.lanes), vectors)
-    steps = Steps(target, kernel.channels, 4 * kernel.lanes)
-    cycles = whole * product(steps, columns, vectors) + (product(steps, columns, left) if left else 0)
-    rate = L2_RATE if not streams(target, kernel) else DRAM_RATE if distant else L3_RATE
-    return math.hypot(
-        math.prod(kernel.points) * groups * cycles, math.ceil(tiles / kernel.tiles) * weight_bytes(kernel) / rate
-    )
+    steps = Steps(target, kernel.channels, transfer.BYTES * kernel.lanes)
+    cycles = whole * step.products_tile(steps, columns, vectors)
+    cycles += step.products_tile(steps, columns, left) if left else 0
+    weights = math.ceil(tiles / kernel.tiles) * weight_bytes(kernel)
+    arrival = transfer.weights_cycles(target.core, weights, beyond=streams(target, kernel), distant=distant)
+    return math.hypot(math.prod(kernel.points) * groups * cycles, arrival)
 
 
-def part_cycles(kernel: Winograd, tiles: int, outputs: int) -> float:
+def part_cycles(core: Core, kernel: Winograd, tiles: int, outputs: int) -> float:
     """About what a shard takes for a part of the tiles or of the outputs, whose weights it reads."""
     taps = tuple(w.kernel for w in kernel.window)
-    ins, outs = one_transform(kernel.steps, taps, True), one_transform(kernel.steps, taps, False)
+    ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
     vectors, points = math.ceil(outputs / kernel.lanes), math.prod(kernel.points)
     columns, wide = kernel.tile.columns, min(kernel.tile.vectors, vectors)
     whole, rest = divmod(tiles, columns)
-    groups = whole * step_of(columns, wide)
-    groups += step_of(columns if 2 * rest > columns + 1 else (columns + 1) // 2, wide) if rest else 0.0
-    weights = 4 * points * kernel.channels * outputs / (L3_RATE if kernel.ahead else L2_RATE)
+    groups = whole * step_of(core, columns, wide)
+    groups += step_of(core, columns if 2 * rest > columns + 1 else (columns + 1) // 2, wide) if rest else 0.0
+    size = transfer.BYTES * points * kernel.channels * outputs
+    weights = transfer.weights_cycles(core, size, beyond=bool(kernel.ahead))
     products = math.hypot(points * kernel.channels * groups * vectors / wide, weights)
     return tiles * (ins * kernel.pitch / kernel.lanes + outs * vectors) + products
 
 
-def step_of(columns: int, vectors: int) -> float:
+def step_of(core: Core, columns: int, vectors: int) -> float:
     """Cycles of one step of a register tile."""
-    return max(columns * vectors / PIPES, (columns + vectors) / PORTS, LATENCY)
-
-
-def product(steps: Steps, columns: int, vectors: int) -> float:
-    """One register tile; with few channels its stores take longest."""
-    return max(steps.tile(columns, vectors, weights=vectors), columns * vectors)
+    return step.longest(core, columns * vectors, columns + vectors)

@@ -1,7 +1,7 @@
 """How much work a step is: its multiply-adds, and a rough guess of its cycles on one core.
 
 The guess is for decisions between steps, where a third more or less does not matter (what shards share); the costs
-that kernels are chosen by are those of `choose` and `winograd`.
+that kernels are chosen by are finer.
 """
 
 from __future__ import annotations
@@ -9,15 +9,11 @@ from __future__ import annotations
 import math
 
 from ..target import Target
-from .choose import L2_RATE, PIPES
+from .cost.step import TRANSFORMED, computed, moved
+from .cost.transfer import BYTES, weights_cycles
 from .kernels import Convolution, Depthwise, Direct, Fill, Window, Winograd
 from .plan import Step
 from .views import elements
-
-EFFICIENCY = 0.9  # of the peak, in a layer of usual size
-CALL = 100.0  # cycles to call a kernel
-VECTORS = 0.6  # vectors that a step without multiply-adds moves in a cycle
-TRANSFORMS = 1.5  # a Winograd convolution with its transforms, in units of its products
 
 
 def step_macs(step: Step) -> int:
@@ -33,11 +29,11 @@ def step_macs(step: Step) -> int:
 
 def cycles(step: Step, target: Target) -> float:
     """About how long one core takes for a step."""
-    moving = CALL + _moved(step) / (VECTORS * min(target.lanes, _along(step)))
+    moving = moved(target.core, _moved(step), min(target.lanes, _along(step)))
     if not isinstance(step.kernel, Convolution):
         return moving
-    weights = 4 * elements(step.sources[1].shape) / L2_RATE
-    return max(_products(step, target) / (PIPES * target.lanes * EFFICIENCY) + CALL, weights, moving)
+    weights = weights_cycles(target.core, BYTES * elements(step.sources[1].shape), beyond=False)
+    return max(computed(target, _products(step, target)), weights, moving)
 
 
 def _products(step: Step, target: Target) -> float:
@@ -45,7 +41,7 @@ def _products(step: Step, target: Target) -> float:
     kernel, products = step.kernel, float(step_macs(step))
     if isinstance(kernel, Winograd):
         saved = (w.kernel * m / n for w, m, n in zip(kernel.window, kernel.steps, kernel.points, strict=True))
-        return TRANSFORMS * products / math.prod(saved)
+        return TRANSFORMED * products / math.prod(saved)
     if isinstance(kernel, Direct) and kernel.lanes_along == "channels":
         outputs = kernel.outputs // kernel.groups
         return products * math.ceil(outputs / kernel.lanes) * target.lanes / outputs

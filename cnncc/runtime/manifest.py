@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 from typing import Any
 
@@ -22,7 +21,7 @@ def describe(executable: Executable) -> Manifest:
         "name": executable.name,
         "symbol": symbol,
         "functions": {part: f"{symbol}_{part}" for part in ("run", "workspace_bytes", "check")},
-        "target": dataclasses.asdict(executable.target),
+        "target": executable.target.describe(),
         "inputs": [_describe_port(port) for port in executable.inputs],
         "outputs": [_describe_port(port) for port in executable.outputs],
         "images": executable.images,
@@ -63,7 +62,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Ex
     return Executable(
         name=str(manifest["name"]),
         symbol=str(manifest["symbol"]),
-        target=Target(**manifest["target"]),
+        target=Target.restore(manifest["target"]),
         object=code,
         weights=weights,
         inputs=tuple(_restore_port(port) for port in manifest["inputs"]),

@@ -46,7 +46,7 @@ def test_shares_of_register_tiles():
 @pytest.mark.parametrize("m", [2, 3, 4, 5])
 def test_transforms(m: int):
     (row,) = [row for row in rows("| outputs of a tile m |") if row[0] == str(m)]
-    ins, outs = (one_transform((m, m), (3, 3), inputs) for inputs in (True, False))
+    ins, outs = (one_transform(TARGET.core, (m, m), (3, 3), inputs) for inputs in (True, False))
     assert row[1:3] == [str((m + 2) ** 2), f"{(m + 2) ** 2 / m**2:.3g}"]
     assert row[3].removesuffix(" cycles") == f"{ins:.0f} + {outs:.0f}"
 

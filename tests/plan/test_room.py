@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from cnncc.ir import Graph
 from cnncc.ops import Concat, Conv, Dense, Flatten, MaxPool, Relu, Reshape
 from cnncc.plan.kernels import Fill
-from cnncc.plan.views import LINE, channels_last, planar, spread
+from cnncc.plan.views import channels_last, planar, spread
+from cnncc.target import named
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets
 
 
@@ -26,16 +29,23 @@ def network() -> tuple[Graph, dict[str, np.ndarray]]:
 
 
 def test_which_images_have_room() -> None:
-    last = channels_last(4)
-    assert spread((1, 256, 7, 7), last) == ((0, 0), (0, LINE), (0, 0), (0, 0))
-    assert spread((1, 96, 7, 7), last) == spread((1, 256, 1, 1), last) == spread((1, 256, 7, 7), planar(4)) == ()
+    last, core = channels_last(4), named("x86-64-v4").core
+    assert spread((1, 256, 7, 7), last, core) == ((0, 0), (0, 16), (0, 0), (0, 0))
+    assert spread((1, 96, 7, 7), last, core) == spread((1, 256, 1, 1), last, core) == ()
+    assert spread((1, 256, 7, 7), planar(4), core) == ()
+
+
+def test_more_sets_crowd_later_and_longer_lines_take_more_room() -> None:
+    core = replace(named("x86-64-v4").core, l1_sets=128, line_bytes=128)
+    assert spread((1, 256, 7, 7), channels_last(4), core) == ()
+    assert spread((1, 512, 7, 7), channels_last(4), core) == ((0, 0), (0, 32), (0, 0), (0, 0))
 
 
 def test_room_is_no_border_to_fill() -> None:
     graph, _ = network()
     plan = compilation(graph, "x86-64-v4", border_limit=1.0).plan
     strides = {view.strides[-1] for step in plan.steps for view in (*step.sources, step.target) if len(view.shape) == 4}
-    assert 128 + LINE in strides
+    assert 128 + 16 in strides
     assert not any(isinstance(step.kernel, Fill) for step in plan.steps)
 
 

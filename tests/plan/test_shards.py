@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from cnncc.ir import Graph
@@ -48,11 +50,10 @@ def test_small_stages_at_the_end_are_not_shared() -> None:
     assert not any(stage.barrier for stage in plan.stages[-2:])
 
 
-def test_everything_is_shared_where_barriers_cost_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("cnncc.plan.shards.BARRIER", 0.0)
-    monkeypatch.setattr("cnncc.plan.shards.FOREIGN", 0.0)
+def test_everything_is_shared_where_barriers_cost_nothing() -> None:
     plan = compilation(network(64, 32)[0], "x86-64-v4").plan
-    for stage in divided(plan.stages, plan.steps, plan.buffers, plan.target):
+    core = replace(plan.target.core, barrier_cycles=0.0, foreign_line_cycles=0.0)
+    for stage in divided(plan.stages, plan.steps, plan.buffers, replace(plan.target, core=core)):
         assert (stage.alone or stage.each) == (plan.steps[stage.steps[-1]].pieces == 1)
 
 

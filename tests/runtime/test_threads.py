@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncc.plan import plan
+from cnncc.plan import plan, views
 from cnncc.runtime import layout, session
 from cnncc.runtime.model import Model
 from cnncc.runtime.session import Session
@@ -253,7 +253,7 @@ def test_the_faster_number_of_shards_is_measured(delays: tuple[int, int], faster
 
 
 def test_a_fork_clears_all_words_of_barriers() -> None:
-    assert session._BARRIER_BYTES == plan.LINE_BYTES * plan.SHARED_LINES
+    assert session._BARRIER_BYTES == views.ALIGNMENT * plan.SHARED_LINES
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinities on this system")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from ...plan.kernels import LINE, Direct
+from ...plan.kernels import Direct
+from ...plan.views import LINE
 from ..emitter import Emitter, Index, Ssa
 from ..epilogue import Cell, Key, finish
 from ..nest import UNROLL_LOOP, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards

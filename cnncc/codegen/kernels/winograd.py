@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ...cook_toom import Matrix, multiply, transforms
-from ...plan.kernels import LINE, Winograd
+from ...plan.kernels import Winograd
+from ...plan.views import LINE
 from ..emitter import Emitter, Index, Ssa, lanes_of
 from ..epilogue import Cell, Key, finish
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards

@@ -1,0 +1,142 @@
+"""What the models of cost know of a processor core: data, each number with its unit and where it comes from.
+
+Bandwidths are of the kind that `limits.Bandwidth` reads from each level, and `peak.Peak` measures the pipes; the others
+were fitted to measured layers, as the field says. A cycle is one of the clock at which the pipes run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Core:
+    """The speed of one core. What a number counts stands beside it; `cnncc/plan/cost/` computes with them."""
+
+    name: str
+
+    fma_pipes: float
+    """Multiply-adds of vectors a cycle; `peak` measures their product with lanes and clock."""
+    vector_pipes: float
+    """Operations of vectors a cycle, shuffles included: one pipe shuffles while the others multiply."""
+    load_ports: float
+    """Loads of vectors a cycle, of which none crosses a cache line; `limits` reads the first cache at this rate."""
+    unaligned_loads: float
+    """Loads that one of a vector of columns counts for: it is seldom aligned, crosses a line and takes both ports."""
+    fma_latency: float
+    """Cycles until a sum can be added to again: each accumulator is one chain."""
+    window: int
+    """Instructions that the core looks ahead: what ends a tile overlaps what begins the next."""
+    overlap_norm: float
+    """The norm that adds up what bounds a step. Measured: 8 chains take 4.6 cycles and not 4, 14 take 7.1."""
+
+    tile_cycles: float
+    """Cycles to start and to end a tile, fitted to tiles of few steps."""
+    hidden_sums: int
+    """Sums whose start, activation and store hide behind multiply-adds of other tiles."""
+    exposed_sum_cycles: float
+    """Cycles of a tile for each sum beyond these."""
+    spilled_sum_cycles: float
+    """Cycles of a step for each sum that has no register: loaded, added to and stored again, in one chain."""
+    store_cycles: float
+    """Cycles to store a vector, where a tile of products does little else, and to load or store a transform's point."""
+    filter_store_cycles: float
+    """Cycles to store a vector at the end of a filter's tile. Disagrees with `store_cycles`: half of it overlaps."""
+    transcendental_cycles: float
+    """Cycles for a function of a vector that is computed by a series, such as exp."""
+
+    l2_rate: float
+    """Bytes a cycle from the second cache, while the pipes are busy."""
+    l2_stream_rate: float
+    """Bytes a cycle from the second cache, while the pipes wait, as in a dense layer of one image."""
+    l2_line_cycles: float
+    """Cycles a line to read from the second cache in order, or to write, at best.
+
+    Disagrees with `l2_stream_rate`, which is the same figure, rounded: 64 / 1.2 is 53.3 bytes a cycle.
+    """
+    l3_rate: float
+    """Bytes a cycle of tensors that go out from the second cache to the third, or come back."""
+    l3_weights_rate: float
+    """Bytes a cycle of a Winograd convolution's weights from the third cache. Disagrees with `l3_rate`, by a half."""
+    dram_rate: float
+    """Bytes a cycle of such weights from memory."""
+    prefetch_bytes: int
+    """Weights that are asked for in advance, in bytes: some 400 cycles at the two rates above."""
+    far_scratch: float
+    """Times that Winograd's transforms take longer where their scratch memory exceeds the first cache."""
+    line_bytes: int
+    """Bytes of a cache line."""
+    l1_sets: int
+    """Sets of the first cache: those of a page of 4 KiB. Its ways are what `Target.l1` holds beyond: 8 of 32 KiB."""
+
+    reorder_cycles: float
+    """Cycles for each element that a copy brings into another order."""
+    copy_cycles: float
+    """Cycles for each vector that a copy moves without a change of order."""
+    moved_vectors: float
+    """Vectors that a step without multiply-adds moves in a cycle: a rough figure for steps of all kinds.
+
+    Disagrees with `copy_cycles`, which is for a copy of an input and its border alone.
+    """
+    sustained: float
+    """Part of the peak that a layer of usual size reaches."""
+
+    call_cycles: float
+    """Cycles of a call of a kernel, besides its work."""
+    round_cycles: float
+    """Cycles of a call for one more round of a chain: its start, and its first and last tiles.
+
+    Disagrees with `call_cycles`, where tiles are part of the work.
+    """
+    barrier_cycles: float
+    """Cycles to meet and to fetch what others wrote: 200 between near cores, 8000 between far ones."""
+    wake_cycles: float
+    """Cycles to wake the other shards, and to wait for them at the end."""
+    foreign_line_cycles: float
+    """Cycles for a line that another shard wrote last: between near cores 3, far ones 25."""
+
+    @property
+    def busy_chains(self) -> float:
+        """Multiply-adds that have to be on their way, so that the pipes never wait for a sum."""
+        return self.fma_latency * self.fma_pipes
+
+
+AVX512_SERVER = Core(
+    name="avx512-server",
+    fma_pipes=2.0,
+    vector_pipes=3.0,
+    load_ports=2.0,
+    unaligned_loads=2.0,
+    fma_latency=4.0,
+    window=400,
+    overlap_norm=5.0,
+    tile_cycles=6.0,
+    hidden_sums=14,
+    exposed_sum_cycles=4.0,
+    spilled_sum_cycles=4.0,
+    store_cycles=1.0,
+    filter_store_cycles=0.5,
+    transcendental_cycles=12.0,
+    l2_rate=30.0,
+    l2_stream_rate=53.0,
+    l2_line_cycles=1.2,
+    l3_rate=30.0,
+    l3_weights_rate=20.0,
+    dram_rate=8.0,
+    prefetch_bytes=8192,
+    far_scratch=1.1,
+    line_bytes=64,
+    l1_sets=64,
+    reorder_cycles=0.6,
+    copy_cycles=4.0,
+    moved_vectors=0.6,
+    sustained=0.9,
+    call_cycles=100.0,
+    round_cycles=200.0,
+    barrier_cycles=4000.0,
+    wake_cycles=10000.0,
+    foreign_line_cycles=8.0,
+)
+"""A core of a server with AVX-512, on which all of these numbers were measured or fitted."""
+
+CORES = {core.name: core for core in (AVX512_SERVER,)}

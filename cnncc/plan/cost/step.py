@@ -1,0 +1,151 @@
+"""Cycles of a step of the innermost loop, of the tile that repeats it, and of what ends it.
+
+One step of a direct convolution meets s scalars with v vectors. It issues s·v multiply-adds and s + v loads; it cannot
+be shorter than the latency of a multiply-add, since each accumulator is one chain; and where the weights of a block of
+outputs do not stay in the first cache, its v vectors come from the second one. With the measured core:
+
+    s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30     (of a dense layer, whose pipes wait: / 53)
+
+The longest of these bounds the step, and near-equal ones get in each other's way: their fifth norm is what was
+measured (8 chains take 4.6 cycles, not 4; 14 take 7.1). A core looks some 400 instructions ahead, so that a short
+tile's latency, and what begins and ends a tile of up to 14 sums, hide behind the next tile; each sum beyond costs 4
+cycles a tile.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ...core import Core
+from ...expr import Call, Expr, parts
+from ...target import Target
+from .transfer import arrival
+
+TRANSCENDENTAL = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
+"""Functions that are computed by a series."""
+TRANSFORMED = 1.5  # a Winograd convolution with its transforms, in units of its products
+SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
+SPARE_DEPTHWISE = 4  # … that a depthwise tile leaves, if it has as many sums as possible: pixels and weights
+CLIP = 0.1  # what tests at the edges add to a direct convolution, since a ring brings no border
+UNROLLED = 400  # multiply-adds in the code of a tile, or of a row of taps
+ROWS_OF_A_ROUND = 2  # at least, of a chain of layers: one alone does not fill tiles of rows
+POOL_COLUMNS = 4  # results of a pool that share the pixels between them
+
+
+def peak(target: Target) -> float:
+    """Multiply-adds of one element each in a cycle, at best."""
+    return target.core.fma_pipes * target.lanes
+
+
+def longest(core: Core, products: float, loads: float, chain: float = 1) -> float:
+    """Cycles of what bounds a tile: its multiply-adds, its loads, or its chains of `chain` multiply-adds each.
+
+    Disagrees with `step_cycles`, which adds near-equal bounds: filters, groups and the shares of Winograd's products
+    are costed by the longest bound alone, and candidates of both models are compared where both exist.
+    """
+    return max(products / core.fma_pipes, loads / core.load_ports, core.fma_latency * chain)
+
+
+def step_cycles(
+    core: Core, scalars: int, vectors: int, vector_load: float, latency: float, arrival: float = 0.0, saved: int = 0
+) -> float:
+    """Cycles of one step of the innermost loop: the norm of what bounds it.
+
+    `vector_load` is what a load of a vector counts for, `latency` and `arrival` are cycles, and `saved` counts
+    multiply-adds that serve two sums.
+    """
+    bounds = (
+        (scalars * vectors - saved) / core.fma_pipes,
+        (scalars + vector_load * vectors) / core.load_ports,
+        latency,
+        arrival,
+    )
+    return float(sum(bound**core.overlap_norm for bound in bounds) ** (1 / core.overlap_norm))
+
+
+def with_ends(core: Core, cycles: float, sums: int) -> float:
+    """Cycles of a tile of so many sums, whose steps take `cycles`."""
+    return cycles + core.tile_cycles + core.exposed_sum_cycles * max(0, sums - core.hidden_sums)
+
+
+@dataclass(frozen=True)
+class Steps:
+    """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results.
+
+    Of a layer with one position, which uses every weight once, `once` holds the vectors of weights of a step.
+    """
+
+    target: Target
+    count: int
+    bytes: int
+    finish: float = 0.0
+    once: int = 0
+
+    def tile(
+        self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0, paired: bool = False
+    ) -> float:
+        """Cycles of a tile; `weights` are the vectors of weights in a block, read by every tile.
+
+        With `paired`, the last vector serves two scalars.
+        """
+        core = self.target.core
+        saved = scalars // 2 if paired else 0
+        sums = scalars * vectors - saved
+        hidden = core.window / (sums + scalars + vectors)
+        latency = core.fma_latency * max(0.0, 1 - hidden / self.count)
+        step = step_cycles(core, scalars, vectors, vector_load, latency, self.arrival(weights), saved)
+        return with_ends(core, self.count * step, sums) + self.finish * sums
+
+    def arrival(self, weights: int) -> float:
+        """Cycles until the weights of a step have come from the second cache; 0 if they stay in the first one."""
+        held = self.count * (self.once or weights) * self.bytes
+        return arrival(self.target, held, weights * self.bytes, streamed=bool(self.once))
+
+    def spilled(self, sums: int) -> float:
+        """Cycles of a tile of sums that have no registers."""
+        return self.count * self.target.core.spilled_sum_cycles * sums
+
+
+def products_tile(steps: Steps, columns: int, vectors: int) -> float:
+    """Cycles of a tile of a product of matrices; with few steps its stores take longest."""
+    return max(steps.tile(columns, vectors, weights=vectors), columns * vectors * steps.target.core.store_cycles)
+
+
+def filter_tile(core: Core, products: int, loads: float, taps: int, sums: int) -> float:
+    """Cycles of a filter's tile, by what bounds it; each sum is one chain over the taps."""
+    return longest(core, products, loads, taps) + core.tile_cycles + core.filter_store_cycles * sums
+
+
+def grouped_row(core: Core, products: int, shuffles: int, loads: int, chain: int) -> float:
+    """Cycles of a row of taps whose multiply-adds share the pipes with shuffles."""
+    return max(longest(core, products, loads, chain), (products + shuffles) / core.vector_pipes)
+
+
+def transform_cycles(core: Core, operations: int, points: int) -> float:
+    """Cycles to transform a tile of a vector of channels: operations, and a load or a store for each point."""
+    return operations / core.fma_pipes + points * core.store_cycles
+
+
+def busy_sums(core: Core) -> int:
+    """Sums of a tile that keep the pipes busy, the ends of tiles included."""
+    return max(int(core.busy_chains), core.hidden_sums)
+
+
+def computed(target: Target, products: float) -> float:
+    """About the cycles of a layer of usual size with so many multiply-adds."""
+    return products / (peak(target) * target.core.sustained) + target.core.call_cycles
+
+
+def moved(core: Core, elements: int, lanes: int) -> float:
+    """About the cycles of a step that only moves elements, so many of them in a vector."""
+    return core.call_cycles + elements / (core.moved_vectors * lanes)
+
+
+def series(*expressions: Expr) -> int:
+    """How many functions are computed by a series (exp, tanh…)."""
+    return sum(isinstance(part, Call) and part.function in TRANSCENDENTAL for e in expressions for part in parts(e))
+
+
+def series_cycles(core: Core, *expressions: Expr) -> float:
+    """Cycles that series take for each vector of results."""
+    return core.transcendental_cycles * series(*expressions)

@@ -1,0 +1,177 @@
+"""A core is data: each of its numbers counts, and two cores choose differently."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from cnncc import native
+from cnncc.compiler import Compilation, Options
+from cnncc.computation import Contraction
+from cnncc.core import AVX512_SERVER, Core
+from cnncc.ops import Conv, Relu
+from cnncc.plan import choose
+from cnncc.plan.cost import parallel, step, transfer
+from cnncc.plan.depthwise import depthwise
+from cnncc.plan.kernels import Epilogue
+from cnncc.plan.text import show_plan
+from cnncc.plan.winograd import winograd
+from cnncc.target import TARGETS, Target, named
+from cnncc.windows import WindowAxis
+from tests.graphs import Net, assert_same_bits
+from tests.graphs import native as outputs
+
+PACKAGE = Path(choose.__file__).resolve().parents[1]
+NUMBER = re.compile(r"[A-Z][A-Z0-9_]* *(: *[a-z]+)? *= *[0-9.]")
+MOST_NUMBERS = 15
+IN_ORDER = replace(
+    AVX512_SERVER,
+    name="in-order",
+    fma_pipes=1.0,
+    vector_pipes=1.0,
+    load_ports=1.0,
+    fma_latency=3.0,
+    window=0,
+    hidden_sums=0,
+    exposed_sum_cycles=1.0,
+)
+WIDE = replace(
+    AVX512_SERVER,
+    name="wide",
+    fma_pipes=4.0,
+    vector_pipes=4.0,
+    load_ports=3.0,
+    window=600,
+    hidden_sums=24,
+    l2_rate=64.0,
+)
+CORES = [AVX512_SERVER, IN_ORDER, WIDE]
+
+
+def on(core: Core, target: str = "x86-64-v4") -> Target:
+    return replace(named(target), core=core)
+
+
+def convolution(size: int, kernel: int, channels: int, outputs: int, groups: int = 1) -> tuple[Contraction, list[int]]:
+    axis = WindowAxis(size, kernel, low=kernel // 2, high=kernel // 2)
+    return Contraction((axis, axis), channels, outputs, groups, True), [axis.out, axis.out]
+
+
+def read_of_cores() -> Iterator[str]:
+    """Names of what our modules read of a core."""
+    for file in PACKAGE.rglob("*.py"):
+        owners = {"core", "self"} if file.name == "core.py" else {"core"}
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute):
+                owner = node.value
+                if (owner.id if isinstance(owner, ast.Name) else getattr(owner, "attr", "")) in owners:
+                    yield node.attr
+
+
+def test_every_number_of_a_core_is_read() -> None:
+    assert {field.name for field in fields(Core)} - set(read_of_cores()) == set()
+
+
+def test_numbers_stand_in_the_room_of_costs() -> None:
+    files = [file for file in (PACKAGE / "plan").rglob("*.py") if file.parent.name != "cost"]
+    found = [line for file in files for line in file.read_text(encoding="utf-8").splitlines() if NUMBER.match(line)]
+    assert len(found) <= MOST_NUMBERS, "\n".join(found)
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_cores_choose_different_tiles(target: str) -> None:
+    tiles = []
+    for core in CORES[1:]:
+        chosen = []
+        for size, kernel, channels, results in ((28, 3, 64, 64), (28, 1, 16, 96), (14, 1, 96, 96), (56, 3, 16, 24)):
+            c, stored = convolution(size, kernel, channels, results)
+            chosen.append(choose.direct(on(core, target), c, stored, Epilogue(), {"channels": 0})[0].label)
+        tiles.append(chosen)
+    assert tiles[0] != tiles[1]
+
+
+@pytest.mark.parametrize("core", CORES, ids=lambda core: core.name)
+def test_all_kernels_can_be_chosen_for_a_core(core: Core) -> None:
+    for target in (on(core, name) for name in TARGETS):
+        c, stored = convolution(14, 3, 16, 32)
+        copies = {"channels": 0, "columns": c.channels * 196}
+        candidates = choose.direct(target, c, stored, Epilogue(), copies) + winograd(target, c, Epilogue())
+        c, stored = convolution(14, 3, 16, 16, groups=4)
+        candidates += choose.grouped(target, c, stored, Epilogue())
+        c, stored = convolution(14, 3, 4, 4, groups=4)
+        candidates += choose.direct(target, c, stored, Epilogue(), {"columns": 0})
+        assert all(0 < candidate.cycles < float("inf") for candidate in candidates)
+        c, stored = convolution(14, 3, 32, 32, groups=32)
+        assert min(depthwise(target, c, stored, Epilogue()).tile.columns, len(candidates)) > 0
+
+
+def test_bits_are_those_of_any_core() -> None:
+    """A core decides how fast a plan is, never what it computes (of direct sums)."""
+    net = Net()
+    x = net.apply(Relu(), net.apply(Conv((3, 3), padding="same"), net.input(1, 5, 20, 20), net.weights(40, 5, 3, 3)))
+    graph = net.graph(net.apply(Conv((1, 1)), x, net.weights(70, 40, 1, 1)))
+    host = native.host_target()
+    compiled = [Compilation(graph, Options(replace(host, core=core), "strict")) for core in CORES]
+    assert len({show_plan(one.plan) for one in compiled}) > 1
+    assert len({repr(one.options) for one in compiled}) == len(CORES)  # so that the cache tells them apart
+    first, *others = (outputs(one, net.feeds) for one in compiled)
+    for other in others:
+        assert_same_bits(other, first)
+
+
+@pytest.mark.parametrize("core", CORES, ids=lambda core: core.name)
+def test_cycles_grow_with_what_a_step_does(core: Core) -> None:
+    values = [(1, 2, 7), (1, 2, 5), (0.5, 1.0, 4.0), (0.0, 3.0, 4.0), (0.0, 1.0, 30.0)]
+    for arguments in itertools.product(*values):
+        cycles = step.step_cycles(core, *arguments)
+        for at, choices in enumerate(values):
+            for more in (choice for choice in choices if choice > arguments[at]):
+                assert step.step_cycles(core, *arguments[:at], more, *arguments[at + 1 :]) >= cycles
+        assert cycles >= step.longest(core, arguments[0] * arguments[1], 0, 0)
+    tiles = [step.Steps(on(core), count, 64).tile(7, 2, weights=2) for count in range(1, 300, 7)]
+    assert tiles == sorted(tiles)
+    for cost in (transfer.round_trip, transfer.copied):
+        found = [cost(on(core), size) for size in range(0, 4 << 20, 1 << 16)]
+        assert found == sorted(found)
+
+
+def test_costs_of_the_measured_core() -> None:
+    """The figures of the documentation."""
+    target = on(AVX512_SERVER)
+    layer = step.Steps(target, 576, 64)
+    found = [step.step_cycles(target.core, s, 2, 1.0, 4.0, layer.arrival(2)) for s in (7, 10)]
+    assert [round(cycles, 1) for cycles in found] == [7.3, 10.2]
+    assert step.peak(target) == 32
+    assert step.busy_sums(target.core) == 14
+    assert parallel.foreign(target.core, 16) == target.core.foreign_line_cycles
+    assert transfer.crowding(target.core) == 128
+    assert transfer.line_by_line(target.core, 64) == 1.2
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_a_target_goes_through_json(target: str) -> None:
+    one = named(target)
+    told = json.loads(json.dumps(one.describe()))
+    assert Target.restore(told) == one
+    assert Target.restore({**told, "core": "of a later version"}) == one
+    del told["core"]
+    assert Target.restore(told) == one
+    with pytest.raises(TypeError):
+        Target.restore({**told, "colour": "red"})
+
+
+def test_a_made_up_core_compiles_in_a_process_of_its_own() -> None:
+    """Targets that LLVM gives up on at worst are compiled there; the object depends on the plan alone."""
+    net = Net()
+    graph = net.graph(net.apply(Conv((3, 3)), net.input(1, 3, 9, 9), net.weights(4, 3, 3, 3)))
+    compiled = Compilation(graph, Options(on(IN_ORDER, "aarch64")))
+    assert native._emit_in_child(compiled.llvm, compiled.options.target, "object") == compiled.object
+    assert np.frombuffer(compiled.object[:4], np.uint8).tolist() == [127, 69, 76, 70]
