@@ -116,9 +116,11 @@ def test_all_kernels_can_be_chosen_for_a_core(core: Core) -> None:
 def test_bits_are_those_of_any_core() -> None:
     """A core decides how fast a plan is, never what it computes (of direct sums)."""
     net = Net()
-    x = net.apply(Relu(), net.apply(Conv((3, 3), padding="same"), net.input(1, 5, 20, 20), net.weights(40, 5, 3, 3)))
-    graph = net.graph(net.apply(Conv((1, 1)), x, net.weights(70, 40, 1, 1)))
-    host = native.host_target()
+    x = net.input(1, 5, 20, 20)
+    for channels, taps in ((40, 3), (16, 1), (24, 3), (70, 1), (12, 3)):  # so many that cores differ on every level
+        weights = net.weights(channels, net.shape(x)[1], taps, taps)
+        x = net.apply(Relu(), net.apply(Conv((taps, taps), padding="same"), x, weights))
+    graph, host = net.graph(x), native.host_target()
     compiled = [Compilation(graph, Options(replace(host, core=core), "strict")) for core in CORES]
     assert len({show_plan(one.plan) for one in compiled}) > 1
     assert len({repr(one.options) for one in compiled}) == len(CORES)  # so that the cache tells them apart
