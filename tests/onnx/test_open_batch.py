@@ -20,7 +20,7 @@ from cnncc.errors import InputError
 from cnncc.types import Array
 
 from . import open_batch
-from .support import imported, model, node
+from .support import imported, model, node, skip_where_the_reference_is_wrong
 
 X = ("N", 2, 4, 4)
 RELU = node("Relu", "x", "y")
@@ -191,6 +191,7 @@ def feed(x: tuple[Any, ...], images: int) -> dict[str, Array]:
 
 
 def wanted(proto: onnx.ModelProto, feeds: Mapping[str, Array]) -> Array:
+    skip_where_the_reference_is_wrong(proto)
     return open_batch.reference(proto, feeds)[0]
 
 

@@ -243,7 +243,8 @@ def edges(texts: Mapping[str, str]) -> dict[str, set[str]]:
 
 def circles(texts: Mapping[str, str]) -> set[tuple[str, ...]]:
     """Modules that import each other, by whatever way round; empty if there are none."""
-    graph = nx.DiGraph(
+    graph = nx.DiGraph()
+    graph.add_edges_from(  # to make it of them, old versions of networkx look for pandas, and warn
         (module, found)
         for module, text in texts.items()
         for name in imported(module, text)
