@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
-import errno
 import itertools
 import mmap
 import os
-import stat
 import sys
 import tempfile
 import weakref
@@ -22,6 +20,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ..errors import NativeError
+from ..files import regular
 from .elf import Library, library
 from .seal import HEAD_BYTES
 
@@ -50,19 +49,14 @@ class Image:
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[Image]:
     """The image of a library. Raises OSError for a file that cannot be read, NativeError for one that is no library."""
-    source = os.open(file, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would wait
-    try:
-        status = os.fstat(source)
-        if not stat.S_ISREG(status.st_mode):
-            raise OSError(errno.EINVAL, "it is not a file")
-        parts = library(os.pread(source, HEAD_BYTES, 0), status.st_size)
+    with regular(file) as stream:
+        source = stream.fileno()
+        parts = library(os.pread(source, HEAD_BYTES, 0), os.fstat(source).st_size)
         if parts.size > MOST_BYTES:
             raise NativeError(f"{parts.size:,} bytes would be loaded, at most {MOST_BYTES:,} are")
         with _private_file(file.name) as (target, path):
             _copy(source, target, parts.size)
             yield Image(path, parts, _mapped(target, parts.size))
-    finally:
-        os.close(source)
 
 
 def _copy(source: int, target: int, size: int) -> None:

@@ -50,7 +50,7 @@ ALLOWED: dict[str, set[str]] = {
     "windows": {"errors", "types"},
     "computation": {"expr", "types", "windows"},
     "identity": {"native", "version"},
-    "runtime": {"errors", "naming", "native", "target", "types"},
+    "runtime": {"errors", "files", "naming", "native", "target", "types"},
     "op": {"computation", "errors", "types"},
     "tolerance_winograd": {"computation", "cook_toom", "expr", "types"},
     "ir": {"allowance", "computation", "errors", "op", "types"},
