@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .cache.sources import OnnxFile
 from .compiler import Compilation, Options, resolve_target
 from .errors import InputError, ModelError, ResourceError, UsageError
 from .file_kinds import ONNX, explained, kind_of
 from .files import opened
 from .plan import PlanOptions
 from .runtime.model import Model
-from .sources import OnnxFile
 from .target import Target
 from .types import Array
 
@@ -92,7 +92,7 @@ def _holds_onnx(path: str | os.PathLike[str]) -> bool:
 
 
 def _verified(graph: Graph) -> Graph:
-    from .verify import verify
+    from .check.graph import verify
 
     verify(graph)
     return graph
@@ -129,7 +129,7 @@ def compile(
     with _resources("compiling"):
         opened = open_source(source, shapes)
         if tune:
-            from .tuning import tune as choose
+            from .measure.tuning import tune as choose
 
             options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
         return _compile(opened, options, threads, cache)

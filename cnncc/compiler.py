@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import native
 from .allowance import Allowance, allowance
+from .cache import models as cache
+from .cache.identity import compiler_identity
+from .cache.sources import OnnxFile
 from .errors import UsageError
-from .identity import compiler_identity
 from .naming import c_identifier
 from .plan import PlanOptions
-from .runtime import cache
 from .runtime.executable import Executable, Port
-from .sources import OnnxFile
 from .target import Target, named
 
 if TYPE_CHECKING:

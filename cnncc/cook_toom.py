@@ -19,7 +19,7 @@ Any different points will do, but they decide how much rounding errors grow, and
 Points in pairs ±p share sums, and short binary fractions make all matrices exact in float32. Among those the ones
 below were the most accurate: with 0, ±3/4, ±3/2, ∞ the errors of F(4, 3) over two axes are a third of those of the
 usual 0, ±1, ±2, ∞ for two operations more (root mean square 2.3 times that of a direct sum over 64 channels; of
-F(5, 3) 7 times). The bound in `tolerance_winograd` takes the matrices themselves.
+F(5, 3) 7 times). The bound in `check.winograd` takes the matrices themselves.
 """
 
 from __future__ import annotations

@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from ..batching import images_of
+from ..check.graph import blamed, verify, verify_pass
 from ..errors import DifferenceError, ShapeError, UsageError, VerifyError
 from ..ir import Graph
 from ..types import Array, DType
-from ..verify import blamed, verify, verify_pass
 from . import PIPELINE, typical
 from .report import Entry, NotFired, Optimised, Pass, Tag
 
@@ -123,8 +123,8 @@ def _check_bits(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]
 
 
 def _check_bounds(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]) -> None:
+    from ..check.tolerance import compare, rewrite_bounds
     from ..interpreter import run
-    from ..tolerance import compare, rewrite_bounds
 
     found = run(after, feeds)
     for name, bound in rewrite_bounds(before, after, feeds).items():

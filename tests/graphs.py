@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncc.check.tolerance import Bound, bounds, compare
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.errors import TargetError
 from cnncc.ir import Builder, Graph, Value
@@ -18,7 +19,6 @@ from cnncc.op import Op
 from cnncc.plan import PlanOptions
 from cnncc.runtime.model import Model
 from cnncc.target import Target, runnable
-from cnncc.tolerance import Bound, bounds, compare
 from cnncc.types import Array, TensorType
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, -1e-45, 3e38], np.float32)

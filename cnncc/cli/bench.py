@@ -23,9 +23,9 @@ from . import common
 from .console import say, table
 
 if TYPE_CHECKING:
-    from ..benchmark import Timing
     from ..compiler import Compilation
-    from ..peers import PeerTiming
+    from ..measure.benchmark import Timing
+    from ..measure.peers import PeerTiming
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     import json
 
-    from ..benchmark import measure, operations
+    from ..measure.benchmark import measure, operations
 
     given = common.compilation(arguments)
     engines = () if arguments.against is None else _engines(arguments, given)
@@ -67,7 +67,7 @@ def run(arguments: argparse.Namespace) -> None:
         facts["against"] = [asdict(timing) for timing in found]
         pages += ["", _show_peers(found)]
     if arguments.layers:
-        from ..profiling import profile
+        from ..measure.profiling import profile
         from . import layers
 
         profiled = profile(compilation, arguments.seconds)
@@ -114,8 +114,8 @@ def _show_peers(timings: Sequence[PeerTiming]) -> str:
 
 def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[str, ...]:
     """The engines to compare with. Raises UsageError for a model that they cannot read."""
-    from ..peers import chosen
-    from ..sources import OnnxFile
+    from ..cache.sources import OnnxFile
+    from ..measure.peers import chosen
 
     names = chosen(arguments.against)
     if not isinstance(compilation.source, OnnxFile):
@@ -126,7 +126,7 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
 def _compare(arguments: argparse.Namespace, compilation: Compilation, engines: Sequence[str]) -> list[PeerTiming]:
     import numpy as np
 
-    from ..peers import compare
+    from ..measure.peers import compare
 
     rng = np.random.default_rng(0)
     feeds = {name: type.random(rng) for name, type in compilation.graph.inputs.items()}

@@ -16,7 +16,7 @@ from . import common
 from .console import say, table
 
 if TYPE_CHECKING:
-    from ..checking import Finding, Report
+    from ..check.model import Finding, Report
     from ..ir import Graph
     from ..types import Array
 
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..checking import check, random_feeds
+    from ..check.model import check, random_feeds
 
     compilation = common.compilation(arguments)
     graph = compilation.graph
@@ -64,7 +64,7 @@ def _row(what: str, layer: str, finding: Finding) -> tuple[str, str, str, str, s
 
 def _sentence(report: Report) -> str:
     """The first cause."""
-    from ..checking import ROUNDING
+    from ..check.model import ROUNDING
 
     first = report.culprits[0]
     if first.op == ROUNDING:

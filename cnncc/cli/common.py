@@ -10,9 +10,9 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..compiler import Compilation, Options
+    from ..measure.tuning import Tuned
     from ..plan import PlanOptions
     from ..target import Target
-    from ..tuning import Tuned
 
 Parser = argparse.ArgumentParser
 
@@ -176,7 +176,7 @@ def tuned(compilation: Compilation, arguments: argparse.Namespace) -> tuple[Comp
     """The compilation with what --tune found and --save-plan written, and the tuner's report."""
     report = None
     if arguments.tune:
-        from ..tuning import tune
+        from ..measure.tuning import tune
         from .progress import Progress
 
         with Progress("tuning") as progress:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from .console import table
 
 if TYPE_CHECKING:
-    from ..profiling import Profile, StepTime
+    from ..measure.profiling import Profile, StepTime
 
 HEADS = ("step", "µs", "share", "GFLOP/s", "of peak", "kB", "GB/s", "bound by", "at best", "lost", "layer", "kernel")
 RIGHT = (0, 1, 2, 3, 4, 5, 6, 8, 9)
@@ -31,7 +31,7 @@ def show(profile: Profile) -> str:
 
 def _distance(item: tuple[str, float]) -> int:
     """How far a level of the memory is from the core; noise may well let a nearer one look slower."""
-    from ..limits import LEVELS
+    from ..measure.limits import LEVELS
 
     return LEVELS.index(item[0])
 

@@ -12,7 +12,7 @@ number of shards may follow.
 
 from __future__ import annotations
 
-from ..plan.views import ALIGNMENT
+from ..alignment import ALIGNMENT
 from .emitter import Emitter, Ssa
 
 ARRIVED_OFFSET = 0

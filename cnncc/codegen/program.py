@@ -11,7 +11,7 @@ import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
 
-from ..plan.memory import aligned
+from ..alignment import rounded_up
 from ..plan.plan import Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu, ticks
@@ -43,7 +43,7 @@ def generate(plan: Plan, symbol: str, *, checked: bool = False, profiled: bool =
 
 def tick_bytes(plan: Plan) -> int:
     """What a profiled program appends to the memory of each shard: a 64-bit count of cycles for each step."""
-    return aligned(8 * len(plan.steps))
+    return rounded_up(8 * len(plan.steps))
 
 
 def step_functions(e: Emitter, plan: Plan) -> list[str]:

@@ -14,7 +14,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from .views import ALIGNMENT
+from ..alignment import rounded_up
 
 ROUNDS = 300  # orders that are tried: some ten milliseconds for a hundred buffers
 
@@ -31,10 +31,6 @@ class Life:
         return self.first <= other.last and other.first <= self.last
 
 
-def aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
-
-
 def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str, Life]:
     """Lives that last until shards meet, as far as that takes no more memory.
 
@@ -44,14 +40,14 @@ def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str
     alive = [0] * len(barriers)
     for life in lives.values():
         for at in range(life.first, life.last + 1):
-            alive[at] += aligned(life.size)
+            alive[at] += rounded_up(life.size)
     most, result = max(alive, default=0), dict(lives)
     for name, life in sorted(lives.items(), key=lambda item: item[1].size):
         end = next((at for at in range(life.last + 1, len(barriers)) if barriers[at]), len(barriers))
         longer = range(life.last + 1, end)
-        if all(alive[at] + aligned(life.size) <= most for at in longer):
+        if all(alive[at] + rounded_up(life.size) <= most for at in longer):
             for at in longer:
-                alive[at] += aligned(life.size)
+                alive[at] += rounded_up(life.size)
             result[name] = replace(life, last=end - 1)
     return result
 
@@ -67,7 +63,7 @@ def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:
     for _ in range(ROUNDS):
         if best[1] <= bound:
             break
-        for late in [name for name in order if found[0][name] + aligned(lives[name].size) > bound]:
+        for late in [name for name in order if found[0][name] + rounded_up(lives[name].size) > bound]:
             at = order.index(late)
             order.insert(chance.randrange(at + 1), order.pop(at))
         found = first_fit(lives, near, order)
@@ -81,21 +77,21 @@ def first_fit(
     """Each buffer in `order` at the lowest place that no earlier one of those `near` it in time has taken."""
     placed: dict[str, int] = {}
     for name in order:
-        size, offset = aligned(lives[name].size), 0
+        size, offset = rounded_up(lives[name].size), 0
         for begin, end in sorted(
-            (placed[other], placed[other] + aligned(lives[other].size)) for other in near[name] if other in placed
+            (placed[other], placed[other] + rounded_up(lives[other].size)) for other in near[name] if other in placed
         ):
             if offset + size <= begin:
                 break
             offset = max(offset, end)
         placed[name] = offset
-    return placed, max((placed[name] + aligned(lives[name].size) for name in lives), default=0)
+    return placed, max((placed[name] + rounded_up(lives[name].size) for name in lives), default=0)
 
 
 def lower_bound(lives: Mapping[str, Life]) -> int:
     """The largest number of bytes alive at any stage."""
     stages = {life.first for life in lives.values()}
     return max(
-        (sum(aligned(life.size) for life in lives.values() if life.first <= at <= life.last) for at in stages),
+        (sum(rounded_up(life.size) for life in lives.values() if life.first <= at <= life.last) for at in stages),
         default=0,
     )

@@ -8,10 +8,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from ..alignment import ALIGNMENT
 from ..cook_toom import transforms
 from ..types import Array
 from .kernels import Convolution, Depthwise, Direct, Grouped, Winograd
-from .views import ALIGNMENT, Buffer, View
+from .views import Buffer, View
 
 
 class WeightsBlock:

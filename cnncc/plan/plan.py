@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from ..alignment import ALIGNMENT
 from ..computation import Contraction
 from ..target import Target
 from ..types import TensorType
 from .candidates import Candidate
 from .kernels import Convolution, Direct, Fill, Kernel, Winograd, own_window
-from .views import ALIGNMENT, Buffer, View
+from .views import Buffer, View
 
 SHARED_LINES = 3  # a counter and a generation (and the fault word), and a word for each of two shards
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from ..alignment import ALIGNMENT
 from ..core import Core
 from ..types import DType
 from .cost.transfer import BYTES, SMALL_BORDER, crowding
 
 Space = Literal["input", "output", "arena", "ring", "weights"]
-ALIGNMENT = 64  # bytes at whose multiples buffers, weights and the words that shards share begin: of the ABI
 LINE = ALIGNMENT // BYTES  # elements that a prefetch brings, and that keep planes apart
 Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
 

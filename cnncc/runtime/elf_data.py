@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from ..alignment import ALIGNMENT, rounded_up
 from ..target import Architecture
-from .layout import ALIGNMENT, rounded_up
 
 _RELOCATABLE, _OBJECT_OF_ALL = 1, 0x11  # kind of file; symbol info: global, an object
 _BITS, _SYMBOLS, _STRINGS, _NOTE = 1, 2, 3, 7  # section types

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from ..alignment import aligned, aligned_bytes
 from ..errors import InputError, NativeError, TargetError
 from ..native import host_target, load_object
 from ..types import Array
@@ -191,14 +192,14 @@ class Model:
         symbol, executable = self._executable.symbol, self._executable
         weights = self._weights.ctypes.data if self._weights is not None else self._code.address(f"{symbol}_weights")
         size = executable.workspace_bytes(shards)
-        workspace = allocated(size, lambda: layout.aligned(size), lambda: f"the workspace of model '{executable.name}'")
+        workspace = allocated(size, lambda: aligned(size), lambda: f"the workspace of model '{executable.name}'")
         owners, measures = (self._code, self._weights), executable.sharing == "cost"
         return Session(self._code.address(f"{symbol}_run"), weights, workspace, shards, owners, measures=measures)
 
     def _aligned_weights(self) -> Array:
         weights = self._executable.weights
         name = self._executable.name
-        return allocated(len(weights), lambda: layout.aligned_bytes(weights), lambda: f"the weights of model '{name}'")
+        return allocated(len(weights), lambda: aligned_bytes(weights), lambda: f"the weights of model '{name}'")
 
     def _bound(self, images: int, arrays: list[Array], results: list[Array], answer: Any) -> Callable[[], Any]:
         def fallback() -> Any:

@@ -10,9 +10,9 @@ import hashlib
 import struct
 from pathlib import Path
 
+from ..cache.digest import digest
 from ..errors import NativeError
 from ..target import Architecture
-from .digest import digest
 from .elf import Library, library
 from .elf_data import note_object
 

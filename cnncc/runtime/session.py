@@ -16,6 +16,7 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from ..alignment import aligned
 from ..types import Array
 from . import layout
 from .executable import ABI_VERSION
@@ -70,8 +71,8 @@ class Session:
         *,
         measures: bool = False,
     ):
-        self._block = layout.aligned(ctypes.sizeof(layout.Session))
-        self._workers = layout.aligned((shards - 1) * ctypes.sizeof(layout.Worker))
+        self._block = aligned(ctypes.sizeof(layout.Session))
+        self._workers = aligned((shards - 1) * ctypes.sizeof(layout.Worker))
         self._workspace, self._owners = workspace, owners
         self._state = layout.Session.from_buffer(self._block.data)
         self._state.run, self._state.workers = run, self._workers.ctypes.data

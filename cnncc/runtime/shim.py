@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
+from ..cache import store
 from ..errors import NativeError, TargetError
 from ..native import backend_version, emit_object, host_target, load_object
 from ..target import Target
-from . import store
 from .layout import Owned
 from .shim_text import PAUSE, shim_text
 

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 import cnncc
-from cnncc.benchmark import operations
 from cnncc.compiler import resolve_target
+from cnncc.measure.benchmark import operations
+from cnncc.measure.peak import CHAINS, ROUNDS, Peak, emit_peak
 from cnncc.native import emit_assembly
-from cnncc.peak import CHAINS, ROUNDS, Peak, emit_peak
 from cnncc.target import TARGETS
 
 from .conftest import DIGITS, Cli

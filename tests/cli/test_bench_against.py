@@ -12,7 +12,7 @@ pytest.importorskip("onnx")
 
 import onnx
 
-from cnncc import peers
+from cnncc.measure import peers
 
 from ..onnx.support import model, node
 from .conftest import DIGITS, Cli

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import cnncc
-from cnncc import checking, passes
-from cnncc.checking import Report, check, random_feeds
+from cnncc import passes
+from cnncc.check import model as checking
+from cnncc.check.model import Report, check, random_feeds
 from cnncc.codegen import program
 from cnncc.codegen.emitter import Emitter
 from cnncc.codegen.kernels import KERNELS, Tensors

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncc import checking
+from cnncc.check import model as checking
 from cnncc.cli import main, run
 from cnncc.errors import NativeError
 from cnncc.passes import PIPELINE

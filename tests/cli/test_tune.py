@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from cnncc import tuning
 from cnncc.cli.progress import Progress
+from cnncc.measure import tuning
 
 from .conftest import DIGITS, Cli, listing
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cnncc import alignment
 from cnncc import native as door
 from cnncc.errors import NativeError
 from cnncc.ir import Graph
@@ -117,13 +118,13 @@ def guarded_run(executable: Executable, feeds: dict[str, Array]) -> int:
     zones = []
 
     def zone(size: int) -> int:
-        memory = layout.aligned(GUARD + size + GUARD + 64)
+        memory = alignment.aligned(GUARD + size + GUARD + 64)
         memory[:] = 0xA5
         memory[GUARD : GUARD + size] = 0
         zones.append((memory, size))
         return int(memory.ctypes.data) + GUARD
 
-    weights = layout.aligned_bytes(executable.weights)
+    weights = alignment.aligned_bytes(executable.weights)
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([zone(port.type.nbytes) for port in executable.outputs])
     record = layout.Call(

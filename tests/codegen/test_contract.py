@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncc import alignment
 from cnncc import native as door
 from cnncc.codegen import program
 from cnncc.errors import InputError
@@ -81,8 +82,8 @@ def by_hand(
     run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(code.address(f"{executable.symbol}_run"))
     size = ctypes.CFUNCTYPE(ctypes.c_size_t, ctypes.c_uint32)(code.address(f"{executable.symbol}_workspace_bytes"))
     assert size(shards) == executable.workspace_bytes(shards)
-    workspace = layout.aligned(size(shards)) if workspace is None else workspace
-    weights = layout.aligned_bytes(executable.weights)
+    workspace = alignment.aligned(size(shards)) if workspace is None else workspace
+    weights = alignment.aligned_bytes(executable.weights)
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([array.ctypes.data for array in outputs.values()])
@@ -149,7 +150,7 @@ def test_shards_called_by_hand(shards: int) -> None:
 def test_calls_with_other_numbers_of_shards_on_one_workspace() -> None:
     graph, feeds = network()
     executable = compilation(graph).build()
-    workspace = layout.aligned(executable.workspace_bytes(5))
+    workspace = alignment.aligned(executable.workspace_bytes(5))
     wanted = by_hand(executable, feeds, 1)
     for shards in (2, 3, 2, 1, 5, 2, 2, 4):
         assert_same_bits(by_hand(executable, feeds, shards, workspace=workspace), wanted, f"{shards} shards")
@@ -220,8 +221,8 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
     code = door.load_object(executable.object)
     run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(code.address(f"{executable.symbol}_run"))
     workspace, weights = (
-        layout.aligned(executable.workspace_bytes(len(order))),
-        layout.aligned_bytes(executable.weights),
+        alignment.aligned(executable.workspace_bytes(len(order))),
+        alignment.aligned_bytes(executable.weights),
     )
     workspace[192:] = 255
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}

@@ -7,7 +7,7 @@ import pytest
 
 from cnncc.codegen.program import tick_bytes
 from cnncc.compiler import Compilation, Options, resolve_target
-from cnncc.limits import emit_clock
+from cnncc.measure.limits import emit_clock
 from cnncc.native import emit_assembly
 from cnncc.ops import Conv, MaxPool, Relu
 from cnncc.runtime.model import Model

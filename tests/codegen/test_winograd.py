@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from cnncc.check.tolerance import bounds, compare
 from cnncc.compiler import Compilation
 from cnncc.ir import Graph, Value
 from cnncc.ops import Add, AveragePool, Conv, MaxPool, Relu
 from cnncc.plan.kernels import Winograd
 from cnncc.runtime.model import Model
-from cnncc.tolerance import bounds, compare
 from tests.graphs import (
     Net,
     assert_same_bits,

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 import cnncc
-from cnncc import CnnccError, checking, nn
+from cnncc import CnnccError, nn
+from cnncc.check import model as checking
 from cnncc.compiler import Options, resolve_target
 from cnncc.errors import (
     InputError,

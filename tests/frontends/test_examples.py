@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnncc import compile, interpret, load_graph
-from cnncc.checking import check, random_feeds
+from cnncc.check.model import check, random_feeds
 from cnncc.compiler import Options, resolve_target
 from cnncc.frontends.script import load_script
 

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from cnncc.check.tolerance import Bound
 from cnncc.compiler import Compilation
 from cnncc.ir import Graph
 from cnncc.passes.manager import optimise
 from cnncc.plan.kernels import Winograd
 from cnncc.runtime.model import Model
-from cnncc.tolerance import Bound
 from cnncc.types import Array
 from tests.graphs import assert_same_bits, call, compilation, expected, runnable_targets, sprinkled, worst_ratio
 

@@ -71,8 +71,8 @@ def check_content(content: bytes, folder: Path) -> Finding:
 def compiled(file: Path) -> Finding:
     """Natively and by the interpreter, on one set of inputs. Raises CnnccError."""
     import cnncc
-    from cnncc.benchmark import operations
     from cnncc.interpreter import run
+    from cnncc.measure.benchmark import operations
     from tests.graphs import call, compilation, expected, worst_ratio
 
     cnncc.compile(file).close()

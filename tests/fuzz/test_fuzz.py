@@ -11,9 +11,9 @@ from multiprocessing.connection import Connection, wait
 import numpy as np
 import pytest
 
+from cnncc.check.graph import verify
 from cnncc.op import REGISTRY
 from cnncc.passes.manager import optimise
-from cnncc.verify import verify
 
 from . import run as fuzz
 from .check import Finding, live_ops

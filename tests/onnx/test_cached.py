@@ -19,12 +19,11 @@ pytest.importorskip("onnx")
 import onnx
 
 import cnncc
-from cnncc import identity, sources
+from cnncc.cache import identity, sources, store
+from cnncc.cache.sources import OnnxFile
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.errors import CnnccError, ModelError
 from cnncc.frontends.onnx import importer
-from cnncc.runtime import store
-from cnncc.sources import OnnxFile
 from cnncc.types import Array
 
 from .cases import data

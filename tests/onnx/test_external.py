@@ -14,7 +14,7 @@ pytest.importorskip("onnx")
 import onnx
 
 import cnncc
-from cnncc import sources
+from cnncc.cache import sources
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx import external
 

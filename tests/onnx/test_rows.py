@@ -10,7 +10,8 @@ import pytest
 pytest.importorskip("onnx")
 
 import cnncc
-from cnncc import interpreter, verify
+from cnncc import interpreter
+from cnncc.check import graph as verify
 from cnncc.frontends.onnx.table import OPERATORS
 
 from .cases import CASES

@@ -11,11 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnncc.check.graph import verify
 from cnncc.errors import Location
 from cnncc.ir import Builder, Rewriter, Value, with_outputs
 from cnncc.ops import Add, Dense, Relu, Split
 from cnncc.types import TensorType
-from cnncc.verify import verify
 
 ROOT = Path(__file__).resolve().parents[2]
 

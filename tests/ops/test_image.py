@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnncc.check.tolerance import bounds
 from cnncc.errors import InputError, ModelError, ShapeError
 from cnncc.interpreter import run
 from cnncc.ir import Builder
 from cnncc.op import REGISTRY
 from cnncc.ops import ImageToTensor
 from cnncc.text import parse, show
-from cnncc.tolerance import bounds
 from cnncc.types import DType, TensorType
 
 from .cases import each_op

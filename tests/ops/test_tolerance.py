@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from cnncc import tolerance
+from cnncc.check import tolerance
+from cnncc.check.tolerance import Bound, bounds, compare, op_bounds
 from cnncc.errors import DifferenceError
 from cnncc.expr import FUNCTIONS, Arg, evaluate, evaluate_with_error, power, unary
 from cnncc.ir import Builder, Value
@@ -41,7 +42,6 @@ from cnncc.ops import (
     Softmax,
     Stage,
 )
-from cnncc.tolerance import Bound, bounds, compare, op_bounds
 from cnncc.types import TensorType
 
 from .cases import data, each_sample

@@ -12,9 +12,9 @@ from itertools import product
 import numpy as np
 import pytest
 
+from cnncc.check.tolerance import Bound, compare, op_bounds
 from cnncc.computation import Contraction, Pointwise, Reduction, WindowReduction
 from cnncc.expr import FUNCTIONS, Arg, Number
-from cnncc.tolerance import Bound, compare, op_bounds
 
 from . import test_lowering
 from .cases import each_sample

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cnncc.check.graph import CHECKS, verify
 from cnncc.errors import Location, VerifyError
 from cnncc.ir import Builder, Graph, Node, Value
 from cnncc.op import Constant
 from cnncc.ops import Add, Relu
 from cnncc.types import TensorType
-from cnncc.verify import CHECKS, verify
 
 PLACE = Location("model.py", 7)
 

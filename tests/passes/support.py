@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
+from cnncc.check.graph import verify
+from cnncc.check.tolerance import compare, rewrite_bounds
 from cnncc.interpreter import run
 from cnncc.ir import Builder, Graph, Value
 from cnncc.op import Op
 from cnncc.ops import Add, BatchNormalization, Conv, Dense, Relu
 from cnncc.passes import Optimised
 from cnncc.passes.manager import seeded_feeds
-from cnncc.tolerance import compare, rewrite_bounds
 from cnncc.types import Array, TensorType
-from cnncc.verify import verify
 
 
 class Net:

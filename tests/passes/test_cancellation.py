@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import cnncc
+from cnncc.check.tolerance import bounds
 from cnncc.ir import Graph, Value
 from cnncc.op import Op
 from cnncc.ops import Add, BatchNormalization, Concat, Conv, ConvTranspose, Dense, Div, Mul, Relu, Sub, Transpose
@@ -18,7 +19,6 @@ from cnncc.passes.batch_norm_before import fold_batch_norm_before
 from cnncc.passes.manager import optimise, seeded_feeds
 from cnncc.passes.typical import feeds
 from cnncc.passes.weighted import LIMIT
-from cnncc.tolerance import bounds
 from cnncc.types import Array
 
 from .support import Net, apply, layers, why

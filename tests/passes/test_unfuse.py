@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from cnncc.check.graph import verify
 from cnncc.errors import UsageError
 from cnncc.interpreter import evaluate
 from cnncc.ir import Value
@@ -9,7 +10,6 @@ from cnncc.ops import MaxPool
 from cnncc.passes.fuse import fuse
 from cnncc.passes.manager import seeded_feeds
 from cnncc.passes.unfuse import expand
-from cnncc.verify import verify
 
 from .support import Net, assert_same_bits, layers
 

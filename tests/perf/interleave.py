@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from cnncc.compiler import resolve_target
-from cnncc.peak import Peak
+from cnncc.measure.peak import Peak
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -8,9 +8,9 @@ import numpy as np
 
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.ir import Builder, Graph, Value
+from cnncc.measure.profiling import StepTime, profile
 from cnncc.ops import Conv, Dense
 from cnncc.plan import PlanOptions
-from cnncc.profiling import StepTime, profile
 from cnncc.types import TensorType
 
 LAYER = "layer"

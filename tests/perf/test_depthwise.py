@@ -14,9 +14,9 @@ import pytest
 
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.ir import Builder, Graph
+from cnncc.measure.profiling import StepTime, profile
 from cnncc.ops import Conv, GlobalAveragePool
 from cnncc.plan.kernels import Reduce
-from cnncc.profiling import StepTime, profile
 from cnncc.types import TensorType
 
 from .layers import SECONDS, Layer, measure

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnncc.plan.memory import ALIGNMENT, Life, aligned, assign, lower_bound
+from cnncc.alignment import ALIGNMENT, rounded_up
+from cnncc.plan.memory import Life, assign, lower_bound
 from tests.fuzz.generate import random_graph
 from tests.graphs import compilation
 
@@ -38,7 +39,7 @@ def test_buffers_that_do_not_meet_share_memory() -> None:
 
 def test_the_lower_bound_is_met_where_all_are_alive() -> None:
     lives = {f"b{number}": Life(4 * number, 0, 9) for number in range(1, 9)}
-    assert assign(lives)[1] == lower_bound(lives) == sum(aligned(life.size) for life in lives.values())
+    assert assign(lives)[1] == lower_bound(lives) == sum(rounded_up(life.size) for life in lives.values())
 
 
 def test_no_buffers() -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnncc import compile
+from cnncc.check.tolerance import bounds, compare
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.errors import InputError
 from cnncc.ir import Builder, Graph
@@ -20,7 +21,6 @@ from cnncc.runtime.header import header
 from cnncc.runtime.manifest import describe, restore
 from cnncc.runtime.model import Model
 from cnncc.runtime.reload import load
-from cnncc.tolerance import bounds, compare
 from cnncc.types import Array, DType, TensorType
 
 PROGRAM = """

@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncc.runtime import cache, store
+from cnncc.cache import models as cache
+from cnncc.cache import store
+from cnncc.cache.identity import source_lines
 from cnncc.runtime.manifest import describe, restore
 from cnncc.runtime.model import Model
 
@@ -194,3 +196,9 @@ def test_manifests_of_another_abi_are_refused() -> None:
     del manifest["steps"]
     with pytest.raises(ValueError, match="incomplete: 'steps'"):
         restore(manifest)
+
+
+def test_each_source_of_the_compiler_counts() -> None:
+    root = Path(__file__).resolve().parents[2]
+    sources = [file for folder in ("cnncc", "frontends", "passes") for file in (root / folder).rglob("*.py")]
+    assert sorted(line.split()[1] for line in source_lines()) == sorted(str(file.stat().st_size) for file in sources)

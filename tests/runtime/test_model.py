@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncc import alignment
 from cnncc.errors import InputError, NativeError, TargetError
 from cnncc.runtime import layout
 from cnncc.runtime.executable import Executable
@@ -310,7 +311,7 @@ def rebuilt(size: int) -> Model:
 def _call(executable: Executable) -> tuple[layout.Call, list[Any]]:
     x, y = toy.images(), np.zeros((1, 6), np.float32)
     inputs, outputs = layout.pointers([x.ctypes.data]), layout.pointers([y.ctypes.data])
-    workspace, weights = layout.aligned(executable.workspace_bytes(1)), layout.aligned_bytes(executable.weights)
+    workspace, weights = alignment.aligned(executable.workspace_bytes(1)), alignment.aligned_bytes(executable.weights)
     call = layout.Call(
         abi=1,
         images=1,

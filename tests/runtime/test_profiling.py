@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 from cnncc.compiler import resolve_target
-from cnncc.limits import LEVELS, Bandwidth, Clock
+from cnncc.measure.limits import LEVELS, Bandwidth, Clock
+from cnncc.measure.profiling import multiplied, profile, step_traffic, touches
 from cnncc.ops import Add, Conv, Relu
 from cnncc.plan.work import step_macs
-from cnncc.profiling import multiplied, profile, step_traffic, touches
 from tests.graphs import Net, compilation
 
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import cnncc
+from cnncc.cache import store
 from cnncc.compiler import Compilation
 from cnncc.errors import TargetError, UsageError
 from cnncc.ir import Graph
+from cnncc.measure.tuning import CANDIDATES, ROUNDS, layers_by_signature, owners, shortlist, tune
 from cnncc.ops import Conv
 from cnncc.plan import PlanOptions
 from cnncc.plan.candidates import Candidate
 from cnncc.plan.saved import save
-from cnncc.runtime import store
-from cnncc.tuning import CANDIDATES, ROUNDS, layers_by_signature, owners, shortlist, tune
 from tests.graphs import Net, compilation
 
 Costs = Callable[[str, str], float]
@@ -343,6 +343,6 @@ def test_a_saved_plan_is_given_by_its_name(tmp_path: Path) -> None:
 
 def test_a_pickled_model_keeps_what_was_tuned(monkeypatch: pytest.MonkeyPatch) -> None:
     model = cnncc.compile(network(), tune=True, tune_seconds=0.2)
-    monkeypatch.setattr("cnncc.tuning.tune", lambda *_, **__: pytest.fail("tuned again"))
+    monkeypatch.setattr("cnncc.measure.tuning.tune", lambda *_, **__: pytest.fail("tuned again"))
     again = pickle.loads(pickle.dumps(model))
     assert again.executable.object == model.executable.object

@@ -34,7 +34,6 @@ with contextlib.redirect_stdout(io.StringIO()):
 # What each room may import, exactly: what stands here and is not imported is taken out again. Imports for type checkers
 # count, for who reads a module has to know what they name. A room is a module or a folder of `cnncc/`.
 ALLOWED: dict[str, set[str]] = {
-    "budget": set(),
     "cook_toom": set(),
     "core": set(),
     "errors": set(),
@@ -45,19 +44,20 @@ ALLOWED: dict[str, set[str]] = {
     "files": {"errors"},
     "target": {"core", "errors"},
     "types": {"errors"},
+    "alignment": {"types"},
     "expr": {"types"},
     "native": {"errors", "target"},
     "windows": {"errors", "types"},
+    "cache": {"alignment", "native", "version"},
     "computation": {"expr", "types", "windows"},
-    "identity": {"native", "version"},
-    "runtime": {"errors", "files", "naming", "native", "target", "types"},
+    "plan.cost": {"core", "expr", "target"},
     "op": {"computation", "errors", "types"},
-    "tolerance_winograd": {"computation", "cook_toom", "expr", "types"},
+    "runtime": {"alignment", "cache", "errors", "files", "naming", "native", "target", "types"},
+    "cache.models": {"alignment", "cache", "runtime"},
     "ir": {"allowance", "computation", "errors", "op", "types"},
     "ops": {"computation", "errors", "expr", "op", "types", "windows"},
     "batching": {"errors", "ir", "op", "types"},
     "text": {"errors", "ir", "op", "ops", "types"},
-    "verify": {"errors", "ir", "op", "types"},
     "frontends": {
         "allowance",
         "batching",
@@ -72,8 +72,8 @@ ALLOWED: dict[str, set[str]] = {
         "windows",
     },
     "interpreter": {"batching", "errors", "ir", "op", "types"},
-    "plan.cost": {"core", "expr", "target"},
     "plan": {
+        "alignment",
         "allowance",
         "batching",
         "computation",
@@ -90,6 +90,7 @@ ALLOWED: dict[str, set[str]] = {
         "types",
         "windows",
     },
+    "check": {"computation", "cook_toom", "errors", "expr", "interpreter", "ir", "op", "ops", "types", "windows"},
     "codegen.kernels": {"codegen", "cook_toom", "plan"},
     "frontends.onnx": {
         "allowance",
@@ -104,21 +105,11 @@ ALLOWED: dict[str, set[str]] = {
         "types",
         "windows",
     },
-    "tolerance": {
-        "computation",
-        "errors",
-        "expr",
-        "interpreter",
-        "ir",
-        "op",
-        "ops",
-        "tolerance_winograd",
-        "types",
-        "windows",
-    },
-    "codegen": {"codegen.kernels", "computation", "expr", "plan", "target", "types", "windows"},
+    "cache.sources": {"alignment", "cache", "errors", "files", "frontends.onnx", "ir"},
+    "codegen": {"alignment", "codegen.kernels", "computation", "expr", "plan", "target", "types", "windows"},
     "passes": {
         "batching",
+        "check",
         "computation",
         "errors",
         "expr",
@@ -126,33 +117,41 @@ ALLOWED: dict[str, set[str]] = {
         "ir",
         "op",
         "ops",
-        "tolerance",
         "types",
-        "verify",
         "windows",
     },
-    "sources": {"errors", "files", "frontends.onnx", "identity", "ir", "runtime"},
     "compiler": {
         "allowance",
+        "cache",
+        "cache.models",
+        "cache.sources",
         "codegen",
         "errors",
-        "identity",
         "ir",
         "naming",
         "native",
         "passes",
         "plan",
         "runtime",
-        "sources",
         "target",
     },
-    "limits": {"codegen", "native", "target", "types"},
-    "peak": {"codegen", "native", "target"},
-    "benchmark": {"ir", "peak", "runtime"},
-    "checking": {"compiler", "interpreter", "ir", "op", "ops", "passes", "runtime", "tolerance", "types"},
-    "profiling": {"benchmark", "codegen", "compiler", "limits", "peak", "plan", "runtime", "types"},
-    "tuning": {"budget", "compiler", "errors", "identity", "native", "plan", "profiling", "runtime", "types"},
+    "check.model": {"check", "compiler", "interpreter", "ir", "op", "ops", "passes", "runtime", "types"},
+    "measure": {
+        "alignment",
+        "cache",
+        "codegen",
+        "compiler",
+        "errors",
+        "ir",
+        "native",
+        "plan",
+        "runtime",
+        "target",
+        "types",
+    },
     "api": {
+        "cache.sources",
+        "check",
         "compiler",
         "errors",
         "file_kinds",
@@ -160,38 +159,33 @@ ALLOWED: dict[str, set[str]] = {
         "frontends",
         "interpreter",
         "ir",
+        "measure",
         "plan",
         "runtime",
-        "sources",
         "target",
-        "tuning",
         "types",
-        "verify",
     },
     "__init__": {"api", "errors", "frontends", "runtime", "version"},
-    "peers": {"api", "benchmark", "compiler", "errors", "runtime", "types", "version"},
+    "measure.peers": {"api", "compiler", "errors", "measure", "runtime", "types", "version"},
     "cli": {
         "api",
-        "benchmark",
-        "checking",
+        "cache.sources",
+        "check.model",
         "compiler",
         "errors",
         "files",
         "ir",
-        "limits",
+        "measure",
+        "measure.peers",
         "naming",
         "native",
         "op",
         "ops",
         "passes",
-        "peers",
         "plan",
-        "profiling",
         "runtime",
-        "sources",
         "target",
         "text",
-        "tuning",
         "types",
         "version",
     },
@@ -200,7 +194,16 @@ ALLOWED: dict[str, set[str]] = {
 # Two halves of one room: a code generator calls its kernels, and they call what all of them share.
 TOGETHER = {("codegen", "codegen.kernels")}
 FOLDERS = {"cnncc": ROOT / "cnncc", "cnncc.frontends": ROOT / "frontends", "cnncc.passes": ROOT / "passes"}
-INNER = {"frontends": "onnx", "codegen": "kernels", "plan": "cost"}  # folders in folders that are rooms of their own
+INNER = {
+    "cache.models",
+    "cache.sources",
+    "check.model",
+    "codegen.kernels",
+    "frontends.onnx",
+    "measure.peers",
+    "plan.cost",
+}
+"""Folders and modules in folders that are rooms of their own: what a room holds may stand on different floors."""
 
 
 @cache
@@ -228,7 +231,8 @@ def imported(module: str, text: str) -> Iterator[str]:
 def room(name: str) -> str:
     """The room of a module, or of what stands in it."""
     first, *inner = name.removeprefix("cnncc.").removesuffix(".__init__").split(".")
-    return f"{first}.{inner[0]}" if inner and inner[0] == INNER.get(first) else first
+    within = ".".join([first, *inner[:1]])
+    return within if within in INNER else first
 
 
 def edges(texts: Mapping[str, str]) -> dict[str, set[str]]:

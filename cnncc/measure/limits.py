@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import numpy as np
 
-from . import native
-from .codegen import ticks
-from .codegen.emitter import Emitter, vector_type
-from .target import Target
-from .types import Array
+from .. import native
+from ..alignment import aligned
+from ..codegen import ticks
+from ..codegen.emitter import Emitter, vector_type
+from ..target import Target
 
 CHAINS = 8  # sums side by side: latency of an addition (up to 4 cycles) times two loads a cycle
 SAMPLE_SECONDS = 1e-3
@@ -86,7 +86,7 @@ class Bandwidth:
 
     def _measure(self, size: int) -> float:
         """The median of some samples over a piece of memory of that size."""
-        data = _aligned(size)
+        data = aligned(size, np.ones).view(np.float32)
         blocks, rounds = size // self._block, 1
 
         def run() -> None:
@@ -121,13 +121,6 @@ class Clock:
             self._calls(total.ctypes.data, CALLS)
             samples.append(int(total[0]) / CALLS)
         return float(np.median(samples))
-
-
-def _aligned(size: int) -> Array:
-    """Memory of `size` bytes that has been written, at the begin of a cache line."""
-    memory = np.ones(size // 4 + 16, np.float32)
-    start = -memory.ctypes.data % 64 // 4
-    return memory[start : start + size // 4]
 
 
 def _seconds(run: Callable[[], None]) -> float:

@@ -17,16 +17,16 @@ from typing import Literal
 
 import numpy as np
 
-from .compiler import Compilation, Options
-from .interpreter import run
-from .ir import Graph, Node, Value, with_outputs
-from .op import Constant
-from .ops.fused import Fused
-from .passes import PIPELINE, typical
-from .passes.unfuse import expand
-from .runtime.model import Model
+from ..compiler import Compilation, Options
+from ..interpreter import run
+from ..ir import Graph, Node, Value, with_outputs
+from ..op import Constant
+from ..ops.fused import Fused
+from ..passes import PIPELINE, typical
+from ..passes.unfuse import expand
+from ..runtime.model import Model
+from ..types import Array
 from .tolerance import Bound, bounds, compare, op_bounds, rewrite_bounds
-from .types import Array
 
 Feeds = Mapping[str, Array]
 Verdict = Literal["ok", "off", "inherited"]

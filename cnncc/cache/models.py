@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 import struct
 
+from ..alignment import rounded_up
+from ..runtime.executable import Executable
+from ..runtime.manifest import describe, restore
 from . import store as _store
-from .executable import Executable
-from .layout import rounded_up
-from .manifest import describe, restore
 
 _SIZE = struct.Struct("<I")
 

@@ -15,8 +15,8 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..alignment import read_aligned
 from .digest import digest
-from .layout import read_aligned
 
 MAX_BYTES = 256 << 20  # of all entries; the least recently used go first
 _MAGIC = b"cnncc store 2\n"

@@ -9,10 +9,10 @@ from collections.abc import Callable, Collection
 
 import numpy as np
 
-from .errors import CnnccError, PassError, VerifyError
-from .ir import Graph, Node, Value
-from .op import Constant
-from .types import TensorType
+from ..errors import CnnccError, PassError, VerifyError
+from ..ir import Graph, Node, Value
+from ..op import Constant
+from ..types import TensorType
 
 Check = Callable[[Graph], None]
 

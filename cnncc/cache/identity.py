@@ -8,8 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from . import native
-from .version import VERSION
+from .. import native
+from ..version import VERSION
 
 
 @functools.cache
@@ -20,13 +20,14 @@ def compiler_identity() -> str:
 
 def _sources_digest() -> str:
     """A digest of the compiler's own sources, so that an edited checkout never meets stale objects."""
-    root = Path(__file__).resolve().parent
+    return hashlib.sha256("".join(source_lines()).encode()).hexdigest()
+
+
+def source_lines() -> list[str]:
+    """Name, size and time of each source of the compiler, in lines."""
+    root = Path(__file__).resolve().parents[1]
     folders = [root] + [root.parent / name for name in ("passes", "frontends") if not (root / name).is_dir()]
-    state = hashlib.sha256()
-    for folder in folders:
-        for line in sorted(_sources(str(folder), "")):
-            state.update(line.encode())
-    return state.hexdigest()
+    return [line for folder in folders for line in sorted(_sources(str(folder), ""))]
 
 
 def _sources(folder: str, inside: str) -> Iterator[str]:

@@ -17,14 +17,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import ModelError
-from .files import MOST_BYTES, opened_below, regular
+from ..alignment import read_aligned
+from ..errors import ModelError
+from ..files import MOST_BYTES, opened_below, regular
+from . import store
 from .identity import compiler_identity
-from .runtime import store
-from .runtime.layout import read_aligned
 
 if TYPE_CHECKING:
-    from .ir import Graph
+    from ..ir import Graph
 
 _BLOCK = 1 << 20  # bytes that are looked at at once
 
@@ -72,7 +72,7 @@ class OnnxFile:
 
     def _remembered(self, key: str) -> str:
         """The hash of the graph as it is now, remembered from now on."""
-        from .frontends.onnx.read import outside
+        from ..frontends.onnx.read import outside
 
         proto = self._parsed()
         parts = outside(self.path, proto)
@@ -88,12 +88,12 @@ class OnnxFile:
         return self.graph.hash
 
     def _parsed(self) -> Any:
-        from .frontends.onnx.read import parse
+        from ..frontends.onnx.read import parse
 
         return parse(self.path, None if self._content is None else self._content.tobytes())
 
     def _graph(self, proto: Any) -> Graph:
-        from .frontends.onnx.importer import graph_of
+        from ..frontends.onnx.importer import graph_of
 
         graph = graph_of(self.path, proto, self.shapes)
         self._content = None  # no longer needed

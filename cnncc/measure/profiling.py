@@ -21,20 +21,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ..codegen.program import tick_bytes
+from ..compiler import Compilation
+from ..plan.kernels import Fill, Winograd
+from ..plan.text import describe
+from ..plan.views import Buffer, View, elements
+from ..plan.work import step_macs
+from ..runtime.model import Model
+from ..types import Array
 from .benchmark import calls_in, seconds_of
-from .codegen.program import tick_bytes
-from .compiler import Compilation
 from .limits import LEVELS, Bandwidth, Clock
 from .peak import Peak
-from .plan.kernels import Fill, Winograd
-from .plan.text import describe
-from .plan.views import Buffer, View, elements
-from .plan.work import step_macs
-from .runtime.model import Model
-from .types import Array
 
 if TYPE_CHECKING:
-    from .plan.plan import Plan, Step
+    from ..plan.plan import Plan, Step
 
 LEAST_SAMPLES = 5
 SAMPLE_SECONDS = 2e-3

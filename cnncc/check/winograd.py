@@ -18,10 +18,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from .computation import Contraction
-from .cook_toom import Matrix, depth, transforms
-from .expr import LARGEST, TINY
-from .types import Array
+from ..computation import Contraction
+from ..cook_toom import Matrix, depth, transforms
+from ..expr import LARGEST, TINY
+from ..types import Array
 
 Steps = tuple[int, ...]
 """Outputs of a tile along each axis."""

@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
-from .ir import Graph
+from ..ir import Graph
+from ..runtime.executable import Executable
+from ..runtime.model import Model
 from .peak import Peak
-from .runtime.executable import Executable
-from .runtime.model import Model
 
 SAMPLE_SECONDS = 1e-3
 LEAST_SAMPLES = 5

@@ -27,13 +27,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
+from ..errors import PeerError, UsageError
+from ..types import Array
+from ..version import VERSION
 from .benchmark import LEAST_SAMPLES, calls_in, seconds_of
-from .errors import PeerError, UsageError
-from .types import Array
-from .version import VERSION
 
 if TYPE_CHECKING:
-    from .compiler import Options
+    from ..compiler import Options
 
 OURS = "cnncc"
 INPUTS, OPTIONS = "inputs.npz", "options.pickle"
@@ -80,9 +80,9 @@ def load_openvino(model: str, threads: int, feeds: Feeds) -> Loaded:
 
 
 def load_ours(model: str, threads: int, feeds: Feeds, options: Options) -> Loaded:
-    from .api import load_graph
-    from .compiler import Compilation
-    from .runtime.model import Model
+    from ..api import load_graph
+    from ..compiler import Compilation
+    from ..runtime.model import Model
 
     graph = load_graph(model, {name: array.shape for name, array in feeds.items()})
     compiled = Model(Compilation(graph, options).executable(), threads=threads)
@@ -201,11 +201,11 @@ class Child:
         self.engine, self.threads, self._folder = engine, threads, folder
         self._errors = folder / f"{engine}.txt"
         self.version = ""
-        root = str(Path(__file__).resolve().parent.parent)
+        root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         with self._errors.open("w") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "cnncc.peers", engine, model, str(threads), str(folder)],
+                [sys.executable, "-W", "ignore", "-m", "cnncc.measure.peers", engine, model, str(threads), str(folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

@@ -23,18 +23,18 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from ..cache import store
+from ..cache.identity import compiler_identity
+from ..compiler import Compilation
+from ..errors import TargetError
+from ..native import host_target
+from ..plan.kernels import Move
+from ..types import Array
 from .budget import Budget
-from .compiler import Compilation
-from .errors import TargetError
-from .identity import compiler_identity
-from .native import host_target
-from .plan.kernels import Move
-from .runtime import store
-from .types import Array
 
 if TYPE_CHECKING:
-    from .plan.candidates import Candidate
-    from .plan.plan import Plan
+    from ..plan.candidates import Candidate
+    from ..plan.plan import Plan
 
 SECONDS = 60.0
 CANDIDATES = 6  # measured for each layer; at least one of each algorithm

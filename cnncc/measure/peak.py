@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
-from . import native
-from .codegen.emitter import Emitter, Ssa, vector_type
-from .target import Target
+from .. import native
+from ..codegen.emitter import Emitter, Ssa, vector_type
+from ..target import Target
 
 CHAINS = 12  # latency (4 cycles, 8 without fma) times two pipes, and still within 16 registers
 ROUNDS = 8  # multiply-adds of each chain in one iteration of the loop

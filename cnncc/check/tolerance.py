@@ -10,7 +10,7 @@ For a sum of n products in any order, with or without fused multiply-add, his se
 
     |ŝ − s| ≤ γ(n) Σ|xᵢ||wᵢ|,    γ(n) = n u / (1 − n u)
 
-(`tolerance_winograd` has the sizes and counts of convolutions that the plan computes by transforms), and operands
+(`check.winograd` has the sizes and counts of convolutions that the plan computes by transforms), and operands
 that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. The interpreter sums in
 float64 and rounds once where a value leaves its node: half a unit in the last place more.
 
@@ -22,7 +22,7 @@ overflows in any order. The bound is infinite, nothing contradicts it and `compa
     overflow: the result, or a partial sum or product, comes within its bound of float32's end;
   - an error decides between a number and NaN or an infinity: a divisor, or the argument of a root or logarithm, that
     may be 0 or of the other sign; ∞ · w where w may be 0, or beside infinite weights;
-  - a NaN or an infinity stands in the same Winograd tile (see `tolerance_winograd`);
+  - a NaN or an infinity stands in the same Winograd tile (see `check.winograd`);
   - a value without a bound went in.
 """
 
@@ -36,17 +36,17 @@ from typing import Any
 
 import numpy as np
 
-from . import tolerance_winograd
-from .computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
-from .errors import DifferenceError
-from .expr import LARGEST, OVERFLOW, TINY, UNIT, evaluate_with_error
-from .interpreter import evaluate
-from .ir import Graph, Value
-from .op import Constant, Op
-from .ops.fused import Fused
-from .tolerance_winograd import Steps
-from .types import Array, TensorType
-from .windows import WindowAxis
+from ..computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
+from ..errors import DifferenceError
+from ..expr import LARGEST, OVERFLOW, TINY, UNIT, evaluate_with_error
+from ..interpreter import evaluate
+from ..ir import Graph, Value
+from ..op import Constant, Op
+from ..ops.fused import Fused
+from ..types import Array, TensorType
+from ..windows import WindowAxis
+from . import winograd as tolerance_winograd
+from .winograd import Steps
 
 Tiles = Mapping[Contraction, Collection[Steps]]
 """The convolutions that are computed by Winograd's transforms, with their outputs per tile."""
