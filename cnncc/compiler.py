@@ -98,9 +98,11 @@ class Compilation:
     @cached_property
     def llvm(self) -> str:
         """The module's text."""
+        from .codegen.llvm.emitter import LlvmEmitter
         from .codegen.program import generate
 
-        return generate(self.plan, self.symbol, checked=self.options.checked, profiled=self.options.profiled)
+        emitter = LlvmEmitter(self.options.target, checked=self.options.checked)
+        return generate(emitter, self.plan, self.symbol, profiled=self.options.profiled)
 
     @cached_property
     def object(self) -> bytes:

@@ -13,7 +13,8 @@ number of shards may follow.
 from __future__ import annotations
 
 from ..alignment import ALIGNMENT
-from .emitter import Emitter, Ssa
+from .emitter import Emitter
+from .registers import BYTE, INT32, POINTER, Ssa
 
 ARRIVED_OFFSET = 0
 GENERATION_OFFSET = 8
@@ -21,15 +22,15 @@ PAIR_OFFSETS = ALIGNMENT, 2 * ALIGNMENT
 
 
 def emit(e: Emitter) -> None:
-    parameters = [("ptr", "workspace"), ("i32", "shard"), ("i32", "shards"), ("ptr", "wait"), ("ptr", "argument")]
-    with e.function("void", "@barrier", parameters, "internal") as (workspace, shard, shards, wait, argument):
+    parameters = [(POINTER, "workspace"), (INT32, "shard"), (INT32, "shards"), (POINTER, "wait"), (POINTER, "argument")]
+    with e.function("barrier", parameters, internal=True) as (workspace, shard, shards, wait, argument):
         pair, more, after = (e.fresh_label(hint) for hint in ("pair", "more", "after"))
-        e.branch_if(e.compare("eq", shards, 2), pair, more)
+        e.branch_if(e.compare("==", shards, 2), pair, more)
         e.label(pair)
         _meet_one(e, workspace, shard, wait, argument)
         e.branch(after)
         e.label(more)
-        with e.when(e.compare("ugt", shards, 2)):
+        with e.when(e.compare(">", shards, 2, unsigned=True)):
             _meet_all(e, workspace, shards, wait, argument)
         e.branch(after)
         e.label(after)
@@ -37,33 +38,34 @@ def emit(e: Emitter) -> None:
 
 
 def _meet_one(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) -> None:
-    words = [e.address(workspace, offset, "i8") for offset in PAIR_OFFSETS]
-    first = e.compare("eq", shard, 0)
-    own, other = (e.assign("ptr", f"select i1 {first}, ptr {a}, ptr {b}") for a, b in (words, reversed(words)))
-    before = e.assign("i32", f"load atomic i32, ptr {own} monotonic, align 4")
-    after = e.assign("i32", f"add i32 {before}, 1")
-    e.emit(f"store atomic i32 {after}, ptr {own} release, align 4")
+    words = [e.address(workspace, offset, BYTE) for offset in PAIR_OFFSETS]
+    first = e.compare("==", shard, 0)
+    own, other = (e.select(first, a, b) for a, b in (words, reversed(words)))
+    before = e.atomic_load(own, "relaxed")
+    e.atomic_store(_one_more(e, before), own, "release")
     joined = e.fresh_label("joined")
     _wait_for_change(e, other, before, wait, argument, joined)
     e.label(joined)
 
 
 def _meet_all(e: Emitter, workspace: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:
-    arrived = e.address(workspace, ARRIVED_OFFSET, "i8")
-    generation = e.address(workspace, GENERATION_OFFSET, "i8")
-    mine = e.assign("i32", f"load atomic i32, ptr {generation} acquire, align 4")
-    before = e.assign("i32", f"atomicrmw add ptr {arrived}, i32 1 acq_rel, align 4")
-    count = e.assign("i32", f"add i32 {before}, 1")
+    arrived = e.address(workspace, ARRIVED_OFFSET, BYTE)
+    generation = e.address(workspace, GENERATION_OFFSET, BYTE)
+    mine = e.atomic_load(generation, "acquire")
+    count = _one_more(e, e.atomic_add(arrived, 1, "acquire_release"))
     last, others, joined = (e.fresh_label(hint) for hint in ("last", "others", "joined"))
-    e.branch_if(e.compare("eq", count, shards), last, others)
+    e.branch_if(e.compare("==", count, shards), last, others)
     e.label(last)
-    e.emit(f"store atomic i32 0, ptr {arrived} monotonic, align 4")
-    following = e.assign("i32", f"add i32 {mine}, 1")
-    e.emit(f"store atomic i32 {following}, ptr {generation} release, align 4")
+    e.atomic_store(e.constant(0, INT32), arrived, "relaxed")
+    e.atomic_store(_one_more(e, mine), generation, "release")
     e.branch(joined)
     e.label(others)
     _wait_for_change(e, generation, mine, wait, argument, joined)
     e.label(joined)
+
+
+def _one_more(e: Emitter, count: Ssa) -> Ssa:
+    return e.binary("add", count, e.constant(1, INT32))
 
 
 def _wait_for_change(e: Emitter, word: Ssa, value: Ssa, wait: Ssa, argument: Ssa, done: str) -> None:
@@ -71,27 +73,17 @@ def _wait_for_change(e: Emitter, word: Ssa, value: Ssa, wait: Ssa, argument: Ssa
     test, idle, called, spun = (e.fresh_label(hint) for hint in ("test", "idle", "called", "spun"))
     e.branch(test)
     e.label(test)
-    now = e.assign("i32", f"load atomic i32, ptr {word} acquire, align 4")
-    e.branch_if(e.compare("ne", now, value), done, idle)
+    now = e.atomic_load(word, "acquire")
+    e.branch_if(e.compare("!=", now, value), done, idle)
     e.label(idle)
-    e.branch_if(e.compare("eq", wait, Ssa("ptr", "null")), spun, called)
+    e.branch_if(e.compare("==", wait, e.null()), spun, called)
     e.label(called)
-    e.emit(f"call void {wait}(ptr {argument})")
+    e.call_pointer(wait, [argument])
     e.branch(test)
     e.label(spun)
-    pause(e)
+    e.pause()
     e.branch(test)
-
-
-def pause(e: Emitter) -> None:
-    """Tell the core that this is a spin loop."""
-    if e.target.architecture == "x86-64":
-        e.declare("@llvm.x86.sse2.pause", "declare void @llvm.x86.sse2.pause()")
-        e.emit("call void @llvm.x86.sse2.pause()")
-    elif e.target.architecture == "aarch64":
-        e.declare("@llvm.aarch64.hint", "declare void @llvm.aarch64.hint(i32)")
-        e.emit("call void @llvm.aarch64.hint(i32 1)")
 
 
 def call(e: Emitter, workspace: Ssa, shard: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:
-    e.emit(f"call void @barrier(ptr {workspace}, i32 {shard}, i32 {shards}, ptr {wait}, ptr {argument})")
+    e.call("barrier", [workspace, shard, shards, wait, argument])

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .emitter import Emitter, Ssa
+from .emitter import Emitter
+from .registers import INT32, Ssa
 
 
 @dataclass(frozen=True)
@@ -35,35 +36,26 @@ LEVELS = {4: _V2, 8: _V3, 16: _V4}  # by lanes
 
 def emit_check(e: Emitter, name: str) -> None:
     """`int NAME_check(void)`: 0 if this CPU will do, 1 if not. Other architectures have one level only."""
-    with e.function("i32", name, []):
+    with e.function(name, [], INT32):
         if e.target.architecture != "x86-64":
-            e.ret(Ssa("i32", "0"))
+            e.ret(e.constant(0, INT32))
             return
         level = LEVELS[e.target.lanes]
         missing = e.fresh_label("missing")
-        _require(e, _cpuid(e, 1, 2), level.leaf1_ecx, missing)
+        _require(e, e.cpuid(1, "ECX"), level.leaf1_ecx, missing)
         if level.leaf7_ebx:
-            _require(e, _cpuid(e, 7, 1), level.leaf7_ebx, missing)
-            pair = e.assign("{ i32, i32 }", 'call { i32, i32 } asm "xgetbv", "={ax},={dx},{cx}"(i32 0)')
-            _require(e, e.assign("i32", f"extractvalue {{ i32, i32 }} {pair}, 0"), level.xcr0, missing)
-        e.ret(Ssa("i32", "0"))
+            _require(e, e.cpuid(7, "EBX"), level.leaf7_ebx, missing)
+            _require(e, e.saved_state(), level.xcr0, missing)
+        e.ret(e.constant(0, INT32))
         e.label(missing)
-        e.ret(Ssa("i32", "1"))
-
-
-def _cpuid(e: Emitter, leaf: int, register: int) -> Ssa:
-    """One of the four registers (EAX, EBX, ECX, EDX) of a CPUID leaf."""
-    four = "{ i32, i32, i32, i32 }"
-    text = f'call {four} asm "cpuid", "={{ax}},={{bx}},={{cx}},={{dx}},{{ax}},{{cx}}"(i32 {leaf}, i32 0)'
-    values = e.assign(four, text)
-    return e.assign("i32", f"extractvalue {four} {values}, {register}")
+        e.ret(e.constant(1, INT32))
 
 
 def _require(e: Emitter, value: Ssa, bits: int, missing: str) -> None:
     """Go to `missing` unless all `bits` are set."""
     if not bits:
         return
-    found = e.assign("i32", f"and i32 {value}, {bits}")
+    found = e.binary("and", value, e.constant(bits, INT32))
     there = e.fresh_label("there")
-    e.branch_if(e.compare("eq", found, bits), there, missing)
+    e.branch_if(e.compare("==", found, bits), there, missing)
     e.label(there)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from ..computation import Combine
 from ..expr import Expr, arguments_of
 from ..plan.kernels import Epilogue, Pooling
-from .emitter import Emitter, Index, Ssa, lanes_of
+from .emitter import Emitter
 from .expression import emit
 from .memory import Access
+from .registers import Index, Ssa
 
 Key = tuple[int, int, int]  # row of the tile, column (or vector of columns), vector of channels (or channel)
 
@@ -48,7 +49,7 @@ def finish(
 def _apply(e: Emitter, expr: Expr, cell: Cell, lane_axis: int, operands: Sequence[Access]) -> Cell:
     """The cell with an expression of its value and of the operands at its position."""
     used = arguments_of(expr)
-    width = lanes_of(cell.value.type)
+    width = cell.value.lanes
     arguments = [cell.value]
     for number, operand in enumerate(operands, start=1):
         if number not in used:
@@ -60,10 +61,10 @@ def _apply(e: Emitter, expr: Expr, cell: Cell, lane_axis: int, operands: Sequenc
 
 
 COMBINE: Mapping[Combine, Callable[[Emitter, Ssa, Ssa], Ssa]] = {
-    "maximum": Emitter.maximum,
-    "minimum": Emitter.minimum,
-    "add": lambda e, a, b: e.binary("fadd", a, b),
-    "multiply": lambda e, a, b: e.binary("fmul", a, b),
+    "maximum": lambda e, a, b: e.maximum(a, b),
+    "minimum": lambda e, a, b: e.minimum(a, b),
+    "add": lambda e, a, b: e.binary("add", a, b),
+    "multiply": lambda e, a, b: e.binary("multiply", a, b),
 }
 IDENTITY: Mapping[Combine, float] = {"maximum": -math.inf, "minimum": math.inf, "add": 0.0, "multiply": 1.0}
 
@@ -102,8 +103,8 @@ def _pool(
             members = [cells[row * height + y, column * across + x, channel].value for y, x in window]
         value = combine_all(e, pool.combine, members)
         if pool.average:
-            value = e.binary("fdiv", value, e.number(float(math.prod(pool.kernel)), lanes_of(value.type)))
-        lanes = lanes_of(value.type) if along_columns else cells[row * height, column * across, channel].lanes
+            value = e.binary("divide", value, e.number(float(math.prod(pool.kernel)), value.lanes))
+        lanes = value.lanes if along_columns else cells[row * height, column * across, channel].lanes
         result[key] = Cell(position, value, lanes)
     return result
 
@@ -116,4 +117,4 @@ def _apart(e: Emitter, pool: Pooling, rows: Sequence[Ssa]) -> list[Ssa]:
     if pool.combine in ("maximum", "minimum"):
         rows = [combine_all(e, pool.combine, rows)]
     across = pool.kernel[-1]
-    return [e.shuffle(row, None, range(x, lanes_of(row.type), across)) for row in rows for x in range(across)]
+    return [e.shuffle(row, None, range(x, row.lanes, across)) for row in rows for x in range(across)]

@@ -7,9 +7,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ..expr import Arg, Call, Expr, Number
 from . import functions
-from .emitter import Emitter, Ssa
+from .emitter import Emitter
 from .lanes import Lanes
 from .power import power
+from .registers import Ssa
 from .trigonometry import cos, sin
 
 
@@ -19,14 +20,14 @@ def own(function: Callable[..., Lanes]) -> Callable[..., Ssa]:
 
 
 FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
-    "add": lambda e, a, b: e.binary("fadd", a, b),
-    "subtract": lambda e, a, b: e.binary("fsub", a, b),
-    "multiply": lambda e, a, b: e.binary("fmul", a, b),
-    "divide": lambda e, a, b: e.binary("fdiv", a, b),
-    "maximum": Emitter.maximum,
-    "minimum": Emitter.minimum,
-    "multiply_add": Emitter.multiply_add,
-    "sqrt": lambda e, a: e.intrinsic("sqrt", a),
+    "add": lambda e, a, b: e.binary("add", a, b),
+    "subtract": lambda e, a, b: e.binary("subtract", a, b),
+    "multiply": lambda e, a, b: e.binary("multiply", a, b),
+    "divide": lambda e, a, b: e.binary("divide", a, b),
+    "maximum": lambda e, a, b: e.maximum(a, b),
+    "minimum": lambda e, a, b: e.minimum(a, b),
+    "multiply_add": lambda e, a, b, c: e.multiply_add(a, b, c),
+    "sqrt": lambda e, a: e.unary("square_root", a),
     "absolute": own(abs),
     "negate": own(operator.neg),
     "floor": own(functions.floor),

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .emitter import Emitter, Ssa, lanes_of
+from .emitter import Emitter
+from .instructions import Binary, Predicate
+from .registers import FLOAT, INT32, INT64, Ssa
 
 
 @dataclass(frozen=True)
@@ -14,14 +16,11 @@ class Mask:
     e: Emitter
     ssa: Ssa
 
-    def _with(self, op: str, other: Mask) -> Mask:
-        return Mask(self.e, self.e.assign(self.ssa.type, f"{op} {self.ssa.type} {self.ssa}, {other.ssa}"))
-
     def __and__(self, other: Mask) -> Mask:
-        return self._with("and", other)
+        return Mask(self.e, self.e.binary("and", self.ssa, other.ssa))
 
     def __or__(self, other: Mask) -> Mask:
-        return self._with("or", other)
+        return Mask(self.e, self.e.binary("or", self.ssa, other.ssa))
 
     def where(self, a: Lanes | float, b: Lanes | float) -> Lanes:
         """`a` where it holds, else `b`; one of them is a vector."""
@@ -43,43 +42,43 @@ class Lanes:
 
     def of(self, value: Lanes | float) -> Lanes:
         """`value` as a vector like this one."""
-        return value if isinstance(value, Lanes) else Lanes(self.e, self.e.number(value, lanes_of(self.ssa.type)))
+        return value if isinstance(value, Lanes) else Lanes(self.e, self.e.number(value, self.ssa.lanes))
 
-    def _binary(self, op: str, a: Lanes | float, b: Lanes | float) -> Lanes:
+    def _binary(self, op: Binary, a: Lanes | float, b: Lanes | float) -> Lanes:
         return Lanes(self.e, self.e.binary(op, self.of(a).ssa, self.of(b).ssa))
 
     def __add__(self, other: Lanes | float) -> Lanes:
-        return self._binary("fadd", self, other)
+        return self._binary("add", self, other)
 
     def __radd__(self, other: float) -> Lanes:
-        return self._binary("fadd", other, self)
+        return self._binary("add", other, self)
 
     def __sub__(self, other: Lanes | float) -> Lanes:
-        return self._binary("fsub", self, other)
+        return self._binary("subtract", self, other)
 
     def __rsub__(self, other: float) -> Lanes:
-        return self._binary("fsub", other, self)
+        return self._binary("subtract", other, self)
 
     def __mul__(self, other: Lanes | float) -> Lanes:
-        return self._binary("fmul", self, other)
+        return self._binary("multiply", self, other)
 
     def __rmul__(self, other: float) -> Lanes:
-        return self._binary("fmul", other, self)
+        return self._binary("multiply", other, self)
 
     def __truediv__(self, other: Lanes | float) -> Lanes:
-        return self._binary("fdiv", self, other)
+        return self._binary("divide", self, other)
 
     def __rtruediv__(self, other: float) -> Lanes:
-        return self._binary("fdiv", other, self)
+        return self._binary("divide", other, self)
 
     def __neg__(self) -> Lanes:
-        return Lanes(self.e, self.e.assign(self.ssa.type, f"fneg {self.ssa.type} {self.ssa}"))
+        return Lanes(self.e, self.e.unary("negate", self.ssa))
 
     def __abs__(self) -> Lanes:
-        return Lanes(self.e, self.e.intrinsic("fabs", self.ssa))
+        return Lanes(self.e, self.e.unary("absolute", self.ssa))
 
     def with_sign_of(self, other: Lanes) -> Lanes:
-        return Lanes(self.e, self.e.intrinsic("copysign", self.ssa, other.ssa))
+        return Lanes(self.e, self.e.copy_sign(self.ssa, other.ssa))
 
     def times_plus(self, factor: Lanes | float, summand: Lanes | float) -> Lanes:
         """self · factor + summand, in one rounding where the target has the instruction."""
@@ -92,33 +91,30 @@ class Lanes:
             result = result.times_plus(self, coefficient)
         return result
 
-    def _compare(self, predicate: str, other: Lanes | float) -> Mask:
-        return Mask(self.e, self.e.compare_floats(predicate, self.ssa, self.of(other).ssa))
+    def _compare(self, predicate: Predicate, other: Lanes | float) -> Mask:
+        return Mask(self.e, self.e.compare(predicate, self.ssa, self.of(other).ssa))
 
     def __lt__(self, other: Lanes | float) -> Mask:
-        return self._compare("olt", other)
+        return self._compare("<", other)
 
     def __le__(self, other: Lanes | float) -> Mask:
-        return self._compare("ole", other)
+        return self._compare("<=", other)
 
     def __gt__(self, other: Lanes | float) -> Mask:
-        return self._compare("ogt", other)
+        return self._compare(">", other)
 
     def __ge__(self, other: Lanes | float) -> Mask:
-        return self._compare("oge", other)
+        return self._compare(">=", other)
 
     def equals(self, other: Lanes | float) -> Mask:
-        return self._compare("oeq", other)
+        return self._compare("==", other)
 
     def bits(self) -> Bits:
-        return Bits(self.e, self._cast("bitcast", _integers(self)))
+        return Bits(self.e, self.e.reinterpret(self.ssa, INT32.wide(self.ssa.lanes)))
 
     def whole(self) -> Bits:
         """As an integer: for whole numbers below 2^31 only."""
-        return Bits(self.e, self._cast("fptosi", _integers(self)))
-
-    def _cast(self, op: str, type: str) -> Ssa:
-        return self.e.assign(type, f"{op} {self.ssa.type} {self.ssa} to {type}")
+        return Bits(self.e, self.e.convert(self.ssa, INT32.wide(self.ssa.lanes)))
 
 
 @dataclass(frozen=True)
@@ -130,32 +126,27 @@ class Bits:
 
     def of(self, value: Bits | int) -> Bits:
         """`value` in each lane of a vector like this one."""
-        if isinstance(value, Bits):
-            return value
-        lanes = _lanes(self.ssa.type)
-        text = str(value) if lanes == 1 else "<" + ", ".join([f"i32 {value}"] * lanes) + ">"
-        return Bits(self.e, Ssa(self.ssa.type, text))
+        return value if isinstance(value, Bits) else Bits(self.e, self.e.constant(value, self.ssa.type))
 
-    def _with(self, op: str, other: Bits | int) -> Bits:
-        return Bits(self.e, self.e.assign(self.ssa.type, f"{op} {self.ssa.type} {self.ssa}, {self.of(other).ssa}"))
+    def _with(self, op: Binary, other: Bits | int) -> Bits:
+        return Bits(self.e, self.e.binary(op, self.ssa, self.of(other).ssa))
 
     def __add__(self, other: Bits | int) -> Bits:
         return self._with("add", other)
 
     def __sub__(self, other: Bits | int) -> Bits:
-        return self._with("sub", other)
+        return self._with("subtract", other)
 
     def __mul__(self, other: Bits) -> Bits:
         """The lower half of the product."""
-        return self._with("mul", other)
+        return self._with("multiply", other)
 
     def times_high(self, other: Bits) -> Bits:
         """The upper half of the unsigned product."""
-        wide = self.ssa.type.replace("i32", "i64")
-        a, b = (self.e.assign(wide, f"zext {bits.ssa.type} {bits.ssa} to {wide}") for bits in (self, other))
-        product = self.e.assign(wide, f"mul {wide} {a}, {b}")
-        upper = self.e.assign(wide, f"lshr {wide} {product}, {self.of(32).ssa.name.replace('i32', 'i64')}")
-        return Bits(self.e, self.e.assign(self.ssa.type, f"trunc {wide} {upper} to {self.ssa.type}"))
+        e, wide = self.e, INT64.wide(self.ssa.lanes)
+        a, b = (e.convert(bits.ssa, wide, signed=False) for bits in (self, other))
+        upper = e.binary("shift_right_zeros", e.binary("multiply", a, b), e.constant(32, wide))
+        return Bits(e, e.convert(upper, self.ssa.type))
 
     def __and__(self, other: Bits | int) -> Bits:
         return self._with("and", other)
@@ -164,54 +155,31 @@ class Bits:
         return self._with("or", other)
 
     def __lshift__(self, count: int) -> Bits:
-        return self._with("shl", count)
+        return self._with("shift_left", count)
 
     def __rshift__(self, count: int) -> Bits:
         """The sign comes in from the left."""
-        return self._with("ashr", count)
+        return self._with("shift_right", count)
 
     def shifted_right(self, count: int) -> Bits:
         """Zeros come in from the left."""
-        return self._with("lshr", count)
+        return self._with("shift_right_zeros", count)
 
     def followed_by(self, lower: Bits, count: Bits) -> Bits:
         """Shifted left by `count` modulo 32; the bits of `lower` come in from the right."""
-        lanes = _lanes(self.ssa.type)
-        name, type = f"@llvm.fshl.{'' if lanes == 1 else f'v{lanes}'}i32", self.ssa.type
-        self.e.declare(name, f"declare {type} {name}({type}, {type}, {type})")
-        arguments = ", ".join(f"{type} {bits.ssa}" for bits in (self, lower, count))
-        return Bits(self.e, self.e.assign(type, f"call {type} {name}({arguments})"))
-
-    def _compare(self, predicate: str, other: Bits | int) -> Mask:
-        type, lanes = self.ssa.type, _lanes(self.ssa.type)
-        mask = "i1" if lanes == 1 else f"<{lanes} x i1>"
-        return Mask(self.e, self.e.assign(mask, f"icmp {predicate} {type} {self.ssa}, {self.of(other).ssa}"))
+        return Bits(self.e, self.e.funnel_shift(self.ssa, lower.ssa, count.ssa))
 
     def equals(self, other: Bits | int) -> Mask:
-        return self._compare("eq", other)
+        return Mask(self.e, self.e.compare("==", self.ssa, self.of(other).ssa))
 
     def below(self, other: Bits | int) -> Mask:
         """As unsigned numbers."""
-        return self._compare("ult", other)
+        return Mask(self.e, self.e.compare("<", self.ssa, self.of(other).ssa, unsigned=True))
 
     def floats(self) -> Lanes:
         """The floats that have these bits."""
-        return self._cast("bitcast")
+        return Lanes(self.e, self.e.reinterpret(self.ssa, FLOAT.wide(self.ssa.lanes)))
 
     def numbers(self) -> Lanes:
         """The floats of these values."""
-        return self._cast("sitofp")
-
-    def _cast(self, op: str) -> Lanes:
-        lanes = _lanes(self.ssa.type)
-        type = "float" if lanes == 1 else f"<{lanes} x float>"
-        return Lanes(self.e, self.e.assign(type, f"{op} {self.ssa.type} {self.ssa} to {type}"))
-
-
-def _lanes(type: str) -> int:
-    return lanes_of(type) if type[0] == "<" else 1
-
-
-def _integers(like: Lanes) -> str:
-    lanes = lanes_of(like.ssa.type)
-    return "i32" if lanes == 1 else f"<{lanes} x i32>"
+        return Lanes(self.e, self.e.convert(self.ssa, FLOAT.wide(self.ssa.lanes)))

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 from ..plan.views import Buffer, View
 from ..types import DType
-from .emitter import Emitter, Index, Ssa, lanes_of, vector_type
+from .emitter import Emitter
+from .registers import BOOL, BYTE, FLOAT, INT32, Index, Ssa
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class Access:
         step: int = 0,
     ):
         self.e, self.view, self.base, self.elements = e, view, base, buffer.elements
-        self.bytes = buffer.dtype is DType.uint8
+        self.element = BYTE if buffer.dtype is DType.uint8 else FLOAT
         self.tables = tables or {}
         self.fault, self.step = fault, step
 
@@ -61,7 +62,7 @@ class Access:
     def guard(self, position: Sequence[Index], axes: Sequence[int]) -> Guard:
         """The position if its `axes` are inside the view, else index 0 on those axes."""
         e = self.e
-        tests = [e.compare("ult", position[axis], self.view.shape[axis]) for axis in axes]
+        tests = [e.compare("<", position[axis], self.view.shape[axis], unsigned=True) for axis in axes]
         inside = e.all_of(tests)
         if inside is None:
             return Guard(self.offset(position), None)
@@ -78,33 +79,27 @@ class Access:
         if self.fault is None or (isinstance(offset, int) and 0 <= offset <= self.elements - lanes):
             return offset
         e = self.e
-        inside = e.compare("ule", offset, self.elements - lanes) if self.elements >= lanes else Ssa("i1", "false")
-        old = e.load_type("i32", self.fault, 4)
-        new = e.assign("i32", f"select i1 {inside}, i32 {old}, i32 {self.step + 1}")
-        e.store_value(new, self.fault, 4)
+        inside = e.constant(False, BOOL)
+        if self.elements >= lanes:
+            inside = e.compare("<=", offset, self.elements - lanes, unsigned=True)
+        old = e.load(INT32, self.fault)
+        e.store(e.select(inside, old, e.constant(self.step + 1, INT32)), self.fault)
         return e.choose(inside, offset, 0)
 
     def _pointer(self, offset: Index, lanes: int) -> Ssa:
-        return self.e.address(self.base, self._checked(offset, lanes), "i8" if self.bytes else "float")
+        return self.e.address(self.base, self._checked(offset, lanes), self.element)
 
     def prefetch(self, offset: Index) -> None:
         """Ask for the cache line of an element, which may lie outside the buffer: a wish, not an access."""
-        e = self.e
-        e.declare("@llvm.prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
-        pointer = e.assign("ptr", f"getelementptr float, ptr {self.base}, {e.typed(offset)}")
-        e.emit(f"call void @llvm.prefetch.p0(ptr {pointer}, i32 0, i32 3, i32 1)")
+        self.e.prefetch(self.e.address(self.base, offset, self.element, inside=False))
 
     def scalar(self, offset: Index) -> Ssa:
         return self._load_side_by_side(offset, 1)
 
     def _load_side_by_side(self, offset: Index, lanes: int) -> Ssa:
         """Neighbours in memory; bytes become floats on the way."""
-        e, pointer = self.e, self._pointer(offset, lanes)
-        if not self.bytes:
-            return e.load_type(vector_type(lanes), pointer, 4)
-        narrow = "i8" if lanes == 1 else f"<{lanes} x i8>"
-        value = e.load_type(narrow, pointer, 1)
-        return e.assign(vector_type(lanes), f"uitofp {narrow} {value} to {vector_type(lanes)}")
+        stored = self.e.load(self.element.wide(lanes), self._pointer(offset, lanes))
+        return self.e.convert(stored, FLOAT.wide(lanes), signed=False)
 
     def load(self, offset: Index, axis: int, lanes: int) -> Ssa:
         """`lanes` elements along an axis, from an element offset on."""
@@ -114,7 +109,7 @@ class Access:
         """`lanes` elements along an axis from a position on, also where a table says where they lie."""
         if axis not in self.tables or lanes == 1:
             return self.load(self.offset(position), axis, lanes)
-        result = Ssa(vector_type(lanes), "poison")
+        result = self.e.undefined(FLOAT.wide(lanes))
         for lane in range(lanes):
             place = [*position[:axis], self.e.add(position[axis], lane), *position[axis + 1 :]]
             result = self.e.insert(result, self.scalar(self.offset(place)), lane)
@@ -139,7 +134,7 @@ class Access:
 
     def gather(self, offset: Index, lanes: int, stride: int) -> Ssa:
         """Elements that are `stride` apart, one by one."""
-        result = Ssa(vector_type(lanes), "poison")
+        result = self.e.undefined(FLOAT.wide(lanes))
         for lane in range(lanes):
             result = self.e.insert(result, self.scalar(self.e.add(offset, lane * stride)), lane)
         return result
@@ -153,14 +148,13 @@ class Access:
 
     def store(self, value: Ssa, offset: Index, axis: int) -> None:
         """The lanes of `value` to consecutive positions along an axis."""
-        lanes = lanes_of(value.type)
-        stride = self.view.strides[axis]
+        lanes, stride = value.lanes, self.view.strides[axis]
         if stride == 1 or lanes == 1:
-            self.e.store_value(value, self._pointer(offset, lanes), 4)
+            self.e.store(value, self._pointer(offset, lanes))
             return
         for lane in range(lanes):
             pointer = self._pointer(self.e.add(offset, lane * stride), 1)
-            self.e.store_value(self.e.extract(value, lane), pointer, 4)
+            self.e.store(self.e.extract(value, lane), pointer)
 
     def load_columns(
         self, offset: Index, column: Index, step: int, lanes: int, fill: float, row_inside: Ssa | None
@@ -171,12 +165,12 @@ class Access:
         """
         e, axis = self.e, self.view.rank - 1
         stride, size = self.view.strides[axis], self.view.shape[axis]
-        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and not self.bytes:
+        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and self.element == FLOAT:
             return self._masked(e.add(offset, column), column, lanes, fill, row_inside)
-        result = Ssa(vector_type(lanes), "poison")
+        result = self.e.undefined(FLOAT.wide(lanes))
         for lane in range(lanes):
             index = e.add(column, lane * step)
-            tests = [e.compare("ult", index, size)] + ([row_inside] if row_inside else [])
+            tests = [e.compare("<", index, size, unsigned=True)] + ([row_inside] if row_inside else [])
             inside = e.all_of(tests)
             assert inside is not None
             value = self.scalar(e.add(offset, e.mul(e.choose(inside, index, 0), stride)))
@@ -185,25 +179,10 @@ class Access:
 
     def _masked(self, offset: Index, column: Index, lanes: int, fill: float, row_inside: Ssa | None) -> Ssa:
         """A masked load: lanes outside the row are not touched in memory."""
-        e = self.e
-        size = self.view.shape[-1]
-        integers = f"<{lanes} x i32>"
-        narrow: Index = column
-        if isinstance(column, Ssa) and column.type != "i32":
-            narrow = e.assign("i32", f"trunc {column.type} {column} to i32")
-        first = e.assign(integers, f"insertelement {integers} poison, i32 {narrow}, i32 0")
-        every = e.assign(integers, f"shufflevector {integers} {first}, {integers} poison, {integers} zeroinitializer")
-        steps = "<" + ", ".join(f"i32 {lane}" for lane in range(lanes)) + ">"
-        columns = e.assign(integers, f"add {integers} {every}, {steps}")
-        limit = "<" + ", ".join([f"i32 {size}"] * lanes) + ">"
-        mask = e.assign(f"<{lanes} x i1>", f"icmp ult {integers} {columns}, {limit}")
+        e, integers = self.e, INT32.wide(lanes)
+        first = e.constant(column, INT32) if isinstance(column, int) else e.convert(column, INT32)
+        columns = e.binary("add", e.splat(first, lanes), e.lane_numbers(integers))
+        mask = e.compare("<", columns, e.constant(self.view.shape[-1], integers), unsigned=True)
         if row_inside is not None:
-            none = f"<{lanes} x i1> zeroinitializer"
-            mask = e.assign(mask.type, f"select i1 {row_inside}, {mask.type} {mask}, {none}")
-        type = vector_type(lanes)
-        name = f"@llvm.masked.load.v{lanes}f32.p0"
-        e.declare(name, f"declare {type} {name}(ptr, i32 immarg, {mask.type}, {type})")
-        pointer = e.assign("ptr", f"getelementptr float, ptr {self.base}, {e.typed(offset)}")
-        return e.assign(
-            type, f"call {type} {name}(ptr {pointer}, i32 4, {mask.type} {mask}, {type} {e.number(fill, lanes)})"
-        )
+            mask = e.select(row_inside, mask, e.constant(False, mask.type))
+        return e.masked_load(e.address(self.base, offset, inside=False), mask, e.number(fill, lanes))

@@ -9,8 +9,10 @@ from contextlib import ExitStack, contextmanager
 
 from ..plan.kernels import balanced
 from ..windows import WindowAxis
-from .emitter import Emitter, Index, Ssa
+from .emitter import Emitter
+from .instructions import Predicate
 from .memory import Access
+from .registers import Index, Ssa
 
 UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
 UNROLL_TAPS = 64  # … that a nest over the taps of a convolution may have: see DirectTile.accumulate
@@ -165,16 +167,13 @@ def interior(
     tests: list[Ssa] = []
     for axis in axes:
         begin, end = window[axis].interior
-        for condition in (
-            (first[axis], "sge", begin),
-            (first[axis], "sle", end - count[axis]),
-        ):
-            left, predicate, right = condition
-            if isinstance(left, int):
-                if not (left >= right if predicate == "sge" else left <= right):
+        sides: list[tuple[Predicate, int]] = [(">=", begin), ("<=", end - count[axis])]
+        for predicate, limit in sides:
+            if isinstance(left := first[axis], int):
+                if left < limit if predicate == ">=" else left > limit:
                     return False
             else:
-                tests.append(e.compare(predicate, left, right))
+                tests.append(e.compare(predicate, left, limit))
     result = e.all_of(tests)
     return True if result is None else result
 
@@ -202,7 +201,7 @@ def block_parts(e: Emitter, begin: Index, end: Index, parts: int) -> Iterator[tu
         first = e.mul(block.index, parts)
         low, high = e.largest(e.sub(begin, first), 0), e.least(e.sub(end, first), parts)
         whole, some, after = (e.fresh_label(hint) for hint in ("whole", "some", "after"))
-        e.branch_if(e.compare("eq", e.sub(high, low), parts), whole, some)
+        e.branch_if(e.compare("==", e.sub(high, low), parts), whole, some)
         e.label(whole)
         yield block.index, 0, parts
         e.branch(after)

@@ -9,15 +9,17 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, fields
 
 from ..alignment import rounded_up
 from ..plan.plan import Interface, Plan, Stage, Step
 from ..types import DType
 from . import barrier, cpu, ticks
-from .emitter import Emitter, Index, Ssa
+from .emitter import Emitter
 from .kernels import KERNELS, Tensors
 from .memory import Access
+from .registers import BYTE, FLOAT, INT32, POINTER, Index, Ssa
 
 OK, WRONG_ABI, NULL_POINTER, MISALIGNED, WRONG_IMAGES, WRONG_SHARD, OUT_OF_BOUNDS = range(7)
 ABI = 1
@@ -25,19 +27,18 @@ FAULT_OFFSET = 16
 SEGMENT = 32  # stages in one function
 
 
-def generate(plan: Plan, symbol: str, *, checked: bool = False, profiled: bool = False) -> str:
-    """The LLVM module of a plan. `symbol` prefixes its three functions.
+def generate(e: Emitter, plan: Plan, symbol: str, *, profiled: bool = False) -> str:
+    """The module of a plan, in the text of `e`'s back end. `symbol` prefixes its three functions.
 
     `profiled` adds up the cycles of each step in the shard's own memory (see `tick_bytes`).
     """
-    e = Emitter(plan.target, checked=checked)
     names = step_functions(e, plan)
     if plan.target.atomics:
         barrier.emit(e)
     program = Program(e, plan, symbol, names, profiled)
     program.emit()
     workspace_bytes(e, plan, symbol, program.shard_bytes)
-    cpu.emit_check(e, f"@{symbol}_check")
+    cpu.emit_check(e, f"{symbol}_check")
     return e.module()
 
 
@@ -48,17 +49,16 @@ def tick_bytes(plan: Plan) -> int:
 
 def step_functions(e: Emitter, plan: Plan) -> list[str]:
     """A function for each step; equal kernels are emitted once."""
-    known: dict[str, str] = {}
     names = []
     for number, step in enumerate(plan.steps):
         views = step.views
         tables = step.tables
-        parameters = [("ptr", f"b{index}") for index in range(len(views))]
-        parameters += [("ptr", f"t{index}") for index in range(len(tables))]
+        parameters = [(POINTER, f"b{index}") for index in range(len(views))]
+        parameters += [(POINTER, f"t{index}") for index in range(len(tables))]
         parameters += [(e.index_type, "a"), (e.index_type, "b")]
         if e.checked:
-            parameters.append(("ptr", "fault"))
-        with e.function("void", "@KERNEL", parameters, "internal") as values:
+            parameters.append((POINTER, "fault"))
+        with e.function("kernel", parameters, internal=True) as values:
             bases, (*pointers, a, b) = values[: len(views)], values[len(views) : len(views) + len(tables) + 2]
             fault = values[-1] if e.checked else None
             named = dict(zip(tables, pointers, strict=True))
@@ -70,21 +70,14 @@ def step_functions(e: Emitter, plan: Plan) -> list[str]:
             target, *scratch = accesses[len(step.sources) :]
             KERNELS[type(step.kernel)](e, step.kernel, Tensors(own, operands, target, scratch)).emit(a, b)
             e.ret()
-        text = e.functions.pop()
-        if text not in known:
-            known[text] = f"@kernel{len(known)}"
-            e.functions.append(text.replace("@KERNEL", known[text], 1))
-        names.append(known[text])
+        names.append(e.share_function("kernel"))
     return names
 
 
 def workspace_bytes(e: Emitter, plan: Plan, symbol: str, shard_bytes: int) -> None:
-    with e.function(e.index_type, f"@{symbol}_workspace_bytes", [("i32", "shards")]) as (shards,):
-        count: Index = shards
-        if e.index_type != "i32":
-            count = e.assign(e.index_type, f"zext i32 {shards} to {e.index_type}")
-        total = e.add(e.mul(count, shard_bytes), plan.workspace_base)
-        e.ret(total if isinstance(total, Ssa) else Ssa(e.index_type, str(total)))
+    with e.function(f"{symbol}_workspace_bytes", [(INT32, "shards")], e.index_type) as (shards,):
+        count = e.convert(shards, e.index_type, signed=False)
+        e.ret(e.value(e.add(e.mul(count, shard_bytes), plan.workspace_base)))
 
 
 @dataclass
@@ -116,16 +109,16 @@ class Program:
         for self.alone in (True, False) if plan.target.atomics else (True,):
             for number, stages in enumerate(self.segments()):
                 self.segment(number, stages)
-        with e.function("i32", f"@{self.symbol}_run", [("ptr", "call")]) as (pointer,):
+        with e.function(f"{self.symbol}_run", [(POINTER, "call")], INT32) as (pointer,):
             call = self.arguments(pointer)
             images: Index = self.widen(call.images) if plan.batchable else 1
             self.ways(call, images)
             if not e.checked:
-                e.ret(Ssa("i32", str(OK)))
+                e.ret(e.constant(OK, INT32))
             else:
-                noted = e.load_type("i32", e.address(call.workspace, FAULT_OFFSET, "i8"), 4)
-                bad = e.compare("ne", noted, Ssa("i32", "0"))
-                e.ret(e.assign("i32", f"select i1 {bad}, i32 {OUT_OF_BOUNDS}, i32 {OK}"))
+                noted = e.load(INT32, e.address(call.workspace, FAULT_OFFSET, BYTE))
+                bad = e.compare("!=", noted, 0)
+                e.ret(e.select(bad, e.constant(OUT_OF_BOUNDS, INT32), e.constant(OK, INT32)))
 
     def ways(self, call: Call, images: Index) -> None:
         """All images, by a shard that is alone or by one of several."""
@@ -135,7 +128,7 @@ class Program:
             self.images(call, images)
             return
         one, several, after = (e.fresh_label(hint) for hint in ("one", "several", "after"))
-        e.branch_if(e.compare("eq", call.shards, 1), one, several)
+        e.branch_if(e.compare("==", call.shards, 1), one, several)
         for label, self.alone in ((one, True), (several, False)):
             e.label(label)
             self.images(call, images)
@@ -147,17 +140,16 @@ class Program:
         e = self.e
         with e.loop(0, images) as image:
             if self.plan.batchable and not self.alone:
-                with e.when(e.compare("ne", image.index, 0)):
+                with e.when(e.compare("!=", image.index, 0)):
                     self.barrier(call)  # this image reuses the arena
-            arguments = [f"{value.type} {value}" for value in vars(call).values()]
-            arguments.append(e.typed(image.index))
+            arguments = [*vars(call).values(), e.value(image.index)]
             for number in range(len(self.segments())):
-                e.emit(f"call void {self.segment_name(number)}({', '.join(arguments)})")
+                e.call(self.segment_name(number), arguments)
         if e.checked:
             self.barrier(call)  # every shard returns the same code
 
     def segment_name(self, number: int) -> str:
-        return f"@segment{number}{'_alone' if self.alone else ''}"
+        return f"segment{number}{'_alone' if self.alone else ''}"
 
     def segments(self) -> list[tuple[Stage, ...]]:
         """The schedule in pieces: LLVM takes more than twice as long for a function of twice the length."""
@@ -168,12 +160,12 @@ class Program:
         """A function that runs some stages for one image and shard."""
         e = self.e
         names = [item.name for item in fields(Call)]
-        types = ["i32" if name in ("images", "shard", "shards") else "ptr" for name in names]
+        types = [INT32 if name in ("images", "shard", "shards") else POINTER for name in names]
         parameters = [*zip(types, names, strict=True), (e.index_type, "image")]
-        with e.function("void", self.segment_name(number), parameters, "internal") as (*values, image):
+        with e.function(self.segment_name(number), parameters, internal=True) as (*values, image):
             call = Call(*values)
             memory = Memory(self, call, image)
-            fault = e.address(call.workspace, FAULT_OFFSET, "i8")
+            fault = e.address(call.workspace, FAULT_OFFSET, BYTE)
             for stage in stages:
                 if stage.barrier:
                     self.barrier(call)
@@ -185,18 +177,18 @@ class Program:
     def arguments(self, pointer: Ssa) -> Call:
         """Load and test the call: a wrong one returns an error code from every shard alike."""
         e, plan = self.e, self.plan
-        self.refuse_if(e.compare("eq", pointer, Ssa("ptr", "null")), NULL_POINTER)
-        words = [e.load_type("i32", e.address(pointer, offset, "i8"), 4) for offset in (0, 4, 8, 12)]
+        self.refuse_if(e.compare("==", pointer, e.null()), NULL_POINTER)
+        words = [e.load(INT32, e.address(pointer, offset, BYTE)) for offset in (0, 4, 8, 12)]
         size = plan.target.pointer_bits // 8
-        pointers = [e.load_type("ptr", e.address(pointer, 16 + index * size, "i8"), size) for index in range(6)]
+        pointers = [e.load(POINTER, e.address(pointer, 16 + index * size, BYTE)) for index in range(6)]
         call = Call(words[1], words[2], words[3], *pointers)
-        self.refuse_if(e.compare("ne", words[0], ABI), WRONG_ABI)
+        self.refuse_if(e.compare("!=", words[0], ABI), WRONG_ABI)
         if plan.batchable:
-            self.refuse_if(e.compare("eq", call.images, 0), WRONG_IMAGES)
+            self.refuse_if(e.compare("==", call.images, 0), WRONG_IMAGES)
         else:
-            self.refuse_if(e.compare("ne", call.images, plan.images), WRONG_IMAGES)
-        self.refuse_if(e.compare("uge", call.shard, call.shards), WRONG_SHARD)
-        self.refuse_if(e.compare("ugt", call.shards, plan.max_shards), WRONG_SHARD)
+            self.refuse_if(e.compare("!=", call.images, plan.images), WRONG_IMAGES)
+        self.refuse_if(e.compare(">=", call.shard, call.shards, unsigned=True), WRONG_SHARD)
+        self.refuse_if(e.compare(">", call.shards, plan.max_shards, unsigned=True), WRONG_SHARD)
         self.refuse_null([call.inputs, call.outputs, call.workspace])
         if plan.weights:
             self.refuse_null([call.weights])
@@ -204,31 +196,29 @@ class Program:
         for array, count in arrays:
             self.refuse_null([self.element(array, index) for index in range(count)])
         for pointer in (call.workspace, call.weights):
-            number = e.assign(e.index_type, f"ptrtoint ptr {pointer} to {e.index_type}")
-            self.refuse_if(e.compare("ne", e.mask(number, 63), 0), MISALIGNED)
+            self.refuse_if(e.compare("!=", e.mask(e.address_number(pointer), 63), 0), MISALIGNED)
         return call
 
     def element(self, array: Ssa, index: int) -> Ssa:
         size = self.plan.target.pointer_bits // 8
-        return self.e.load_type("ptr", self.e.address(array, index * size, "i8"), size)
+        return self.e.load(POINTER, self.e.address(array, index * size, BYTE))
 
     def refuse_null(self, pointers: Sequence[Ssa]) -> None:
         for pointer in pointers:
-            self.refuse_if(self.e.compare("eq", pointer, Ssa("ptr", "null")), NULL_POINTER)
+            self.refuse_if(self.e.compare("==", pointer, self.e.null()), NULL_POINTER)
 
     def refuse_if(self, condition: Ssa, code: int) -> None:
         e = self.e
         refuse, proceed = e.fresh_label("refuse"), e.fresh_label("proceed")
         e.branch_if(condition, refuse, proceed)
         e.label(refuse)
-        e.ret(Ssa("i32", str(code)))
+        e.ret(e.constant(code, INT32))
         e.label(proceed)
 
     # Memory
 
     def widen(self, value: Ssa) -> Ssa:
-        type = self.e.index_type
-        return value if type == "i32" else self.e.assign(type, f"zext i32 {value} to {type}")
+        return self.e.convert(value, self.e.index_type, signed=False)
 
     # Schedule
 
@@ -248,7 +238,7 @@ class Program:
     def stage(self, stage: Stage, memory: Memory, call: Call, fault: Ssa) -> None:
         steps = [self.plan.steps[number] for number in stage.steps]
         if stage.alone and not self.alone:
-            with self.e.when(self.e.compare("eq", call.shard, 0)):
+            with self.e.when(self.e.compare("==", call.shard, 0)):
                 self.rows(stage, steps, 0, steps[-1].units, memory, fault)
         elif stage.each:
             self.rows(stage, steps, 0, steps[-1].units, memory, fault)
@@ -265,15 +255,12 @@ class Program:
     def run(self, number: int, a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
         e, step = self.e, self.plan.steps[number]
         names = [view.buffer for view in step.views]
-        arguments = [f"ptr {memory.base(name)}" for name in (*names, *step.tables)]
-        arguments += [e.typed(a), e.typed(b)]
+        arguments = [memory.base(name) for name in (*names, *step.tables)]
+        arguments += [e.value(a), e.value(b)]
         if e.checked:
-            arguments.append(f"ptr {fault}")
-        call = f"call void {self.names[number]}({', '.join(arguments)})"
-        if self.profiled:
-            ticks.timed(e, call, memory.ticks(number))
-        else:
-            e.emit(call)
+            arguments.append(fault)
+        with ticks.timed(e, memory.ticks(number)) if self.profiled else nullcontext():
+            e.call(self.names[number], arguments)
 
     def stream(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
         """Blocks of rows of the last step; the others keep just ahead of what is asked of them."""
@@ -284,7 +271,7 @@ class Program:
             stride, low, _, rows = step.row_need()
             begin = e.least(e.largest(e.sub(e.mul(begins[0], stride), low), 0), rows)
             begins.insert(0, e.mul(e.div(begin, producer.grain), producer.grain))
-        done = [self.as_value(begin) for begin in begins[:-1]]
+        done = [e.value(begin) for begin in begins[:-1]]
         with e.loop(a, b, stage.block, carry=done) as loop:
             ends: list[Index] = [e.least(e.add(loop.index, stage.block), b)]
             for producer, step in reversed(pairs):
@@ -296,12 +283,9 @@ class Program:
             for position, number in enumerate(stage.steps[:-1]):
                 end = e.largest(ends[position], loop.values[position])
                 self.run(number, loop.values[position], end, memory, fault)
-                following.append(self.as_value(end))
+                following.append(e.value(end))
             self.run(stage.steps[-1], loop.index, ends[-1], memory, fault)
             loop.next(following)
-
-    def as_value(self, index: Index) -> Ssa:
-        return index if isinstance(index, Ssa) else Ssa(self.e.index_type, str(index))
 
 
 @dataclass
@@ -325,16 +309,16 @@ class Memory:
         if buffer.space == "output":
             return self.of_image(self.program.element(call.outputs, buffer.place), plan.outputs[buffer.place])
         if buffer.space == "weights":
-            return e.address(call.weights, buffer.place, "i8")
+            return e.address(call.weights, buffer.place, BYTE)
         if buffer.space == "arena":
-            return e.address(call.workspace, plan.header_bytes + buffer.place, "i8")
+            return e.address(call.workspace, plan.header_bytes + buffer.place, BYTE)
         return self.own(buffer.place)
 
     def own(self, place: int) -> Ssa:
         """An address in the shard's own memory."""
         e, program = self.program.e, self.program
         begin = e.mul(program.widen(self.call.shard), program.shard_bytes)
-        return e.address(self.call.workspace, e.add(begin, program.plan.workspace_base + place), "i8")
+        return e.address(self.call.workspace, e.add(begin, program.plan.workspace_base + place), BYTE)
 
     def ticks(self, number: int) -> Ssa:
         """The cycle counter of a step."""
@@ -344,5 +328,5 @@ class Memory:
         """Inputs and outputs advance from image to image."""
         if not (self.program.plan.batchable and port.batched):
             return base
-        element = "i8" if port.type.dtype is DType.uint8 else "float"
+        element = BYTE if port.type.dtype is DType.uint8 else FLOAT
         return self.program.e.address(base, self.program.e.mul(self.image, port.elements(True)), element)

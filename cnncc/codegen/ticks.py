@@ -1,19 +1,18 @@
-"""Counting the time of a call in ticks of the processor's own counter."""
+"""Counting the time of a piece of code in ticks of the processor's own counter."""
 
 from __future__ import annotations
 
-from .emitter import Emitter, Ssa
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from .emitter import Emitter
+from .registers import INT64, Ssa
 
 
-def read(e: Emitter) -> Ssa:
-    """The counter now: x86's time stamp, AArch64's virtual count; it runs at one pace, whatever the clock's is."""
-    e.declare("@llvm.readcyclecounter", "declare i64 @llvm.readcyclecounter()")
-    return e.assign("i64", "call i64 @llvm.readcyclecounter()")
-
-
-def timed(e: Emitter, call: str, ticks: Ssa) -> None:
-    """Emit a call and add the ticks that it takes to a 64-bit number in memory."""
-    before = read(e)
-    e.emit(call)
-    spent = e.assign("i64", f"sub i64 {read(e)}, {before}")
-    e.store_value(e.assign("i64", f"add i64 {e.load_type('i64', ticks, 8)}, {spent}"), ticks, 8)
+@contextmanager
+def timed(e: Emitter, ticks: Ssa) -> Iterator[None]:
+    """Add the ticks that the body takes to a 64-bit number in memory."""
+    before = e.ticks()
+    yield
+    spent = e.binary("subtract", e.ticks(), before)
+    e.store(e.binary("add", e.load(INT64, ticks), spent), ticks)

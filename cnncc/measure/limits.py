@@ -14,7 +14,8 @@ import numpy as np
 from .. import native
 from ..alignment import aligned
 from ..codegen import ticks
-from ..codegen.emitter import Emitter, vector_type
+from ..codegen.llvm.emitter import LlvmEmitter
+from ..codegen.registers import FLOAT, INT64, POINTER
 from ..target import Target
 
 CHAINS = 8  # sums side by side: latency of an addition (up to 4 cycles) times two loads a cycle
@@ -27,36 +28,36 @@ READ, CALL, CLOCK = "cnncc_read", "cnncc_calls", "cnncc_clock"
 
 def emit_read(target: Target) -> str:
     """`void cnncc_read(float *data, intptr blocks, intptr rounds)`: sum up blocks of CHAINS vectors, over and over."""
-    e = Emitter(target)
-    type, lanes = vector_type(target.lanes), target.lanes
-    parameters = [("ptr", "data"), (e.index_type, "blocks"), (e.index_type, "rounds")]
-    with e.function("void", f"@{READ}", parameters) as (data, blocks, rounds):
+    e = LlvmEmitter(target)
+    lanes = target.lanes
+    parameters = [(POINTER, "data"), (e.index_type, "blocks"), (e.index_type, "rounds")]
+    with e.function(READ, parameters) as (data, blocks, rounds):
         sums = [e.number(0.0, lanes)] * CHAINS
         with e.loop(0, rounds, carry=sums) as outer:
             with e.loop(0, blocks, carry=outer.values) as inner:
                 begin = e.address(data, e.mul(inner.index, CHAINS * lanes))
                 places = [e.address(begin, chain * lanes) for chain in range(CHAINS)]
-                loads = [e.load_type(type, place, 4 * lanes) for place in places]
-                inner.next([e.binary("fadd", a, b) for a, b in zip(inner.values, loads, strict=True)])
+                loads = [e.load(FLOAT.wide(lanes), place, 4 * lanes) for place in places]
+                inner.next([e.binary("add", a, b) for a, b in zip(inner.values, loads, strict=True)])
             outer.next(inner.results)
         total = outer.results[0]
         for value in outer.results[1:]:
-            total = e.binary("fadd", total, value)
-        e.store_value(total, data, 4 * lanes)
+            total = e.binary("add", total, value)
+        e.store(total, data, 4 * lanes)
         e.ret()
     return e.module()
 
 
 def emit_clock(target: Target) -> str:
     """`i64 cnncc_clock()` tells the counter; `void cnncc_calls(i64 *ticks, intptr count)` times calls of nothing."""
-    e = Emitter(target)
-    with e.function("void", "@nothing", [(e.index_type, "rows")], "internal"):
+    e = LlvmEmitter(target)
+    with e.function("nothing", [(e.index_type, "rows")], internal=True):
         e.ret()
-    with e.function("i64", f"@{CLOCK}", []):
-        e.ret(ticks.read(e))
-    with e.function("void", f"@{CALL}", [("ptr", "ticks"), (e.index_type, "count")]) as (total, count):
-        with e.loop(0, count) as loop:
-            ticks.timed(e, f"call void @nothing({e.typed(loop.index)})", total)
+    with e.function(CLOCK, [], INT64):
+        e.ret(e.ticks())
+    with e.function(CALL, [(POINTER, "ticks"), (e.index_type, "count")]) as (total, count):
+        with e.loop(0, count) as loop, ticks.timed(e, total):
+            e.call("nothing", [e.value(loop.index)])
         e.ret()
     return e.module()
 

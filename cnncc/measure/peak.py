@@ -12,7 +12,8 @@ import time
 import numpy as np
 
 from .. import native
-from ..codegen.emitter import Emitter, Ssa, vector_type
+from ..codegen.llvm.emitter import LlvmEmitter
+from ..codegen.registers import FLOAT, POINTER
 from ..target import Target
 
 CHAINS = 12  # latency (4 cycles, 8 without fma) times two pipes, and still within 16 registers
@@ -25,12 +26,10 @@ def emit_peak(target: Target) -> str:
 
     Each chain computes a := a·factor + summand, which stays bounded for |factor| < 1 and cannot be hoisted.
     """
-    e = Emitter(target)
-    with e.function("void", f"@{SYMBOL}", [("ptr", "data"), (e.index_type, "count")]) as (data, count):
-        start, factor, summand = (
-            e.splat(e.load_type("float", e.address(data, place), 4), target.lanes) for place in range(3)
-        )
-        chains = [e.binary("fadd", start, e.number(float(number), target.lanes)) for number in range(CHAINS)]
+    e = LlvmEmitter(target)
+    with e.function(SYMBOL, [(POINTER, "data"), (e.index_type, "count")]) as (data, count):
+        start, factor, summand = (e.splat(e.load(FLOAT, e.address(data, place)), target.lanes) for place in range(3))
+        chains = [e.binary("add", start, e.number(float(number), target.lanes)) for number in range(CHAINS)]
         with e.loop(0, count, carry=chains) as loop:
             values = loop.values
             for _ in range(ROUNDS):
@@ -38,16 +37,10 @@ def emit_peak(target: Target) -> str:
             loop.next(values)
         total = loop.results[0]
         for value in loop.results[1:]:
-            total = e.binary("fadd", total, value)
-        _store(e, total, data)
+            total = e.binary("add", total, value)
+        e.store(total, data)  # so that no chain is superfluous
         e.ret()
     return e.module()
-
-
-def _store(e: Emitter, value: Ssa, pointer: Ssa) -> None:
-    """So that no chain is superfluous."""
-    assert value.type == vector_type(e.target.lanes)
-    e.store_value(value, pointer, 4)
 
 
 class Peak:

@@ -8,8 +8,10 @@ from collections.abc import Callable
 import numpy as np
 
 from cnncc import native
-from cnncc.codegen.emitter import Emitter, Ssa
+from cnncc.codegen.emitter import Emitter
 from cnncc.codegen.expression import FUNCTIONS
+from cnncc.codegen.llvm.emitter import LlvmEmitter
+from cnncc.codegen.registers import FLOAT, POINTER, Ssa
 from cnncc.compiler import resolve_target
 from cnncc.types import Array
 
@@ -17,8 +19,8 @@ from cnncc.types import Array
 def run_function(build: Callable[[Emitter, list[Ssa]], None], *arrays: Array, target: str = "host") -> None:
     """Emit `void f(ptr, …)` by `build`, and call it on the arrays."""
     machine = resolve_target(target)
-    e = Emitter(machine)
-    with e.function("void", "@f", [("ptr", f"p{number}") for number in range(len(arrays))]) as parameters:
+    e = LlvmEmitter(machine)
+    with e.function("f", [(POINTER, f"p{number}") for number in range(len(arrays))]) as parameters:
         build(e, parameters)
         e.ret()
     code = native.load_object(native.emit_object(e.module(), machine))
@@ -30,12 +32,11 @@ def run_expression(name: str, *arguments: Array, target: str = "host", lanes: in
     count = -(-arguments[0].size // lanes) * lanes
     padded = [np.resize(np.ascontiguousarray(a, np.float32), count) for a in arguments]
     result = np.empty(count, np.float32)
-    type = "float" if lanes == 1 else f"<{lanes} x float>"
 
     def build(e: Emitter, pointers: list[Ssa]) -> None:
         with e.loop(0, count, lanes) as loop:
-            values = [e.load_type(type, e.address(pointer, loop.index), 4) for pointer in pointers[:-1]]
-            e.store_value(FUNCTIONS[name](e, *values), e.address(pointers[-1], loop.index), 4)
+            values = [e.load(FLOAT.wide(lanes), e.address(pointer, loop.index)) for pointer in pointers[:-1]]
+            e.store(FUNCTIONS[name](e, *values), e.address(pointers[-1], loop.index))
 
     run_function(build, *padded, result, target=target)
     return result[: arguments[0].size]

@@ -7,10 +7,11 @@ import itertools
 import numpy as np
 import pytest
 
-from cnncc.codegen.emitter import Emitter, Index, Ssa, literal
+from cnncc.codegen.emitter import Emitter
 from cnncc.codegen.epilogue import combine
 from cnncc.codegen.kernels.move import transpose
 from cnncc.codegen.nest import lane_runs, reduce_nest
+from cnncc.codegen.registers import BYTE, FLOAT, INT64, Index, Ssa
 from cnncc.ops import Softmax
 from cnncc.types import Array
 from tests.graphs import Net, check, runnable_targets
@@ -22,7 +23,7 @@ TARGETS = list(runnable_targets())
 
 def number(e: Emitter, pointer: Ssa, place: int) -> Ssa:
     """An index loaded from memory: not known when the code is made."""
-    return e.load_type("i64", e.address(pointer, 8 * place, "i8"), 8)
+    return e.load(INT64, e.address(pointer, 8 * place, BYTE))
 
 
 @pytest.mark.parametrize("known", [True, False])
@@ -36,11 +37,10 @@ def test_loops_carry_values(known: bool) -> None:
             start = [e.number(0.0, 1), e.number(1.0, 1)]
             with e.loop(*bounds, step, carry=start) as loop:
                 value = loop.index
-                text = f"sitofp {e.typed(value)} to float"
-                x = e.assign("float", text) if isinstance(value, Ssa) else e.number(float(value), 1)
-                loop.next([e.binary("fadd", loop.values[0], x), e.binary("fmul", loop.values[1], e.number(2.0, 1))])
+                x = e.convert(e.value(value), FLOAT)
+                loop.next([e.binary("add", loop.values[0], x), e.binary("multiply", loop.values[1], e.number(2.0, 1))])
             for place, result in enumerate(loop.results):
-                e.store_value(result, e.address(p[1], place), 4)
+                e.store(result, e.address(p[1], place))
 
         run_function(build, limits, sums)
         indices = range(begin, end, step)
@@ -57,10 +57,10 @@ def test_nests_visit_in_order(extents: list[int]) -> None:
             flat: Index = 0
             for index, size in zip(position, extents, strict=True):
                 flat = e.add(e.mul(flat, size), index)
-            x = e.assign("float", f"sitofp {e.typed(flat)} to float")
-            return [e.binary("fadd", e.binary("fmul", carry[0], e.number(0.5, 1)), x)]
+            x = e.convert(e.value(flat), FLOAT)
+            return [e.binary("add", e.binary("multiply", carry[0], e.number(0.5, 1)), x)]
 
-        e.store_value(reduce_nest(e, extents, [e.number(0.0, 1)], 1, body)[0], p[0], 4)
+        e.store(reduce_nest(e, extents, [e.number(0.0, 1)], 1, body)[0], p[0])
 
     run_function(build, result)
     wanted = np.float32(0)
@@ -80,9 +80,8 @@ def test_lane_tails(lanes: int, known: bool) -> None:
             end: Index = size if known else number(e, p[1], 1)
 
             def run(index: Index, width: int) -> None:
-                type = "float" if width == 1 else f"<{width} x float>"
                 place = e.address(p[0], index)
-                e.store_value(e.binary("fadd", e.load_type(type, place, 4), e.number(1.0, width)), place, 4)
+                e.store(e.binary("add", e.load(FLOAT.wide(width), place), e.number(1.0, width)), place)
 
             lane_runs(e, 0, end, lanes, run)
 
@@ -98,9 +97,9 @@ def test_transposed_squares(n: int, target: str) -> None:
     source, result = np.arange(n * n, dtype=np.float32).reshape(n, n), np.zeros((n, n), np.float32)
 
     def build(e: Emitter, p: list[Ssa]) -> None:
-        rows = [e.load_type(f"<{n} x float>", e.address(p[0], row * n), 4) for row in range(n)]
+        rows = [e.load(FLOAT.wide(n), e.address(p[0], row * n)) for row in range(n)]
         for row, vector in enumerate(transpose(e, rows)):
-            e.store_value(vector, e.address(p[1], row * n), 4)
+            e.store(vector, e.address(p[1], row * n))
 
     run_function(build, source, result, target=target)
     np.testing.assert_array_equal(result, source.T)
@@ -121,9 +120,7 @@ def test_resize_keeps_the_first_lanes(lanes: int) -> None:
         kept = min(width, lanes)
 
         def build(e: Emitter, p: list[Ssa], width: int = width, kept: int = kept) -> None:
-            type = "float" if width == 1 else f"<{width} x float>"
-            value = e.resize(e.resize(e.load_type(type, p[0], 4), lanes), kept)
-            e.store_value(value, p[1], 4)
+            e.store(e.resize(e.resize(e.load(FLOAT.wide(width), p[0]), lanes), kept), p[1])
 
         run_function(build, source, result)
         np.testing.assert_array_equal(result[:kept], source[:kept])
@@ -155,7 +152,7 @@ def test_maximum_with_a_constant_keeps_nan(target: str) -> None:
     x, result = np.array([np.nan, -1, 2, -np.inf], np.float32), np.zeros(4, np.float32)
 
     def build(e: Emitter, p: list[Ssa]) -> None:
-        e.store_value(combine(e, "maximum", e.load_type("<4 x float>", p[0], 4), e.number(0.0, 4)), p[1], 4)
+        e.store(combine(e, "maximum", e.load(FLOAT.wide(4), p[0]), e.number(0.0, 4)), p[1])
 
     run_function(build, x, result, target=target)
     np.testing.assert_array_equal(result, [np.nan, 0, 2, 0])
@@ -164,5 +161,5 @@ def test_maximum_with_a_constant_keeps_nan(target: str) -> None:
 @pytest.mark.parametrize("value", [0.0, -0.0, 1.0, 0.1, -3e38, 1e-45, np.inf, -np.inf])
 def test_literals_are_exact(value: float) -> None:
     result = np.zeros(1, np.float32)
-    run_function(lambda e, p: e.store_value(Ssa("float", literal(value)), p[0], 4), result)
+    run_function(lambda e, p: e.store(e.number(value, 1), p[0]), result)
     assert result.tobytes() == np.float32(value).tobytes()

@@ -12,8 +12,9 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 from cnncc import expr, native
 from cnncc.codegen import functions
-from cnncc.codegen.emitter import Emitter, vector_type
 from cnncc.codegen.expression import FUNCTIONS
+from cnncc.codegen.llvm.emitter import LlvmEmitter
+from cnncc.codegen.registers import FLOAT, POINTER
 from cnncc.ops import Sign
 from cnncc.runtime.elf import undefined_symbols
 from cnncc.target import TARGETS
@@ -229,13 +230,12 @@ def test_coefficients_are_the_fits_that_they_claim_to_be(
 def test_no_function_needs_libm(target: str) -> None:
     """One object with every function of the vocabulary, a vector of the target wide: nothing is undefined."""
     machine = TARGETS[target]
-    type = vector_type(machine.lanes)
-    e = Emitter(machine)
+    e = LlvmEmitter(machine)
     for number, name in enumerate(FUNCTIONS):
         arity = ARITY.get(name, 1)
-        with e.function("void", f"@f{number}", [("ptr", f"p{k}") for k in range(arity + 1)]) as pointers:
-            values = [e.load_type(type, pointer, 4) for pointer in pointers[:-1]]
-            e.store_value(FUNCTIONS[name](e, *values), pointers[-1], 4)
+        with e.function(f"f{number}", [(POINTER, f"p{k}") for k in range(arity + 1)]) as pointers:
+            values = [e.load(FLOAT.wide(machine.lanes), pointer) for pointer in pointers[:-1]]
+            e.store(FUNCTIONS[name](e, *values), pointers[-1])
             e.ret()
     assert undefined_symbols(native.emit_object(e.module(), machine)) == ()
 

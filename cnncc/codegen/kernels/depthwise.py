@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ...plan.kernels import Depthwise
-from ..emitter import Emitter, Index, Ssa
+from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
 from ..nest import UNROLL_ALL, Carry, flat, reduce_nest
+from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
 from .sliding import Patch, Place, Sliding
 

@@ -19,8 +19,8 @@ from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ..emitter import Index
 from ..nest import block_parts
+from ..registers import Index
 from .direct_tile import DirectTile, Outputs, Place, Shape
 
 Range = tuple[Index, Index]
@@ -55,7 +55,7 @@ class DirectConvolution(DirectTile):
         count = e.largest(e.div(e.sub(b, a), chunk), 1)
         with e.loop(0, count) as part:
             begin = e.add(a, e.mul(part.index, chunk))
-            last = e.compare("eq", e.add(part.index, 1), count)
+            last = e.compare("==", e.add(part.index, 1), count)
             yield begin, e.choose(last, b, e.add(begin, chunk))
 
     def blocks(self, n: Index, g: Index, weights: Index, blocks: Range, rows: Range) -> None:
@@ -127,10 +127,10 @@ class DirectConvolution(DirectTile):
             with e.loop(a, b) as x:
                 yield x.index, shape
             return
-        long_enough = e.compare("sge", e.sub(b, a), stored)
+        long_enough = e.compare(">=", e.sub(b, a), stored)
         with e.when(long_enough):
             last = e.sub(b, stored)
             with e.loop(a, b, stored) as x:
                 yield e.least(x.index, last), shape
-        with e.when(e.compare("slt", e.sub(b, a), stored)):
+        with e.when(e.compare("<", e.sub(b, a), stored)):
             yield from self.sliding(a, b, sizes[1:])

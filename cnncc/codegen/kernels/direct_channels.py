@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from ..emitter import Index, Ssa
 from ..epilogue import Key
 from ..memory import Guard
 from ..nest import Carry, runs
+from ..registers import Index, Ssa
 from .direct import DirectConvolution
 from .direct_tile import Load, Outputs, Shape
 

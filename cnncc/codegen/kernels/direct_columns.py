@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ..emitter import Index, Ssa
 from ..epilogue import Cell, Key
 from ..nest import Carry
+from ..registers import Index, Ssa
 from .direct import DirectConvolution
 from .direct_tile import Load, Outputs, Place, Shape
 

@@ -9,9 +9,10 @@ from functools import partial
 
 from ...plan.kernels import Direct
 from ...plan.views import LINE
-from ..emitter import Emitter, Index, Ssa
+from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
 from ..nest import UNROLL_LOOP, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
+from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
 
 Load = Callable[[Index], Ssa]  # a register of pixels, given the offset of a channel

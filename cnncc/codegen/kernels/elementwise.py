@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from ...plan.kernels import Elementwise
-from ..emitter import Index
 from ..expression import emit
 from ..nest import positions
+from ..registers import Index
 from .family import Family
 
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from ...plan.kernels import Convolution, Kernel
-from ..emitter import Emitter, Index, Ssa
+from ..emitter import Emitter
 from ..memory import Access
 from ..nest import outside_axes
+from ..registers import Index, Ssa
 
 K = TypeVar("K", bound=Kernel)
 C = TypeVar("C", bound=Convolution)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ...plan.kernels import Fill
-from ..emitter import Emitter, Index
+from ..emitter import Emitter
 from ..nest import lane_runs
+from ..registers import Index
 from .family import Family, Tensors
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..emitter import Index, Ssa
 from ..epilogue import Key
+from ..registers import Index, Ssa
 from .direct_columns import AlongColumns
 from .direct_tile import Outputs, Shape
 
@@ -69,7 +69,7 @@ class Filter(AlongColumns):
         def neighbour(number: int) -> Ssa:
             if number not in frozen:
                 value = load(shape.columns[number], 0)
-                frozen[number] = e.assign(value.type, f"freeze {value.type} {value}")
+                frozen[number] = e.opaque(value)
             return frozen[number]
 
         def vector(number: int, tap: int) -> Ssa:

@@ -15,9 +15,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...plan.kernels import Grouped
-from ..emitter import Emitter, Index, Ssa
+from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
 from ..nest import Carry, flat, interior, reduce_nest, with_guards
+from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
 
 PAIRED = 8  # channels of a group that takes 256 bits

@@ -7,8 +7,9 @@ one axis, transposed in registers and stored along the other.
 from __future__ import annotations
 
 from ...plan.kernels import Move
-from ..emitter import Emitter, Index, Ssa, vector_type
+from ..emitter import Emitter
 from ..nest import positions
+from ..registers import FLOAT, Index, Ssa
 from .family import Family, Tensors
 
 
@@ -63,7 +64,7 @@ class Copy(Family[Move]):
         read, write = self.source.offset(place), self.target.offset(place)
         step = self.source.view.strides[t]
         vectors = [self.source.load_strided(e.add(read, row * step), 1, block) for row in range(rows)]
-        nothing = Ssa(vector_type(block), "poison")
+        nothing = e.undefined(FLOAT.wide(block))
         for column, vector in enumerate(transpose(e, vectors + [nothing] * (block - rows))):
             self.target.store(e.resize(vector, rows), e.add(write, column * self.target.view.strides[s]), t)
 

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ...plan.kernels import Reduce
-from ..emitter import Emitter, Index, Ssa, lanes_of
+from ..emitter import Emitter
 from ..epilogue import IDENTITY, combine
 from ..nest import Carry, positions, reduce_nest
+from ..registers import Index, Ssa
 from .family import Family, Tensors
 
 
@@ -72,7 +73,7 @@ class WholeReduction(Family[Reduce]):
     def fold_lanes(self, value: Ssa) -> Ssa:
         """Halves onto each other until one lane is left; an odd lane goes first."""
         e = self.e
-        while (lanes := lanes_of(value.type)) > 1:
+        while (lanes := value.lanes) > 1:
             half = lanes // 2
             low = e.shuffle(value, None, range(half))
             high = e.shuffle(value, None, range(half, 2 * half))

@@ -13,9 +13,10 @@ from dataclasses import dataclass, replace
 from typing import TypeVar
 
 from ...plan.kernels import Depthwise, Window
-from ..emitter import Emitter, Index, Ssa
+from ..emitter import Emitter
 from ..memory import Guard
 from ..nest import loops, outside_axes, runs
+from ..registers import Index, Ssa
 from .family import Family, Tensors
 
 Place = tuple[Index, ...]
@@ -97,7 +98,7 @@ class Sliding(Family[S]):
         low = e.least(e.largest(a, first), b)
         whole = e.add(low, e.mul(e.div(e.sub(e.largest(e.least(b, last), low), low), step), step))
         with e.loop(0, 2) as part:  # the code of single rows serves above and below the whole tiles
-            above = e.compare("eq", part.index, 0)
+            above = e.compare("==", part.index, 0)
             run(e.choose(above, a, whole), e.choose(above, low, b), 1, True)
             run(low, e.choose(above, whole, low), step, False)
 
@@ -140,7 +141,7 @@ class Sliding(Family[S]):
         tests = []
         for axis in patch.edges:
             if axis < self.last:
-                tests.append(e.compare("ult", row[axis], self.window[axis].size))
+                tests.append(e.compare("<", row[axis], self.window[axis].size, unsigned=True))
                 row[axis] = e.choose(tests[-1], row[axis], 0)
         return Pixels((patch.image, patch.channel, *row, starts[-1]), e.all_of(tests))
 
@@ -156,7 +157,7 @@ class Sliding(Family[S]):
                 return e.number(self.fill, self.lanes)
             offset = image.offset([*row, column])
         else:
-            test = e.compare("ult", column, size)
+            test = e.compare("<", column, size, unsigned=True)
             inside = test if inside is None else e.all_of([inside, test])
             offset = image.offset([*row, e.choose(test, column, 0)])
         return image.load_guarded(Guard(offset, inside), offset, 1, self.lanes, self.fill)

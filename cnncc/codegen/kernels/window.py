@@ -11,9 +11,10 @@ import math
 from collections.abc import Sequence
 
 from ...plan.kernels import Window
-from ..emitter import Emitter, Index, Ssa, vector_type
+from ..emitter import Emitter
 from ..epilogue import combine, combine_all
 from ..nest import UNROLL_ALL, Carry, interior, outside_axes, positions, reduce_nest, with_guards
+from ..registers import FLOAT, Index, Ssa
 from .family import Family, Tensors
 from .sliding import Patch, Sliding
 
@@ -78,19 +79,19 @@ class WindowReduction(Family[Window]):
             return total
         if k.divisor == "taps" or not guarded:
             count = e.number(float(math.prod(w.kernel for w in k.window)), lanes)
-            return e.binary("fdiv", total, count)
+            return e.binary("divide", total, count)
         last = len(k.window) - 1
         number: Index = 1
         for axis in range(last):
             number = e.mul(number, self.taps_counted(axis, position[axis + 2]))
         if not self.along_columns:
             count = self.as_float(e.mul(number, self.taps_counted(last, position[-1])))
-            return e.binary("fdiv", total, e.splat(count, lanes))
-        divisor = Ssa(vector_type(lanes), "poison")
+            return e.binary("divide", total, e.splat(count, lanes))
+        divisor = e.undefined(FLOAT.wide(lanes))
         for lane in range(lanes):
             count = self.as_float(e.mul(number, self.taps_counted(last, e.add(position[-1], lane))))
             divisor = e.insert(divisor, count, lane)
-        return e.binary("fdiv", total, divisor)
+        return e.binary("divide", total, divisor)
 
     def taps_counted(self, axis: int, index: Index) -> Index:
         """Taps of the window at output `index` that lie inside the source widened by what counts of its padding.
@@ -109,7 +110,7 @@ class WindowReduction(Family[Window]):
         e = self.e
         if isinstance(index, int):
             return e.number(float(index), 1)
-        return e.assign("float", f"sitofp {index.type} {index} to float")
+        return e.convert(index, FLOAT)
 
 
 class Tiles(Sliding[Window]):

@@ -21,9 +21,10 @@ from fractions import Fraction
 from ...cook_toom import Matrix, multiply, transforms
 from ...plan.kernels import Winograd
 from ...plan.views import LINE
-from ..emitter import Emitter, Index, Ssa, lanes_of
+from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
+from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
 
 Spot = tuple[int, ...]  # a place inside a tile: one of its pixels, points or outputs
@@ -173,9 +174,9 @@ class WinogradConvolution(WithWeights[Winograd]):
             low, high = self.image.view.border[axis + 2] if self.image.view.border else (0, 0)
             last = (self.k.grid[axis] // w.dilation - 1) * self.k.steps[axis] * w.dilation - w.low + n * w.dilation
             if w.low > low:
-                tests.append(e.compare("sge", begin, -low))
+                tests.append(e.compare(">=", begin, -low))
             if last > w.size + high:
-                tests.append(e.compare("sle", begin, w.size + high - (n - 1) * w.dilation - 1))
+                tests.append(e.compare("<=", begin, w.size + high - (n - 1) * w.dilation - 1))
         result = e.all_of(tests)
         return True if result is None else result
 
@@ -293,7 +294,7 @@ class WinogradConvolution(WithWeights[Winograd]):
         if self.bias is None:
             return results
         bias = e.resize(self.bias_of(channel, lanes), k.lanes)
-        return {spot: e.binary("fadd", value, bias) for spot, value in results.items()}
+        return {spot: e.binary("add", value, bias) for spot, value in results.items()}
 
     def stored(self, place: Place, axis: int, number: int) -> Index:
         """The position, along an axis, of the result `number` that a tile stores."""
@@ -314,8 +315,8 @@ class WinogradConvolution(WithWeights[Winograd]):
     def between(self, begin: Index, at: Index, end: Index) -> Ssa | None:
         """begin ≤ at < end."""
         e = self.e
-        tests = [] if begin == 0 else [e.compare("sge", at, begin)]
-        return e.all_of([*tests, e.compare("slt", at, end)])
+        tests = [] if begin == 0 else [e.compare(">=", at, begin)]
+        return e.all_of([*tests, e.compare("<", at, end)])
 
     def store(
         self, place: Place, channel: Index, results: Mapping[Spot, Ssa], lanes: int, wanted: Wanted | None
@@ -359,9 +360,9 @@ class Vectors:
     e: Emitter
 
     def plus(self, total: Ssa | None, factor: Fraction, value: Ssa) -> Ssa:
-        e, lanes = self.e, lanes_of(value.type)
+        e, lanes = self.e, value.lanes
         if total is None:
-            return value if factor == 1 else e.binary("fmul", value, e.number(float(factor), lanes))
+            return value if factor == 1 else e.binary("multiply", value, e.number(float(factor), lanes))
         if abs(factor) == 1:
-            return e.binary("fadd" if factor > 0 else "fsub", total, value)
+            return e.binary("add" if factor > 0 else "subtract", total, value)
         return e.multiply_add(value, e.number(float(factor), lanes), total)
