@@ -23,7 +23,7 @@ TESTS = Path(__file__).parent
 HOST, LOWEST = "host", "x86-64-v2"
 FAST = {
     "cli": "check ops show",
-    "codegen": "emitter every_op softmax program",
+    "codegen": "back_ends emitter every_op softmax program",
     "docs": "links ops_table tiles",
     "embed": "names",
     "errors": "graph_errors bad_input",
@@ -35,7 +35,7 @@ FAST = {
     "passes": "manager fuse batch_norm identities dead_code padding constants subexpressions groups parallel",
     "plan": "choose lower memory schedule views",
     "runtime": "model buffers native",
-    "smoke": "imports speeds",
+    "smoke": "imports llvm_text speeds",
 }
 """For each folder the modules that say most in the least time."""
 

@@ -334,6 +334,11 @@ PLANTED = {
         "def f():\n    from ...ir import Graph",
         "codegen.kernels imports ir",
     ),
+    "a kernel that knows its back end": (
+        "cnncc.codegen.kernels.move",
+        "from ..llvm.text import spell",
+        "codegen.kernels imports codegen.llvm",
+    ),
     "for type checkers only": (
         "cnncc.plan.layout",
         "if TYPE_CHECKING:\n    from ..runtime.model import Model",
