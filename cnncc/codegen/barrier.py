@@ -12,12 +12,8 @@ number of shards may follow.
 
 from __future__ import annotations
 
-from ..alignment import ALIGNMENT
+from .. import abi
 from .emitter import Emitter, Ssa
-
-ARRIVED_OFFSET = 0
-GENERATION_OFFSET = 8
-PAIR_OFFSETS = ALIGNMENT, 2 * ALIGNMENT
 
 
 def emit(e: Emitter) -> None:
@@ -37,7 +33,7 @@ def emit(e: Emitter) -> None:
 
 
 def _meet_one(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) -> None:
-    words = [e.address(workspace, offset, "i8") for offset in PAIR_OFFSETS]
+    words = [e.address(workspace, offset, "i8") for offset in abi.PAIR]
     first = e.compare("eq", shard, 0)
     own, other = (e.assign("ptr", f"select i1 {first}, ptr {a}, ptr {b}") for a, b in (words, reversed(words)))
     before = e.assign("i32", f"load atomic i32, ptr {own} monotonic, align 4")
@@ -49,8 +45,8 @@ def _meet_one(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) 
 
 
 def _meet_all(e: Emitter, workspace: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:
-    arrived = e.address(workspace, ARRIVED_OFFSET, "i8")
-    generation = e.address(workspace, GENERATION_OFFSET, "i8")
+    arrived = e.address(workspace, abi.ARRIVED, "i8")
+    generation = e.address(workspace, abi.GENERATION, "i8")
     mine = e.assign("i32", f"load atomic i32, ptr {generation} acquire, align 4")
     before = e.assign("i32", f"atomicrmw add ptr {arrived}, i32 1 acq_rel, align 4")
     count = e.assign("i32", f"add i32 {before}, 1")

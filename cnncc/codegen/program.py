@@ -1,4 +1,4 @@
-"""The program of a plan: one function for each kernel and the entry points of the ABI, version 1.
+"""The program of a plan: one function for each kernel and the entry points of the ABI (`cnncc/abi.py`).
 
 `NAME_run` checks its arguments (equally in every shard, before the first barrier), then runs the schedule
 once for each image: each shard computes its share of the rows of every step, and dependent steps are parted
@@ -8,9 +8,11 @@ by barriers. Nothing in it allocates, locks or calls anything that is not in the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from .. import abi
+from ..abi import Code
 from ..alignment import rounded_up
 from ..plan.plan import Interface, Plan, Stage, Step
 from ..types import DType
@@ -19,9 +21,6 @@ from .emitter import Emitter, Index, Ssa
 from .kernels import KERNELS, Tensors
 from .memory import Access
 
-OK, WRONG_ABI, NULL_POINTER, MISALIGNED, WRONG_IMAGES, WRONG_SHARD, OUT_OF_BOUNDS = range(7)
-ABI = 1
-FAULT_OFFSET = 16
 SEGMENT = 32  # stages in one function
 
 
@@ -89,7 +88,7 @@ def workspace_bytes(e: Emitter, plan: Plan, symbol: str, shard_bytes: int) -> No
 
 @dataclass
 class Call:
-    """The fields of a cnncc_call, loaded."""
+    """The fields of a cnncc_call (`abi.CALL`) after the first, loaded."""
 
     images: Ssa
     shard: Ssa
@@ -100,6 +99,10 @@ class Call:
     weights: Ssa
     wait: Ssa
     wait_argument: Ssa
+
+
+def _llvm_type(field: abi.Field) -> str:
+    return "ptr" if field.is_pointer else "i32"
 
 
 class Program:
@@ -121,11 +124,11 @@ class Program:
             images: Index = self.widen(call.images) if plan.batchable else 1
             self.ways(call, images)
             if not e.checked:
-                e.ret(Ssa("i32", str(OK)))
+                e.ret(Ssa("i32", str(Code.OK.value)))
             else:
-                noted = e.load_type("i32", e.address(call.workspace, FAULT_OFFSET, "i8"), 4)
+                noted = e.load_type("i32", e.address(call.workspace, abi.FAULT_STEP, "i8"), 4)
                 bad = e.compare("ne", noted, Ssa("i32", "0"))
-                e.ret(e.assign("i32", f"select i1 {bad}, i32 {OUT_OF_BOUNDS}, i32 {OK}"))
+                e.ret(e.assign("i32", f"select i1 {bad}, i32 {Code.OUT_OF_BOUNDS.value}, i32 {Code.OK.value}"))
 
     def ways(self, call: Call, images: Index) -> None:
         """All images, by a shard that is alone or by one of several."""
@@ -167,13 +170,12 @@ class Program:
     def segment(self, number: int, stages: Sequence[Stage]) -> None:
         """A function that runs some stages for one image and shard."""
         e = self.e
-        names = [item.name for item in fields(Call)]
-        types = ["i32" if name in ("images", "shard", "shards") else "ptr" for name in names]
-        parameters = [*zip(types, names, strict=True), (e.index_type, "image")]
+        parameters = [(_llvm_type(field), field.name) for field in abi.CALL[1:]]
+        parameters.append((e.index_type, "image"))
         with e.function("void", self.segment_name(number), parameters, "internal") as (*values, image):
             call = Call(*values)
             memory = Memory(self, call, image)
-            fault = e.address(call.workspace, FAULT_OFFSET, "i8")
+            fault = e.address(call.workspace, abi.FAULT_STEP, "i8")
             for stage in stages:
                 if stage.barrier:
                     self.barrier(call)
@@ -185,18 +187,16 @@ class Program:
     def arguments(self, pointer: Ssa) -> Call:
         """Load and test the call: a wrong one returns an error code from every shard alike."""
         e, plan = self.e, self.plan
-        self.refuse_if(e.compare("eq", pointer, Ssa("ptr", "null")), NULL_POINTER)
-        words = [e.load_type("i32", e.address(pointer, offset, "i8"), 4) for offset in (0, 4, 8, 12)]
-        size = plan.target.pointer_bits // 8
-        pointers = [e.load_type("ptr", e.address(pointer, 16 + index * size, "i8"), size) for index in range(6)]
-        call = Call(words[1], words[2], words[3], *pointers)
-        self.refuse_if(e.compare("ne", words[0], ABI), WRONG_ABI)
+        self.refuse_if(e.compare("eq", pointer, Ssa("ptr", "null")), Code.NULL_POINTER)
+        version, *values = self.fields(pointer)
+        call = Call(*values)
+        self.refuse_if(e.compare("ne", version, abi.VERSION), Code.WRONG_ABI)
         if plan.batchable:
-            self.refuse_if(e.compare("eq", call.images, 0), WRONG_IMAGES)
+            self.refuse_if(e.compare("eq", call.images, 0), Code.WRONG_IMAGES)
         else:
-            self.refuse_if(e.compare("ne", call.images, plan.images), WRONG_IMAGES)
-        self.refuse_if(e.compare("uge", call.shard, call.shards), WRONG_SHARD)
-        self.refuse_if(e.compare("ugt", call.shards, plan.max_shards), WRONG_SHARD)
+            self.refuse_if(e.compare("ne", call.images, plan.images), Code.WRONG_IMAGES)
+        self.refuse_if(e.compare("uge", call.shard, call.shards), Code.WRONG_SHARDS)
+        self.refuse_if(e.compare("ugt", call.shards, plan.max_shards), Code.WRONG_SHARDS)
         self.refuse_null([call.inputs, call.outputs, call.workspace])
         if plan.weights:
             self.refuse_null([call.weights])
@@ -205,8 +205,16 @@ class Program:
             self.refuse_null([self.element(array, index) for index in range(count)])
         for pointer in (call.workspace, call.weights):
             number = e.assign(e.index_type, f"ptrtoint ptr {pointer} to {e.index_type}")
-            self.refuse_if(e.compare("ne", e.mask(number, 63), 0), MISALIGNED)
+            self.refuse_if(e.compare("ne", e.mask(number, abi.ALIGNMENT - 1), 0), Code.MISALIGNED)
         return call
+
+    def fields(self, pointer: Ssa) -> Iterator[Ssa]:
+        """Load the fields of a cnncc_call, in order."""
+        e, pointer_bytes = self.e, self.plan.target.pointer_bits // 8
+        offsets = abi.offsets(pointer_bytes)
+        for field in abi.CALL:
+            size = pointer_bytes if field.is_pointer else abi.WORD_BYTES
+            yield e.load_type(_llvm_type(field), e.address(pointer, offsets[field.name], "i8"), size)
 
     def element(self, array: Ssa, index: int) -> Ssa:
         size = self.plan.target.pointer_bits // 8
@@ -214,14 +222,14 @@ class Program:
 
     def refuse_null(self, pointers: Sequence[Ssa]) -> None:
         for pointer in pointers:
-            self.refuse_if(self.e.compare("eq", pointer, Ssa("ptr", "null")), NULL_POINTER)
+            self.refuse_if(self.e.compare("eq", pointer, Ssa("ptr", "null")), Code.NULL_POINTER)
 
-    def refuse_if(self, condition: Ssa, code: int) -> None:
+    def refuse_if(self, condition: Ssa, code: Code) -> None:
         e = self.e
         refuse, proceed = e.fresh_label("refuse"), e.fresh_label("proceed")
         e.branch_if(condition, refuse, proceed)
         e.label(refuse)
-        e.ret(Ssa("i32", str(code)))
+        e.ret(Ssa("i32", str(code.value)))
         e.label(proceed)
 
     # Memory

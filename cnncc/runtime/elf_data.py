@@ -5,7 +5,8 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from ..alignment import ALIGNMENT, rounded_up
+from ..abi import ALIGNMENT
+from ..alignment import rounded_up
 from ..target import Architecture
 
 _RELOCATABLE, _OBJECT_OF_ALL = 1, 0x11  # kind of file; symbol info: global, an object

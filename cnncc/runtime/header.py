@@ -5,27 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import Template
 
+from .. import abi
 from ..naming import macro_prefix
 from ..types import DType
-from .abi import ERROR_CODES
-from .executable import ABI_VERSION, Executable, Port
+from .executable import Executable, Port
 
 _COMMON = Template("""\
 #ifndef CNNCC_ABI
 #define CNNCC_ABI $abi
 typedef struct {
-    uint32_t abi;                  /* CNNCC_ABI */
-    uint32_t images;               /* N of this call */
-    uint32_t shard, shards;        /* 0, 1 without threads; else see NAME_run */
-    const void *const *inputs;     /* one pointer an input, in order */
-    void *const *outputs;          /* one pointer an output, in order; must not overlap anything else */
-    void *workspace;               /* aligned to 64 bytes, zeroed once before its first call, one call at a time */
-    const void *weights;           /* aligned to 64 bytes */
-    void (*wait)(void *);          /* what a shard calls while it waits for another; null spins */
-    void *wait_argument;
+$fields
 } cnncc_call;
 enum {
-    CNNCC_OK = 0,
+    $ok = 0,
 $errors
 };
 #elif CNNCC_ABI != $abi
@@ -120,8 +112,12 @@ def header(executable: Executable) -> str:
         macro=macro,
         symbol=symbol,
         common=_COMMON.substitute(
-            abi=ABI_VERSION,
-            errors="\n".join(f"    {error.name} = {error.code}, /* {error.reason} */" for error in ERROR_CODES),
+            abi=abi.VERSION,
+            fields="\n".join(map(_field_line, abi.CALL)),
+            ok=abi.Code.OK.c_name,
+            errors="\n".join(
+                f"    {abi.Code(code).c_name} = {code:d}, /* {reason} */" for code, reason in abi.REASONS.items()
+            ),
         ),
         constants="\n".join(f"#define {macro}_{line}" for line in _constants(executable)),
         parameters=", ".join(
@@ -144,6 +140,10 @@ def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
 
 def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
     return [f" * {what} {name}: {_comment(port.name)} {port.type}" for name, port in ports]
+
+
+def _field_line(field: abi.Field) -> str:
+    return f"    {field.declaration.format(field.name) + ';':<30} /* {field.meaning} */"
 
 
 def _ctype(port: Port) -> str:

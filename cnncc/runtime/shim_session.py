@@ -24,9 +24,9 @@ define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
   %spins = alloca i32
   store i32 0, ptr %spins
   %current = load Session.call of %session
-  %indexed = insertvalue %Call %current, i32 %index, 2
-  %shared = insertvalue %Call %indexed, i32 %shards, 3
-  %complete = insertvalue %Call %shared, ptr %spins, 9
+  %indexed = insertvalue %Call %current, i32 %index, $shard_field
+  %shared = insertvalue %Call %indexed, i32 %shards, $shards_field
+  %complete = insertvalue %Call %shared, ptr %spins, $argument_field
   store %Call %complete, ptr %call
   %run = load ptr, ptr %session
   %code = call i32 %run(ptr %call)

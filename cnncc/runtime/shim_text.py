@@ -63,6 +63,9 @@ def shim_text(architecture: str, array_data: int = 16) -> str:
         hint_type=hint.split(" ")[0],
         input_flags=_INPUT_FLAGS,
         output_flags=_OUTPUT_FLAGS,
+        shard_field=_number(Call, "shard"),
+        shards_field=_number(Call, "shards"),
+        argument_field=_number(Call, "wait_argument"),
         array_data=array_data,
         worker_spins=_WORKER_SPINS,
         period=_SETTLED + _TRIALS,
@@ -76,6 +79,11 @@ def shim_text(architecture: str, array_data: int = 16) -> str:
 def _definition(structure: type[ctypes.Structure]) -> str:
     """A structure's LLVM type."""
     return f"%{structure.__name__} = type {{ {', '.join(_word(field[1]) for field in structure._fields_)} }}\n"
+
+
+def _number(structure: type, field: str) -> int:
+    """The place of a field in its structure."""
+    return [name for name, *_ in structure._fields_].index(field)  # type: ignore[attr-defined]
 
 
 def _word(kind: type) -> str:
@@ -97,9 +105,9 @@ def _spelled_out(line: str) -> str:
     kind: type = next(structure for structure in _STRUCTURES if structure.__name__ == name)
     places = []
     for part in parts:
-        fields: list[tuple[str, type]] = kind._fields_  # type: ignore[attr-defined]
-        number, kind = next((number, field[1]) for number, field in enumerate(fields) if field[0] == part)
+        number = _number(kind, part)
         places.append(f"i32 {number}")
+        kind = kind._fields_[number][1]  # type: ignore[attr-defined]
     address = result if verb == "field" else f"{result}.p"
     lines = [f"  {address} = getelementptr %{name}, ptr {owner}, i32 0, {', '.join(places)}"]
     if verb == "load":
