@@ -81,12 +81,10 @@ def _wait_for_change(e: Emitter, word: Ssa, value: Ssa, wait: Ssa, argument: Ssa
 
 def pause(e: Emitter) -> None:
     """Tell the core that this is a spin loop."""
-    if e.target.architecture == "x86-64":
-        e.declare("@llvm.x86.sse2.pause", "declare void @llvm.x86.sse2.pause()")
-        e.emit("call void @llvm.x86.sse2.pause()")
-    elif e.target.architecture == "aarch64":
-        e.declare("@llvm.aarch64.hint", "declare void @llvm.aarch64.hint(i32)")
-        e.emit("call void @llvm.aarch64.hint(i32 1)")
+    hint = e.target.isa.pause
+    if hint is not None:
+        e.declare(f"@{hint.intrinsic}", hint.declaration)
+        e.emit(hint.call)
 
 
 def call(e: Emitter, workspace: Ssa, shard: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:

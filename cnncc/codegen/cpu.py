@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..architecture import ProcessorCheck
 from .emitter import Emitter, Ssa
 
 
@@ -34,9 +35,9 @@ LEVELS = {4: _V2, 8: _V3, 16: _V4}  # by lanes
 
 
 def emit_check(e: Emitter, name: str) -> None:
-    """`int NAME_check(void)`: 0 if this CPU will do, 1 if not. Other architectures have one level only."""
+    """`int NAME_check(void)`: 0 if this CPU will do, 1 if not. What it can ask is data: `Architecture.check`."""
     with e.function("i32", name, []):
-        if e.target.architecture != "x86-64":
+        if e.target.isa.check is not ProcessorCheck.CPUID:
             e.ret(Ssa("i32", "0"))
             return
         level = LEVELS[e.target.lanes]

@@ -7,8 +7,9 @@ from .emitter import Emitter, Ssa
 
 def read(e: Emitter) -> Ssa:
     """The counter now: x86's time stamp, AArch64's virtual count; it runs at one pace, whatever the clock's is."""
-    e.declare("@llvm.readcyclecounter", "declare i64 @llvm.readcyclecounter()")
-    return e.assign("i64", "call i64 @llvm.readcyclecounter()")
+    counter = e.target.isa.counter
+    e.declare(f"@{counter}", f"declare i64 @{counter}()")
+    return e.assign("i64", f"call i64 @{counter}()")
 
 
 def timed(e: Emitter, call: str, ticks: Ssa) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from string import Template
 
 from .. import abi
+from ..architecture import ProcessorCheck
 from ..naming import macro_prefix
 from ..types import DType
 from .executable import Executable, Port
@@ -70,7 +71,7 @@ int ${symbol}_run(const cnncc_call *call);
 /* The size of a workspace for that many shards. */
 size_t ${symbol}_workspace_bytes(uint32_t shards);
 
-/* 0 if this processor can run the code; run() does not ask. */
+/* $check */
 int ${symbol}_check(void);
 
 /* The simple case: ${macro}_IMAGES image(s), one thread, the linked weights. */
@@ -100,6 +101,13 @@ $assignments
 """)
 
 
+_CHECKS = {
+    ProcessorCheck.CPUID: "0 if this processor can run the code; run() does not ask.",
+    ProcessorCheck.BASELINE: "0: every {0.architecture} processor can run the code.",
+    ProcessorCheck.NONE: "0, but nothing is checked: the processor has to be a {0.demands}.",
+}
+
+
 def header(executable: Executable) -> str:
     """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`."""
     symbol, macro = executable.symbol, macro_prefix(executable.symbol)
@@ -109,6 +117,7 @@ def header(executable: Executable) -> str:
         target=_comment(executable.target.name),
         ports="\n".join([*_port_lines("input", inputs), *_port_lines("output", outputs)]),
         images=_images_sentence(executable),
+        check=_comment(_CHECKS[executable.target.isa.check].format(executable.target)),
         macro=macro,
         symbol=symbol,
         common=_COMMON.substitute(

@@ -22,6 +22,7 @@ def describe(executable: Executable) -> Manifest:
         "symbol": symbol,
         "functions": {part: f"{symbol}_{part}" for part in ("run", "workspace_bytes", "check")},
         "target": executable.target.describe(),
+        "processor_check": executable.target.isa.check.value,
         "inputs": [_describe_port(port) for port in executable.inputs],
         "outputs": [_describe_port(port) for port in executable.outputs],
         "images": executable.images,

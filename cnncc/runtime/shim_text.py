@@ -16,10 +16,9 @@ from __future__ import annotations
 import ctypes
 from string import Template
 
+from ..architecture import Architecture
 from . import shim_calls, shim_session, shim_workers
 from .layout import Buffer, Call, Port, Record, Seat, Session, Worker
-
-PAUSE = {"x86-64": ("@llvm.x86.sse2.pause", ""), "aarch64": ("@llvm.aarch64.hint", "i32 1")}
 
 _STRUCTURES: tuple[type[ctypes.Structure], ...] = (Buffer, Call, Port, Worker, Session, Record, Seat)
 _WORDS = {ctypes.c_void_p: "ptr", ctypes.c_uint16: "i16", ctypes.c_uint32: "i32"}
@@ -40,8 +39,8 @@ declare void @PyEval_RestoreThread(ptr)
 declare i32  @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 declare i32  @sched_yield()
-declare i64  @llvm.readcyclecounter()
-declare void $pause($hint_type)
+declare i64  @$counter()
+$pause_declaration
 @python_none = external global i8
 """
 
@@ -52,15 +51,15 @@ _TRIALS = 12  # calls in a row that are measured, half of them with all shards a
 _SETTLED = 2000  # calls, at most, after them for which the faster way is taken
 
 
-def shim_text(architecture: str, array_data: int = 16) -> str:
-    """The module for a host of this architecture (a key of `PAUSE`); `array_data`: where arrays keep theirs."""
-    pause, hint = PAUSE[architecture]
+def shim_text(architecture: Architecture, array_data: int = 16) -> str:
+    """The module for a host of this architecture; `array_data`: where arrays keep theirs."""
+    pause = architecture.pause
     types = "".join(_definition(structure) for structure in _STRUCTURES)
     text = _DECLARATIONS + shim_session.TEXT + shim_workers.TEXT + shim_calls.TEXT
     return types + Template("\n".join(map(_spelled_out, text.split("\n")))).substitute(
-        pause=pause,
-        hint=hint,
-        hint_type=hint.split(" ")[0],
+        pause=pause.call if pause else "",
+        pause_declaration=pause.declaration if pause else "",
+        counter=architecture.counter,
         input_flags=_INPUT_FLAGS,
         output_flags=_OUTPUT_FLAGS,
         shard_field=_number(Call, "shard"),

@@ -11,7 +11,7 @@ import pytest
 import cnncc
 from cnncc.errors import TargetError
 from cnncc.native import host_target
-from cnncc.runtime.elf import global_symbols
+from cnncc.objects.elf import global_symbols
 from cnncc.target import ALIASES, TARGETS
 
 from .support import C99, EXAMPLES, OBJECTS, build, classes, digits_for, needs, needs_cc, runs_here, write_digits
