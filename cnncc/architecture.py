@@ -72,6 +72,14 @@ ARCHITECTURES = {
             pause=Hint("llvm.aarch64.hint", "i32 1"),
             hosts=("aarch64", "arm64"),
         ),
+        Architecture(
+            "riscv64",
+            elf_machine=243,
+            elf_flags=5,  # compressed instructions, doubles in registers of calls (RVC, lp64d)
+            check=ProcessorCheck.NONE,
+            pause=Hint("llvm.riscv.pause"),
+            counter="llvm.readsteadycounter",  # rdtime; Linux lets no program read the cycles
+        ),
         Architecture("thumb", elf_machine=40, elf_flags=0x0500_0000, check=ProcessorCheck.NONE),  # flags: EABI 5
     )
 }

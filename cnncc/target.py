@@ -97,6 +97,16 @@ TARGETS: dict[str, Target] = {
         Target("x86-64-v4", _LINUX, "x86-64-v4", "x86-64", lanes=16, registers=32, fma=True),
         Target("aarch64", "aarch64-unknown-linux-gnu", "generic", "aarch64", lanes=4, registers=32, fma=True),
         Target(
+            "riscv64",
+            "riscv64-unknown-linux-gnu",
+            "generic-rv64",
+            "riscv64",
+            lanes=4,
+            registers=32,
+            fma=True,
+            features="+m,+a,+f,+d,+c,+v,+zvl128b,+zihintpause",  # the pause is a hint: others take it for a fence
+        ),
+        Target(
             "cortex-m4",
             "thumbv7em-none-unknown-eabihf",
             "cortex-m4",
