@@ -7,10 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .abi import ALIGNMENT
 from .types import Array
-
-ALIGNMENT = 64
-"""Bytes at whose multiples buffers, weights and the words that shards share begin: of the ABI."""
 
 
 def rounded_up(size: int, multiple: int = ALIGNMENT) -> int:

@@ -128,9 +128,10 @@ class Compilation:
         return other
 
     def build(self) -> Executable:
-        """All stages, without a look at the cache."""
-        from .runtime.elf import undefined_symbols
+        """All stages, without a look at the cache. Raises TargetError for a target whose objects we cannot write."""
+        from .objects import format_of
 
+        objects = format_of(self.options.target)
         plan = self.plan
         return Executable(
             name=self.graph.name,
@@ -151,7 +152,7 @@ class Compilation:
             labels=self.graph.labels,
             checked=self.options.checked,
             steps=tuple(step.name for step in plan.steps),
-            undefined=undefined_symbols(self.object),
+            undefined=objects.undefined_symbols(self.object),
         )
 
     @property

@@ -18,10 +18,10 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from .architecture import of_host
 from .errors import NativeError
 from .target import TARGETS, Target, lower, x86_level
 
-_HOST_ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
 _CHILD_SECONDS = 900
 _UNKNOWN_NAME = "is not a recognized"  # LLVM only warns of a CPU or feature that it does not know
 _CHILD = (
@@ -108,13 +108,13 @@ def _machine() -> Target:
     The code uses no instruction beyond that target's, so an object runs wherever its `check` says so.
     """
     triple = llvm.get_process_triple()
-    architecture = _HOST_ARCHITECTURES.get(triple.split("-")[0])
+    architecture = of_host(triple)
     if architecture is None:
         raise NativeError(
             f"no code generator for this machine's architecture ({triple}): name a target instead of 'host'"
         )
-    base = TARGETS["aarch64"]
-    if architecture == "x86-64":
+    base = next(target for target in TARGETS.values() if target.isa == architecture)
+    if architecture.name == "x86-64":
         base = x86_level({name for name, on in llvm.get_host_cpu_features().items() if on})
     return dataclasses.replace(
         base,
@@ -155,7 +155,7 @@ def _is_trusted(target: Target) -> bool:
 
 
 def _emit_here(text: str, target: Target, kind: str) -> bytes:
-    if target.architecture == _HOST_ARCHITECTURES.get(llvm.get_process_triple().split("-")[0]):
+    if target.isa == of_host(llvm.get_process_triple()):
         _initialise_host()
     else:
         _initialise_all()

@@ -5,12 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
+from .architecture import ARCHITECTURES, Architecture
 from .core import AVX512_SERVER, CORES, Core
 from .errors import TargetError
-
-Architecture = Literal["x86-64", "aarch64", "thumb"]
 
 
 @dataclass(frozen=True)
@@ -20,13 +19,14 @@ class Target:
     `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
     says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `tune` names the CPU to
     schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; caches are in
-    bytes for one core. `core` is how fast such a core is: only the choice of a plan asks for it.
+    bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a
+    core is: only the choice of a plan asks for it.
     """
 
     name: str
     triple: str
     cpu: str
-    architecture: Architecture
+    architecture: str
     lanes: int
     registers: int
     fma: bool
@@ -39,9 +39,37 @@ class Target:
     l3: int = 8 << 20
     core: Core = AVX512_SERVER
 
+    def __post_init__(self) -> None:
+        """Raises TargetError for an architecture that is not in the table."""
+        if self.architecture not in ARCHITECTURES:
+            known = ", ".join(ARCHITECTURES)
+            raise TargetError(
+                f"target '{self.name}' is of the unknown architecture '{self.architecture}': expected one of {known}"
+            )
+
     @property
     def vector_bits(self) -> int:
         return 32 * self.lanes
+
+    @property
+    def isa(self) -> Architecture:
+        """The row of its architecture."""
+        return ARCHITECTURES[self.architecture]
+
+    @property
+    def object_format(self) -> str:
+        """The format of its objects, which follows from the triple, as in LLVM."""
+        return next((name for word, name in _FORMATS.items() if word in self.triple), "ELF")
+
+    @property
+    def has_system(self) -> bool:
+        """Whether programs run below an operating system, with shared libraries, or on the bare machine."""
+        return "none" not in self.triple.split("-")
+
+    @property
+    def demands(self) -> str:
+        """What a processor has to have, in LLVM's words."""
+        return f"{self.cpu} with {self.features}" if self.features else self.cpu
 
     def describe(self) -> dict[str, Any]:
         """The fields as JSON can hold them, the core by its name."""
@@ -57,6 +85,8 @@ class Target:
         return cls(**{**fields, "core": CORES.get(fields.get("core", ""), AVX512_SERVER)})
 
 
+_FORMATS = {"apple": "Mach-O", "windows": "COFF", "wasm": "wasm"}
+"""Words of triples whose objects are not ELF."""
 _LINUX = "x86_64-unknown-linux-gnu"
 
 TARGETS: dict[str, Target] = {
@@ -66,6 +96,16 @@ TARGETS: dict[str, Target] = {
         Target("x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True),
         Target("x86-64-v4", _LINUX, "x86-64-v4", "x86-64", lanes=16, registers=32, fma=True),
         Target("aarch64", "aarch64-unknown-linux-gnu", "generic", "aarch64", lanes=4, registers=32, fma=True),
+        Target(
+            "riscv64",
+            "riscv64-unknown-linux-gnu",
+            "generic-rv64",
+            "riscv64",
+            lanes=4,
+            registers=32,
+            fma=True,
+            features="+m,+a,+f,+d,+c,+v,+zvl128b,+zihintpause",  # the pause is a hint: others take it for a fence
+        ),
         Target(
             "cortex-m4",
             "thumbv7em-none-unknown-eabihf",

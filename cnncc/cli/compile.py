@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
-import shutil
 from typing import TYPE_CHECKING
 
+from ..architecture import ProcessorCheck
 from ..errors import UsageError
 from ..naming import c_identifier, nearest
 from . import common
@@ -48,8 +47,10 @@ def run(arguments: argparse.Namespace) -> None:
     )
     if executable.symbol != executable.name:
         say(f"names in C begin with {executable.symbol}; --name {nearest(executable.name)} gives shorter ones")
+    if executable.target.isa.check is ProcessorCheck.NONE:
+        say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
     if kinds is None and "so" not in files:
-        say("no shared library: " + ("no C compiler" if executable.target.atomics else "the target has none"))
+        say("no shared library: " + ("no C compiler" if executable.target.has_system else "the target has none"))
 
 
 _ROLES = {
@@ -87,15 +88,6 @@ def _compilation(arguments: argparse.Namespace) -> Compilation:
 
 def default_kinds(target: Target) -> tuple[str, ...]:
     """Everything that can be written for `target` here."""
-    return ("o", "a", "so", "h", "json") if _can_link(target) else ("o", "a", "h", "json")
+    from ..runtime.artefacts import can_link
 
-
-def _can_link(target: Target) -> bool:
-    """Whether there are shared libraries on the target, and a compiler for them here."""
-    from ..native import host_target
-
-    if not target.atomics:  # bare metal
-        return False
-    if os.environ.get("CC"):
-        return True
-    return target.architecture == host_target().architecture and shutil.which("cc") is not None
+    return ("o", "a", "so", "h", "json") if can_link(target) else ("o", "a", "h", "json")

@@ -12,13 +12,9 @@ number of shards may follow.
 
 from __future__ import annotations
 
-from ..alignment import ALIGNMENT
+from .. import abi
 from .emitter import Emitter
 from .registers import BYTE, INT32, POINTER, Ssa
-
-ARRIVED_OFFSET = 0
-GENERATION_OFFSET = 8
-PAIR_OFFSETS = ALIGNMENT, 2 * ALIGNMENT
 
 
 def emit(e: Emitter) -> None:
@@ -38,7 +34,7 @@ def emit(e: Emitter) -> None:
 
 
 def _meet_one(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) -> None:
-    words = [e.address(workspace, offset, BYTE) for offset in PAIR_OFFSETS]
+    words = [e.address(workspace, offset, BYTE) for offset in abi.PAIR]
     first = e.compare("==", shard, 0)
     own, other = (e.select(first, a, b) for a, b in (words, reversed(words)))
     before = e.atomic_load(own, "relaxed")
@@ -49,8 +45,8 @@ def _meet_one(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) 
 
 
 def _meet_all(e: Emitter, workspace: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:
-    arrived = e.address(workspace, ARRIVED_OFFSET, BYTE)
-    generation = e.address(workspace, GENERATION_OFFSET, BYTE)
+    arrived = e.address(workspace, abi.ARRIVED, BYTE)
+    generation = e.address(workspace, abi.GENERATION, BYTE)
     mine = e.atomic_load(generation, "acquire")
     count = _one_more(e, e.atomic_add(arrived, 1, "acquire_release"))
     last, others, joined = (e.fresh_label(hint) for hint in ("last", "others", "joined"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..architecture import ProcessorCheck
 from .emitter import Emitter
 from .registers import INT32, Ssa
 
@@ -35,9 +36,9 @@ LEVELS = {4: _V2, 8: _V3, 16: _V4}  # by lanes
 
 
 def emit_check(e: Emitter, name: str) -> None:
-    """`int NAME_check(void)`: 0 if this CPU will do, 1 if not. Other architectures have one level only."""
+    """`int NAME_check(void)`: 0 if this CPU will do, 1 if not. What it can ask is data: `Architecture.check`."""
     with e.function(name, [], INT32):
-        if e.target.architecture != "x86-64":
+        if e.target.isa.check is not ProcessorCheck.CPUID:
             e.ret(e.constant(0, INT32))
             return
         level = LEVELS[e.target.lanes]

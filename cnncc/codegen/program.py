@@ -1,4 +1,4 @@
-"""The program of a plan: one function for each kernel and the entry points of the ABI, version 1.
+"""The program of a plan: one function for each kernel and the entry points of the ABI (`cnncc/abi.py`).
 
 `NAME_run` checks its arguments (equally in every shard, before the first barrier), then runs the schedule
 once for each image: each shard computes its share of the rows of every step, and dependent steps are parted
@@ -8,10 +8,12 @@ by barriers. Nothing in it allocates, locks or calls anything that is not in the
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
+from .. import abi
+from ..abi import Code
 from ..alignment import rounded_up
 from ..plan.plan import Interface, Plan, Stage, Step
 from ..types import DType
@@ -19,11 +21,8 @@ from . import barrier, cpu, ticks
 from .emitter import Emitter
 from .kernels import KERNELS, Tensors
 from .memory import Access
-from .registers import BYTE, FLOAT, INT32, POINTER, Index, Ssa
+from .registers import BYTE, FLOAT, INT32, POINTER, Index, RegisterType, Ssa
 
-OK, WRONG_ABI, NULL_POINTER, MISALIGNED, WRONG_IMAGES, WRONG_SHARD, OUT_OF_BOUNDS = range(7)
-ABI = 1
-FAULT_OFFSET = 16
 SEGMENT = 32  # stages in one function
 
 
@@ -82,7 +81,7 @@ def workspace_bytes(e: Emitter, plan: Plan, symbol: str, shard_bytes: int) -> No
 
 @dataclass
 class Call:
-    """The fields of a cnncc_call, loaded."""
+    """The fields of a cnncc_call (`abi.CALL`) after the first, loaded."""
 
     images: Ssa
     shard: Ssa
@@ -93,6 +92,10 @@ class Call:
     weights: Ssa
     wait: Ssa
     wait_argument: Ssa
+
+
+def _register(field: abi.Field) -> RegisterType:
+    return POINTER if field.is_pointer else INT32
 
 
 class Program:
@@ -114,11 +117,11 @@ class Program:
             images: Index = self.widen(call.images) if plan.batchable else 1
             self.ways(call, images)
             if not e.checked:
-                e.ret(e.constant(OK, INT32))
+                e.ret(e.constant(Code.OK.value, INT32))
             else:
-                noted = e.load(INT32, e.address(call.workspace, FAULT_OFFSET, BYTE))
+                noted = e.load(INT32, e.address(call.workspace, abi.FAULT_STEP, BYTE))
                 bad = e.compare("!=", noted, 0)
-                e.ret(e.select(bad, e.constant(OUT_OF_BOUNDS, INT32), e.constant(OK, INT32)))
+                e.ret(e.select(bad, e.constant(Code.OUT_OF_BOUNDS.value, INT32), e.constant(Code.OK.value, INT32)))
 
     def ways(self, call: Call, images: Index) -> None:
         """All images, by a shard that is alone or by one of several."""
@@ -159,13 +162,12 @@ class Program:
     def segment(self, number: int, stages: Sequence[Stage]) -> None:
         """A function that runs some stages for one image and shard."""
         e = self.e
-        names = [item.name for item in fields(Call)]
-        types = [INT32 if name in ("images", "shard", "shards") else POINTER for name in names]
-        parameters = [*zip(types, names, strict=True), (e.index_type, "image")]
+        parameters = [(_register(field), field.name) for field in abi.CALL[1:]]
+        parameters.append((e.index_type, "image"))
         with e.function(self.segment_name(number), parameters, internal=True) as (*values, image):
             call = Call(*values)
             memory = Memory(self, call, image)
-            fault = e.address(call.workspace, FAULT_OFFSET, BYTE)
+            fault = e.address(call.workspace, abi.FAULT_STEP, BYTE)
             for stage in stages:
                 if stage.barrier:
                     self.barrier(call)
@@ -177,18 +179,16 @@ class Program:
     def arguments(self, pointer: Ssa) -> Call:
         """Load and test the call: a wrong one returns an error code from every shard alike."""
         e, plan = self.e, self.plan
-        self.refuse_if(e.compare("==", pointer, e.null()), NULL_POINTER)
-        words = [e.load(INT32, e.address(pointer, offset, BYTE)) for offset in (0, 4, 8, 12)]
-        size = plan.target.pointer_bits // 8
-        pointers = [e.load(POINTER, e.address(pointer, 16 + index * size, BYTE)) for index in range(6)]
-        call = Call(words[1], words[2], words[3], *pointers)
-        self.refuse_if(e.compare("!=", words[0], ABI), WRONG_ABI)
+        self.refuse_if(e.compare("==", pointer, e.null()), Code.NULL_POINTER)
+        version, *values = self.fields(pointer)
+        call = Call(*values)
+        self.refuse_if(e.compare("!=", version, abi.VERSION), Code.WRONG_ABI)
         if plan.batchable:
-            self.refuse_if(e.compare("==", call.images, 0), WRONG_IMAGES)
+            self.refuse_if(e.compare("==", call.images, 0), Code.WRONG_IMAGES)
         else:
-            self.refuse_if(e.compare("!=", call.images, plan.images), WRONG_IMAGES)
-        self.refuse_if(e.compare(">=", call.shard, call.shards, unsigned=True), WRONG_SHARD)
-        self.refuse_if(e.compare(">", call.shards, plan.max_shards, unsigned=True), WRONG_SHARD)
+            self.refuse_if(e.compare("!=", call.images, plan.images), Code.WRONG_IMAGES)
+        self.refuse_if(e.compare(">=", call.shard, call.shards, unsigned=True), Code.WRONG_SHARDS)
+        self.refuse_if(e.compare(">", call.shards, plan.max_shards, unsigned=True), Code.WRONG_SHARDS)
         self.refuse_null([call.inputs, call.outputs, call.workspace])
         if plan.weights:
             self.refuse_null([call.weights])
@@ -196,8 +196,15 @@ class Program:
         for array, count in arrays:
             self.refuse_null([self.element(array, index) for index in range(count)])
         for pointer in (call.workspace, call.weights):
-            self.refuse_if(e.compare("!=", e.mask(e.address_number(pointer), 63), 0), MISALIGNED)
+            self.refuse_if(e.compare("!=", e.mask(e.address_number(pointer), abi.ALIGNMENT - 1), 0), Code.MISALIGNED)
         return call
+
+    def fields(self, pointer: Ssa) -> Iterator[Ssa]:
+        """Load the fields of a cnncc_call, in order."""
+        e, pointer_bytes = self.e, self.plan.target.pointer_bits // 8
+        offsets = abi.offsets(pointer_bytes)
+        for field in abi.CALL:
+            yield e.load(_register(field), e.address(pointer, offsets[field.name], BYTE))
 
     def element(self, array: Ssa, index: int) -> Ssa:
         size = self.plan.target.pointer_bits // 8
@@ -205,14 +212,14 @@ class Program:
 
     def refuse_null(self, pointers: Sequence[Ssa]) -> None:
         for pointer in pointers:
-            self.refuse_if(self.e.compare("==", pointer, self.e.null()), NULL_POINTER)
+            self.refuse_if(self.e.compare("==", pointer, self.e.null()), Code.NULL_POINTER)
 
-    def refuse_if(self, condition: Ssa, code: int) -> None:
+    def refuse_if(self, condition: Ssa, code: Code) -> None:
         e = self.e
         refuse, proceed = e.fresh_label("refuse"), e.fresh_label("proceed")
         e.branch_if(condition, refuse, proceed)
         e.label(refuse)
-        e.ret(e.constant(code, INT32))
+        e.ret(e.constant(code.value, INT32))
         e.label(proceed)
 
     # Memory

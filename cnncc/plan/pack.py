@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..alignment import ALIGNMENT
+from ..abi import ALIGNMENT
 from ..cook_toom import transforms
 from ..types import Array
 from .kernels import Convolution, Depthwise, Direct, Grouped, Winograd

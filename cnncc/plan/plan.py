@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from ..alignment import ALIGNMENT
+from .. import abi
 from ..computation import Contraction
 from ..target import Target
 from ..types import TensorType
 from .candidates import Candidate
 from .kernels import Convolution, Direct, Fill, Kernel, Winograd, own_window
 from .views import Buffer, View
-
-SHARED_LINES = 3  # a counter and a generation (and the fault word), and a word for each of two shards
 
 
 @dataclass(frozen=True)
@@ -153,7 +151,7 @@ class Plan:
     @property
     def header_bytes(self) -> int:
         """Head of the workspace: words in which shards meet, in lines of their own, and the fault word of checking."""
-        return ALIGNMENT * (SHARED_LINES if self.target.atomics else 1)
+        return abi.HEAD_BYTES if self.target.atomics else abi.HEAD_BYTES_OF_ONE
 
     @property
     def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from ..alignment import ALIGNMENT
+from ..abi import ALIGNMENT
 from ..core import Core
 from ..types import DType
 from .cost.transfer import BYTES, SMALL_BORDER, crowding

@@ -17,9 +17,8 @@ from pathlib import Path
 from ..errors import NativeError, OutputError, UsageError
 from ..naming import file_stem
 from ..native import host_target
+from ..objects import format_of
 from ..target import Target
-from .archive import archive
-from .elf_data import data_object
 from .executable import Executable
 from .header import header
 from .manifest import Manifest, describe, to_json
@@ -66,14 +65,15 @@ def _file_names(symbol: str, kinds: list[str]) -> dict[str, str]:
 def _contents(executable: Executable, names: dict[str, str], temporary: Path) -> Iterator[tuple[str, bytes | None]]:
     """The bytes of each file; None for the shared library, which the linker writes itself."""
     symbol, manifest = executable.symbol, describe(executable)
-    weights = data_object(f"{symbol}_weights", executable.weights or b"\0", executable.target.architecture)
+    objects = format_of(executable.target)
+    weights = objects.data_object(f"{symbol}_weights", executable.weights or b"\0", executable.target)
     for role in names:
         if role == "o":
             yield role, executable.object
         elif role == "weights":
             yield role, weights
         elif role == "a":
-            yield role, archive({f"{symbol}.o": executable.object, f"{symbol}_weights.o": weights})
+            yield role, objects.archive({f"{symbol}.o": executable.object, f"{symbol}_weights.o": weights})
         elif role == "h":
             yield role, header(executable).encode()
         elif role == "json":
@@ -85,14 +85,15 @@ def _contents(executable: Executable, names: dict[str, str], temporary: Path) ->
 
 def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Path, name: str) -> None:
     """Link a shared library that needs nothing else, with the manifest inside so that it can be loaded again."""
-    compiler = _compiler(executable.target)
-    described = data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", executable.target.architecture)
+    target = executable.target
+    compiler = _compiler(target)
+    described = format_of(target).data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", target)
     with tempfile.TemporaryDirectory(dir=folder) as objects:
         parts = {
             "code.o": executable.object,
             "weights.o": weights,
             "manifest.o": described,
-            "seal.o": seal_object(executable.target.architecture),
+            "seal.o": seal_object(target),
         }
         for part, data in parts.items():
             (Path(objects) / part).write_bytes(data)
@@ -102,6 +103,15 @@ def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Pa
         seal(folder / name)
     except NativeError as error:
         raise OutputError(f"the C compiler '{compiler[0]}' made a library that cannot be loaded: {error}") from error
+
+
+def can_link(target: Target) -> bool:
+    """Whether there are shared libraries on the target, and a compiler for them here."""
+    if not target.has_system:
+        return False
+    if os.environ.get("CC"):
+        return True
+    return target.architecture == host_target().architecture and shutil.which("cc") is not None
 
 
 def _compiler(target: Target) -> list[str]:

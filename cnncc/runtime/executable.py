@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from ..target import Target
 from ..types import TensorType
 
-ABI_VERSION = 1
-
 
 @dataclass(frozen=True)
 class Port:

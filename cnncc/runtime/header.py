@@ -5,27 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from string import Template
 
+from .. import abi
+from ..architecture import ProcessorCheck
 from ..naming import macro_prefix
 from ..types import DType
-from .abi import ERROR_CODES
-from .executable import ABI_VERSION, Executable, Port
+from .executable import Executable, Port
 
 _COMMON = Template("""\
 #ifndef CNNCC_ABI
 #define CNNCC_ABI $abi
 typedef struct {
-    uint32_t abi;                  /* CNNCC_ABI */
-    uint32_t images;               /* N of this call */
-    uint32_t shard, shards;        /* 0, 1 without threads; else see NAME_run */
-    const void *const *inputs;     /* one pointer an input, in order */
-    void *const *outputs;          /* one pointer an output, in order; must not overlap anything else */
-    void *workspace;               /* aligned to 64 bytes, zeroed once before its first call, one call at a time */
-    const void *weights;           /* aligned to 64 bytes */
-    void (*wait)(void *);          /* what a shard calls while it waits for another; null spins */
-    void *wait_argument;
+$fields
 } cnncc_call;
 enum {
-    CNNCC_OK = 0,
+    $ok = 0,
 $errors
 };
 #elif CNNCC_ABI != $abi
@@ -78,7 +71,7 @@ int ${symbol}_run(const cnncc_call *call);
 /* The size of a workspace for that many shards. */
 size_t ${symbol}_workspace_bytes(uint32_t shards);
 
-/* 0 if this processor can run the code; run() does not ask. */
+/* $check */
 int ${symbol}_check(void);
 
 /* The simple case: ${macro}_IMAGES image(s), one thread, the linked weights. */
@@ -108,6 +101,13 @@ $assignments
 """)
 
 
+_CHECKS = {
+    ProcessorCheck.CPUID: "0 if this processor can run the code; run() does not ask.",
+    ProcessorCheck.BASELINE: "0: every {0.architecture} processor can run the code.",
+    ProcessorCheck.NONE: "0, but nothing is checked: the processor has to be a {0.demands}.",
+}
+
+
 def header(executable: Executable) -> str:
     """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`."""
     symbol, macro = executable.symbol, macro_prefix(executable.symbol)
@@ -117,11 +117,16 @@ def header(executable: Executable) -> str:
         target=_comment(executable.target.name),
         ports="\n".join([*_port_lines("input", inputs), *_port_lines("output", outputs)]),
         images=_images_sentence(executable),
+        check=_comment(_CHECKS[executable.target.isa.check].format(executable.target)),
         macro=macro,
         symbol=symbol,
         common=_COMMON.substitute(
-            abi=ABI_VERSION,
-            errors="\n".join(f"    {error.name} = {error.code}, /* {error.reason} */" for error in ERROR_CODES),
+            abi=abi.VERSION,
+            fields="\n".join(map(_field_line, abi.CALL)),
+            ok=abi.Code.OK.c_name,
+            errors="\n".join(
+                f"    {abi.Code(code).c_name} = {code:d}, /* {reason} */" for code, reason in abi.REASONS.items()
+            ),
         ),
         constants="\n".join(f"#define {macro}_{line}" for line in _constants(executable)),
         parameters=", ".join(
@@ -144,6 +149,10 @@ def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
 
 def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
     return [f" * {what} {name}: {_comment(port.name)} {port.type}" for name, port in ports]
+
+
+def _field_line(field: abi.Field) -> str:
+    return f"    {field.declaration.format(field.name) + ';':<30} /* {field.meaning} */"
 
 
 def _ctype(port: Port) -> str:

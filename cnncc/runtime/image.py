@@ -21,7 +21,7 @@ from pathlib import Path
 
 from ..errors import NativeError
 from ..files import regular
-from .elf import Library, library
+from ..objects.elf import Library, library
 from .seal import HEAD_BYTES
 
 _BLOCK, _COMPARED = 1 << 20, 1 << 16  # bytes at a time

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 from typing import Any
 
+from .. import abi
+
 _U32, _PTR = ctypes.c_uint32, ctypes.c_void_p
 
 
@@ -29,18 +31,7 @@ class Buffer(ctypes.Structure):
 class Call(ctypes.Structure):
     """`cnncc_call` of the ABI."""
 
-    _fields_ = (
-        ("abi", _U32),
-        ("images", _U32),
-        ("shard", _U32),
-        ("shards", _U32),
-        ("inputs", _PTR),
-        ("outputs", _PTR),
-        ("workspace", _PTR),
-        ("weights", _PTR),
-        ("wait", _PTR),
-        ("wait_argument", _PTR),
-    )
+    _fields_ = tuple((field.name, _PTR if field.is_pointer else _U32) for field in abi.CALL)
 
 
 class Port(ctypes.Structure):

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from .. import abi
 from ..target import Target
 from ..types import DType, TensorType
-from .abi import ERROR_CODES
-from .executable import ABI_VERSION, Executable, Port
+from .executable import Executable, Port
 
 Manifest = dict[str, Any]
 
@@ -17,11 +17,12 @@ def describe(executable: Executable) -> Manifest:
     """Everything but the bytes. The same executable gives the same text, on every machine and in every folder."""
     symbol = executable.symbol
     return {
-        "abi": ABI_VERSION,
+        "abi": abi.VERSION,
         "name": executable.name,
         "symbol": symbol,
         "functions": {part: f"{symbol}_{part}" for part in ("run", "workspace_bytes", "check")},
         "target": executable.target.describe(),
+        "processor_check": executable.target.isa.check.value,
         "inputs": [_describe_port(port) for port in executable.inputs],
         "outputs": [_describe_port(port) for port in executable.outputs],
         "images": executable.images,
@@ -39,14 +40,14 @@ def describe(executable: Executable) -> Manifest:
         "checked": executable.checked,
         "steps": list(executable.steps),
         "undefined": list(executable.undefined),
-        "errors": {str(error.code): error.reason for error in ERROR_CODES},
+        "errors": {f"{code:d}": reason for code, reason in abi.REASONS.items()},
     }
 
 
 def restore(manifest: Manifest, code: bytes = b"", weights: bytes | memoryview = b"") -> Executable:
     """The executable that `describe` described. Raises ValueError for another ABI or missing parts."""
-    if not isinstance(manifest, dict) or manifest.get("abi") != ABI_VERSION:
-        raise ValueError(f"the manifest is not of ABI version {ABI_VERSION}")
+    if not isinstance(manifest, dict) or manifest.get("abi") != abi.VERSION:
+        raise ValueError(f"the manifest is not of ABI version {abi.VERSION}")
     try:
         return _restore(manifest, code, weights)
     except (KeyError, TypeError, AttributeError) as error:

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import numpy as np
 
+from .. import abi
 from ..alignment import aligned, aligned_bytes
 from ..errors import InputError, NativeError, TargetError
 from ..native import host_target, load_object
 from ..types import Array
 from . import layout
-from .abi import FAULT, FAULT_STEP, REASONS
 from .arrays import checked_inputs, checked_outputs, fresh_outputs, ordered_inputs
 from .executable import Executable, Port
 from .memory import allocated
@@ -181,9 +181,9 @@ class Model:
 
     def _explain(self, code: int, session: Session) -> str:
         """One sentence for an error code of the ABI."""
-        reason = REASONS.get(code, "unknown error")
-        if code == FAULT:
-            step = int(session.workspace[FAULT_STEP : FAULT_STEP + 4].view(np.uint32)[0]) - 1
+        reason = abi.REASONS.get(code, "unknown error")
+        if code == abi.Code.OUT_OF_BOUNDS:
+            step = int(session.workspace[abi.FAULT_STEP :][: abi.WORD_BYTES].view(np.uint32)[0]) - 1
             known = 0 <= step < len(self._executable.steps)
             reason += f" in step {step}" + (f" ({self._executable.steps[step]})" if known else "")
         return f"model '{self.name}': native code returned error {code}: {reason}"

@@ -10,7 +10,6 @@ from pathlib import Path
 from ..errors import InputError, NativeError, TargetError, UsageError
 from ..native import host_target
 from .artefacts import MANIFEST_SYMBOL
-from .elf_data import machine
 from .executable import Executable
 from .image import Image, SharedLibrary, opened
 from .manifest import restore
@@ -75,7 +74,7 @@ def _checked(image: Image, path: Path, verify: bool) -> bytes | None:
 
 def _loaded(image: Image, digest: bytes | None, path: Path) -> SharedLibrary:
     """A library that is loaded already if it holds the same, else this one."""
-    if image.parts.machine != machine(host_target().architecture):
+    if image.parts.machine != host_target().isa.elf_machine:
         raise TargetError(f"this machine cannot run '{path}', compiled for another processor")
     known = _LIBRARIES.get(digest) if digest is not None else None
     if known is not None and known.image.same(image):

@@ -12,18 +12,18 @@ from pathlib import Path
 
 from ..cache.digest import digest
 from ..errors import NativeError
-from ..target import Architecture
-from .elf import Library, library
-from .elf_data import note_object
+from ..objects import format_of
+from ..objects.elf import Library, library
+from ..target import Target
 
 HEAD_BYTES = 4096  # of a file, in which its table of segments stands
 _OWNER, _KIND, _BYTES = b"cnncc", 1, 32
 _NOTE = struct.pack("<III", len(_OWNER) + 1, _BYTES, _KIND) + _OWNER.ljust(8, b"\0")  # what stands before the digest
 
 
-def seal_object(architecture: Architecture) -> bytes:
+def seal_object(target: Target) -> bytes:
     """The object with room for the digest, to be linked into the library."""
-    return note_object(_OWNER, _KIND, bytes(_BYTES), architecture)
+    return format_of(target).note_object(_OWNER, _KIND, bytes(_BYTES), target)
 
 
 def seal(path: Path) -> None:

@@ -16,14 +16,13 @@ import weakref
 from collections.abc import Callable
 from typing import Protocol
 
+from .. import abi
 from ..alignment import aligned
 from ..types import Array
 from . import layout
-from .executable import ABI_VERSION
 from .shim import shim
 
 BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
-_BARRIER_BYTES = 192  # head of a workspace, `Plan.header_bytes` with threads
 _EXIT_SECONDS = 2.0
 _NO_TRIALS = 0xFFFFFFFF
 _FIRST_REST = 8  # calls after the first trials, twice as many after the next, and so on
@@ -79,7 +78,7 @@ class Session:
         self._state.trials = 0 if measures and shards > 1 else _NO_TRIALS
         self._state.rest = _FIRST_REST
         self._state.call = layout.Call(
-            abi=ABI_VERSION,
+            abi=abi.VERSION,
             shards=shards,
             workspace=workspace.ctypes.data,
             weights=weights,
@@ -150,7 +149,7 @@ class Session:
         state.busy = 0 if self._finalizer.alive else 1
         state.generation = state.done = state.started = state.stop = 0
         self._workers[:] = 0
-        self._workspace[:_BARRIER_BYTES] = 0
+        self._workspace[: abi.HEAD_BYTES] = 0
 
 
 def _processor() -> int | None:

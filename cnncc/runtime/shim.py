@@ -19,7 +19,7 @@ from ..errors import NativeError, TargetError
 from ..native import backend_version, emit_object, host_target, load_object
 from ..target import Target
 from .layout import Owned
-from .shim_text import PAUSE, shim_text
+from .shim_text import shim_text
 
 _METH_NOARGS, _METH_FASTCALL = 0x04, 0x80
 _PYTHON_SYMBOLS = (
@@ -68,9 +68,9 @@ class Shim:
 
     def __init__(self) -> None:
         target = host_target()
-        if target.architecture not in PAUSE or ctypes.sizeof(ctypes.c_void_p) != 8:
-            raise TargetError("models run in Python on 64-bit x86-64 and aarch64 only")
-        code = load_object(_object(shim_text(target.architecture, _array_data()), target), _imports())
+        if ctypes.sizeof(ctypes.c_void_p) != 8:
+            raise TargetError("models run in Python on machines of 64 bits only")
+        code = load_object(_object(shim_text(target.isa, _array_data()), target), _imports())
         self.wait = code.address("cnncc_wait")
         self._methods = {
             name: _Method(name.encode(), code.address(f"cnncc_{name}"), flags, None)

@@ -4,7 +4,7 @@ TEXT = r"""
 ; What a shard does while it waits: pause, and every 64th time let another thread have the processor, so that more
 ; threads than processors are slow and not stuck.
 define void @cnncc_wait(ptr %count) nounwind {
-  call void $pause($hint)
+  $pause
   %old = load i32, ptr %count
   %new = add i32 %old, 1
   store i32 %new, ptr %count
@@ -24,9 +24,9 @@ define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
   %spins = alloca i32
   store i32 0, ptr %spins
   %current = load Session.call of %session
-  %indexed = insertvalue %Call %current, i32 %index, 2
-  %shared = insertvalue %Call %indexed, i32 %shards, 3
-  %complete = insertvalue %Call %shared, ptr %spins, 9
+  %indexed = insertvalue %Call %current, i32 %index, $shard_field
+  %shared = insertvalue %Call %indexed, i32 %shards, $shards_field
+  %complete = insertvalue %Call %shared, ptr %spins, $argument_field
   store %Call %complete, ptr %call
   %run = load ptr, ptr %session
   %code = call i32 %run(ptr %call)
@@ -149,7 +149,7 @@ go:
   %measured = call i1 @measured(ptr %session)
   br i1 %measured, label %clock, label %ready
 clock:
-  %now = call i64 @llvm.readcyclecounter()
+  %now = call i64 @$counter()
   br label %ready
 ready:
   %before = phi i64 [ 0, %go ], [ %now, %clock ]
@@ -167,7 +167,7 @@ meet:
 finish:
   br i1 %measured, label %note, label %give
 note:
-  %after = call i64 @llvm.readcyclecounter()
+  %after = call i64 @$counter()
   %ticks = sub i64 %after, %before
   call void @remember(ptr %session, i32 %shards, i32 %images, i64 %ticks)
   br label %give

@@ -16,10 +16,9 @@ from __future__ import annotations
 import ctypes
 from string import Template
 
+from ..architecture import Architecture, Hint
 from . import shim_calls, shim_session, shim_workers
 from .layout import Buffer, Call, Port, Record, Seat, Session, Worker
-
-PAUSE = {"x86-64": ("@llvm.x86.sse2.pause", ""), "aarch64": ("@llvm.aarch64.hint", "i32 1")}
 
 _STRUCTURES: tuple[type[ctypes.Structure], ...] = (Buffer, Call, Port, Worker, Session, Record, Seat)
 _WORDS = {ctypes.c_void_p: "ptr", ctypes.c_uint16: "i16", ctypes.c_uint32: "i32"}
@@ -40,8 +39,8 @@ declare void @PyEval_RestoreThread(ptr)
 declare i32  @PyThread_acquire_lock(ptr, i32)
 declare void @PyThread_release_lock(ptr)
 declare i32  @sched_yield()
-declare i64  @llvm.readcyclecounter()
-declare void $pause($hint_type)
+declare i64  @$counter()
+$pause_declaration
 @python_none = external global i8
 """
 
@@ -52,17 +51,24 @@ _TRIALS = 12  # calls in a row that are measured, half of them with all shards a
 _SETTLED = 2000  # calls, at most, after them for which the faster way is taken
 
 
-def shim_text(architecture: str, array_data: int = 16) -> str:
-    """The module for a host of this architecture (a key of `PAUSE`); `array_data`: where arrays keep theirs."""
-    pause, hint = PAUSE[architecture]
+def _argument(hint: Hint) -> str:
+    return "" if hint.argument is None else f"i32 {hint.argument}"
+
+
+def shim_text(architecture: Architecture, array_data: int = 16) -> str:
+    """The module for a host of this architecture; `array_data`: where arrays keep theirs."""
+    pause = architecture.pause
     types = "".join(_definition(structure) for structure in _STRUCTURES)
     text = _DECLARATIONS + shim_session.TEXT + shim_workers.TEXT + shim_calls.TEXT
     return types + Template("\n".join(map(_spelled_out, text.split("\n")))).substitute(
-        pause=pause,
-        hint=hint,
-        hint_type=hint.split(" ")[0],
+        pause=f"call void @{pause.intrinsic}({_argument(pause)})" if pause else "",
+        pause_declaration=f"declare void @{pause.intrinsic}({_argument(pause).partition(' ')[0]})" if pause else "",
+        counter=architecture.counter,
         input_flags=_INPUT_FLAGS,
         output_flags=_OUTPUT_FLAGS,
+        shard_field=_number(Call, "shard"),
+        shards_field=_number(Call, "shards"),
+        argument_field=_number(Call, "wait_argument"),
         array_data=array_data,
         worker_spins=_WORKER_SPINS,
         period=_SETTLED + _TRIALS,
@@ -76,6 +82,11 @@ def shim_text(architecture: str, array_data: int = 16) -> str:
 def _definition(structure: type[ctypes.Structure]) -> str:
     """A structure's LLVM type."""
     return f"%{structure.__name__} = type {{ {', '.join(_word(field[1]) for field in structure._fields_)} }}\n"
+
+
+def _number(structure: type, field: str) -> int:
+    """The place of a field in its structure."""
+    return [name for name, *_ in structure._fields_].index(field)  # type: ignore[attr-defined]
 
 
 def _word(kind: type) -> str:
@@ -97,9 +108,9 @@ def _spelled_out(line: str) -> str:
     kind: type = next(structure for structure in _STRUCTURES if structure.__name__ == name)
     places = []
     for part in parts:
-        fields: list[tuple[str, type]] = kind._fields_  # type: ignore[attr-defined]
-        number, kind = next((number, field[1]) for number, field in enumerate(fields) if field[0] == part)
+        number = _number(kind, part)
         places.append(f"i32 {number}")
+        kind = kind._fields_[number][1]  # type: ignore[attr-defined]
     address = result if verb == "field" else f"{result}.p"
     lines = [f"  {address} = getelementptr %{name}, ptr {owner}, i32 0, {', '.join(places)}"]
     if verb == "load":

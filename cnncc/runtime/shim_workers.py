@@ -55,7 +55,7 @@ spin:
   %new = icmp ne i32 %value, %seen
   br i1 %new, label %out, label %pause
 pause:
-  call void $pause($hint)
+  $pause
   %spins.after = add i32 %spins, 1
   %patient = icmp ult i32 %spins.after, $worker_spins
   br i1 %patient, label %spin, label %announce

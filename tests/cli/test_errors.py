@@ -38,7 +38,7 @@ def relu(shape: str) -> str:
 
 # Command lines
 
-TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-m4, thumbv7em-none-eabihf"
+TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, riscv64, cortex-m4, thumbv7em-none-eabihf"
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
@@ -622,7 +622,7 @@ def test_interrupted_while_writing(cli: Cli, tmp_path: Path, monkeypatch: pytest
 
     from cnncc.runtime import artefacts
 
-    monkeypatch.setattr(artefacts, "archive", interrupt)
+    monkeypatch.setattr(artefacts, "header", interrupt)
     fails(cli, tmp_path, 130, "interrupted", "compile", DIGITS, "-o", tmp_path / "a" / "b")
 
 

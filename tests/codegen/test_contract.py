@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncc import alignment
+from cnncc import abi, alignment
 from cnncc import native as door
 from cnncc.codegen import program
 from cnncc.errors import InputError
@@ -37,7 +37,7 @@ from cnncc.ops import (
     Split,
 )
 from cnncc.runtime import layout
-from cnncc.runtime.executable import ABI_VERSION, Executable
+from cnncc.runtime.executable import Executable
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
@@ -90,7 +90,7 @@ def by_hand(
     yield_ = ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value if wait else None
     calls = [
         layout.Call(
-            abi=ABI_VERSION,
+            abi=abi.VERSION,
             images=executable.images,
             shard=shard,
             shards=shards,
@@ -224,7 +224,7 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
         alignment.aligned(executable.workspace_bytes(len(order))),
         alignment.aligned_bytes(executable.weights),
     )
-    workspace[192:] = 255
+    workspace[abi.HEAD_BYTES :] = 255
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([array.ctypes.data for array in outputs.values()])
@@ -233,7 +233,7 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
 
     def shard(number: int) -> None:
         call = layout.Call(
-            abi=ABI_VERSION,
+            abi=abi.VERSION,
             images=executable.images,
             shard=number,
             shards=len(order),

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from cnncc.objects import ELF
 from cnncc.op import REGISTRY
 from cnncc.ops import (
     Add,
@@ -31,7 +32,6 @@ from cnncc.ops import (
     Tanh,
 )
 from cnncc.ops.elementwise import Unary
-from cnncc.runtime.elf import undefined_symbols
 from cnncc.target import TARGETS
 from tests.graphs import Net, check, check_all, compilation, runnable_targets, sprinkled
 
@@ -112,4 +112,4 @@ def test_no_op_needs_libm(target: str) -> None:
     x = net.input(1, 5, 3)
     outputs = [net.apply(variant, x) for op in UNARY for variant in op.variants()]
     outputs += [net.apply(op, x, net.input(1, 5, 3)) for op in BINARY]
-    assert undefined_symbols(compilation(net.graph(*outputs), target).object) == ()
+    assert ELF.undefined_symbols(compilation(net.graph(*outputs), target).object) == ()

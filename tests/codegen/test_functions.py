@@ -15,8 +15,8 @@ from cnncc.codegen import functions
 from cnncc.codegen.expression import FUNCTIONS
 from cnncc.codegen.llvm.emitter import LlvmEmitter
 from cnncc.codegen.registers import FLOAT, POINTER
+from cnncc.objects import ELF
 from cnncc.ops import Sign
-from cnncc.runtime.elf import undefined_symbols
 from cnncc.target import TARGETS
 from cnncc.types import Array
 from tests.graphs import Net, compilation, runnable_targets
@@ -237,7 +237,7 @@ def test_no_function_needs_libm(target: str) -> None:
             values = [e.load(FLOAT.wide(machine.lanes), pointer) for pointer in pointers[:-1]]
             e.store(FUNCTIONS[name](e, *values), pointers[-1])
             e.ret()
-    assert undefined_symbols(native.emit_object(e.module(), machine)) == ()
+    assert ELF.undefined_symbols(native.emit_object(e.module(), machine)) == ()
 
 
 def test_every_function_has_a_meaning_and_an_emission() -> None:

@@ -14,6 +14,8 @@ import pytest
 
 from cnncc.compiler import Compilation
 from cnncc.ir import Graph
+from cnncc.objects import ELF
+from cnncc.objects.elf import global_symbols
 from cnncc.op import REGISTRY
 from cnncc.ops import (
     Add,
@@ -28,7 +30,6 @@ from cnncc.ops import (
     Softmax,
     Split,
 )
-from cnncc.runtime.elf import global_symbols, undefined_symbols
 from tests.graphs import Net, compilation
 
 pytestmark = pytest.mark.combinations
@@ -70,7 +71,7 @@ def compiled(target: str, checked: bool = False) -> Compilation:
 @pytest.mark.parametrize("target", ALL_TARGETS)
 def test_no_undefined_symbols(target: str, checked: bool) -> None:
     code = compiled(target, checked).object
-    assert undefined_symbols(code) == ()
+    assert ELF.undefined_symbols(code) == ()
     assert {symbol.name for symbol in global_symbols(code)} == {"net_run", "net_check", "net_workspace_bytes"}
 
 

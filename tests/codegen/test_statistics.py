@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Value
+from cnncc.objects import ELF
 from cnncc.op import REGISTRY
 from cnncc.ops import (
     LRN,
@@ -21,7 +22,6 @@ from cnncc.ops import (
     Softmax,
 )
 from cnncc.ops.reduction import Reducing
-from cnncc.runtime.elf import undefined_symbols
 from cnncc.target import TARGETS
 from tests.graphs import Net, check, check_all, compilation, runnable_targets, sprinkled
 
@@ -119,4 +119,4 @@ def test_nothing_needs_libm(target: str) -> None:
     outputs += [net.apply(op, x) for op in (Softmax(), LogSoftmax(2), LRN(3))]
     vectors = [net.weights(6) for _ in range(2)]
     outputs += [net.apply(op, x, *vectors) for op in (InstanceNormalization(), GroupNormalization(2))]
-    assert undefined_symbols(compilation(net.graph(*outputs), target).object) == ()
+    assert ELF.undefined_symbols(compilation(net.graph(*outputs), target).object) == ()

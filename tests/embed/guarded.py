@@ -15,9 +15,10 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from cnncc import abi
 from cnncc.compiler import Compilation
 from cnncc.native import LoadedCode, load_object
-from cnncc.runtime.executable import ABI_VERSION, Executable, Port
+from cnncc.runtime.executable import Executable, Port
 from cnncc.types import Array
 from tests.graphs import compilation, expected, worst_ratio
 
@@ -92,7 +93,7 @@ def run(executable: Executable, feeds: dict[str, Array], at_end: bool, shards: i
     workspace = Buffer(executable.workspace_bytes(shards), at_end, alignment=64)
     weights = Buffer(len(executable.weights), at_end, alignment=64).hold(executable.weights)
     call = Call(
-        abi=ABI_VERSION,
+        abi=abi.VERSION,
         images=executable.images,
         shards=shards,
         inputs=_pointers(inputs),

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from cnncc.native import host_target
+from cnncc.objects.elf import global_symbols
 from cnncc.ops import Add, Relu
 from cnncc.runtime import artefacts
-from cnncc.runtime.elf import global_symbols
 from tests.graphs import Net, compilation
 
 from .support import C99, CXX11, OBJECTS, build, classes, digits_for, needs, needs_cc, runs_here, write_digits

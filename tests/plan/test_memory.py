@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnncc.alignment import ALIGNMENT, rounded_up
+from cnncc.abi import ALIGNMENT
+from cnncc.alignment import rounded_up
 from cnncc.plan.memory import Life, assign, lower_bound
 from tests.fuzz.generate import random_graph
 from tests.graphs import compilation

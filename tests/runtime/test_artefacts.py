@@ -14,9 +14,10 @@ import numpy as np
 import pytest
 
 from cnncc.errors import InputError, OutputError, TargetError, UsageError
+from cnncc.objects import ELF
+from cnncc.objects.elf import global_symbols
 from cnncc.runtime import artefacts
 from cnncc.runtime.artefacts import KINDS, write
-from cnncc.runtime.elf import global_symbols, undefined_symbols
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.reload import load
 from cnncc.target import TARGETS
@@ -108,7 +109,7 @@ def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
 @pytest.mark.parametrize("target", ["x86-64-v2", "aarch64", "cortex-m4"])
 def test_foreign_objects_need_nothing(tmp_path: Path, target: str) -> None:
     paths = write(toy.executable(target=TARGETS[target]), tmp_path, ["o", "a"])
-    assert undefined_symbols(paths["o"].read_bytes()) == undefined_symbols(paths["weights"].read_bytes()) == ()
+    assert ELF.undefined_symbols(paths["o"].read_bytes()) == ELF.undefined_symbols(paths["weights"].read_bytes()) == ()
     assert [symbol.name for symbol in global_symbols(paths["weights"].read_bytes())] == ["toy_weights"]
 
 

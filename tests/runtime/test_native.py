@@ -8,7 +8,8 @@ import pytest
 
 from cnncc.errors import NativeError, TargetError
 from cnncc.native import emit_assembly, emit_object, host_target, load_object
-from cnncc.runtime.elf import global_symbols, undefined_symbols
+from cnncc.objects import ELF
+from cnncc.objects.elf import global_symbols
 from cnncc.target import TARGETS, lower, x86_level
 from tests.graphs import runnable_targets
 
@@ -21,7 +22,7 @@ WANTS = "declare float @g(float)\ndefine float @f(float %x) nounwind { %y = call
 @pytest.mark.parametrize("name", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "cortex-m4"])
 def test_objects_of_every_target_need_nothing(name: str) -> None:
     code = emit_object(toy.text("toy", 6, 2, 2, TARGETS[name]), TARGETS[name])
-    assert undefined_symbols(code) == ()
+    assert ELF.undefined_symbols(code) == ()
     assert {symbol.name for symbol in global_symbols(code)} == {"toy_run", "toy_check", "toy_workspace_bytes"}
 
 

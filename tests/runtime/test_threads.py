@@ -18,8 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncc.plan import plan, views
-from cnncc.runtime import layout, session
+from cnncc.runtime import layout
 from cnncc.runtime.model import Model
 from cnncc.runtime.session import Session
 
@@ -250,10 +249,6 @@ def test_the_faster_number_of_shards_is_measured(delays: tuple[int, int], faster
             model(toy.images(1, SIZE, 0))
     assert sorted(set(calls[:12])) == [1, 2]
     assert set(calls[13:20]) == {faster}
-
-
-def test_a_fork_clears_all_words_of_barriers() -> None:
-    assert session._BARRIER_BYTES == views.ALIGNMENT * plan.SHARED_LINES
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="no affinities on this system")

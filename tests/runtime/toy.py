@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from cnncc.native import emit_object, host_target
-from cnncc.runtime.elf import undefined_symbols
+from cnncc.objects import ELF
 from cnncc.runtime.executable import Executable, Port
 from cnncc.target import Target
 from cnncc.types import Array, TensorType
@@ -212,7 +212,7 @@ def executable(
         labels=("cat", "dog"),
         checked=fault != 0,
         steps=("conv1", "pool1"),
-        undefined=undefined_symbols(code),
+        undefined=ELF.undefined_symbols(code),
     )
 
 

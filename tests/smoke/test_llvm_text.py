@@ -10,8 +10,9 @@ import pytest
 
 from .test_imports import modules
 
-HOMES = ("cnncc.codegen.llvm.", "cnncc.native", "cnncc.runtime.shim")
-"""The back end; what hands its text to LLVM; and the shim of Python modules, which is no code of a model."""
+HOMES = ("cnncc.codegen.llvm.", "cnncc.native", "cnncc.runtime.shim", "cnncc.architecture")
+"""The back end; what hands its text to LLVM; the shim of Python modules, which is no code of a model; and the rows of
+architectures, which name intrinsics."""
 WORDS = """
     getelementptr insertelement extractelement shufflevector insertvalue extractvalue zeroinitializer poison inbounds
     fadd fsub fmul fdiv fneg fcmp icmp nsw nuw udiv sdiv urem srem shl lshr ashr freeze atomicrmw cmpxchg

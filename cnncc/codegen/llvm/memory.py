@@ -61,16 +61,15 @@ class Memory(Arithmetic):
     # The processor
 
     def pause(self) -> None:
-        if self.target.architecture == "x86-64":
-            self.declare("@llvm.x86.sse2.pause", "void", [])
-            self.emit("call void @llvm.x86.sse2.pause()")
-        elif self.target.architecture == "aarch64":
-            self.declare("@llvm.aarch64.hint", "void", ["i32"])
-            self.emit("call void @llvm.aarch64.hint(i32 1)")
+        if hint := self.target.isa.pause:
+            takes = hint.argument is not None
+            self.declare(f"@{hint.intrinsic}", "void", ["i32"] if takes else [])
+            self.emit(f"call void @{hint.intrinsic}({f'i32 {hint.argument}' if takes else ''})")
 
     def ticks(self) -> Ssa:
-        self.declare("@llvm.readcyclecounter", "i64", [])
-        return self.assign(INT64, "call i64 @llvm.readcyclecounter()")
+        counter = self.target.isa.counter
+        self.declare(f"@{counter}", "i64", [])
+        return self.assign(INT64, f"call i64 @{counter}()")
 
     def cpuid(self, leaf: int, register: Literal["EAX", "EBX", "ECX", "EDX"]) -> Ssa:
         operands = f'"={{ax}},={{bx}},={{cx}},={{dx}},{{ax}},{{cx}}"(i32 {leaf}, i32 0)'

@@ -5,8 +5,9 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
-from ..alignment import ALIGNMENT, rounded_up
-from ..target import Architecture
+from ..abi import ALIGNMENT
+from ..alignment import rounded_up
+from ..target import Target
 
 _RELOCATABLE, _OBJECT_OF_ALL = 1, 0x11  # kind of file; symbol info: global, an object
 _BITS, _SYMBOLS, _STRINGS, _NOTE = 1, 2, 3, 7  # section types
@@ -14,12 +15,10 @@ _ALLOCATED = 2  # section flag: read-only memory
 
 
 @dataclass(frozen=True)
-class _Format:
-    """The records of one word size, and the machine that they are for."""
+class _Records:
+    """The records of one word size."""
 
     word_class: int
-    machine: int
-    flags: int
     head: str  # type, machine, version, entry, offsets of segments and sections, flags, six counts
     section: str  # name, type, flags, address, offset, size, link, info, alignment, size of an entry
     symbol: str
@@ -29,47 +28,40 @@ class _Format:
         return struct.pack(self.symbol, *values)
 
 
-_WIDE = "<HHIQQQIHHHHHH", "<IIQQQQIIQQ", "<IBBHQQ"
-_FORMATS: dict[Architecture, _Format] = {
-    "x86-64": _Format(2, 62, 0, *_WIDE),
-    "aarch64": _Format(2, 183, 0, *_WIDE),
-    "thumb": _Format(1, 40, 0x0500_0000, "<HHIIIIIHHHHHH", "<IIIIIIIIII", "<IIIBBH"),  # flags: EABI 5
+_RECORDS = {
+    32: _Records(1, "<HHIIIIIHHHHHH", "<IIIIIIIIII", "<IIIBBH"),
+    64: _Records(2, "<HHIQQQIHHHHHH", "<IIQQQQIIQQ", "<IBBHQQ"),
 }
 
 
-def machine(architecture: Architecture) -> int:
-    """The number of an architecture in the heads of ELF files."""
-    return _FORMATS[architecture].machine
-
-
-def data_object(symbol: str, data: bytes | memoryview, architecture: Architecture) -> bytes:
+def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
     """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64. The stack is not code."""
-    return _object(".rodata", _BITS, ALIGNMENT, data, symbol, architecture)
+    return _object(".rodata", _BITS, ALIGNMENT, data, symbol, target)
 
 
-def note_object(owner: bytes, kind: int, data: bytes, architecture: Architecture) -> bytes:
+def note_object(owner: bytes, kind: int, data: bytes, target: Target) -> bytes:
     """A relocatable object with one note, which a linker leads through to a segment of notes."""
     head = struct.pack("<III", len(owner) + 1, len(data), kind) + owner + b"\0"
     note = head.ljust(rounded_up(len(head), 4), b"\0") + data
-    return _object(f".note.{owner.decode()}", _NOTE, 4, note, None, architecture)
+    return _object(f".note.{owner.decode()}", _NOTE, 4, note, None, target)
 
 
 def _object(
-    section: str, kind: int, alignment: int, data: bytes | memoryview, symbol: str | None, architecture: Architecture
+    section: str, kind: int, alignment: int, data: bytes | memoryview, symbol: str | None, target: Target
 ) -> bytes:
     """header | bytes | table of symbols | names | table of sections"""
-    form = _FORMATS[architecture]
-    head_bytes = 16 + struct.calcsize(form.head)
+    records, row = _RECORDS[target.pointer_bits], target.isa
+    head_bytes = 16 + struct.calcsize(records.head)
     strings = _Strings()
-    symbols = form.symbol_record(0, 0, 0, 0)
+    symbols = records.symbol_record(0, 0, 0, 0)
     if symbol is not None:
-        symbols += form.symbol_record(strings.add(symbol), 1, len(data), _OBJECT_OF_ALL)
+        symbols += records.symbol_record(strings.add(symbol), 1, len(data), _OBJECT_OF_ALL)
     names = [strings.add(name) for name in (section, ".note.GNU-stack", ".symtab", ".strtab")]
     data_at = rounded_up(head_bytes, ALIGNMENT)
     symbols_at = rounded_up(data_at + len(data), 8)
     strings_at = symbols_at + len(symbols)
     sections_at = rounded_up(strings_at + len(strings.data), 8)
-    entry = struct.calcsize(form.symbol)
+    entry = struct.calcsize(records.symbol)
     sections = [
         (0,) * 10,
         (names[0], kind, _ALLOCATED, 0, data_at, len(data), 0, 0, alignment, 0),
@@ -77,10 +69,10 @@ def _object(
         (names[2], _SYMBOLS, 0, 0, symbols_at, len(symbols), 4, 1, 8, entry),  # names in section 4, one local symbol
         (names[3], _STRINGS, 0, 0, strings_at, len(strings.data), 0, 0, 1, 0),
     ]
-    counts = (head_bytes, 0, 0, struct.calcsize(form.section), len(sections), 4)
-    head = b"\x7fELF" + bytes([form.word_class, 1, 1]).ljust(12, b"\0")
-    head += struct.pack(form.head, _RELOCATABLE, form.machine, 1, 0, 0, sections_at, form.flags, *counts)
-    table = b"".join(struct.pack(form.section, *section) for section in sections)
+    counts = (head_bytes, 0, 0, struct.calcsize(records.section), len(sections), 4)
+    head = b"\x7fELF" + bytes([records.word_class, 1, 1]).ljust(12, b"\0")
+    head += struct.pack(records.head, _RELOCATABLE, row.elf_machine, 1, 0, 0, sections_at, row.elf_flags, *counts)
+    table = b"".join(struct.pack(records.section, *section) for section in sections)
     return b"".join(
         (
             head.ljust(data_at, b"\0"),

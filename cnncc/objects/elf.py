@@ -6,6 +6,7 @@ import struct
 from dataclasses import dataclass
 
 from ..errors import NativeError
+from .format import Symbol
 
 _SYMBOL_TABLE = 2  # section type
 _UNDEFINED = 0  # section index of a symbol that is wanted
@@ -33,14 +34,6 @@ _LAYOUTS = {
     1: _Layout(52, "<II", 0x1C, 0x2A, "<IIIIIII", "<IIIBBH", (0, 3, 5), "<IIIII", (0, 1, 4)),
     2: _Layout(64, "<QQ", 0x20, 0x36, "<IIQQQQI", "<IBBHQQ", (0, 1, 3), "<IIQQQQ", (0, 2, 5)),
 }
-
-
-@dataclass(frozen=True)
-class Symbol:
-    """A global symbol of an object; `defined` here, or wanted from elsewhere."""
-
-    name: str
-    defined: bool
 
 
 @dataclass(frozen=True)
@@ -91,11 +84,6 @@ def library(head: bytes, size: int) -> Library:
 def global_symbols(code: bytes) -> tuple[Symbol, ...]:
     """All global and weak symbols, in the table's order. Raises NativeError for anything but little-endian ELF."""
     return _symbols(code)
-
-
-def undefined_symbols(code: bytes) -> tuple[str, ...]:
-    """Names that an object needs from others, sorted. Raises NativeError for anything but little-endian ELF."""
-    return tuple(sorted(symbol.name for symbol in global_symbols(code) if not symbol.defined))
 
 
 def _layout(code: bytes) -> _Layout:

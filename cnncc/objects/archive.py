@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
-from .elf import global_symbols
+from .format import Symbol
 
 _MAGIC = b"!<arch>\n"
 _HEADER_BYTES = 60
 
 
-def archive(objects: Mapping[str, bytes]) -> bytes:
-    """The bytes of a static library of ELF objects by file name. Raises NativeError for anything that is not ELF."""
+def archive(objects: Mapping[str, bytes], global_symbols: Callable[[bytes], tuple[Symbol, ...]]) -> bytes:
+    """The bytes of a static library of objects by file name. Raises what the reader of their symbols raises."""
     table = b"".join(f"{name}/\n".encode() for name in objects)
     members = [_member(name, code) for name, code in zip(_references(list(objects)), objects.values(), strict=True)]
     symbols = [

@@ -1,0 +1,105 @@
+"""The interface of compiled code, stated once: its version, the call, error codes and the head of a workspace.
+
+The C header (`runtime/header.py`), Python's structures (`runtime/layout.py`), the manifest and the code that is
+generated derive from what stands here. A change of any of it is another `VERSION`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import IntEnum
+
+VERSION = 1
+ALIGNMENT = 64
+"""Bytes at whose multiples buffers, weights and the words that shards share begin."""
+WORD_BYTES = 4
+"""Bytes of a number in the call and in the head of a workspace."""
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of `cnncc_call`: its C declaration with {} for the name, and what it holds."""
+
+    name: str
+    declaration: str
+    meaning: str
+
+    @property
+    def is_pointer(self) -> bool:
+        """Whether it is an address; else it is a 32-bit number."""
+        return "*" in self.declaration
+
+
+CALL = (
+    Field("abi", "uint32_t {}", "CNNCC_ABI"),
+    Field("images", "uint32_t {}", "N of this call"),
+    Field("shard", "uint32_t {}", "0 without threads; else see NAME_run"),
+    Field("shards", "uint32_t {}", "1 without threads"),
+    Field("inputs", "const void *const *{}", "one pointer an input, in order"),
+    Field("outputs", "void *const *{}", "one pointer an output, in order; must not overlap anything else"),
+    Field(
+        "workspace",
+        "void *{}",
+        f"aligned to {ALIGNMENT} bytes, zeroed once before its first call, one call at a time",
+    ),
+    Field("weights", "const void *{}", f"aligned to {ALIGNMENT} bytes"),
+    Field("wait", "void (*{})(void *)", "what a shard calls while it waits for another; null spins"),
+    Field("wait_argument", "void *{}", "what it is given"),
+)
+"""The fields of `cnncc_call`, the structure that `NAME_run` takes the address of."""
+
+
+def offsets(pointer_bytes: int) -> dict[str, int]:
+    """Where each field of a call begins, in bytes, by C's rule: at the next multiple of its own size."""
+    found, end = {}, 0
+    for field in CALL:
+        size = pointer_bytes if field.is_pointer else WORD_BYTES
+        found[field.name] = -(-end // size) * size
+        end = found[field.name] + size
+    return found
+
+
+def call_bytes(pointer_bytes: int) -> int:
+    """The size of a call: its last field is a pointer, so nothing pads it."""
+    return offsets(pointer_bytes)[CALL[-1].name] + pointer_bytes
+
+
+class Code(IntEnum):
+    """What `NAME_run` returns: 0, or an error, which every shard of the call returns. C's names begin with CNNCC_."""
+
+    OK = 0
+    WRONG_ABI = 1
+    NULL_POINTER = 2
+    MISALIGNED = 3
+    WRONG_IMAGES = 4
+    WRONG_SHARDS = 5
+    OUT_OF_BOUNDS = 6
+
+    @property
+    def c_name(self) -> str:
+        return f"CNNCC_{self.name}"
+
+
+REASONS: dict[int, str] = {
+    Code.WRONG_ABI: "the code has another ABI version than the call",
+    Code.NULL_POINTER: "a pointer is null",
+    Code.MISALIGNED: f"workspace or weights are not aligned to {ALIGNMENT} bytes",
+    Code.WRONG_IMAGES: "this number of images is not possible",
+    Code.WRONG_SHARDS: "shard or number of shards out of range",
+    Code.OUT_OF_BOUNDS: "an access left its bounds",  # only in checked builds
+}
+"""What each error says, everywhere."""
+
+# The head of a workspace: 32-bit words by their offsets in bytes. What two shards write stands in lines of its own.
+ARRIVED = 0
+"""How many of three or more shards have arrived at the barrier."""
+GENERATION = 8
+"""How many barriers of three or more shards are over."""
+FAULT_STEP = 16
+"""In checked builds, the number of the step whose access left its bounds, plus one; 0 if none has."""
+PAIR = ALIGNMENT, 2 * ALIGNMENT
+"""How many barriers of two shards the first has come to, and the second."""
+HEAD_BYTES = 3 * ALIGNMENT
+"""The head where shards can meet."""
+HEAD_BYTES_OF_ONE = ALIGNMENT
+"""The head where there is only one shard: without the pair's words."""

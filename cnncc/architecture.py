@@ -1,0 +1,83 @@
+"""What differs between instruction sets besides vectors, as data: a row for each, which a `Target` names.
+
+LLVM knows how to compile for them; here stands what our own code would have to ask "which one is it?" for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class ProcessorCheck(Enum):
+    """What `NAME_check` does to find out whether the processor has the instructions of a target."""
+
+    CPUID = "cpuid"
+    """It asks the processor."""
+    BASELINE = "baseline"
+    """Nothing: each processor of the architecture has them."""
+    NONE = "none"
+    """Nothing, though there are processors without them: who calls has to know."""
+
+
+@dataclass(frozen=True)
+class Hint:
+    """An instruction without a result: LLVM's intrinsic for it, and the 32-bit number that it takes, if any."""
+
+    intrinsic: str
+    argument: int | None = None
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """An instruction set.
+
+    `check` is what `NAME_check` may vouch for. `pause` tells the core that it waits in a loop. `counter` is the LLVM
+    intrinsic that reads a clock of even pace, which programs may read, as profiles need. `elf_machine` and `elf_flags`
+    stand in the head of ELF files. `hosts` are the first words of the LLVM triples of machines on which models of this
+    architecture run in Python.
+    """
+
+    name: str
+    elf_machine: int
+    check: ProcessorCheck
+    elf_flags: int = 0
+    pause: Hint | None = None
+    counter: str = "llvm.readcyclecounter"
+    hosts: tuple[str, ...] = ()
+
+
+ARCHITECTURES = {
+    row.name: row
+    for row in (
+        Architecture(
+            "x86-64",
+            elf_machine=62,
+            check=ProcessorCheck.CPUID,
+            pause=Hint("llvm.x86.sse2.pause"),
+            hosts=("x86_64",),
+        ),
+        Architecture(
+            "aarch64",
+            elf_machine=183,
+            check=ProcessorCheck.BASELINE,
+            pause=Hint("llvm.aarch64.hint", 1),
+            hosts=("aarch64", "arm64"),
+        ),
+        Architecture(
+            "riscv64",
+            elf_machine=243,
+            elf_flags=5,  # compressed instructions, doubles in registers of calls (RVC, lp64d)
+            check=ProcessorCheck.NONE,
+            pause=Hint("llvm.riscv.pause"),
+            counter="llvm.readsteadycounter",  # rdtime; Linux lets no program read the cycles
+        ),
+        Architecture("thumb", elf_machine=40, elf_flags=0x0500_0000, check=ProcessorCheck.NONE),  # flags: EABI 5
+    )
+}
+
+
+def of_host(triple: str) -> Architecture | None:
+    """The architecture of a machine that models can run on in Python, by its LLVM triple; None for others."""
+    word = triple.partition("-")[0]
+    return next((row for row in ARCHITECTURES.values() if word in row.hosts), None)
