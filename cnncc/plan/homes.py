@@ -147,7 +147,7 @@ class Homes:
         """
         wanted: dict[str, list[list[int]]] = {}
         for job in self.jobs:
-            if job.kernel is None or not job.kernel.wants_border:
+            if job.kernel is None or not job.kernel.prefers_border:
                 continue
             root, same = self.root(job.operands[0])
             if not same:

@@ -182,7 +182,7 @@ class Layout:
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
         layer = self.layer(work, c, image, stored, epilogue)
         merged = None
-        if alone := kernels.unrivalled(self.target, layer):
+        if alone := kernels.preferred(self.target, layer):
             kernel, chosen = alone, None
         else:
             chosen, merged = self.direct(work, layer)

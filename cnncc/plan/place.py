@@ -65,6 +65,8 @@ class Placement:
                     self.operand(Operand(tensor, dims), target.shape, self.homes.orders[job.result])
                     for tensor, dims in zip(job.operands, computation.dims, strict=True)
                 ]
+            case _:
+                raise AssertionError(f"no kernel for {computation}")
         self.step(job.work.name, kernel, sources, target)
 
     def each_row(self, name: str, kernel: Reduce, source: View) -> View:

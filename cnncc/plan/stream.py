@@ -100,7 +100,7 @@ def gain(layout: Layout, chain: Sequence[Job]) -> float:
     """Cycles that a chain saves, or −∞ if it should not run; 0 for one alone."""
     if len(chain) < 2:
         return 0.0
-    if any(job.kernel and job.kernel.wants_many_rows for job in chain):
+    if any(job.kernel and job.kernel.prefers_many_rows for job in chain):
         return -math.inf
     shapes = [layout.types[job.result].shape for job in chain]
     needs = [found for job in chain if (found := need(job))]
@@ -112,7 +112,7 @@ def gain(layout: Layout, chain: Sequence[Job]) -> float:
         total += transfer.round_trip(layout.target, transfer.BYTES * math.prod(shape))
         again = rows_read.extent - rows_read.stride
         total -= max(0, again) * _cycles(layout, maker) / shape[ROW_AXIS]
-        if reader.kernel and reader.kernel.wants_border and again > 0:
+        if reader.kernel and reader.kernel.prefers_border and again > 0:
             total -= step.CLIP * _cycles(layout, reader)
     return total
 

@@ -31,7 +31,7 @@ class Toy(Convolution):
     epilogue: Epilogue
 
     lanes_along = "channels"
-    wants_border = False
+    prefers_border = False
 
     @property
     def filters(self) -> tuple[int, int]:

@@ -24,7 +24,7 @@ from .winograd import Winograd
 
 __all__ = [
     "COMPARED",
-    "UNRIVALLED",
+    "PREFERRED",
     "Candidate",
     "Convolution",
     "Depthwise",
@@ -45,12 +45,12 @@ __all__ = [
     "Winograd",
     "balanced",
     "candidates",
-    "unrivalled",
+    "preferred",
 ]
 
 
 @dataclass(frozen=True)
-class Unrivalled:
+class Preferred:
     """A kernel that is taken for each layer that it is there for, without a comparison."""
 
     kernel: Callable[[Target, Layer], Convolution | None]
@@ -65,7 +65,7 @@ class Compared:
     why: str
 
 
-UNRIVALLED = (Unrivalled(depthwise.kernel, "reads each pixel once; others fill one lane of a block of outputs"),)
+PREFERRED = (Preferred(depthwise.kernel, "reads each pixel once; others fill one lane of a block of outputs"),)
 
 COMPARED = (
     Compared(direct_tiles.candidates, "computes every layer, so that there always is a candidate"),
@@ -74,9 +74,9 @@ COMPARED = (
 )
 
 
-def unrivalled(target: Target, layer: Layer) -> Convolution | None:
+def preferred(target: Target, layer: Layer) -> Convolution | None:
     """The kernel that is taken without a comparison, if there is one."""
-    return next((kernel for entry in UNRIVALLED if (kernel := entry.kernel(target, layer))), None)
+    return next((kernel for entry in PREFERRED if (kernel := entry.kernel(target, layer))), None)
 
 
 def candidates(target: Target, layer: Layer) -> list[Candidate]:

@@ -100,9 +100,9 @@ class Convolution(Kernel):
     weights_per_image: bool = False
 
     reads_borders = True
-    wants_border = True
+    prefers_border = True
     """Whether it is faster where its image brings the border that its window reads."""
-    wants_many_rows = False
+    prefers_many_rows = False
     """Whether the few rows of a stream's round are too few for it."""
 
     @property

@@ -52,7 +52,7 @@ class Depthwise(Convolution):
     epilogue: Epilogue = PLAIN
 
     lanes_along = "channels"
-    wants_border = False  # it clips as fast as it reads a border
+    prefers_border = False  # it clips as fast as it reads a border
 
     @property
     def filters(self) -> tuple[int, int]:

@@ -59,7 +59,7 @@ class Winograd(Convolution):
 
     groups = 1
     lanes_along = "channels"
-    wants_many_rows = True  # they are its blocks of tiles
+    prefers_many_rows = True  # they are its blocks of tiles
 
     @property
     def points(self) -> tuple[int, ...]:
