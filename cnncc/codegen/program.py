@@ -275,15 +275,15 @@ class Program:
         begins: list[Index] = [a]
         pairs = list(itertools.pairwise(steps))
         for producer, step in reversed(pairs):
-            stride, low, _, rows = step.row_need()
-            begin = e.least(e.largest(e.sub(e.mul(begins[0], stride), low), 0), rows)
+            need, rows = step.row_need, step.sources[0].rows
+            begin = e.least(e.largest(e.sub(e.mul(begins[0], need.stride), need.low), 0), rows)
             begins.insert(0, e.mul(e.div(begin, producer.grain), producer.grain))
         done = [e.value(begin) for begin in begins[:-1]]
         with e.loop(a, b, stage.block, carry=done) as loop:
             ends: list[Index] = [e.least(e.add(loop.index, stage.block), b)]
             for producer, step in reversed(pairs):
-                stride, low, extent, rows = step.row_need()
-                last = e.largest(e.add(e.mul(e.sub(ends[0], 1), stride), extent - low), 0)
+                need, rows = step.row_need, step.sources[0].rows
+                last = e.largest(e.add(e.mul(e.sub(ends[0], 1), need.stride), need.extent - need.low), 0)
                 whole = e.mul(e.div(e.add(last, producer.grain - 1), producer.grain), producer.grain)
                 ends.insert(0, e.least(whole, rows))
             following = []

@@ -13,7 +13,6 @@ All of them are measured in the same run as the steps.
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
@@ -23,10 +22,7 @@ import numpy as np
 
 from ..codegen.program import tick_bytes
 from ..compiler import Compilation
-from ..plan.kernels import Fill, Winograd
-from ..plan.text import describe
-from ..plan.views import Buffer, View, elements
-from ..plan.work import step_macs
+from ..plan.views import Buffer
 from ..runtime.model import Model
 from ..types import Array
 from .benchmark import calls_in, seconds_of
@@ -149,7 +145,7 @@ class Limits:
 def _step_time(
     number: int, step: Step, spent: float, whole: float, images: int, limits: Limits, traffic: dict[str, int]
 ) -> StepTime:
-    flops, needed = 2 * step_macs(step) * images, 2 * multiplied(step) * images
+    flops, needed = 2 * step.macs * images, 2 * step.kernel.multiplied(step.target) * images
     bounds = {"multiply-adds": needed / limits.peak, "call": limits.call}
     for far, level in enumerate(LEVELS):
         if level in traffic:  # what comes from further away passes through it
@@ -160,7 +156,7 @@ def _step_time(
     return StepTime(
         number,
         step.name,
-        describe(step.kernel),
+        step.kernel.describe(),
         spent * 1e6,
         spent / whole,
         rate / 1e9,
@@ -170,15 +166,6 @@ def _step_time(
         bound,
         bounds[bound] * 1e6,
     )
-
-
-def multiplied(step: Step) -> int:
-    """Multiply-adds of the algorithm of a step; of Winograd's the products alone, without the transforms."""
-    kernel = step.kernel
-    if not isinstance(kernel, Winograd):
-        return step_macs(step)
-    tiles = step.target.shape[0] * math.prod(kernel.grid)
-    return tiles * math.prod(kernel.points) * kernel.channels * kernel.outputs
 
 
 def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:
@@ -231,14 +218,6 @@ def touches(plan: Plan) -> Iterator[tuple[int, str, int, int]]:
     """(step, buffer, bytes of the buffer that it occupies, bytes that it moves) for each view of each step."""
     for number, step in enumerate(plan.steps):
         for view in dict.fromkeys((*step.sources, step.target)):
-            size = _bytes(plan, step, view)
-            yield number, view.buffer, min(size, plan.buffer(view).nbytes), size
-
-
-def _bytes(plan: Plan, step: Step, view: View) -> int:
-    """What a step moves of a view: each element once, however often it is repeated."""
-    item = plan.buffer(view).dtype.itemsize
-    if isinstance(step.kernel, Fill):
-        return item * (elements(view.shape, view.border) - elements(view.shape))
-    distinct = (size for size, stride in zip(view.shape, view.strides, strict=True) if stride)
-    return item * math.prod(distinct)
+            buffer = plan.buffer(view)
+            size = buffer.dtype.itemsize * step.kernel.touched(view)
+            yield number, view.buffer, min(size, buffer.nbytes), size

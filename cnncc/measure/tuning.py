@@ -28,12 +28,11 @@ from ..cache.identity import compiler_identity
 from ..compiler import Compilation
 from ..errors import TargetError
 from ..native import host_target
-from ..plan.kernels import Move
 from ..types import Array
 from .budget import Budget
 
 if TYPE_CHECKING:
-    from ..plan.candidates import Candidate
+    from ..plan.kernels import Candidate
     from ..plan.plan import Plan
 
 SECONDS = 60.0
@@ -312,7 +311,7 @@ def owners(plan: Plan) -> list[str]:
     writers = {step.target.buffer: step.signature for step in plan.steps if step.signature}
     return [
         step.signature or readers.get(step.target.buffer) or writers.get(step.sources[0].buffer, "")
-        if isinstance(step.kernel, Move)
+        if step.kernel.is_copy
         else step.signature
         for step in plan.steps
     ]

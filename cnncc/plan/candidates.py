@@ -1,4 +1,4 @@
-"""Candidates: the ways to compute a contraction, each with its modelled cost, and the choice among them.
+"""The choice among the candidates for a contraction.
 
 The cheapest one by the model is taken, unless `PlanOptions.choices` names another: that is how measurements
 overrule the model. A choice belongs to a signature, a text that tells all that the speed depends on and no names,
@@ -10,24 +10,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..computation import Contraction
-from .kernels import Direct, Epilogue, Grouped, LanesAlong, Winograd
-
-
-@dataclass(frozen=True)
-class Candidate:
-    """One way to compute a contraction: a short readable name, the cycles that it should take, its kernel."""
-
-    label: str
-    cycles: float
-    kernel: Direct | Grouped | Winograd
+from .cost.step import series
+from .kernels import Candidate, Convolution, Layer
 
 
 @dataclass(frozen=True)
 class Chosen:
     """The kernel that was taken, the signature of the choice and the label that was chosen."""
 
-    kernel: Direct | Grouped | Winograd
+    kernel: Convolution
     signature: str
     label: str
 
@@ -51,21 +42,14 @@ class Choices:
         return Chosen(best.kernel, signature, best.label)
 
 
-def signature(
-    c: Contraction,
-    stored: Sequence[int],
-    epilogue: Epilogue,
-    copies: Mapping[LanesAlong, int],
-    series: int = 0,
-    *,
-    tame: bool = True,
-) -> str:
+def signature(layer: Layer) -> str:
     """What the candidates of a contraction and their speed depend on, canonically: '3>8 3/1p1,1of56 … bias'.
 
-    Equal signatures have equal candidates. `stored` are the sizes that are stored, `copies` the elements to be copied,
-    for each way that lanes may lie, `series` the functions like exp in the epilogue; weights that are not `tame` are
-    never transformed.
+    Equal signatures have equal candidates. Functions like exp in the epilogue are counted; weights that are not `tame`
+    are never transformed.
     """
+    c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
+    exps = series(epilogue.before, epilogue.after)
     words = [f"{c.channels}>{c.outputs}"]
     if c.groups > 1:
         words.append(f"g{c.groups}")
@@ -79,8 +63,10 @@ def signature(
         "bias": c.bias,
         "each": c.weights_per_image,
         f"+{epilogue.operands}": epilogue.operands > 0,
-        f"series{series}": series > 0,
-        "wild": not tame,
+        f"series{exps}": exps > 0,
+        "wild": not layer.tame,
     }
     words += [flag for flag, holds in flags.items() if holds]
-    return " ".join([*words, "|".join(f"{along}+{copied}" if copied else along for along, copied in copies.items())])
+    return " ".join(
+        [*words, "|".join(f"{along}+{copied}" if copied else along for along, copied in layer.copies.items())]
+    )

@@ -13,9 +13,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .kernels import Depthwise, Direct, Elementwise, Fill, Grouped, Move, Reduce, Window, Winograd, own_window
 from .plan import Stage, Step
-from .views import Buffer, View, apart
+from .views import ROW_AXIS, Buffer, View, apart
 
 Where = Literal["inside", "border", "both"]
 
@@ -189,10 +188,9 @@ def span(buffer: Buffer) -> tuple[int, int]:
 
 def where(step: Step, view: View) -> Where:
     """Which part of a buffer with a border a step touches."""
-    if isinstance(step.kernel, Fill):
+    if step.kernel.only_border:
         return "border"
-    window = own_window(step.kernel) or ()
-    reads_border = view is not step.target and any(max(axis.reach) > 0 for axis in window)
+    reads_border = view is not step.target and any(max(axis.reach) > 0 for axis in step.kernel.own_window)
     return "both" if reads_border else "inside"
 
 
@@ -210,12 +208,14 @@ def pieces_of(stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers:
     if step is not last or not by_rows(step):
         return None
     rows = rows_for_each(step, at)
-    if not rows or view.ring or view.lookups or min(view.strides) < 0 or view.strides[2] == 0:
+    if not rows or view.ring or view.lookups or min(view.strides) < 0 or view.strides[ROW_AXIS] == 0:
         return None
     buffer = buffers[view.buffer]
     size, (ahead, extent) = buffer.dtype.itemsize, rows
-    row = view.strides[2]
-    axes = [(n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != 2]
+    row = view.strides[ROW_AXIS]
+    axes = [
+        (n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != ROW_AXIS
+    ]
     inner = sum((n - 1) * stride for n, stride in axes if stride <= row)
     planes = sorted(((n, stride * size) for n, stride in axes if n > 1 and stride > row), key=lambda plane: plane[1])
     begin = (buffer.place if buffer.space == "arena" else 0) + view.offset * size
@@ -226,18 +226,18 @@ def pieces_of(stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers:
 
 def by_rows(step: Step) -> bool:
     """Whether shards share the rows of a step, and each writes its own rows only."""
-    if isinstance(step.kernel, Direct | Winograd):
-        return step.kernel.shared == "rows" and step.target.rank > 2
-    whole = isinstance(step.kernel, Reduce) and 2 in step.kernel.axes
-    known = Depthwise | Grouped | Window | Elementwise | Move | Reduce
-    return isinstance(step.kernel, known) and step.target.rank > 2 and not whole
+    return step.kernel.writes_own_rows and step.target.rank > ROW_AXIS
 
 
 def rows_for_each(step: Step, at: int) -> tuple[int, int] | None:
     """Rows of a view from one row of the target to the next, and rows that a piece touches; None if pieces overlap."""
     view = (*step.sources, step.target)[at]
-    if at == 0 and own_window(step.kernel):
-        stride, low, extent, _ = step.row_need()
-        return None if low or extent > stride else (stride, (step.grain - 1) * stride + extent)
+    if at == 0 and step.kernel.own_window:
+        need = step.row_need
+        return (
+            None
+            if need.low or need.extent > need.stride
+            else (need.stride, (need.grain - 1) * need.stride + need.extent)
+        )
     ratio, rest = divmod(view.rows, step.target.rows)
-    return None if rest or view.rank < 3 else (ratio, step.grain * ratio)
+    return None if rest or view.rank <= ROW_AXIS else (ratio, step.grain * ratio)

@@ -11,12 +11,11 @@ import itertools
 from dataclasses import dataclass, replace
 
 from ..computation import Arrangement, Inset, Interleave, Join, Lookup, Part, Repeat, Reshape, Transpose
-from .kernels import Depthwise
 from .layout import ALIASES, HOLDERS, Job, Layout
 from .options import Streaming
 from .pack import WeightsBlock
 from .stream import links
-from .views import Buffer, Order, View, dense_view, elements, may_grow, spread
+from .views import ROW_AXIS, Buffer, Order, View, dense_view, elements, may_grow, spread
 
 Border = tuple[tuple[int, int], ...]
 
@@ -144,17 +143,17 @@ class Homes:
     def wanted_borders(self, limit: float) -> dict[str, Border]:
         """Borders that convolutions read, for buffers of ours that do not grow too much by them.
 
-        Depthwise kernels clip as fast as they read a border, so none is filled for them.
+        None is filled for kernels that clip as fast as they read a border.
         """
         wanted: dict[str, list[list[int]]] = {}
         for job in self.jobs:
-            if job.kernel is None or isinstance(job.kernel, Depthwise):
+            if job.kernel is None or not job.kernel.prefers_border:
                 continue
             root, same = self.root(job.operands[0])
             if not same:
                 continue
             sides = wanted.setdefault(root, [[0, 0] for _ in self.types[root].shape])
-            for axis, window in enumerate(job.kernel.window, start=2):
+            for axis, window in enumerate(job.kernel.window, start=ROW_AXIS):
                 sides[axis] = [max(a, b) for a, b in zip(sides[axis], window.reach, strict=True)]
         borders: dict[str, Border] = {}
         for root, sides in wanted.items():

@@ -32,15 +32,12 @@ from ..expr import arguments_of
 from ..target import Target
 from ..types import DType, TensorType
 from ..windows import WindowAxis
-from . import choose
-from .candidates import Candidate, Choices, Chosen, signature
+from . import kernels
+from .candidates import Choices, Chosen, signature
 from .cost import transfer
-from .cost.step import series
-from .depthwise import depthwise
-from .kernels import Convolution, Direct, Epilogue, Grouped, LanesAlong, Pooling, Winograd
+from .kernels import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, depthwise
 from .lower import Operand, Work, Works
 from .views import Order, channels_last, may_grow, planar
-from .winograd import winograd
 
 ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
 """Arrangements whose result is a view of their operand, where strides and tables can say so."""
@@ -94,7 +91,7 @@ class Layout:
         self.orders: dict[str, Order] = {}
         self.jobs: list[Job] = []
         self.copies: dict[tuple[str, Order], str] = {}
-        self.transformed: dict[str, Sequence[Candidate]] = {}
+        self.offered: dict[str, Sequence[Candidate]] = {}
         self.makers: dict[str, Work] = {work.result: work for work in works.works}
         self.readers: dict[str, list[Work]] = {}
         for work in works.works:
@@ -183,24 +180,19 @@ class Layout:
         last = channels_last(rank + 2)
         stored = self.types[work.result].shape[2:] if not flattened else (1,) * rank
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
-        chosen = merged = None
-        kernel: Convolution
-        if c.depthwise and not (self.narrow(c) and self.is_planar(image)):
-            kernel, result = depthwise(self.target, c, stored, epilogue), last
-            image = self.in_order(image, last)
+        layer = self.layer(work, c, image, stored, epilogue)
+        merged = None
+        if alone := kernels.preferred(self.target, layer):
+            kernel, chosen = alone, None
         else:
-            chosen, merged = self.direct(work, c, image, stored, epilogue)
+            chosen, merged = self.direct(work, layer)
             kernel = chosen.kernel
-            by_channels = kernel.lanes_along == "channels"
-            if isinstance(kernel, Winograd):
-                image = self.in_order(image, last)
-            else:
-                if not by_channels:
-                    image = self.in_order(image, planar(rank + 2))
-                elif self.copied(image, c):
-                    image = self.in_order(image, last)
-                image = self.bordered(image, kernel)
-            result = last if by_channels else planar(rank + 2)
+        if kernel.reads == "planar":
+            image = self.in_order(image, planar(rank + 2))
+        elif kernel.reads == "channels last" or self.copied(image, c):
+            image = self.in_order(image, last)
+        image = self.bordered(image, kernel)
+        result = last if kernel.lanes_along == "channels" else planar(rank + 2)
         self.orders[work.result] = planar(2) if flattened else result
         early = arguments_of(work.before)
         extras = []
@@ -209,65 +201,55 @@ class Layout:
             extras.append(self.aligned(extra, met, self.orders[work.result]))
         return Job(work, [image, *parameters], extras, kernel, merged, c, chosen)
 
-    def direct(
-        self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue
-    ) -> tuple[Chosen, Chosen | None]:
-        """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
+    def layer(self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue) -> Layer:
+        """What the choice of a kernel depends on. Kernels that read channels last want them however few they are."""
         copies = self.reordered(work, c, image)
+        is_planar = self.is_planar(image)
+        few = self.types[image].size if is_planar and not self.copied(image, c) else 0
+        return Layer(
+            c,
+            tuple(stored),
+            epilogue,
+            copies,
+            copies["channels"] + few,
+            is_planar,
+            self.strict or not c.window or self.tame(work),
+            self.strict,
+            self.distant,
+            self.frugal,
+        )
+
+    def direct(self, work: Work, layer: Layer) -> tuple[Chosen, Chosen | None]:
+        """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
+        c, stored = layer.contraction, layer.stored
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
-            tame = self.strict or not c.window or self.tame(work)
-            transforms = self.transforms(c, image, epilogue, copies["channels"]) if tame else ()
-            return self.choose(c, stored, epilogue, copies, transforms, tame=tame), None
+            return self.choose(layer), None
+        layer = replace(layer, tame=True)  # there is nothing to transform
         positions = math.prod(stored)
         flat = replace(c, window=(WindowAxis(positions),))
-        merged = self.choose(flat, (positions,), epilogue, copies)
-        return self.choose(c, stored, epilogue, {merged.kernel.lanes_along: 0}), merged
+        merged = self.choose(replace(layer, contraction=flat, stored=(positions,)))
+        return self.choose(replace(layer, copies={merged.kernel.lanes_along: 0})), merged
 
-    def choose(
-        self,
-        c: Contraction,
-        stored: Sequence[int],
-        epilogue: Epilogue,
-        copies: Mapping[LanesAlong, int],
-        more: Sequence[Candidate] = (),
-        *,
-        tame: bool = True,
-    ) -> Chosen:
+    def choose(self, layer: Layer) -> Chosen:
         """The best kernel by the model, or the one that was asked for."""
-        candidates = choose.direct(self.target, c, stored, epilogue, copies)
-        if "channels" in copies:
-            candidates += choose.grouped(self.target, c, stored, epilogue, copies["channels"])
-        name = signature(c, stored, epilogue, copies, series(epilogue.before, epilogue.after), tame=tame)
-        return self.choices.pick(name, [*candidates, *more])
+        alike = repr(layer)  # the text tells −0 from 0, which equality does not
+        if alike not in self.offered:
+            self.offered[alike] = kernels.candidates(self.target, layer)
+        return self.choices.pick(signature(layer), self.offered[alike])
 
     def tame(self, work: Work) -> bool:
         """Whether weights may be transformed: they are known, and no sum of some of them overflows."""
         weights = self.works.constants.get(work.operands[1])
         return weights is not None and bool(np.abs(weights).max() < TAME)
 
-    def transforms(self, c: Contraction, image: str, epilogue: Epilogue, copied: int) -> Sequence[Candidate]:
-        """Winograd convolutions of tame weights; they want channels last, however few there are."""
-        if self.strict:
-            return ()
-        if self.is_planar(image) and not self.copied(image, c):
-            copied += self.types[image].size
-        alike = repr((c, epilogue, copied))  # the text tells −0 from 0, which equality does not
-        if alike not in self.transformed:
-            extra = transfer.reordered(self.target.core, copied)
-            found = winograd(self.target, c, epilogue, extra, distant=self.distant, frugal=self.frugal)
-            self.transformed[alike] = found
-        return self.transformed[alike]
-
-    def narrow(self, c: Contraction) -> bool:
-        """Whether a depthwise convolution leaves most lanes empty, if they lie along its channels."""
-        return c.channels * 2 <= self.target.lanes
-
     def lanes_along_channels(self, work: Work) -> bool:
         """Whether the kernel of a work will read channels last, whatever its image is: where they fill the lanes."""
         c = work.computation
         if not isinstance(c, Contraction) or c.weights_per_image:
             return False
-        return not self.narrow(c) if c.depthwise else min(c.channels, c.outputs) >= self.target.lanes > 1
+        return (
+            not depthwise.narrow(self.target, c) if c.depthwise else min(c.channels, c.outputs) >= self.target.lanes > 1
+        )
 
     def reordered(self, work: Work, c: Contraction, image: str) -> dict[LanesAlong, int]:
         """Elements that must change their order, for each way that lanes may lie.
@@ -293,7 +275,7 @@ class Layout:
         planar_image = self.is_planar(image) and math.prod(spatial) > 1
         return self.types[image].size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
 
-    def bordered(self, image: str, kernel: Direct | Grouped) -> str:
+    def bordered(self, image: str, kernel: Convolution) -> str:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
 
         Buffers of the caller's bring no border, and a tile at an edge tests and selects every pixel.
@@ -302,7 +284,7 @@ class Layout:
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
         if image not in self.works.inputs or type.dtype is not DType.float32:
             return image
-        saved = guarded_share(kernel) * choose.least_cycles(self.target, kernel)
+        saved = kernel.edge_cycles(self.target)
         if not may_grow(type.shape, border, self.border_limit) or saved < transfer.copied(self.target, type.size):
             return image
         key = image, self.orders[image]
@@ -363,19 +345,3 @@ class Layout:
 def is_point(window: WindowAxis) -> bool:
     """A window of one tap that visits every element."""
     return window == WindowAxis(window.size)
-
-
-def guarded_share(kernel: Direct | Grouped) -> float:
-    """The share of a kernel's tiles that reach beyond the edges of their image."""
-    plain = 1.0
-    for number, axis in enumerate(kernel.window):
-        begin, end = axis.interior
-        tile = 1
-        if number == len(kernel.window) - 1:
-            across = kernel.tile.columns
-            if isinstance(kernel, Direct) and kernel.lanes_along == "columns":
-                across = kernel.tile.vectors * kernel.lanes
-            tile = min(across, axis.out)
-        touched = -(-begin // tile) + -(-(axis.out - end) // tile)
-        plain *= max(0.0, 1 - touched * tile / axis.out)
-    return 1 - plain

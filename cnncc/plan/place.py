@@ -14,30 +14,13 @@ from ..computation import (
     Reshape,
     WindowReduction,
 )
-from ..target import Target
 from .candidates import Chosen
-from .cost.step import POOL_COLUMNS
-from .cost.transfer import LARGE_IMAGE
 from .homes import Homes
-from .kernels import (
-    Convolution,
-    Depthwise,
-    Direct,
-    Elementwise,
-    Fill,
-    Kernel,
-    Move,
-    Reduce,
-    Tile,
-    Window,
-    Winograd,
-    balanced,
-)
+from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, window
 from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
-from .pack import pack, packed_shape, packing_moves
 from .plan import Step
-from .views import Buffer, Order, View, channels_last, dense_view, planar
+from .views import ROW_AXIS, Buffer, Order, View, channels_last, dense_view, planar
 
 
 class Placement:
@@ -45,7 +28,6 @@ class Placement:
 
     def __init__(self, homes: Homes):
         self.homes = homes
-        self.lanes = homes.layout.target.lanes
         self.steps: list[Step] = []
         self.filled: set[str] = set()
         self.plains: dict[View, View] = {}
@@ -67,37 +49,29 @@ class Placement:
             return
         sources = [self.homes.view(operand) for operand in job.operands]
         kernel: Kernel
-        if isinstance(computation, WindowReduction):
-            axis = window_lane_axis(target)
-            kernel = Window(
-                computation.window,
-                computation.combine,
-                computation.divisor,
-                computation.counted,
-                axis,
-                self.lanes_on(target, axis),
-                Tile(1, max(balanced(target.shape[-1], POOL_COLUMNS))),
-            )
-        elif isinstance(computation, Reduction):
-            axis = reduction_axis(sources[0], computation.axes)
-            lanes = reduction_lanes(self.homes.layout.target, sources[0], axis, computation.axes)
-            kernel = Reduce(computation.axes, computation.combine, axis, lanes)
-            if by_rows_first(kernel, sources[0]):
-                sources, kernel = [self.each_row(job.work.name, kernel, sources[0])], replace(kernel, axes=(2,))
-        else:
-            assert isinstance(computation, Pointwise)
-            target = with_an_axis(target)
-            axis = lane_axis(target)
-            kernel = Elementwise(computation.expr, len(sources), axis, self.lanes_on(target, axis))
-            sources = [
-                self.operand(Operand(tensor, dims), target.shape, self.homes.orders[job.result])
-                for tensor, dims in zip(job.operands, computation.dims, strict=True)
-            ]
+        machine = self.homes.layout.target
+        match computation:
+            case WindowReduction():
+                kernel = window.kernel(machine, computation, target)
+            case Reduction():
+                kernel = reduction = reduce.kernel(machine, computation, sources[0])
+                if reduce.by_rows_first(reduction, sources[0]):
+                    sources = [self.each_row(job.work.name, reduction, sources[0])]
+                    kernel = replace(reduction, axes=(ROW_AXIS,))
+            case Pointwise():
+                target = with_an_axis(target)
+                kernel = elementwise.kernel(machine, computation.expr, len(sources), target)
+                sources = [
+                    self.operand(Operand(tensor, dims), target.shape, self.homes.orders[job.result])
+                    for tensor, dims in zip(job.operands, computation.dims, strict=True)
+                ]
+            case _:
+                raise AssertionError(f"no kernel for {computation}")
         self.step(job.work.name, kernel, sources, target)
 
     def each_row(self, name: str, kernel: Reduce, source: View) -> View:
         """What a reduction makes of each row by itself: many short chains, of which shards share the rows."""
-        axes = tuple(axis for axis in kernel.axes if axis != 2)
+        axes = tuple(axis for axis in kernel.axes if axis != ROW_AXIS)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
         buffer = Buffer(f"{name}: rows", "arena", math.prod(shape))
         self.homes.buffers[buffer.name] = buffer
@@ -105,15 +79,12 @@ class Placement:
         self.step(name, replace(kernel, axes=axes), [source], rows)
         return rows
 
-    def lanes_on(self, view: View, axis: int) -> int:
-        return min(self.lanes, view.shape[axis])
-
     def step(
         self, name: str, kernel: Kernel, sources: Sequence[View], target: View, chosen: Chosen | None = None
     ) -> None:
         """Append a step; the first one that writes to a buffer with a border is preceded by the border's fill.
 
-        Only convolutions read borders (they are filled with 0); other kernels clip.
+        Borders are hidden from kernels that clip.
         """
         root = self.homes.buffers[target.buffer]
         if any(map(any, root.border[2:])) and root.name not in self.filled:
@@ -121,17 +92,16 @@ class Placement:
             whole = self.homes.views[root.name]
             whole = replace(whole, border=((0, 0), (0, 0), *whole.border[2:]))
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
-        if not isinstance(kernel, Convolution):
+        if not kernel.reads_borders:
             sources = [replace(source, border=()) for source in sources]
-        if not isinstance(kernel, Elementwise | Reduce | Move):
-            sources = [
-                source
-                if number == 0 and looks_up_channels(kernel, source)
-                else self.plain(source, f"{name}: source {number} of step {len(self.steps)}")
-                for number, source in enumerate(sources)
-            ]
+        sources = [
+            source
+            if kernel.follows_tables(number, source)
+            else self.plain(source, f"{name}: source {number} of step {len(self.steps)}")
+            for number, source in enumerate(sources)
+        ]
         scratch = None
-        if isinstance(kernel, Winograd):
+        if kernel.scratch:
             scratch = View(f"{target.buffer}: scratch of step {len(self.steps)}", (kernel.scratch,), (1,))
             self.homes.buffers[scratch.buffer] = Buffer(scratch.buffer, "ring", kernel.scratch)
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
@@ -139,7 +109,7 @@ class Placement:
 
     def move(self, name: str, source: View, target: View) -> None:
         source, target = with_an_axis(source), with_an_axis(target)
-        self.step(name, move_kernel(source, target, self.lanes), [source], target)
+        self.step(name, move.kernel(self.homes.layout.target, source, target), [source], target)
 
     def hold(self, job: Job) -> None:
         """Move in what could not be computed in place; fill what stands around."""
@@ -234,15 +204,13 @@ class Placement:
     def weights(self, job: Job, kernel: Convolution, tensor: str) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
-        shape = self.weights_shape(kernel, tensor)
+        images = self.homes.types[tensor].shape[0]
+        shape, size = kernel.weights_shape(images), kernel.packed_elements(images)
         name = f"{job.result}: weights"
-        size = math.prod(packed_shape(kernel))
-        if isinstance(kernel, Direct) and kernel.weights_per_image:
-            size *= shape[0]
         packed = View(name, (size,), (1,))
         if tensor in self.homes.constants:
             self.homes.buffers[name] = self.homes.block.add(
-                name, pack(kernel, self.homes.constants[tensor].reshape(shape), flip)
+                name, kernel.pack(self.homes.constants[tensor].reshape(shape), flip)
             )
             return packed
         self.homes.buffers[name] = Buffer(name, "arena", size)
@@ -250,29 +218,9 @@ class Placement:
         if source is None:  # weights computed by other layers into an order of their own
             source = self.dense(f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
-        assert not isinstance(kernel, Winograd), "its weights are known"
-        for piece, place in packing_moves(kernel, source, name, flip):
+        for piece, place in kernel.packing_moves(source, name, flip):
             self.move(name, piece, place)
         return packed
-
-    def weights_shape(self, kernel: Convolution, tensor: str) -> tuple[int, ...]:
-        """(O, C / groups, taps…), also for a dense layer over a window."""
-        groups = kernel.channels if isinstance(kernel, Depthwise) else kernel.groups
-        outputs = kernel.channels if isinstance(kernel, Depthwise) else kernel.outputs
-        one = outputs, kernel.channels // groups, *(axis.kernel for axis in kernel.window)
-        per_image = isinstance(kernel, Direct) and kernel.weights_per_image
-        return (self.homes.types[tensor].shape[0], *one) if per_image else one
-
-
-def by_rows_first(kernel: Reduce, source: View) -> bool:
-    """Whether a reduction over all positions of an image takes its rows one by one, and then their results."""
-    over_positions = kernel.axes == tuple(range(2, source.rank)) and source.rank > 3
-    return over_positions and kernel.lane_axis == 1 and source.rows > 1 and math.prod(source.shape) >= LARGE_IMAGE
-
-
-def looks_up_channels(kernel: Kernel, image: View) -> bool:
-    """Whether a kernel that loads one channel after the other can read an image with a table of channels as it is."""
-    return isinstance(kernel, Direct) and kernel.groups == 1 and all(axis == 1 for axis, _ in image.lookups)
 
 
 def merge_axes(view: View) -> View | None:
@@ -289,51 +237,3 @@ def merge_axes(view: View) -> View | None:
 def with_an_axis(view: View) -> View:
     """A scalar as a vector of one element: kernels have their lanes along some axis."""
     return view if view.rank else replace(view, shape=(1,), strides=(1,), border=())
-
-
-def lane_axis(view: View) -> int:
-    """The axis along which vectors lie: side by side in memory if possible."""
-    close = [axis for axis, stride in enumerate(view.strides) if stride == 1 and view.shape[axis] > 1]
-    return max(close, key=lambda axis: view.shape[axis]) if close else view.rank - 1
-
-
-def window_lane_axis(view: View) -> int:
-    """As `lane_axis`, of the two along which a window can have its lanes: the channels and the columns."""
-    last = view.rank - 1
-    return 1 if view.strides[1] == 1 and (view.strides[last] != 1 or view.shape[1] > view.shape[last]) else last
-
-
-def reduction_axis(source: View, axes: Sequence[int]) -> int:
-    """The axis whose neighbours lie closest, kept or reduced.
-
-    One of a single element has no neighbours, and its stride depends on borders: those must not decide in which order
-    a sum is taken.
-    """
-    long = [axis for axis, stride in enumerate(source.strides) if stride and source.shape[axis] > 1]
-    return min(long, key=lambda axis: (abs(source.strides[axis]), axis), default=axes[0])
-
-
-def reduction_lanes(target: Target, source: View, axis: int, axes: Sequence[int]) -> int:
-    """Several vectors side by side, as long as they lie so in memory: one alone would wait for each sum before.
-
-    Of an axis that is kept as many as there are registers for: so many loads in the code of a loop are left in peace by
-    the prefetcher that follows even steps (see `plan.depthwise`).
-    """
-    size = source.shape[axis]
-    if size < target.lanes or source.strides[axis] != 1:
-        return min(target.lanes, size)
-    most = target.registers // 4 * (1 if axis in axes else 3)
-    return min(most, size // target.lanes) * target.lanes
-
-
-def move_kernel(source: View, target: View, lanes: int) -> Move:
-    """Plain vectors if both views advance along one axis, transposed squares if not."""
-    along, source_along = lane_axis(target), lane_axis(source)
-    width = min(lanes, target.shape[along])
-    block = 1
-    by_table = source.looks_up(along) or source.looks_up(source_along)
-    if along != source_along and 2 not in (along, source_along) and source.strides[source_along] == 1 and not by_table:
-        # Vectors that the source's axis fills; no larger than the other needs, where squares may lack rows.
-        block = 1 << (min(lanes, target.shape[source_along]).bit_length() - 1)
-        block = min(block, 1 << (width - 1).bit_length())
-    return Move(along, source_along, width, block if block >= 4 else 1)

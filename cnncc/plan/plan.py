@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .. import abi
 from ..computation import Contraction
 from ..target import Target
 from ..types import TensorType
-from .candidates import Candidate
-from .kernels import Convolution, Direct, Fill, Kernel, Winograd, own_window
+from .kernels import Candidate, Kernel, RowNeed
 from .views import Buffer, View
 
 
@@ -41,9 +40,7 @@ class Step:
     @property
     def grain(self) -> int:
         """Rows (or whatever shards share) that shards should not part."""
-        if isinstance(self.kernel, Winograd) and self.kernel.shared == "rows":
-            return self.together * self.kernel.grain
-        return self.together
+        return self.together * self.kernel.grain
 
     @property
     def pieces(self) -> int:
@@ -63,25 +60,21 @@ class Step:
     @property
     def units(self) -> int:
         """What shards share: rows (of a filled border too), blocks of outputs or parts of them, or rows of tiles."""
-        if isinstance(self.kernel, Direct | Winograd) and self.kernel.shared == "blocks":
-            return self.kernel.blocks * self.kernel.parts
-        if isinstance(self.kernel, Winograd) and self.kernel.shared == "tiles":
-            return self.kernel.grid[0]
-        low, high = self.target.border[2] if isinstance(self.kernel, Fill) and self.target.rank > 2 else (0, 0)
-        return low + self.target.rows + high
+        return self.kernel.units(self.target)
 
-    def row_need(self) -> tuple[int, int, int, int]:
-        """(stride, low, extent, rows) of the window over rows of the first source, pooling included.
+    @property
+    def row_need(self) -> RowNeed:
+        """The rows of the first source that rows of the target need, pooling included."""
+        return replace(self.kernel.row_need, grain=self.grain)
 
-        Target rows [a, b) read source rows [a·stride − low, (b − 1)·stride − low + extent), cut to [0, rows).
-        """
-        window = own_window(self.kernel)
-        rows = self.sources[0].rows
-        if not window:
-            return 1, 0, 1, rows
-        w = window[0]
-        pooled = self.kernel.epilogue.pooled(0) if isinstance(self.kernel, Convolution) else 1
-        return pooled * w.stride, w.low, (pooled - 1) * w.stride + w.extent, rows
+    @property
+    def macs(self) -> int:
+        """Multiply-adds of one run; padding counts as if it were multiplied."""
+        return self.kernel.macs(self.target)
+
+    def cycles(self, target: Target) -> float:
+        """About how long one core takes (see `Kernel.cycles`)."""
+        return self.kernel.cycles(target, self.sources, self.target)
 
 
 @dataclass(frozen=True)
@@ -157,9 +150,9 @@ class Plan:
     def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:
         """The convolutions computed by Winograd's transforms, with their outputs per tile: see `tolerance`."""
         found: dict[Contraction, set[tuple[int, ...]]] = {}
-        for step in self.steps:
-            if isinstance(step.kernel, Winograd):
-                found.setdefault(step.kernel.contraction, set()).add(step.kernel.steps)
+        for transform in (step.kernel.transform for step in self.steps):
+            if transform:
+                found.setdefault(transform[0], set()).add(transform[1])
         return found
 
     def buffer(self, view: View) -> Buffer:

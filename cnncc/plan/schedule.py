@@ -6,11 +6,9 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from ..target import Target
-from .kernels import Convolution, Elementwise, Fill, Window
 from .memory import Life
 from .plan import Stage, Step
-from .share import shared
-from .stream import Need, ring_heights, rows_of_a_round
+from .stream import ring_heights, rows_of_a_round
 from .views import Buffer, View, dense_view, elements
 
 
@@ -38,10 +36,10 @@ def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[st
         members = tuple(range(number, number + len(chain)))
         result.stages.append(Stage(members, rows))
         if rows:
-            for member, height in zip(members, ring_heights([need(step) for step in chain], rows), strict=False):
+            for member, height in zip(members, ring_heights([step.row_need for step in chain], rows), strict=False):
                 _make_ring(result, member, height)
         else:
-            result.steps[number] = shared(chain[0], target)
+            result.steps[number] = shared_evenly(chain[0], target)
         number += len(chain)
     return result
 
@@ -51,31 +49,27 @@ def fills_first(steps: Sequence[Step], links: Set[str]) -> list[Step]:
     result: list[Step] = []
     for step in steps:
         at = len(result)
-        while isinstance(step.kernel, Fill) and at and result[at - 1].target.buffer in links:
+        while step.kernel.only_border and at and result[at - 1].target.buffer in links:
             at -= 1
         result.insert(at, step)
     return result
 
 
-def need(step: Step) -> Need:
-    """What a step asks of the one before."""
-    stride, _, extent, _ = step.row_need()
-    return Need(stride, extent, step.grain)
+def shared_evenly(step: Step, target: Target) -> Step:
+    """The step, of which shards share what they divide best."""
+    return replace(step, kernel=step.kernel.shared_evenly(target, step.sources, step.target))
 
 
 def round_of(chain: Sequence[Step], target: Target) -> int:
     """Rows of a round of a chain."""
-    return rows_of_a_round(target, [need(step) for step in chain], [step.target.shape for step in chain])
+    return rows_of_a_round(target, [step.row_need for step in chain], [step.target.shape for step in chain])
 
 
 def _may_stream(s: Schedule, number: int, links: Set[str]) -> bool:
     """Whether the result of a step is a link that the next step alone reads, row by row."""
     producer, consumer = s.steps[number], s.steps[number + 1]
     view = producer.target
-    streaming = Convolution | Window | Elementwise
-    if view.buffer not in links or not isinstance(producer.kernel, streaming):
-        return False
-    if not isinstance(consumer.kernel, streaming) or _lanes_along_rows(producer) or _lanes_along_rows(consumer):
+    if view.buffer not in links or not (producer.kernel.streams and consumer.kernel.streams):
         return False
     buffer = s.buffers[view.buffer]
     readers = [other for other, step in enumerate(s.steps) for source in step.sources if source.buffer == view.buffer]
@@ -84,11 +78,6 @@ def _may_stream(s: Schedule, number: int, links: Set[str]) -> bool:
     plain = buffer.elements == elements(view.shape, buffer.border or None) and not any(map(any, buffer.border[2:]))
     whole = plain and _same_places(view, consumer.sources[0])
     return buffer.space == "arena" and alone and whole and consumer.target.rank == view.rank > 3
-
-
-def _lanes_along_rows(step: Step) -> bool:
-    """Whether a vector holds several rows (of one column): in a ring it might reach beyond the last one."""
-    return isinstance(step.kernel, Window | Elementwise) and step.kernel.lane_axis == 2
 
 
 def _same_places(a: View, b: View) -> bool:

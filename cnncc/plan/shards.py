@@ -24,10 +24,8 @@ from ..core import Core
 from ..target import Target
 from .cost.parallel import FASTER, OWN, TYPICAL, foreign, largest_part
 from .depend import by_rows, rows_for_each, with_barriers
-from .kernels import Fill
 from .plan import Stage, Step, most_shards
-from .views import Buffer, elements
-from .work import cycles
+from .views import ROW_AXIS, Buffer, elements
 
 State = Literal["shared", "alone", "each"]
 STATES: tuple[State, ...] = ("shared", "alone", "each")
@@ -51,13 +49,13 @@ def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], 
     for at, source in enumerate(step.sources):
         writer = steps[writers[source.buffer]] if source.buffer in writers else step
         rows = rows_for_each(step, at)
-        if not by_rows(writer) or not rows or not rows[0] * source.strides[2]:
+        if not by_rows(writer) or not rows or not rows[0] * source.strides[ROW_AXIS]:
             continue
-        together, rest = divmod(writer.grain * writer.target.strides[2], rows[0] * source.strides[2])
+        together, rest = divmod(writer.grain * writer.target.strides[ROW_AXIS], rows[0] * source.strides[ROW_AXIS])
         if rest == 0 and together > 1 and writer.pieces * together == step.pieces:
             coarse = replace(step, together=together)
             uneven = largest_part(coarse.pieces, TYPICAL) - largest_part(step.pieces, TYPICAL)
-            return coarse if uneven * cycles(step, target) < target.core.barrier_cycles else step
+            return coarse if uneven * step.cycles(target) < target.core.barrier_cycles else step
     return step
 
 
@@ -122,7 +120,7 @@ def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffe
     last = steps[stage.steps[-1]]
     name = last.target.buffer
     buffer = buffers[name]
-    single = sum(step.target.buffer == name for step in steps) == 1 and not isinstance(last.kernel, Fill)
+    single = sum(step.target.buffer == name for step in steps) == 1 and not last.kernel.only_border
     return len(stage.steps) == 1 and single and buffer.space == "arena" and buffer.elements <= OWN
 
 
@@ -156,4 +154,4 @@ def _times(
 
 def _whole(stage: Stage, steps: Sequence[Step], target: Target) -> float:
     """Cycles of a stage on one core."""
-    return sum(cycles(steps[number], target) for number in stage.steps)
+    return sum(steps[number].cycles(target) for number in stage.steps)

@@ -21,27 +21,17 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from ..computation import Contraction, Pointwise, WindowReduction
 from ..target import Target
 from .cost import step, transfer
-from .kernels import Convolution, Direct, Grouped, Winograd
+from .kernels.base import RowNeed, row_need
 from .layout import Job, Layout
 from .options import Streaming
-from .views import elements
+from .views import ROW_AXIS, elements
 
 ROWS = (4, 3, 2, 1)  # rows of the last layer that a round may have: with more, nothing was measured to be faster
 LONGEST = 12  # steps of a chain that are considered
-
-
-@dataclass(frozen=True)
-class Need:
-    """The window over the rows of its image that a step has, and the rows that it computes together."""
-
-    stride: int
-    extent: int
-    grain: int = 1
 
 
 def links(layout: Layout, jobs: Sequence[Job], streaming: Streaming) -> frozenset[str]:
@@ -99,7 +89,7 @@ def may_link(layout: Layout, maker: Job, reader: Job) -> bool:
 
 def by_rows(job: Job) -> bool:
     """Whether a job can compute a few rows at a time."""
-    return isinstance(job.kernel, Convolution) or isinstance(job.work.computation, WindowReduction | Pointwise)
+    return need(job) is not None
 
 
 def _is_pool(job: Job) -> bool:
@@ -110,19 +100,19 @@ def gain(layout: Layout, chain: Sequence[Job]) -> float:
     """Cycles that a chain saves, or −∞ if it should not run; 0 for one alone."""
     if len(chain) < 2:
         return 0.0
-    if any(isinstance(job.kernel, Winograd) for job in chain):
-        return -math.inf  # its blocks of tiles want more rows than a round has
+    if any(job.kernel and job.kernel.prefers_many_rows for job in chain):
+        return -math.inf
     shapes = [layout.types[job.result].shape for job in chain]
-    needs = [need(job) for job in chain]
+    needs = [found for job in chain if (found := need(job))]
     rows = rows_of_a_round(layout.target, needs, shapes)
     if rows < step.ROWS_OF_A_ROUND or not fits(layout.target, needs, shapes, rows):
         return -math.inf
-    total = -layout.target.core.round_cycles * len(chain) * shapes[-1][2] / rows
-    for maker, reader, shape in zip(chain, chain[1:], shapes, strict=False):
-        stride, extent = need(reader).stride, need(reader).extent
+    total = -layout.target.core.round_cycles * len(chain) * shapes[-1][ROW_AXIS] / rows
+    for maker, reader, rows_read, shape in zip(chain, chain[1:], needs[1:], shapes, strict=False):
         total += transfer.round_trip(layout.target, transfer.BYTES * math.prod(shape))
-        total -= max(0, extent - stride) * _cycles(layout, maker) / shape[2]
-        if isinstance(reader.kernel, Direct | Grouped) and extent > stride:
+        again = rows_read.extent - rows_read.stride
+        total -= max(0, again) * _cycles(layout, maker) / shape[ROW_AXIS]
+        if reader.kernel and reader.kernel.prefers_border and again > 0:
             total -= step.CLIP * _cycles(layout, reader)
     return total
 
@@ -136,18 +126,19 @@ def _cycles(layout: Layout, job: Job) -> float:
     return math.prod(layout.types[job.result].shape) * taps / step.peak(layout.target)
 
 
-def need(job: Job) -> Need:
-    """Rows of its image that a job reads, pooling included."""
-    kernel, computation = job.kernel, job.work.computation
-    if isinstance(kernel, Convolution):
-        w, pooled = kernel.window[0], kernel.epilogue.pooled(0)
-        return Need(pooled * w.stride, (pooled - 1) * w.stride + w.extent)
-    if isinstance(computation, WindowReduction):
-        return Need(computation.window[0].stride, computation.window[0].extent)
-    return Need(1, 1)
+def need(job: Job) -> RowNeed | None:
+    """Rows of its image that a job reads, pooling included; None if it does not work row by row."""
+    if job.kernel:
+        return job.kernel.row_need if job.kernel.streams else None
+    match job.work.computation:
+        case WindowReduction(window):
+            return row_need(window)
+        case Pointwise():
+            return RowNeed()
+    return None
 
 
-def ring_heights(needs: Sequence[Need], rows: int) -> list[int]:
+def ring_heights(needs: Sequence[RowNeed], rows: int) -> list[int]:
     """Height of the ring after each step of a chain but the last, which makes `rows` rows in a round.
 
     In one round a step makes at most the rows that the next one reads for all that it makes itself: for the first
@@ -161,7 +152,7 @@ def ring_heights(needs: Sequence[Need], rows: int) -> list[int]:
     return heights
 
 
-def rows_of_a_round(target: Target, needs: Sequence[Need], shapes: Sequence[Sequence[int]]) -> int:
+def rows_of_a_round(target: Target, needs: Sequence[RowNeed], shapes: Sequence[Sequence[int]]) -> int:
     """The most rows of `ROWS` whose rings fit into the cache, else the fewest; 0 where whole tensors are no higher.
 
     They are whole grains of the last step. `shapes` are those of the chain's results.
@@ -169,14 +160,14 @@ def rows_of_a_round(target: Target, needs: Sequence[Need], shapes: Sequence[Sequ
     possible, grain = 0, needs[-1].grain
     for rows in (-(-rows // grain) * grain for rows in ROWS):
         heights = ring_heights(needs, rows)
-        if all(height < shape[2] for height, shape in zip(heights, shapes, strict=False)):
+        if all(height < shape[ROW_AXIS] for height, shape in zip(heights, shapes, strict=False)):
             possible = rows
             if fits(target, needs, shapes, rows):
                 break
     return possible
 
 
-def fits(target: Target, needs: Sequence[Need], shapes: Sequence[Sequence[int]], rows: int) -> bool:
+def fits(target: Target, needs: Sequence[RowNeed], shapes: Sequence[Sequence[int]], rows: int) -> bool:
     """Whether the rings of a chain leave room in the second cache."""
     heights = ring_heights(needs, rows)
     rings = sum(elements(shape, ring=height) for shape, height in zip(shapes, heights, strict=False))

@@ -2,35 +2,19 @@
 
 from __future__ import annotations
 
-import functools
 import math
 from collections.abc import Iterator, Sequence
 
-from .kernels import (
-    Convolution,
-    Depthwise,
-    Direct,
-    Elementwise,
-    Fill,
-    Grouped,
-    Kernel,
-    Move,
-    Reduce,
-    Window,
-    Winograd,
-    own_window,
-)
 from .plan import Plan, Step
 from .schedule import Schedule, lives
 from .views import View, channels_last, elements
-from .work import step_macs
 
 WIDEST_PICTURE = 80  # stages that the picture of the arena can show
 
 
 def show_plan(plan: Plan) -> str:
     """Every step in order: kernel, tile, lanes and multiply-adds, then its views; streams and barriers between them."""
-    target, macs = plan.target, sum(map(step_macs, plan.steps))
+    target, macs = plan.target, sum(step.macs for step in plan.steps)
     unit = "one image at a time" if plan.batchable else f"all {plan.images} image(s) at once"
     lines = [
         f"plan of '{plan.name}' for {target.name} ({target.lanes} lanes, {target.registers} registers), {unit}: "
@@ -82,7 +66,7 @@ def view_order(view: View) -> str:
 
 def copied_bytes(step: Step) -> int:
     """What a move writes, and as much is read."""
-    return 4 * math.prod(step.target.shape) if isinstance(step.kernel, Move) else 0
+    return 4 * math.prod(step.target.shape) if step.kernel.is_copy else 0
 
 
 def _copies(plan: Plan) -> str:
@@ -96,9 +80,9 @@ def _copies(plan: Plan) -> str:
 
 def _step(plan: Plan, number: int) -> Iterator[str]:
     step = plan.steps[number]
-    macs, copied = step_macs(step), copied_bytes(step)
+    macs, copied = step.macs, copied_bytes(step)
     cost = f"; {macs:,} multiply-adds" if macs else f"; {copied:,} bytes" if copied else ""
-    yield f"  {number:3} {step.name}: {describe(step.kernel)}{cost}"
+    yield f"  {number:3} {step.name}: {step.kernel.describe()}{cost}"
     names = _roles(step)
     for role, view in zip(names, step.sources, strict=True):
         border = _border(step, view) if role == names[0] else ""
@@ -107,12 +91,7 @@ def _step(plan: Plan, number: int) -> Iterator[str]:
 
 
 def _roles(step: Step) -> list[str]:
-    own = step.kernel.sources
-    if isinstance(step.kernel, Convolution):
-        roles = ["image", "weights", "bias"][:own]
-    else:
-        roles = ["source"] if own == 1 else [f"source {number}" for number in range(own)]
-    return roles + [f"extra {number}" for number in range(1, len(step.operands) + 1)]
+    return step.kernel.roles + [f"extra {number}" for number in range(1, len(step.operands) + 1)]
 
 
 def _view(plan: Plan, view: View) -> str:
@@ -133,117 +112,12 @@ def _border(step: Step, view: View) -> str:
 
 def _reach(step: Step) -> list[tuple[int, int]]:
     """Elements beyond each spatial edge that the window of a step reads."""
-    return [axis.reach for axis in own_window(step.kernel) or ()]
+    return [axis.reach for axis in step.kernel.own_window]
 
 
 def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
     brought = view.border[2:] or ((0, 0),) * len(reach)
     return all(have[0] >= want[0] and have[1] >= want[1] for have, want in zip(brought, reach, strict=True))
-
-
-# Kernels
-
-
-@functools.singledispatch
-def describe(kernel: Kernel) -> str:
-    """A kernel in a few words: what it computes, its vectors and its tile."""
-    raise NotImplementedError(type(kernel).__name__)
-
-
-@describe.register
-def _(kernel: Direct) -> str:
-    size = _sizes([axis.kernel for axis in kernel.window]) or "dense"
-    groups = f" in {kernel.groups} groups" if kernel.groups > 1 else ""
-    tile = kernel.tile
-    held = f"{tile.rows}×{tile.columns} positions × {tile.vectors} vectors"
-    if kernel.lanes_along == "columns":
-        held = f"{tile.outputs} outputs × {tile.rows}×{tile.vectors} vectors"
-    lanes = f"{kernel.lanes} lanes along {kernel.lanes_along}"
-    registers = f"{tile.registers(kernel.lanes_along)} registers"
-    law = f"tile {held}, {registers}{_shared(kernel)}"
-    return f"direct {size}, {kernel.channels} → {kernel.outputs}{groups}; {lanes}, {law}{_epilogue(kernel)}"
-
-
-def _shared(kernel: Direct | Winograd) -> str:
-    """How shards share a step, if not by rows."""
-    blocks = "half blocks" if kernel.parts > 1 else "blocks"
-    return {"rows": "", "blocks": f", shared by {blocks} of outputs", "tiles": ", shared by rows of tiles"}[
-        kernel.shared
-    ]
-
-
-@describe.register
-def _(kernel: Grouped) -> str:
-    size = _sizes([axis.kernel for axis in kernel.window])
-    return (
-        f"grouped {size}, {kernel.channels} → {kernel.outputs} in {kernel.groups} groups; {kernel.block} lanes along "
-        f"the outputs of neighbouring groups, tile {kernel.tile.columns} positions{_epilogue(kernel)}"
-    )
-
-
-@describe.register
-def _(kernel: Winograd) -> str:
-    held = f"{kernel.tile.columns} tiles × {kernel.tile.vectors} vectors"
-    return (
-        f"winograd F({_sizes(kernel.steps)}, {_sizes([axis.kernel for axis in kernel.window])}), {kernel.channels} → "
-        f"{kernel.outputs}; {kernel.lanes} lanes along channels, {_sizes(kernel.grid)} tiles in blocks of "
-        f"{kernel.tiles}, products of {held}{_shared(kernel)}{_epilogue(kernel)}"
-    )
-
-
-@describe.register
-def _(kernel: Depthwise) -> str:
-    size = _sizes([axis.kernel for axis in kernel.window])
-    tile = f"{kernel.tile.rows}×{kernel.tile.columns} positions × {kernel.tile.vectors} vectors"
-    return f"depthwise {size}, {kernel.channels} channels; {kernel.lanes} lanes along channels, tile {tile}" + (
-        _epilogue(kernel)
-    )
-
-
-@describe.register
-def _(kernel: Window) -> str:
-    size = _sizes([axis.kernel for axis in kernel.window])
-    mean = {"none": "", "taps": ", divided by the taps", "valid": ", divided by the taps inside"}[kernel.divisor]
-    return f"window {size} {kernel.combine}{mean}; {_lanes(kernel.lanes, kernel.lane_axis)}"
-
-
-@describe.register
-def _(kernel: Elementwise) -> str:
-    return f"elementwise {kernel.expr}; {_lanes(kernel.lanes, kernel.lane_axis)}"
-
-
-@describe.register
-def _(kernel: Reduce) -> str:
-    return f"reduce {kernel.combine} over axes {kernel.axes}; {_lanes(kernel.lanes, kernel.lane_axis)}"
-
-
-@describe.register
-def _(kernel: Move) -> str:
-    block = f", squares of {kernel.block}" if kernel.block > 1 else ""
-    return f"move; {_lanes(kernel.lanes, kernel.lane_axis)}{block}"
-
-
-@describe.register
-def _(kernel: Fill) -> str:
-    return f"fill the border with {kernel.value:g}"
-
-
-def _lanes(lanes: int, axis: int) -> str:
-    return f"{lanes} lanes along axis {axis}"
-
-
-def _epilogue(kernel: Convolution) -> str:
-    epilogue, plain = kernel.epilogue, type(kernel.epilogue)()
-    parts = [] if epilogue.before == plain.before else [str(epilogue.before)]
-    if epilogue.pool:
-        parts.append(f"{'average' if epilogue.pool.average else epilogue.pool.combine} {_sizes(epilogue.pool.kernel)}")
-    if epilogue.after != plain.after:
-        parts.append(str(epilogue.after))
-    return f"; then {', '.join(parts)}" if parts else ""
-
-
-def _sizes(numbers: Sequence[int]) -> str:
-    return "×".join(map(str, numbers))
 
 
 # Memory
@@ -269,7 +143,7 @@ def _buffers(plan: Plan, space: str) -> Iterator[str]:
 
 def _borders(plan: Plan) -> Iterator[str]:
     """What borders cost: buffers that bring one, and those where kernels clip instead."""
-    inside = {step.target.buffer: step.target for step in plan.steps if isinstance(step.kernel, Fill)}
+    inside = {step.target.buffer: step.target for step in plan.steps if step.kernel.only_border}
     lines = []
     for name, view in inside.items():
         halo, clip = plan.buffers[name].nbytes, 4 * elements(view.shape)

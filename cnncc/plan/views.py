@@ -18,6 +18,7 @@ from ..types import DType
 from .cost.transfer import BYTES, SMALL_BORDER, crowding
 
 Space = Literal["input", "output", "arena", "ring", "weights"]
+ROW_AXIS = 2  # the outermost spatial axis: kernels compute rows, its positions
 LINE = ALIGNMENT // BYTES  # elements that a prefetch brings, and that keep planes apart
 Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
 
@@ -57,7 +58,7 @@ class Buffer:
 class View:
     """A logical tensor in a buffer: element (i0, i1, …) lies at offset + Σ i·stride.
 
-    With `ring`, a power of two, the buffer holds that many rows: the index of axis 2 counts modulo it.
+    With `ring`, a power of two, the buffer holds that many rows: the index of the row axis counts modulo it.
     `border` elements may be read beyond each axis, where `fill` is found. An axis in `lookups` is indexed
     through a table: element i lies where element table[i] would, and table[0] is 0.
     """
@@ -78,7 +79,7 @@ class View:
     @property
     def rows(self) -> int:
         """Positions of the outermost spatial axis; a tensor without one is a single row."""
-        return self.shape[2] if self.rank > 2 else 1
+        return self.shape[ROW_AXIS] if self.rank > ROW_AXIS else 1
 
     def part(self, axis: int, begin: int, size: int, step: int = 1) -> View:
         """Elements begin, begin + step, … along an axis; a part of an image has neighbours, not a border."""
@@ -179,7 +180,7 @@ def dense_view(
     sides = tuple(border) if border else tuple((0, 0) for _ in shape)
     extents = [low + size + high for size, (low, high) in zip(shape, sides, strict=True)]
     if ring:
-        extents[2] = ring
+        extents[ROW_AXIS] = ring
     strides = [0] * len(shape)
     step = 1
     for axis in reversed(order):
@@ -217,5 +218,5 @@ def elements(shape: Sequence[int], border: Sequence[tuple[int, int]] | None = No
     if border:
         extents = [low + size + high for size, (low, high) in zip(shape, border, strict=True)]
     if ring:
-        extents[2] = ring
+        extents[ROW_AXIS] = ring
     return math.prod(extents)

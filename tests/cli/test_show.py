@@ -13,7 +13,6 @@ from cnncc.cli.show import STAGES
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.plan.make import make_plan
 from cnncc.plan.text import show_memory, show_plan
-from cnncc.plan.work import step_macs
 
 from .conftest import DIGITS, Cli
 
@@ -99,7 +98,7 @@ def test_multiply_adds_are_those_of_the_graph() -> None:
     costs = [node.op.cost(*graph.types(node.inputs)).macs for node in graph if node.op.source is None]
     for off in ((), ("fuse",)):
         plan = Compilation(graph, Options(target, off=(*off, "fold_batch_norm"))).plan
-        direct = sum(map(step_macs, plan.steps))
+        direct = sum(step.macs for step in plan.steps)
         assert direct == sum(costs)
 
 

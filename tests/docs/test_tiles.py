@@ -9,17 +9,15 @@ from pathlib import Path
 import pytest
 
 from cnncc.computation import Contraction
-from cnncc.plan.candidates import Candidate
-from cnncc.plan.choose import direct, least_cycles
-from cnncc.plan.kernels import Direct, Epilogue
-from cnncc.plan.winograd import one_transform, winograd
+from cnncc.plan.kernels import Candidate, Layer, direct_tiles, winograd_tiles
+from cnncc.plan.kernels.winograd_transforms import one_transform
 from cnncc.target import TARGETS
 from cnncc.windows import WindowAxis
 
 TEXT = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text(encoding="utf-8")
 TARGET = replace(TARGETS["x86-64-v4"], l1=48 << 10, l2=1 << 20)
 AXIS = WindowAxis(28, 3, low=1, high=1)
-LAYER = Contraction((AXIS, AXIS), 64, 64, bias=True)
+LAYER = Layer(Contraction((AXIS, AXIS), 64, 64, bias=True), (28, 28))
 
 
 def rows(heading: str) -> list[list[str]]:
@@ -29,7 +27,7 @@ def rows(heading: str) -> list[list[str]]:
 
 
 def candidates() -> list[Candidate]:
-    return direct(TARGET, LAYER, [28, 28], Epilogue(), {"channels": 0})
+    return direct_tiles.candidates(TARGET, LAYER)
 
 
 def test_shares_of_register_tiles():
@@ -37,8 +35,7 @@ def test_shares_of_register_tiles():
     found = {candidate.label: candidate for candidate in candidates()}
     for tile, *_, share in table:
         candidate = found[f"direct {tile.replace(' ', '')}"]
-        assert isinstance(candidate.kernel, Direct)
-        assert f"{least_cycles(TARGET, candidate.kernel) / candidate.cycles:.0%}" == share.replace(" ", "")
+        assert f"{candidate.kernel.least_cycles(TARGET) / candidate.cycles:.0%}" == share.replace(" ", "")
     best = max(table, key=lambda row: row[-1])
     assert candidates()[0].label == f"direct {best[0].replace(' ', '')}"
 
@@ -53,6 +50,6 @@ def test_transforms(m: int):
 
 def test_winograd_is_so_many_times_faster():
     (factor,) = re.findall(r"or ([\d.]+) times faster than the 927,000 of the direct", " ".join(TEXT.split()))
-    one, other = candidates()[0], winograd(TARGET, LAYER, Epilogue())[0]
+    one, other = candidates()[0], winograd_tiles.candidates(TARGET, LAYER)[0]
     assert round(one.cycles, -3) == 927_000
     assert f"{one.cycles / other.cycles:.1f}" == factor

@@ -11,10 +11,8 @@ import pytest
 from cnncc.computation import Contraction
 from cnncc.expr import RUNNING
 from cnncc.ops import Conv
-from cnncc.plan import choose
-from cnncc.plan.kernels import Depthwise, Direct, Epilogue, Pooling, Winograd
-from cnncc.plan.pack import pack, packed_shape, packing_moves
-from cnncc.plan.place import reduction_axis
+from cnncc.plan.kernels import Convolution, Depthwise, Direct, Epilogue, Layer, Pooling, Tile, Winograd, direct_tiles
+from cnncc.plan.kernels.reduce import reduction_axis
 from cnncc.plan.views import View, dense_view
 from cnncc.target import TARGETS, Target
 from cnncc.types import Array
@@ -51,7 +49,7 @@ def test_the_register_law(target) -> None:
         for along in (["channels"], ["columns"], ["channels", "columns"]):
             if "channels" not in along and not (c.window and c.window[-1].stride == 1):
                 continue
-            candidates = choose.direct(target, c, stored, epilogue, dict.fromkeys(along, 0))
+            candidates = direct_tiles.candidates(target, Layer(c, stored, epilogue, dict.fromkeys(along, 0)))
             if not candidates:
                 assert along == ["columns"]  # a pool wider than a vector has no lanes along columns
                 continue
@@ -72,7 +70,7 @@ def check_registers(target: Target, c: Contraction, epilogue: Epilogue, kernel: 
 @pytest.mark.parametrize(("channels", "outputs"), [(256, 256), (144, 576), (576, 144), (288, 72), (240, 64)])
 def test_dense_tiles_are_wide_enough_for_the_weights_to_stream(channels: int, outputs: int) -> None:
     """They come from the second cache even if those of one block would fit into the first: each is used once."""
-    best = choose.direct(TARGETS["x86-64-v4"], Contraction((), channels, outputs), (), Epilogue(), {"channels": 0})[0]
+    best = direct_tiles.candidates(TARGETS["x86-64-v4"], Layer(Contraction((), channels, outputs), ()))[0]
     assert best.kernel.tile.vectors >= 4
 
 
@@ -90,7 +88,9 @@ def test_the_work_of_planning_does_not_grow_with_the_layer() -> None:
     square = resolve((1000,) * 2, (3,) * 2, (1,) * 2, (1,) * 2, 1)
     for window, stored in (((WindowAxis(10**6),), (10**6,)), ((), ()), (square, (1000, 1000))):
         c = Contraction(window, 1000, 1000)
-        plan = partial(choose.direct, TARGETS["x86-64-v4"], c, stored, Epilogue(), {"channels": 0, "columns": 0})
+        plan = partial(
+            direct_tiles.candidates, TARGETS["x86-64-v4"], Layer(c, stored, copies={"channels": 0, "columns": 0})
+        )
         assert plan()
         assert calls(plan) < 20_000
 
@@ -122,11 +122,11 @@ def gathered(view: View, memory: Array) -> Array:
     return memory[found], found
 
 
-def moved(kernel: Direct | Depthwise, weights: Array, flip: bool) -> Array:
+def moved(kernel: Convolution, weights: Array, flip: bool) -> Array:
     """Packed by carrying out the run-time moves; 0 in the lanes that they leave open."""
-    packed = np.zeros(int(np.prod(packed_shape(kernel))), np.float32)
+    packed = np.zeros(kernel.packed_elements(1), np.float32)
     source = dense_view("w", weights.shape, tuple(range(weights.ndim)))
-    for piece, place in packing_moves(kernel, source, "p", flip):
+    for piece, place in kernel.packing_moves(source, "p", flip):
         assert piece.shape == place.shape
         values, _ = gathered(piece, weights.ravel())
         _, places = gathered(place, packed)
@@ -142,10 +142,10 @@ def test_packing_by_numpy_equals_packing_by_moves(flip: bool) -> None:
     ):
         window = resolve((9,) * len(taps), taps, (1,) * len(taps), (1,) * len(taps), "valid")
         kernel = Direct(
-            window, channels * groups, outputs * groups, groups, False, "channels", 4, block, choose.Tile(), Epilogue()
+            window, channels * groups, outputs * groups, groups, False, "channels", 4, block, Tile(), Epilogue()
         )
         weights = rng.standard_normal((outputs * groups, channels, *taps)).astype(np.float32)
-        np.testing.assert_array_equal(pack(kernel, weights, flip).ravel(), moved(kernel, weights, flip))
+        np.testing.assert_array_equal(kernel.pack(weights, flip).ravel(), moved(kernel, weights, flip))
 
 
 @pytest.mark.parametrize("flip", [False, True])
@@ -153,9 +153,9 @@ def test_packing_of_depthwise_weights(flip: bool) -> None:
     rng = np.random.default_rng(5)
     for channels, taps in itertools.product((2, 17), ((3,), (3, 2), (2, 2, 3))):
         window = resolve((9,) * len(taps), taps, (1,) * len(taps), (1,) * len(taps), "valid")
-        kernel = Depthwise(window, channels, False, 8, 8, choose.Tile())
+        kernel = Depthwise(window, channels, False, 8, 8, Tile())
         weights = rng.standard_normal((channels, 1, *taps)).astype(np.float32)
-        np.testing.assert_array_equal(pack(kernel, weights, flip).ravel(), moved(kernel, weights, flip))
+        np.testing.assert_array_equal(kernel.pack(weights, flip).ravel(), moved(kernel, weights, flip))
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (0, 2, 3, 1)])

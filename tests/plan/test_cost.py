@@ -13,23 +13,21 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
 from cnncc.computation import Contraction
 from cnncc.core import AVX512_SERVER, Core
 from cnncc.ops import Conv, Relu
-from cnncc.plan import choose
 from cnncc.plan.cost import parallel, step, transfer
-from cnncc.plan.depthwise import depthwise
-from cnncc.plan.kernels import Epilogue
+from cnncc.plan.kernels import Layer, depthwise, direct_tiles, grouped, winograd_tiles
 from cnncc.plan.text import show_plan
-from cnncc.plan.winograd import winograd
 from cnncc.target import TARGETS, Target, named
 from cnncc.windows import WindowAxis
 from tests.graphs import Net, assert_same_bits
 from tests.graphs import native as outputs
 
-PACKAGE = Path(choose.__file__).resolve().parents[1]
+PACKAGE = Path(cnncc.__file__).resolve().parent
 NUMBER = re.compile(r"[A-Z][A-Z0-9_]* *(: *[a-z]+)? *= *[0-9.]")
 MOST_NUMBERS = 15
 IN_ORDER = replace(
@@ -60,9 +58,11 @@ def on(core: Core, target: str = "x86-64-v4") -> Target:
     return replace(named(target), core=core)
 
 
-def convolution(size: int, kernel: int, channels: int, outputs: int, groups: int = 1) -> tuple[Contraction, list[int]]:
+def convolution(
+    size: int, kernel: int, channels: int, outputs: int, groups: int = 1
+) -> tuple[Contraction, tuple[int, ...]]:
     axis = WindowAxis(size, kernel, low=kernel // 2, high=kernel // 2)
-    return Contraction((axis, axis), channels, outputs, groups, True), [axis.out, axis.out]
+    return Contraction((axis, axis), channels, outputs, groups, True), (axis.out, axis.out)
 
 
 def read_of_cores() -> Iterator[str]:
@@ -93,7 +93,7 @@ def test_cores_choose_different_tiles(target: str) -> None:
         chosen = []
         for size, kernel, channels, results in ((28, 3, 64, 64), (28, 1, 16, 96), (14, 1, 96, 96), (56, 3, 16, 24)):
             c, stored = convolution(size, kernel, channels, results)
-            chosen.append(choose.direct(on(core, target), c, stored, Epilogue(), {"channels": 0})[0].label)
+            chosen.append(direct_tiles.candidates(on(core, target), Layer(c, stored))[0].label)
         tiles.append(chosen)
     assert tiles[0] != tiles[1]
 
@@ -103,14 +103,16 @@ def test_all_kernels_can_be_chosen_for_a_core(core: Core) -> None:
     for target in (on(core, name) for name in TARGETS):
         c, stored = convolution(14, 3, 16, 32)
         copies = {"channels": 0, "columns": c.channels * 196}
-        candidates = choose.direct(target, c, stored, Epilogue(), copies) + winograd(target, c, Epilogue())
+        layer = Layer(c, stored, copies=copies)
+        candidates = direct_tiles.candidates(target, layer) + winograd_tiles.candidates(target, layer)
         c, stored = convolution(14, 3, 16, 16, groups=4)
-        candidates += choose.grouped(target, c, stored, Epilogue())
+        candidates += grouped.candidates(target, Layer(c, stored))
         c, stored = convolution(14, 3, 4, 4, groups=4)
-        candidates += choose.direct(target, c, stored, Epilogue(), {"columns": 0})
+        candidates += direct_tiles.candidates(target, Layer(c, stored, copies={"columns": 0}))
         assert all(0 < candidate.cycles < float("inf") for candidate in candidates)
         c, stored = convolution(14, 3, 32, 32, groups=32)
-        assert min(depthwise(target, c, stored, Epilogue()).tile.columns, len(candidates)) > 0
+        kernel = depthwise.kernel(target, Layer(c, stored))
+        assert kernel and min(kernel.tile.columns, len(candidates)) > 0
 
 
 def test_bits_are_those_of_any_core() -> None:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from cnncc.computation import Contraction
-from cnncc.plan.depthwise import depthwise
-from cnncc.plan.kernels import Epilogue, Tile
+from cnncc.plan.kernels import Layer, Tile, depthwise
 from cnncc.target import named
 from cnncc.windows import WindowAxis
 
@@ -15,7 +14,13 @@ def tile(channels: int, size: int, kernel: int, stride: int, target: str = "x86-
     low = kernel // 2
     axis = WindowAxis(size, kernel, stride, 1, low, low)
     c = Contraction((axis, axis), channels, channels, channels, True)
-    return depthwise(named(target), c, (axis.out, axis.out), Epilogue()).tile
+    return chosen(c, axis.out, target)
+
+
+def chosen(c: Contraction, size: int, target: str = "x86-64-v4") -> Tile:
+    kernel = depthwise.kernel(named(target), Layer(c, (size, size)))
+    assert kernel
+    return kernel.tile
 
 
 @pytest.mark.parametrize(
@@ -43,4 +48,4 @@ def test_rows_of_a_tile_divide_those_inside_of_the_image() -> None:
     """Six rows of 14² are two tiles of three, not one of four and two of one."""
     axis = WindowAxis(14, 3, 2, 1, 0, 1)
     c = Contraction((axis, axis), 80, 80, 80, True)
-    assert depthwise(named("x86-64-v4"), c, (7, 7), Epilogue()).tile == Tile(3, 7)
+    assert chosen(c, 7) == Tile(3, 7)

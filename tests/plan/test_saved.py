@@ -17,8 +17,8 @@ from cnncc.errors import OutputError, UsageError
 from cnncc.ir import Graph
 from cnncc.ops import Add, AveragePool, Conv, MaxPool, Relu, Sigmoid, Tanh
 from cnncc.plan import PlanOptions
-from cnncc.plan.candidates import Candidate, Choices, Chosen
-from cnncc.plan.kernels import Direct, Grouped, Winograd
+from cnncc.plan.candidates import Choices, Chosen
+from cnncc.plan.kernels import Candidate, Direct, Grouped, Winograd
 from cnncc.plan.layout import Layout
 from cnncc.plan.lower import lower
 from cnncc.plan.make import make_plan

@@ -9,9 +9,9 @@ import pytest
 
 from cnncc.ir import Graph
 from cnncc.ops import Add, Conv, MaxPool, Pad, Relu, SpaceToDepth, SpectralPool
-from cnncc.plan.kernels import Fill, Reduce, own_window
+from cnncc.plan.kernels import Fill, Reduce, RowNeed
 from cnncc.plan.plan import Plan, Stage, Step
-from cnncc.plan.stream import Need, ring_heights
+from cnncc.plan.stream import ring_heights
 from cnncc.plan.views import View
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
@@ -102,9 +102,9 @@ def own_rows(step: Step, at: int, shard: int) -> range | None:
     by_rows = getattr(step.kernel, "shared", "rows") == "rows" and not whole
     if not by_rows or view.rank < 3 or step.target.rank < 3:
         return None
-    if at == 0 and own_window(step.kernel):
-        stride, low, extent, _ = step.row_need()
-        return range(begin * stride - low, (end - 1) * stride - low + extent)
+    if at == 0 and step.kernel.own_window:
+        need = step.row_need
+        return range(begin * need.stride - need.low, (end - 1) * need.stride - need.low + need.extent)
     ratio = view.rows // step.target.rows or 1
     return range(begin * ratio - low, end * ratio - low) if view.strides[2] else None
 
@@ -253,7 +253,7 @@ def test_a_fill_does_not_part_a_chain() -> None:
 
 
 def test_needs_and_heights_of_rings() -> None:
-    needs = [Need(1, 1), Need(1, 3), Need(2, 3), Need(1, 1)]
+    needs = [RowNeed(1, 1), RowNeed(1, 3), RowNeed(2, 3), RowNeed(1, 1)]
     assert ring_heights(needs, 2) == [8, 8, 2]
     assert ring_heights(needs[:1], 4) == []
-    assert ring_heights([Need(1, 1, grain=4), Need(1, 1)], 2) == [8]
+    assert ring_heights([RowNeed(1, 1, grain=4), RowNeed(1, 1)], 2) == [8]

@@ -75,7 +75,7 @@ def test_blocks_are_shared_where_rows_are_few() -> None:
 def test_phases_of_a_dilation_are_shared() -> None:
     plan = compilation(dilated(32, 8)[0], "x86-64-v4").plan
     (kernel,) = (step.kernel for step in plan.steps if isinstance(step.kernel, Winograd))
-    assert kernel.shared == "tiles" and kernel.grain == 32 and kernel.grid[0] == 8
+    assert kernel.shared == "tiles" and kernel.tile_rows == 32 and kernel.grid[0] == 8
 
 
 @pytest.mark.parametrize("case", ["halves of blocks, transformed", "halves of blocks, direct"])

@@ -11,9 +11,10 @@ import pytest
 from cnncc.computation import Contraction
 from cnncc.cook_toom import MOST, Matrix, depth, multiply, operations, transforms
 from cnncc.ops import Conv
-from cnncc.plan.kernels import Direct, Epilogue, Pooling, Winograd
-from cnncc.plan.winograd import SIZES, all_steps, winograd
-from cnncc.target import TARGETS
+from cnncc.plan.kernels import Candidate, Direct, Epilogue, Layer, Pooling, Winograd
+from cnncc.plan.kernels.convolution import PLAIN
+from cnncc.plan.kernels.winograd_tiles import SIZES, all_steps, candidates
+from cnncc.target import TARGETS, Target
 from cnncc.types import Array
 from cnncc.windows import resolve
 from tests.graphs import Net, compilation
@@ -74,13 +75,18 @@ def contraction(channels: int, outputs: int, size: int, **changes: int) -> Contr
     return Contraction(window, channels, outputs, changes.get("groups", 1))
 
 
+def winograd(target: Target, c: Contraction, epilogue: Epilogue = PLAIN) -> list[Candidate]:
+    """What a layer of known weights is offered."""
+    return candidates(target, Layer(c, tuple(axis.out for axis in c.window), epilogue))
+
+
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_candidates_keep_the_register_law(target) -> None:
     for channels, outputs, size in ((3, 5, 9), (16, 16, 32), (64, 100, 14), (512, 512, 7)):
-        candidates = winograd(target, contraction(channels, outputs, size), Epilogue())
-        assert bool(candidates) == (target.l2 > 0), "microcontrollers have no room for scratch memory"
-        assert len({candidate.label for candidate in candidates}) == len(candidates)
-        for candidate in candidates:
+        found = winograd(target, contraction(channels, outputs, size))
+        assert bool(found) == (target.l2 > 0), "microcontrollers have no room for scratch memory"
+        assert len({candidate.label for candidate in found}) == len(found)
+        for candidate in found:
             kernel = candidate.kernel
             assert isinstance(kernel, Winograd)
             assert kernel.tile.registers("channels") <= target.registers
@@ -90,8 +96,8 @@ def test_candidates_keep_the_register_law(target) -> None:
 
 def test_what_transforms_cannot_do() -> None:
     host = TARGETS["x86-64-v4"]
-    assert not winograd(host, contraction(16, 16, 32, stride=2), Epilogue())
-    assert not winograd(host, contraction(16, 16, 32, groups=2), Epilogue())
+    assert not winograd(host, contraction(16, 16, 32, stride=2))
+    assert not winograd(host, contraction(16, 16, 32, groups=2))
     pool = Epilogue(pool=Pooling((7, 7), "maximum", False))
     assert all(size % 7 for size in SIZES)
     assert not winograd(host, contraction(16, 16, 32), pool), "a pool must not reach over tiles"

@@ -7,9 +7,8 @@ import pytest
 
 from cnncc.compiler import resolve_target
 from cnncc.measure.limits import LEVELS, Bandwidth, Clock
-from cnncc.measure.profiling import multiplied, profile, step_traffic, touches
+from cnncc.measure.profiling import profile, step_traffic, touches
 from cnncc.ops import Add, Conv, Relu
-from cnncc.plan.work import step_macs
 from tests.graphs import Net, compilation
 
 
@@ -98,5 +97,5 @@ def test_winograd_is_held_to_its_own_products() -> None:
     ((signature, offers),) = compilation(graph).plan.offers.items()
     label = next(offer.label for offer in offers if offer.label.startswith("winograd 4×4"))
     (step,) = (s for s in compilation(graph, choices=((signature, label),)).plan.steps if s.signature)
-    assert multiplied(step) == 16 * 36 * 32 * 32
-    assert step_macs(step) == 16 * 16 * 9 * 32 * 32
+    assert step.kernel.multiplied(step.target) == 16 * 36 * 32 * 32
+    assert step.macs == 16 * 16 * 9 * 32 * 32

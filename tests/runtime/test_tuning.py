@@ -17,7 +17,7 @@ from cnncc.ir import Graph
 from cnncc.measure.tuning import CANDIDATES, ROUNDS, layers_by_signature, owners, shortlist, tune
 from cnncc.ops import Conv
 from cnncc.plan import PlanOptions
-from cnncc.plan.candidates import Candidate
+from cnncc.plan.kernels import Candidate
 from cnncc.plan.saved import save
 from tests.graphs import Net, compilation
 

@@ -93,7 +93,7 @@ class WinogradConvolution(WithWeights[Winograd]):
     def range(self, a: Index, b: Index) -> tuple[Index, Index]:
         """The numbers of the tiles that meet rows [a, b)."""
         e, k = self.e, self.k
-        begin, end = e.div(a, k.grain), e.div(e.add(b, k.grain - 1), k.grain)
+        begin, end = e.div(a, k.tile_rows), e.div(e.add(b, k.tile_rows - 1), k.tile_rows)
         step = k.window[0].dilation * self.inner
         return e.mul(begin, step), e.mul(end, step)
 

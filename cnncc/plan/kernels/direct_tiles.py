@@ -1,4 +1,4 @@
-"""Algorithms and tiles: small pure functions from shapes and the target to kernels.
+"""The tiles of direct convolutions: small pure functions from shapes and the target to kernels.
 
 What a tile costs is counted by `cost.step`. A layer's cost is that of all its tiles, tails included; the cheapest tile
 within the register law wins.
@@ -7,19 +7,17 @@ within the register law wins.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from ..computation import Contraction
-from ..target import Target
-from ..windows import WindowAxis
+from ...computation import Contraction
+from ...target import Target
+from ..cost import step, transfer
+from ..cost.step import SPARE, Steps
 from . import filters
-from .candidates import Candidate
-from .cost import step, transfer
-from .cost.step import SPARE, UNROLLED, Steps
-from .kernels import Direct, Epilogue, Grouped, LanesAlong, Tile
+from .convolution import Candidate, Epilogue, LanesAlong, Layer, Tile
+from .direct import Direct
 
-WIDEST_ROW = 64  # multiply-adds of one grouped output for a row of taps
 OFFERED = 24  # candidates that a tuner may choose from
 
 
@@ -42,18 +40,9 @@ class Way:
         return f"direct {pooled}{tile.columns}×{tile.vectors}"
 
 
-def direct(
-    target: Target,
-    c: Contraction,
-    stored: Sequence[int],
-    epilogue: Epilogue,
-    copies: Mapping[LanesAlong, int],
-) -> list[Candidate]:
-    """Direct convolutions, the cheapest first; `stored` are the spatial sizes that it stores.
-
-    `copies` lists where the lanes may lie, and how many elements must change their order for that: lanes along the
-    columns need neighbouring columns side by side in memory.
-    """
+def candidates(target: Target, layer: Layer) -> list[Candidate]:
+    """Direct convolutions, the cheapest first; lanes along the columns need neighbouring columns side by side."""
+    c, stored, epilogue, copies = layer.contraction, layer.stored, layer.epilogue, layer.copies
     ways: list[Way] = []
     if "channels" in copies:
         ways += _by_channels(target, c, stored, epilogue)
@@ -63,12 +52,6 @@ def direct(
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
     return [Candidate(way.label, way.cycles, _kernel(target, c, stored, way, epilogue)) for way in ways[:OFFERED]]
-
-
-def least_cycles(target: Target, kernel: Direct | Grouped) -> float:
-    """Cycles for an image if every lane of every multiply-add counted."""
-    outputs = kernel.outputs * math.prod(axis.out for axis in kernel.window)
-    return outputs * kernel.taps * (kernel.channels // kernel.groups) / step.peak(target)
 
 
 def _kernel(target: Target, c: Contraction, stored: Sequence[int], way: Way, epilogue: Epilogue) -> Direct:
@@ -219,48 +202,6 @@ def _folded(
             one = blocks * steps.tile(block, size, load) + (steps.tile(tail, size, load) if tail else 0)
             cycles += c.groups * times * one
         yield Way(cycles, "columns", lanes, block, Tile(rows * vectors, 1, 1, block, folded=rows))
-
-
-def grouped(
-    target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, copied: int = 0
-) -> list[Candidate]:
-    """Convolutions in groups of few outputs, whose vectors hold the outputs of several groups; the cheapest first.
-
-    Each multiply-add shares the pipes with shuffles, which bring to every lane its own group's channel; a shuffled
-    pixel serves all taps of a row that reach it. The weights of a row of taps stay in registers or are loaded for
-    each multiply-add.
-    """
-    inputs, members = c.channels // c.groups, c.outputs // c.groups
-    row = c.window[-1].kernel * inputs if c.window else 0
-    if c.groups == 1 or epilogue.pool or c.weights_per_image or 2 * members > target.lanes or not 0 < row <= WIDEST_ROW:
-        return []
-    block = min(target.lanes // members, c.groups) * members
-    if block // members * inputs > 2 * target.lanes:
-        return []
-    rows = math.prod(stored[:-1]) * -(-c.outputs // block)
-    above = math.prod(w.kernel for w in c.window[:-1])  # taps of the other axes
-    ways = []
-    # Sums and the weights of a row of taps, some values on the way: else a few sums, and weights loaded again. With
-    # a stride most pixels meet one tap, so more of them are on the way.
-    few = 8 if c.window[-1].stride == 1 else 6
-    most = min(max(target.registers - 6 - row, few), stored[-1], UNROLLED // row)
-    for columns in range(1, most + 1):
-        if columns != -(-stored[-1] // -(-stored[-1] // columns)):
-            continue
-        rows_of_taps = above * _row_of_taps(target, c.window[-1], inputs, columns)
-        tile = step.with_ends(target.core, rows_of_taps, columns)
-        cycles = rows * -(-stored[-1] // columns) * tile
-        kernel = Grouped(c.window, c.channels, c.outputs, c.groups, c.bias, block, Tile(1, columns, 1), epilogue)
-        ways.append(Candidate(f"grouped {columns}", cycles + transfer.reordered(target.core, copied), kernel))
-    return sorted(ways, key=lambda way: way.cycles)
-
-
-def _row_of_taps(target: Target, last: WindowAxis, inputs: int, columns: int) -> float:
-    """Cycles of a grouped convolution for one row of taps over `columns` outputs."""
-    pixels = len({x * last.stride + tap * last.dilation for x in range(columns) for tap in range(last.kernel)})
-    products, weights = columns * last.kernel * inputs, last.kernel * inputs
-    loads = pixels + (weights if weights + columns < target.registers else products)
-    return step.grouped_row(target.core, products, pixels * inputs, loads, weights)
 
 
 def _power_of_two(number: int) -> int:

@@ -1,4 +1,4 @@
-"""The tile and the block of channels of a depthwise convolution.
+"""Depthwise convolution: lanes along the channels, and what its tile and its block of channels are chosen by.
 
 A vector of outputs takes one multiply-add for each tap, on two pipes, so 4.5 cycles for 3×3. Its store takes one cycle,
 and its loads are few, since a pixel vector serves all the taps that reach it: a row of 14 outputs of 3×3 loads 3·16
@@ -22,19 +22,76 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-from ..computation import Contraction
-from ..target import Target
-from .cost import transfer
-from .cost.step import SPARE_DEPTHWISE, UNROLLED, busy_sums
-from .kernels import Depthwise, Epilogue, Tile, balanced
+from ...computation import Contraction
+from ...target import Target
+from ...types import Array
+from ...windows import WindowAxis
+from ..cost import transfer
+from ..cost.step import SPARE_DEPTHWISE, UNROLLED, busy_sums
+from ..views import View
+from .base import balanced, taps_of
+from .convolution import PLAIN, Convolution, Epilogue, Layer, Reads, Tile
+from .packing import dense_strides
 
 
-def depthwise(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Depthwise:
-    """The kernel for a contraction of which `stored` are the spatial sizes that it stores."""
+@dataclass(frozen=True)
+class Depthwise(Convolution):
+    """Depthwise convolution with lanes along the channels; weights packed as [taps…][channel].
+
+    All rows are computed for `block` channels (a multiple of the lanes) before the next ones.
+    """
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    bias: bool
+    lanes: int
+    block: int
+    tile: Tile
+    epilogue: Epilogue = PLAIN
+
+    lanes_along = "channels"
+    prefers_border = False  # it clips as fast as it reads a border
+
+    @property
+    def filters(self) -> tuple[int, int]:
+        return self.channels, 1
+
+    @property
+    def reads(self) -> Reads:
+        return "channels last"
+
+    @property
+    def packed_shape(self) -> tuple[int, ...]:
+        return self.taps, self.channels
+
+    def packed(self, weights: Array) -> Array:
+        return weights.reshape(len(weights), -1).T
+
+    def moves(self, weights: View, buffer: str) -> list[tuple[View, View]]:
+        target = View(buffer, weights.shape, (1, 0, *(s * self.channels for s in dense_strides(weights.shape[2:]))))
+        return [(weights, target)]
+
+    def describe(self) -> str:
+        tile = f"{self.tile.rows}×{self.tile.columns} positions × {self.tile.vectors} vectors"
+        lanes = f"{self.lanes} lanes along channels, tile {tile}"
+        return f"depthwise {taps_of(self.window)}, {self.channels} channels; {lanes}" + self.epilogue.describe()
+
+
+def kernel(target: Target, layer: Layer) -> Depthwise | None:
+    """The kernel for a depthwise layer; none for a planar image of few channels, whose columns fill the lanes."""
+    c, epilogue = layer.contraction, layer.epilogue
+    if not c.depthwise or (layer.planar and narrow(target, c)):
+        return None
     lanes = min(target.lanes, c.channels)
-    tile = _tile(target, c, stored, epilogue)
+    tile = _tile(target, c, layer.stored, epilogue)
     return Depthwise(c.window, c.channels, c.bias, lanes, _block(target, c, tile, lanes), tile, epilogue)
+
+
+def narrow(target: Target, c: Contraction) -> bool:
+    """Whether most lanes are empty, if they lie along the channels."""
+    return c.channels * 2 <= target.lanes
 
 
 def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Tile:

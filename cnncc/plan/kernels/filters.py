@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from ..computation import Contraction
-from ..core import Core
-from ..target import Target
-from .cost.step import filter_tile
-from .kernels import FILTER_WEIGHTS, Epilogue, Tile
+from ...computation import Contraction
+from ...core import Core
+from ...target import Target
+from ..cost.step import filter_tile
+from .convolution import Epilogue, Tile
+from .direct import FILTER_WEIGHTS
 
 MOST_ROWS, MOST_VECTORS = 4, 8
 MOST_STEPS = 192  # multiply-adds of a tile, all unrolled

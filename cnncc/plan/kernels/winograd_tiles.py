@@ -14,16 +14,16 @@ import functools
 import math
 from collections.abc import Iterator, Sequence
 
-from ..computation import Contraction
-from ..cook_toom import MOST, operations, points, transforms
-from ..core import Core
-from ..target import Target
-from ..windows import WindowAxis
-from .candidates import Candidate
-from .cost import step, transfer
-from .cost.parallel import FEW_ROWS, UNSHARED
-from .cost.step import SPARE, Steps
-from .kernels import Epilogue, Tile, Winograd
+from ...computation import Contraction
+from ...cook_toom import MOST, points
+from ...target import Target
+from ...windows import WindowAxis
+from ..cost import step, transfer
+from ..cost.parallel import FEW_ROWS, UNSHARED
+from ..cost.step import SPARE, Steps
+from .convolution import Candidate, Epilogue, Layer, Tile
+from .winograd import Winograd
+from .winograd_transforms import one_transform
 
 SIZES = (2, 3, 4, 5)
 """Outputs of a tile along an axis; 6 for 3 taps gain nothing: 64 values of a tile do not fit into registers."""
@@ -32,29 +32,24 @@ SHARES = (1 / 8, 1 / 2, 3 / 4)  # of the second-level cache, for scratch memory;
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
 
 
-def winograd(
-    target: Target,
-    c: Contraction,
-    epilogue: Epilogue,
-    extra: float = 0.0,
-    *,
-    distant: bool = False,
-    frugal: bool = False,
-) -> list[Candidate]:
-    """The Winograd convolutions that can compute a contraction with known weights, the cheapest first.
+def candidates(target: Target, layer: Layer) -> list[Candidate]:
+    """The Winograd convolutions of tame weights, the cheapest first.
 
-    `extra` cycles are added to each, for copies. `distant` weights come from memory, not from a cache. `frugal` ones
-    (which cost as much for the model, so that the choice and its bits stay) have scratch memory for one row of tiles.
+    `frugal` ones (which cost as much for the model, so that the choice and its bits stay) have scratch memory for one
+    row of tiles.
     """
+    if layer.strict or not layer.tame:
+        return []
+    c, epilogue, extra = layer.contraction, layer.epilogue, transfer.reordered(target.core, layer.copied_last)
     found: list[Candidate] = []
     for steps in all_steps(target, c, epilogue):
         offered: dict[str, Candidate] = {}
         for kernel in register_tiles(target, c, epilogue, steps):
-            cost = transform_cycles(target, kernel) + product_cycles(target, kernel, distant) + extra
+            cost = transform_cycles(target, kernel) + product_cycles(target, kernel, layer.distant) + extra
             cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
             name = label(kernel)
             if name not in offered or cost < offered[name].cycles:
-                offered[name] = Candidate(name, cost, narrowed(kernel) if frugal else kernel)
+                offered[name] = Candidate(name, cost, narrowed(kernel) if layer.frugal else kernel)
         found += sorted(offered.values(), key=lambda candidate: candidate.cycles)[:OFFERED]
     return sorted(found, key=lambda candidate: candidate.cycles)
 
@@ -166,24 +161,6 @@ def transform_cycles(target: Target, kernel: Winograd) -> float:
     return far * math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
 
 
-def one_transform(core: Core, steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> float:
-    """One tile and one vector of channels."""
-    return step.transform_cycles(core, *transform_operations(steps, taps, inputs))
-
-
-@functools.cache
-def transform_operations(steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> tuple[int, int]:
-    """(operations, points) of one tile."""
-    used = [transforms(m, r) for m, r in zip(steps, taps, strict=True)]
-    matrices = [t.inputs if inputs else t.outputs for t in used]
-    shape = [len(matrix[0]) for matrix in matrices]
-    count, moved = 0, math.prod(len(t.inputs) for t in used)
-    for axis in reversed(range(len(shape))):
-        count += operations(matrices[axis]) * math.prod(shape) // shape[axis]
-        shape[axis] = len(matrices[axis])
-    return count, moved
-
-
 def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     """All register tiles, those that reach beyond the last tile included, while the weights come from afar."""
     tiles = math.prod(kernel.grid)
@@ -197,23 +174,3 @@ def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     weights = math.ceil(tiles / kernel.tiles) * weight_bytes(kernel)
     arrival = transfer.weights_cycles(target.core, weights, beyond=streams(target, kernel), distant=distant)
     return math.hypot(math.prod(kernel.points) * groups * cycles, arrival)
-
-
-def part_cycles(core: Core, kernel: Winograd, tiles: int, outputs: int) -> float:
-    """About what a shard takes for a part of the tiles or of the outputs, whose weights it reads."""
-    taps = tuple(w.kernel for w in kernel.window)
-    ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
-    vectors, points = math.ceil(outputs / kernel.lanes), math.prod(kernel.points)
-    columns, wide = kernel.tile.columns, min(kernel.tile.vectors, vectors)
-    whole, rest = divmod(tiles, columns)
-    groups = whole * step_of(core, columns, wide)
-    groups += step_of(core, columns if 2 * rest > columns + 1 else (columns + 1) // 2, wide) if rest else 0.0
-    size = transfer.BYTES * points * kernel.channels * outputs
-    weights = transfer.weights_cycles(core, size, beyond=bool(kernel.ahead))
-    products = math.hypot(points * kernel.channels * groups * vectors / wide, weights)
-    return tiles * (ins * kernel.pitch / kernel.lanes + outs * vectors) + products
-
-
-def step_of(core: Core, columns: int, vectors: int) -> float:
-    """Cycles of one step of a register tile."""
-    return step.longest(core, columns * vectors, columns + vectors)

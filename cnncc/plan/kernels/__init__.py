@@ -1,0 +1,84 @@
+"""The kernels: a page for each family, which answers what the plan asks of it; how they are chosen for a contraction.
+
+Code generation has a table of its own, `cnncc.codegen.kernels.KERNELS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ...target import Target
+from . import depthwise, direct_tiles, grouped, winograd_tiles
+from .base import Kernel, RowNeed, balanced
+from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, Tile
+from .depthwise import Depthwise
+from .direct import Direct
+from .elementwise import Elementwise
+from .fill import Fill
+from .grouped import Grouped
+from .move import Move
+from .reduce import Reduce
+from .window import Window
+from .winograd import Winograd
+
+__all__ = [
+    "COMPARED",
+    "PREFERRED",
+    "Candidate",
+    "Convolution",
+    "Depthwise",
+    "Direct",
+    "Elementwise",
+    "Epilogue",
+    "Fill",
+    "Grouped",
+    "Kernel",
+    "LanesAlong",
+    "Layer",
+    "Move",
+    "Pooling",
+    "Reduce",
+    "RowNeed",
+    "Tile",
+    "Window",
+    "Winograd",
+    "balanced",
+    "candidates",
+    "preferred",
+]
+
+
+@dataclass(frozen=True)
+class Preferred:
+    """A kernel that is taken for each layer that it is there for, without a comparison."""
+
+    kernel: Callable[[Target, Layer], Convolution | None]
+    why: str
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A kernel whose candidates are compared with all others by their cycles; of equal ones the first is taken."""
+
+    candidates: Callable[[Target, Layer], list[Candidate]]
+    why: str
+
+
+PREFERRED = (Preferred(depthwise.kernel, "reads each pixel once; others fill one lane of a block of outputs"),)
+
+COMPARED = (
+    Compared(direct_tiles.candidates, "computes every layer, so that there always is a candidate"),
+    Compared(grouped.candidates, "fills the lanes with the outputs of several groups, where each has few"),
+    Compared(winograd_tiles.candidates, "multiplies less, and rounds otherwise: it has to be cheaper than all others"),
+)
+
+
+def preferred(target: Target, layer: Layer) -> Convolution | None:
+    """The kernel that is taken without a comparison, if there is one."""
+    return next((kernel for entry in PREFERRED if (kernel := entry.kernel(target, layer))), None)
+
+
+def candidates(target: Target, layer: Layer) -> list[Candidate]:
+    """The candidates of all other kernels, in the order of `COMPARED`."""
+    return [candidate for entry in COMPARED for candidate in entry.candidates(target, layer)]

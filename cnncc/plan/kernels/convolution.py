@@ -1,0 +1,245 @@
+"""What the kernels of contractions share: an epilogue, packed weights, and how layers are offered to them."""
+
+from __future__ import annotations
+
+import math
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+
+from ...computation import Combine, Contraction
+from ...expr import RUNNING, Expr
+from ...target import Target
+from ...types import Array
+from ...windows import WindowAxis
+from ..cost import step
+from ..cost.transfer import BYTES, weights_cycles
+from ..views import View, elements
+from . import packing
+from .base import Kernel, RowNeed, row_need, sizes
+
+LanesAlong = Literal["channels", "columns"]
+Reads = Literal["planar", "channels last", "either"]
+
+
+@dataclass(frozen=True)
+class Pooling:
+    """Windows side by side over a kernel's own result, reduced in registers."""
+
+    kernel: tuple[int, ...]
+    combine: Combine
+    average: bool
+
+
+@dataclass(frozen=True)
+class Epilogue:
+    """What happens to a result between its last operation and its only store.
+
+    In `before` and `after`, argument 0 is the running value and argument k ≥ 1 the step's operand k − 1
+    (a view of the full rank, possibly with strides of 0); the pool stands between them.
+    """
+
+    before: Expr = RUNNING
+    pool: Pooling | None = None
+    after: Expr = RUNNING
+    operands: int = 0
+
+    def pooled(self, axis: int) -> int:
+        """Positions of the kernel's own result along spatial `axis` for each one that is stored."""
+        return self.pool.kernel[axis] if self.pool else 1
+
+    def describe(self) -> str:
+        """Its stages in words, or nothing."""
+        parts = [] if self.before == RUNNING else [str(self.before)]
+        if self.pool:
+            parts.append(f"{'average' if self.pool.average else self.pool.combine} {sizes(self.pool.kernel)}")
+        if self.after != RUNNING:
+            parts.append(str(self.after))
+        return f"; then {', '.join(parts)}" if parts else ""
+
+
+PLAIN = Epilogue()  # the sum is stored as it is
+
+
+@dataclass(frozen=True)
+class Tile:
+    """What one run of the innermost loops keeps in registers.
+
+    `rows` × `columns` output positions times `vectors` vectors of channels (or, with lanes along columns,
+    `outputs` channels times `rows` × `vectors` vectors of columns). Of short rows `folded` ones lie side by side in a
+    vector.
+    """
+
+    rows: int = 1
+    columns: int = 1
+    vectors: int = 1
+    outputs: int = 1
+    folded: int = 1
+
+    def registers(self, lanes_along: LanesAlong) -> int:
+        """The register law: accumulators, one register for each vector operand, one for the scalar operand."""
+        if lanes_along == "channels":
+            return self.rows * self.columns * self.vectors + self.vectors + 1
+        vectors = self.vectors * self.rows // self.folded
+        return self.outputs * vectors + vectors + 1
+
+
+class Convolution(Kernel):
+    """A kernel that multiplies by weights: it reads an image, packed weights and, if `bias`, a bias vector.
+
+    It may bring an epilogue and read borders.
+    """
+
+    window: tuple[WindowAxis, ...]
+    bias: bool
+    epilogue: Epilogue
+    lanes_along: LanesAlong
+    weights_per_image: bool = False
+
+    reads_borders = True
+    prefers_border = True
+    """Whether it is faster where its image brings the border that its window reads."""
+    prefers_many_rows = False
+    """Whether the few rows of a stream's round are too few for it."""
+
+    @property
+    @abstractmethod
+    def filters(self) -> tuple[int, int]:
+        """(outputs, channels that each of them reads)."""
+
+    @property
+    def sources(self) -> int:
+        return 3 if self.bias else 2
+
+    @property
+    def roles(self) -> list[str]:
+        return ["image", "weights", "bias"][: self.sources]
+
+    @property
+    def own_window(self) -> tuple[WindowAxis, ...]:
+        return self.window
+
+    @property
+    def taps(self) -> int:
+        return math.prod(axis.kernel for axis in self.window)
+
+    @property
+    def row_need(self) -> RowNeed:
+        return row_need(self.window, self.epilogue.pooled(0), self.grain)
+
+    @property
+    def streams(self) -> bool:
+        return True
+
+    @property
+    def reads(self) -> Reads:
+        """The memory order of the image that it reads; of either, the cheaper one is taken."""
+        return "either"
+
+    # Cost
+
+    def macs(self, result: View) -> int:
+        return result.shape[0] * math.prod(axis.out for axis in self.window) * self.taps * math.prod(self.filters)
+
+    def products(self, target: Target, result: View) -> float:
+        """Multiply-adds that its algorithm does, those of lanes without a result included."""
+        return self.macs(result)
+
+    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
+        weights = weights_cycles(target.core, BYTES * elements(sources[1].shape), beyond=False)
+        computed = step.computed(target, self.products(target, result))
+        return max(computed, weights, super().cycles(target, sources, result))
+
+    def least_cycles(self, target: Target) -> float:
+        """Cycles for an image if every lane of every multiply-add counted."""
+        positions = math.prod(axis.out for axis in self.window)
+        return positions * self.taps * math.prod(self.filters) / step.peak(target)
+
+    def edge_cycles(self, target: Target) -> float:
+        """Cycles that a border around its image saves: those of tiles that test and select every pixel."""
+        return 0.0
+
+    # Weights
+
+    @property
+    @abstractmethod
+    def packed_shape(self) -> tuple[int, ...]:
+        """The shape of its packed weights (of one image)."""
+
+    def weights_shape(self, images: int) -> tuple[int, ...]:
+        """(O, C / groups, taps…), with `images` before them if each image has its own."""
+        one = *self.filters, *(axis.kernel for axis in self.window)
+        return (images, *one) if self.weights_per_image else one
+
+    def packed_elements(self, images: int) -> int:
+        return math.prod(self.packed_shape) * (images if self.weights_per_image else 1)
+
+    def pack(self, weights: Array, flip: bool) -> Array:
+        """Known weights (see `weights_shape`) in packed order; those of several images follow each other."""
+        if flip:
+            weights = np.flip(weights, tuple(range(weights.ndim - len(self.window), weights.ndim)))
+        return np.stack([self.packed(one) for one in weights]) if self.weights_per_image else self.packed(weights)
+
+    def packed(self, weights: Array) -> Array:
+        """Those of one image."""
+        return packing.in_blocks(weights, self.packed_shape)
+
+    def packing_moves(self, weights: View, buffer: str, flip: bool) -> list[tuple[View, View]]:
+        """For weights that arrive at run time: the copies (source, target) that pack them.
+
+        `weights` is a view of `weights_shape`. Lanes beyond the last output stay undefined: their results are never
+        stored.
+        """
+        if flip:
+            weights = packing.reversed_taps(weights, len(self.window))
+        return self.moves(weights, buffer)
+
+    def moves(self, weights: View, buffer: str) -> list[tuple[View, View]]:
+        """Those of weights in the right order."""
+        return packing.moves_into_blocks(weights, buffer, self.packed_shape, len(self.window))
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A contraction that is to be computed, and all that its candidates and their cost depend on.
+
+    `stored` are the spatial sizes of what is stored. `copies` has the elements that must change their order, for each
+    way that lanes may lie (one that is missing is not possible), `copied_last` those of a kernel that reads channels
+    last only. The image lies `planar` in memory or with channels last. Weights are `tame` if they are known and no
+    sum of some of them overflows; `strict` layers allow only what rounds as one sum does. `distant` weights come from
+    memory, not from a cache; `frugal` kernels keep their scratch memory small.
+    """
+
+    contraction: Contraction
+    stored: tuple[int, ...]
+    epilogue: Epilogue = PLAIN
+    copies: Mapping[LanesAlong, int] = field(default_factory=lambda: {"channels": 0})
+    copied_last: int = 0
+    planar: bool = False
+    tame: bool = True
+    strict: bool = False
+    distant: bool = False
+    frugal: bool = False
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One way to compute a contraction: a short readable name, the cycles that it should take, its kernel."""
+
+    label: str
+    cycles: float
+    kernel: Convolution
+
+
+def guarded_share(window: Sequence[WindowAxis], across: int) -> float:
+    """The share of tiles, `across` positions wide and one high, that reach beyond the edges of their image."""
+    plain = 1.0
+    for number, axis in enumerate(window):
+        begin, end = axis.interior
+        tile = min(across, axis.out) if number == len(window) - 1 else 1
+        touched = -(-begin // tile) + -(-(axis.out - end) // tile)
+        plain *= max(0.0, 1 - touched * tile / axis.out)
+    return 1 - plain

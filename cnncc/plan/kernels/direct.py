@@ -1,0 +1,140 @@
+"""Direct convolution, dense layers and filters: weights in blocks of outputs, and a tile of results in registers.
+
+Its candidates are chosen in `direct_tiles` and `filters`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...target import Target
+from ...windows import WindowAxis
+from ..cost.parallel import BALANCED, NARROW
+from ..views import View
+from .base import taps_of
+from .convolution import PLAIN, Convolution, Epilogue, LanesAlong, Reads, Tile, guarded_share
+from .sharing import by_blocks, largest_outputs, most_even, shared_blocks
+
+FILTER_WEIGHTS = 32  # weights of a group that a filter may have
+
+
+@dataclass(frozen=True)
+class Direct(Convolution):
+    """Direct convolution: source, packed weights and, if `bias`, a bias vector.
+
+    The weights are packed as [group][block of `block` outputs][taps…][channel][output in the block], so that
+    the innermost loops read them from front to back. What is asked of it in parts are its rows or, where shards
+    should share it that way, its groups or blocks of outputs, or `parts` of each block.
+
+    All blocks of outputs pass over `chunk` rows before the next ones (0: over all rows), so that what they read and
+    write again is still in the cache. For each position that a block is computed at, the kernel asks for `ahead`
+    weights of the next block, which would else have to wait for the memory.
+    """
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    outputs: int
+    groups: int
+    bias: bool
+    lanes_along: LanesAlong
+    lanes: int
+    block: int
+    tile: Tile
+    epilogue: Epilogue = PLAIN
+    weights_per_image: bool = False
+    chunk: int = 0
+    ahead: int = 0
+    shared: Literal["rows", "blocks"] = "rows"
+    parts: int = 1
+
+    @property
+    def is_filter(self) -> bool:
+        """Whether its weights stay in registers while it goes over planar images (see `filters`)."""
+        alone = self.channels == self.groups and self.block == self.outputs // self.groups
+        planar = self.lanes_along == "columns" and len(self.window) == 2 and self.window[1].stride == 1
+        alone = alone and not self.epilogue.pool
+        return alone and planar and not self.weights_per_image and self.block * self.taps <= FILTER_WEIGHTS
+
+    @property
+    def blocks(self) -> int:
+        """Groups, or blocks of outputs if there is only one group."""
+        return self.groups if self.groups > 1 else -(-self.outputs // self.block)
+
+    @property
+    def filters(self) -> tuple[int, int]:
+        return self.outputs, self.channels // self.groups
+
+    @property
+    def packed_shape(self) -> tuple[int, ...]:
+        blocks = -(-(self.outputs // self.groups) // self.block)
+        return self.groups, blocks, self.taps, self.channels // self.groups, self.block
+
+    @property
+    def reads(self) -> Reads:
+        return "planar" if self.lanes_along == "columns" else "either"
+
+    def follows_tables(self, number: int, source: View) -> bool:
+        """It loads one channel after the other: those of the image may come from a table."""
+        return number == 0 and self.groups == 1 and all(axis == 1 for axis, _ in source.lookups)
+
+    def describe(self) -> str:
+        size = taps_of(self.window) or "dense"
+        groups = f" in {self.groups} groups" if self.groups > 1 else ""
+        tile = self.tile
+        held = f"{tile.rows}×{tile.columns} positions × {tile.vectors} vectors"
+        if self.lanes_along == "columns":
+            held = f"{tile.outputs} outputs × {tile.rows}×{tile.vectors} vectors"
+        lanes = f"{self.lanes} lanes along {self.lanes_along}"
+        law = f"tile {held}, {tile.registers(self.lanes_along)} registers"
+        blocks = shared_blocks(self.parts) if self.shared == "blocks" else ""
+        told = f"direct {size}, {self.channels} → {self.outputs}{groups}; {lanes}, {law}{blocks}"
+        return told + self.epilogue.describe()
+
+    # Cost
+
+    def products(self, target: Target, result: View) -> float:
+        products = float(self.macs(result))
+        if self.lanes_along == "columns":
+            return products
+        outputs = self.outputs // self.groups
+        return products * math.ceil(outputs / self.lanes) * target.lanes / outputs
+
+    def edge_cycles(self, target: Target) -> float:
+        along = self.lanes_along == "channels"
+        across = self.tile.columns if along else self.tile.vectors * self.lanes
+        return guarded_share(self.window, across) * self.least_cycles(target)
+
+    # Shards
+
+    def units(self, result: View) -> int:
+        return self.blocks * self.parts if self.shared == "blocks" else result.rows
+
+    @property
+    def writes_own_rows(self) -> bool:
+        return self.shared == "rows"
+
+    def shared_evenly(self, target: Target, sources: Sequence[View], result: View) -> Direct:
+        """By rows, or by blocks or parts of them if that balances better."""
+        whole = self.cycles(target, sources, result)
+        rows = whole * sum(self.largest_rows(result.rows, shards) for shards in BALANCED)
+        blocks = [
+            (whole * sum(by.largest_blocks(shards) for shards in BALANCED), by) for by in by_blocks(target.core, self)
+        ]
+        return most_even(target.core, (sources[0], result), rows, self, blocks)
+
+    def largest_rows(self, rows: int, shards: int) -> float:
+        """The part of the work that the busiest shard has, by rows; along a single axis it computes whole tiles."""
+        share = math.ceil(rows / shards)
+        if len(self.window) != 1:
+            return share / rows
+        tile = self.tile.columns if self.lanes_along == "channels" else self.tile.vectors * self.lanes
+        return (math.ceil(share / tile) * tile if share >= tile else min(NARROW * share, rows)) / rows
+
+    def largest_blocks(self, shards: int) -> float:
+        """The same by blocks, all but the last of which are full."""
+        if self.groups > 1:
+            return math.ceil(self.groups / shards) / self.groups
+        return min(1.0, largest_outputs(self, shards) / self.outputs)

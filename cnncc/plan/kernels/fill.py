@@ -1,0 +1,40 @@
+"""Borders, filled with a value."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..views import ROW_AXIS, View, elements
+from .base import Kernel
+
+
+@dataclass(frozen=True)
+class Fill(Kernel):
+    """The border of the target, filled; its rows are those of the buffer, border included."""
+
+    value: float
+
+    only_border = True
+
+    @property
+    def sources(self) -> int:
+        return 0
+
+    def units(self, result: View) -> int:
+        low, high = result.border[ROW_AXIS] if result.rank > ROW_AXIS else (0, 0)
+        return low + result.rows + high
+
+    @property
+    def writes_own_rows(self) -> bool:
+        """Its rows are no rows of the image."""
+        return False
+
+    def touched(self, view: View) -> int:
+        return elements(view.shape, view.border) - elements(view.shape)
+
+    def moved(self, sources: Sequence[View], result: View) -> int:
+        return self.touched(result)
+
+    def describe(self) -> str:
+        return f"fill the border with {self.value:g}"

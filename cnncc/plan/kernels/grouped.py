@@ -1,0 +1,96 @@
+"""Convolution in groups of few outputs, whose vectors hold the outputs of several groups.
+
+Each multiply-add shares the pipes with shuffles, which bring to every lane its own group's channel; a shuffled
+pixel serves all taps of a row that reach it. The weights of a row of taps stay in registers or are loaded for
+each multiply-add.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from ...target import Target
+from ...windows import WindowAxis
+from ..cost import step, transfer
+from ..cost.step import UNROLLED
+from .base import taps_of
+from .convolution import PLAIN, Candidate, Convolution, Epilogue, Layer, Tile, guarded_share
+
+WIDEST_ROW = 64  # multiply-adds of one output for a row of taps
+
+
+@dataclass(frozen=True)
+class Grouped(Convolution):
+    """Convolution in groups of few outputs: lanes along the outputs of neighbouring groups, `block` of them at most.
+
+    The weights are packed as [vector of outputs][taps…][channel of a group][output in the vector].
+    """
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    outputs: int
+    groups: int
+    bias: bool
+    block: int
+    tile: Tile
+    epilogue: Epilogue = PLAIN
+
+    lanes_along = "channels"
+
+    @property
+    def filters(self) -> tuple[int, int]:
+        return self.outputs, self.channels // self.groups
+
+    @property
+    def packed_shape(self) -> tuple[int, ...]:
+        """Blocks of all outputs, whatever their group."""
+        return 1, -(-self.outputs // self.block), self.taps, self.channels // self.groups, self.block
+
+    def edge_cycles(self, target: Target) -> float:
+        return guarded_share(self.window, self.tile.columns) * self.least_cycles(target)
+
+    def describe(self) -> str:
+        return (
+            f"grouped {taps_of(self.window)}, {self.channels} → {self.outputs} in {self.groups} groups; {self.block} "
+            f"lanes along the outputs of neighbouring groups, tile {self.tile.columns} positions"
+        ) + self.epilogue.describe()
+
+
+def candidates(target: Target, layer: Layer) -> list[Candidate]:
+    """Those of few outputs a group, the cheapest first."""
+    c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
+    if "channels" not in layer.copies:
+        return []
+    copied = layer.copies["channels"]
+    inputs, members = c.channels // c.groups, c.outputs // c.groups
+    row = c.window[-1].kernel * inputs if c.window else 0
+    if c.groups == 1 or epilogue.pool or c.weights_per_image or 2 * members > target.lanes or not 0 < row <= WIDEST_ROW:
+        return []
+    block = min(target.lanes // members, c.groups) * members
+    if block // members * inputs > 2 * target.lanes:
+        return []
+    rows = math.prod(stored[:-1]) * -(-c.outputs // block)
+    above = math.prod(w.kernel for w in c.window[:-1])  # taps of the other axes
+    ways = []
+    # Sums and the weights of a row of taps, some values on the way: else a few sums, and weights loaded again. With
+    # a stride most pixels meet one tap, so more of them are on the way.
+    few = 8 if c.window[-1].stride == 1 else 6
+    most = min(max(target.registers - 6 - row, few), stored[-1], UNROLLED // row)
+    for columns in range(1, most + 1):
+        if columns != -(-stored[-1] // -(-stored[-1] // columns)):
+            continue
+        rows_of_taps = above * _row_of_taps(target, c.window[-1], inputs, columns)
+        tile = step.with_ends(target.core, rows_of_taps, columns)
+        cycles = rows * -(-stored[-1] // columns) * tile
+        kernel = Grouped(c.window, c.channels, c.outputs, c.groups, c.bias, block, Tile(1, columns, 1), epilogue)
+        ways.append(Candidate(f"grouped {columns}", cycles + transfer.reordered(target.core, copied), kernel))
+    return sorted(ways, key=lambda way: way.cycles)
+
+
+def _row_of_taps(target: Target, last: WindowAxis, inputs: int, columns: int) -> float:
+    """Cycles of a grouped convolution for one row of taps over `columns` outputs."""
+    pixels = len({x * last.stride + tap * last.dilation for x in range(columns) for tap in range(last.kernel)})
+    products, weights = columns * last.kernel * inputs, last.kernel * inputs
+    loads = pixels + (weights if weights + columns < target.registers else products)
+    return step.grouped_row(target.core, products, pixels * inputs, loads, weights)

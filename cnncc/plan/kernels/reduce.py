@@ -1,0 +1,76 @@
+"""Reduction over whole axes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ...computation import Combine, Reduction
+from ...target import Target
+from ..cost.transfer import LARGE_IMAGE
+from ..views import ROW_AXIS, View
+from .base import Kernel, lanes_on
+
+
+@dataclass(frozen=True)
+class Reduce(Kernel):
+    """Maximum, minimum, sum or product over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one."""
+
+    axes: tuple[int, ...]
+    combine: Combine
+    lane_axis: int
+    lanes: int
+
+    @property
+    def sources(self) -> int:
+        return 1
+
+    @property
+    def writes_own_rows(self) -> bool:
+        return ROW_AXIS not in self.axes
+
+    @property
+    def vector_axis(self) -> int:
+        return self.lane_axis
+
+    def follows_tables(self, number: int, source: View) -> bool:
+        return True
+
+    def describe(self) -> str:
+        return f"reduce {self.combine} over axes {self.axes}; {lanes_on(self.lanes, self.lane_axis)}"
+
+
+def kernel(target: Target, computation: Reduction, source: View) -> Reduce:
+    """The kernel that reduces `source`."""
+    axis = reduction_axis(source, computation.axes)
+    return Reduce(computation.axes, computation.combine, axis, reduction_lanes(target, source, axis, computation.axes))
+
+
+def by_rows_first(kernel: Reduce, source: View) -> bool:
+    """Whether a reduction over all positions of an image takes its rows one by one, and then their results."""
+    over_positions = kernel.axes == tuple(range(ROW_AXIS, source.rank)) and source.rank > 3
+    return over_positions and kernel.lane_axis == 1 and source.rows > 1 and math.prod(source.shape) >= LARGE_IMAGE
+
+
+def reduction_axis(source: View, axes: Sequence[int]) -> int:
+    """The axis whose neighbours lie closest, kept or reduced.
+
+    One of a single element has no neighbours, and its stride depends on borders: those must not decide in which order
+    a sum is taken.
+    """
+    long = [axis for axis, stride in enumerate(source.strides) if stride and source.shape[axis] > 1]
+    return min(long, key=lambda axis: (abs(source.strides[axis]), axis), default=axes[0])
+
+
+def reduction_lanes(target: Target, source: View, axis: int, axes: Sequence[int]) -> int:
+    """Several vectors side by side, as long as they lie so in memory: one alone would wait for each sum before.
+
+    Of an axis that is kept as many as there are registers for: so many loads in the code of a loop are left in peace by
+    the prefetcher that follows even steps (see `depthwise`).
+    """
+    size = source.shape[axis]
+    if size < target.lanes or source.strides[axis] != 1:
+        return min(target.lanes, size)
+    most = target.registers // 4 * (1 if axis in axes else 3)
+    return min(most, size // target.lanes) * target.lanes

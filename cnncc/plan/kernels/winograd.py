@@ -1,0 +1,206 @@
+"""Winograd convolution: transforms of tiles, products for each point, and the transform back.
+
+Its candidates are chosen in `winograd_tiles`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from ...computation import Contraction
+from ...cook_toom import points, transforms
+from ...core import Core
+from ...target import Target
+from ...types import Array
+from ...windows import WindowAxis
+from ..cost import step, transfer
+from ..cost.parallel import BALANCED
+from ..cost.step import TRANSFORMED
+from ..views import LINE, View
+from . import packing
+from .base import sizes, taps_of
+from .convolution import PLAIN, Convolution, Epilogue, Reads, Tile
+from .sharing import by_blocks, largest_outputs, most_even, shared_blocks
+from .winograd_transforms import one_transform
+
+
+@dataclass(frozen=True)
+class Winograd(Convolution):
+    """Convolution by Cook–Toom transforms (see `cook_toom`): tiles of `steps[axis]` outputs, stride 1, known weights.
+
+    A block of `tiles` tiles goes through three phases: V = Bᵀ d B for all channels, then for each `block` of outputs
+    the products M[ξ] = V[ξ] · U[ξ] for each point ξ of the transforms, and Aᵀ M A. The products keep `tile.columns`
+    tiles times `tile.vectors` vectors of outputs in registers. V and M live in the step's scratch memory,
+    [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
+
+    With a dilation of d, each of the d phases of an axis has tiles of its own. Weights `ahead` of those in use are
+    asked for, where they stream from beyond the second-level cache. If `shared` by blocks of outputs (or by `parts` of
+    each), every shard transforms all inputs; with a dilation, the rows of tiles of its phases are shared.
+    """
+
+    window: tuple[WindowAxis, ...]
+    channels: int
+    outputs: int
+    bias: bool
+    steps: tuple[int, ...]
+    lanes: int
+    block: int
+    tile: Tile
+    tiles: int
+    epilogue: Epilogue = PLAIN
+    ahead: int = 0
+    shared: Literal["rows", "blocks", "tiles"] = "rows"
+    parts: int = 1
+
+    groups = 1
+    lanes_along = "channels"
+    prefers_many_rows = True  # they are its blocks of tiles
+
+    @property
+    def points(self) -> tuple[int, ...]:
+        """Points of the transforms on each axis."""
+        return tuple(points(step, axis.kernel) for step, axis in zip(self.steps, self.window, strict=True))
+
+    @property
+    def pixels(self) -> tuple[int, ...]:
+        """Pixels that a tile reads on each axis."""
+        return tuple(step + axis.kernel - 1 for step, axis in zip(self.steps, self.window, strict=True))
+
+    @property
+    def grid(self) -> tuple[int, ...]:
+        """Tiles on each axis, phases of a dilation side by side."""
+        return tuple(-(-w.out // (m * w.dilation)) * w.dilation for m, w in zip(self.steps, self.window, strict=True))
+
+    @property
+    def blocks(self) -> int:
+        """Blocks of outputs."""
+        return math.ceil(self.outputs / self.block)
+
+    @property
+    def pitch(self) -> int:
+        """Elements from a tile's channels to the next one's, for one point."""
+        return -(-self.channels // self.lanes) * self.lanes
+
+    def plane(self, width: int) -> int:
+        """Elements from one point to the next: `width` for each tile of a block, and a cache line.
+
+        Without the line, writes of one tile to all points could meet in a few sets of the cache.
+        """
+        return self.tiles * width + LINE
+
+    @property
+    def scratch(self) -> int:
+        """Elements of V and M."""
+        return math.prod(self.points) * (self.plane(self.pitch) + self.plane(self.block))
+
+    @property
+    def contraction(self) -> Contraction:
+        return Contraction(self.window, self.channels, self.outputs, bias=self.bias)
+
+    @property
+    def transform(self) -> tuple[Contraction, tuple[int, ...]]:
+        return self.contraction, self.steps
+
+    @property
+    def filters(self) -> tuple[int, int]:
+        return self.outputs, self.channels
+
+    @property
+    def reads(self) -> Reads:
+        return "channels last"
+
+    def describe(self) -> str:
+        held = f"{self.tile.columns} tiles × {self.tile.vectors} vectors"
+        by_tiles = ", shared by rows of tiles" if self.shared == "tiles" else ""
+        shared = shared_blocks(self.parts) if self.shared == "blocks" else by_tiles
+        return (
+            f"winograd F({sizes(self.steps)}, {taps_of(self.window)}), {self.channels} → {self.outputs}; {self.lanes} "
+            f"lanes along channels, {sizes(self.grid)} tiles in blocks of {self.tiles}, products of {held}{shared}"
+        ) + self.epilogue.describe()
+
+    # Weights
+
+    @property
+    def packed_shape(self) -> tuple[int, ...]:
+        return 1, self.blocks, math.prod(self.points), self.channels, self.block
+
+    def packed(self, weights: Array) -> Array:
+        """G w along every axis, in float64: rounded once, where they are stored."""
+        weights = weights.astype(np.float64)
+        for axis, (m, w) in enumerate(zip(self.steps, self.window, strict=True), start=2):
+            matrix = np.array(transforms(m, w.kernel).weights, np.float64)
+            weights = np.moveaxis(np.tensordot(weights, matrix, (axis, 1)), -1, axis)
+        return packing.in_blocks(weights.reshape(*weights.shape[:2], -1), self.packed_shape)
+
+    def moves(self, weights: View, buffer: str) -> list[tuple[View, View]]:
+        raise AssertionError("the weights of Winograd convolutions are known")
+
+    # Cost
+
+    def multiplied(self, result: View) -> int:
+        """The products alone, without the transforms."""
+        tiles = result.shape[0] * math.prod(self.grid)
+        return tiles * math.prod(self.points) * self.channels * self.outputs
+
+    def products(self, target: Target, result: View) -> float:
+        saved = (w.kernel * m / n for w, m, n in zip(self.window, self.steps, self.points, strict=True))
+        return TRANSFORMED * float(self.macs(result)) / math.prod(saved)
+
+    # Rows and shards
+
+    @property
+    def tile_rows(self) -> int:
+        """Stored rows of one row of tiles."""
+        return self.steps[0] * self.window[0].dilation // self.epilogue.pooled(0)
+
+    @property
+    def grain(self) -> int:
+        return self.tile_rows if self.shared == "rows" else 1
+
+    def units(self, result: View) -> int:
+        return {"rows": result.rows, "blocks": self.blocks * self.parts, "tiles": self.grid[0]}[self.shared]
+
+    @property
+    def writes_own_rows(self) -> bool:
+        return self.shared == "rows"
+
+    def shared_evenly(self, target: Target, sources: Sequence[View], result: View) -> Winograd:
+        """By rows of tiles, or by blocks of outputs or parts of them if that balances better."""
+        core = target.core
+        kernel = replace(self, shared="tiles") if self.window[0].dilation > 1 else self
+        rows = sum(self.cycles_by_rows(core, result.rows, shards) for shards in BALANCED)
+        blocks = [(sum(by.cycles_by_blocks(core, shards) for shards in BALANCED), by) for by in by_blocks(core, self)]
+        return most_even(core, (sources[0], result), rows, kernel, blocks)
+
+    def cycles_by_rows(self, core: Core, rows: int, shards: int) -> float:
+        """Of the busiest shard by rows of tiles; those of the phases of a dilation do not depend on each other."""
+        grains = self.grid[0] if self.window[0].dilation > 1 else math.ceil(rows / self.tile_rows)
+        return self.part_cycles(core, math.ceil(grains / shards) * math.prod(self.grid) // grains, self.outputs)
+
+    def cycles_by_blocks(self, core: Core, shards: int) -> float:
+        """The same by blocks of outputs."""
+        return self.part_cycles(core, math.prod(self.grid), min(self.outputs, largest_outputs(self, shards)))
+
+    def part_cycles(self, core: Core, tiles: int, outputs: int) -> float:
+        """About what a shard takes for a part of the tiles or of the outputs, whose weights it reads."""
+        taps = tuple(w.kernel for w in self.window)
+        ins, outs = (one_transform(core, self.steps, taps, inputs) for inputs in (True, False))
+        vectors, count = math.ceil(outputs / self.lanes), math.prod(self.points)
+        columns, wide = self.tile.columns, min(self.tile.vectors, vectors)
+        whole, rest = divmod(tiles, columns)
+        groups = whole * step_of(core, columns, wide)
+        groups += step_of(core, columns if 2 * rest > columns + 1 else (columns + 1) // 2, wide) if rest else 0.0
+        size = transfer.BYTES * count * self.channels * outputs
+        weights = transfer.weights_cycles(core, size, beyond=bool(self.ahead))
+        products = math.hypot(count * self.channels * groups * vectors / wide, weights)
+        return tiles * (ins * self.pitch / self.lanes + outs * vectors) + products
+
+
+def step_of(core: Core, columns: int, vectors: int) -> float:
+    """Cycles of one step of a register tile."""
+    return step.longest(core, columns * vectors, columns + vectors)
