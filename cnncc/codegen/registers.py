@@ -5,7 +5,6 @@ A back end says how a type is spelled; nobody else asks.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 Kind = Literal["float", "int", "bool", "pointer"]
@@ -32,11 +31,10 @@ BOOL = RegisterType("bool", 1)
 POINTER = RegisterType("pointer", 0)
 
 
-@dataclass(frozen=True, slots=True)
-class Ssa:
+class Ssa(NamedTuple):
     """A value, assigned once: its type, its name (or literal) in the back end's text, and its number if it is known.
 
-    `constant` is that of every lane.
+    `constant` is that of every lane. (A tuple, since a module has many: those are made fastest.)
     """
 
     type: RegisterType

@@ -68,13 +68,21 @@ def literal(value: float) -> str:
 
 def constant(value: float, type: RegisterType) -> str:
     """A number in every lane."""
+    if type.kind == "float":
+        return every_lane(literal(value), type)
     if type.kind == "bool":
-        text = "true" if value else "false"
-        if type.lanes > 1 and not value:
-            return "zeroinitializer"
-    else:
-        text = literal(value) if type.kind == "float" else str(int(value))
-    return text if type.lanes == 1 else f"<{', '.join([f'{spell(type.wide(1))} {text}'] * type.lanes)}>"
+        return every_lane("true" if value else "false", type)
+    return every_lane(str(int(value)), type)
+
+
+@functools.cache
+def every_lane(text: str, type: RegisterType) -> str:
+    """The literal of a lane as that of the whole."""
+    if type.lanes == 1:
+        return text
+    if text == "false":
+        return "zeroinitializer"
+    return f"<{', '.join([f'{spell(type.wide(1))} {text}'] * type.lanes)}>"
 
 
 def conversion(source: RegisterType, type: RegisterType, signed: bool) -> str:
