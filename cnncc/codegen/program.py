@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from .. import abi
-from ..abi import Code
+from ..abi import ErrorCode
 from ..alignment import rounded_up
 from ..plan.plan import Interface, Plan, Stage, Step
 from ..types import DType
@@ -124,11 +124,13 @@ class Program:
             images: Index = self.widen(call.images) if plan.batchable else 1
             self.ways(call, images)
             if not e.checked:
-                e.ret(Ssa("i32", str(Code.OK.value)))
+                e.ret(Ssa("i32", str(ErrorCode.OK.value)))
             else:
                 noted = e.load_type("i32", e.address(call.workspace, abi.FAULT_STEP, "i8"), 4)
                 bad = e.compare("ne", noted, Ssa("i32", "0"))
-                e.ret(e.assign("i32", f"select i1 {bad}, i32 {Code.OUT_OF_BOUNDS.value}, i32 {Code.OK.value}"))
+                e.ret(
+                    e.assign("i32", f"select i1 {bad}, i32 {ErrorCode.OUT_OF_BOUNDS.value}, i32 {ErrorCode.OK.value}")
+                )
 
     def ways(self, call: Call, images: Index) -> None:
         """All images, by a shard that is alone or by one of several."""
@@ -187,16 +189,16 @@ class Program:
     def arguments(self, pointer: Ssa) -> Call:
         """Load and test the call: a wrong one returns an error code from every shard alike."""
         e, plan = self.e, self.plan
-        self.refuse_if(e.compare("eq", pointer, Ssa("ptr", "null")), Code.NULL_POINTER)
+        self.refuse_if(e.compare("eq", pointer, Ssa("ptr", "null")), ErrorCode.NULL_POINTER)
         version, *values = self.fields(pointer)
         call = Call(*values)
-        self.refuse_if(e.compare("ne", version, abi.VERSION), Code.WRONG_ABI)
+        self.refuse_if(e.compare("ne", version, abi.VERSION), ErrorCode.WRONG_ABI)
         if plan.batchable:
-            self.refuse_if(e.compare("eq", call.images, 0), Code.WRONG_IMAGES)
+            self.refuse_if(e.compare("eq", call.images, 0), ErrorCode.WRONG_IMAGES)
         else:
-            self.refuse_if(e.compare("ne", call.images, plan.images), Code.WRONG_IMAGES)
-        self.refuse_if(e.compare("uge", call.shard, call.shards), Code.WRONG_SHARDS)
-        self.refuse_if(e.compare("ugt", call.shards, plan.max_shards), Code.WRONG_SHARDS)
+            self.refuse_if(e.compare("ne", call.images, plan.images), ErrorCode.WRONG_IMAGES)
+        self.refuse_if(e.compare("uge", call.shard, call.shards), ErrorCode.WRONG_SHARDS)
+        self.refuse_if(e.compare("ugt", call.shards, plan.max_shards), ErrorCode.WRONG_SHARDS)
         self.refuse_null([call.inputs, call.outputs, call.workspace])
         if plan.weights:
             self.refuse_null([call.weights])
@@ -205,7 +207,7 @@ class Program:
             self.refuse_null([self.element(array, index) for index in range(count)])
         for pointer in (call.workspace, call.weights):
             number = e.assign(e.index_type, f"ptrtoint ptr {pointer} to {e.index_type}")
-            self.refuse_if(e.compare("ne", e.mask(number, abi.ALIGNMENT - 1), 0), Code.MISALIGNED)
+            self.refuse_if(e.compare("ne", e.mask(number, abi.ALIGNMENT - 1), 0), ErrorCode.MISALIGNED)
         return call
 
     def fields(self, pointer: Ssa) -> Iterator[Ssa]:
@@ -222,9 +224,9 @@ class Program:
 
     def refuse_null(self, pointers: Sequence[Ssa]) -> None:
         for pointer in pointers:
-            self.refuse_if(self.e.compare("eq", pointer, Ssa("ptr", "null")), Code.NULL_POINTER)
+            self.refuse_if(self.e.compare("eq", pointer, Ssa("ptr", "null")), ErrorCode.NULL_POINTER)
 
-    def refuse_if(self, condition: Ssa, code: Code) -> None:
+    def refuse_if(self, condition: Ssa, code: ErrorCode) -> None:
         e = self.e
         refuse, proceed = e.fresh_label("refuse"), e.fresh_label("proceed")
         e.branch_if(condition, refuse, proceed)
