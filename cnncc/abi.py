@@ -1,4 +1,4 @@
-"""The interface of compiled code, stated once: its version, the call, error codes and the head of a workspace.
+"""The interface of compiled code, stated once: its version, the call, error codes and the header of a workspace.
 
 The C header (`runtime/header.py`), Python's structures (`runtime/layout.py`), the manifest and the code that is
 generated derive from what stands here. A change of any of it is another `VERSION`.
@@ -13,7 +13,7 @@ VERSION = 1
 ALIGNMENT = 64
 """Bytes at whose multiples buffers, weights and the words that shards share begin."""
 WORD_BYTES = 4
-"""Bytes of a number in the call and in the head of a workspace."""
+"""Bytes of a number in the call and in the header of a workspace."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def call_bytes(pointer_bytes: int) -> int:
     return offsets(pointer_bytes)[CALL[-1].name] + pointer_bytes
 
 
-class Code(IntEnum):
+class ErrorCode(IntEnum):
     """What `NAME_run` returns: 0, or an error, which every shard of the call returns. C's names begin with CNNCC_."""
 
     OK = 0
@@ -81,16 +81,16 @@ class Code(IntEnum):
 
 
 REASONS: dict[int, str] = {
-    Code.WRONG_ABI: "the code has another ABI version than the call",
-    Code.NULL_POINTER: "a pointer is null",
-    Code.MISALIGNED: f"workspace or weights are not aligned to {ALIGNMENT} bytes",
-    Code.WRONG_IMAGES: "this number of images is not possible",
-    Code.WRONG_SHARDS: "shard or number of shards out of range",
-    Code.OUT_OF_BOUNDS: "an access left its bounds",  # only in checked builds
+    ErrorCode.WRONG_ABI: "the code has another ABI version than the call",
+    ErrorCode.NULL_POINTER: "a pointer is null",
+    ErrorCode.MISALIGNED: f"workspace or weights are not aligned to {ALIGNMENT} bytes",
+    ErrorCode.WRONG_IMAGES: "this number of images is not possible",
+    ErrorCode.WRONG_SHARDS: "shard or number of shards out of range",
+    ErrorCode.OUT_OF_BOUNDS: "an access left its bounds",  # only in checked builds
 }
 """What each error says, everywhere."""
 
-# The head of a workspace: 32-bit words by their offsets in bytes. What two shards write stands in lines of its own.
+# The header of a workspace: 32-bit words by their offsets in bytes. What two shards write stands in lines of its own.
 ARRIVED = 0
 """How many of three or more shards have arrived at the barrier."""
 GENERATION = 8
@@ -99,7 +99,7 @@ FAULT_STEP = 16
 """In checked builds, the number of the step whose access left its bounds, plus one; 0 if none has."""
 PAIR = ALIGNMENT, 2 * ALIGNMENT
 """How many barriers of two shards the first has come to, and the second."""
-HEAD_BYTES = 3 * ALIGNMENT
-"""The head where shards can meet."""
-HEAD_BYTES_OF_ONE = ALIGNMENT
-"""The head where there is only one shard: without the pair's words."""
+HEADER_BYTES = 3 * ALIGNMENT
+"""Its bytes where shards can meet."""
+HEADER_BYTES_OF_ONE = ALIGNMENT
+"""Its bytes where there is only one shard: without the pair's words."""

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from .. import abi
-from ..abi import Code
+from ..abi import ErrorCode
 from ..alignment import rounded_up
 from ..plan.plan import Interface, Plan, Stage, Step
 from ..types import DType
@@ -117,11 +117,15 @@ class Program:
             images: Index = self.widen(call.images) if plan.batchable else 1
             self.ways(call, images)
             if not e.checked:
-                e.ret(e.constant(Code.OK.value, INT32))
+                e.ret(e.constant(ErrorCode.OK.value, INT32))
             else:
                 noted = e.load(INT32, e.address(call.workspace, abi.FAULT_STEP, BYTE))
                 bad = e.compare("!=", noted, 0)
-                e.ret(e.select(bad, e.constant(Code.OUT_OF_BOUNDS.value, INT32), e.constant(Code.OK.value, INT32)))
+                e.ret(
+                    e.select(
+                        bad, e.constant(ErrorCode.OUT_OF_BOUNDS.value, INT32), e.constant(ErrorCode.OK.value, INT32)
+                    )
+                )
 
     def ways(self, call: Call, images: Index) -> None:
         """All images, by a shard that is alone or by one of several."""
@@ -179,16 +183,16 @@ class Program:
     def arguments(self, pointer: Ssa) -> Call:
         """Load and test the call: a wrong one returns an error code from every shard alike."""
         e, plan = self.e, self.plan
-        self.refuse_if(e.compare("==", pointer, e.null()), Code.NULL_POINTER)
+        self.refuse_if(e.compare("==", pointer, e.null()), ErrorCode.NULL_POINTER)
         version, *values = self.fields(pointer)
         call = Call(*values)
-        self.refuse_if(e.compare("!=", version, abi.VERSION), Code.WRONG_ABI)
+        self.refuse_if(e.compare("!=", version, abi.VERSION), ErrorCode.WRONG_ABI)
         if plan.batchable:
-            self.refuse_if(e.compare("==", call.images, 0), Code.WRONG_IMAGES)
+            self.refuse_if(e.compare("==", call.images, 0), ErrorCode.WRONG_IMAGES)
         else:
-            self.refuse_if(e.compare("!=", call.images, plan.images), Code.WRONG_IMAGES)
-        self.refuse_if(e.compare(">=", call.shard, call.shards, unsigned=True), Code.WRONG_SHARDS)
-        self.refuse_if(e.compare(">", call.shards, plan.max_shards, unsigned=True), Code.WRONG_SHARDS)
+            self.refuse_if(e.compare("!=", call.images, plan.images), ErrorCode.WRONG_IMAGES)
+        self.refuse_if(e.compare(">=", call.shard, call.shards, unsigned=True), ErrorCode.WRONG_SHARDS)
+        self.refuse_if(e.compare(">", call.shards, plan.max_shards, unsigned=True), ErrorCode.WRONG_SHARDS)
         self.refuse_null([call.inputs, call.outputs, call.workspace])
         if plan.weights:
             self.refuse_null([call.weights])
@@ -196,7 +200,9 @@ class Program:
         for array, count in arrays:
             self.refuse_null([self.element(array, index) for index in range(count)])
         for pointer in (call.workspace, call.weights):
-            self.refuse_if(e.compare("!=", e.mask(e.address_number(pointer), abi.ALIGNMENT - 1), 0), Code.MISALIGNED)
+            self.refuse_if(
+                e.compare("!=", e.mask(e.address_number(pointer), abi.ALIGNMENT - 1), 0), ErrorCode.MISALIGNED
+            )
         return call
 
     def fields(self, pointer: Ssa) -> Iterator[Ssa]:
@@ -212,9 +218,9 @@ class Program:
 
     def refuse_null(self, pointers: Sequence[Ssa]) -> None:
         for pointer in pointers:
-            self.refuse_if(self.e.compare("==", pointer, self.e.null()), Code.NULL_POINTER)
+            self.refuse_if(self.e.compare("==", pointer, self.e.null()), ErrorCode.NULL_POINTER)
 
-    def refuse_if(self, condition: Ssa, code: Code) -> None:
+    def refuse_if(self, condition: Ssa, code: ErrorCode) -> None:
         e = self.e
         refuse, proceed = e.fresh_label("refuse"), e.fresh_label("proceed")
         e.branch_if(condition, refuse, proceed)

@@ -144,7 +144,7 @@ class Plan:
     @property
     def header_bytes(self) -> int:
         """Head of the workspace: words in which shards meet, in lines of their own, and the fault word of checking."""
-        return abi.HEAD_BYTES if self.target.atomics else abi.HEAD_BYTES_OF_ONE
+        return abi.HEADER_BYTES if self.target.atomics else abi.HEADER_BYTES_OF_ONE
 
     @property
     def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:

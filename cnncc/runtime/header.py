@@ -123,9 +123,9 @@ def header(executable: Executable) -> str:
         common=_COMMON.substitute(
             abi=abi.VERSION,
             fields="\n".join(map(_field_line, abi.CALL)),
-            ok=abi.Code.OK.c_name,
+            ok=abi.ErrorCode.OK.c_name,
             errors="\n".join(
-                f"    {abi.Code(code).c_name} = {code:d}, /* {reason} */" for code, reason in abi.REASONS.items()
+                f"    {abi.ErrorCode(code).c_name} = {code:d}, /* {reason} */" for code, reason in abi.REASONS.items()
             ),
         ),
         constants="\n".join(f"#define {macro}_{line}" for line in _constants(executable)),

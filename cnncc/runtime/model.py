@@ -182,7 +182,7 @@ class Model:
     def _explain(self, code: int, session: Session) -> str:
         """One sentence for an error code of the ABI."""
         reason = abi.REASONS.get(code, "unknown error")
-        if code == abi.Code.OUT_OF_BOUNDS:
+        if code == abi.ErrorCode.OUT_OF_BOUNDS:
             step = int(session.workspace[abi.FAULT_STEP :][: abi.WORD_BYTES].view(np.uint32)[0]) - 1
             known = 0 <= step < len(self._executable.steps)
             reason += f" in step {step}" + (f" ({self._executable.steps[step]})" if known else "")

@@ -149,7 +149,7 @@ class Session:
         state.busy = 0 if self._finalizer.alive else 1
         state.generation = state.done = state.started = state.stop = 0
         self._workers[:] = 0
-        self._workspace[: abi.HEAD_BYTES] = 0
+        self._workspace[: abi.HEADER_BYTES] = 0
 
 
 def _processor() -> int | None:

@@ -224,7 +224,7 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
         alignment.aligned(executable.workspace_bytes(len(order))),
         alignment.aligned_bytes(executable.weights),
     )
-    workspace[abi.HEAD_BYTES :] = 255
+    workspace[abi.HEADER_BYTES :] = 255
     outputs = {port.name: np.full(port.shape, np.nan, np.float32) for port in executable.outputs}
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([array.ctypes.data for array in outputs.values()])

@@ -79,7 +79,7 @@ static void run(uint32_t shards)
     cnncc_call calls[8];
     unsigned char *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
     memset(workspace, 255, bytes);
-    memset(workspace, 0, HEAD_BYTES);
+    memset(workspace, 0, HEADER_BYTES);
     read_all(counts, sizeof counts);
     for (i = 0; i < counts[0]; i++) {
         void *input = buffer(&sizes[i]);
@@ -155,7 +155,7 @@ class Emulated:
         for executable in executables:
             artefacts.write(executable, folder, ["a", "h"])
         text = _PROGRAM.replace("HEADERS", "".join(f'#include "{name}.h"\n' for name in names))
-        text = text.replace("MODELS", "".join(map(_row, names))).replace("HEAD_BYTES", str(abi.HEAD_BYTES))
+        text = text.replace("MODELS", "".join(map(_row, names))).replace("HEADER_BYTES", str(abi.HEADER_BYTES))
         (folder / "main.c").write_text(text)
         libraries = [f"lib{name}.a" for name in names]
         return cls(executables, build(folder, compiler, "-std=c11", *STRICT, *flags, "main.c", *libraries, "-pthread"))

@@ -28,7 +28,7 @@ def assertions(pointer_bytes: int) -> str:
     """A C program that compiles if the header agrees with `abi`."""
     facts = [f"offsetof(cnncc_call, {name}) == {place}" for name, place in abi.offsets(pointer_bytes).items()]
     facts += [f"sizeof(cnncc_call) == {abi.call_bytes(pointer_bytes)}", f"CNNCC_ABI == {abi.VERSION}"]
-    facts += [f"{code.c_name} == {code.value}" for code in abi.Code]
+    facts += [f"{code.c_name} == {code.value}" for code in abi.ErrorCode]
     return "\n".join(['#include "digits.h"', *(f'_Static_assert({fact}, "{fact}");' for fact in facts), ""])
 
 
@@ -70,13 +70,13 @@ def test_the_call_in_ctypes() -> None:
 
 
 def test_codes_have_reasons() -> None:
-    assert [abi.Code.OK, *abi.REASONS] == list(abi.Code) == list(range(7))
+    assert [abi.ErrorCode.OK, *abi.REASONS] == list(abi.ErrorCode) == list(range(7))
 
 
 def test_the_words_of_the_head_stand_apart() -> None:
     """None over another, and each word of the pair in a line of its own."""
-    assert abi.HEAD_BYTES_OF_ONE == abi.ALIGNMENT
+    assert abi.HEADER_BYTES_OF_ONE == abi.ALIGNMENT
     counted = abi.ARRIVED, abi.GENERATION, abi.FAULT_STEP
     lines = [place // abi.ALIGNMENT for place in (*counted, *abi.PAIR)]
-    assert lines == [0, 0, 0, 1, 2] and abi.HEAD_BYTES == 3 * abi.ALIGNMENT
+    assert lines == [0, 0, 0, 1, 2] and abi.HEADER_BYTES == 3 * abi.ALIGNMENT
     assert sorted(counted) == sorted({place // abi.WORD_BYTES * abi.WORD_BYTES for place in counted})

@@ -94,7 +94,7 @@ def test_two_models_in_one_program(tmp_path: Path, linked: str, language: str) -
     assert (ran.returncode, ran.stdout) == (0, PRINTED)
 
 
-@pytest.mark.parametrize("target", ["host", "aarch64", "cortex-m4"])
+@pytest.mark.parametrize("target", ["host", "aarch64", "riscv64", "cortex-m4"])
 def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
     kinds = [kind for kind in KINDS if kind != "so" or (target == "host" and shutil.which("cc"))]
     found = []
@@ -106,7 +106,7 @@ def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
         assert filecmp.cmp(path, found[1][role], shallow=False), role
 
 
-@pytest.mark.parametrize("target", ["x86-64-v2", "aarch64", "cortex-m4"])
+@pytest.mark.parametrize("target", ["x86-64-v2", "aarch64", "riscv64", "cortex-m4"])
 def test_foreign_objects_need_nothing(tmp_path: Path, target: str) -> None:
     paths = write(toy.executable(target=TARGETS[target]), tmp_path, ["o", "a"])
     assert ELF.undefined_symbols(paths["o"].read_bytes()) == ELF.undefined_symbols(paths["weights"].read_bytes()) == ()
