@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from ..ir import Graph
 from ..target import Target
 from . import memory, schedule, shards
@@ -30,31 +28,19 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
     layout = Layout(works, target, dict(options.choices), limit, strict=strict, frugal=frugal)
     homes = Homes(layout, limit, options.streaming)
     placement = Placement(homes)
-    staged = schedule.schedule(placement.steps, homes.buffers, homes.links, target)
-    stages, useful_shards = staged.stages, most_shards(target)
-    staged.steps = shards.with_pieces(staged.steps, stages, target)
+    s = schedule.streamed(placement.steps, homes.buffers, homes.links, target)
+    s = shards.with_pieces(schedule.with_shares(s, target), target)
+    s = with_barriers(s, placed=False)
     if options.sharing == "cost":
-        stages = shards.divided(stages, staged.steps, staged.buffers, target)
-        staged.buffers = shards.with_own_buffers(stages, staged.steps, staged.buffers)
-    lives = schedule.lives(staged, "arena")
-    free = with_barriers(stages, staged.steps, staged.buffers, placed=False)
-    places, arena_bytes = memory.assign(memory.to_barriers(lives, [stage.barrier for stage in free]))
-    ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))
-    used = {view.buffer for step in staged.steps for view in step.views}
-    used.update(table for step in staged.steps for table in step.tables)
-    buffers = {
-        name: replace(buffer, place={**places, **ring_places}.get(name, buffer.place))
-        for name, buffer in staged.buffers.items()
-        if name in used or buffer.space in ("input", "output")
-    }
+        s = shards.divided(s, target)
+    arena = memory.arena(s)
+    s = with_barriers(arena.schedule)
     inputs = tuple(
         Interface(name, type, works.batchable and works.batched[name]) for name, type in graph.inputs.items()
     )
     outputs = tuple(Interface(name, graph.type(value), works.batchable) for name, value in graph.outputs.items())
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
-    stages = list(with_barriers(stages, staged.steps, buffers))
-    if options.sharing == "cost":
-        useful_shards = shards.useful(stages, staged.steps, target)
+    useful_shards = shards.useful(s, target) if options.sharing == "cost" else most_shards(target)
     plan = Plan(
         graph.name,
         target,
@@ -62,13 +48,13 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
         outputs,
         images,
         works.batchable,
-        buffers,
-        tuple(staged.steps),
-        tuple(stages),
+        s.buffers,
+        s.steps,
+        s.stages,
         homes.block.bytes(),
-        arena_bytes,
-        memory.lower_bound(lives),
-        ring_bytes,
+        arena.nbytes,
+        arena.bound,
+        arena.shard_bytes,
         useful_shards,
         layout.choices.offers,
         works.fixed,

@@ -20,8 +20,8 @@ from .kernels import (
     Winograd,
     own_window,
 )
+from .memory import lives
 from .plan import Plan, Step
-from .schedule import Schedule, lives
 from .views import View, channels_last, elements
 from .work import step_macs
 
@@ -251,7 +251,7 @@ def _sizes(numbers: Sequence[int]) -> str:
 
 def _buffers(plan: Plan, space: str) -> Iterator[str]:
     """Each buffer of a space by its place, its life as numbers and, if the stages fit on a line, as a picture."""
-    found = lives(Schedule(list(plan.stages), list(plan.steps), dict(plan.buffers)), space)
+    found = lives(plan.stages, plan.steps, plan.buffers, space)
     if not found:
         return
     yield ""
