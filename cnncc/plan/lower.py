@@ -43,6 +43,11 @@ class Work:
         """Nothing follows."""
         return self.before == RUNNING and self.pool is None
 
+    @property
+    def reads(self) -> list[str]:
+        """Its operands, and those of its epilogue."""
+        return [*self.operands, *(extra.tensor for extra in self.extras)]
+
 
 @dataclass
 class Works:
@@ -60,6 +65,20 @@ class Works:
     batched: Mapping[str, bool]
     batchable: bool
     fixed: str = ""
+
+    @property
+    def makers(self) -> dict[str, Work]:
+        """The work behind each tensor that is computed."""
+        return {work.result: work for work in self.works}
+
+    @property
+    def readers(self) -> dict[str, list[Work]]:
+        """The works that read each tensor, each once."""
+        found: dict[str, list[Work]] = {}
+        for work in self.works:
+            for tensor in dict.fromkeys(work.reads):
+                found.setdefault(tensor, []).append(work)
+        return found
 
 
 def tensor_name(value: Value) -> str:

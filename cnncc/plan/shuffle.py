@@ -48,38 +48,52 @@ class Picked:
 
 def shuffles_as_tables(works: Works) -> Works:
     """The same works with every choice of channels as a lookup, carried to where it costs least."""
-    return replace(works, works=Shuffles(works).works)
+    rewriter = Shuffles(works)
+    for work in works.works:
+        rewriter.rewrite(work)
+    return replace(works, works=rewriter.works, types=rewriter.types, constants=rewriter.constants)
+
+
+def shuffled(shape: Sequence[int], between: Sequence[int], axes: Sequence[int]) -> list[int] | None:
+    """The channels of a tensor in the order of the transposed factors of their axis, if no other axis moves."""
+    factors = len(between) - len(shape) + 1
+    if len(shape) < 3 or factors < 1:
+        return None
+    moved, still = axes[1 : factors + 1], (0, *range(factors + 1, len(between)))
+    others = between[0], *between[factors + 1 :]
+    if (axes[0], *axes[factors + 1 :]) != still or others != (shape[0], *shape[2:]):
+        return None
+    channels = np.arange(shape[1]).reshape(between[1 : factors + 1])
+    order: list[int] = channels.transpose([axis - 1 for axis in moved]).ravel().tolist()
+    return order
 
 
 class Shuffles:
     """Rewrites works in order; `picked` knows the tensors that are a choice of another one's channels."""
 
     def __init__(self, works: Works):
-        self.types, self.constants = works.types, works.constants
+        self.types, self.constants = dict(works.types), dict(works.constants)
         self.outputs = set(works.outputs.values())
-        self.makers = {work.result: work for work in works.works}
-        self.readers: dict[str, list[Work]] = {}
-        for work in works.works:
-            for tensor in {*work.operands, *(extra.tensor for extra in work.extras)}:
-                self.readers.setdefault(tensor, []).append(work)
+        self.makers, self.readers = works.makers, works.readers
         self.picked: dict[str, Picked] = {}
         self.works: list[Work] = []
-        for work in works.works:
-            self.rewrite(work)
 
     def rewrite(self, work: Work) -> None:
         """Append what stands for a work."""
-        picked = self.choice(work)
-        if picked is None and self.welcome(work.result):
-            if isinstance(work.computation, Join):
-                picked = self.by_runs(work, work.computation)
-            elif self.movable(work):
-                picked = self.in_source_order(work)
+        picked = self.choice(work) or self.carried(work)
         if picked is None:
             self.works.append(work)
         else:
             self.picked[work.result] = picked
             self.works.append(Work(work.name, Lookup(1, picked.indices), [picked.source], work.result))
+
+    def carried(self, work: Work) -> Picked | None:
+        """What a work makes of the sources of its operands, if all who read it can read a choice of channels."""
+        if not self.welcome(work.result):
+            return None
+        if isinstance(work.computation, Join):
+            return self.by_runs(work, work.computation)
+        return self.in_source_order(work) if self.movable(work) else None
 
     # What is a choice of channels
 
@@ -102,23 +116,15 @@ class Shuffles:
 
     def shuffle(self, work: Work) -> Picked | None:
         """Of a reshape, a transpose and a reshape back that move nothing but channels."""
-        transpose = self.makers.get(work.operands[0])
-        split = self.makers.get(transpose.operands[0]) if transpose and transpose.operands else None
-        if not (transpose and isinstance(transpose.computation, Transpose) and split):
-            return None
-        if not isinstance(split.computation, Reshape):
+        turn = self.makers.get(work.operands[0])
+        split = self.makers.get(turn.operands[0]) if turn and turn.operands else None
+        if not (turn and isinstance(turn.computation, Transpose) and split and isinstance(split.computation, Reshape)):
             return None
         shape, between = self.types[split.operands[0]].shape, self.types[split.result].shape
-        factors = len(between) - len(shape) + 1
-        axes = transpose.computation.axes
-        moved, still = axes[1 : factors + 1], (0, *range(factors + 1, len(between)))
-        if len(shape) < 3 or factors < 1 or self.types[work.result].shape != shape:
+        order = shuffled(shape, between, turn.computation.axes)
+        if order is None or self.types[work.result].shape != shape:
             return None
-        if (axes[0], *axes[factors + 1 :]) != still or (between[0], *between[factors + 1 :]) != (shape[0], *shape[2:]):
-            return None
-        channels = np.arange(shape[1]).reshape(between[1 : factors + 1])
-        order = channels.transpose([axis - 1 for axis in moved]).ravel()
-        return self.origin(split.operands[0]).then(order.tolist())
+        return self.origin(split.operands[0]).then(order)
 
     def origin(self, tensor: str) -> Picked:
         return self.picked.get(tensor) or Picked(tensor, tuple(range(self.types[tensor].shape[1])))
@@ -130,17 +136,23 @@ class Shuffles:
         return tensor not in self.outputs and all(self.welcomes(work, tensor) for work in self.readers.get(tensor, ()))
 
     def welcomes(self, work: Work, tensor: str) -> bool:
+        """Whether a work can read a choice of a tensor's channels, or carry it on."""
         match work.computation:
-            case Contraction() as c if work.operands[0] == tensor:
-                alone = tensor not in (*work.operands[1:], *(extra.tensor for extra in work.extras))
-                loads = c.groups == 1 and bool(c.window) and not c.weights_per_image
-                return alone and (loads or (self.has_known_weights(work) and self.welcome(work.result)))
+            case Contraction() as c:
+                return self.takes_image(work, c, tensor)
             case Part(axis=1) | Lookup(axis=1) | Join(axis=1):
                 return self.welcome(work.result)
             case Reshape():
                 ends = [end for turn in self.readers.get(work.result, ()) for end in self.readers.get(turn.result, ())]
                 return bool(ends) and all(self.shuffle(end) and self.welcome(end.result) for end in ends)
         return False
+
+    def takes_image(self, work: Work, c: Contraction, tensor: str) -> bool:
+        """Whether a convolution reads a tensor as its image only, and one channel after the other."""
+        if work.reads.count(tensor) != 1 or work.operands[0] != tensor:
+            return False
+        loads = c.groups == 1 and bool(c.window) and not c.weights_per_image
+        return loads or (self.has_known_weights(work) and self.welcome(work.result))
 
     def has_known_weights(self, work: Work) -> bool:
         """Whether a work is a depthwise convolution whose channels can change places."""
@@ -176,20 +188,17 @@ class Shuffles:
 
     def by_runs(self, work: Work, join: Join) -> Picked | None:
         """A concatenation of what lies side by side in the sources of its operands, in their order."""
-        origins = [self.origin(operand) for operand in work.operands] if join.axis == 1 else []
-        runs = [origin.runs for origin in origins]
-        if not any(operand in self.picked for operand in work.operands) or sum(map(len, runs)) > MOST_RUNS:
+        if join.axis != 1 or not any(operand in self.picked for operand in work.operands):
             return None
-        if any(len(set(origin.indices)) < len(origin.indices) for origin in origins):
+        origins = [self.origin(operand) for operand in work.operands]
+        twice = any(len(set(origin.indices)) < len(origin.indices) for origin in origins)
+        if twice or sum(len(origin.runs) for origin in origins) > MOST_RUNS:
             return None
-        parts: list[str] = []
         places: list[int] = []
-        begin = 0
-        for origin, own in zip(origins, runs, strict=True):
-            order = {index: begin + place for place, index in enumerate(sorted(origin.indices))}
+        for origin in origins:
+            order = {index: place for place, index in enumerate(sorted(origin.indices), start=len(places))}
             places += [order[index] for index in origin.indices]
-            begin += len(order)
-            parts += [self.run(work, origin.source, *run) for run in own]
+        parts = [self.run(work, origin.source, *run) for origin in origins for run in origin.runs]
         result = self.new_tensor(work.result, "by runs", self.types[work.result].shape)
         self.works.append(replace(work, operands=parts, result=result))
         return Picked(result, tuple(places))
