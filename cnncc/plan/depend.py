@@ -95,12 +95,13 @@ class Since:
         self.placed = placed
         self.kinds: dict[Touch, int] = {}
         self.known: dict[tuple[int, int, int], bool] = {}
-        self.clear()
+        self.of_buffer: dict[str, dict[int, dict[int, Touch]]] = {}  # by buffer, kind and offset
+        self.of_range: dict[object, dict[str, Touch]] = {}  # by all that another buffer's touch asks; two buffers do
 
     def clear(self) -> None:
         """Shards have met."""
-        self.of_buffer: dict[str, dict[int, dict[int, Touch]]] = {}  # by buffer, kind and offset
-        self.of_range: dict[object, dict[str, Touch]] = {}  # by all that another buffer's touch asks; two buffers do
+        self.of_buffer.clear()
+        self.of_range.clear()
 
     def kind(self, touch: Touch) -> int:
         """A number for all touches that differ by their offset only."""

@@ -49,7 +49,7 @@ class Work:
         return [*self.operands, *(extra.tensor for extra in self.extras)]
 
 
-@dataclass
+@dataclass(frozen=True)
 class Works:
     """All works of a graph in order.
 
@@ -88,8 +88,9 @@ def tensor_name(value: Value) -> str:
 def lower(graph: Graph) -> Works:
     """The works of an optimised graph."""
     images = images_of(graph)
-    result = Works([], {}, {}, {}, {}, images.batched or {}, images.batched is not None, images.fixed)
-    result.inputs = {name: name for name in graph.inputs}
+    inputs = {name: name for name in graph.inputs}
+    outputs = {name: tensor_name(value) for name, value in graph.outputs.items()}
+    result = Works([], {}, {}, inputs, outputs, images.batched or {}, images.batched is not None, images.fixed)
     for node in graph:
         if isinstance(node.op, Constant):
             result.constants[node.name] = node.op.data
@@ -100,7 +101,6 @@ def lower(graph: Graph) -> Works:
             result.types[node.name] = TensorType((1, *type.shape[1:]), type.dtype) if one else type
         else:
             _lower_node(node, result)
-    result.outputs = {name: tensor_name(value) for name, value in graph.outputs.items()}
     return result
 
 
@@ -169,7 +169,7 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) 
         before = result.works[begin:]
         del result.works[begin:]
         tensors = _add_pieces(label, earlier, arguments, {}, result)
-        result.works += before
+        result.works.extend(before)
         operands = [tensors[operand] for operand in last.operands]
         if before and before[-1].result == running and _absorb(before[-1], last, operands, running):
             del result.types[running]

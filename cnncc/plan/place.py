@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..computation import (
     Arrangement,
@@ -18,7 +18,8 @@ from ..target import Target
 from .candidates import Chosen
 from .cost.step import POOL_COLUMNS
 from .cost.transfer import LARGE_IMAGE
-from .homes import Homes
+from .homes import Homes, places
+from .jobs import ALIASES, HOLDERS, Job
 from .kernels import (
     Convolution,
     Depthwise,
@@ -33,24 +34,39 @@ from .kernels import (
     Winograd,
     balanced,
 )
-from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
 from .pack import pack, packed_shape, packing_moves
 from .plan import Step
+from .tensor_views import TensorViews, views_of
 from .views import Buffer, Order, View, channels_last, dense_view, planar
 
 
-class Placement:
-    """The steps of a layout, on the views of its tensors."""
+@dataclass(frozen=True)
+class Placed:
+    """Steps in order, their buffers (not yet placed in the arena), and the packed weights."""
 
-    def __init__(self, homes: Homes):
+    steps: tuple[Step, ...]
+    buffers: Mapping[str, Buffer]
+    weights: bytes
+
+
+def place(homes: Homes) -> Placed:
+    """The steps of a layout, on the views of its tensors."""
+    placement = Placement(views_of(homes))
+    for job in homes.layout.jobs:
+        placement.place(job)
+    return Placed(tuple(placement.steps), placement.homes.buffers, placement.homes.block.bytes())
+
+
+class Placement:
+    """Appends the steps of one job after the other."""
+
+    def __init__(self, homes: TensorViews):
         self.homes = homes
         self.lanes = homes.layout.target.lanes
         self.steps: list[Step] = []
         self.filled: set[str] = set()
         self.plains: dict[View, View] = {}
-        for job in homes.jobs:
-            self.place(job)
 
     def place(self, job: Job) -> None:
         """Append the steps of one job."""
@@ -99,8 +115,7 @@ class Placement:
         """What a reduction makes of each row by itself: many short chains, of which shards share the rows."""
         axes = tuple(axis for axis in kernel.axes if axis != 2)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
-        buffer = Buffer(f"{name}: rows", "arena", math.prod(shape))
-        self.homes.buffers[buffer.name] = buffer
+        buffer = self.homes.add(Buffer(f"{name}: rows", "arena", math.prod(shape)))
         rows = dense_view(buffer.name, shape, channels_last(len(shape)))
         self.step(name, replace(kernel, axes=axes), [source], rows)
         return rows
@@ -133,7 +148,7 @@ class Placement:
         scratch = None
         if isinstance(kernel, Winograd):
             scratch = View(f"{target.buffer}: scratch of step {len(self.steps)}", (kernel.scratch,), (1,))
-            self.homes.buffers[scratch.buffer] = Buffer(scratch.buffer, "ring", kernel.scratch)
+            self.homes.add(Buffer(scratch.buffer, "ring", kernel.scratch))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
 
@@ -143,11 +158,11 @@ class Placement:
 
     def hold(self, job: Job) -> None:
         """Move in what could not be computed in place; fill what stands around."""
-        for tensor, place in zip(job.operands, self.homes.places(job), strict=True):
+        for tensor, place in zip(job.operands, places(job, self.homes.types), strict=True):
             if self.homes.inside.get(tensor) != place:
                 self.move(job.work.name, self.homes.view(tensor), self.homes.part_of(place, tensor))
         if isinstance(job.work.computation, Inset):
-            (tensor,), (place,) = job.operands, self.homes.places(job)
+            (tensor,), (place,) = job.operands, places(job, self.homes.types)
             whole, inner = self.homes.view(job.result), self.homes.part_of(place, tensor)
             pairs = zip(place.begins, inner.shape, whole.shape, strict=True)
             border = tuple((begin, outer - begin - size) for begin, size, outer in pairs)
@@ -180,7 +195,7 @@ class Placement:
 
     def dense(self, name: str, source: View, order: Order | None = None) -> View:
         """A copy of a view in the logical order, or in another one."""
-        self.homes.buffers[name] = Buffer(name, "arena", math.prod(source.shape))
+        self.homes.add(Buffer(name, "arena", math.prod(source.shape)))
         copy = dense_view(name, source.shape, order or planar(source.rank))
         self.move(name, replace(source, border=()), copy)
         return copy
@@ -241,11 +256,10 @@ class Placement:
             size *= shape[0]
         packed = View(name, (size,), (1,))
         if tensor in self.homes.constants:
-            self.homes.buffers[name] = self.homes.block.add(
-                name, pack(kernel, self.homes.constants[tensor].reshape(shape), flip)
-            )
+            data = pack(kernel, self.homes.constants[tensor].reshape(shape), flip)
+            self.homes.add(self.homes.block.add(name, data))
             return packed
-        self.homes.buffers[name] = Buffer(name, "arena", size)
+        self.homes.add(Buffer(name, "arena", size))
         source = replace(self.homes.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
             source = self.dense(f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)

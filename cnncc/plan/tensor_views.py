@@ -1,0 +1,125 @@
+"""The views of tensors, with the buffers and the known data behind them, made when first asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from dataclasses import replace
+
+from ..computation import Arrangement, Lookup, Part, Repeat, Reshape, Transpose
+from .homes import Border, Homes, Inside, places
+from .jobs import ALIASES
+from .pack import WeightsBlock
+from .views import Buffer, Order, View, dense_view, elements, spread
+
+
+class TensorViews:
+    """Follows the homes of a layout; known data is packed in the order in which it is asked for."""
+
+    def __init__(self, homes: Homes):
+        self.homes, self.layout, self.types, self.orders = homes, homes.layout, homes.types, homes.orders
+        self.constants, self.links = homes.layout.works.constants, homes.links
+        self.inside = dict(homes.inside)
+        self.block = WeightsBlock()
+        self.buffers: dict[str, Buffer] = {}
+        self.views: dict[str, View] = {}
+
+    def add(self, buffer: Buffer) -> Buffer:
+        """Take up a buffer that no tensor has for itself."""
+        self.buffers[buffer.name] = buffer
+        return buffer
+
+    def own(self, tensor: str, buffer: Buffer) -> View:
+        """Give a tensor a buffer of its own, in its order."""
+        self.add(buffer)
+        border = buffer.border or None
+        return dense_view(buffer.name, self.types[tensor].shape, self.orders[tensor], border, buffer.fill)
+
+    def view(self, tensor: str) -> View:
+        """The view of a tensor."""
+        if tensor not in self.views:
+            self.views[tensor] = self.make_view(tensor)
+        return self.views[tensor]
+
+    def make_view(self, tensor: str) -> View:
+        shape = self.types[tensor].shape
+        if tensor in self.constants:
+            self.add(self.block.add(tensor, self.constants[tensor]))
+            return dense_view(tensor, shape, tuple(range(len(shape))))
+        if tensor in self.inside:
+            return self.part_of(self.inside[tensor], tensor)
+        job = self.homes.makers[tensor]
+        if isinstance(job.work.computation, ALIASES):
+            alias = self.alias(self.view(job.operands[0]), job.work.computation, shape)
+            if alias:
+                return alias
+            if self.moved_to_output(tensor):
+                return self.view(self.inside[tensor].tensor)
+        border = self.with_room(tensor, self.homes.borders.get(tensor, ()))
+        return self.own(tensor, Buffer(tensor, "arena", elements(shape, border or None), 0, border))
+
+    def moved_to_output(self, tensor: str) -> bool:
+        """Let an arrangement that needs a move be moved to where the caller wants it, if only an output reads it."""
+        readers = [job for job in self.layout.jobs if tensor in job.operands]
+        if len(readers) != 1 or readers[0].result not in self.layout.direct_outputs or not readers[0].is_copy:
+            return False
+        if self.layout.is_planar(tensor):
+            self.inside[tensor] = places(readers[0], self.types)[0]
+        return tensor in self.inside
+
+    def part_of(self, place: Inside, tensor: str) -> View:
+        """The view of where a tensor stands inside another."""
+        view = self.view(place.tensor)
+        shape = self.types[tensor].shape
+        for axis, (begin, step) in enumerate(zip(place.begins, place.steps, strict=True)):
+            if (begin, step, shape[axis]) != (0, 1, view.shape[axis]):
+                view = view.part(axis, begin, shape[axis], step)
+        return view
+
+    def with_room(self, tensor: str, border: Border) -> Border:
+        """The border, and room between pixels that would crowd in the first cache (if there is one)."""
+        room = spread(self.types[tensor].shape, self.orders[tensor], self.layout.target.core)
+        if not room or not self.layout.target.l1 or tensor in self.homes.reshaped:
+            return border
+        return room[:2] + (border[2:] or room[2:])
+
+    def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
+        """A view of the operand that is the result, if there is one."""
+        match computation:
+            case Reshape():
+                return view.unfold(shape)
+            case Transpose(axes):
+                return view.transpose(axes)
+            case Repeat():
+                return view.broadcast(range(view.rank), shape)
+            case Part(axis, begin, step):
+                return None if view.looks_up(axis) else view.part(axis, begin, shape[axis], step)
+            case Lookup(axis, indices):
+                return None if view.looks_up(axis) else self.looked_up(view, axis, indices)
+        raise AssertionError(f"no view for {computation}")
+
+    def looked_up(self, view: View, axis: int, indices: tuple[int, ...]) -> View:
+        """Indices that advance evenly are a part; others need a table, which counts from the first of them."""
+        step = indices[1] - indices[0] if len(indices) > 1 else 1
+        if all(b - a == step for a, b in itertools.pairwise(indices)):
+            return view.part(axis, indices[0], len(indices), step)
+        steps = tuple(index - indices[0] for index in indices)
+        name = f"table {hashlib.sha256(repr(steps).encode()).hexdigest()[:12]}"
+        self.add(self.block.add_table(name, steps))
+        first = view.part(axis, indices[0], len(indices))
+        return replace(first, border=(), lookups=(*view.lookups, (axis, name)))
+
+    def constant_in_order(self, tensor: str, order: Order) -> View:
+        """A known tensor of full shape, packed in the order of what it meets."""
+        array = self.constants[tensor]
+        name = f"{tensor}@{''.join(map(str, order))}"
+        self.add(self.block.add(name, array.transpose(order)))
+        return dense_view(name, array.shape, order)
+
+
+def views_of(homes: Homes) -> TensorViews:
+    """The views of a layout's tensors; so far those in buffers of the caller's."""
+    views = TensorViews(homes)
+    for tensor, buffer in homes.callers.items():
+        views.views[tensor] = views.own(tensor, buffer)
+    return views
