@@ -16,6 +16,7 @@ from ..types import TensorType
 from .jobs import ALIASES, HOLDERS, Job, Layout
 from .kernels import Depthwise
 from .options import PlanOptions
+from .tensors import Tensor
 from .views import Buffer, Order, may_grow
 
 Border = tuple[tuple[int, int], ...]
@@ -25,7 +26,7 @@ Border = tuple[tuple[int, int], ...]
 class Inside:
     """A tensor that lives inside another one: from `begins` on, every `steps`-th element of each axis."""
 
-    tensor: str
+    tensor: Tensor
     begins: tuple[int, ...]
     steps: tuple[int, ...]
 
@@ -40,26 +41,26 @@ class Homes:
     """
 
     layout: Layout
-    links: frozenset[str]
-    callers: Mapping[str, Buffer]
-    inside: Mapping[str, Inside]
-    reshaped: frozenset[str] = frozenset()
-    borders: Mapping[str, Border] = field(default_factory=dict)
+    links: frozenset[Tensor]
+    callers: Mapping[Tensor, Buffer]
+    inside: Mapping[Tensor, Inside]
+    reshaped: frozenset[Tensor] = frozenset()
+    borders: Mapping[Tensor, Border] = field(default_factory=dict)
 
     @property
-    def types(self) -> Mapping[str, TensorType]:
+    def types(self) -> Mapping[Tensor, TensorType]:
         return self.layout.types
 
     @property
-    def orders(self) -> Mapping[str, Order]:
+    def orders(self) -> Mapping[Tensor, Order]:
         return self.layout.orders
 
     @cached_property
-    def makers(self) -> dict[str, Job]:
+    def makers(self) -> dict[Tensor, Job]:
         """The job behind each tensor that is computed."""
         return {job.result: job for job in self.layout.jobs}
 
-    def root(self, tensor: str) -> tuple[str, bool]:
+    def root(self, tensor: Tensor) -> tuple[Tensor, bool]:
         """The tensor whose buffer holds `tensor`, and whether its spatial axes are the same."""
         if tensor in self.inside:
             root, same = self.root(self.inside[tensor].tensor)
@@ -72,7 +73,7 @@ class Homes:
         return tensor, True
 
 
-def find_homes(layout: Layout, links: frozenset[str], options: PlanOptions) -> Homes:
+def find_homes(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -> Homes:
     """The homes of all tensors; buffers may grow by their borders as the options say (see `may_grow`)."""
     callers = callers_buffers(layout)
     homes = Homes(layout, links, callers, joined_in_place(layout, callers))
@@ -82,12 +83,12 @@ def find_homes(layout: Layout, links: frozenset[str], options: PlanOptions) -> H
     return replace(homes, borders={root: side for root, side in wanted if may_bring(homes, root, side, options.growth)})
 
 
-def callers_buffers(layout: Layout) -> dict[str, Buffer]:
+def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
     """Buffers of the caller's, by the tensors that are there: inputs, and outputs made in place."""
     works, types = layout.works, layout.types
     found = {
-        name: Buffer(name, "input", types[name].size, place, dtype=types[name].dtype)
-        for place, name in enumerate(works.inputs)
+        tensor: Buffer(name, "input", types[tensor].size, place, dtype=types[tensor].dtype)
+        for place, (name, tensor) in enumerate(works.inputs.items())
     }
     produced = {output: tensor for tensor, output in layout.direct_outputs.items()}
     for place, output in enumerate(works.outputs):
@@ -96,10 +97,10 @@ def callers_buffers(layout: Layout) -> dict[str, Buffer]:
     return found
 
 
-def joined_in_place(layout: Layout, callers: Mapping[str, Buffer]) -> dict[str, Inside]:
+def joined_in_place(layout: Layout, callers: Mapping[Tensor, Buffer]) -> dict[Tensor, Inside]:
     """Parts of concatenations, and the like, that can be computed where they are to stand."""
     makers = {job.result: job for job in layout.jobs}
-    found: dict[str, Inside] = {}
+    found: dict[Tensor, Inside] = {}
     for job in layout.jobs:
         if not isinstance(job.work.computation, HOLDERS) or job.is_copy:
             continue
@@ -111,7 +112,7 @@ def joined_in_place(layout: Layout, callers: Mapping[str, Buffer]) -> dict[str, 
     return found
 
 
-def places(job: Job, types: Mapping[str, TensorType]) -> list[Inside]:
+def places(job: Job, types: Mapping[Tensor, TensorType]) -> list[Inside]:
     """Where each operand of a job stands in its result."""
     computation, rank = job.work.computation, types[job.result].rank
     every = (1,) * rank
@@ -134,12 +135,12 @@ def _on_axis(rank: int, axis: int, value: int, others: int) -> tuple[int, ...]:
     return tuple(value if each == axis else others for each in range(rank))
 
 
-def wanted_borders(homes: Homes) -> dict[str, Border]:
+def wanted_borders(homes: Homes) -> dict[Tensor, Border]:
     """Borders that convolutions read, by the tensor whose buffer may bring it.
 
     Depthwise kernels clip as fast as they read a border, so none is filled for them.
     """
-    wanted: dict[str, Border] = {}
+    wanted: dict[Tensor, Border] = {}
     for job in homes.layout.jobs:
         if job.kernel is None or isinstance(job.kernel, Depthwise):
             continue
@@ -156,7 +157,7 @@ def wider(border: Border, other: Border) -> Border:
     return tuple((max(a[0], b[0]), max(a[1], b[1])) for a, b in sides)
 
 
-def may_bring(homes: Homes, root: str, border: Border, limit: float) -> bool:
+def may_bring(homes: Homes, root: Tensor, border: Border, limit: float) -> bool:
     """Whether a tensor's buffer is ours, keeps its shape, becomes no ring, and does not grow too much by a border."""
     ours = root in homes.makers and root not in homes.callers
     if not ours or root in homes.reshaped or root in homes.links:

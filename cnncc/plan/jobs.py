@@ -11,6 +11,7 @@ from ..types import TensorType
 from .candidates import Candidate, Chosen
 from .kernels import Convolution
 from .lower import Operand, Work, Works
+from .tensors import Tensor
 from .views import Order
 
 ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
@@ -28,7 +29,7 @@ class Job:
     """
 
     work: Work
-    operands: Sequence[str]
+    operands: Sequence[Tensor]
     extras: Sequence[Operand] = ()
     kernel: Convolution | None = None
     merged: Chosen | None = None
@@ -36,11 +37,11 @@ class Job:
     chosen: Chosen | None = None
 
     @property
-    def result(self) -> str:
+    def result(self) -> Tensor:
         return self.work.result
 
     @property
-    def reads(self) -> list[str]:
+    def reads(self) -> list[Tensor]:
         """Its operands, and those of its epilogue."""
         return [*self.operands, *(extra.tensor for extra in self.extras)]
 
@@ -61,12 +62,12 @@ class Layout:
     works: Works
     target: Target
     jobs: Sequence[Job]
-    types: Mapping[str, TensorType]
-    orders: Mapping[str, Order]
-    direct_outputs: Mapping[str, str]
+    types: Mapping[Tensor, TensorType]
+    orders: Mapping[Tensor, Order]
+    direct_outputs: Mapping[Tensor, str]
     offers: Mapping[str, tuple[Candidate, ...]]
 
-    def is_planar(self, tensor: str) -> bool:
+    def is_planar(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in the logical order."""
         return is_planar(self.types[tensor].shape, self.orders[tensor])
 

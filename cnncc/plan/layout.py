@@ -34,6 +34,7 @@ from .jobs import ALIASES, HOLDERS, Job, Layout, is_planar
 from .kernels import Convolution, Direct, Epilogue, Grouped, LanesAlong, Pooling, Winograd
 from .lower import Operand, Work, Works
 from .options import PlanOptions
+from .tensors import Tensor
 from .views import Order, channels_last, may_grow, planar
 from .winograd import winograd
 
@@ -61,30 +62,26 @@ class LayoutBuilder:
         given = {name: type for name, type in works.types.items() if name not in self.makers}
         self.orders = {name: planar(type.rank) for name, type in given.items()}
         self.jobs: list[Job] = []
-        self.copies: dict[tuple[str, Order], str] = {}
         self.transformed: dict[str, Sequence[Candidate]] = {}
 
-    def is_planar(self, tensor: str) -> bool:
+    def is_planar(self, tensor: Tensor) -> bool:
         return is_planar(self.types[tensor].shape, self.orders[tensor])
 
-    def in_order(self, tensor: str, order: Order) -> str:
+    def in_order(self, tensor: Tensor, order: Order) -> Tensor:
         """`tensor`, or a copy of it, in an order; constants are packed in any order for nothing."""
         if self.orders[tensor] == order or tensor in self.works.constants:
             return tensor
         if self.is_planar(tensor) and is_planar(self.types[tensor].shape, order):
             return tensor
-        key = tensor, order
-        if key not in self.copies:
-            name = f"{tensor}@{'last' if order != planar(len(order)) else 'planar'}"
-            self.copies[key] = self.copy(tensor, name, order)
-        return self.copies[key]
+        return self.copy(tensor, Tensor("copy", (tensor,), order), order)
 
-    def copy(self, tensor: str, name: str, order: Order) -> str:
-        """A job that copies `tensor` to a new one."""
-        self.types[name] = self.types[tensor]
-        self.orders[name] = order
-        self.jobs.append(Job(Work(name, Join(0), [tensor], name), [tensor]))
-        return name
+    def copy(self, tensor: Tensor, copy: Tensor, order: Order) -> Tensor:
+        """`copy`, made by a job where it is first asked for."""
+        if copy not in self.types:
+            self.types[copy] = self.types[tensor]
+            self.orders[copy] = order
+            self.jobs.append(Job(Work(str(copy), Join(0), [tensor], copy), [tensor]))
+        return copy
 
     # One work
 
@@ -122,7 +119,7 @@ class LayoutBuilder:
                 return self.orders[operand]
         return planar(type.rank)
 
-    def like(self, operand: str, result: str, order: Order) -> str:
+    def like(self, operand: Tensor, result: Tensor, order: Order) -> Tensor:
         """An operand of the result's shape in the result's order; broadcast ones stay."""
         return self.in_order(operand, order) if self.types[operand].shape == self.types[result].shape else operand
 
@@ -147,7 +144,7 @@ class LayoutBuilder:
         self.orders[work.result] = planar(2) if flattened else order
         return Job(work, [image, *parameters], self.extras(work), kernel, merged, c, chosen)
 
-    def image_for(self, kernel: Direct | Grouped | Winograd, image: str, c: Contraction) -> tuple[str, Order]:
+    def image_for(self, kernel: Direct | Grouped | Winograd, image: Tensor, c: Contraction) -> tuple[Tensor, Order]:
         """The image, or a copy as a kernel wants it, and the order in which the kernel writes."""
         last, flat = channels_last(len(c.window) + 2), planar(len(c.window) + 2)
         if isinstance(kernel, Winograd):
@@ -165,7 +162,7 @@ class LayoutBuilder:
         ]
 
     def direct(
-        self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue
+        self, work: Work, c: Contraction, image: Tensor, stored: Sequence[int], epilogue: Epilogue
     ) -> tuple[Chosen, Chosen | None]:
         """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
         copies = self.reordered(work, c, image)
@@ -200,7 +197,7 @@ class LayoutBuilder:
         weights = self.works.constants.get(work.operands[1])
         return weights is not None and bool(np.abs(weights).max() < TAME)
 
-    def transforms(self, c: Contraction, image: str, epilogue: Epilogue, copied: int) -> Sequence[Candidate]:
+    def transforms(self, c: Contraction, image: Tensor, epilogue: Epilogue, copied: int) -> Sequence[Candidate]:
         """Winograd convolutions of tame weights; they want channels last, however few there are."""
         if self.strict:
             return ()
@@ -224,7 +221,7 @@ class LayoutBuilder:
             return False
         return not self.narrow(c) if c.depthwise else min(c.channels, c.outputs) >= self.target.lanes > 1
 
-    def reordered(self, work: Work, c: Contraction, image: str) -> dict[LanesAlong, int]:
+    def reordered(self, work: Work, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
         """Elements that must change their order, for each way that lanes may lie.
 
         Outputs are planar; whoever else reads a result wants channels last, unless the network was planar before.
@@ -243,30 +240,28 @@ class LayoutBuilder:
             columns += result.size
         return {"channels": channels, "columns": columns}
 
-    def copied(self, image: str, c: Contraction) -> int:
+    def copied(self, image: Tensor, c: Contraction) -> int:
         """Elements of the image that must be copied to have channels last; few channels are read as they are."""
         spatial = self.types[image].shape[2:]
         planar_image = self.is_planar(image) and math.prod(spatial) > 1
         return self.types[image].size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
 
-    def bordered(self, image: str, kernel: Direct | Grouped) -> str:
+    def bordered(self, image: Tensor, kernel: Direct | Grouped) -> Tensor:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
 
         Buffers of the caller's bring no border, and a tile at an edge tests and selects every pixel.
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
-        if image not in self.works.inputs or type.dtype is not DType.float32:
+        if image not in self.works.inputs.values() or type.dtype is not DType.float32:
             return image
         saved = guarded_share(kernel) * choose.least_cycles(self.target, kernel)
         if not may_grow(type.shape, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
             return image
-        key = image, self.orders[image]
-        if key not in self.copies:
-            self.copies[key] = self.copy(image, f"{image}@bordered", self.orders[image])
-        return self.copies[key]
+        order = self.orders[image]
+        return self.copy(image, Tensor("bordered", (image,), order), order)
 
-    def flattened(self, image: str, c: Contraction) -> tuple[str, Contraction] | None:
+    def flattened(self, image: Tensor, c: Contraction) -> tuple[Tensor, Contraction] | None:
         """A dense layer over a flattened image that is not planar, as a window of the image's own size.
 
         The weights are permuted instead of the data.
@@ -303,18 +298,18 @@ class LayoutBuilder:
 
     # Outputs
 
-    def place_outputs(self) -> dict[str, str]:
+    def place_outputs(self) -> dict[Tensor, str]:
         """Make each output where the caller wants it, directly or by a last copy (its order is planar).
 
         Returns the output that each of these tensors is.
         """
         inside = {operand for job in self.jobs if isinstance(job.work.computation, HOLDERS) for operand in job.operands}
-        found: dict[str, str] = {}
+        found: dict[Tensor, str] = {}
         for output, tensor in self.works.outputs.items():
             maker = self.makers.get(tensor)
             alias = maker is None or isinstance(maker.computation, ALIASES)
             if alias or tensor in found or tensor in inside or not self.is_planar(tensor):
-                tensor = self.copy(tensor, f"{output}!", planar(self.types[tensor].rank))
+                tensor = self.copy(tensor, Tensor("output", (output,)), planar(self.types[tensor].rank))
             self.orders[tensor] = planar(self.types[tensor].rank)
             found[tensor] = output
         return found

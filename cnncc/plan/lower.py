@@ -15,24 +15,26 @@ from ..ir import Graph, Node, Value
 from ..op import Constant
 from ..ops import Fused
 from ..types import Array, TensorType
+from . import tensors
+from .tensors import Tensor
 
 
 @dataclass(frozen=True)
 class Operand:
     """A tensor that an epilogue reads, aligned to the work's own result by `dims` (see Pointwise)."""
 
-    tensor: str
+    tensor: Tensor
     dims: tuple[int, ...]
 
 
 @dataclass
 class Work:
-    """One computation to be planned: tensors by name, and what follows in registers."""
+    """One computation to be planned: tensors, and what follows in registers."""
 
     name: str
     computation: Computation
-    operands: list[str]
-    result: str
+    operands: list[Tensor]
+    result: Tensor
     before: Expr = RUNNING
     pool: WindowReduction | None = None
     after: Expr = RUNNING
@@ -44,7 +46,7 @@ class Work:
         return self.before == RUNNING and self.pool is None
 
     @property
-    def reads(self) -> list[str]:
+    def reads(self) -> list[Tensor]:
         """Its operands, and those of its epilogue."""
         return [*self.operands, *(extra.tensor for extra in self.extras)]
 
@@ -58,77 +60,78 @@ class Works:
     """
 
     works: list[Work]
-    types: dict[str, TensorType]
-    constants: dict[str, Array]
-    inputs: dict[str, str]
-    outputs: dict[str, str]
+    types: dict[Tensor, TensorType]
+    constants: dict[Tensor, Array]
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
     batched: Mapping[str, bool]
     batchable: bool
     fixed: str = ""
 
     @property
-    def makers(self) -> dict[str, Work]:
+    def makers(self) -> dict[Tensor, Work]:
         """The work behind each tensor that is computed."""
         return {work.result: work for work in self.works}
 
     @property
-    def readers(self) -> dict[str, list[Work]]:
+    def readers(self) -> dict[Tensor, list[Work]]:
         """The works that read each tensor, each once."""
-        found: dict[str, list[Work]] = {}
+        found: dict[Tensor, list[Work]] = {}
         for work in self.works:
             for tensor in dict.fromkeys(work.reads):
                 found.setdefault(tensor, []).append(work)
         return found
 
 
-def tensor_name(value: Value) -> str:
-    return value.node if value.index == 0 else f"{value.node}:{value.index}"
-
-
 def lower(graph: Graph) -> Works:
     """The works of an optimised graph."""
     images = images_of(graph)
-    inputs = {name: name for name in graph.inputs}
-    outputs = {name: tensor_name(value) for name, value in graph.outputs.items()}
+    inputs = {name: tensors.value(Value(name)) for name in graph.inputs}
+    outputs = {name: tensors.value(value) for name, value in graph.outputs.items()}
     result = Works([], {}, {}, inputs, outputs, images.batched or {}, images.batched is not None, images.fixed)
     for node in graph:
         if isinstance(node.op, Constant):
-            result.constants[node.name] = node.op.data
-            result.types[node.name] = node.types[0]
+            result.constants[tensors.value(Value(node.name))] = node.op.data
+            result.types[tensors.value(Value(node.name))] = node.types[0]
         elif node.op.source == "input":
             type = node.types[0]
             one = result.batchable and result.batched[node.name]
-            result.types[node.name] = TensorType((1, *type.shape[1:]), type.dtype) if one else type
+            result.types[inputs[node.name]] = TensorType((1, *type.shape[1:]), type.dtype) if one else type
         else:
             _lower_node(node, result)
     return result
 
 
 def _lower_node(node: Node, result: Works) -> None:
-    names = [tensor_name(value) for value in node.inputs]
+    names = [tensors.value(value) for value in node.inputs]
     if isinstance(node.op, Fused):
         _lower_fused(node, node.op, names, result)
         return
     lowering = node.op.lower(*(result.types[name] for name in names))
-    finals = {reference: tensor_name(value) for reference, value in zip(lowering.results, node.values, strict=True)}
-    _add_pieces(node.name, lowering.pieces, names, finals, result)
+    finals = {reference: tensors.value(value) for reference, value in zip(lowering.results, node.values, strict=True)}
+    _add_pieces(node.name, 0, lowering.pieces, names, finals, result)
 
 
 def _add_pieces(
-    name: str, pieces: Sequence[Piece], inputs: Sequence[str], finals: Mapping[int, str], result: Works
-) -> list[str]:
-    """A work for each piece; returns the tensors of all references."""
-    tensors = list(inputs)
-    for number, piece in enumerate(pieces, start=len(inputs)):
-        tensor = finals.get(number, f"{name}#{number - len(inputs)}")
-        operands = [tensors[operand] for operand in piece.operands]
+    node: str,
+    stage: int,
+    pieces: Sequence[Piece],
+    inputs: Sequence[Tensor],
+    finals: Mapping[int, Tensor],
+    result: Works,
+) -> list[Tensor]:
+    """A work for each piece of a node's op, or of a stage fused into it; returns the tensors of all references."""
+    found = list(inputs)
+    for number, piece in enumerate(pieces):
+        tensor = finals.get(len(found), tensors.piece(node, stage, number))
+        operands = [found[operand] for operand in piece.operands]
         result.types[tensor] = piece.type
-        tensors.append(tensor)
+        found.append(tensor)
         if all(operand in result.constants for operand in operands) and foldable(piece.computation):
             result.constants[tensor] = _fold(piece.computation, operands, piece.type, result)
         else:
-            result.works.append(Work(name, piece.computation, operands, tensor))
-    return tensors
+            result.works.append(Work(tensors.stage_name(node, stage), piece.computation, operands, tensor))
+    return found
 
 
 def foldable(computation: Computation) -> bool:
@@ -136,7 +139,7 @@ def foldable(computation: Computation) -> bool:
     return isinstance(computation, Pointwise | Arrangement)
 
 
-def _fold(computation: Computation, operands: Sequence[str], type: TensorType, result: Works) -> Array:
+def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType, result: Works) -> Array:
     """A piece whose operands are all known, computed now, in float64."""
     charge(8 * type.size, f"a constant {type}, computed when compiling,")
     arrays = [result.constants[operand] for operand in operands]
@@ -152,33 +155,31 @@ def _fold(computation: Computation, operands: Sequence[str], type: TensorType, r
     return np.broadcast_to(evaluate(computation.expr, arguments), type.shape).copy()
 
 
-def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) -> None:
+def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: Works) -> None:
     """The anchor's work with the stages as its epilogue, or further works where an epilogue cannot hold them."""
     own, *extras = fused.split(names)
     begin = len(result.works)
     lowering = fused.anchor.lower(*(result.types[name] for name in own))
-    final = tensor_name(node.values[0])
-    tensors = _add_pieces(node.name, lowering.pieces, own, {}, result)
-    running = tensors[lowering.results[0]]
-    for number, (stage, others) in enumerate(zip(fused.epilogue, extras, strict=True)):
+    found = _add_pieces(node.name, 0, lowering.pieces, own, {}, result)
+    running = found[lowering.results[0]]
+    for number, (stage, others) in enumerate(zip(fused.epilogue, extras, strict=True), start=1):
         arguments = stage.arguments(running, others)
         pieces = stage.op.lower(*(result.types[name] for name in arguments))
-        label = f"{node.name}.{number + 1}"
         *earlier, last = pieces.pieces
         # What a stage prepares (scale and shift of a batch norm) stands before the works that take it up.
         before = result.works[begin:]
         del result.works[begin:]
-        tensors = _add_pieces(label, earlier, arguments, {}, result)
+        found = _add_pieces(node.name, number, earlier, arguments, {}, result)
         result.works.extend(before)
-        operands = [tensors[operand] for operand in last.operands]
+        operands = [found[operand] for operand in last.operands]
+        made = tensors.piece(node.name, number, len(earlier))
         if before and before[-1].result == running and _absorb(before[-1], last, operands, running):
             del result.types[running]
-            before[-1].result = running = f"{label}#{len(earlier)}"
+            before[-1].result = running = made
             result.types[running] = last.type
         elif not _absorb_interleaved(before, last, operands, running, result.types):
-            finals = {len(operands): f"{label}#{len(earlier)}"}
-            running = _add_pieces(label, [_renumber(last)], operands, finals, result)[-1]
-    _rename(result, begin, running, final)
+            running = _add_pieces(node.name, number, [_renumber(last)], operands, {len(operands): made}, result)[-1]
+    _rename(result, begin, running, tensors.value(node.values[0]))
 
 
 def _renumber(piece: Piece) -> Piece:
@@ -186,8 +187,8 @@ def _renumber(piece: Piece) -> Piece:
     return Piece(piece.computation, tuple(range(len(piece.operands))), piece.type)
 
 
-def _rename(result: Works, begin: int, old: str, new: str) -> None:
-    """Give a tensor that a work from number `begin` on makes another name."""
+def _rename(result: Works, begin: int, old: Tensor, new: Tensor) -> None:
+    """Put a tensor in the place of one that a work from number `begin` on makes."""
     for work in result.works[begin:]:
         if work.result == old:
             work.result = new
@@ -196,7 +197,7 @@ def _rename(result: Works, begin: int, old: str, new: str) -> None:
     result.types[new] = result.types.pop(old)
 
 
-def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> bool:
+def _absorb(work: Work, piece: Piece, operands: Sequence[Tensor], running: Tensor) -> bool:
     """Take a stage into the epilogue of `work`, if it fits there."""
     computation = piece.computation
     if isinstance(computation, WindowReduction):
@@ -229,7 +230,7 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> 
 
 
 def _absorb_interleaved(
-    works: Sequence[Work], piece: Piece, operands: Sequence[str], running: str, types: Mapping[str, TensorType]
+    works: Sequence[Work], piece: Piece, operands: Sequence[Tensor], running: Tensor, types: Mapping[Tensor, TensorType]
 ) -> bool:
     """Take a point-wise stage into the epilogues of the works whose results, interleaved, are the running value.
 
@@ -249,7 +250,7 @@ def _absorb_interleaved(
     return True
 
 
-def _interleaved(makers: Mapping[str, Work], tensor: str) -> tuple[list[Work | None], set[int]]:
+def _interleaved(makers: Mapping[Tensor, Work], tensor: Tensor) -> tuple[list[Work | None], set[int]]:
     """The works whose results are interleaved to `tensor` (None where it is a known one), and along which axes."""
     work = makers.get(tensor)
     if work is None or not isinstance(work.computation, Interleave):
@@ -272,7 +273,7 @@ def _clamped(expr: Expr) -> tuple[Expr, Expr]:
     return expr, RUNNING
 
 
-def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[str], running: str) -> bool:
+def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
     """Two expressions in one: the second reads the first's result from registers."""
     arguments: dict[int, Expr] = {}
     dims = list(first.dims)

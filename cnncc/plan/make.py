@@ -52,9 +52,9 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
     return plan
 
 
-def chains(placed: Placed, links: frozenset[str], target: Target) -> Schedule:
+def chains(placed: Placed, target: Target) -> Schedule:
     """Stages of one step, or of the steps of a chain."""
-    return streamed(placed.steps, placed.buffers, links, target)
+    return streamed(placed.steps, placed.buffers, placed.links, target)
 
 
 def meetings(schedule: Schedule) -> Schedule:
@@ -151,7 +151,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "chains",
         chains,
-        ("steps", "links", "target"),
+        ("steps", "target"),
         "links whose views allow it become rings; from here on stages are known",
     ),
     Phase(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..computation import (
@@ -38,16 +38,21 @@ from .lower import Operand
 from .pack import pack, packed_shape, packing_moves
 from .plan import Step
 from .tensor_views import TensorViews, views_of
+from .tensors import Tensor
 from .views import Buffer, Order, View, channels_last, dense_view, planar
 
 
 @dataclass(frozen=True)
 class Placed:
-    """Steps in order, their buffers (not yet placed in the arena), and the packed weights."""
+    """Steps in order, their buffers (not yet placed in the arena), and the packed weights.
+
+    The buffers called `links` shall become rings of rows.
+    """
 
     steps: tuple[Step, ...]
     buffers: Mapping[str, Buffer]
     weights: bytes
+    links: frozenset[str]
 
 
 def place(homes: Homes) -> Placed:
@@ -55,7 +60,9 @@ def place(homes: Homes) -> Placed:
     placement = Placement(views_of(homes))
     for job in homes.layout.jobs:
         placement.place(job)
-    return Placed(tuple(placement.steps), placement.homes.buffers, placement.homes.block.bytes())
+    views = placement.homes
+    links = frozenset(views.names[tensor] for tensor in homes.links if tensor in views.names)
+    return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)
 
 
 class Placement:
@@ -115,7 +122,7 @@ class Placement:
         """What a reduction makes of each row by itself: many short chains, of which shards share the rows."""
         axes = tuple(axis for axis in kernel.axes if axis != 2)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
-        buffer = self.homes.add(Buffer(f"{name}: rows", "arena", math.prod(shape)))
+        buffer = self.homes.room((name, "rows", *shape), f"{name}: rows", math.prod(shape))
         rows = dense_view(buffer.name, shape, channels_last(len(shape)))
         self.step(name, replace(kernel, axes=axes), [source], rows)
         return rows
@@ -133,7 +140,7 @@ class Placement:
         root = self.homes.buffers[target.buffer]
         if any(map(any, root.border[2:])) and root.name not in self.filled:
             self.filled.add(root.name)
-            whole = self.homes.views[root.name]
+            whole = self.homes.wholes[root.name]
             whole = replace(whole, border=((0, 0), (0, 0), *whole.border[2:]))
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
         if not isinstance(kernel, Convolution):
@@ -147,8 +154,10 @@ class Placement:
             ]
         scratch = None
         if isinstance(kernel, Winograd):
-            scratch = View(f"{target.buffer}: scratch of step {len(self.steps)}", (kernel.scratch,), (1,))
-            self.homes.add(Buffer(scratch.buffer, "ring", kernel.scratch))
+            number = len(self.steps)
+            text = f"{target.buffer}: scratch of step {number}"
+            buffer = self.homes.room(("scratch", number), text, kernel.scratch, "ring")
+            scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
 
@@ -188,26 +197,26 @@ class Placement:
         elif fine is not None:
             self.move(job.work.name, fine, target)
         else:  # neither shape refines the other in memory: by way of the logical order
-            dense = self.dense(f"{job.result}: flat", source)
+            dense = self.dense((job.result, "flat"), f"{job.result}: flat", source)
             whole = dense.unfold(target.shape)
             assert whole is not None, "a dense view unfolds into any shape"
             self.move(job.work.name, whole, target)
 
-    def dense(self, name: str, source: View, order: Order | None = None) -> View:
-        """A copy of a view in the logical order, or in another one."""
-        self.homes.add(Buffer(name, "arena", math.prod(source.shape)))
-        copy = dense_view(name, source.shape, order or planar(source.rank))
-        self.move(name, replace(source, border=()), copy)
+    def dense(self, key: Hashable, text: str, source: View, order: Order | None = None) -> View:
+        """A copy of a view in the logical order, or in another one, in a buffer of its own."""
+        buffer = self.homes.room(key, text, math.prod(source.shape))
+        copy = dense_view(buffer.name, source.shape, order or planar(source.rank))
+        self.move(text, replace(source, border=()), copy)
         return copy
 
-    def plain(self, view: View, name: str) -> View:
+    def plain(self, view: View, text: str) -> View:
         """The view, or a copy of it in its own order, without tables; made once for all who read it."""
         if not view.lookups:
             return view
         view = replace(view, border=())
         if view not in self.plains:
             order = tuple(sorted(range(view.rank), key=lambda axis: -abs(view.strides[axis])))
-            self.plains[view] = self.dense(name, view, order)
+            self.plains[view] = self.dense(("plain", view), text, view, order)
         return self.plains[view]
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
@@ -246,30 +255,29 @@ class Placement:
         packed = self.weights(job, kernel, weights)
         self.step(job.work.name, kernel, [first, packed, *others], target, chosen)
 
-    def weights(self, job: Job, kernel: Convolution, tensor: str) -> View:
+    def weights(self, job: Job, kernel: Convolution, tensor: Tensor) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
         shape = self.weights_shape(kernel, tensor)
-        name = f"{job.result}: weights"
+        key, name = (job.result, "weights"), f"{job.result}: weights"
+        if tensor in self.homes.constants:
+            data = pack(kernel, self.homes.constants[tensor].reshape(shape), flip)
+            buffer = self.homes.known(key, name, data)
+            return View(buffer.name, (buffer.elements,), (1,))
         size = math.prod(packed_shape(kernel))
         if isinstance(kernel, Direct) and kernel.weights_per_image:
             size *= shape[0]
-        packed = View(name, (size,), (1,))
-        if tensor in self.homes.constants:
-            data = pack(kernel, self.homes.constants[tensor].reshape(shape), flip)
-            self.homes.add(self.homes.block.add(name, data))
-            return packed
-        self.homes.add(Buffer(name, "arena", size))
+        packed = View(self.homes.room(key, name, size).name, (size,), (1,))
         source = replace(self.homes.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
-            source = self.dense(f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
+            source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
         assert not isinstance(kernel, Winograd), "its weights are known"
-        for piece, place in packing_moves(kernel, source, name, flip):
+        for piece, place in packing_moves(kernel, source, packed.buffer, flip):
             self.move(name, piece, place)
         return packed
 
-    def weights_shape(self, kernel: Convolution, tensor: str) -> tuple[int, ...]:
+    def weights_shape(self, kernel: Convolution, tensor: Tensor) -> tuple[int, ...]:
         """(O, C / groups, taps…), also for a dense layer over a window."""
         groups = kernel.channels if isinstance(kernel, Depthwise) else kernel.groups
         outputs = kernel.channels if isinstance(kernel, Depthwise) else kernel.outputs

@@ -18,6 +18,7 @@ import numpy as np
 from ..computation import Contraction, Join, Lookup, Part, Reshape, Transpose, replaced
 from ..types import TensorType
 from .lower import Operand, Work, Works
+from .tensors import Tensor
 
 MOST_RUNS = 16
 """Runs of channels in which a concatenation is made; a table of single channels is no slower beyond it."""
@@ -27,7 +28,7 @@ MOST_RUNS = 16
 class Picked:
     """A tensor whose channel c is channel `indices[c]` of `source`."""
 
-    source: str
+    source: Tensor
     indices: tuple[int, ...]
 
     def then(self, indices: Sequence[int]) -> Picked:
@@ -75,7 +76,7 @@ class Shuffles:
         self.types, self.constants = dict(works.types), dict(works.constants)
         self.outputs = set(works.outputs.values())
         self.makers, self.readers = works.makers, works.readers
-        self.picked: dict[str, Picked] = {}
+        self.picked: dict[Tensor, Picked] = {}
         self.works: list[Work] = []
 
     def rewrite(self, work: Work) -> None:
@@ -126,16 +127,16 @@ class Shuffles:
             return None
         return self.origin(split.operands[0]).then(order)
 
-    def origin(self, tensor: str) -> Picked:
+    def origin(self, tensor: Tensor) -> Picked:
         return self.picked.get(tensor) or Picked(tensor, tuple(range(self.types[tensor].shape[1])))
 
     # Where it is carried on
 
-    def welcome(self, tensor: str) -> bool:
+    def welcome(self, tensor: Tensor) -> bool:
         """Whether all who read a tensor can read a choice of channels, or carry it on."""
         return tensor not in self.outputs and all(self.welcomes(work, tensor) for work in self.readers.get(tensor, ()))
 
-    def welcomes(self, work: Work, tensor: str) -> bool:
+    def welcomes(self, work: Work, tensor: Tensor) -> bool:
         """Whether a work can read a choice of a tensor's channels, or carry it on."""
         match work.computation:
             case Contraction() as c:
@@ -147,7 +148,7 @@ class Shuffles:
                 return bool(ends) and all(self.shuffle(end) and self.welcome(end.result) for end in ends)
         return False
 
-    def takes_image(self, work: Work, c: Contraction, tensor: str) -> bool:
+    def takes_image(self, work: Work, c: Contraction, tensor: Tensor) -> bool:
         """Whether a convolution reads a tensor as its image only, and one channel after the other."""
         if work.reads.count(tensor) != 1 or work.operands[0] != tensor:
             return False
@@ -172,15 +173,15 @@ class Shuffles:
         """A depthwise convolution of the channels as they lie: its weights change places."""
         picked = self.picked[work.operands[0]]
 
-        def placed(tensor: str) -> str:
+        def placed(tensor: Tensor) -> Tensor:
             array = self.constants[tensor]
             moved = np.empty_like(array)
             moved[list(picked.indices)] = array
-            name = f"{tensor} of {picked.source}"
+            name = Tensor("moved", (tensor, picked.source), picked.indices)
             self.constants[name], self.types[name] = moved, self.types[tensor]
             return name
 
-        result = self.new_tensor(work.result, "by source", self.types[work.result].shape)
+        result = self.new(Tensor("by source", (work.result,)), self.types[work.result].shape)
         extras = [Operand(placed(extra.tensor), extra.dims) for extra in work.extras]
         operands = [picked.source, *map(placed, work.operands[1:])]
         self.works.append(replace(work, operands=operands, result=result, extras=extras))
@@ -199,20 +200,19 @@ class Shuffles:
             order = {index: place for place, index in enumerate(sorted(origin.indices), start=len(places))}
             places += [order[index] for index in origin.indices]
         parts = [self.run(work, origin.source, *run) for origin in origins for run in origin.runs]
-        result = self.new_tensor(work.result, "by runs", self.types[work.result].shape)
+        result = self.new(Tensor("by runs", (work.result,)), self.types[work.result].shape)
         self.works.append(replace(work, operands=parts, result=result))
         return Picked(result, tuple(places))
 
-    def run(self, work: Work, source: str, first: int, number: int) -> str:
+    def run(self, work: Work, source: Tensor, first: int, number: int) -> Tensor:
         """Some neighbouring channels of a tensor."""
         shape = self.types[source].shape
         if number == shape[1]:
             return source
-        name = self.new_tensor(work.result, f"{first}…{first + number - 1} of {source}", replaced(shape, 1, number))
-        self.works.append(Work(work.name, Part(1, first), [source], name))
-        return name
+        part = self.new(Tensor("run", (work.result, source), (first, number)), replaced(shape, 1, number))
+        self.works.append(Work(work.name, Part(1, first), [source], part))
+        return part
 
-    def new_tensor(self, of: str, what: str, shape: tuple[int, ...]) -> str:
-        name = f"{of} {what}"
-        self.types[name] = TensorType(shape)
-        return name
+    def new(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+        self.types[tensor] = TensorType(shape)
+        return tensor

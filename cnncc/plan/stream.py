@@ -29,6 +29,7 @@ from .cost import step, transfer
 from .jobs import Job, Layout
 from .kernels import Convolution, Direct, Grouped, Winograd
 from .options import PlanOptions, Streaming
+from .tensors import Tensor
 from .views import elements
 
 ROWS = (4, 3, 2, 1)  # rows of the last layer that a round may have: with more, nothing was measured to be faster
@@ -44,7 +45,7 @@ class Need:
     grain: int = 1
 
 
-def links(layout: Layout, options: PlanOptions) -> frozenset[str]:
+def links(layout: Layout, options: PlanOptions) -> frozenset[Tensor]:
     """The tensors that shall be rings of rows."""
     if options.streaming == "none":
         return frozenset()
@@ -63,7 +64,7 @@ def chains_of(layout: Layout, run: Sequence[Job], streaming: Streaming) -> Seque
 
 def runs(layout: Layout) -> Iterator[list[Job]]:
     """The longest chains of jobs each of which alone reads the result of the one before, row by row."""
-    readers: dict[str, list[Job]] = {}
+    readers: dict[Tensor, list[Job]] = {}
     for job in layout.jobs:
         for tensor in job.reads:
             readers.setdefault(tensor, []).append(job)

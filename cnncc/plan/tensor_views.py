@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+from collections.abc import Hashable
 from dataclasses import replace
 
 from ..computation import Arrangement, Lookup, Part, Repeat, Reshape, Transpose
+from ..types import Array
 from .homes import Border, Homes, Inside, places
 from .jobs import ALIASES
 from .pack import WeightsBlock
-from .views import Buffer, Order, View, dense_view, elements, spread
+from .tensors import Tensor
+from .views import Buffer, Order, Space, View, dense_view, elements, spread
 
 
 class TensorViews:
@@ -22,30 +25,49 @@ class TensorViews:
         self.inside = dict(homes.inside)
         self.block = WeightsBlock()
         self.buffers: dict[str, Buffer] = {}
-        self.views: dict[str, View] = {}
+        self.names: dict[Hashable, str] = {}
+        self.taken: set[str] = set()
+        self.views: dict[Tensor, View] = {}
+        self.wholes: dict[str, View] = {}
+
+    def name(self, key: Hashable, text: str) -> str:
+        """The name of the buffer that is told apart by `key`: the text, or with a number where another one has it."""
+        if key not in self.names:
+            numbered = (f"{text} ({number})" for number in itertools.count(2))
+            self.names[key] = next(name for name in itertools.chain([text], numbered) if name not in self.taken)
+            self.taken.add(self.names[key])
+        return self.names[key]
 
     def add(self, buffer: Buffer) -> Buffer:
-        """Take up a buffer that no tensor has for itself."""
         self.buffers[buffer.name] = buffer
         return buffer
 
-    def own(self, tensor: str, buffer: Buffer) -> View:
-        """Give a tensor a buffer of its own, in its order."""
-        self.add(buffer)
-        border = buffer.border or None
-        return dense_view(buffer.name, self.types[tensor].shape, self.orders[tensor], border, buffer.fill)
+    def room(self, key: Hashable, text: str, count: int, space: Space = "arena") -> Buffer:
+        """A buffer for what no tensor has for itself."""
+        return self.add(Buffer(self.name(key, text), space, count))
 
-    def view(self, tensor: str) -> View:
+    def known(self, key: Hashable, text: str, array: Array) -> Buffer:
+        """A buffer of the weights that holds an array, rounded to float32."""
+        return self.add(self.block.add(self.name(key, text), array))
+
+    def own(self, tensor: Tensor, buffer: Buffer) -> View:
+        """Give a tensor a buffer of its own, in its order."""
+        name = self.add(replace(buffer, name=self.name(tensor, buffer.name))).name
+        whole = dense_view(name, self.types[tensor].shape, self.orders[tensor], buffer.border or None, buffer.fill)
+        self.wholes[name] = whole
+        return whole
+
+    def view(self, tensor: Tensor) -> View:
         """The view of a tensor."""
         if tensor not in self.views:
             self.views[tensor] = self.make_view(tensor)
         return self.views[tensor]
 
-    def make_view(self, tensor: str) -> View:
+    def make_view(self, tensor: Tensor) -> View:
         shape = self.types[tensor].shape
         if tensor in self.constants:
-            self.add(self.block.add(tensor, self.constants[tensor]))
-            return dense_view(tensor, shape, tuple(range(len(shape))))
+            buffer = self.known(tensor, str(tensor), self.constants[tensor])
+            return dense_view(buffer.name, shape, tuple(range(len(shape))))
         if tensor in self.inside:
             return self.part_of(self.inside[tensor], tensor)
         job = self.homes.makers[tensor]
@@ -56,9 +78,9 @@ class TensorViews:
             if self.moved_to_output(tensor):
                 return self.view(self.inside[tensor].tensor)
         border = self.with_room(tensor, self.homes.borders.get(tensor, ()))
-        return self.own(tensor, Buffer(tensor, "arena", elements(shape, border or None), 0, border))
+        return self.own(tensor, Buffer(str(tensor), "arena", elements(shape, border or None), 0, border))
 
-    def moved_to_output(self, tensor: str) -> bool:
+    def moved_to_output(self, tensor: Tensor) -> bool:
         """Let an arrangement that needs a move be moved to where the caller wants it, if only an output reads it."""
         readers = [job for job in self.layout.jobs if tensor in job.operands]
         if len(readers) != 1 or readers[0].result not in self.layout.direct_outputs or not readers[0].is_copy:
@@ -67,7 +89,7 @@ class TensorViews:
             self.inside[tensor] = places(readers[0], self.types)[0]
         return tensor in self.inside
 
-    def part_of(self, place: Inside, tensor: str) -> View:
+    def part_of(self, place: Inside, tensor: Tensor) -> View:
         """The view of where a tensor stands inside another."""
         view = self.view(place.tensor)
         shape = self.types[tensor].shape
@@ -76,7 +98,7 @@ class TensorViews:
                 view = view.part(axis, begin, shape[axis], step)
         return view
 
-    def with_room(self, tensor: str, border: Border) -> Border:
+    def with_room(self, tensor: Tensor, border: Border) -> Border:
         """The border, and room between pixels that would crowd in the first cache (if there is one)."""
         room = spread(self.types[tensor].shape, self.orders[tensor], self.layout.target.core)
         if not room or not self.layout.target.l1 or tensor in self.homes.reshaped:
@@ -104,17 +126,16 @@ class TensorViews:
         if all(b - a == step for a, b in itertools.pairwise(indices)):
             return view.part(axis, indices[0], len(indices), step)
         steps = tuple(index - indices[0] for index in indices)
-        name = f"table {hashlib.sha256(repr(steps).encode()).hexdigest()[:12]}"
+        name = self.name(("table", steps), f"table {hashlib.sha256(repr(steps).encode()).hexdigest()[:12]}")
         self.add(self.block.add_table(name, steps))
         first = view.part(axis, indices[0], len(indices))
         return replace(first, border=(), lookups=(*view.lookups, (axis, name)))
 
-    def constant_in_order(self, tensor: str, order: Order) -> View:
+    def constant_in_order(self, tensor: Tensor, order: Order) -> View:
         """A known tensor of full shape, packed in the order of what it meets."""
         array = self.constants[tensor]
-        name = f"{tensor}@{''.join(map(str, order))}"
-        self.add(self.block.add(name, array.transpose(order)))
-        return dense_view(name, array.shape, order)
+        buffer = self.known((tensor, order), f"{tensor}@{''.join(map(str, order))}", array.transpose(order))
+        return dense_view(buffer.name, array.shape, order)
 
 
 def views_of(homes: Homes) -> TensorViews:
