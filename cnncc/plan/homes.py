@@ -100,15 +100,13 @@ def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
 def joined_in_place(layout: Layout, callers: Mapping[Tensor, Buffer]) -> dict[Tensor, Inside]:
     """Parts of concatenations, and the like, that can be computed where they are to stand."""
     makers = {job.result: job for job in layout.jobs}
+    free = {name for name, job in makers.items() if not isinstance(job.work.computation, ALIASES)} - callers.keys()
     found: dict[Tensor, Inside] = {}
     for job in layout.jobs:
-        if not isinstance(job.work.computation, HOLDERS) or job.is_copy:
-            continue
-        for tensor, place in zip(job.operands, places(job, layout.types), strict=True):
-            movable = tensor in makers and not isinstance(makers[tensor].work.computation, ALIASES)
-            alike = layout.orders[tensor] == layout.orders[job.result]
-            if movable and alike and tensor not in callers and tensor not in found:
-                found[tensor] = place
+        if isinstance(job.work.computation, HOLDERS) and not job.is_copy:
+            for tensor, place in zip(job.operands, places(job, layout.types), strict=True):
+                if tensor in free and layout.orders[tensor] == layout.orders[job.result]:
+                    found.setdefault(tensor, place)
     return found
 
 

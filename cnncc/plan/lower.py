@@ -201,19 +201,26 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[Tensor], running: Tenso
     """Take a stage into the epilogue of `work`, if it fits there."""
     computation = piece.computation
     if isinstance(computation, WindowReduction):
-        rank = len(computation.window)
-        if work.pool or rank > 2 or not isinstance(work.computation, Contraction):
-            return False
-        work.pool = computation
-        if computation.combine in ("maximum", "minimum"):
-            work.before, work.after = _clamped(work.before)  # after the pool there is less to clamp
-        return True
+        return isinstance(work.computation, Contraction) and _absorb_pool(work, computation)
     if not isinstance(computation, Pointwise):
         return False
     if isinstance(work.computation, Pointwise):
         return _compose(work, work.computation, computation, operands, running)
-    if not isinstance(work.computation, Contraction):
+    return isinstance(work.computation, Contraction) and _absorb_pointwise(work, computation, operands, running)
+
+
+def _absorb_pool(work: Work, pool: WindowReduction) -> bool:
+    """Take one pool over at most two axes into an epilogue."""
+    if work.pool or len(pool.window) > 2:
         return False
+    work.pool = pool
+    if pool.combine in ("maximum", "minimum"):
+        work.before, work.after = _clamped(work.before)  # after the pool there is less to clamp
+    return True
+
+
+def _absorb_pointwise(work: Work, computation: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
+    """Take an expression into an epilogue: what it reads besides the running value is an extra."""
     arguments: dict[int, Expr] = {}
     for number, (tensor, dims) in enumerate(zip(operands, computation.dims, strict=True)):
         if tensor == running:
@@ -241,13 +248,23 @@ def _absorb_interleaved(
     able = [part for part in parts if part and isinstance(part.computation, Contraction | Pointwise)]
     if not axes or not isinstance(computation, Pointwise) or len(able) < len(parts):
         return False
-    for tensor, dims in zip(operands, computation.dims, strict=True):
-        along = {dim for dim, size in zip(dims, types[tensor].shape, strict=True) if size > 1}
-        if tensor != running and along & axes:
-            return False
+    if _reads_along(axes, computation, operands, running, types):
+        return False
     for part in able:
         _absorb(part, piece, [part.result if tensor == running else tensor for tensor in operands], part.result)
     return True
+
+
+def _reads_along(
+    axes: set[int],
+    computation: Pointwise,
+    operands: Sequence[Tensor],
+    running: Tensor,
+    types: Mapping[Tensor, TensorType],
+) -> bool:
+    """Whether an operand besides the running value has several elements along some of the axes."""
+    others = ((types[t].shape, dims) for t, dims in zip(operands, computation.dims, strict=True) if t != running)
+    return any(dim in axes and size > 1 for shape, dims in others for dim, size in zip(dims, shape, strict=True))
 
 
 def _interleaved(makers: Mapping[Tensor, Work], tensor: Tensor) -> tuple[list[Work | None], set[int]]:

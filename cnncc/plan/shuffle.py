@@ -36,6 +36,17 @@ class Picked:
         return Picked(self.source, tuple(self.indices[index] for index in indices))
 
     @property
+    def ranks(self) -> list[int]:
+        """For each channel how many of the others come before it in the source."""
+        order = {index: place for place, index in enumerate(sorted(self.indices))}
+        return [order[index] for index in self.indices]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a channel is chosen more than once."""
+        return len(set(self.indices)) < len(self.indices)
+
+    @property
     def runs(self) -> list[tuple[int, int]]:
         """(first, number) of the neighbouring channels of the source, in its order."""
         found: list[tuple[int, int]] = []
@@ -189,16 +200,14 @@ class Shuffles:
 
     def by_runs(self, work: Work, join: Join) -> Picked | None:
         """A concatenation of what lies side by side in the sources of its operands, in their order."""
-        if join.axis != 1 or not any(operand in self.picked for operand in work.operands):
+        if join.axis != 1 or self.picked.keys().isdisjoint(work.operands):
             return None
         origins = [self.origin(operand) for operand in work.operands]
-        twice = any(len(set(origin.indices)) < len(origin.indices) for origin in origins)
-        if twice or sum(len(origin.runs) for origin in origins) > MOST_RUNS:
+        if any(origin.repeats for origin in origins) or sum(len(origin.runs) for origin in origins) > MOST_RUNS:
             return None
         places: list[int] = []
         for origin in origins:
-            order = {index: place for place, index in enumerate(sorted(origin.indices), start=len(places))}
-            places += [order[index] for index in origin.indices]
+            places += [len(places) + place for place in origin.ranks]
         parts = [self.run(work, origin.source, *run) for origin in origins for run in origin.runs]
         result = self.new(Tensor("by runs", (work.result,)), self.types[work.result].shape)
         self.works.append(replace(work, operands=parts, result=result))
