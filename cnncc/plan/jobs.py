@@ -79,7 +79,7 @@ def is_planar(shape: Sequence[int], order: Order) -> bool:
 
 
 def needed(layout: Layout) -> Layout:
-    """The layout with those jobs only that some output needs."""
+    """The layout with those jobs only that some output needs: jobs are in order, so one look at each tells."""
     tensors = set(layout.direct_outputs)
     kept: list[Job] = []
     for job in reversed(layout.jobs):

