@@ -2,7 +2,8 @@
 
 A graph is logical: tensors are (N, C, spatial…), weights are inputs like any other (mostly `Constant`
 nodes). It is immutable; a pass returns a new one, so before and after both exist. `Node.inputs` is the
-truth; networkx is an index made from it when a pass asks for paths, orders or dominators.
+truth; networkx is an index made from it when somebody asks for a path. What runs in every compilation goes through
+the nodes in their order instead: the import alone takes 0.09 s of processor time, a small model 0.46 s in all.
 """
 
 from __future__ import annotations

@@ -217,7 +217,10 @@ def _checked_labels(labels: Sequence[str], outputs: Mapping[str, Tensor]) -> tup
 
 
 def _in_order(outputs: Iterable[Tensor]) -> list[Call]:
-    """The calls behind `outputs`, each after those whose results it reads (depth first, without recursion)."""
+    """The calls behind `outputs`, each after those whose results it reads (depth first, without recursion).
+
+    No call can read what is called later, so no cycle has to be found, and networkx need not be imported (see `ir`).
+    """
     done: dict[Call, None] = {}
     stack = [tensor.call for tensor in reversed(list(outputs)) if tensor.call]
     while stack:

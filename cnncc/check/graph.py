@@ -141,10 +141,16 @@ def _exists(graph: Graph, value: Value) -> bool:
 
 
 def _cycle(graph: Graph, node: Node, value: Value) -> str:
-    """Words for an input that depends on its own reader."""
+    """Words for an input that depends on its own reader: the shortest way round, or its ends."""
     import networkx as nx
 
-    return " (the graph has a cycle)" if nx.has_path(graph.index, node.name, value.node) else ""
+    try:
+        names = [*nx.shortest_path(graph.index, node.name, value.node), node.name]
+    except nx.NetworkXNoPath:
+        return ""
+    if len(names) > 6:
+        names[3:-2] = ["…"]
+    return f" (the graph has a cycle: {' → '.join(names)})"
 
 
 def _shown(types: tuple[object, ...]) -> str:

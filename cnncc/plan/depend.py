@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from .plan import Stage, Step
+from .plan import Schedule, Stage, Step
 from .views import ROW_AXIS, Buffer, View, apart
 
 Where = Literal["inside", "border", "both"]
@@ -64,15 +64,20 @@ class Touch:
 
     def conflicts(self, other: Touch, *, placed: bool) -> bool:
         """Whether the order of the two matters and may be another. Unless `placed`, no two buffers share memory."""
-        same = self.view.buffer == other.view.buffer
-        if self.space != other.space or not (self.writes or other.writes) or not (same or placed):
+        if self.space != other.space or not (self.writes or other.writes) or self.in_order(other):
             return False
+        if self.view.buffer == other.view.buffer:
+            return self.meets(other)
+        return placed and self.begin < other.end and other.begin < self.end
+
+    def in_order(self, other: Touch) -> bool:
+        """Whether each shard finds only what it did itself: one does both, or the pieces of both are the same."""
         if self.alone and other.alone:
-            return False
-        if self.pieces and other.pieces and self.pieces.keep_to_themselves(other.pieces):
-            return False
-        if not same:
-            return self.begin < other.end and other.begin < self.end
+            return True
+        return bool(self.pieces and other.pieces and self.pieces.keep_to_themselves(other.pieces))
+
+    def meets(self, other: Touch) -> bool:
+        """Whether two touches of one buffer may have an element in common that one of them writes."""
         if {self.where, other.where} == {"inside", "border"}:  # the border of one tensor may be inside of another
             return not (self.writes and other.writes)
         return self.where != "inside" or other.where != "inside" or not apart(self.view, other.view)
@@ -89,12 +94,13 @@ class Since:
         self.placed = placed
         self.kinds: dict[Touch, int] = {}
         self.known: dict[tuple[int, int, int], bool] = {}
-        self.clear()
+        self.of_buffer: dict[str, dict[int, dict[int, Touch]]] = {}  # by buffer, kind and offset
+        self.of_range: dict[object, dict[str, Touch]] = {}  # by all that another buffer's touch asks; two buffers do
 
     def clear(self) -> None:
         """Shards have met."""
-        self.of_buffer: dict[str, dict[int, dict[int, Touch]]] = {}  # by buffer, kind and offset
-        self.of_range: dict[object, dict[str, Touch]] = {}  # by all that another buffer's touch asks; two buffers do
+        self.of_buffer.clear()
+        self.of_range.clear()
 
     def kind(self, touch: Touch) -> int:
         """A number for all touches that differ by their offset only."""
@@ -134,22 +140,16 @@ class Since:
         return False
 
 
-def with_barriers(
-    stages: Sequence[Stage],
-    steps: Sequence[Step],
-    buffers: Mapping[str, Buffer],
-    *,
-    placed: bool = True,
-    pieces: bool = True,
-) -> tuple[Stage, ...]:
+def with_barriers(s: Schedule, *, placed: bool = True, pieces: bool = True) -> Schedule:
     """A barrier before each stage that depends on one since the last barrier (what is each shard's own apart).
 
     What one shard does alone, it does in order. Without `pieces`, shards meet also where each has its own rows only.
+    Unless `placed`, no two buffers share memory yet.
     """
     result: list[Stage] = []
     since = Since(placed=placed)
-    for stage in stages:
-        found = touches(stage, steps, buffers)
+    for stage in s.stages:
+        found = touches(stage, s.steps, s.buffers)
         if not pieces:
             found = [replace(touch, pieces=None) for touch in found]
         barrier = any(map(since.conflicts, found))
@@ -158,7 +158,7 @@ def with_barriers(
         for touch in found:
             since.add(touch)
         result.append(replace(stage, barrier=barrier))
-    return tuple(result)
+    return replace(s, stages=tuple(result))
 
 
 def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> list[Touch]:
@@ -205,14 +205,18 @@ def pieces_of(stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers:
         return None
     if last.pieces == 1:
         return Pieces(1)
-    if step is not last or not by_rows(step):
-        return None
-    rows = rows_for_each(step, at)
-    if not rows or view.ring or view.lookups or min(view.strides) < 0 or view.strides[ROW_AXIS] == 0:
-        return None
-    buffer = buffers[view.buffer]
-    size, (ahead, extent) = buffer.dtype.itemsize, rows
-    row = view.strides[ROW_AXIS]
+    rows = rows_for_each(step, at) if step is last and by_rows(step) else None
+    return _rows_apart(last, view, buffers[view.buffer], *rows) if rows and _has_rows(view) else None
+
+
+def _has_rows(view: View) -> bool:
+    """Whether rows of a view are ranges of memory at even distances."""
+    return not (view.ring or view.lookups or min(view.strides) < 0 or view.strides[ROW_AXIS] == 0)
+
+
+def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int) -> Pieces:
+    """The pieces of a view of which each touches `extent` rows, `ahead` rows further on for each row of the target."""
+    size, row = buffer.dtype.itemsize, view.strides[ROW_AXIS]
     axes = [
         (n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != ROW_AXIS
     ]
@@ -220,7 +224,7 @@ def pieces_of(stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers:
     planes = sorted(((n, stride * size) for n, stride in axes if n > 1 and stride > row), key=lambda plane: plane[1])
     begin = (buffer.place if buffer.space == "arena" else 0) + view.offset * size
     return Pieces(
-        last.pieces, begin, ahead * last.grain * row * size, ((extent - 1) * row + inner + 1) * size, tuple(planes)
+        step.pieces, begin, ahead * step.grain * row * size, ((extent - 1) * row + inner + 1) * size, tuple(planes)
     )
 
 

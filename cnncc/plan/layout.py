@@ -8,25 +8,18 @@ for each tensor and order.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
 from ..computation import (
-    Arrangement,
     Contraction,
-    Inset,
     Interleave,
     Join,
-    Lookup,
-    Part,
     Pointwise,
-    Reduction,
-    Repeat,
     Reshape,
     Transpose,
-    WindowReduction,
 )
 from ..expr import arguments_of
 from ..target import Target
@@ -35,128 +28,85 @@ from ..windows import WindowAxis
 from . import kernels
 from .candidates import Choices, Chosen, signature
 from .cost import transfer
+from .jobs import ALIASES, HOLDERS, Job, Layout, is_planar
 from .kernels import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, depthwise
 from .lower import Operand, Work, Works
+from .options import PlanOptions
+from .tensors import Tensor
 from .views import Order, channels_last, may_grow, planar
 
-ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
-"""Arrangements whose result is a view of their operand, where strides and tables can say so."""
-HOLDERS = (Join, Interleave, Inset)
-"""Arrangements whose operands may be computed where they are to stand."""
 TAME = 2.0**64  # weights beyond it (or not finite) could overflow in a transform
 
 
-@dataclass
-class Job:
-    """A work with its algorithm (contractions only) and the tensors that it really reads.
-
-    A copy into another order is a join of one. `chosen` tells how `kernel` was chosen, if there was a choice; `merged`
-    is the kernel over spatial axes merged into one.
-    """
-
-    work: Work
-    operands: list[str]
-    extras: list[Operand] = field(default_factory=list)
-    kernel: Convolution | None = None
-    merged: Chosen | None = None
-    contraction: Contraction | None = None
-    chosen: Chosen | None = None
-
-    @property
-    def result(self) -> str:
-        return self.work.result
+def lay_out(works: Works, target: Target, options: PlanOptions | None = None, strict: bool = False) -> Layout:
+    """The layout of works; `strict` allows no transforms (they round otherwise than a sum)."""
+    builder = LayoutBuilder(works, target, options or PlanOptions(), strict=strict)
+    for work in works.works:
+        builder.jobs.append(builder.job(work))
+    outputs = builder.place_outputs()
+    return Layout(works, target, builder.jobs, builder.types, builder.orders, outputs, builder.choices.offers)
 
 
-class Layout:
-    """The jobs of a program in order, and the memory order of every tensor.
+class LayoutBuilder:
+    """Makes the jobs one after the other, with the copies between them; `orders` knows all tensors made so far."""
 
-    `strict` allows no transforms (they round otherwise than a sum), `frugal` keeps their scratch memory small.
-    """
-
-    def __init__(
-        self,
-        works: Works,
-        target: Target,
-        chosen: Mapping[str, str] | None = None,
-        border_limit: float = 1.0,
-        *,
-        strict: bool = False,
-        frugal: bool = False,
-    ):
-        self.works, self.target, self.border_limit = works, target, border_limit
-        self.strict, self.frugal = strict, frugal
+    def __init__(self, works: Works, target: Target, options: PlanOptions, *, strict: bool):
+        self.works, self.target, self.options, self.strict = works, target, options, strict
         self.distant = sum(array.nbytes for array in works.constants.values()) > target.l3 // 2
-        self.choices = Choices(chosen or {})
-        self.types = works.types
-        self.orders: dict[str, Order] = {}
+        self.choices = Choices(dict(options.choices))
+        self.types = dict(works.types)
+        self.makers, self.readers = works.makers, works.readers
+        given = {name: type for name, type in works.types.items() if name not in self.makers}
+        self.orders = {name: planar(type.rank) for name, type in given.items()}
         self.jobs: list[Job] = []
-        self.copies: dict[tuple[str, Order], str] = {}
         self.offered: dict[str, Sequence[Candidate]] = {}
-        self.makers: dict[str, Work] = {work.result: work for work in works.works}
-        self.readers: dict[str, list[Work]] = {}
-        for work in works.works:
-            for operand in work.operands[:1]:
-                self.readers.setdefault(operand, []).append(work)
-        self.direct_outputs: dict[str, str] = {}
-        for name, type in self.types.items():
-            if name not in self.makers:
-                self.orders[name] = planar(type.rank)
-        for work in works.works:
-            self.jobs.append(self.job(work))
-        self.place_outputs()
 
-    def is_planar(self, tensor: str) -> bool:
-        """Whether memory follows the logical order (as it also does where only one axis has a size)."""
-        shape, order = self.types[tensor].shape, self.orders[tensor]
-        real = [axis for axis in order if shape[axis] > 1]
-        return real == sorted(real)
+    def is_planar(self, tensor: Tensor) -> bool:
+        return is_planar(self.types[tensor].shape, self.orders[tensor])
 
-    def in_order(self, tensor: str, order: Order) -> str:
+    def in_order(self, tensor: Tensor, order: Order) -> Tensor:
         """`tensor`, or a copy of it, in an order; constants are packed in any order for nothing."""
         if self.orders[tensor] == order or tensor in self.works.constants:
             return tensor
-        if self.is_planar(tensor) and self._same_memory(tensor, order):
+        if self.is_planar(tensor) and is_planar(self.types[tensor].shape, order):
             return tensor
-        key = tensor, order
-        if key not in self.copies:
-            name = f"{tensor}@{'last' if order != planar(len(order)) else 'planar'}"
-            self.copies[key] = self.copy(tensor, name, order)
-        return self.copies[key]
+        return self.copy(tensor, Tensor("copy", (tensor,), order), order)
 
-    def _same_memory(self, tensor: str, order: Order) -> bool:
-        real = [axis for axis in order if self.types[tensor].shape[axis] > 1]
-        return real == sorted(real)
-
-    def copy(self, tensor: str, name: str, order: Order) -> str:
-        """A job that copies `tensor` to a new one."""
-        self.types[name] = self.types[tensor]
-        self.orders[name] = order
-        self.jobs.append(Job(Work(name, Join(0), [tensor], name), [tensor]))
-        return name
+    def copy(self, tensor: Tensor, copy: Tensor, order: Order) -> Tensor:
+        """`copy`, made by a job where it is first asked for."""
+        if copy not in self.types:
+            self.types[copy] = self.types[tensor]
+            self.orders[copy] = order
+            self.jobs.append(Job(Work(str(copy), Join(0), [tensor], copy), [tensor]))
+        return copy
 
     # One work
 
     def job(self, work: Work) -> Job:
+        """The job of a work, behind the copies that it wants."""
         computation = work.computation
         if isinstance(computation, Contraction):
             return self.contraction(work, computation)
-        rank = self.types[work.result].rank
-        order = self.orders[work.operands[0]] if work.operands else planar(rank)
-        operands = list(work.operands)
+        order, operands = self.order(work), work.operands
         if isinstance(computation, Pointwise):
-            order = self.pointwise_order(work)
             operands = [self.like(operand, work.result, order) for operand in operands]
-        elif isinstance(computation, Transpose):
-            order = tuple(computation.axes.index(axis) for axis in order)
-        elif isinstance(computation, Reshape) or rank != len(order):
-            flat = self.is_planar(work.operands[0]) or rank < 3
-            order = planar(rank) if flat else channels_last(rank)
-        else:
-            assert isinstance(computation, WindowReduction | Reduction | Arrangement)
-            if isinstance(computation, Join | Interleave):
-                operands = [self.in_order(operand, order) for operand in operands]
+        elif isinstance(computation, Join | Interleave):
+            operands = [self.in_order(operand, order) for operand in operands]
         self.orders[work.result] = order
         return Job(work, operands)
+
+    def order(self, work: Work) -> Order:
+        """The order of a result: that of the first operand, as far as both have the same axes."""
+        rank, computation = self.types[work.result].rank, work.computation
+        if isinstance(computation, Pointwise):
+            return self.pointwise_order(work)
+        order = self.orders[work.operands[0]] if work.operands else planar(rank)
+        if isinstance(computation, Transpose):
+            return tuple(computation.axes.index(axis) for axis in order)
+        if isinstance(computation, Reshape) or rank != len(order):
+            flat = self.is_planar(work.operands[0]) or rank < 3
+            return planar(rank) if flat else channels_last(rank)
+        return order
 
     def pointwise_order(self, work: Work) -> Order:
         """The order of the first operand that has the result's shape."""
@@ -166,19 +116,18 @@ class Layout:
                 return self.orders[operand]
         return planar(type.rank)
 
-    def like(self, operand: str, result: str, order: Order) -> str:
+    def like(self, operand: Tensor, result: Tensor, order: Order) -> Tensor:
         """An operand of the result's shape in the result's order; broadcast ones stay."""
         return self.in_order(operand, order) if self.types[operand].shape == self.types[result].shape else operand
 
     def contraction(self, work: Work, c: Contraction) -> Job:
         """Choose the algorithm, then bring the image into the order that it wants."""
         image, *parameters = work.operands
+        stored = self.types[work.result].shape[2:]
         flattened = self.flattened(image, c)
         if flattened:
             image, c = flattened
-        rank = len(c.window)
-        last = channels_last(rank + 2)
-        stored = self.types[work.result].shape[2:] if not flattened else (1,) * rank
+            stored = (1,) * len(c.window)
         epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
         layer = self.layer(work, c, image, stored, epilogue)
         merged = None
@@ -187,21 +136,28 @@ class Layout:
         else:
             chosen, merged = self.direct(work, layer)
             kernel = chosen.kernel
+        image, order = self.image_for(kernel, image, c)
+        self.orders[work.result] = planar(2) if flattened else order
+        return Job(work, [image, *parameters], self.extras(work), kernel, merged, c, chosen)
+
+    def image_for(self, kernel: Convolution, image: Tensor, c: Contraction) -> tuple[Tensor, Order]:
+        """The image, or a copy as a kernel wants it, and the order in which the kernel writes."""
+        last, flat = channels_last(len(c.window) + 2), planar(len(c.window) + 2)
         if kernel.reads == "planar":
-            image = self.in_order(image, planar(rank + 2))
+            image = self.in_order(image, flat)
         elif kernel.reads == "channels last" or self.copied(image, c):
             image = self.in_order(image, last)
-        image = self.bordered(image, kernel)
-        result = last if kernel.lanes_along == "channels" else planar(rank + 2)
-        self.orders[work.result] = planar(2) if flattened else result
-        early = arguments_of(work.before)
-        extras = []
-        for number, extra in enumerate(work.extras, start=1):
-            met = self.before_pool(work) if number in early else self.types[work.result]
-            extras.append(self.aligned(extra, met, self.orders[work.result]))
-        return Job(work, [image, *parameters], extras, kernel, merged, c, chosen)
+        return self.bordered(image, kernel), last if kernel.lanes_along == "channels" else flat
 
-    def layer(self, work: Work, c: Contraction, image: str, stored: Sequence[int], epilogue: Epilogue) -> Layer:
+    def extras(self, work: Work) -> list[Operand]:
+        """What the epilogue of a contraction reads: before the pool its own result's shape, behind it the pooled."""
+        early, order = arguments_of(work.before), self.orders[work.result]
+        return [
+            self.aligned(extra, self.before_pool(work) if number in early else self.types[work.result], order)
+            for number, extra in enumerate(work.extras, start=1)
+        ]
+
+    def layer(self, work: Work, c: Contraction, image: Tensor, stored: Sequence[int], epilogue: Epilogue) -> Layer:
         """What the choice of a kernel depends on. Kernels that read channels last want them however few they are."""
         copies = self.reordered(work, c, image)
         is_planar = self.is_planar(image)
@@ -216,7 +172,7 @@ class Layout:
             self.strict or not c.window or self.tame(work),
             self.strict,
             self.distant,
-            self.frugal,
+            self.options.frugal,
         )
 
     def direct(self, work: Work, layer: Layer) -> tuple[Chosen, Chosen | None]:
@@ -251,7 +207,7 @@ class Layout:
             not depthwise.narrow(self.target, c) if c.depthwise else min(c.channels, c.outputs) >= self.target.lanes > 1
         )
 
-    def reordered(self, work: Work, c: Contraction, image: str) -> dict[LanesAlong, int]:
+    def reordered(self, work: Work, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
         """Elements that must change their order, for each way that lanes may lie.
 
         Outputs are planar; whoever else reads a result wants channels last, unless the network was planar before.
@@ -264,35 +220,34 @@ class Layout:
         if not self.is_planar(image):
             columns += self.types[image].size
         strided = bool(c.window) and c.window[-1].stride > 1
-        wanted = any(self.lanes_along_channels(reader) for reader in self.readers.get(work.result, ()))
+        readers = [reader for reader in self.readers.get(work.result, ()) if reader.operands[0] == work.result]
+        wanted = any(map(self.lanes_along_channels, readers))
         if not output and (wanted or strided or not self.is_planar(image)):
             columns += result.size
         return {"channels": channels, "columns": columns}
 
-    def copied(self, image: str, c: Contraction) -> int:
+    def copied(self, image: Tensor, c: Contraction) -> int:
         """Elements of the image that must be copied to have channels last; few channels are read as they are."""
         spatial = self.types[image].shape[2:]
         planar_image = self.is_planar(image) and math.prod(spatial) > 1
         return self.types[image].size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
 
-    def bordered(self, image: str, kernel: Convolution) -> str:
+    def bordered(self, image: Tensor, kernel: Convolution) -> Tensor:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
 
         Buffers of the caller's bring no border, and a tile at an edge tests and selects every pixel.
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
-        if image not in self.works.inputs or type.dtype is not DType.float32:
+        if image not in self.works.inputs.values() or type.dtype is not DType.float32:
             return image
         saved = kernel.edge_cycles(self.target)
-        if not may_grow(type.shape, border, self.border_limit) or saved < transfer.copied(self.target, type.size):
+        if not may_grow(type.shape, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
             return image
-        key = image, self.orders[image]
-        if key not in self.copies:
-            self.copies[key] = self.copy(image, f"{image}@bordered", self.orders[image])
-        return self.copies[key]
+        order = self.orders[image]
+        return self.copy(image, Tensor("bordered", (image,), order), order)
 
-    def flattened(self, image: str, c: Contraction) -> tuple[str, Contraction] | None:
+    def flattened(self, image: Tensor, c: Contraction) -> tuple[Tensor, Contraction] | None:
         """A dense layer over a flattened image that is not planar, as a window of the image's own size.
 
         The weights are permuted instead of the data.
@@ -302,9 +257,8 @@ class Layout:
             return None
         source = maker.operands[0]
         shape = self.types[source].shape
-        if len(shape) < 3 or shape[0] != self.types[image].shape[0] or self.is_planar(source):
-            return None
-        if math.prod(shape[1:]) != c.channels or len(shape) > 5:
+        each_image = shape[0] == self.types[image].shape[0] and math.prod(shape[1:]) == c.channels
+        if not 3 <= len(shape) <= 5 or not each_image or self.is_planar(source):
             return None
         window = tuple(WindowAxis(size, size) for size in shape[2:])
         return source, replace(c, window=window, channels=shape[1])
@@ -330,16 +284,21 @@ class Layout:
 
     # Outputs
 
-    def place_outputs(self) -> None:
-        """Each output is made where the caller wants it, directly or by a last copy (its order is planar)."""
+    def place_outputs(self) -> dict[Tensor, str]:
+        """Make each output where the caller wants it, directly or by a last copy (its order is planar).
+
+        Returns the output that each of these tensors is.
+        """
         inside = {operand for job in self.jobs if isinstance(job.work.computation, HOLDERS) for operand in job.operands}
+        found: dict[Tensor, str] = {}
         for output, tensor in self.works.outputs.items():
             maker = self.makers.get(tensor)
             alias = maker is None or isinstance(maker.computation, ALIASES)
-            if alias or tensor in self.direct_outputs or tensor in inside or not self.is_planar(tensor):
-                tensor = self.copy(tensor, f"{output}!", planar(self.types[tensor].rank))
+            if alias or tensor in found or tensor in inside or not self.is_planar(tensor):
+                tensor = self.copy(tensor, Tensor("output", (output,)), planar(self.types[tensor].rank))
             self.orders[tensor] = planar(self.types[tensor].rank)
-            self.direct_outputs[tensor] = output
+            found[tensor] = output
+        return found
 
 
 def is_point(window: WindowAxis) -> bool:

@@ -15,24 +15,26 @@ from ..ir import Graph, Node, Value
 from ..op import Constant
 from ..ops import Fused
 from ..types import Array, TensorType
+from . import tensors
+from .tensors import Tensor
 
 
 @dataclass(frozen=True)
 class Operand:
     """A tensor that an epilogue reads, aligned to the work's own result by `dims` (see Pointwise)."""
 
-    tensor: str
+    tensor: Tensor
     dims: tuple[int, ...]
 
 
 @dataclass
 class Work:
-    """One computation to be planned: tensors by name, and what follows in registers."""
+    """One computation to be planned: tensors, and what follows in registers."""
 
     name: str
     computation: Computation
-    operands: list[str]
-    result: str
+    operands: list[Tensor]
+    result: Tensor
     before: Expr = RUNNING
     pool: WindowReduction | None = None
     after: Expr = RUNNING
@@ -43,8 +45,13 @@ class Work:
         """Nothing follows."""
         return self.before == RUNNING and self.pool is None
 
+    @property
+    def reads(self) -> list[Tensor]:
+        """Its operands, and those of its epilogue."""
+        return [*self.operands, *(extra.tensor for extra in self.extras)]
 
-@dataclass
+
+@dataclass(frozen=True)
 class Works:
     """All works of a graph in order.
 
@@ -53,63 +60,78 @@ class Works:
     """
 
     works: list[Work]
-    types: dict[str, TensorType]
-    constants: dict[str, Array]
-    inputs: dict[str, str]
-    outputs: dict[str, str]
+    types: dict[Tensor, TensorType]
+    constants: dict[Tensor, Array]
+    inputs: dict[str, Tensor]
+    outputs: dict[str, Tensor]
     batched: Mapping[str, bool]
     batchable: bool
     fixed: str = ""
 
+    @property
+    def makers(self) -> dict[Tensor, Work]:
+        """The work behind each tensor that is computed."""
+        return {work.result: work for work in self.works}
 
-def tensor_name(value: Value) -> str:
-    return value.node if value.index == 0 else f"{value.node}:{value.index}"
+    @property
+    def readers(self) -> dict[Tensor, list[Work]]:
+        """The works that read each tensor, each once."""
+        found: dict[Tensor, list[Work]] = {}
+        for work in self.works:
+            for tensor in dict.fromkeys(work.reads):
+                found.setdefault(tensor, []).append(work)
+        return found
 
 
 def lower(graph: Graph) -> Works:
     """The works of an optimised graph."""
     images = images_of(graph)
-    result = Works([], {}, {}, {}, {}, images.batched or {}, images.batched is not None, images.fixed)
-    result.inputs = {name: name for name in graph.inputs}
+    inputs = {name: tensors.value(Value(name)) for name in graph.inputs}
+    outputs = {name: tensors.value(value) for name, value in graph.outputs.items()}
+    result = Works([], {}, {}, inputs, outputs, images.batched or {}, images.batched is not None, images.fixed)
     for node in graph:
         if isinstance(node.op, Constant):
-            result.constants[node.name] = node.op.data
-            result.types[node.name] = node.types[0]
+            result.constants[tensors.value(Value(node.name))] = node.op.data
+            result.types[tensors.value(Value(node.name))] = node.types[0]
         elif node.op.source == "input":
             type = node.types[0]
             one = result.batchable and result.batched[node.name]
-            result.types[node.name] = TensorType((1, *type.shape[1:]), type.dtype) if one else type
+            result.types[inputs[node.name]] = TensorType((1, *type.shape[1:]), type.dtype) if one else type
         else:
             _lower_node(node, result)
-    result.outputs = {name: tensor_name(value) for name, value in graph.outputs.items()}
     return result
 
 
 def _lower_node(node: Node, result: Works) -> None:
-    names = [tensor_name(value) for value in node.inputs]
+    names = [tensors.value(value) for value in node.inputs]
     if isinstance(node.op, Fused):
         _lower_fused(node, node.op, names, result)
         return
     lowering = node.op.lower(*(result.types[name] for name in names))
-    finals = {reference: tensor_name(value) for reference, value in zip(lowering.results, node.values, strict=True)}
-    _add_pieces(node.name, lowering.pieces, names, finals, result)
+    finals = {reference: tensors.value(value) for reference, value in zip(lowering.results, node.values, strict=True)}
+    _add_pieces(node.name, 0, lowering.pieces, names, finals, result)
 
 
 def _add_pieces(
-    name: str, pieces: Sequence[Piece], inputs: Sequence[str], finals: Mapping[int, str], result: Works
-) -> list[str]:
-    """A work for each piece; returns the tensors of all references."""
-    tensors = list(inputs)
-    for number, piece in enumerate(pieces, start=len(inputs)):
-        tensor = finals.get(number, f"{name}#{number - len(inputs)}")
-        operands = [tensors[operand] for operand in piece.operands]
+    node: str,
+    stage: int,
+    pieces: Sequence[Piece],
+    inputs: Sequence[Tensor],
+    finals: Mapping[int, Tensor],
+    result: Works,
+) -> list[Tensor]:
+    """A work for each piece of a node's op, or of a stage fused into it; returns the tensors of all references."""
+    found = list(inputs)
+    for number, piece in enumerate(pieces):
+        tensor = finals.get(len(found), tensors.piece(node, stage, number))
+        operands = [found[operand] for operand in piece.operands]
         result.types[tensor] = piece.type
-        tensors.append(tensor)
+        found.append(tensor)
         if all(operand in result.constants for operand in operands) and foldable(piece.computation):
             result.constants[tensor] = _fold(piece.computation, operands, piece.type, result)
         else:
-            result.works.append(Work(name, piece.computation, operands, tensor))
-    return tensors
+            result.works.append(Work(tensors.stage_name(node, stage), piece.computation, operands, tensor))
+    return found
 
 
 def foldable(computation: Computation) -> bool:
@@ -117,7 +139,7 @@ def foldable(computation: Computation) -> bool:
     return isinstance(computation, Pointwise | Arrangement)
 
 
-def _fold(computation: Computation, operands: Sequence[str], type: TensorType, result: Works) -> Array:
+def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType, result: Works) -> Array:
     """A piece whose operands are all known, computed now, in float64."""
     charge(8 * type.size, f"a constant {type}, computed when compiling,")
     arrays = [result.constants[operand] for operand in operands]
@@ -133,33 +155,31 @@ def _fold(computation: Computation, operands: Sequence[str], type: TensorType, r
     return np.broadcast_to(evaluate(computation.expr, arguments), type.shape).copy()
 
 
-def _lower_fused(node: Node, fused: Fused, names: Sequence[str], result: Works) -> None:
+def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: Works) -> None:
     """The anchor's work with the stages as its epilogue, or further works where an epilogue cannot hold them."""
     own, *extras = fused.split(names)
     begin = len(result.works)
     lowering = fused.anchor.lower(*(result.types[name] for name in own))
-    final = tensor_name(node.values[0])
-    tensors = _add_pieces(node.name, lowering.pieces, own, {}, result)
-    running = tensors[lowering.results[0]]
-    for number, (stage, others) in enumerate(zip(fused.epilogue, extras, strict=True)):
+    found = _add_pieces(node.name, 0, lowering.pieces, own, {}, result)
+    running = found[lowering.results[0]]
+    for number, (stage, others) in enumerate(zip(fused.epilogue, extras, strict=True), start=1):
         arguments = stage.arguments(running, others)
         pieces = stage.op.lower(*(result.types[name] for name in arguments))
-        label = f"{node.name}.{number + 1}"
         *earlier, last = pieces.pieces
         # What a stage prepares (scale and shift of a batch norm) stands before the works that take it up.
         before = result.works[begin:]
         del result.works[begin:]
-        tensors = _add_pieces(label, earlier, arguments, {}, result)
-        result.works += before
-        operands = [tensors[operand] for operand in last.operands]
+        found = _add_pieces(node.name, number, earlier, arguments, {}, result)
+        result.works.extend(before)
+        operands = [found[operand] for operand in last.operands]
+        made = tensors.piece(node.name, number, len(earlier))
         if before and before[-1].result == running and _absorb(before[-1], last, operands, running):
             del result.types[running]
-            before[-1].result = running = f"{label}#{len(earlier)}"
+            before[-1].result = running = made
             result.types[running] = last.type
         elif not _absorb_interleaved(before, last, operands, running, result.types):
-            finals = {len(operands): f"{label}#{len(earlier)}"}
-            running = _add_pieces(label, [_renumber(last)], operands, finals, result)[-1]
-    _rename(result, begin, running, final)
+            running = _add_pieces(node.name, number, [_renumber(last)], operands, {len(operands): made}, result)[-1]
+    _rename(result, begin, running, tensors.value(node.values[0]))
 
 
 def _renumber(piece: Piece) -> Piece:
@@ -167,8 +187,8 @@ def _renumber(piece: Piece) -> Piece:
     return Piece(piece.computation, tuple(range(len(piece.operands))), piece.type)
 
 
-def _rename(result: Works, begin: int, old: str, new: str) -> None:
-    """Give a tensor that a work from number `begin` on makes another name."""
+def _rename(result: Works, begin: int, old: Tensor, new: Tensor) -> None:
+    """Put a tensor in the place of one that a work from number `begin` on makes."""
     for work in result.works[begin:]:
         if work.result == old:
             work.result = new
@@ -177,23 +197,30 @@ def _rename(result: Works, begin: int, old: str, new: str) -> None:
     result.types[new] = result.types.pop(old)
 
 
-def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> bool:
+def _absorb(work: Work, piece: Piece, operands: Sequence[Tensor], running: Tensor) -> bool:
     """Take a stage into the epilogue of `work`, if it fits there."""
     computation = piece.computation
     if isinstance(computation, WindowReduction):
-        rank = len(computation.window)
-        if work.pool or rank > 2 or not isinstance(work.computation, Contraction):
-            return False
-        work.pool = computation
-        if computation.combine in ("maximum", "minimum"):
-            work.before, work.after = _clamped(work.before)  # after the pool there is less to clamp
-        return True
+        return isinstance(work.computation, Contraction) and _absorb_pool(work, computation)
     if not isinstance(computation, Pointwise):
         return False
     if isinstance(work.computation, Pointwise):
         return _compose(work, work.computation, computation, operands, running)
-    if not isinstance(work.computation, Contraction):
+    return isinstance(work.computation, Contraction) and _absorb_pointwise(work, computation, operands, running)
+
+
+def _absorb_pool(work: Work, pool: WindowReduction) -> bool:
+    """Take one pool over at most two axes into an epilogue."""
+    if work.pool or len(pool.window) > 2:
         return False
+    work.pool = pool
+    if pool.combine in ("maximum", "minimum"):
+        work.before, work.after = _clamped(work.before)  # after the pool there is less to clamp
+    return True
+
+
+def _absorb_pointwise(work: Work, computation: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
+    """Take an expression into an epilogue: what it reads besides the running value is an extra."""
     arguments: dict[int, Expr] = {}
     for number, (tensor, dims) in enumerate(zip(operands, computation.dims, strict=True)):
         if tensor == running:
@@ -210,7 +237,7 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[str], running: str) -> 
 
 
 def _absorb_interleaved(
-    works: Sequence[Work], piece: Piece, operands: Sequence[str], running: str, types: Mapping[str, TensorType]
+    works: Sequence[Work], piece: Piece, operands: Sequence[Tensor], running: Tensor, types: Mapping[Tensor, TensorType]
 ) -> bool:
     """Take a point-wise stage into the epilogues of the works whose results, interleaved, are the running value.
 
@@ -221,16 +248,26 @@ def _absorb_interleaved(
     able = [part for part in parts if part and isinstance(part.computation, Contraction | Pointwise)]
     if not axes or not isinstance(computation, Pointwise) or len(able) < len(parts):
         return False
-    for tensor, dims in zip(operands, computation.dims, strict=True):
-        along = {dim for dim, size in zip(dims, types[tensor].shape, strict=True) if size > 1}
-        if tensor != running and along & axes:
-            return False
+    if _reads_along(axes, computation, operands, running, types):
+        return False
     for part in able:
         _absorb(part, piece, [part.result if tensor == running else tensor for tensor in operands], part.result)
     return True
 
 
-def _interleaved(makers: Mapping[str, Work], tensor: str) -> tuple[list[Work | None], set[int]]:
+def _reads_along(
+    axes: set[int],
+    computation: Pointwise,
+    operands: Sequence[Tensor],
+    running: Tensor,
+    types: Mapping[Tensor, TensorType],
+) -> bool:
+    """Whether an operand besides the running value has several elements along some of the axes."""
+    others = ((types[t].shape, dims) for t, dims in zip(operands, computation.dims, strict=True) if t != running)
+    return any(dim in axes and size > 1 for shape, dims in others for dim, size in zip(dims, shape, strict=True))
+
+
+def _interleaved(makers: Mapping[Tensor, Work], tensor: Tensor) -> tuple[list[Work | None], set[int]]:
     """The works whose results are interleaved to `tensor` (None where it is a known one), and along which axes."""
     work = makers.get(tensor)
     if work is None or not isinstance(work.computation, Interleave):
@@ -253,7 +290,7 @@ def _clamped(expr: Expr) -> tuple[Expr, Expr]:
     return expr, RUNNING
 
 
-def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[str], running: str) -> bool:
+def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
     """Two expressions in one: the second reads the first's result from registers."""
     arguments: dict[int, Expr] = {}
     dims = list(first.dims)

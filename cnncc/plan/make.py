@@ -1,21 +1,40 @@
-"""The planner from top to bottom."""
+"""The planner from top to bottom: a list of phases, each from former results to its own."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
 
 from ..ir import Graph
 from ..target import Target
-from . import memory, schedule, shards
 from .depend import with_barriers
-from .homes import Homes
-from .layout import Layout
-from .lower import lower
+from .homes import find_homes
+from .jobs import Layout, needed
+from .layout import lay_out
+from .lower import Works, lower
+from .memory import Arena, arena
 from .options import PlanOptions
-from .place import Placement
-from .plan import Interface, Plan, most_shards
+from .place import Placed, place
+from .plan import Interface, Plan, Schedule, most_shards
 from .saved import refuse_unknown
+from .schedule import streamed, with_shares
+from .shards import divided, useful, with_pieces
 from .shuffle import shuffles_as_tables
+from .stream import links
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One part of planning: `run` makes what is called `name` of the former results called `reads`.
+
+    Before the first phase there are 'graph', 'target', 'options' and 'strict'. A phase changes nothing that it reads.
+    """
+
+    name: str
+    run: Callable[..., Any]
+    reads: tuple[str, ...]
+    reason: str
 
 
 def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, *, strict: bool = False) -> Plan:
@@ -24,55 +43,164 @@ def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, 
     Raises UsageError for choices from a file that do not fit it.
     """
     options = options or PlanOptions()
-    works = shuffles_as_tables(lower(graph))
-    frugal = options.streaming == "chains"
-    limit = 1.0 if frugal else options.border_limit
-    layout = Layout(works, target, dict(options.choices), limit, strict=strict, frugal=frugal)
-    homes = Homes(layout, limit, options.streaming)
-    placement = Placement(homes)
-    staged = schedule.schedule(placement.steps, homes.buffers, homes.links, target)
-    stages, useful_shards = staged.stages, most_shards(target)
-    staged.steps = shards.with_pieces(staged.steps, stages, target)
-    if options.sharing == "cost":
-        stages = shards.divided(stages, staged.steps, staged.buffers, target)
-        staged.buffers = shards.with_own_buffers(stages, staged.steps, staged.buffers)
-    lives = schedule.lives(staged, "arena")
-    free = with_barriers(stages, staged.steps, staged.buffers, placed=False)
-    places, arena_bytes = memory.assign(memory.to_barriers(lives, [stage.barrier for stage in free]))
-    ring_places, ring_bytes = memory.assign(schedule.lives(staged, "ring"))
-    used = {view.buffer for step in staged.steps for view in step.views}
-    used.update(table for step in staged.steps for table in step.tables)
-    buffers = {
-        name: replace(buffer, place={**places, **ring_places}.get(name, buffer.place))
-        for name, buffer in staged.buffers.items()
-        if name in used or buffer.space in ("input", "output")
-    }
-    inputs = tuple(
-        Interface(name, type, works.batchable and works.batched[name]) for name, type in graph.inputs.items()
-    )
-    outputs = tuple(Interface(name, graph.type(value), works.batchable) for name, value in graph.outputs.items())
+    found: dict[str, Any] = {"graph": graph, "target": target, "options": options, "strict": strict}
+    for phase in PHASES:
+        found[phase.name] = phase.run(*(found[name] for name in phase.reads))
+    plan: Plan = found["plan"]
+    if options.source:
+        refuse_unknown(plan, options)
+    return plan
+
+
+def chains(placed: Placed, target: Target) -> Schedule:
+    """Stages of one step, or of the steps of a chain."""
+    return streamed(placed.steps, placed.buffers, placed.links, target)
+
+
+def meetings(schedule: Schedule) -> Schedule:
+    """The schedule with the barriers that it needs if no two buffers share memory."""
+    return with_barriers(schedule, placed=False)
+
+
+def division(schedule: Schedule, target: Target, options: PlanOptions) -> Schedule:
+    """The schedule, with what shards do alone or each for itself, if they may."""
+    return divided(schedule, target) if options.sharing == "cost" else schedule
+
+
+def barriers(arena: Arena) -> Schedule:
+    """The schedule with the barriers that it needs in this arena."""
+    return with_barriers(arena.schedule)
+
+
+def useful_shards(schedule: Schedule, target: Target, options: PlanOptions) -> int:
+    """Shards that are worth starting."""
+    return useful(schedule, target) if options.sharing == "cost" else most_shards(target)
+
+
+def assembled(
+    graph: Graph, target: Target, works: Works, layout: Layout, placed: Placed, arena: Arena, s: Schedule, shards: int
+) -> Plan:
+    """The plan: what code generation needs of all that was found."""
+    batchable = works.batchable
+    inputs = tuple(Interface(name, type, batchable and works.batched[name]) for name, type in graph.inputs.items())
+    outputs = tuple(Interface(name, graph.type(value), batchable) for name, value in graph.outputs.items())
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
-    stages = list(with_barriers(stages, staged.steps, buffers))
-    if options.sharing == "cost":
-        useful_shards = shards.useful(stages, staged.steps, target)
-    plan = Plan(
+    return Plan(
         graph.name,
         target,
         inputs,
         outputs,
         images,
-        works.batchable,
-        buffers,
-        tuple(staged.steps),
-        tuple(stages),
-        homes.block.bytes(),
-        arena_bytes,
-        memory.lower_bound(lives),
-        ring_bytes,
-        useful_shards,
-        layout.choices.offers,
+        batchable,
+        s.buffers,
+        s.steps,
+        s.stages,
+        placed.weights,
+        arena.nbytes,
+        arena.bound,
+        arena.shard_bytes,
+        shards,
+        layout.offers,
         works.fixed,
     )
-    if options.source:
-        refuse_unknown(plan, options)
-    return plan
+
+
+PHASES: tuple[Phase, ...] = (
+    Phase(
+        "works",
+        lower,
+        ("graph",),
+        "ops say what they compute, in five kinds of computation; all that follows knows these and no ops",
+    ),
+    Phase(
+        "tables",
+        shuffles_as_tables,
+        ("works",),
+        "a shuffle of channels is a table of indices, not a copy; first, because kernels are chosen for what they read",
+    ),
+    Phase(
+        "layout",
+        lay_out,
+        ("tables", "target", "options", "strict"),
+        "an algorithm for each contraction decides in which order tensors lie, and so which copies stand between them",
+    ),
+    Phase(
+        "needed",
+        needed,
+        ("layout",),
+        "copies and pieces that no output needs are left out, before they count as readers",
+    ),
+    Phase(
+        "links",
+        links,
+        ("needed", "options"),
+        "chains of layers that run a few rows at a time; before homes, since what is a ring of rows has no border",
+    ),
+    Phase(
+        "homes",
+        find_homes,
+        ("needed", "links", "options"),
+        "what is computed where it is to stand need not be moved; borders, once it is known which buffer holds what",
+    ),
+    Phase(
+        "steps",
+        place,
+        ("homes",),
+        "a kernel on views for each job, in order; weights are packed in the order in which steps read them",
+    ),
+    Phase(
+        "chains",
+        chains,
+        ("steps", "target"),
+        "links whose views allow it become rings; from here on stages are known",
+    ),
+    Phase(
+        "shares",
+        with_shares,
+        ("chains", "target"),
+        "rows or blocks of outputs; after chains, whose steps are always divided by rows",
+    ),
+    Phase(
+        "pieces",
+        with_pieces,
+        ("shares", "target"),
+        "steps that divide the rows as the one before them need no barrier; before barriers are counted",
+    ),
+    Phase(
+        "meetings",
+        meetings,
+        ("pieces",),
+        "the barriers that no arena can spare: what the division may save, and until when the arena keeps buffers",
+    ),
+    Phase(
+        "division",
+        division,
+        ("meetings", "target", "options"),
+        "what is done sooner than shards have met is left to one; before the arena, since results of each are its own",
+    ),
+    Phase(
+        "arena",
+        arena,
+        ("division",),
+        "buffers whose lives do not overlap share memory; after all that makes or moves a buffer",
+    ),
+    Phase(
+        "schedule",
+        barriers,
+        ("arena",),
+        "barriers once more, because stages whose buffers share memory depend on each other as well",
+    ),
+    Phase(
+        "shards",
+        useful_shards,
+        ("schedule", "target", "options"),
+        "the number of shards beyond which a run gets no faster, all barriers counted",
+    ),
+    Phase(
+        "plan",
+        assembled,
+        ("graph", "target", "tables", "needed", "steps", "arena", "schedule", "shards"),
+        "code generation sees the result, and nothing of how it was found",
+    ),
+)
+"""The phases in the order in which they run."""

@@ -15,6 +15,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..alignment import rounded_up
+from .plan import Schedule, Stage, Step
+from .views import Buffer
 
 ROUNDS = 300  # orders that are tried: some ten milliseconds for a hundred buffers
 
@@ -29,6 +31,45 @@ class Life:
 
     def meets(self, other: Life) -> bool:
         return self.first <= other.last and other.first <= self.last
+
+
+@dataclass(frozen=True)
+class Arena:
+    """A schedule whose buffers have their places.
+
+    The arena has `nbytes`, of which at least `bound` are alive at once; each shard has `shard_bytes` of its own.
+    """
+
+    schedule: Schedule
+    nbytes: int
+    bound: int
+    shard_bytes: int
+
+
+def arena(s: Schedule) -> Arena:
+    """The places of all buffers that are used. The barriers of `s` are those between stages that share no memory."""
+    whole, rings = (lives(s.stages, s.steps, s.buffers, space) for space in ("arena", "ring"))
+    places, nbytes = assign(to_barriers(whole, [stage.barrier for stage in s.stages]))
+    ring_places, shard_bytes = assign(rings)
+    places.update(ring_places)
+    used = {name for step in s.steps for name in (*(view.buffer for view in step.views), *step.tables)}
+    buffers = {
+        name: replace(buffer, place=places.get(name, buffer.place))
+        for name, buffer in s.buffers.items()
+        if name in used or buffer.space in ("input", "output")
+    }
+    return Arena(replace(s, buffers=buffers), nbytes, lower_bound(whole), shard_bytes)
+
+
+def lives(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], space: str) -> dict[str, Life]:
+    """First and last stage of every buffer of a space."""
+    result: dict[str, Life] = {}
+    for at, stage in enumerate(stages):
+        for buffer in (buffers[view.buffer] for number in stage.steps for view in steps[number].views):
+            if buffer.space == space:
+                known = result.get(buffer.name, Life(buffer.nbytes, at, at))
+                result[buffer.name] = replace(known, last=at)
+    return result
 
 
 def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str, Life]:
@@ -53,7 +94,10 @@ def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str
 
 
 def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:
-    """Byte offset of each buffer, and the size of the arena."""
+    """Byte offset of each buffer, and the size of the arena.
+
+    Which lives meet is all that is asked of the graph of interference, so lists of neighbours do for it.
+    """
     bound, chance = lower_bound(lives), random.Random(0)
     near = {
         name: [other for other in lives if other != name and life.meets(lives[other])] for name, life in lives.items()

@@ -28,3 +28,13 @@ class PlanOptions:
     choices: tuple[tuple[str, str], ...] = ()
     sharing: Sharing = "cost"
     source: str = field(default="", repr=False, compare=False)
+
+    @property
+    def frugal(self) -> bool:
+        """Whether memory counts more than cycles."""
+        return self.streaming == "chains"
+
+    @property
+    def growth(self) -> float:
+        """How much a buffer may grow by its border: `border_limit`, or not at all where memory counts."""
+        return 1.0 if self.frugal else self.border_limit

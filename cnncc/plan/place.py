@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from ..computation import (
     Arrangement,
@@ -15,24 +15,47 @@ from ..computation import (
     WindowReduction,
 )
 from .candidates import Chosen
-from .homes import Homes
+from .homes import Homes, places
+from .jobs import ALIASES, HOLDERS, Job
 from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, window
-from .layout import ALIASES, HOLDERS, Job
 from .lower import Operand
 from .plan import Step
+from .tensor_views import TensorViews, views_of
+from .tensors import Tensor
 from .views import ROW_AXIS, Buffer, Order, View, channels_last, dense_view, planar
 
 
-class Placement:
-    """The steps of a layout, on the views of its tensors."""
+@dataclass(frozen=True)
+class Placed:
+    """Steps in order, their buffers (not yet placed in the arena), and the packed weights.
 
-    def __init__(self, homes: Homes):
+    The buffers called `links` shall become rings of rows.
+    """
+
+    steps: tuple[Step, ...]
+    buffers: Mapping[str, Buffer]
+    weights: bytes
+    links: frozenset[str]
+
+
+def place(homes: Homes) -> Placed:
+    """The steps of a layout, on the views of its tensors."""
+    placement = Placement(views_of(homes))
+    for job in homes.layout.jobs:
+        placement.place(job)
+    views = placement.homes
+    links = frozenset(views.names[tensor] for tensor in homes.links if tensor in views.names)
+    return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)
+
+
+class Placement:
+    """Appends the steps of one job after the other."""
+
+    def __init__(self, homes: TensorViews):
         self.homes = homes
         self.steps: list[Step] = []
         self.filled: set[str] = set()
         self.plains: dict[View, View] = {}
-        for job in homes.jobs:
-            self.place(job)
 
     def place(self, job: Job) -> None:
         """Append the steps of one job."""
@@ -73,8 +96,7 @@ class Placement:
         """What a reduction makes of each row by itself: many short chains, of which shards share the rows."""
         axes = tuple(axis for axis in kernel.axes if axis != ROW_AXIS)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
-        buffer = Buffer(f"{name}: rows", "arena", math.prod(shape))
-        self.homes.buffers[buffer.name] = buffer
+        buffer = self.homes.room((name, "rows", *shape), f"{name}: rows", math.prod(shape))
         rows = dense_view(buffer.name, shape, channels_last(len(shape)))
         self.step(name, replace(kernel, axes=axes), [source], rows)
         return rows
@@ -89,7 +111,7 @@ class Placement:
         root = self.homes.buffers[target.buffer]
         if any(map(any, root.border[2:])) and root.name not in self.filled:
             self.filled.add(root.name)
-            whole = self.homes.views[root.name]
+            whole = self.homes.wholes[root.name]
             whole = replace(whole, border=((0, 0), (0, 0), *whole.border[2:]))
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
         if not kernel.reads_borders:
@@ -102,8 +124,10 @@ class Placement:
         ]
         scratch = None
         if kernel.scratch:
-            scratch = View(f"{target.buffer}: scratch of step {len(self.steps)}", (kernel.scratch,), (1,))
-            self.homes.buffers[scratch.buffer] = Buffer(scratch.buffer, "ring", kernel.scratch)
+            number = len(self.steps)
+            text = f"{target.buffer}: scratch of step {number}"
+            buffer = self.homes.room(("scratch", number), text, kernel.scratch, "ring")
+            scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
 
@@ -113,11 +137,11 @@ class Placement:
 
     def hold(self, job: Job) -> None:
         """Move in what could not be computed in place; fill what stands around."""
-        for tensor, place in zip(job.operands, self.homes.places(job), strict=True):
+        for tensor, place in zip(job.operands, places(job, self.homes.types), strict=True):
             if self.homes.inside.get(tensor) != place:
                 self.move(job.work.name, self.homes.view(tensor), self.homes.part_of(place, tensor))
         if isinstance(job.work.computation, Inset):
-            (tensor,), (place,) = job.operands, self.homes.places(job)
+            (tensor,), (place,) = job.operands, places(job, self.homes.types)
             whole, inner = self.homes.view(job.result), self.homes.part_of(place, tensor)
             pairs = zip(place.begins, inner.shape, whole.shape, strict=True)
             border = tuple((begin, outer - begin - size) for begin, size, outer in pairs)
@@ -143,26 +167,26 @@ class Placement:
         elif fine is not None:
             self.move(job.work.name, fine, target)
         else:  # neither shape refines the other in memory: by way of the logical order
-            dense = self.dense(f"{job.result}: flat", source)
+            dense = self.dense((job.result, "flat"), f"{job.result}: flat", source)
             whole = dense.unfold(target.shape)
             assert whole is not None, "a dense view unfolds into any shape"
             self.move(job.work.name, whole, target)
 
-    def dense(self, name: str, source: View, order: Order | None = None) -> View:
-        """A copy of a view in the logical order, or in another one."""
-        self.homes.buffers[name] = Buffer(name, "arena", math.prod(source.shape))
-        copy = dense_view(name, source.shape, order or planar(source.rank))
-        self.move(name, replace(source, border=()), copy)
+    def dense(self, key: Hashable, text: str, source: View, order: Order | None = None) -> View:
+        """A copy of a view in the logical order, or in another one, in a buffer of its own."""
+        buffer = self.homes.room(key, text, math.prod(source.shape))
+        copy = dense_view(buffer.name, source.shape, order or planar(source.rank))
+        self.move(text, replace(source, border=()), copy)
         return copy
 
-    def plain(self, view: View, name: str) -> View:
+    def plain(self, view: View, text: str) -> View:
         """The view, or a copy of it in its own order, without tables; made once for all who read it."""
         if not view.lookups:
             return view
         view = replace(view, border=())
         if view not in self.plains:
             order = tuple(sorted(range(view.rank), key=lambda axis: -abs(view.strides[axis])))
-            self.plains[view] = self.dense(name, view, order)
+            self.plains[view] = self.dense(("plain", view), text, view, order)
         return self.plains[view]
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
@@ -201,24 +225,21 @@ class Placement:
         packed = self.weights(job, kernel, weights)
         self.step(job.work.name, kernel, [first, packed, *others], target, chosen)
 
-    def weights(self, job: Job, kernel: Convolution, tensor: str) -> View:
+    def weights(self, job: Job, kernel: Convolution, tensor: Tensor) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
         images = self.homes.types[tensor].shape[0]
         shape, size = kernel.weights_shape(images), kernel.packed_elements(images)
-        name = f"{job.result}: weights"
-        packed = View(name, (size,), (1,))
+        key, name = (job.result, "weights"), f"{job.result}: weights"
         if tensor in self.homes.constants:
-            self.homes.buffers[name] = self.homes.block.add(
-                name, kernel.pack(self.homes.constants[tensor].reshape(shape), flip)
-            )
-            return packed
-        self.homes.buffers[name] = Buffer(name, "arena", size)
+            buffer = self.homes.known(key, name, kernel.pack(self.homes.constants[tensor].reshape(shape), flip))
+            return View(buffer.name, (size,), (1,))
+        packed = View(self.homes.room(key, name, size).name, (size,), (1,))
         source = replace(self.homes.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
-            source = self.dense(f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
+            source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
-        for piece, place in kernel.packing_moves(source, name, flip):
+        for piece, place in kernel.packing_moves(source, packed.buffer, flip):
             self.move(name, piece, place)
         return packed
 

@@ -94,6 +94,15 @@ class Stage:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """Stages in order, the steps that they hold by number, and the buffers that the steps touch."""
+
+    stages: tuple[Stage, ...]
+    steps: tuple[Step, ...]
+    buffers: Mapping[str, Buffer]
+
+
+@dataclass(frozen=True)
 class Interface:
     """An input or output of the model: its type for the graph's N, and whether its first axis counts images."""
 

@@ -1,47 +1,51 @@
-"""Steps → stages: which steps are streamed together, and how long buffers live."""
+"""Steps → stages: which steps are streamed together, and how shards share the others."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..target import Target
-from .memory import Life
-from .plan import Stage, Step
+from .plan import Schedule, Stage, Step
 from .stream import ring_heights, rows_of_a_round
 from .views import Buffer, View, dense_view, elements
 
 
-@dataclass
-class Schedule:
-    """Stages, with the steps and buffers that streaming changed (whole tensors became rings)."""
-
-    stages: list[Stage]
-    steps: list[Step]
-    buffers: dict[str, Buffer]
-
-
-def schedule(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[str], target: Target) -> Schedule:
-    """One stage for each step, or for each chain of steps whose tensors between them are `links`."""
-    result = Schedule([], fills_first(steps, links), dict(buffers))
+def streamed(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[str], target: Target) -> Schedule:
+    """One stage for each step, or each chain of steps whose tensors between them are `links`: these become rings."""
+    steps, buffers = fills_first(steps, links), dict(buffers)
+    stages: list[Stage] = []
     number = 0
     while number < len(steps):
-        chain, rows = [result.steps[number]], 0
-        while number + len(chain) < len(steps) and _may_stream(result, number + len(chain) - 1, links):
-            longer = [*chain, result.steps[number + len(chain)]]
-            more = round_of(longer, target)
-            if not more:
-                break
-            chain, rows = longer, more
+        chain, rows = _chain(steps, buffers, number, links, target)
         members = tuple(range(number, number + len(chain)))
-        result.stages.append(Stage(members, rows))
-        if rows:
-            for member, height in zip(members, ring_heights([step.row_need for step in chain], rows), strict=False):
-                _make_ring(result, member, height)
-        else:
-            result.steps[number] = shared_evenly(chain[0], target)
+        stages.append(Stage(members, rows))
+        heights = ring_heights([step.row_need for step in chain], rows) if rows else []
+        for member, height in zip(members, heights, strict=False):
+            _make_ring(steps, buffers, member, height)
         number += len(chain)
-    return result
+    return Schedule(tuple(stages), tuple(steps), buffers)
+
+
+def _chain(
+    steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str], target: Target
+) -> tuple[Sequence[Step], int]:
+    """The longest chain that begins with a step, and the rows of its rounds; 0 for a step alone."""
+    rows, end = 0, number + 1
+    while end < len(steps) and _may_stream(steps, buffers, end - 1, links):
+        more = round_of(steps[number : end + 1], target)
+        if not more:
+            break
+        rows, end = more, end + 1
+    return steps[number:end], rows
+
+
+def with_shares(s: Schedule, target: Target) -> Schedule:
+    """The schedule, its steps divided among shards as balances best; those of a chain are divided by rows."""
+    alone = {stage.steps[0] for stage in s.stages if len(stage.steps) == 1}
+    return replace(
+        s, steps=tuple(shared_evenly(step, target) if number in alone else step for number, step in enumerate(s.steps))
+    )
 
 
 def fills_first(steps: Sequence[Step], links: Set[str]) -> list[Step]:
@@ -65,19 +69,33 @@ def round_of(chain: Sequence[Step], target: Target) -> int:
     return rows_of_a_round(target, [step.row_need for step in chain], [step.target.shape for step in chain])
 
 
-def _may_stream(s: Schedule, number: int, links: Set[str]) -> bool:
+def _may_stream(steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str]) -> bool:
     """Whether the result of a step is a link that the next step alone reads, row by row."""
-    producer, consumer = s.steps[number], s.steps[number + 1]
+    producer, consumer = steps[number], steps[number + 1]
     view = producer.target
-    if view.buffer not in links or not (producer.kernel.streams and consumer.kernel.streams):
-        return False
-    buffer = s.buffers[view.buffer]
-    readers = [other for other, step in enumerate(s.steps) for source in step.sources if source.buffer == view.buffer]
-    writers = [other for other, step in enumerate(s.steps) if step.target.buffer == view.buffer]
-    alone = readers == [number + 1] and writers == [number] and consumer.sources[0].buffer == view.buffer
-    plain = buffer.elements == elements(view.shape, buffer.border or None) and not any(map(any, buffer.border[2:]))
-    whole = plain and _same_places(view, consumer.sources[0])
-    return buffer.space == "arena" and alone and whole and consumer.target.rank == view.rank > 3
+    return (
+        view.buffer in links
+        and producer.kernel.streams
+        and consumer.kernel.streams
+        and consumer.target.rank == view.rank > 3
+        and _is_whole(view, buffers[view.buffer])
+        and _reads_alone(steps, number)
+        and _same_places(view, consumer.sources[0])
+    )
+
+
+def _is_whole(view: View, buffer: Buffer) -> bool:
+    """Whether a view is all of a buffer of the arena, without rows or columns of a border."""
+    all_of_it = buffer.elements == elements(view.shape, buffer.border or None)
+    return buffer.space == "arena" and all_of_it and not any(map(any, buffer.border[2:]))
+
+
+def _reads_alone(steps: Sequence[Step], number: int) -> bool:
+    """Whether a step alone writes its result, and the next one alone reads it, once, as its first source."""
+    buffer = steps[number].target.buffer
+    readers = [at for at, step in enumerate(steps) for source in step.sources if source.buffer == buffer]
+    writers = [at for at, step in enumerate(steps) if step.target.buffer == buffer]
+    return writers == [number] and readers == [number + 1] and steps[number + 1].sources[0].buffer == buffer
 
 
 def _same_places(a: View, b: View) -> bool:
@@ -87,29 +105,13 @@ def _same_places(a: View, b: View) -> bool:
     return a.shape == b.shape and a.offset == b.offset and not (a.lookups or b.lookups) and along
 
 
-def _make_ring(s: Schedule, number: int, height: int) -> None:
+def _make_ring(steps: list[Step], buffers: dict[str, Buffer], number: int, height: int) -> None:
     """Replace the whole tensor between a step and the next by a ring of `height` rows."""
-    producer, consumer = s.steps[number], s.steps[number + 1]
+    producer, consumer = steps[number], steps[number + 1]
     shape = producer.target.shape
     order = sorted(range(len(shape)), key=lambda axis: (-producer.target.strides[axis], axis))
     border = producer.target.border or None
     ring = dense_view(producer.target.buffer, shape, tuple(order), border, ring=height)
-    size = elements(shape, border, height)
-    s.buffers[ring.buffer] = replace(s.buffers[ring.buffer], space="ring", elements=size)
-    s.steps[number] = replace(producer, target=ring)
-    s.steps[number + 1] = replace(consumer, sources=(ring, *consumer.sources[1:]))
-
-
-def lives(s: Schedule, space: str) -> dict[str, Life]:
-    """First and last stage of every buffer of a space."""
-    result: dict[str, Life] = {}
-    for at, stage in enumerate(s.stages):
-        for number in stage.steps:
-            step = s.steps[number]
-            for view in step.views:
-                buffer = s.buffers[view.buffer]
-                if buffer.space != space:
-                    continue
-                known = result.get(buffer.name, Life(buffer.nbytes, at, at))
-                result[buffer.name] = replace(known, last=at)
-    return result
+    buffers[ring.buffer] = replace(buffers[ring.buffer], space="ring", elements=elements(shape, border, height))
+    steps[number] = replace(producer, target=ring)
+    steps[number + 1] = replace(consumer, sources=(ring, *consumer.sources[1:]))

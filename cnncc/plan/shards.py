@@ -24,23 +24,24 @@ from ..core import Core
 from ..target import Target
 from .cost.parallel import FASTER, OWN, TYPICAL, foreign, largest_part
 from .depend import by_rows, rows_for_each, with_barriers
-from .plan import Stage, Step, most_shards
+from .plan import Schedule, Stage, Step, most_shards
 from .views import ROW_AXIS, Buffer, elements
 
 State = Literal["shared", "alone", "each"]
 STATES: tuple[State, ...] = ("shared", "alone", "each")
+Path = tuple[float, tuple[State, ...]]  # cycles, and the states of the stages so far
 
 
-def with_pieces(steps: Sequence[Step], stages: Sequence[Stage], target: Target) -> list[Step]:
-    """The steps; those that read rows of another one divide them as that one does, if that is nearly as even."""
-    result = list(steps)
+def with_pieces(s: Schedule, target: Target) -> Schedule:
+    """The schedule; steps that read rows of another one divide them as that one does, if that is nearly as even."""
+    steps = list(s.steps)
     writers: dict[str, int] = {}
-    for stage in stages:
+    for stage in s.stages:
         number = stage.steps[-1]
         if len(stage.steps) == 1 and by_rows(steps[number]):
-            result[number] = _as_divided(result, number, writers, target)
+            steps[number] = _as_divided(steps, number, writers, target)
         writers.update((steps[member].target.buffer, member) for member in stage.steps)
-    return result
+    return replace(s, steps=tuple(steps))
 
 
 def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], target: Target) -> Step:
@@ -59,36 +60,46 @@ def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], 
     return step
 
 
-def divided(
-    stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], target: Target
-) -> list[Stage]:
-    """The stages, with what one shard does alone and what each does for itself."""
-    core = target.core
-    joint = [stage.barrier for stage in with_barriers(stages, steps, buffers, placed=False)]
-    split = [stage.barrier for stage in with_barriers(stages, steps, buffers, placed=False, pieces=False)]
-    # For each state of the stage before: the least cycles up to it, and the states of all stages.
-    paths: dict[State, tuple[float, tuple[State, ...]]] = {"shared": (0.0, ())}
-    for number, stage in enumerate(stages):
-        whole = _whole(stage, steps, target)
-        times = {state: _time(core, state, whole, stage, steps, buffers) for state in STATES}
-        paths = {
-            state: min(
+def divided(s: Schedule, target: Target) -> Schedule:
+    """The schedule, with what one shard does alone and what each does for itself, in memory of its own.
+
+    The barriers of `s` are those between stages that share no memory, and so are those of the result.
+    """
+    split = with_barriers(s, placed=False, pieces=False)
+    # For each state of the stage before: the least cycles up to it, and the states of all stages. For sixty stages
+    # networkx takes four times as long to make a graph and find its shortest path, and 0.09 s to be imported.
+    paths: dict[State, Path] = {"shared": (0.0, ())}
+    for stage, parted in zip(s.stages, split.stages, strict=True):
+        paths = dict(_longer(paths, s, stage, parted.barrier, target))
+    states = min(paths.values(), key=lambda path: path[0])[1]
+    stages = tuple(
+        replace(stage, alone=state == "alone", each=state == "each")
+        for stage, state in zip(s.stages, states, strict=True)
+    )
+    if stages == s.stages:
+        return s
+    own = {s.steps[number].target.buffer for stage in stages if stage.each for number in stage.steps}
+    buffers = {name: replace(buffer, space="ring") if name in own else buffer for name, buffer in s.buffers.items()}
+    return with_barriers(Schedule(stages, s.steps, buffers), placed=False)
+
+
+def _longer(
+    paths: Mapping[State, Path], s: Schedule, stage: Stage, split: bool, target: Target
+) -> Iterator[tuple[State, Path]]:
+    """The cheapest path to each state of a stage, from those to the states of the one before."""
+    core, whole = target.core, _whole(stage, s.steps, target)
+    for state in STATES:
+        time = _time(core, state, whole, stage, s.steps, s.buffers)
+        yield (
+            state,
+            min(
                 (
-                    (
-                        before + time + _change(core, last, state, joint[number], split[number], stage, steps),
-                        (*path, state),
-                    )
+                    (before + time + _change(core, last, state, stage, split, s.steps), (*path, state))
                     for last, (before, path) in paths.items()
                 ),
                 key=lambda path: path[0],
-            )
-            for state, time in times.items()
-        }
-    states = min(paths.values(), key=lambda path: path[0])[1]
-    return [
-        replace(stage, alone=state == "alone", each=state == "each")
-        for stage, state in zip(stages, states, strict=True)
-    ]
+            ),
+        )
 
 
 def _time(
@@ -103,11 +114,12 @@ def _time(
     return whole + foreign(core, elements(last.target.shape)) / TYPICAL
 
 
-def _change(
-    core: Core, last: State, state: State, joint: bool, split: bool, stage: Stage, steps: Sequence[Step]
-) -> float:
-    """Cycles of a barrier before a stage, and of fetching what others made of what it reads."""
-    if last == "each" or (last == state and not (joint and state == "shared")):
+def _change(core: Core, last: State, state: State, stage: Stage, split: bool, steps: Sequence[Step]) -> float:
+    """Cycles of a barrier before a stage, and of fetching what others made of what it reads.
+
+    `split` tells whether shards meet before it unless they divide the same rows.
+    """
+    if last == "each" or (last == state and not (stage.barrier and state == "shared")):
         return 0.0
     if last == state:
         return core.barrier_cycles
@@ -124,31 +136,21 @@ def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffe
     return len(stage.steps) == 1 and single and buffer.space == "arena" and buffer.elements <= OWN
 
 
-def with_own_buffers(
-    stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer]
-) -> dict[str, Buffer]:
-    """The buffers: what each shard does for itself lies in its own memory."""
-    own = {steps[number].target.buffer for stage in stages if stage.each for number in stage.steps}
-    return {name: replace(buffer, space="ring") if name in own else buffer for name, buffer in buffers.items()}
-
-
-def useful(stages: Sequence[Stage], steps: Sequence[Step], target: Target) -> int:
+def useful(s: Schedule, target: Target) -> int:
     """The number of shards beyond which a run gets no faster."""
-    core, wholes = target.core, [_whole(stage, steps, target) for stage in stages]
+    core, wholes = target.core, [_whole(stage, s.steps, target) for stage in s.stages]
     best, least = 1, sum(wholes)
     for shards in range(2, most_shards(target) + 1):
-        time = core.wake_cycles + sum(_times(core, wholes, stages, steps, shards))
+        time = core.wake_cycles + sum(_times(core, wholes, s, shards))
         if time < FASTER * least:
             best, least = shards, time
     return best
 
 
-def _times(
-    core: Core, wholes: Sequence[float], stages: Sequence[Stage], steps: Sequence[Step], shards: int
-) -> Iterator[float]:
+def _times(core: Core, wholes: Sequence[float], s: Schedule, shards: int) -> Iterator[float]:
     """Cycles of each stage, with the barrier before it; `wholes` are those of one core."""
-    for whole, stage in zip(wholes, stages, strict=True):
-        part = 1.0 if stage.alone or stage.each else largest_part(steps[stage.steps[-1]].pieces, shards)
+    for whole, stage in zip(wholes, s.stages, strict=True):
+        part = 1.0 if stage.alone or stage.each else largest_part(s.steps[stage.steps[-1]].pieces, shards)
         yield whole * part + (core.barrier_cycles if stage.barrier else 0.0)
 
 

@@ -18,6 +18,7 @@ import numpy as np
 from ..computation import Contraction, Join, Lookup, Part, Reshape, Transpose, replaced
 from ..types import TensorType
 from .lower import Operand, Work, Works
+from .tensors import Tensor
 
 MOST_RUNS = 16
 """Runs of channels in which a concatenation is made; a table of single channels is no slower beyond it."""
@@ -27,12 +28,23 @@ MOST_RUNS = 16
 class Picked:
     """A tensor whose channel c is channel `indices[c]` of `source`."""
 
-    source: str
+    source: Tensor
     indices: tuple[int, ...]
 
     def then(self, indices: Sequence[int]) -> Picked:
         """A choice of its channels."""
         return Picked(self.source, tuple(self.indices[index] for index in indices))
+
+    @property
+    def ranks(self) -> list[int]:
+        """For each channel how many of the others come before it in the source."""
+        order = {index: place for place, index in enumerate(sorted(self.indices))}
+        return [order[index] for index in self.indices]
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a channel is chosen more than once."""
+        return len(set(self.indices)) < len(self.indices)
 
     @property
     def runs(self) -> list[tuple[int, int]]:
@@ -48,38 +60,52 @@ class Picked:
 
 def shuffles_as_tables(works: Works) -> Works:
     """The same works with every choice of channels as a lookup, carried to where it costs least."""
-    return replace(works, works=Shuffles(works).works)
+    rewriter = Shuffles(works)
+    for work in works.works:
+        rewriter.rewrite(work)
+    return replace(works, works=rewriter.works, types=rewriter.types, constants=rewriter.constants)
+
+
+def shuffled(shape: Sequence[int], between: Sequence[int], axes: Sequence[int]) -> list[int] | None:
+    """The channels of a tensor in the order of the transposed factors of their axis, if no other axis moves."""
+    factors = len(between) - len(shape) + 1
+    if len(shape) < 3 or factors < 1:
+        return None
+    moved, still = axes[1 : factors + 1], (0, *range(factors + 1, len(between)))
+    others = between[0], *between[factors + 1 :]
+    if (axes[0], *axes[factors + 1 :]) != still or others != (shape[0], *shape[2:]):
+        return None
+    channels = np.arange(shape[1]).reshape(between[1 : factors + 1])
+    order: list[int] = channels.transpose([axis - 1 for axis in moved]).ravel().tolist()
+    return order
 
 
 class Shuffles:
     """Rewrites works in order; `picked` knows the tensors that are a choice of another one's channels."""
 
     def __init__(self, works: Works):
-        self.types, self.constants = works.types, works.constants
+        self.types, self.constants = dict(works.types), dict(works.constants)
         self.outputs = set(works.outputs.values())
-        self.makers = {work.result: work for work in works.works}
-        self.readers: dict[str, list[Work]] = {}
-        for work in works.works:
-            for tensor in {*work.operands, *(extra.tensor for extra in work.extras)}:
-                self.readers.setdefault(tensor, []).append(work)
-        self.picked: dict[str, Picked] = {}
+        self.makers, self.readers = works.makers, works.readers
+        self.picked: dict[Tensor, Picked] = {}
         self.works: list[Work] = []
-        for work in works.works:
-            self.rewrite(work)
 
     def rewrite(self, work: Work) -> None:
         """Append what stands for a work."""
-        picked = self.choice(work)
-        if picked is None and self.welcome(work.result):
-            if isinstance(work.computation, Join):
-                picked = self.by_runs(work, work.computation)
-            elif self.movable(work):
-                picked = self.in_source_order(work)
+        picked = self.choice(work) or self.carried(work)
         if picked is None:
             self.works.append(work)
         else:
             self.picked[work.result] = picked
             self.works.append(Work(work.name, Lookup(1, picked.indices), [picked.source], work.result))
+
+    def carried(self, work: Work) -> Picked | None:
+        """What a work makes of the sources of its operands, if all who read it can read a choice of channels."""
+        if not self.welcome(work.result):
+            return None
+        if isinstance(work.computation, Join):
+            return self.by_runs(work, work.computation)
+        return self.in_source_order(work) if self.movable(work) else None
 
     # What is a choice of channels
 
@@ -102,45 +128,43 @@ class Shuffles:
 
     def shuffle(self, work: Work) -> Picked | None:
         """Of a reshape, a transpose and a reshape back that move nothing but channels."""
-        transpose = self.makers.get(work.operands[0])
-        split = self.makers.get(transpose.operands[0]) if transpose and transpose.operands else None
-        if not (transpose and isinstance(transpose.computation, Transpose) and split):
-            return None
-        if not isinstance(split.computation, Reshape):
+        turn = self.makers.get(work.operands[0])
+        split = self.makers.get(turn.operands[0]) if turn and turn.operands else None
+        if not (turn and isinstance(turn.computation, Transpose) and split and isinstance(split.computation, Reshape)):
             return None
         shape, between = self.types[split.operands[0]].shape, self.types[split.result].shape
-        factors = len(between) - len(shape) + 1
-        axes = transpose.computation.axes
-        moved, still = axes[1 : factors + 1], (0, *range(factors + 1, len(between)))
-        if len(shape) < 3 or factors < 1 or self.types[work.result].shape != shape:
+        order = shuffled(shape, between, turn.computation.axes)
+        if order is None or self.types[work.result].shape != shape:
             return None
-        if (axes[0], *axes[factors + 1 :]) != still or (between[0], *between[factors + 1 :]) != (shape[0], *shape[2:]):
-            return None
-        channels = np.arange(shape[1]).reshape(between[1 : factors + 1])
-        order = channels.transpose([axis - 1 for axis in moved]).ravel()
-        return self.origin(split.operands[0]).then(order.tolist())
+        return self.origin(split.operands[0]).then(order)
 
-    def origin(self, tensor: str) -> Picked:
+    def origin(self, tensor: Tensor) -> Picked:
         return self.picked.get(tensor) or Picked(tensor, tuple(range(self.types[tensor].shape[1])))
 
     # Where it is carried on
 
-    def welcome(self, tensor: str) -> bool:
+    def welcome(self, tensor: Tensor) -> bool:
         """Whether all who read a tensor can read a choice of channels, or carry it on."""
         return tensor not in self.outputs and all(self.welcomes(work, tensor) for work in self.readers.get(tensor, ()))
 
-    def welcomes(self, work: Work, tensor: str) -> bool:
+    def welcomes(self, work: Work, tensor: Tensor) -> bool:
+        """Whether a work can read a choice of a tensor's channels, or carry it on."""
         match work.computation:
-            case Contraction() as c if work.operands[0] == tensor:
-                alone = tensor not in (*work.operands[1:], *(extra.tensor for extra in work.extras))
-                loads = c.groups == 1 and bool(c.window) and not c.weights_per_image
-                return alone and (loads or (self.has_known_weights(work) and self.welcome(work.result)))
+            case Contraction() as c:
+                return self.takes_image(work, c, tensor)
             case Part(axis=1) | Lookup(axis=1) | Join(axis=1):
                 return self.welcome(work.result)
             case Reshape():
                 ends = [end for turn in self.readers.get(work.result, ()) for end in self.readers.get(turn.result, ())]
                 return bool(ends) and all(self.shuffle(end) and self.welcome(end.result) for end in ends)
         return False
+
+    def takes_image(self, work: Work, c: Contraction, tensor: Tensor) -> bool:
+        """Whether a convolution reads a tensor as its image only, and one channel after the other."""
+        if work.reads.count(tensor) != 1 or work.operands[0] != tensor:
+            return False
+        loads = c.groups == 1 and bool(c.window) and not c.weights_per_image
+        return loads or (self.has_known_weights(work) and self.welcome(work.result))
 
     def has_known_weights(self, work: Work) -> bool:
         """Whether a work is a depthwise convolution whose channels can change places."""
@@ -160,15 +184,15 @@ class Shuffles:
         """A depthwise convolution of the channels as they lie: its weights change places."""
         picked = self.picked[work.operands[0]]
 
-        def placed(tensor: str) -> str:
+        def placed(tensor: Tensor) -> Tensor:
             array = self.constants[tensor]
             moved = np.empty_like(array)
             moved[list(picked.indices)] = array
-            name = f"{tensor} of {picked.source}"
+            name = Tensor("moved", (tensor, picked.source), picked.indices)
             self.constants[name], self.types[name] = moved, self.types[tensor]
             return name
 
-        result = self.new_tensor(work.result, "by source", self.types[work.result].shape)
+        result = self.new(Tensor("by source", (work.result,)), self.types[work.result].shape)
         extras = [Operand(placed(extra.tensor), extra.dims) for extra in work.extras]
         operands = [picked.source, *map(placed, work.operands[1:])]
         self.works.append(replace(work, operands=operands, result=result, extras=extras))
@@ -176,34 +200,28 @@ class Shuffles:
 
     def by_runs(self, work: Work, join: Join) -> Picked | None:
         """A concatenation of what lies side by side in the sources of its operands, in their order."""
-        origins = [self.origin(operand) for operand in work.operands] if join.axis == 1 else []
-        runs = [origin.runs for origin in origins]
-        if not any(operand in self.picked for operand in work.operands) or sum(map(len, runs)) > MOST_RUNS:
+        if join.axis != 1 or self.picked.keys().isdisjoint(work.operands):
             return None
-        if any(len(set(origin.indices)) < len(origin.indices) for origin in origins):
+        origins = [self.origin(operand) for operand in work.operands]
+        if any(origin.repeats for origin in origins) or sum(len(origin.runs) for origin in origins) > MOST_RUNS:
             return None
-        parts: list[str] = []
         places: list[int] = []
-        begin = 0
-        for origin, own in zip(origins, runs, strict=True):
-            order = {index: begin + place for place, index in enumerate(sorted(origin.indices))}
-            places += [order[index] for index in origin.indices]
-            begin += len(order)
-            parts += [self.run(work, origin.source, *run) for run in own]
-        result = self.new_tensor(work.result, "by runs", self.types[work.result].shape)
+        for origin in origins:
+            places += [len(places) + place for place in origin.ranks]
+        parts = [self.run(work, origin.source, *run) for origin in origins for run in origin.runs]
+        result = self.new(Tensor("by runs", (work.result,)), self.types[work.result].shape)
         self.works.append(replace(work, operands=parts, result=result))
         return Picked(result, tuple(places))
 
-    def run(self, work: Work, source: str, first: int, number: int) -> str:
+    def run(self, work: Work, source: Tensor, first: int, number: int) -> Tensor:
         """Some neighbouring channels of a tensor."""
         shape = self.types[source].shape
         if number == shape[1]:
             return source
-        name = self.new_tensor(work.result, f"{first}…{first + number - 1} of {source}", replaced(shape, 1, number))
-        self.works.append(Work(work.name, Part(1, first), [source], name))
-        return name
+        part = self.new(Tensor("run", (work.result, source), (first, number)), replaced(shape, 1, number))
+        self.works.append(Work(work.name, Part(1, first), [source], part))
+        return part
 
-    def new_tensor(self, of: str, what: str, shape: tuple[int, ...]) -> str:
-        name = f"{of} {what}"
-        self.types[name] = TensorType(shape)
-        return name
+    def new(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:
+        self.types[tensor] = TensorType(shape)
+        return tensor

@@ -25,39 +25,41 @@ from collections.abc import Iterator, Sequence
 from ..computation import Contraction, Pointwise, WindowReduction
 from ..target import Target
 from .cost import step, transfer
+from .jobs import Job, Layout
 from .kernels.base import RowNeed, row_need
-from .layout import Job, Layout
-from .options import Streaming
+from .options import PlanOptions, Streaming
+from .tensors import Tensor
 from .views import ROW_AXIS, elements
 
 ROWS = (4, 3, 2, 1)  # rows of the last layer that a round may have: with more, nothing was measured to be faster
 LONGEST = 12  # steps of a chain that are considered
 
 
-def links(layout: Layout, jobs: Sequence[Job], streaming: Streaming) -> frozenset[str]:
+def links(layout: Layout, options: PlanOptions) -> frozenset[Tensor]:
     """The tensors that shall be rings of rows."""
-    if streaming == "none":
+    if options.streaming == "none":
         return frozenset()
-    found: set[str] = set()
-    for run in runs(layout, jobs):
-        if streaming == "cost":
-            chains = best_chains(layout, run)
-        elif streaming == "pools":
-            chains = [run[at : at + 2] for at in range(len(run) - 1) if _is_pool(run[at + 1])]
-        else:
-            chains = [run]
-        found.update(job.result for chain in chains for job in chain[:-1])
-    return frozenset(found)
+    chains = (chain for run in runs(layout) for chain in chains_of(layout, run, options.streaming))
+    return frozenset(job.result for chain in chains for job in chain[:-1])
 
 
-def runs(layout: Layout, jobs: Sequence[Job]) -> Iterator[list[Job]]:
+def chains_of(layout: Layout, run: Sequence[Job], streaming: Streaming) -> Sequence[Sequence[Job]]:
+    """The chains that a run is cut into: those that save most, pools with what feeds them, or the run as it is."""
+    if streaming == "cost":
+        return best_chains(layout, run)
+    if streaming == "pools":
+        return [run[at : at + 2] for at in range(len(run) - 1) if _is_pool(run[at + 1])]
+    return [run]
+
+
+def runs(layout: Layout) -> Iterator[list[Job]]:
     """The longest chains of jobs each of which alone reads the result of the one before, row by row."""
-    readers: dict[str, list[Job]] = {}
-    for job in jobs:
-        for tensor in (*job.operands, *(extra.tensor for extra in job.extras)):
+    readers: dict[Tensor, list[Job]] = {}
+    for job in layout.jobs:
+        for tensor in job.reads:
             readers.setdefault(tensor, []).append(job)
     run: list[Job] = []
-    for job in jobs:
+    for job in layout.jobs:
         alone = bool(run) and readers.get(run[-1].result) == [job] and job.operands[0] == run[-1].result
         if alone and may_link(layout, run[-1], job):
             run.append(job)
@@ -68,7 +70,10 @@ def runs(layout: Layout, jobs: Sequence[Job]) -> Iterator[list[Job]]:
 
 
 def best_chains(layout: Layout, run: Sequence[Job]) -> list[Sequence[Job]]:
-    """The run cut into chains that together save most: the best cut of each beginning follows from shorter ones."""
+    """The run cut into chains that together save most: the best cut of each beginning follows from shorter ones.
+
+    A longest path from cut to cut; each edge is asked for once, so a graph of networkx would only repeat them.
+    """
     best: list[tuple[float, list[Sequence[Job]]]] = [(0.0, [])]
     for end in range(1, len(run) + 1):
         options = [

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 
+from .memory import lives
 from .plan import Plan, Step
-from .schedule import Schedule, lives
 from .views import View, channels_last, elements
 
 WIDEST_PICTURE = 80  # stages that the picture of the arena can show
@@ -125,7 +125,7 @@ def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
 
 def _buffers(plan: Plan, space: str) -> Iterator[str]:
     """Each buffer of a space by its place, its life as numbers and, if the stages fit on a line, as a picture."""
-    found = lives(Schedule(list(plan.stages), list(plan.steps), dict(plan.buffers)), space)
+    found = lives(plan.stages, plan.steps, plan.buffers, space)
     if not found:
         return
     yield ""

@@ -115,35 +115,33 @@ class View:
         """
         if self.ring or self.lookups or any(side != (0, 0) for side in self.border[2:]):
             return None
-        # Maximal runs of axes that behave as one: (size, stride of the innermost).
-        runs: list[list[int]] = []
+        strides = strides_over(self.runs(), shape)
+        return None if strides is None else View(self.buffer, tuple(shape), strides, self.offset)
+
+    def runs(self) -> list[tuple[int, int]]:
+        """Maximal runs of axes that behave as one, outermost first: (size, stride of the innermost)."""
+        found: list[tuple[int, int]] = []
         for size, stride in zip(self.shape, self.strides, strict=True):
-            if size == 1:
-                continue
-            if runs and runs[-1][1] == size * stride:
-                runs[-1] = [runs[-1][0] * size, stride]
-            else:
-                runs.append([size, stride])
-        strides: list[int] = []
-        remaining = runs.copy()
-        left = 0  # elements of the innermost run not yet given to an axis
-        for size in reversed(shape):
-            if size == 1:
-                strides.append(0)
-                continue
-            if left == 0:
-                if not remaining:
-                    return None
-                left, stride = remaining.pop()
-            if left % size:
-                return None
-            strides.append(stride)
-            left, stride = left // size, stride * size
-            if left == 1:
-                left = 0
-        if left or remaining:
+            if size > 1 and found and found[-1][1] == size * stride:
+                found[-1] = found[-1][0] * size, stride
+            elif size > 1:
+                found.append((size, stride))
+        return found
+
+
+def strides_over(runs: Sequence[tuple[int, int]], shape: Sequence[int]) -> tuple[int, ...] | None:
+    """The strides of axes of `shape` that divide runs (see `View.runs`) among them; None if one would need two runs."""
+    strides: list[int] = []
+    remaining = list(runs)
+    left, stride = 1, 0  # elements of the innermost run not yet given to an axis, and the stride of the next one
+    for size in reversed(shape):
+        if size > 1 and left == 1 and remaining:
+            left, stride = remaining.pop()
+        if left % size:
             return None
-        return View(self.buffer, tuple(shape), tuple(reversed(strides)), self.offset)
+        strides.append(stride if size > 1 else 0)
+        left, stride = left // size, stride * size
+    return None if left > 1 or remaining else tuple(reversed(strides))
 
 
 def apart(a: View, b: View) -> bool:

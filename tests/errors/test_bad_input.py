@@ -171,11 +171,15 @@ GRAPHS: dict[str, tuple[Graph, str]] = {
             Node("y", Add(), (Value("x"), Value("z")), ROW),
             Node("z", Add(), (Value("y"), Value("x")), ROW),
         ),
-        "layer 'y': check_order: reads %z before it is computed (the graph has a cycle)",
+        "layer 'y': check_order: reads %z before it is computed (the graph has a cycle: y → z → y)",
     ),
     "cycle of one": (
         by_hand(Node("y", Add(), (Value("y"), Value("x")), ROW)),
-        "layer 'y': check_order: reads %y before it is computed (the graph has a cycle)",
+        "layer 'y': check_order: reads %y before it is computed (the graph has a cycle: y → y)",
+    ),
+    "cycle of many": (
+        by_hand(*(Node(f"y{k}", Relu(), (Value(f"y{(k + 1) % 9}"),), ROW) for k in range(9)), output="y8"),
+        "layer 'y0': check_order: reads %y1 before it is computed (the graph has a cycle: y0 → y8 → y7 → … → y1 → y0)",
     ),
     "wrong order": (
         by_hand(Node("y", Relu(), (Value("z"),), ROW), Node("z", Relu(), (Value("x"),), ROW)),

@@ -19,7 +19,7 @@ from cnncc.ops import Add, AveragePool, Conv, MaxPool, Relu, Sigmoid, Tanh
 from cnncc.plan import PlanOptions
 from cnncc.plan.candidates import Choices, Chosen
 from cnncc.plan.kernels import Candidate, Direct, Grouped, Winograd
-from cnncc.plan.layout import Layout
+from cnncc.plan.layout import lay_out
 from cnncc.plan.lower import lower
 from cnncc.plan.make import make_plan
 from cnncc.plan.plan import Plan
@@ -138,7 +138,7 @@ def test_equal_signatures_offer_the_same(target: Target, monkeypatch: pytest.Mon
 
     monkeypatch.setattr(Choices, "pick", compared)
     for compiled in (layers_that_differ(), *random_compilations()):
-        Layout(shuffles_as_tables(lower(compiled.optimised.graph)), target)
+        lay_out(shuffles_as_tables(lower(compiled.optimised.graph)), target)
     assert len(known) > 20
 
 

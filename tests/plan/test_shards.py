@@ -8,7 +8,7 @@ import pytest
 
 from cnncc.ir import Graph
 from cnncc.ops import Conv, GlobalAveragePool, MaxPool, Relu
-from cnncc.plan.plan import Plan
+from cnncc.plan.plan import Plan, Schedule
 from cnncc.plan.shards import divided
 from cnncc.runtime.model import Model
 from cnncc.types import Array
@@ -53,7 +53,8 @@ def test_small_stages_at_the_end_are_not_shared() -> None:
 def test_everything_is_shared_where_barriers_cost_nothing() -> None:
     plan = compilation(network(64, 32)[0], "x86-64-v4").plan
     core = replace(plan.target.core, barrier_cycles=0.0, foreign_line_cycles=0.0)
-    for stage in divided(plan.stages, plan.steps, plan.buffers, replace(plan.target, core=core)):
+    schedule = Schedule(plan.stages, plan.steps, plan.buffers)
+    for stage in divided(schedule, replace(plan.target, core=core)).stages:
         assert (stage.alone or stage.each) == (plan.steps[stage.steps[-1]].pieces == 1)
 
 

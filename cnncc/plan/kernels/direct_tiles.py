@@ -168,22 +168,31 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
     steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
     load = target.core.unaligned_loads * c.window[-1].stride  # every other column is taken of two vectors
     for vectors in range(1, min(total, 4) + 1):
-        in_tile = vectors * rows
-        most = (target.registers - 1 - SPARE) // in_tile - 1
+        most = (target.registers - 1 - SPARE) // (vectors * rows) - 1
         if most < 1:
             return
-        full, rest = divmod(total, vectors)
-        sizes = [(in_tile, full), (rest * rows, 1 if rest else 0)]
-        if len(c.window) == 1:  # the last tile slides back
-            sizes = [(in_tile, -(-total // vectors))]
         count = -(-outputs // most)
         for block in sorted({outputs // count, -(-outputs // count)}):
-            blocks, tail = divmod(outputs, block)
-            cycles = 0.0
-            for scalars, repeats in ((block, blocks), (tail, 1 if tail else 0)):
-                if repeats:
-                    cycles += repeats * sum(number * steps.tile(scalars, size, load) for size, number in sizes)
+            cycles = _over_blocks(steps, outputs, block, _widths(c, total, vectors, rows), load)
             yield Way(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
+
+
+def _widths(c: Contraction, total: int, vectors: int, rows: int) -> list[tuple[int, int]]:
+    """(vectors, how many) of the tiles of a row: the last is narrower; or it slides back, along a single axis."""
+    if len(c.window) == 1:
+        return [(vectors * rows, -(-total // vectors))]
+    full, rest = divmod(total, vectors)
+    return [(vectors * rows, full), (rest * rows, 1 if rest else 0)]
+
+
+def _over_blocks(steps: Steps, outputs: int, block: int, sizes: Sequence[tuple[int, int]], load: float) -> float:
+    """Cycles of a row of tiles for all outputs, in blocks of which the last may be smaller."""
+    blocks, tail = divmod(outputs, block)
+    cycles = 0.0
+    for scalars, repeats in ((block, blocks), (tail, 1 if tail else 0)):
+        if repeats:
+            cycles += repeats * sum(number * steps.tile(scalars, size, load) for size, number in sizes)
+    return cycles
 
 
 def _folded(

@@ -1,0 +1,89 @@
+"""Jobs: the works of a program, each with its algorithm, and the memory order of every tensor."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from ..computation import Contraction, Inset, Interleave, Join, Lookup, Part, Repeat, Reshape, Transpose
+from ..target import Target
+from ..types import TensorType
+from .candidates import Chosen
+from .kernels import Candidate, Convolution
+from .lower import Operand, Work, Works
+from .tensors import Tensor
+from .views import Order
+
+ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
+"""Arrangements whose result is a view of their operand, where strides and tables can say so."""
+HOLDERS = (Join, Interleave, Inset)
+"""Arrangements whose operands may be computed where they are to stand."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A work with its algorithm (contractions only) and the tensors that it really reads.
+
+    A copy into another order is a join of one. `chosen` tells how `kernel` was chosen, if there was a choice; `merged`
+    is the kernel over spatial axes merged into one.
+    """
+
+    work: Work
+    operands: Sequence[Tensor]
+    extras: Sequence[Operand] = ()
+    kernel: Convolution | None = None
+    merged: Chosen | None = None
+    contraction: Contraction | None = None
+    chosen: Chosen | None = None
+
+    @property
+    def result(self) -> Tensor:
+        return self.work.result
+
+    @property
+    def reads(self) -> list[Tensor]:
+        """Its operands, and those of its epilogue."""
+        return [*self.operands, *(extra.tensor for extra in self.extras)]
+
+    @property
+    def is_copy(self) -> bool:
+        """A join of one exists only to make another tensor of it."""
+        return isinstance(self.work.computation, Join) and len(self.operands) == 1
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The jobs of a program in order, and type and memory order of every tensor (of `works`, and of copies).
+
+    `direct_outputs` names the output that a tensor is made as. `offers` are the candidates that kernels were chosen
+    from, by signature.
+    """
+
+    works: Works
+    target: Target
+    jobs: Sequence[Job]
+    types: Mapping[Tensor, TensorType]
+    orders: Mapping[Tensor, Order]
+    direct_outputs: Mapping[Tensor, str]
+    offers: Mapping[str, tuple[Candidate, ...]]
+
+    def is_planar(self, tensor: Tensor) -> bool:
+        """Whether a tensor lies in the logical order."""
+        return is_planar(self.types[tensor].shape, self.orders[tensor])
+
+
+def is_planar(shape: Sequence[int], order: Order) -> bool:
+    """Whether memory follows the logical order (as it also does where only one axis has a size)."""
+    real = [axis for axis in order if shape[axis] > 1]
+    return real == sorted(real)
+
+
+def needed(layout: Layout) -> Layout:
+    """The layout with those jobs only that some output needs: jobs are in order, so one look at each tells."""
+    tensors = set(layout.direct_outputs)
+    kept: list[Job] = []
+    for job in reversed(layout.jobs):
+        if job.result in tensors:
+            kept.append(job)
+            tensors.update(job.reads)
+    return replace(layout, jobs=kept[::-1])

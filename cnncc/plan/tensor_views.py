@@ -1,0 +1,146 @@
+"""The views of tensors, with the buffers and the known data behind them, made when first asked for."""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+from collections.abc import Hashable
+from dataclasses import replace
+
+from ..computation import Arrangement, Lookup, Part, Repeat, Reshape, Transpose
+from ..types import Array
+from .homes import Border, Homes, Inside, places
+from .jobs import ALIASES
+from .pack import WeightsBlock
+from .tensors import Tensor
+from .views import Buffer, Order, Space, View, dense_view, elements, spread
+
+
+class TensorViews:
+    """Follows the homes of a layout; known data is packed in the order in which it is asked for."""
+
+    def __init__(self, homes: Homes):
+        self.homes, self.layout, self.types, self.orders = homes, homes.layout, homes.types, homes.orders
+        self.constants, self.links = homes.layout.works.constants, homes.links
+        self.inside = dict(homes.inside)
+        self.block = WeightsBlock()
+        self.buffers: dict[str, Buffer] = {}
+        self.names: dict[Hashable, str] = {}
+        self.taken: set[str] = set()
+        self.views: dict[Tensor, View] = {}
+        self.wholes: dict[str, View] = {}
+
+    def name(self, key: Hashable, text: str) -> str:
+        """The name of the buffer that is told apart by `key`: the text, or with a number where another one has it."""
+        if key not in self.names:
+            numbered = (f"{text} ({number})" for number in itertools.count(2))
+            self.names[key] = next(name for name in itertools.chain([text], numbered) if name not in self.taken)
+            self.taken.add(self.names[key])
+        return self.names[key]
+
+    def add(self, buffer: Buffer) -> Buffer:
+        self.buffers[buffer.name] = buffer
+        return buffer
+
+    def room(self, key: Hashable, text: str, count: int, space: Space = "arena") -> Buffer:
+        """A buffer for what no tensor has for itself."""
+        return self.add(Buffer(self.name(key, text), space, count))
+
+    def known(self, key: Hashable, text: str, array: Array) -> Buffer:
+        """A buffer of the weights that holds an array, rounded to float32."""
+        return self.add(self.block.add(self.name(key, text), array))
+
+    def own(self, tensor: Tensor, buffer: Buffer) -> View:
+        """Give a tensor a buffer of its own, in its order."""
+        name = self.add(replace(buffer, name=self.name(tensor, buffer.name))).name
+        whole = dense_view(name, self.types[tensor].shape, self.orders[tensor], buffer.border or None, buffer.fill)
+        self.wholes[name] = whole
+        return whole
+
+    def view(self, tensor: Tensor) -> View:
+        """The view of a tensor."""
+        if tensor not in self.views:
+            self.views[tensor] = self.make_view(tensor)
+        return self.views[tensor]
+
+    def make_view(self, tensor: Tensor) -> View:
+        shape = self.types[tensor].shape
+        if tensor in self.constants:
+            buffer = self.known(tensor, str(tensor), self.constants[tensor])
+            return dense_view(buffer.name, shape, tuple(range(len(shape))))
+        if tensor in self.inside:
+            return self.part_of(self.inside[tensor], tensor)
+        job = self.homes.makers[tensor]
+        if isinstance(job.work.computation, ALIASES):
+            alias = self.alias(self.view(job.operands[0]), job.work.computation, shape)
+            if alias:
+                return alias
+            if self.moved_to_output(tensor):
+                return self.view(self.inside[tensor].tensor)
+        border = self.with_room(tensor, self.homes.borders.get(tensor, ()))
+        return self.own(tensor, Buffer(str(tensor), "arena", elements(shape, border or None), 0, border))
+
+    def moved_to_output(self, tensor: Tensor) -> bool:
+        """Let an arrangement that needs a move be moved to where the caller wants it, if only an output reads it."""
+        readers = [job for job in self.layout.jobs if tensor in job.operands]
+        if len(readers) != 1 or readers[0].result not in self.layout.direct_outputs or not readers[0].is_copy:
+            return False
+        if self.layout.is_planar(tensor):
+            self.inside[tensor] = places(readers[0], self.types)[0]
+        return tensor in self.inside
+
+    def part_of(self, place: Inside, tensor: Tensor) -> View:
+        """The view of where a tensor stands inside another."""
+        view = self.view(place.tensor)
+        shape = self.types[tensor].shape
+        for axis, (begin, step) in enumerate(zip(place.begins, place.steps, strict=True)):
+            if (begin, step, shape[axis]) != (0, 1, view.shape[axis]):
+                view = view.part(axis, begin, shape[axis], step)
+        return view
+
+    def with_room(self, tensor: Tensor, border: Border) -> Border:
+        """The border, and room between pixels that would crowd in the first cache (if there is one)."""
+        room = spread(self.types[tensor].shape, self.orders[tensor], self.layout.target.core)
+        if not room or not self.layout.target.l1 or tensor in self.homes.reshaped:
+            return border
+        return room[:2] + (border[2:] or room[2:])
+
+    def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
+        """A view of the operand that is the result, if there is one."""
+        match computation:
+            case Reshape():
+                return view.unfold(shape)
+            case Transpose(axes):
+                return view.transpose(axes)
+            case Repeat():
+                return view.broadcast(range(view.rank), shape)
+            case Part(axis, begin, step):
+                return None if view.looks_up(axis) else view.part(axis, begin, shape[axis], step)
+            case Lookup(axis, indices):
+                return None if view.looks_up(axis) else self.looked_up(view, axis, indices)
+        raise AssertionError(f"no view for {computation}")
+
+    def looked_up(self, view: View, axis: int, indices: tuple[int, ...]) -> View:
+        """Indices that advance evenly are a part; others need a table, which counts from the first of them."""
+        step = indices[1] - indices[0] if len(indices) > 1 else 1
+        if all(b - a == step for a, b in itertools.pairwise(indices)):
+            return view.part(axis, indices[0], len(indices), step)
+        steps = tuple(index - indices[0] for index in indices)
+        name = self.name(("table", steps), f"table {hashlib.sha256(repr(steps).encode()).hexdigest()[:12]}")
+        self.add(self.block.add_table(name, steps))
+        first = view.part(axis, indices[0], len(indices))
+        return replace(first, border=(), lookups=(*view.lookups, (axis, name)))
+
+    def constant_in_order(self, tensor: Tensor, order: Order) -> View:
+        """A known tensor of full shape, packed in the order of what it meets."""
+        array = self.constants[tensor]
+        buffer = self.known((tensor, order), f"{tensor}@{''.join(map(str, order))}", array.transpose(order))
+        return dense_view(buffer.name, array.shape, order)
+
+
+def views_of(homes: Homes) -> TensorViews:
+    """The views of a layout's tensors; so far those in buffers of the caller's."""
+    views = TensorViews(homes)
+    for tensor, buffer in homes.callers.items():
+        views.views[tensor] = views.own(tensor, buffer)
+    return views

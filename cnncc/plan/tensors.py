@@ -1,0 +1,56 @@
+"""Tensors of a plan, told apart by what they are and not by how they are called."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from ..ir import Value
+
+Kind = Literal["value", "piece", "copy", "bordered", "output", "moved", "by source", "by runs", "run"]
+
+
+class Tensor(NamedTuple):
+    """What a work reads or makes: a value of the graph, or something on the way to one.
+
+    Two are the same if all fields are. Their text is for people: two that differ may share it.
+    """
+
+    kind: Kind
+    of: tuple[str | Tensor, ...]
+    """The node, the output of the model or the tensors that it belongs to."""
+    numbers: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        of, numbers = str(self.of[0]), self.numbers
+        match self.kind:
+            case "value":
+                return f"{of}:{numbers[0]}" if numbers[0] else of
+            case "piece":
+                return f"{stage_name(of, numbers[0])}#{numbers[1]}"
+            case "copy":
+                return f"{of}@{'planar' if numbers == tuple(range(len(numbers))) else 'last'}"
+            case "bordered":
+                return f"{of}@bordered"
+            case "output":
+                return f"{of}!"
+            case "moved":
+                return f"{of} of {self.of[1]}"
+            case "by source" | "by runs":
+                return f"{of} {self.kind}"
+            case "run":
+                return f"{of} {numbers[0]}…{sum(numbers) - 1} of {self.of[1]}"
+
+
+def value(value: Value) -> Tensor:
+    """A value of the graph."""
+    return Tensor("value", (value.node,), (value.index,))
+
+
+def piece(node: str, stage: int, number: int) -> Tensor:
+    """What piece `number` of a node makes; `stage` is 0 for its own op, from 1 on for the stages fused into it."""
+    return Tensor("piece", (node,), (stage, number))
+
+
+def stage_name(node: str, stage: int) -> str:
+    """A node's own op, or a stage that is fused into it."""
+    return f"{node}.{stage}" if stage else node
