@@ -19,7 +19,7 @@ from typing import Any
 import llvmlite.binding as llvm
 
 from .errors import NativeError
-from .target import TARGETS, Target, lower, x86_level
+from .target import TARGETS, Target, core_of, lower, x86_level
 
 _HOST_ARCHITECTURES = {"x86_64": "x86-64", "aarch64": "aarch64", "arm64": "aarch64"}
 _CHILD_SECONDS = 900
@@ -116,15 +116,17 @@ def _machine() -> Target:
     base = TARGETS["aarch64"]
     if architecture == "x86-64":
         base = x86_level({name for name, on in llvm.get_host_cpu_features().items() if on})
-    return dataclasses.replace(
+    cpu = llvm.get_host_cpu_name()
+    machine = dataclasses.replace(
         base,
         name="host",
         triple=triple,
-        tune=llvm.get_host_cpu_name(),
+        tune=cpu,
         l1=cache_bytes(1) or base.l1,
         l2=cache_bytes(2) or base.l2,
         l3=cache_bytes(3) or base.l3,
     )
+    return dataclasses.replace(machine, core=core_of(machine, cpu))
 
 
 def cache_bytes(level: int) -> int | None:
