@@ -38,7 +38,7 @@ def relu(shape: str) -> str:
 
 # Command lines
 
-TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, riscv64, cortex-m4, thumbv7em-none-eabihf"
+TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-a53, riscv64, cortex-m4, thumbv7em-none-eabihf"
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
