@@ -1,7 +1,8 @@
 """What the models of cost know of a processor core: data, each number with its unit and where it comes from.
 
-Bandwidths are of the kind that `limits.Bandwidth` reads from each level, and `peak.Peak` measures the pipes; the others
-were fitted to measured layers, as the field says. A cycle is one of the clock at which the pipes run.
+`cores.py` is the table of them. Bandwidths are of the kind that `limits.Bandwidth` reads from each level, and
+`peak.Peak` measures the pipes; the others were fitted to measured layers, as the field says. A cycle is one of the
+clock at which the pipes run.
 """
 
 from __future__ import annotations
@@ -14,6 +15,17 @@ class Core:
     """The speed of one core. What a number counts stands beside it; `cnncc/plan/cost/` computes with them."""
 
     name: str
+    cpus: tuple[str, ...]
+    """Processors that have it, or one like it, as LLVM calls them."""
+    lanes: int
+    """Float32 elements of its widest vector."""
+    l1: int
+    """Bytes of its first cache, 0 if it has none; these three say how near a machine is (`cores.nearest`).
+
+    What a plan may put into a cache is a matter of the `Target`, whose caches may be others.
+    """
+    l2: int
+    l3: int
 
     fma_pipes: float
     """Multiply-adds of vectors a cycle; `peak` measures their product with lanes and clock."""
@@ -21,14 +33,17 @@ class Core:
     """Operations of vectors a cycle, shuffles included: one pipe shuffles while the others multiply."""
     load_ports: float
     """Loads of vectors a cycle, of which none crosses a cache line; `limits` reads the first cache at this rate."""
-    unaligned_loads: float
-    """Loads that one of a vector of columns counts for: it is seldom aligned, crosses a line and takes both ports."""
+    crossing_loads: float
+    """Loads that one counts for which crosses a cache line: it takes both ports."""
     fma_latency: float
-    """Cycles until a sum can be added to again: each accumulator is one chain."""
+    """Cycles until a sum can be added to again: each accumulator is one chain. 0 if the pipe is busy as long anyway."""
     window: int
     """Instructions that the core looks ahead: what ends a tile overlaps what begins the next."""
     overlap_norm: float
-    """The norm that adds up what bounds a step. Measured: 8 chains take 4.6 cycles and not 4, 14 take 7.1."""
+    """The norm that adds up what bounds a step: 1 where one instruction follows the other, large where all overlap.
+
+    Measured with two pipes: 8 chains take 4.6 cycles and not 4, 14 take 7.1, which is a norm of 5.
+    """
 
     tile_cycles: float
     """Cycles to start and to end a tile, fitted to tiles of few steps."""
@@ -67,7 +82,10 @@ class Core:
     line_bytes: int
     """Bytes of a cache line."""
     l1_sets: int
-    """Sets of the first cache: those of a page of 4 KiB. Its ways are what `Target.l1` holds beyond: 8 of 32 KiB."""
+    """Sets of the first cache, 0 if there is none: those of a page of 4 KiB.
+
+    Its ways are what `Target.l1` holds beyond: 8 of 32 KiB.
+    """
 
     reorder_cycles: float
     """Cycles for each element that a copy brings into another order."""
@@ -99,44 +117,3 @@ class Core:
     def busy_chains(self) -> float:
         """Multiply-adds that have to be on their way, so that the pipes never wait for a sum."""
         return self.fma_latency * self.fma_pipes
-
-
-AVX512_SERVER = Core(
-    name="avx512-server",
-    fma_pipes=2.0,
-    vector_pipes=3.0,
-    load_ports=2.0,
-    unaligned_loads=2.0,
-    fma_latency=4.0,
-    window=400,
-    overlap_norm=5.0,
-    tile_cycles=6.0,
-    hidden_sums=14,
-    exposed_sum_cycles=4.0,
-    spilled_sum_cycles=4.0,
-    store_cycles=1.0,
-    filter_store_cycles=0.5,
-    transcendental_cycles=12.0,
-    l2_rate=30.0,
-    l2_stream_rate=53.0,
-    l2_line_cycles=1.2,
-    l3_rate=30.0,
-    l3_weights_rate=20.0,
-    dram_rate=8.0,
-    prefetch_bytes=8192,
-    far_scratch=1.1,
-    line_bytes=64,
-    l1_sets=64,
-    reorder_cycles=0.6,
-    copy_cycles=4.0,
-    moved_vectors=0.6,
-    sustained=0.9,
-    call_cycles=100.0,
-    round_cycles=200.0,
-    barrier_cycles=4000.0,
-    wake_cycles=10000.0,
-    foreign_line_cycles=8.0,
-)
-"""A core of a server with AVX-512, on which all of these numbers were measured or fitted."""
-
-CORES = {core.name: core for core in (AVX512_SERVER,)}

@@ -20,7 +20,7 @@ import llvmlite.binding as llvm
 
 from .architecture import of_host
 from .errors import NativeError
-from .target import TARGETS, Target, lower, x86_level
+from .target import TARGETS, Target, core_of, lower, x86_level
 
 _CHILD_SECONDS = 900
 _UNKNOWN_NAME = "is not a recognized"  # LLVM only warns of a CPU or feature that it does not know
@@ -116,15 +116,17 @@ def _machine() -> Target:
     base = next(target for target in TARGETS.values() if target.isa == architecture)
     if architecture.name == "x86-64":
         base = x86_level({name for name, on in llvm.get_host_cpu_features().items() if on})
-    return dataclasses.replace(
+    cpu = llvm.get_host_cpu_name()
+    machine = dataclasses.replace(
         base,
         name="host",
         triple=triple,
-        tune=llvm.get_host_cpu_name(),
+        tune=cpu,
         l1=cache_bytes(1) or base.l1,
         l2=cache_bytes(2) or base.l2,
         l3=cache_bytes(3) or base.l3,
     )
+    return dataclasses.replace(machine, core=core_of(machine, cpu))
 
 
 def cache_bytes(level: int) -> int | None:

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .architecture import ARCHITECTURES, Architecture
-from .core import AVX512_SERVER, CORES, Core
+from .core import Core
+from .cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, CORTEX_M4, NEOVERSE, nearest
 from .errors import TargetError
 
 
@@ -88,14 +89,16 @@ class Target:
 _FORMATS = {"apple": "Mach-O", "windows": "COFF", "wasm": "wasm"}
 """Words of triples whose objects are not ELF."""
 _LINUX = "x86_64-unknown-linux-gnu"
+_ARM = "aarch64-unknown-linux-gnu"
 
 TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
-        Target("x86-64-v2", _LINUX, "x86-64-v2", "x86-64", lanes=4, registers=16, fma=False),
-        Target("x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True),
+        Target("x86-64-v2", _LINUX, "x86-64-v2", "x86-64", lanes=4, registers=16, fma=False, core=AVX2_SERVER),
+        Target("x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True, core=AVX2_SERVER),
         Target("x86-64-v4", _LINUX, "x86-64-v4", "x86-64", lanes=16, registers=32, fma=True),
-        Target("aarch64", "aarch64-unknown-linux-gnu", "generic", "aarch64", lanes=4, registers=32, fma=True),
+        Target("aarch64", _ARM, "generic", "aarch64", lanes=4, registers=32, fma=True, core=NEOVERSE),
+        Target("cortex-a53", _ARM, "cortex-a53", "aarch64", lanes=4, registers=32, fma=True, l3=0, core=CORTEX_A53),
         Target(
             "riscv64",
             "riscv64-unknown-linux-gnu",
@@ -105,6 +108,7 @@ TARGETS: dict[str, Target] = {
             registers=32,
             fma=True,
             features="+m,+a,+f,+d,+c,+v,+zvl128b,+zihintpause",  # the pause is a hint: others take it for a fence
+            core=CORTEX_A53,
         ),
         Target(
             "cortex-m4",
@@ -119,6 +123,7 @@ TARGETS: dict[str, Target] = {
             l1=0,
             l2=0,
             l3=0,
+            core=CORTEX_M4,
         ),
     )
 }
@@ -153,7 +158,14 @@ def lower(name: str, machine: Target) -> Target:
         )
     base = next(target for target in runnable(machine) if target.cpu == levels[level])
     l1, l2, l3 = caches
-    return replace(base, name="host", triple=machine.triple, tune=machine.tune, l1=l1, l2=l2, l3=l3)
+    lowered = replace(base, name="host", triple=machine.triple, tune=machine.tune, l1=l1, l2=l2, l3=l3)
+    return replace(lowered, core=core_of(lowered, "") if sizes else machine.core)
+
+
+def core_of(machine: Target, cpu: str) -> Core:
+    """The core for a machine: the one that names its `cpu`, else the nearest of its architecture."""
+    among = {target.core for target in TARGETS.values() if target.architecture == machine.architecture}
+    return nearest(cpu, machine.lanes, (machine.l1, machine.l2, machine.l3), sorted(among, key=lambda core: core.name))
 
 
 def runnable(machine: Target) -> Iterator[Target]:

@@ -27,7 +27,10 @@ READ, CALL, CLOCK = "cnncc_read", "cnncc_calls", "cnncc_clock"
 
 
 def emit_read(target: Target) -> str:
-    """`void cnncc_read(float *data, intptr blocks, intptr rounds)`: sum up blocks of CHAINS vectors, over and over."""
+    """`void cnncc_read(float *data, intptr blocks, intptr rounds)`: sum up blocks of CHAINS vectors, over and over.
+
+    `data` may be aligned to an element only.
+    """
     e = LlvmEmitter(target)
     lanes = target.lanes
     parameters = [(POINTER, "data"), (e.index_type, "blocks"), (e.index_type, "rounds")]
@@ -37,13 +40,13 @@ def emit_read(target: Target) -> str:
             with e.loop(0, blocks, carry=outer.values) as inner:
                 begin = e.address(data, e.mul(inner.index, CHAINS * lanes))
                 places = [e.address(begin, chain * lanes) for chain in range(CHAINS)]
-                loads = [e.load(FLOAT.wide(lanes), place, 4 * lanes) for place in places]
+                loads = [e.load(FLOAT.wide(lanes), place) for place in places]
                 inner.next([e.binary("add", a, b) for a, b in zip(inner.values, loads, strict=True)])
             outer.next(inner.results)
         total = outer.results[0]
         for value in outer.results[1:]:
             total = e.binary("add", total, value)
-        e.store(total, data, 4 * lanes)
+        e.store(total, data)
         e.ret()
     return e.module()
 
@@ -82,16 +85,24 @@ class Bandwidth:
 
     def of(self, level: str) -> float:
         if level not in self._known:
-            self._known[level] = self._measure(max(self._bytes[level], self._block))
+            self._known[level] = self.fresh(level)
         return self._known[level]
 
-    def _measure(self, size: int) -> float:
-        """The median of some samples over a piece of memory of that size."""
-        data = aligned(size, np.ones).view(np.float32)
+    def fresh(self, level: str) -> float:
+        """As `of`, measured again."""
+        return self._measure(max(self._bytes[level], self._block))
+
+    def unaligned(self) -> float:
+        """Bytes a second from the first cache, where each vector begins one element after a multiple of its size."""
+        return self._measure(self._bytes["L1"], 4)
+
+    def _measure(self, size: int, shift: int = 0) -> float:
+        """The median of some samples over a piece of memory of that size, from `shift` bytes on."""
+        data = aligned(size + shift, np.ones)
         blocks, rounds = size // self._block, 1
 
         def run() -> None:
-            self._run(data.ctypes.data, blocks, rounds)
+            self._run(data.ctypes.data + shift, blocks, rounds)
 
         run()
         while _seconds(run) < SAMPLE_SECONDS:

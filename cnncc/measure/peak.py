@@ -21,7 +21,7 @@ ROUNDS = 8  # multiply-adds of each chain in one iteration of the loop
 SYMBOL = "cnncc_peak"
 
 
-def emit_peak(target: Target) -> str:
+def emit_peak(target: Target, chains: int = CHAINS) -> str:
     """`void cnncc_peak(float *data, intptr count)`: `count` iterations; data holds a start, a factor and a summand.
 
     Each chain computes a := a·factor + summand, which stays bounded for |factor| < 1 and cannot be hoisted.
@@ -29,8 +29,8 @@ def emit_peak(target: Target) -> str:
     e = LlvmEmitter(target)
     with e.function(SYMBOL, [(POINTER, "data"), (e.index_type, "count")]) as (data, count):
         start, factor, summand = (e.splat(e.load(FLOAT, e.address(data, place)), target.lanes) for place in range(3))
-        chains = [e.binary("add", start, e.number(float(number), target.lanes)) for number in range(CHAINS)]
-        with e.loop(0, count, carry=chains) as loop:
+        values = [e.binary("add", start, e.number(float(number), target.lanes)) for number in range(chains)]
+        with e.loop(0, count, carry=values) as loop:
             values = loop.values
             for _ in range(ROUNDS):
                 values = [e.multiply_add(value, factor, summand) for value in values]
@@ -44,14 +44,17 @@ def emit_peak(target: Target) -> str:
 
 
 class Peak:
-    """The kernel loaded for this machine; `measure` may be called between other measurements."""
+    """The kernel loaded for this machine; `measure` may be called between other measurements.
 
-    def __init__(self, target: Target):
-        self._code = native.load_object(native.emit_object(emit_peak(target), target))
+    With one chain in place of many, the latency bounds it.
+    """
+
+    def __init__(self, target: Target, chains: int = CHAINS):
+        self._code = native.load_object(native.emit_object(emit_peak(target, chains), target))
         self._data = np.zeros(3 + target.lanes, np.float32)
         kind = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_ssize_t)
         self._run = kind(self._code.address(SYMBOL))
-        self._flops = 2 * CHAINS * ROUNDS * target.lanes
+        self._flops = 2 * chains * ROUNDS * target.lanes
         self._iterations = 1000
         while self._seconds() < 1e-3:
             self._iterations *= 2

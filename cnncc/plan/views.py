@@ -204,7 +204,8 @@ def spread(shape: Sequence[int], order: Order, core: Core) -> tuple[tuple[int, i
     A cache of 8 to 12 ways holds that many lines of each set: of 1024 channels, not even the pixels of one 3×3 window
     in two rows. One more line for each pixel spreads them over all sets.
     """
-    crowded = len(shape) > 2 and order == channels_last(len(shape)) and shape[1] % crowding(core) == 0
+    distance = crowding(core)
+    crowded = distance and len(shape) > 2 and order == channels_last(len(shape)) and shape[1] % distance == 0
     if not crowded or math.prod(shape[2:]) == 1:
         return ()
     return ((0, 0), (0, core.line_bytes // BYTES), *((0, 0) for _ in shape[2:]))

@@ -38,11 +38,11 @@ def relu(shape: str) -> str:
 
 # Command lines
 
-TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, riscv64, cortex-m4, thumbv7em-none-eabihf"
+TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-a53, riscv64, cortex-m4, thumbv7em-none-eabihf"
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
-        "unknown verb 'frobnicate': expected one of compile, run, check, show, bench, ops (see cnncc --help)",
+        "unknown verb 'frobnicate': expected one of compile, run, check, show, bench, machine, ops (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),

@@ -205,8 +205,8 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[CnnccError], str]] = {
     "target": (
         {"target": "z80"},
         TargetError,
-        "unknown target 'z80': expected one of host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-m4, "
-        "thumbv7em-none-eabihf",
+        "unknown target 'z80': expected one of host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-a53, riscv64, "
+        "cortex-m4, thumbv7em-none-eabihf",
     ),
     "another machine": (
         {"target": "cortex-m4"},

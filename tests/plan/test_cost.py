@@ -17,7 +17,8 @@ import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
 from cnncc.computation import Contraction
-from cnncc.core import AVX512_SERVER, Core
+from cnncc.core import Core
+from cnncc.cores import AVX512_SERVER
 from cnncc.ops import Conv, Relu
 from cnncc.plan.cost import parallel, step, transfer
 from cnncc.plan.kernels import Layer, depthwise, direct_tiles, grouped, winograd_tiles
@@ -165,9 +166,10 @@ def test_a_target_goes_through_json(target: str) -> None:
     one = named(target)
     told = json.loads(json.dumps(one.describe()))
     assert Target.restore(told) == one
-    assert Target.restore({**told, "core": "of a later version"}) == one
+    default = replace(one, core=AVX512_SERVER)
+    assert Target.restore({**told, "core": "of a later version"}) == default
     del told["core"]
-    assert Target.restore(told) == one
+    assert Target.restore(told) == default
     with pytest.raises(TypeError):
         Target.restore({**told, "colour": "red"})
 

@@ -39,9 +39,12 @@ def test_what_bounds_a_layer_decides(channels: int, size: int, kernel: int, stri
     assert tile(channels, size, kernel, stride) == expected
 
 
-@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "aarch64", "cortex-m4"])
-def test_narrow_vectors_read_less_for_each_multiply_add(target: str) -> None:
-    assert tile(64, 56, 3, 2, target).vectors == 1
+@pytest.mark.parametrize(
+    ("target", "vectors"), [("x86-64-v2", 1), ("x86-64-v3", 2), ("aarch64", 1), ("cortex-a53", 1), ("cortex-m4", 1)]
+)
+def test_narrow_vectors_read_less_for_each_multiply_add(target: str, vectors: int) -> None:
+    """Of the targets with narrow vectors, reading bounds the one whose second cache gives half as much."""
+    assert tile(64, 56, 3, 2, target).vectors == vectors
 
 
 def test_rows_of_a_tile_divide_those_inside_of_the_image() -> None:

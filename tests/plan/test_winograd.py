@@ -92,6 +92,10 @@ def test_candidates_keep_the_register_law(target) -> None:
             assert kernel.tile.registers("channels") <= target.registers
             assert kernel.tiles % kernel.tile.columns == 0
             assert kernel.lanes <= target.lanes
+            for width in (kernel.pitch, kernel.block):
+                lines, rest = divmod(4 * kernel.plane(width), 64)
+                assert (lines % 2, rest) == (1, 0), "points of one tile lie in different sets of the cache"
+                assert kernel.plane(width) >= kernel.tiles * width
 
 
 def test_what_transforms_cannot_do() -> None:

@@ -6,11 +6,12 @@ import dataclasses
 
 import pytest
 
+from cnncc.cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, NEOVERSE
 from cnncc.errors import NativeError, TargetError
 from cnncc.native import emit_assembly, emit_object, host_target, load_object
 from cnncc.objects import ELF
 from cnncc.objects.elf import global_symbols
-from cnncc.target import TARGETS, lower, x86_level
+from cnncc.target import TARGETS, core_of, lower, x86_level
 from tests.graphs import runnable_targets
 
 from . import toy
@@ -60,19 +61,32 @@ def test_a_machine_has_all_of_its_level() -> None:
         assert x86_level(fourth - {feature}).name == "x86-64-v3", feature
 
 
+def test_the_core_is_named_by_the_cpu_or_nearest_by_caches() -> None:
+    """Never by timing, so that the same machine makes the same bytes."""
+    v4, v3, arm = (TARGETS[name] for name in ("x86-64-v4", "x86-64-v3", "aarch64"))
+    assert core_of(v4, "znver3") == core_of(v3, "haswell") == core_of(v3, "of tomorrow") == AVX2_SERVER
+    assert core_of(v3, "znver5") == AVX512_SERVER  # though the machine hides its vectors
+    assert core_of(dataclasses.replace(v4, l1=48 << 10, l2=2 << 20, l3=64 << 20), "of tomorrow") == AVX512_SERVER
+    assert core_of(arm, "cortex-a55") == core_of(dataclasses.replace(arm, l1=32 << 10, l3=0), "") == CORTEX_A53
+    assert core_of(dataclasses.replace(arm, l1=128 << 10, l2=16 << 20), "of tomorrow") == NEOVERSE
+    assert all(core_of(target, "") in CORES.values() for target in TARGETS.values())
+    names = [cpu for core in CORES.values() for cpu in core.cpus]
+    assert len(names) == len(set(names))
+
+
 MACHINE = dataclasses.replace(TARGETS["x86-64-v3"], name="host", triple="x86_64-linux", tune="znver3", l3=32 << 20)
 
 
 def test_host_stands_for_a_lower_level() -> None:
-    """Triple and tuning are the machine's; caches as well, unless they are named."""
+    """Triple and tuning are the machine's; caches and core as well, unless the caches are named."""
     assert lower("host", MACHINE) == lower("x86-64-v3", MACHINE) == MACHINE
     second = lower("x86-64-v2", MACHINE)
     assert second == dataclasses.replace(
         TARGETS["x86-64-v2"], name="host", triple="x86_64-linux", tune="znver3", l3=32 << 20
     )
     caches = {"l1": 48 << 10, "l2": 1 << 20, "l3": 96 << 20}
-    assert lower("x86-64-v2,48K,1M,96M", MACHINE) == dataclasses.replace(second, **caches)
-    assert lower("host,48K,1M,96M", MACHINE) == dataclasses.replace(MACHINE, **caches)
+    assert lower("x86-64-v2,48K,1M,96M", MACHINE) == dataclasses.replace(second, **caches, core=AVX512_SERVER)
+    assert lower("host,32K,1M,96M", MACHINE) == dataclasses.replace(MACHINE, **caches | {"l1": 32 << 10})
     assert lower("aarch64", dataclasses.replace(TARGETS["aarch64"], name="host")).name == "host"
 
 

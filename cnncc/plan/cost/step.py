@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from ...core import Core
 from ...expr import Call, Expr, parts
 from ...target import Target
-from .transfer import arrival
+from .transfer import BYTES, arrival
 
 TRANSCENDENTAL = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
 """Functions that are computed by a series."""
@@ -35,6 +35,16 @@ POOL_COLUMNS = 4  # results of a pool that share the pixels between them
 def peak(target: Target) -> float:
     """Multiply-adds of one element each in a cycle, at best."""
     return target.core.fma_pipes * target.lanes
+
+
+def unaligned_loads(target: Target) -> float:
+    """Loads that one of a vector of columns counts for: it begins anywhere in a cache line, and may cross its end.
+
+    Of 16 places in a line of 64 bytes, a vector of 16 elements crosses at 15, one of 8 at 7, one of 4 at 3.
+    """
+    core = target.core
+    places = core.line_bytes // BYTES
+    return 1 + (core.crossing_loads - 1) * min(1.0, (target.lanes - 1) / (places - 1))
 
 
 def longest(core: Core, products: float, loads: float, chain: float = 1) -> float:

@@ -54,5 +54,8 @@ def copied(target: Target, elements: int) -> float:
 
 
 def crowding(core: Core) -> int:
-    """Elements of such a distance, or a multiple of it, crowd in few sets of the first cache: at most 8 of 64."""
+    """Elements of such a distance, or a multiple of it, crowd in few sets of the first cache: at most 8 of 64.
+
+    0 for a core without a cache.
+    """
     return core.l1_sets // CROWDED_SETS * core.line_bytes // BYTES

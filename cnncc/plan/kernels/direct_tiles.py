@@ -166,7 +166,7 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
         yield from _folded(target, c, stored, epilogue, rows, width * unit)
     total = -(-width // (lanes // unit))
     steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
-    load = target.core.unaligned_loads * c.window[-1].stride  # every other column is taken of two vectors
+    load = step.unaligned_loads(target) * c.window[-1].stride  # every other column is taken of two vectors
     for vectors in range(1, min(total, 4) + 1):
         most = (target.registers - 1 - SPARE) // (vectors * rows) - 1
         if most < 1:
@@ -201,7 +201,7 @@ def _folded(
     """Rows so short that all those of a pool's window fit into one vector, each loaded and put beside the others."""
     lanes, outputs = rows * columns, c.outputs // c.groups
     steps = _steps(target, c, lanes, epilogue)
-    load = rows * target.core.unaligned_loads * c.window[-1].stride
+    load = rows * step.unaligned_loads(target) * c.window[-1].stride
     for vectors in range(1, min(stored[0], 2) + 1):
         block = min(outputs, (target.registers - 1 - SPARE) // vectors - 1)
         blocks, tail = divmod(outputs, block)

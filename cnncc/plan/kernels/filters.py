@@ -16,9 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...computation import Contraction
-from ...core import Core
 from ...target import Target
-from ..cost.step import filter_tile
+from ..cost.step import filter_tile, unaligned_loads
 from .convolution import Epilogue, Tile
 from .direct import FILTER_WEIGHTS
 
@@ -48,14 +47,14 @@ def tiles(target: Target, c: Contraction, stored: Sequence[int]) -> Iterator[tup
             if not (small or r == v == 1):
                 continue
             count = c.groups * (rows // r * -(-total // v) + rows % r * -(-total // v) / r)
-            yield count * _cycles(target.core, c, r, v), lanes, Tile(r, 1, v, outputs)
+            yield count * _cycles(target, c, r, v), lanes, Tile(r, 1, v, outputs)
 
 
-def _cycles(core: Core, c: Contraction, rows: int, vectors: int) -> float:
+def _cycles(target: Target, c: Contraction, rows: int, vectors: int) -> float:
     """Cycles of one tile, by what bounds it."""
     down, across = c.window
     sums = rows * vectors * (c.outputs // c.groups)
     taps = down.kernel * across.kernel
     inputs = min((rows - 1) * down.stride + down.extent, rows * down.kernel)
-    loads = inputs * vectors * (across.kernel // 2 + 1) * core.unaligned_loads
-    return filter_tile(core, sums * taps, loads, taps, sums)
+    loads = inputs * vectors * (across.kernel // 2 + 1) * unaligned_loads(target)
+    return filter_tile(target.core, sums * taps, loads, taps, sums)

@@ -87,11 +87,12 @@ class Winograd(Convolution):
         return -(-self.channels // self.lanes) * self.lanes
 
     def plane(self, width: int) -> int:
-        """Elements from one point to the next: `width` for each tile of a block, and a cache line.
+        """Elements from one point to the next: `width` for each tile of a block, to an odd number of cache lines.
 
-        Without the line, writes of one tile to all points could meet in a few sets of the cache.
+        So the points of one tile, which are written one after the other, lie in different sets of the cache: of an even
+        number of lines, multiples meet in half of the 64 sets, of 96 lines in two.
         """
-        return self.tiles * width + LINE
+        return (-(-self.tiles * width // LINE) | 1) * LINE
 
     @property
     def scratch(self) -> int:
