@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ..plan.views import Buffer, View
+from ..plan.views import ROW_AXIS, Buffer, View
 from ..types import DType
 from .emitter import Emitter
 from .registers import BOOL, BYTE, FLOAT, INT32, Index, Ssa
@@ -48,7 +48,7 @@ class Access:
         """Elements from index 0 to `index` on one axis; rows of a ring count modulo its height."""
         if axis in self.tables and index != 0:
             index = self.e.load_index(self.tables[axis], index)
-        if axis == 2 and self.view.ring:
+        if axis == ROW_AXIS and self.view.ring:
             index = self.e.mask(index, self.view.ring - 1)
         return self.e.mul(index, self.view.strides[axis])
 

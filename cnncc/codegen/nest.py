@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
 from ..plan.kernels import balanced
+from ..plan.views import ROW_AXIS
 from ..windows import WindowAxis
 from .emitter import Emitter
 from .instructions import Predicate
@@ -116,7 +117,7 @@ def positions(
     lanes: int,
     body: Callable[[list[Index], int], None],
 ) -> None:
-    """`body(position, lanes)` for every position of `shape` with axis 2 limited to `rows`.
+    """`body(position, lanes)` for every position of `shape` with the row axis limited to `rows`.
 
     The lane axis is innermost and advances by vectors. A shape without a spatial axis is one row: it is
     visited if the range of rows is [0, 1).
@@ -128,7 +129,7 @@ def positions(
             if lane_axis is None:
                 body(list(position), 1)
                 return
-            begin, end = rows if lane_axis == 2 else (0, shape[lane_axis])
+            begin, end = rows if lane_axis == ROW_AXIS else (0, shape[lane_axis])
 
             def run(index: Index, width: int) -> None:
                 position[lane_axis] = index
@@ -137,7 +138,7 @@ def positions(
             lane_runs(e, begin, end, lanes, run)
             return
         axis, *rest = axes
-        begin, end = rows if axis == 2 else (0, shape[axis])
+        begin, end = rows if axis == ROW_AXIS else (0, shape[axis])
         with e.loop(begin, end) as loop:
             position[axis] = loop.index
             visit(rest)

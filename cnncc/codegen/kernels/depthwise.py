@@ -3,7 +3,7 @@
 A tile holds rows × columns outputs of one or two vectors of channels. Each pixel vector is loaded once and meets the
 weights of every tap that reaches it: a 3×3 tile of 14 columns takes 3·16 loads of pixels and 9 of weights for its 126
 multiply-adds. Each output is summed in the order of its taps, starting at its bias, since the rows of pixels are taken
-from top to bottom and each of them from left to right. `plan.depthwise` chooses tile and block.
+from top to bottom and each of them from left to right. `plan.kernels.depthwise` chooses tile and block.
 """
 
 from __future__ import annotations

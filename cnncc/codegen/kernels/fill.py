@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ...plan.kernels import Fill
+from ...plan.views import ROW_AXIS
 from ..emitter import Emitter
 from ..nest import lane_runs
 from ..registers import Index
@@ -63,7 +64,7 @@ class Border(Family[Fill]):
 
     def part(self, axis: int, begin: Index, end: Index, rows: tuple[Index, Index]) -> tuple[Index, Index]:
         """The part of [begin, end) that belongs to the rows asked for, which count from the top of the border."""
-        if axis != 2:
+        if axis != ROW_AXIS:
             return begin, end
-        e, top = self.e, self.border[2][0]
+        e, top = self.e, self.border[ROW_AXIS][0]
         return e.largest(e.sub(rows[0], top), begin), e.least(e.sub(rows[1], top), end)

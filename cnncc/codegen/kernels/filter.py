@@ -1,4 +1,4 @@
-"""Filters: planar convolutions of one input channel a group, their weights in registers (see `plan.filters`).
+"""Filters: planar convolutions of one input channel a group, their weights in registers (see `plan.kernels.filters`).
 
 The nest is that of direct convolution with lanes along the columns, except that a tile has several rows, and that
 the loop over taps is turned round: it goes over the rows of the input. Each output still sums up its taps in order,

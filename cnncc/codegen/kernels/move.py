@@ -7,6 +7,7 @@ one axis, transposed in registers and stored along the other.
 from __future__ import annotations
 
 from ...plan.kernels import Move
+from ...plan.views import ROW_AXIS
 from ..emitter import Emitter
 from ..nest import positions
 from ..registers import FLOAT, Index, Ssa
@@ -38,7 +39,7 @@ class Copy(Family[Move]):
         """Loops over `axes`, then over columns of squares."""
         if axes:
             axis, *rest = axes
-            begin, end = rows if axis == 2 else (0, self.shape[axis])
+            begin, end = rows if axis == ROW_AXIS else (0, self.shape[axis])
             with self.e.loop(begin, end) as loop:
                 self.visit(rest, [*position[:axis], loop.index, *position[axis + 1 :]], rows)
             return
