@@ -1,4 +1,4 @@
-"""The worked numbers of ARCHITECTURE.md are those of the models of cost."""
+"""The worked numbers of `cnncc/plan/README.md` are those of the models of cost."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from cnncc.plan.winograd import one_transform, winograd
 from cnncc.target import TARGETS
 from cnncc.windows import WindowAxis
 
-TEXT = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "cnncc" / "plan" / "README.md").read_text(encoding="utf-8")
 TARGET = replace(TARGETS["x86-64-v4"], l1=48 << 10, l2=1 << 20)
 AXIS = WindowAxis(28, 3, low=1, high=1)
 LAYER = Contraction((AXIS, AXIS), 64, 64, bias=True)
