@@ -8,6 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
+from cnncc.cli.parser import VERBS
+from cnncc.target import ALIASES, TARGETS
 from tests.packaging.support import ROOT
 from tests.smoke.test_imports import ALLOWED, TOGETHER, modules
 
@@ -76,3 +78,10 @@ def test_classes_of_the_glossary_exist(words: dict[str, str]) -> None:
         for name, attribute in re.findall(r"`([A-Z]\w*)(?:\.(\w+))?`", text):
             assert name in known, f"{word}: no class {name}"
             assert not attribute or attribute in known[name], f"{word}: no {name}.{attribute}"
+
+
+def test_targets_and_verbs_are_listed() -> None:
+    (targets,) = re.findall(r"^\| targets \|(.*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(re.findall(r"`([\w-]+)`", targets)) == {"host", *TARGETS, *ALIASES}
+    page = (ROOT / "cnncc" / "cli" / "README.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `(\w+)` \|", page.split("## Exit codes")[0], re.MULTILINE)) == set(VERBS)

@@ -56,3 +56,11 @@ def test_winograd_is_so_many_times_faster():
     one, other = candidates()[0], winograd(TARGET, LAYER, Epilogue())[0]
     assert round(one.cycles, -3) == 927_000
     assert f"{one.cycles / other.cycles:.1f}" == factor
+
+
+def test_numbers_of_the_core():
+    for _, names, values, _ in rows("| number | field |"):
+        for name, value in zip(re.findall(r"`([\w.]+)`", names), values.split(", "), strict=True):
+            owner, field = (TARGET, name.split(".")[1]) if "." in name else (TARGET.core, name)
+            number = getattr(owner, field) / (1024 if field in ("l1", "l2") else 1)
+            assert float(value.split(" ")[0]) == number, name
