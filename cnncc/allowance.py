@@ -1,9 +1,9 @@
-"""How many bytes a model may make out of little before it runs.
+"""How many bytes may be allocated for the constants of a model before it runs.
 
-A file of a hundred bytes can ask for a constant of terabytes. So whoever makes an array out of a model's description
-tells its size first. One number, `CNNCC_CONSTANT_BYTES` in the environment and 1 GiB without it, limits three sums
+A file of a hundred bytes can describe a constant of terabytes. So code that makes an array from a model's description
+charges its size first. One number, `CNNCC_CONSTANT_BYTES` in the environment and 1 GiB without it, limits three sums
 each: what a model takes from weights files beside it, what is computed of its constants when it is read, and what
-compiling makes beyond the constants that it has. What is made counts until the end, also if nobody needs it any more.
+compiling makes beyond the constants that it has. An array counts until the end, also if nothing needs it any more.
 The bytes of an ONNX file itself do not count, nor what a model script does: that is a program.
 """
 

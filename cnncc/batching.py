@@ -1,8 +1,8 @@
 """Which inputs of a graph carry images along their first axis, and whether N may change at all.
 
-N is free only where that is proven: no op may mix images, no weights may be computed from images, and every
-type rule must agree when it is asked again with one image more. What made the graph may know more than its nodes tell:
-that some inputs keep their shape (`Graph.kept`), and that N stands in its numbers (`Graph.fixed`).
+N is free only where that is proved: no op mixes images, no weights are computed from images, and every type rule gives
+consistent shapes for one image more. A frontend may add what the nodes do not show: inputs that keep their shape
+(`Graph.kept`), and the reason why the graph holds for one N only (`Graph.fixed`).
 """
 
 from __future__ import annotations

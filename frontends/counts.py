@@ -1,7 +1,7 @@
-"""Numbers of images that notice when somebody computes with them.
+"""Numbers of images that record when code computes with them.
 
-A frontend works with one number of images, N, and yet makes graphs for any. What it makes holds for any N if nobody
-asked for N on the way; so shapes hand out a `Count` in N's place, which passes on its number only through methods.
+A frontend works with one number of images, N, and makes graphs for any N. A graph holds for any N if no code read N
+while it was made. So shapes contain a `Count` in N's place, which gives its number only through methods.
 """
 
 from __future__ import annotations

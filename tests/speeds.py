@@ -24,7 +24,7 @@ HOST, LOWEST = "host", "x86-64-v2"
 FAST = {
     "cli": "check ops show",
     "codegen": "back_ends emitter every_op softmax program",
-    "docs": "links ops_table tiles",
+    "docs": "links generated map tiles",
     "embed": "names",
     "errors": "graph_errors bad_input",
     "frontends": "composition counts layer_errors inputs blocks",

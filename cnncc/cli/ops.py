@@ -1,6 +1,6 @@
 """ops: list the operators, with what each computes and its attributes.
 
-`--markdown` prints the table that README holds.
+`--markdown` prints the table of `cnncc/ops/README.md`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Time that must not be overrun by work that cannot be stopped."""
+"""A time limit for work that cannot be interrupted."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 
 class Budget:
-    """So many seconds from now. A piece of work begins if it will end in time, going by the longest of its kind so far.
+    """`seconds` from now on. Work starts only if it will end in time, estimated by the longest work of its kind so far.
 
-    Of the first of a kind nothing is known: it begins while there is time, and is all that can overrun the budget.
+    The first work of a kind has no estimate. It starts while there is any time left, so it alone can exceed the limit.
     """
 
     def __init__(self, seconds: float, clock: Callable[[], float]):
@@ -18,13 +18,13 @@ class Budget:
         self.longest: dict[str, float] = defaultdict(float)
 
     def allows(self, *kinds: str, part: float = 1.0) -> bool:
-        """Whether pieces of these kinds, one after the other, would end within a part of the time."""
+        """Whether work of these kinds, one after the other, would end within `part` of the time."""
         needed = sum(self.longest[kind] for kind in kinds)
         return self.clock() - self.begin + needed < part * self.seconds
 
     @contextmanager
     def work(self, kind: str) -> Iterator[None]:
-        """Around a piece of work; one that is interrupted tells nothing."""
+        """The context in which work of this kind runs; interrupted work is not counted."""
         begin = self.clock()
         yield
         self.longest[kind] = max(self.longest[kind], self.clock() - begin)

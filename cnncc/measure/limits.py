@@ -1,4 +1,4 @@
-"""What no kernel can beat besides the multiply-add peak: how fast memory is read, and what a call costs.
+"""Bounds of all kernels beside the multiply-add peak: how fast memory is read, and how long a call takes.
 
 Measured with kernels of our own emitter, in the same run as what is compared with them (see `peak`).
 """

@@ -1,7 +1,7 @@
 """Other engines on the same ONNX file, in turns with ours.
 
-Each engine, ours too, lives in a process of its own, so that their pools of threads do not meet, and stands still
-(SIGSTOP) while another has its turn. In a turn it makes as many calls as fill a sample and tells their time.
+Each engine, ours too, runs in a process of its own, so that their thread pools do not compete, and is stopped (SIGSTOP)
+while another engine has its turn. In a turn it makes as many calls as fill a sample and reports their time.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
 """The time of every step of a compiled model, and what bounds it.
 
-A profiled program counts ticks around each step. What a step cannot beat is the largest of three times:
+A profiled program counts ticks around each step. The lower bound of a step's time is the largest of three times:
 
 - multiply-adds: those of its algorithm at the peak that independent chains of multiply-adds reach;
-- memory: what it reads and writes, once, each view from the level that still holds it, and through those before; the
-  slowest level counts. Which level that is follows from the *reuse distance*: the bytes that were touched since this
-  memory last was (call after call), as in a cache that drops what was used least recently;
-- the call of a step that does nothing.
+- memory: what it reads and writes, once, each view from the level that still holds it, and through the levels before;
+  the slowest level counts. The level follows from the *reuse distance*: the bytes that were touched since this memory
+  was touched last (over several calls), as in a cache that evicts what was used least recently;
+- the call of an empty step.
 
 All of them are measured in the same run as the steps.
 """

@@ -1,15 +1,15 @@
 """Choosing among the plan's candidates by measuring them.
 
 The whole model is compiled once for each rank of candidate: the second variant takes the second candidate of every
-layer, and so on, so that a few programs measure all candidates of all layers, each between its real neighbours and
-with caches as they will be. The programs are profiled and take turns; medians count. A copy into another order of
-memory counts for the layer that wants it.
+layer, and so on. A few programs then measure all candidates of all layers, each between its real neighbours and with
+the caches in their real state. The programs are profiled and take turns; medians count. A copy into another order of
+memory counts for the layer that reads it.
 
-What was found is then put together and timed against the plan that the model of cost made, and kept if it is faster.
-It is remembered on disk for each signature, so that another run measures nothing and makes the same bytes.
+The fastest candidates are then compiled together and timed against the plan of the model of cost; the faster plan is
+kept. The result is stored on disk for each signature, so that another run measures nothing and makes the same bytes.
 
-Time is bounded (`budget`): a variant that would not be compiled and measured in time is left out, and so is a check.
-With time for fewer than two variants nothing is chosen.
+Time is limited (`budget`): a variant or a check that would not end in time is left out. With time for fewer than two
+variants nothing is chosen.
 """
 
 from __future__ import annotations

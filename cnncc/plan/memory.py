@@ -1,11 +1,10 @@
-"""Places in the arena: buffers whose lives do not overlap share memory.
+"""Offsets in the arena: buffers whose lives do not overlap share memory.
 
-Buffers are placed one after the other, each at the lowest place that is free during its whole life; the largest
+Buffers are placed one after the other, each at the lowest offset that is free during its whole life; the largest
 come first (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, section 4.2).
-Where that misses the lower bound, the largest sum of buffers alive at once, the order is mended: whatever ends
-above the bound was placed too late, so it moves ahead, and all are placed again (the squeaky wheel gets the
-grease: Joslin and Clements, "Squeaky Wheel" Optimization, 1999). A handful of rounds reach the bound for nearly
-every network.
+If the arena is then larger than the lower bound, the largest sum of bytes alive at once, the order changes: each
+buffer that ends above the bound moves to an earlier position, and all are placed again (Joslin and Clements, "Squeaky
+Wheel" Optimization, 1999). A few rounds reach the bound for nearly every network.
 """
 
 from __future__ import annotations
@@ -73,10 +72,10 @@ def lives(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, 
 
 
 def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str, Life]:
-    """Lives that last until shards meet, as far as that takes no more memory.
+    """Lives that are extended to the next barrier, where that takes no more memory.
 
-    `barriers` says before which stages they have to meet if no buffers share memory. What takes the place of a buffer
-    before that would need a barrier of its own, since another shard might still read it.
+    `barriers` says before which stages a barrier stands if no buffers share memory. A buffer that reused the memory of
+    another one before that barrier would need a barrier of its own, since another shard might still read the first.
     """
     alive = [0] * len(barriers)
     for life in lives.values():

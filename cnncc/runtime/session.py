@@ -53,8 +53,8 @@ class _Lock:
 class Session:
     """Workspace, workers and the busy flag that guards them. `owners` live for as long as native code may run.
 
-    One that `measures` times some calls with all shards and some with one, and runs the others in the faster way: what
-    shards cost depends on how far from each other the cores are and what else they have to do.
+    A session that `measures` times some calls with all shards and some with one, and runs the others in the faster way:
+    the cost of shards depends on the distance of the cores and on their other work.
 
     Threads start with the first call that needs them. Every session of a process survives `os.fork`: the child's has
     no workers and nothing running.

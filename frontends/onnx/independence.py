@@ -1,11 +1,11 @@
-"""The proof that importing a model learnt nothing from the number of images.
+"""The proof that an imported graph does not depend on the number of images.
 
-The importer works with N as a number, and that may have become part of what it made: of a constant computed from
-`Shape`, of a literal size, of the choice to leave out an axis of size 1. The graph's nodes do not show it. So every
-row that could see N is run once more with a `Count` in N's place, which never tells its number. A row is a function of
-what its `Call` tells it: one that comes through, to the same layers, comes to them for every N.
+The importer works with N as a number, and N may have become part of the graph: in a constant computed from `Shape`, in
+a literal size, in the choice to leave out an axis of size 1. The graph's nodes do not show it. So every row that could
+see N runs once more with a `Count` in N's place, which hides its number. A row is a function of what its `Call` tells
+it: if it succeeds and makes the same layers, it makes them for every N.
 
-No operator is named here. Arrays of whole numbers may move N about; what is computed with it is another such number.
+No operator is named here. Arrays of whole numbers may contain N; a number computed from N hides its value as well.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -85,10 +86,17 @@ def test_the_page(session: report.Session) -> None:
     assert "cnncc with 2 threads over cnncc with one, on models above 5 MMAC: large 2.00." in page
 
 
-def test_the_short_table(session: report.Session) -> None:
+def test_the_sentence_of_the_readme(session: report.Session) -> None:
     short = report.short(session, SUITE)
-    assert "| small | 1 | 20.0 | 40.0 | quick | 2.00 |" in short
-    assert "empty" not in short and "slow |" not in short
+    assert "the fastest of 2 other engines takes 1.34 times as long as cnncc in the geometric mean of 2 mod" in short
+    assert "at least 0.90 times (large)" in short
+
+
+def test_the_readme_says_what_the_page_says() -> None:
+    """Both are written together, from one session."""
+    page, text = ((ROOT / name).read_text(encoding="utf-8") for name in ("BENCHMARKS.md", "README.md"))
+    mean, least, model = re.findall(r"models: \*\*([\d.]+)\*\*.*its least ratio is ([\d.]+) \((\w+)\)", page)[0]
+    assert f"takes {mean} times as long as cnncc" in text and f"at least {least} times ({model})" in text
 
 
 def test_text_between_marks() -> None:

@@ -1,4 +1,4 @@
-"""The worked numbers of ARCHITECTURE.md are those of the models of cost."""
+"""The worked numbers of `cnncc/plan/README.md` are those of the models of cost."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from cnncc.plan.kernels.winograd_transforms import one_transform
 from cnncc.target import TARGETS
 from cnncc.windows import WindowAxis
 
-TEXT = (Path(__file__).resolve().parents[2] / "ARCHITECTURE.md").read_text(encoding="utf-8")
+TEXT = (Path(__file__).resolve().parents[2] / "cnncc" / "plan" / "README.md").read_text(encoding="utf-8")
 TARGET = replace(TARGETS["x86-64-v4"], l1=48 << 10, l2=1 << 20)
 AXIS = WindowAxis(28, 3, low=1, high=1)
 LAYER = Layer(Contraction((AXIS, AXIS), 64, 64, bias=True), (28, 28))
@@ -53,3 +53,11 @@ def test_winograd_is_so_many_times_faster():
     one, other = candidates()[0], winograd_tiles.candidates(TARGET, LAYER)[0]
     assert round(one.cycles, -3) == 927_000
     assert f"{one.cycles / other.cycles:.1f}" == factor
+
+
+def test_numbers_of_the_core():
+    for _, names, values, _ in rows("| number | field |"):
+        for name, value in zip(re.findall(r"`([\w.]+)`", names), values.split(", "), strict=True):
+            owner, field = (TARGET, name.split(".")[1]) if "." in name else (TARGET.core, name)
+            number = getattr(owner, field) / (1024 if field in ("l1", "l2") else 1)
+            assert float(value.split(" ")[0]) == number, name

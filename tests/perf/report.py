@@ -1,7 +1,7 @@
-"""The results of a session as Markdown: BENCHMARKS.md, and the short table of README.md.
+"""The results of a session as Markdown: BENCHMARKS.md, and one sentence of README.md.
 
     python -m tests.perf.report RESULTS.jsonl --suite suite.json           (prints BENCHMARKS.md)
-    python -m tests.perf.report RESULTS.jsonl --suite suite.json --short   (prints README's table)
+    python -m tests.perf.report RESULTS.jsonl --suite suite.json --short   (prints README's sentence)
     python -m tests.perf.report RESULTS.jsonl --suite suite.json --write   (writes both into this checkout)
 
 RESULTS.jsonl is what `tests.perf.interleave` collects; suite.json maps models to {"macs": …}. Of several repeats the
@@ -46,8 +46,10 @@ How the figures are made:
 
 The session, with a harness `RUN.py` that loads each engine, and this page:
 
+```sh
 {commands}
-    python -m tests.perf.report RESULTS.jsonl --suite suite.json --write
+python -m tests.perf.report RESULTS.jsonl --suite suite.json --write
+```
 """
 
 
@@ -251,17 +253,8 @@ def commands(session: Session) -> Iterator[str]:
     """The lines that make such a session."""
     threads = ",".join(map(str, session.threads))
     for times, engines in session.repeats.items():
-        yield f"    python -m tests.perf.interleave RUN.py RESULTS.jsonl --threads {threads} --repeats {times} \\"
-        yield f"        --engines {','.join(engines)}"
-
-
-def short_table(found: Sequence[Result]) -> list[str]:
-    lines = heading(["model", "MMAC", "cnncc µs", "best peer µs", "which", "ratio"], (0, 4))
-    for result in found:
-        if result.counts and result.best:
-            times = time_text(result.times[OURS]), time_text(result.times[result.best])
-            lines.append(row([result.model, f"{result.macs / 1e6:.3g}", *times, result.best, f"{result.ratio:.2f}"]))
-    return lines
+        yield f"python -m tests.perf.interleave RUN.py RESULTS.jsonl --threads {threads} --repeats {times} \\"
+        yield f"    --engines {','.join(engines)}"
 
 
 def per_engine(session: Session, found: Sequence[Result]) -> list[str]:
@@ -337,12 +330,17 @@ def _page(session: Session, suite: Mapping[str, Mapping[str, Any]]) -> Iterator[
 
 
 def short(session: Session, suite: Mapping[str, Mapping[str, Any]]) -> str:
-    """README's part: one thread."""
-    found = results(session, suite, min(session.threads, default=1))
-    about = (
-        f"One core of {session.machine['machine']}, float32, one image; [BENCHMARKS.md](BENCHMARKS.md) has all engines."
+    """README's part: one thread, one sentence."""
+    found = ratios(results(session, suite, min(session.threads, default=1)))
+    mean = math.exp(statistics.fmean(map(math.log, found.values())))
+    least = min(found, key=lambda model: found[model])
+    peers = set(session.engines) - OTHER_PRECISIONS - {OURS}
+    return (
+        f"**How fast:** on one core of {session.machine['machine']}, the fastest of {len(peers)} other "
+        f"engines takes {mean:.2f} times as long as cnncc in the geometric mean of {len(found)} models, and at least "
+        f"{found[least]:.2f} times ({least}). `python -m tests.perf.interleave` makes the figures of "
+        "[BENCHMARKS.md](BENCHMARKS.md)."
     )
-    return "\n".join([about, "", *short_table(found), "", summary(found)])
 
 
 def replaced(document: str, text: str) -> str:
@@ -359,7 +357,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--suite", type=Path, required=True, help="names and multiply-accumulates of the models, as JSON"
     )
-    parser.add_argument("--short", action="store_true", help="print README's table")
+    parser.add_argument("--short", action="store_true", help="print README's sentence")
     parser.add_argument("--write", action="store_true", help="write BENCHMARKS.md and README.md")
     arguments = parser.parse_args(argv)
     session = read(arguments.results.read_text().splitlines())

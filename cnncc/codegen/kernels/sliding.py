@@ -1,8 +1,8 @@
 """Windows that slide over an image channel by channel, with lanes along the channels: what such kernels share.
 
 The loops are: images, blocks of channels, rows, tiles of columns, vectors of the block. What lies outside of the image
-is masked to the fill value: rows only in single rows at the edges, columns only where some tile of the row reaches over
-its ends. So the code of a kernel is that of one tile and of one row of a tile.
+is masked to the fill value: rows only in single rows at the edges, columns only where a tile reaches beyond the ends of
+its row. So the code of a kernel is that of one tile and that of one row of a tile.
 """
 
 from __future__ import annotations

@@ -1,0 +1,25 @@
+"""What a document holds of a command's output is what the command prints."""
+
+from __future__ import annotations
+
+import pytest
+
+from .blocks import documents
+from .generated import ROOT, renewed
+
+
+@pytest.mark.parametrize("name", documents(ROOT))
+def test_parts_are_what_their_commands_print(name: str) -> None:
+    """If not, `python -m tests.docs.generated` writes them."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    assert renewed(text) == text
+
+
+def test_a_part_is_replaced() -> None:
+    text = "before\n<!-- begin: cnncc ops --markdown -->\nold\n<!-- end -->\nafter\n"
+    first, *table, last = renewed(text).split("\n<!--")
+    assert (first, last) == ("before", " end -->\nafter\n") and "| `Conv` | " in "".join(table)
+
+
+def test_the_table_of_ops_is_such_a_part() -> None:
+    assert "<!-- begin: cnncc ops --markdown -->" in (ROOT / "cnncc" / "ops" / "README.md").read_text(encoding="utf-8")
