@@ -72,7 +72,7 @@ class Core:
     l3_rate: float
     """Bytes a cycle of tensors that go out from the second cache to the third, or come back."""
     l3_weights_rate: float
-    """Bytes a cycle of a Winograd convolution's weights from the third cache. Disagrees with `l3_rate`, by a half."""
+    """Bytes a cycle of a Winograd convolution's weights from the third cache. Disagrees with `l3_rate`: half of it."""
     dram_rate: float
     """Bytes a cycle of such weights from memory."""
     prefetch_bytes: int

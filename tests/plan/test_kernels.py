@@ -55,7 +55,7 @@ def test_layers_are_offered_what_the_tables_say() -> None:
     """In the order of the tables, with a reason for each."""
     assert all(entry.why for entry in (*kernels.PREFERRED, *kernels.COMPARED))
     for seed in range(20):
-        offers = compilation(random_graph(seed)[0], "x86-64-v3").plan.offers
+        offers = compilation(random_graph(seed)[0], "x86-64-v4").plan.offers
         for offered in offers.values():
             order = [next(n for n, kind in enumerate(ORDER) if isinstance(c.kernel, kind)) for c in offered]
             assert order == sorted(order) and 0 in order
@@ -68,7 +68,7 @@ def test_answers_fit_together() -> None:
     rng = np.random.default_rng(0)
     seen: set[type] = set()
     for seed in range(40):
-        plan = compilation(random_graph(seed)[0], "x86-64-v3").plan
+        plan = compilation(random_graph(seed)[0], "x86-64-v4").plan
         for step in plan.steps:
             kernel = step.kernel
             seen.add(type(kernel))
