@@ -23,6 +23,7 @@ from .errors import NativeError
 from .target import TARGETS, Target, core_of, lower, x86_level
 
 _CHILD_SECONDS = 900
+_SIZE_BYTES = 8
 _UNKNOWN_NAME = "is not a recognized"  # LLVM only warns of a CPU or feature that it does not know
 _CHILD = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from cnncc.native import _child; _child(sys.argv[2:])"
@@ -189,7 +190,17 @@ def _emit_in_child(text: str, target: Target, kind: str) -> bytes:
     if child.returncode != 0 or _UNKNOWN_NAME in complaint:
         reason = complaint.splitlines()[0 if _UNKNOWN_NAME in complaint else -1] if complaint else "no message"
         raise NativeError(f"the compiler process for target '{target.name}' failed ({child.returncode}): {reason}")
-    return child.stdout
+    return _received(child.stdout, target)
+
+
+def _received(answer: bytes, target: Target) -> bytes:
+    """What a child wrote, which begins with its size: a part of an object would pass for all of it."""
+    size, result = int.from_bytes(answer[:_SIZE_BYTES], "little"), answer[_SIZE_BYTES:]
+    if len(result) != size:
+        raise NativeError(
+            f"the compiler process for target '{target.name}' ended with {len(result)} of the {size} bytes that it made"
+        )
+    return result
 
 
 def _child(arguments: list[str]) -> None:
@@ -199,7 +210,8 @@ def _child(arguments: list[str]) -> None:
         result = _emit_here(sys.stdin.buffer.read().decode(), target, kind)
     except NativeError as error:
         sys.exit(" ".join(str(error).split()))
-    sys.stdout.buffer.write(result)
+    sys.stdout.buffer.write(len(result).to_bytes(_SIZE_BYTES, "little") + result)
+    sys.stdout.buffer.flush()
 
 
 @functools.cache

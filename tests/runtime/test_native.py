@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import subprocess
+from typing import Any
 
 import pytest
 
@@ -117,6 +119,21 @@ def test_the_environment_makes_host_a_lower_level(level: str, monkeypatch: pytes
     assert load_object(emit_object(ADD, host)).address("f") != 0
     monkeypatch.setenv("CNNCC_HOST", "")
     assert host_target().lanes >= host.lanes
+
+
+def test_a_part_of_what_the_compiler_process_made_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = subprocess.run
+
+    def cut(*arguments: Any, **options: Any) -> subprocess.CompletedProcess[bytes]:
+        done = made(*arguments, **options)
+        done.stdout = done.stdout[:100]
+        return done
+
+    monkeypatch.setattr(subprocess, "run", cut)
+    with pytest.raises(
+        NativeError, match=r"compiler process for target 'cortex-m4' ended with 92 of the [0-9]{3,} bytes"
+    ):
+        emit_object(ADD, TARGETS["cortex-m4"])
 
 
 @pytest.mark.parametrize(
