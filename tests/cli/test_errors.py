@@ -286,7 +286,7 @@ model = Graph("cycle", {"x": x, "a": a, "b": b}, {"y": Value("b")})
 
 def test_a_cycle(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "model.py").write_text(CYCLE)
-    message = "layer 'a': check_order: reads %b before it is computed (the graph has a cycle)"
+    message = "layer 'a': check_order: reads %b before it is computed (the graph has a cycle: a → b → a)"
     for words in (["show"], ["check"], ["compile", "-o", tmp_path / "build"]):
         fails(cli, tmp_path, 3, message, words[0], tmp_path / "model.py", *words[1:])
 

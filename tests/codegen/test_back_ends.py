@@ -70,7 +70,7 @@ def test_c_gives_the_bits_of_llvm(tmp_path: Path) -> None:
     same_bits(compilation(graph).varied(profiled=True), feeds, tmp_path)
 
 
-WAYS: dict[int, dict[str, Any]] = {1: {}, 2: {"streaming": "chains"}, 3: {"checked": True}}
+WAYS: dict[int, dict[str, Any]] = {1: {}, 2: {"streaming": "chains"}, 3: {"checked": True}, 58: {}}
 
 
 @pytest.mark.tools

@@ -190,7 +190,7 @@ def test_groups_of_few_outputs_of_all_ranks(arrive: bool, target: str) -> None:
         op = Conv(kernel, groups=groups, padding="same", flip=arrive)
         outputs.append(net.apply(Relu(), convolved(net, x, 32, op, arrive=arrive)))
     compiled = compilation(net.graph(*outputs), target)
-    assert sum(isinstance(step.kernel, Grouped) for step in compiled.plan.steps) >= 2
+    assert any(isinstance(step.kernel, Grouped) for step in compiled.plan.steps)
     for feeds in (net.feeds, sprinkled(net.feeds, 1)):
         worst_ratio(native(compiled, feeds), expected(compiled, feeds))
 

@@ -74,7 +74,8 @@ BROKEN = [
     ),
     (
         cyclic,
-        "layer 'sum': check_order: reads %relu before it is computed (the graph has a cycle) (at model.py:7)",
+        "layer 'sum': check_order: reads %relu before it is computed (the graph has a cycle: sum → relu → sum) "
+        "(at model.py:7)",
     ),
     (
         lambda: changed(relu=replace(healthy()["relu"], types=(TensorType((1, 4)),))),
