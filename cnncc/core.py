@@ -77,8 +77,8 @@ class Core:
     """Bytes a cycle of such weights from memory."""
     prefetch_bytes: int
     """Weights that are asked for in advance, in bytes: some 400 cycles at the two rates above."""
-    far_scratch: float
-    """Times that Winograd's transforms take longer where their scratch memory exceeds the first cache."""
+    far_rows: float
+    """Times that Winograd's transforms take longer where the rows that they read and write exceed the first cache."""
     line_bytes: int
     """Bytes of a cache line."""
     l1_sets: int

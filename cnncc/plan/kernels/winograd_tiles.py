@@ -157,8 +157,14 @@ def transform_cycles(target: Target, kernel: Winograd) -> float:
     ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
     outs += step.series_cycles(core, epilogue.before, epilogue.after) * math.prod(kernel.steps)
     vectors = kernel.pitch // kernel.lanes, math.ceil(kernel.outputs / kernel.lanes)
-    far = core.far_scratch if transfer.BYTES * kernel.scratch > target.l1 else 1.0
+    far = core.far_rows if transfer.BYTES * touched_rows(kernel) > target.l1 else 1.0
     return far * math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
+
+
+def touched_rows(kernel: Winograd) -> int:
+    """Elements of the image and of the result that a row of tiles reads and writes."""
+    read, written = math.prod(w.size for w in kernel.window[1:]), math.prod(w.out for w in kernel.window[1:])
+    return kernel.pixels[0] * read * kernel.channels + kernel.steps[0] * written * kernel.outputs
 
 
 def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
