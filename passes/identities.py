@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..computation import Pointwise
-from ..expr import Arg, Call, Number
+from ..expr import Arg, Call, Expr, Number
 from ..ir import Graph, Node, Rewriter, Value
 from .match import fused, sole_computation
 from .moves import Origins
@@ -102,18 +102,25 @@ def _range(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[f
     computation = pieces[0].computation if len(pieces) == 1 else None
     if not isinstance(computation, Pointwise):
         return None
-    low, high, expr, cuts = -np.inf, np.inf, computation.expr, []
-    while isinstance(expr, Call) and expr.function in ("maximum", "minimum"):
-        numbers = [part.value for part in expr.arguments if isinstance(part, Number)]
-        others = [part for part in expr.arguments if not isinstance(part, Number)]
-        if len(numbers) != 1 or len(others) != 1:
-            return None
-        cuts.append((expr.function, numbers[0]))
-        expr = others[0]
+    expr, cuts = _cuts(computation.expr)
+    low, high = -np.inf, np.inf
     for function, number in reversed(cuts):
         cut = max if function == "maximum" else min
         low, high = cut(low, number), cut(high, number)
     return (low, high) if cuts and isinstance(expr, Arg) else None
+
+
+def _cuts(expr: Expr) -> tuple[Expr, list[tuple[str, float]]]:
+    """What an expression takes maxima and minima of, and the functions with their numbers, the last one first."""
+    cuts: list[tuple[str, float]] = []
+    while isinstance(expr, Call) and expr.function in ("maximum", "minimum"):
+        numbers = [part.value for part in expr.arguments if isinstance(part, Number)]
+        others = [part for part in expr.arguments if not isinstance(part, Number)]
+        if len(numbers) != 1 or len(others) != 1:
+            break
+        cuts.append((expr.function, numbers[0]))
+        expr = others[0]
+    return expr, cuts
 
 
 def _is(graph: Graph, node: Node, argument: object, number: float | None) -> bool:

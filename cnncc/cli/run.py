@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -130,19 +130,26 @@ def _joined(arrays: list[Array]) -> Array:
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
+def _named_arrays(file: Path, names: Sequence[str]) -> dict[str, Array]:
+    """The arrays of a `.npz` file that have these names."""
+    from .inputs import read_npz
+
+    arrays = read_npz(file)
+    missing = [name for name in names if name not in arrays]
+    if missing:
+        held = ", ".join(map(repr, arrays)) or "nothing"
+        raise InputError(f"'{file}' holds {held}, expected also {', '.join(map(repr, missing))}")
+    return {name: arrays[name] for name in names}
+
+
 def _several_inputs(model: Model, files: list[Path], named: dict[str, Path], resize: bool) -> Call:
     """Files in the order of the inputs that no `--input` names."""
-    from .inputs import read, read_npz
+    from .inputs import read
 
     ports = {port.name: port for port in model.inputs}
     free = [name for name in ports if name not in named]
     if len(files) == 1 and len(free) > 1 and files[0].suffix.lower() == ".npz":
-        arrays = read_npz(files[0])
-        missing = [name for name in free if name not in arrays]
-        if missing:
-            held = ", ".join(map(repr, arrays)) or "nothing"
-            raise InputError(f"'{files[0]}' holds {held}, expected also {', '.join(map(repr, missing))}")
-        feeds = {name: arrays[name] for name in free}
+        feeds = _named_arrays(files[0], free)
     elif len(files) != len(free):
         wanted = ", ".join(map(repr, free)) or "none"
         raise InputError(f"model '{model.name}' needs a file for each of the inputs {wanted}, got {len(files)}")

@@ -264,16 +264,20 @@ def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
         raise ShapeError(f"input '{declared.name}': {error.message}") from None
 
 
+def _fits(shape: Sequence[int | str] | None, given: Sequence[int]) -> bool:
+    """Whether a given shape has the rank and the fixed sizes of a declared one."""
+    if shape is None:
+        return True
+    same = (isinstance(n, str) or n == new for n, new in zip(shape, given, strict=False))
+    return len(given) == len(shape) and all(same)
+
+
 def static_shape(declared: Declared, given: Sequence[int] | None) -> tuple[int, ...]:
     """The shape without open dimensions. Raises UsageError if `given` contradicts it, ModelError if some stay."""
     name, shape = declared.name, declared.shape
     told = f"({', '.join(map(str, shape))})" if shape is not None else "of any rank"
     if given is not None:
-        fits = shape is None or (
-            len(given) == len(shape)
-            and all(isinstance(n, str) or n == new for n, new in zip(shape, given, strict=True))
-        )
-        if not fits:
+        if not _fits(shape, given):
             raise UsageError(f"shape {tuple(given)} is given for input '{name}', which the model declares {told}")
         return tuple(given)
     sizes = () if shape is None else tuple(1 if k == 0 and isinstance(n, str) else n for k, n in enumerate(shape))

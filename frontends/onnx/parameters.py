@@ -42,11 +42,21 @@ def new_shape(call: Call) -> tuple[int, ...]:
     """Reshape's target with its 0 (as in the input) and −1 (whatever is left) filled in."""
     old, new = call.shape(0), _target(call)
     if not call.attribute("allowzero", 0):
-        if any(size == 0 and k >= len(old) for k, size in enumerate(new)):
-            raise ShapeError(f"Reshape to {new} copies an axis that {old} does not have")
-        new = tuple(old[k] if size == 0 else size for k, size in enumerate(new))
+        new = _with_copies(old, new)
     if old and new[:1] == (-1,) and -1 not in new[1:] and 0 < math.prod(old[1:]) == math.prod(new[1:]):
         return (old[0], *new[1:])
+    return _with_the_rest(old, new)
+
+
+def _with_copies(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
+    """`new` with the size of the input's axis in place of each 0."""
+    if any(size == 0 and k >= len(old) for k, size in enumerate(new)):
+        raise ShapeError(f"Reshape to {new} copies an axis that {old} does not have")
+    return tuple(old[k] if size == 0 else size for k, size in enumerate(new))
+
+
+def _with_the_rest(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
+    """`new` with what is left of the elements in place of −1."""
     # Where both begin with the same size, N stays out of the arithmetic.
     begin = int(bool(old) and old[:1] == new[:1] and 0 not in old[1:])
     rest, total = math.prod(size for size in new[begin:] if size != -1), math.prod(old[begin:])
