@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from string import Template
 
 from ..naming import macro_prefix
-from ..types import DType
 from .abi import ERROR_CODES
 from .executable import ABI_VERSION, Executable, Port
 
@@ -125,7 +124,10 @@ def header(executable: Executable) -> str:
         ),
         constants="\n".join(f"#define {macro}_{line}" for line in _constants(executable)),
         parameters=", ".join(
-            [*(f"const {_ctype(port)} *{name}" for name, port in inputs), *(f"float *{name}" for name, _ in outputs)]
+            [
+                *(f"const {_ctype(port)} *{name}" for name, port in inputs),
+                *(f"{_ctype(port)} *{name}" for name, port in outputs),
+            ]
         ),
         n_in=len(inputs),
         n_out=len(outputs),
@@ -147,7 +149,7 @@ def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
 
 
 def _ctype(port: Port) -> str:
-    return "float" if port.type.dtype is DType.float32 else "uint8_t"
+    return port.type.dtype.c
 
 
 def _images_sentence(executable: Executable) -> str:

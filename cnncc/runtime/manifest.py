@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from ..elements import ELEMENTS
 from ..target import Target
-from ..types import DType, TensorType
+from ..types import TensorType
 from .abi import ERROR_CODES
 from .executable import ABI_VERSION, Executable, Port
 
@@ -87,4 +88,4 @@ def _describe_port(port: Port) -> Manifest:
 
 
 def _restore_port(port: Manifest) -> Port:
-    return Port(str(port["name"]), TensorType(tuple(port["shape"]), DType(port["dtype"])), bool(port["batched"]))
+    return Port(str(port["name"]), TensorType(tuple(port["shape"]), ELEMENTS[port["dtype"]]), bool(port["batched"]))
