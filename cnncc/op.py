@@ -150,7 +150,7 @@ def _expect_elements(op: Op, inputs: Sequence[TensorType]) -> None:
     """Raise ShapeError for elements that `op` does not take, or does not take together."""
     for x in inputs:
         if x.dtype not in op.takes:
-            way = "ImageToTensor makes float32 of pictures" if x.dtype is UINT8 else "Cast converts it"
+            way = f"ImageToTensor makes {FLOAT32} of pictures" if x.dtype is UINT8 else "Cast converts it"
             raise ShapeError(f"{op.name} takes {either(op.takes)}, got {x}: {way}")
     if not op.mixed:
         expect_alike(op, inputs)

@@ -44,7 +44,7 @@ class Cast(Elementwise):
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         for source in (FLOAT32, INT32, INT64, BOOL):
-            yield Sample(cls("int32" if source is not INT32 else "float32"), ((2, 5, 3, 7),), (source,))
-            yield Sample(cls("int64" if source is not INT64 else "float32"), ((1, 33),), (source,))
-            yield Sample(cls("bool" if source is not BOOL else "float32"), ((4, 9),), (source,))
-        yield Sample(cls("float32"), ((2, 3, 5),), (UINT8,))
+            yield Sample(cls(INT32.name if source is not INT32 else FLOAT32.name), ((2, 5, 3, 7),), (source,))
+            yield Sample(cls(INT64.name if source is not INT64 else FLOAT32.name), ((1, 33),), (source,))
+            yield Sample(cls(BOOL.name if source is not BOOL else FLOAT32.name), ((4, 9),), (source,))
+        yield Sample(cls(FLOAT32.name), ((2, 3, 5),), (UINT8,))

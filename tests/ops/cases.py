@@ -66,7 +66,7 @@ def of_floats(sample: Sample) -> bool:
 
 
 each_sample = pytest.mark.parametrize("sample", list(samples()), ids=label)
-each_float_sample = pytest.mark.parametrize("sample", list(filter(of_floats, samples())), ids=label)
+each_float_sample = pytest.mark.parametrize("sample", [one for one in samples() if of_floats(one)], ids=label)
 each_exact_sample = pytest.mark.parametrize("sample", [one for one in samples() if not of_floats(one)], ids=label)
 each_op = pytest.mark.parametrize("op", list(REGISTRY.values()), ids=lambda op: op.__name__)
 FLOAT_OPS = {name: op for name, op in REGISTRY.items() if of_floats(next(iter(op.samples())))}
