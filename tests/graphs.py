@@ -12,6 +12,7 @@ import numpy as np
 
 from cnncc.check.tolerance import Bound, bounds, compare
 from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.elements import FLOAT32, Element, element_of
 from cnncc.errors import TargetError
 from cnncc.ir import Builder, Graph, Value
 from cnncc.native import host_target
@@ -41,13 +42,13 @@ class Net:
     def input(self, *shape: int, name: str = "x") -> Value:
         return self.arrives(self.random(*shape), name)
 
-    def arrives(self, data: Array, name: str = "x") -> Value:
+    def arrives(self, data: Array, name: str = "x", element: Element = FLOAT32) -> Value:
         name = self.builder.unique(name)
-        self.feeds[name] = np.array(data, np.float32, order="C")
-        return self.builder.input(name, TensorType(tuple(data.shape)))
+        self.feeds[name] = np.array(data, element.numpy, order="C")
+        return self.builder.input(name, TensorType(tuple(data.shape), element))
 
-    def known(self, data: Array) -> Value:
-        return self.builder.constant(data)
+    def known(self, data: Array, element: Element = FLOAT32) -> Value:
+        return self.builder.constant(data, element=element)
 
     def weights(self, *shape: int, arrive: bool = False) -> Value:
         """Random weights, as constants or, with `arrive`, as an input."""
@@ -71,7 +72,10 @@ class Net:
 def one_op(op: Op, *arrays: Array, known: Iterable[int] = ()) -> tuple[Graph, dict[str, Array]]:
     """A graph of one op on these arrays, those at the positions `known` as constants; and its inputs."""
     net, known = Net(), set(known)
-    values = [net.known(array) if place in known else net.arrives(array) for place, array in enumerate(arrays)]
+    values = [
+        net.known(array, element_of(array)) if place in known else net.arrives(array, element=element_of(array))
+        for place, array in enumerate(arrays)
+    ]
     return net.graph(*net.builder.add(op, values)), net.feeds
 
 
