@@ -40,10 +40,6 @@ class Element:
     uint8: ClassVar[Element]
 
     @property
-    def itemsize(self) -> int:
-        return self.bytes
-
-    @property
     def is_float(self) -> bool:
         return self.kind == "float"
 
@@ -83,6 +79,11 @@ class Element:
     def tiny(self) -> float:
         """The smallest subnormal number of a float: what underflow may lose."""
         return self.normal * 2 * self.unit
+
+    @property
+    def in_register(self) -> Element:
+        """The row of `register`."""
+        return ELEMENTS[self.register]
 
     def holds(self, value: float) -> bool:
         """Whether a number is one of a type that is not float."""

@@ -118,8 +118,9 @@ class Instructions(Protocol):
     def convert(self, value: Ssa, type: RegisterType, *, signed: bool = True) -> Ssa:
         """The number as another type of as many lanes.
 
-        Integers to floats round to nearest; floats to integers round toward 0 (and are undefined where that does not
-        fit); a wider integer repeats the sign bit or, unless `signed`, has zeros; a narrower one keeps the low bits.
+        Integers to floats and floats to shorter ones round to nearest; floats to integers round toward 0 (and are
+        undefined where that does not fit); a wider integer repeats the sign bit or, unless `signed`, has zeros (a truth
+        value is an integer of one bit); a narrower one keeps the low bits.
         """
 
     def reinterpret(self, value: Ssa, type: RegisterType) -> Ssa:
