@@ -85,6 +85,11 @@ class Element:
         """The row of `register`."""
         return ELEMENTS[self.register]
 
+    @property
+    def computed(self) -> Element:
+        """The element of what a load gives: that of the register, but a truth value stays one."""
+        return self if self.kind == "truth" else self.in_register
+
     def holds(self, value: float) -> bool:
         """Whether a number is one of a type that is not float."""
         return math.isfinite(value) and value == int(value) and self.least <= value <= self.most

@@ -26,6 +26,12 @@ SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, -1e-45, 3e38], np.floa
 """Values that arithmetic likes to get wrong."""
 
 
+def ends(dtype: np.dtype[Any]) -> Array:
+    """Whole numbers at the ends of a type's range and around 0."""
+    info = np.iinfo(dtype)
+    return np.array([info.min, info.min + 1, -1, 0, 1, info.max], dtype)
+
+
 class Net:
     """A builder with seeded weights whose methods take and return single values.
 
@@ -108,7 +114,7 @@ def compilation(
 
 
 def native(compiled: Compilation, feeds: Mapping[str, Array], threads: int = 1) -> dict[str, Array]:
-    """The outputs by name. Output arrays start as NaN, so that an element that nobody stores is seen."""
+    """The outputs by name. Output arrays are spoiled first, so that an element that nobody stores is seen."""
     with Model(compiled.build(), threads=threads) as model:
         return call(model, feeds)
 
@@ -117,10 +123,17 @@ def call(model: Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Like `native`, on a model."""
     results = model(dict(feeds))
     for array in results if isinstance(results, tuple) else (results,):
-        array.fill(np.nan)
+        spoil(array)
     out = model(dict(feeds), out=results)
     arrays = out if isinstance(out, tuple) else (out,)
+    for array in arrays:
+        assert array.dtype != np.bool_ or array.view(np.uint8).max() <= 1, "truth values are 0 and 1"
     return {port.name: array for port, array in zip(model.outputs, arrays, strict=True)}
+
+
+def spoil(array: Array) -> None:
+    """Fill it with what no model makes: NaN, a large number, truth values of 165."""
+    array.reshape(-1).view(np.uint8).fill(255 if array.dtype.kind == "f" else 165)
 
 
 def expected(compiled: Compilation, feeds: Mapping[str, Array]) -> dict[str, Bound]:
@@ -176,13 +189,14 @@ def assert_same_bits(found: Mapping[str, Array], wanted: Mapping[str, Array], wh
 
 
 def sprinkled(feeds: Mapping[str, Array], seed: int, share: float = 0.05) -> dict[str, Array]:
-    """The same inputs with some elements replaced by special values (bytes have none)."""
+    """The same inputs with some elements replaced by special values (bytes and truth values have none)."""
     rng = np.random.default_rng(seed)
 
     def some(data: Array) -> Array:
-        if data.dtype != np.float32:
+        if data.dtype.itemsize == 1:
             return data
-        return np.where(rng.random(data.shape) < share, rng.choice(SPECIAL, data.shape), data).astype(np.float32)
+        special = SPECIAL if data.dtype == np.float32 else ends(data.dtype)
+        return np.where(rng.random(data.shape) < share, rng.choice(special, data.shape), data).astype(data.dtype)
 
     return {name: some(data) for name, data in feeds.items()}
 

@@ -192,14 +192,14 @@ def _request(executable: Executable, feeds: Mapping[str, Array]) -> bytes:
     for port in executable.inputs:
         data = np.ascontiguousarray(feeds[port.name], port.type.dtype.numpy).tobytes()
         parts += [struct.pack("<Q", len(data)), data]
-    parts += [struct.pack("<Q", 4 * port.type.size) for port in executable.outputs]
+    parts += [struct.pack("<Q", port.type.nbytes) for port in executable.outputs]
     return b"".join(parts)
 
 
 def _outputs(executable: Executable, data: bytes) -> dict[str, Array]:
     found, place = {}, 0
     for port in executable.outputs:
-        found[port.name] = np.frombuffer(data, np.float32, port.type.size, place).reshape(port.shape)
-        place += 4 * port.type.size
+        found[port.name] = np.frombuffer(data, port.type.dtype.numpy, port.type.size, place).reshape(port.shape)
+        place += port.type.nbytes
     assert place == len(data)
     return found

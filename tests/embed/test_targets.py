@@ -14,6 +14,7 @@ import pytest
 import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
+from cnncc.elements import UINT8, element_of
 from cnncc.errors import TargetError
 from cnncc.ir import Graph, Value
 from cnncc.native import host_target
@@ -21,9 +22,9 @@ from cnncc.objects.elf import global_symbols
 from cnncc.op import REGISTRY, Sample
 from cnncc.runtime import artefacts
 from cnncc.target import ALIASES, TARGETS
-from cnncc.types import Array, DType, TensorType
+from cnncc.types import Array, TensorType
 from tests.graphs import Net, assert_same_bits, compilation, expected, sprinkled, worst_ratio
-from tests.ops.cases import data
+from tests.ops.cases import data, typed
 
 from . import nasty
 from .emulated import EMULATORS, Emulated, emulator_fails
@@ -131,25 +132,24 @@ def networks() -> Iterator[tuple[Graph, Feeds]]:
         yield net.graph(*make(net)), net.feeds
     for op in REGISTRY.values():
         groups: dict[int, list[Sample]] = defaultdict(list)
-        for sample in () if op.takes_bytes else op.samples():
+        for sample in [*op.samples(), *typed(op)]:
             groups[sample.shapes[0][0]].append(sample)
         for samples in groups.values():
             net = Net()
             graph = net.graph(*(value for sample in samples for value in of_sample(net, sample)))
-            yield graph, sprinkled(net.feeds, 1)
+            yield graph, sprinkled(net.feeds, 1, 0.2)
 
 
 def values(rng: np.random.Generator, type: TensorType) -> Array:
     return (
-        rng.integers(0, 256, type.shape).astype(np.uint8)
-        if type.dtype is DType.uint8
-        else rng.random(type.shape, np.float32)
+        rng.integers(0, 256, type.shape).astype(np.uint8) if type.dtype is UINT8 else rng.random(type.shape, np.float32)
     )
 
 
 def of_sample(net: Net, sample: Sample) -> Iterable[Value]:
     first, *others = data(sample)
-    return net.builder.add(sample.op, [net.arrives(first), *map(net.known, others)])
+    values = [net.arrives(first, element=element_of(first)), *(net.known(x, element_of(x)) for x in others)]
+    return net.builder.add(sample.op, values)
 
 
 @pytest.mark.tools

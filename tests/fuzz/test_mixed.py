@@ -9,13 +9,13 @@ from cnncc import text
 from cnncc.check.graph import verify
 from cnncc.check.tolerance import bounds, compare
 from cnncc.elements import COMPUTED, FLOAT32, bits
-from cnncc.errors import ModelError
 from cnncc.interpreter import run
 from cnncc.op import REGISTRY, Constant
 from cnncc.ops import Fused
 from cnncc.passes.manager import optimise, seeded_feeds
 from cnncc.passes.unfuse import expand
-from tests.graphs import compilation
+from cnncc.target import TARGETS
+from tests.graphs import assert_same_bits, compilation, expected, native, runnable_targets, worst_ratio
 
 from .check import live_ops
 from .layers import LAYERS
@@ -98,12 +98,23 @@ def test_a_seed_is_a_graph_and_the_graphs_reach_everything():
     assert {"constants", "identities", "subexpressions", "fuse", "dead_code", "diamonds"} <= fired
 
 
-def test_native_code_is_refused_in_a_sentence():
-    refused = 0
-    for seed in range(20):
-        graph, _ = mixed_graph(seed)
-        if any(type.dtype is not FLOAT32 for node in optimise(graph).graph for type in node.types):
-            with pytest.raises(ModelError, match=r"layer '.*': native code computes with float32 only, got \w+\["):
-                _ = compilation(graph).plan
-            refused += 1
-    assert refused > 10
+@pytest.mark.combinations
+@pytest.mark.parametrize("first", range(0, 60, 20))
+@pytest.mark.parametrize("target", list(runnable_targets()))
+def test_native_code_has_the_bits_of_the_interpreter(target, first):
+    """Floats within their bounds. Also from three threads, and with checked accesses."""
+    for seed in range(first, first + 20):
+        graph, feeds = mixed_graph(seed)
+        compiled = compilation(graph, target, checked=seed % 4 == 0)
+        with np.errstate(all="ignore"):
+            found = native(compiled, feeds)
+            worst_ratio(found, expected(compiled, feeds))
+        assert_same_bits(native(compiled, feeds, threads=3), found, f"seed {seed}, three threads")
+        assert compiled.build().undefined == ()
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_objects_need_no_library(target):
+    """Not even for numbers of 64 bits on a processor of 32."""
+    for seed in range(6) if target != "cortex-m4" else range(20):
+        assert compilation(mixed_graph(seed)[0], target).build().undefined == ()

@@ -15,8 +15,11 @@ INTEGER_OPERATIONS: Mapping[Binary, str] = {
     "add": "add",
     "subtract": "sub",
     "multiply": "mul",
+    "divide": "sdiv",
+    "remainder": "srem",
     "and": "and",
     "or": "or",
+    "xor": "xor",
     "shift_left": "shl",
     "shift_right": "ashr",
     "shift_right_zeros": "lshr",
@@ -24,7 +27,7 @@ INTEGER_OPERATIONS: Mapping[Binary, str] = {
 OPERATIONS: Mapping[Kind, Mapping[Binary, str]] = {
     "float": FLOAT_OPERATIONS,
     "int": INTEGER_OPERATIONS,
-    "bool": {"and": "and", "or": "or"},
+    "bool": {"and": "and", "or": "or", "xor": "xor"},
 }
 INDEX_OPERATIONS: Mapping[IndexOperation, str] = {
     "add": "add nsw",
