@@ -174,7 +174,9 @@ def check_all(graph: Graph, target: str | Target, *feeds: Mapping[str, Array]) -
 
 
 def bits(array: Array) -> Array:
-    """The bits of each float; every NaN the same one, since IEEE leaves its sign and payload open."""
+    """The bits of each float; every NaN the same one, since IEEE leaves its payload open. Others as they are."""
+    if array.dtype != np.float32:
+        return array
     return np.where(np.isnan(array), np.float32(np.nan), array).view(np.uint32)
 
 

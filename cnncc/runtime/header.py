@@ -134,7 +134,7 @@ def header(executable: Executable) -> str:
                 *(f"{_ctype(port)} *{name}" for name, port in outputs),
             ]
         ),
-        n_in=len(inputs),
+        n_in=max(1, len(inputs)),  # C has no arrays of nothing
         n_out=len(outputs),
         assignments="\n".join(
             f"    {array}[{place}] = {name};"
