@@ -34,8 +34,9 @@ class Architecture:
 
     `check` is what `NAME_check` may vouch for. `pause` tells the core that it waits in a loop. `counter` is the LLVM
     intrinsic that reads a clock of even pace, which programs may read, as profiles need. `elf_machine` and `elf_flags`
-    stand in the head of ELF files. `hosts` are the first words of the LLVM triples of machines on which models of this
-    architecture run in Python.
+    stand in the head of ELF files. `integer_bits` are those of the widest integers that it divides, and converts to
+    floats and back: for wider ones LLVM would call a library. `hosts` are the first words of the LLVM triples of
+    machines on which models of this architecture run in Python.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Architecture:
     elf_flags: int = 0
     pause: Hint | None = None
     counter: str = "llvm.readcyclecounter"
+    integer_bits: int = 64
     hosts: tuple[str, ...] = ()
 
 
@@ -72,7 +74,13 @@ ARCHITECTURES = {
             pause=Hint("llvm.riscv.pause"),
             counter="llvm.readsteadycounter",  # rdtime; Linux lets no program read the cycles
         ),
-        Architecture("thumb", elf_machine=40, elf_flags=0x0500_0000, check=ProcessorCheck.NONE),  # flags: EABI 5
+        Architecture(
+            "thumb",
+            elf_machine=40,
+            elf_flags=0x0500_0000,  # EABI 5
+            check=ProcessorCheck.NONE,
+            integer_bits=32,
+        ),
     )
 }
 

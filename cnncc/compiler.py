@@ -91,9 +91,8 @@ class Compilation:
         from .plan.make import make_plan
 
         strict = self.options.precision == "strict"
-        optimised = self.optimised.graph
         with allowance(self._allowance):
-            return make_plan(optimised, self.options.target, self.options.plan, strict=strict)
+            return make_plan(self.optimised.graph, self.options.target, self.options.plan, strict=strict)
 
     @cached_property
     def llvm(self) -> str:

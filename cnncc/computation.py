@@ -15,7 +15,8 @@ from typing import Literal
 
 import numpy as np
 
-from .expr import Expr
+from .elements import FLOAT32, Element
+from .expr import Expr, typed
 from .types import Array, TensorType
 from .windows import WindowAxis
 
@@ -184,9 +185,9 @@ class Inset(Arrangement):
 
 @dataclass(frozen=True)
 class Known(Arrangement):
-    """Numbers known when the op is lowered, in row-major order: weights of an interpolation, a transform's matrix.
+    """Floats known when the op is lowered, in row-major order: weights of an interpolation, a transform's matrix.
 
-    It has no operands. The numbers are rounded to float32 once, where they are stored.
+    It has no operands. The numbers are rounded once, where they are stored.
     """
 
     values: tuple[float, ...]
@@ -234,10 +235,17 @@ class Pieces:
 
     def add(self, computation: Computation, operands: Sequence[int], shape: Sequence[int]) -> int:
         """A further piece with a result of `shape`; returns its reference."""
-        type = TensorType(tuple(int(size) for size in shape))
+        type = TensorType(tuple(int(size) for size in shape), self._element(computation, operands))
         self.pieces.append(Piece(computation, tuple(operands), type))
         self.types.append(type)
         return len(self.types) - 1
+
+    def _element(self, computation: Computation, operands: Sequence[int]) -> Element:
+        """What the result is made of: what the operands are, unless an expression makes something else of them."""
+        elements = [self.types[operand].dtype for operand in operands]
+        if isinstance(computation, Pointwise):
+            return typed(computation.expr, elements)
+        return elements[0] if elements else FLOAT32
 
     def shape(self, reference: int) -> tuple[int, ...]:
         return self.types[reference].shape

@@ -1,26 +1,24 @@
 """Element-wise expressions: the common language of op pages (which write them) and kernels (which emit them).
 
-An expression is a small tree over numbered arguments. `FUNCTIONS` is its whole vocabulary: for each function
-its NumPy meaning and the rule by which an error of its arguments, and its own rounding, reach its result.
+An expression is a small tree over numbered arguments; `functions.FUNCTIONS` is its whole vocabulary. It says nothing of
+elements: those of its arguments tell what its functions mean and make (`typed`), and a number is one of the element
+that it stands beside.
 """
 
 from __future__ import annotations
 
-import functools
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
+from .elements import BOOL, FLOAT32, Element
+from .functions import FUNCTIONS, applied, converter
 from .types import Array
 
-UNIT = 2.0**-24  # unit roundoff of float32: half a unit in the last place
-TINY = 2.0**-149  # the smallest subnormal: what underflow may lose
-LARGEST = float(np.finfo(np.float32).max)
-OVERFLOW = LARGEST + 2.0**103  # from here on float32 rounds to an infinity
+T = TypeVar("T")
 
 
 class Expr:
@@ -63,7 +61,7 @@ class Arg(Expr):
 
 @dataclass(frozen=True)
 class Number(Expr):
-    """A literal, rounded to float32 where it is used."""
+    """A literal, rounded to a float where it is used as one; where it is used as a whole number, it is one."""
 
     value: float
 
@@ -88,7 +86,10 @@ RUNNING = Arg(0)
 
 
 def wrap(value: Operand) -> Expr:
-    return value if isinstance(value, Expr) else Number(float(value))
+    if isinstance(value, Expr):
+        return value
+    exact = float(value) == value
+    return Number(float(value) if exact or isinstance(value, float) else value)
 
 
 def maximum(a: Operand, b: Operand) -> Expr:
@@ -128,172 +129,95 @@ def where_less(x: Operand, y: Operand, a: Operand, b: Operand) -> Expr:
     return Call("where_less", (wrap(x), wrap(y), wrap(a), wrap(b)))
 
 
+def equal(x: Operand, y: Operand) -> Expr:
+    """Whether x = y; not so where either is NaN."""
+    return Call("equal", (wrap(x), wrap(y)))
+
+
+def less(x: Operand, y: Operand) -> Expr:
+    """Whether x < y; not so where either is NaN."""
+    return Call("less", (wrap(x), wrap(y)))
+
+
+def less_equal(x: Operand, y: Operand) -> Expr:
+    """Whether x ≤ y; not so where either is NaN."""
+    return Call("less_equal", (wrap(x), wrap(y)))
+
+
+def select(condition: Operand, a: Operand, b: Operand) -> Expr:
+    """`a` where the condition, a truth value, holds, else `b`."""
+    return Call("select", (wrap(condition), wrap(a), wrap(b)))
+
+
+def convert(x: Operand, element: Element) -> Expr:
+    """x as `element` (see `integers.converted`)."""
+    return unary(converter(element), x)
+
+
 def multiply_add(a: Operand, b: Operand, c: Operand) -> Expr:
     """a * b + c, in one rounding where the target has the instruction."""
     return Call("multiply_add", (wrap(a), wrap(b), wrap(c)))
 
 
-# Meaning: float64 in, float64 out. Error rule: (values, errors of the arguments, result) -> error of the result.
-ErrorRule = Callable[[Sequence[Array], Sequence[Array], Array], Array]
+def typed(expr: Expr, arguments: Sequence[Element]) -> Element:
+    """The element of what `expr` makes of arguments of these elements; float32 for a literal.
 
-# Bounds of the functions of codegen/functions.py, power.py and trigonometry.py, in units in the last place (two UNITs
-# each).
-EXP_ULPS = EXPM1_ULPS = ERF_ULPS = POWER_ULPS = 2.0
-LOG_ULPS = LOG1P_ULPS = SIN_ULPS = COS_ULPS = 1.0
-TANH_ULPS = SIGMOID_ULPS = 3.0
-
-
-def ieee_power(x: Array, y: Array) -> Array:
-    """x to the power of y. NumPy's `power` takes the square root for a broadcast exponent of 0.5: NaN for -inf."""
-    return np.asarray(np.float_power(x, y)).astype(np.result_type(x, y), copy=False)
-
-
-def sigmoid(x: Array) -> Array:
-    """1 / (1 + exp(−x)), with no overflow on the way."""
-    return np.asarray(np.where(x < 0, np.exp(np.minimum(x, 0)), 1) / (1 + np.exp(-np.abs(x))))
-
-
-def erf(x: Array) -> Array:
-    """The error function, which NumPy lacks."""
-    return np.asarray(np.vectorize(math.erf, otypes=[np.float64])(x), np.asarray(x).dtype)
-
-
-@dataclass(frozen=True)
-class Function:
-    """`steps` spells the function in simpler ones, which some targets compute instead: what holds, holds for both.
-
-    One that `chooses` among its arguments makes nothing of those that it leaves aside.
+    Raises TypeError where a function does not take what it gets: the type rules of ops do not let that happen.
     """
+    known: dict[int, Element] = {}
 
-    meaning: Callable[..., Any]
-    error: ErrorRule
-    steps: Callable[..., Expr] | None = None
-    chooses: bool = False
+    def visit(part: Expr) -> Element:
+        if isinstance(part, Arg):
+            return arguments[part.index]
+        if not isinstance(part, Call):
+            return FLOAT32
+        if id(part) not in known:
+            known[id(part)] = _result(part, visit)
+        return known[id(part)]
 
-
-def _rounded(result: Array, carried: Array, units: float = 1.0) -> Array:
-    """What the arguments' errors make of the result (`carried`), and the rounding of that perturbed result."""
-    return np.asarray(carried + units * UNIT * (np.abs(result) + carried) + TINY)
-
-
-def _nearest(result: Array, carried: Array, units: float = 1.0) -> Array:
-    """As `_rounded` for IEEE's products and quotients: nothing is rounded farther than to 0, so 0 is exact."""
-    size = np.abs(result) + carried
-    return np.asarray(carried + np.minimum(units * UNIT * size + TINY, size))
+    return visit(expr)
 
 
-def _exact_if_tiny(result: Array, carried: Array) -> Array:
-    """As `_rounded` for IEEE's sums and roots: what would underflow is exact."""
-    return np.asarray(carried + UNIT * (np.abs(result) + carried))
-
-
-def _product_error(v: Sequence[Array], e: Sequence[Array]) -> Array:
-    return np.asarray(np.abs(v[0]) * e[1] + np.abs(v[1]) * e[0] + e[0] * e[1])
-
-
-def _divide_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-    """|a′/b′ − a/b| ≤ (eᵃ + |a/b| eᵇ) / (|b| − eᵇ), infinite where b may be 0."""
-    least = np.maximum(np.abs(v[1]) - e[1], 0)
-    return _nearest(r, (e[0] + np.abs(r) * e[1]) / least, 2)
-
-
-def _sqrt_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-    """|√x′ − √x| is at most √e, and at most e / 2√(x − e); infinite where x may be negative."""
-    carried = np.fmin(np.sqrt(e[0]), e[0] / (2 * np.sqrt(v[0] - e[0])))
-    return _exact_if_tiny(r, np.where(v[0] < e[0], np.inf, carried))
-
-
-def _where_less_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-    """The error of the branch that is taken; of both, and their distance, where the errors of x and y let either be."""
-    (x, y, a, b), (ex, ey, ea, eb) = v, e
-    sure = (ex + ey == 0) | (np.abs(x - y) > ex + ey)
-    apart = np.where((a == b) | (np.isnan(a) & np.isnan(b)), 0, np.abs(a - b))
-    return np.asarray(np.where(sure, np.where(x < y, ea, eb), apart + np.maximum(ea, eb)))
-
-
-def _power_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-    """Through the logarithm: |y′ log x′ − y log x| ≤ (|y| + eʸ) |log x′ − log x| + eʸ |log x|, in any sign of x.
-
-    Where x may be 0 or of either sign, y must be exact: then by the derivative, y (|x| + eˣ)^(y − 1) eˣ, for y ≥ 1.
-    """
-    (x, y), (ex, ey) = v, e
-    size, whole = np.abs(x), y == np.rint(y)
-    of_log = (np.abs(y) + ey) * -np.log1p(-ex / size) + np.where(ey > 0, ey * np.abs(np.log(size)), 0)
-    carried = np.where((size > ex) & ((x > 0) | ((ey == 0) & whole)), np.abs(r) * np.expm1(of_log), np.inf)
-    by_slope = np.where((ey == 0) & (y >= 1) & (whole | (x >= ex)), y * (size + ex) ** (y - 1) * ex, np.inf)
-    exact = (ex == 0) & (ey == 0)
-    return _rounded(r, np.where(exact, 0, np.fmin(carried, by_slope)), 2 * POWER_ULPS)
-
-
-def _monotone(meaning: Callable[..., Any], ulps: float = 0.0) -> Function:
-    """A function that only rises: what errors of its arguments make of it shows at the ends of their intervals.
-
-    It is exact at an infinite argument, and where it leads from 0 to 0.
-    """
-
-    def error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-        above, below = (meaning(*map(step, v, e)) for step in (np.add, np.subtract))
-        limit = (np.isinf(v[0]) | ((v[0] == 0) & (r == 0))) & (e[0] == 0)
-        moves = functools.reduce(np.maximum, e) > 0
-        carried = np.where(moves, np.maximum(np.abs(above - r), np.abs(below - r)), 0)
-        return np.where(limit, 0, _rounded(r, carried, 2 * ulps)) if ulps else carried
-
-    return Function(meaning, error)
-
-
-def _wave(meaning: Callable[..., Any], ulps: float) -> Function:
-    """A function between −1 and 1 that is nowhere steeper than 1."""
-    return Function(meaning, lambda v, e, r: _rounded(r, np.minimum(e[0], 2), 2 * ulps))
-
-
-FUNCTIONS: Mapping[str, Function] = {
-    "add": Function(np.add, lambda v, e, r: _exact_if_tiny(r, e[0] + e[1])),
-    "subtract": Function(np.subtract, lambda v, e, r: _exact_if_tiny(r, e[0] + e[1])),
-    "multiply": Function(np.multiply, lambda v, e, r: _nearest(r, _product_error(v, e))),
-    "divide": Function(np.divide, _divide_error),
-    "maximum": _monotone(np.maximum),
-    "minimum": _monotone(np.minimum),
-    "sqrt": Function(np.sqrt, _sqrt_error),
-    "absolute": Function(np.abs, lambda v, e, r: e[0]),
-    "negate": Function(np.negative, lambda v, e, r: e[0]),
-    "floor": _monotone(np.floor),
-    "ceil": _monotone(np.ceil),
-    "rint": _monotone(np.rint),
-    "sign": _monotone(np.sign),
-    "where_less": Function(lambda x, y, a, b: np.where(x < y, a, b), _where_less_error, chooses=True),
-    "exp": _monotone(np.exp, EXP_ULPS),
-    "expm1": _monotone(np.expm1, EXPM1_ULPS),
-    "log": _monotone(np.log, LOG_ULPS),
-    "log1p": _monotone(np.log1p, LOG1P_ULPS),
-    "tanh": _monotone(np.tanh, TANH_ULPS),
-    "sigmoid": _monotone(sigmoid, SIGMOID_ULPS),
-    "erf": _monotone(erf, ERF_ULPS),
-    "sin": _wave(np.sin, SIN_ULPS),
-    "cos": _wave(np.cos, COS_ULPS),
-    "power": Function(ieee_power, _power_error),
-    # One rounding where it is one instruction, else two.
-    "multiply_add": Function(
-        lambda a, b, c: a * b + c, lambda v, e, r: _nearest(r, _product_error(v, e) + e[2]), lambda a, b, c: a * b + c
-    ),
-}
+def _result(call: Call, visit: Callable[[Expr], Element]) -> Element:
+    function = FUNCTIONS[call.function]
+    alike = function.alike(call.arguments)
+    elements = {visit(part) for part in alike if not isinstance(part, Number)} or {FLOAT32}
+    conditions = {visit(part) for part in call.arguments[: len(call.arguments) - len(alike)]}
+    (element, *others) = elements
+    if others or element not in function.takes or not conditions <= {BOOL}:
+        raise TypeError(f"{call.function} of {', '.join(map(str, map(visit, call.arguments)))}")
+    return function.result or element
 
 
 def evaluate(expr: Expr, arguments: Sequence[Array]) -> Array:
-    """The value of `expr`, in the precision of its arguments."""
+    """The value of `expr`: of floats in the precision of its arguments, of whole numbers bit for bit."""
     if isinstance(expr, Arg):
         return arguments[expr.index]
     if isinstance(expr, Number):
         return np.asarray(expr.value, dtype=np.float64)
     assert isinstance(expr, Call)
-    parts = [evaluate(part, arguments) for part in expr.arguments]
+    parts = _operands(expr, lambda part: evaluate(part, arguments), lambda x: x, lambda x: x)
     with np.errstate(all="ignore"):
-        return np.asarray(FUNCTIONS[expr.function].meaning(*parts))
+        return FUNCTIONS[expr.function].of(*parts)
+
+
+def _operands(
+    call: Call, visit: Callable[[Expr], T], array: Callable[[T], Array], exact: Callable[[Array], T]
+) -> list[T]:
+    """The arguments of a call; a number beside whole numbers is `exact`, one of their element."""
+    found = [visit(part) for part in call.arguments]
+    pairs = list(zip(call.arguments, found, strict=True))
+    beside = [array(x).dtype for part, x in FUNCTIONS[call.function].alike(pairs) if not isinstance(part, Number)]
+    if not beside or beside[0].kind == "f":
+        return found
+    return [exact(np.asarray(part.value, beside[0])) if isinstance(part, Number) else x for part, x in pairs]
 
 
 def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) -> tuple[Array, Array]:
-    """Value of `expr` in float64 and a bound on what float32 arithmetic may differ from it.
+    """Value of `expr` and a bound on what native arithmetic may differ from it.
 
-    An infinity stands where float32 overflows for certain.
+    Floats are in float64, with an infinity where float32 overflows for certain. Whole numbers and truth values have an
+    error of 0, or an infinite one where errors of floats decide what they are.
     """
     if isinstance(expr, Arg):
         return arguments[expr.index]
@@ -301,9 +225,11 @@ def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) ->
         return np.asarray(expr.value, np.float64), np.asarray(_literal_error(expr.value))
     assert isinstance(expr, Call)
     function = FUNCTIONS[expr.function]
-    parts = [evaluate_with_error(part, arguments) for part in expr.arguments]
+    parts = _operands(
+        expr, lambda part: evaluate_with_error(part, arguments), lambda x: x[0], lambda x: (x, np.zeros(()))
+    )
     with np.errstate(all="ignore"):
-        value, error = _applied(function, [p[0] for p in parts], [p[1] for p in parts])
+        value, error = applied(function, [p[0] for p in parts], [p[1] for p in parts])
         if function.steps is None:
             return value, error
         stepwise = function.steps(*(Arg(index) for index in range(len(parts))))
@@ -314,45 +240,8 @@ def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) ->
 
 def _literal_error(value: float) -> float:
     with np.errstate(over="ignore"):
-        rounded = float(np.float32(value))
+        rounded = float(FLOAT32.numpy.type(value))
     return 0.0 if rounded == value or math.isnan(value) else abs(rounded - value)
-
-
-def _applied(function: Function, values: Sequence[Array], errors: Sequence[Array]) -> tuple[Array, Array]:
-    """The result and its error: infinite where nothing is known, 0 where NaN or an infinity is certain.
-
-    An argument without a bound may be NaN, so the result has none either, even that of a function with bounds.
-    """
-    result = np.asarray(function.meaning(*values))
-    error = np.asarray(function.error(values, errors, result))
-    error = np.where(np.isnan(error), np.inf, error)
-    if function.chooses:
-        return result, error
-    for e in errors:
-        error = np.where(np.isinf(e), np.inf, error)
-    overflows = np.isfinite(result) & (np.abs(result) - error >= OVERFLOW)
-    # IEEE's arithmetic overflows from |p| = OVERFLOW on, p made of arguments with errors: |r| + error is |p| (1 + u).
-    error = np.where(np.abs(result) + error >= OVERFLOW * (1 + UNIT), np.inf, error)
-    error = np.where(_certain(function, values, errors, result) | overflows, 0.0, error)
-    return np.where(overflows, np.copysign(np.inf, result), result), error
-
-
-def _certain(function: Function, values: Sequence[Array], errors: Sequence[Array], result: Array) -> Array:
-    """Where a NaN or an infinity comes out at every corner of the box of arguments.
-
-    The functions of the vocabulary are monotone or multilinear in each argument, or finite wherever that is, so the
-    corners speak for the box.
-    """
-    certain = ~np.isfinite(result)
-    if not certain.any():
-        return certain
-    for signs in itertools.product((-1.0, 1.0), repeat=len(values)):
-        ends = (np.where(e == 0, v, v + sign * e) for v, e, sign in zip(values, errors, signs, strict=True))  # keeps −0
-        corner = function.meaning(*ends)
-        certain = certain & ((corner == result) | (np.isnan(corner) & np.isnan(result)))
-    for e in errors:
-        certain = certain & np.isfinite(e)
-    return np.asarray(certain)
 
 
 def substitute(expr: Expr, arguments: Mapping[int, Expr]) -> Expr:

@@ -1,6 +1,6 @@
 """The definition of what a graph means: each node's reference, one after the other.
 
-Never clever and never fast. Every value is rounded to float32 where it leaves its node.
+Never clever and never fast. Every float is rounded to float32 where it leaves its node.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
 
 
 def check_feeds(graph: Graph, feeds: Mapping[str, Array]) -> None:
-    """Raise InputError unless `feeds` has exactly the graph's inputs in fitting shapes and float32."""
+    """Raise InputError unless `feeds` has exactly the graph's inputs in fitting shapes and elements."""
     missing = [name for name in graph.inputs if name not in feeds]
     unknown = [name for name in feeds if name not in graph.inputs]
     if missing or unknown:

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from .allowance import charge
 from .computation import Lowering
+from .elements import COMPUTED, FLOAT32, Element
 from .errors import CnnccError, Location, ModelError, VerifyError
-from .op import Constant, Input, Op
-from .types import Array, DType, TensorType
+from .op import Constant, Input, Op, either
+from .types import Array, TensorType
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -182,16 +183,22 @@ class Builder:
         return self.add(Input(type), (), name, where)[0]
 
     def constant(
-        self, data: Array, name: str = "constant", where: Location | None = None, *, rounded: bool = False
+        self,
+        data: Array,
+        name: str = "constant",
+        where: Location | None = None,
+        *,
+        element: Element = FLOAT32,
+        rounded: bool = False,
     ) -> Value:
-        return self.add(Constant.of(data, rounded=rounded), (), name, where)[0]
+        return self.add(Constant.of(data, element, rounded=rounded), (), name, where)[0]
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         if not outputs:
             raise ModelError(f"model '{self.name}' has no outputs")
         for name, value in outputs.items():
-            if (type := self.nodes[value.node].types[value.index]).dtype is not DType.float32:
-                raise ModelError(f"output '{name}' is {type}: only inputs can be of bytes")
+            if (type := self.nodes[value.node].types[value.index]).dtype not in COMPUTED:
+                raise ModelError(f"output '{name}' is {type}: outputs are {either(COMPUTED)}, others only inputs")
         return Graph(self.name, dict(self.nodes), dict(outputs), self.labels, self.kept, self.fixed)
 
 
@@ -213,12 +220,18 @@ class Rewriter(Builder):
         self.spare = sum(node.op.data.nbytes for node in graph if isinstance(node.op, Constant))
 
     def constant(
-        self, data: Array, name: str = "constant", where: Location | None = None, *, rounded: bool = False
+        self,
+        data: Array,
+        name: str = "constant",
+        where: Location | None = None,
+        *,
+        element: Element = FLOAT32,
+        rounded: bool = False,
     ) -> Value:
-        size = 4 * data.size
+        size = element.bytes * data.size
         charge(max(0, size - self.spare), f"constant '{name}'")
         self.spare = max(0, self.spare - size)
-        return super().constant(data, name, where, rounded=rounded)
+        return super().constant(data, name, where, element=element, rounded=rounded)
 
     def keep(self, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
         """`node` itself on new inputs, under its own name."""

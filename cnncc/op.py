@@ -15,8 +15,9 @@ from typing import ClassVar, Literal, SupportsIndex
 import numpy as np
 
 from .computation import Lowering
+from .elements import FLOAT32, FLOATS, UINT8, Element, element_of
 from .errors import ShapeError
-from .types import Array, DType, TensorType
+from .types import Array, TensorType
 
 
 @dataclass(frozen=True)
@@ -30,14 +31,17 @@ class Cost:
 
 @dataclass(frozen=True)
 class Sample:
-    """A small valid use of an op: the op and the shapes of its inputs."""
+    """A small valid use of an op: the op, and shapes and elements of its inputs (the last one counts for the rest)."""
 
     op: Op
     shapes: tuple[tuple[int, ...], ...]
+    elements: tuple[Element, ...] = (FLOAT32,)
 
     @property
     def types(self) -> tuple[TensorType, ...]:
-        return tuple(TensorType(shape) for shape in self.shapes)
+        missing = len(self.shapes) - len(self.elements)
+        elements = self.elements + self.elements[-1:] * missing
+        return tuple(TensorType(shape, element) for shape, element in zip(self.shapes, elements, strict=False))
 
 
 @dataclass(frozen=True)
@@ -68,8 +72,10 @@ class Op:
 
     source: ClassVar[Literal["input", "constant"] | None] = None
     """Set for nodes that compute nothing: graph inputs and constants."""
-    takes_bytes: ClassVar[bool] = False
-    """Whether inputs may be uint8 (pictures); everything else is computed in float32."""
+    takes: ClassVar[tuple[Element, ...]] = FLOATS
+    """Of which elements inputs may be."""
+    mixed: ClassVar[bool] = False
+    """Whether inputs may be of different elements: the type rule then says which."""
     abstract: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
@@ -99,7 +105,7 @@ class Op:
         raise NotImplementedError
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        """The definition, in NumPy: float32 arrays in and out, sums in float64 and rounded once."""
+        """The definition, in NumPy: floats are summed in float64 and rounded once, whole numbers wrap."""
         raise NotImplementedError
 
     def cost(self, *inputs: TensorType) -> Cost:
@@ -135,11 +141,51 @@ def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | N
     if not least <= len(inputs) <= most:
         wanted = str(least) if least == most else f"{least} to {most}"
         raise ShapeError(f"{op.name} takes {wanted} inputs, got {len(inputs)}")
-    for x in inputs:
-        if x.dtype is not DType.float32 and not op.takes_bytes:
-            raise ShapeError(f"{op.name} takes float32, got {x}: ImageToTensor makes float32 of pictures")
+    _expect_elements(op, inputs)
     for attribute in fields(op):
         _expect_kind(attribute.name, getattr(op, attribute.name), str(attribute.type).split(" | "))
+
+
+def _expect_elements(op: Op, inputs: Sequence[TensorType]) -> None:
+    """Raise ShapeError for elements that `op` does not take, or does not take together."""
+    for x in inputs:
+        if x.dtype not in op.takes:
+            way = f"ImageToTensor makes {FLOAT32} of pictures" if x.dtype is UINT8 else "Cast converts it"
+            raise ShapeError(f"{op.name} takes {either(op.takes)}, got {x}: {way}")
+    if not op.mixed:
+        expect_alike(op, inputs)
+
+
+def expect_alike(op: Op, inputs: Sequence[TensorType]) -> None:
+    """Raise ShapeError unless all of these are of one element type: nothing is converted unasked."""
+    for x in inputs:
+        if x.dtype is not inputs[0].dtype:
+            raise ShapeError(
+                f"{op.name} takes operands of one type, got {inputs[0]} and {x}: Cast converts one of them"
+            )
+
+
+def either(elements: Sequence[Element]) -> str:
+    """'a', 'a or b', 'a, b or c'."""
+    *most, last = map(str, elements)
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def rounded(result: Array) -> Array:
+    """What was computed in float64, as the float that tensors hold."""
+    return np.asarray(result, FLOAT32.numpy)
+
+
+def as_held(what: str, value: float, element: Element) -> float:
+    """An attribute as a number of the elements that it meets: rounded to a float, or else it must be one of them.
+
+    Raises ShapeError.
+    """
+    if element.is_float:
+        return float(element.numpy.type(value))
+    if not element.holds(value):
+        raise ShapeError(f"{what}={value!r} is no {element}, which goes from {element.least} to {element.most}")
+    return int(value)
 
 
 def _expect_kind(what: str, value: object, kinds: Sequence[str]) -> None:
@@ -156,7 +202,7 @@ def _expect_kind(what: str, value: object, kinds: Sequence[str]) -> None:
         raise ShapeError(f"{what}={value!r} must be {wanted}{' or None' * optional}")
     if "float" in kinds[0]:
         for number in value if isinstance(value, tuple) else (value,):
-            _expect_float32(what, number)
+            _expect_float(what, number)
 
 
 def _is_number(value: object) -> bool:
@@ -185,17 +231,15 @@ KINDS: Mapping[str, tuple[str, Callable[[object], bool]]] = {
 }
 """How attributes are declared: what is said of another value, and the test."""
 
-MOST = float(np.finfo(np.float32).max)
 
-
-def _expect_float32(what: str, value: float) -> None:
-    """Raise ShapeError for a number that float32 turns into an infinity or into 0; NaN and infinities are numbers."""
-    if isinstance(value, int) and abs(value) > MOST:  # which may have thousands of digits
-        raise ShapeError(f"{what} is a whole number beyond float32, at most {MOST:.3g} fits")
+def _expect_float(what: str, value: float) -> None:
+    """Raise ShapeError for a number that a float turns into an infinity or into 0; NaN and infinities are numbers."""
+    if isinstance(value, int) and abs(value) > FLOAT32.most:  # which may have thousands of digits
+        raise ShapeError(f"{what} is a whole number beyond {FLOAT32}, at most {FLOAT32.most:.3g} fits")
     with np.errstate(over="ignore", under="ignore"):
-        rounded = float(np.float32(value))
-    if rounded != value and (rounded == 0 or math.isinf(rounded)):
-        raise ShapeError(f"{what}={value!r} is beyond float32, where it becomes {rounded:g}")
+        held = as_held(what, value, FLOAT32)
+    if held != value and (held == 0 or math.isinf(held)):
+        raise ShapeError(f"{what}={value!r} is beyond {FLOAT32}, where it becomes {held:g}")
 
 
 @dataclass(frozen=True)
@@ -220,7 +264,7 @@ class Input(Op):
 class Constant(Op):
     """A value known at compile time (weights), held read-only.
 
-    `rounded` says that a pass computed it and rounded once to float32 (error bounds take that into account).
+    `rounded` says that a pass computed its floats and rounded them once (error bounds take that into account).
     """
 
     data: Array = field(repr=False, compare=False)
@@ -229,18 +273,19 @@ class Constant(Op):
     source = "constant"
 
     @staticmethod
-    def of(data: Array, *, rounded: bool = False) -> Constant:
-        """A float32 constant that owns a read-only copy of `data`."""
+    def of(data: Array, element: Element = FLOAT32, *, rounded: bool = False) -> Constant:
+        """A constant that owns a read-only copy of `data`, converted to `element`."""
         import hashlib
 
-        copy = np.array(data, dtype=np.float32, order="C", copy=True)
+        copy = np.array(data, dtype=element.numpy, order="C", copy=True)
         copy.flags.writeable = False
-        digest = hashlib.sha256(repr(copy.shape).encode() + copy.tobytes()).hexdigest()
+        told = repr(copy.shape) if element is FLOAT32 else f"{element}{copy.shape}"
+        digest = hashlib.sha256(told.encode() + copy.tobytes()).hexdigest()
         return Constant(copy, digest, rounded)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 0)
-        return (TensorType(tuple(self.data.shape)),)
+        return (TensorType.of(self.data),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return (self.data,)
@@ -252,12 +297,11 @@ class Constant(Op):
         return (_restore_constant, (self.data, self.rounded))
 
     def __str__(self) -> str:
-        shape = ", ".join(map(str, self.data.shape))
-        return f"Constant(float32[{shape}] {self.digest[:12]})"
+        return f"Constant({TensorType.of(self.data)} {self.digest[:12]})"
 
 
 def _restore_constant(data: Array, rounded: bool) -> Constant:
-    return Constant.of(data, rounded=rounded)
+    return Constant.of(data, element_of(data), rounded=rounded)
 
 
 del REGISTRY["Input"], REGISTRY["Constant"]  # sources, not operations

@@ -23,11 +23,12 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from .elements import ELEMENTS, VALUES
 from .errors import CnnccError, Location, ModelError
 from .ir import Builder, Graph, Node, Value
 from .op import REGISTRY, Constant, Input, Op
 from .ops import Fused, Stage
-from .types import Array, DType, TensorType
+from .types import Array, TensorType
 
 DIGEST = 16  # hexadecimal digits shown
 
@@ -39,7 +40,7 @@ _OUTPUT = re.compile(r"output (\S+) = (\S+)")
 _KEPT = re.compile(r"kept (\S+)")
 _FIXED = re.compile(r"fixed ('.*'|\".*\")")
 _VALUE = re.compile(r"%([^:\s]+)(?::([0-9]{1,9}))?")
-_TYPE = re.compile(r"(float32|uint8)\[((?:[0-9]{1,10}(?:, [0-9]{1,10})*)?)\]")
+_TYPE = re.compile(rf"({'|'.join(map(str, VALUES))})\[((?:[0-9]{{1,10}}(?:, [0-9]{{1,10}})*)?)\]")
 
 
 def show(graph: Graph) -> str:
@@ -189,7 +190,7 @@ class _Reader:
             data = next((array for key, array in self.constants.items() if key.startswith(digest)), None)
         if data is None:
             raise ModelError(f"no array was given for constant '{name}' ({digest})")
-        constant = Constant.of(np.asarray(data), rounded=bool(found[3]))
+        constant = Constant.of(np.asarray(data), _types(found[4])[0].dtype, rounded=bool(found[3]))
         if not constant.digest.startswith(digest):
             raise ModelError(f"the array given for constant '{name}' is not the one with digest {digest}")
         return constant
@@ -205,8 +206,8 @@ def _types(text: str) -> tuple[TensorType, ...]:
     """One or more types with blanks between them."""
     found = list(_TYPE.finditer(text))
     if not found or " ".join(match[0] for match in found) != text:
-        raise ModelError(f"expected types like float32[1, 3], got {text!r}")
-    return tuple(TensorType(tuple(int(n) for n in match[2].split(", ") if n), DType(match[1])) for match in found)
+        raise ModelError(f"expected types like {VALUES[0]}[1, 3], got {text!r}")
+    return tuple(TensorType(tuple(int(n) for n in match[2].split(", ") if n), ELEMENTS[match[1]]) for match in found)
 
 
 def _op(text: str) -> Op:

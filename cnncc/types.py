@@ -2,53 +2,55 @@
 
 from __future__ import annotations
 
-import enum
-import functools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from .elements import FLOAT32, Element, element_of
 from .errors import ShapeError
 
 Array = npt.NDArray[Any]
 
-MAX_ELEMENTS = 2**29 - 1  # of float32: byte offsets stay below 2^31, also on 32-bit targets
+DType = Element
+
+MAX_BYTES = 2**31 - 4
+"""Byte offsets stay below 2^31, also on 32-bit targets."""
+MAX_ELEMENTS = MAX_BYTES // FLOAT32.bytes
+"""Elements of a tensor, also of shorter ones: they are computed with as float32. Of longer ones, fewer fit."""
 
 MAX_RANK = 32
 """Axes of a tensor. NumPy, which defines what ops mean, iterates over no more."""
-
-
-class DType(enum.Enum):
-    """The element type of a tensor."""
-
-    float32 = "float32"
-    uint8 = "uint8"
-    """Inputs only (camera images); everything is computed in float32."""
-
-    @functools.cached_property
-    def numpy(self) -> np.dtype[Any]:
-        return np.dtype(self.value)
-
-    @property
-    def itemsize(self) -> int:
-        return self.numpy.itemsize
-
-    def __str__(self) -> str:
-        return self.value
 
 
 @dataclass(frozen=True)
 class TensorType:
     """Shape (logical order: N, C, spatial…) and element type of a value.
 
-    Raises ShapeError for a dimension below 1, more than `MAX_ELEMENTS` elements or more than `MAX_RANK` axes.
+    Raises ShapeError for a dimension below 1, more elements than `MAX_BYTES` hold or more than `MAX_RANK` axes.
     """
 
     shape: tuple[int, ...]
-    dtype: DType = DType.float32
+    dtype: Element = FLOAT32
+
+    @staticmethod
+    def of(array: Array) -> TensorType:
+        """The type of an array (see `element_of`); raises ShapeError for elements that no tensor has."""
+        try:
+            return TensorType(tuple(array.shape), element_of(array))
+        except KeyError:
+            raise ShapeError(f"there are no tensors of {array.dtype}") from None
+
+    def shaped(self, shape: Iterable[int]) -> TensorType:
+        """As many elements of the same type as another shape says."""
+        return TensorType(tuple(shape), self.dtype)
+
+    def typed(self, element: Element) -> TensorType:
+        """The same shape of other elements."""
+        return TensorType(self.shape, element)
 
     def __post_init__(self) -> None:
         expect_rank(len(self.shape))
@@ -57,8 +59,9 @@ class TensorType:
                 raise ShapeError(f"shape {self.shape}: {size!r} is not a whole number")
             if size < 1:
                 raise ShapeError(f"shape {self.shape}: every dimension must be at least 1")
-        if self.size > MAX_ELEMENTS:
-            raise ShapeError(f"shape {self.shape} has {self.size} elements, at most {MAX_ELEMENTS} fit")
+        most = min(MAX_ELEMENTS, MAX_BYTES // self.dtype.bytes)
+        if self.size > most:
+            raise ShapeError(f"shape {self.shape} has {self.size} elements, at most {most} fit")
 
     @property
     def rank(self) -> int:
@@ -71,13 +74,14 @@ class TensorType:
 
     @property
     def nbytes(self) -> int:
-        return self.size * self.dtype.itemsize
+        return self.size * self.dtype.bytes
 
     def random(self, rng: np.random.Generator) -> Array:
-        """Normally distributed numbers of this type; of bytes, any."""
-        if self.dtype is DType.uint8:
-            return rng.integers(0, 256, self.shape, np.uint8)
-        return rng.standard_normal(self.shape).astype(np.float32)
+        """Normally distributed numbers of this type; whole ones up to ±100; of bytes and truth values, any."""
+        if self.dtype.is_float:
+            return rng.standard_normal(self.shape).astype(self.dtype.numpy)
+        least, most = int(max(self.dtype.least, -100)), int(self.dtype.most) if self.dtype.bytes == 1 else 100
+        return np.asarray(rng.integers(least, most + 1, self.shape, self.dtype.numpy))
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"

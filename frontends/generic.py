@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
+from ..elements import FLOAT32
 from ..errors import CnnccError, ModelError, caller_location
 from ..op import REGISTRY, Op
 from ..ops.elementwise import Binary, Unary
@@ -111,7 +112,7 @@ def _judged(field: Field[Any], value: Any) -> Any:
     if kinds[0] == "float" and not (value is None and "None" in kinds):
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ModelError(f"{field.name} {value!r}: expected a finite number")
-        return float(value)
+        return float(value) if float(value) == value else value  # no float holds every whole number
     return value
 
 
@@ -152,7 +153,9 @@ def activations() -> Mapping[str, Op]:
     return {
         name.lower(): layer.op_type(**layer.presets)
         for name, layer in op_layers().items()
-        if _complete(layer.op_type, layer.presets) and (issubclass(layer.op_type, Unary) or name.endswith("Softmax"))
+        if _complete(layer.op_type, layer.presets)
+        and FLOAT32 in layer.op_type.takes
+        and (issubclass(layer.op_type, Unary) or name.endswith("Softmax"))
     }
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 
 from ..batching import with_one_more
+from ..elements import FLOAT32, UINT8, VALUES, Element
 from ..errors import ModelError, ShapeError, caller_location
 from ..ir import Builder, Value
 from ..op import Op
 from ..ops import Div, ImageToTensor, Mul, Sub
-from ..types import DType, TensorType
+from ..types import TensorType
 from .symbols import Tensor, checked_name, located, whole, wholes
 
 _LAYOUTS = {rank: (f"NC{axes}", f"N{axes}C") for rank, axes in ((3, "W"), (4, "HW"), (5, "DHW"))}
@@ -50,10 +51,11 @@ class Input(Tensor):
 
     `shape` is without the N of the images, which is `batch`; `batch=None` says that the shape is complete
     (weights that arrive at run time). The caller's array has this shape, in `layout` 'NCHW' or 'NHWC' (for other
-    ranks 'NCW', 'NWC', 'NCDHW', 'NDHWC') and of `dtype` 'float32' or 'uint8'. Layers always see (N, C, spatial…) in
-    float32, that is (x · scale − mean) / std, where mean and std are numbers or one for each channel; the conversion
-    is compiled in: as one multiply-add, or for floats whose mean is large beside std as it stands here, so that the
-    difference keeps its digits (a byte is known to half a unit, which is far more).
+    ranks 'NCW', 'NWC', 'NCDHW', 'NDHWC') and of `dtype` 'float32', 'uint8', 'int32', 'int64' or 'bool'. Of floats and
+    bytes, layers always see (N, C, spatial…) in float32, that is (x · scale − mean) / std, where mean and std are
+    numbers or one for each channel; the conversion is compiled in: as one multiply-add, or for floats whose mean is
+    large beside std as it stands here, so that the difference keeps its digits (a byte is known to half a unit, which
+    is far more). The others arrive as they are.
 
     A camera's picture is `nn.Input((H, W, 3), layout="NHWC", dtype="uint8", scale=1 / 255)`.
 
@@ -67,7 +69,7 @@ class Input(Tensor):
         *,
         batch: int | None = 1,
         layout: str | None = None,
-        dtype: str = "float32",
+        dtype: str = FLOAT32.name,
         scale: float = 1.0,
         mean: PerChannel = 0.0,
         std: PerChannel = 1.0,
@@ -79,7 +81,7 @@ class Input(Tensor):
             self.arriving = TensorType(images + wholes(shape, "shape"), _dtype(dtype))
             self._conversion = ImageToTensor(_channels_last(layout, self.arriving.rank))
             self._scaling = _scaling(scale, mean, std, self.arriving, self._conversion.channels_last)
-            plain = self.arriving.dtype is DType.float32 and self._conversion == ImageToTensor() and not self._scaling
+            plain = self.arriving.dtype is not UINT8 and self._conversion == ImageToTensor() and not self._scaling
             self.plain = plain
             self.counts = batch is not None
             super().__init__(self._logical(self.arriving), more=self._logical(self._more()))
@@ -99,7 +101,7 @@ class Input(Tensor):
         value, scaling = builder.input(self.name, self.arriving, self.where), self._scaling
         if self.plain:
             return value
-        if scaling is not None and scaling.cancels and self.arriving.dtype is DType.float32:
+        if scaling is not None and scaling.cancels and self.arriving.dtype.is_float:
             return self._spelled_out(builder, value, scaling)
         vectors = [] if scaling is None else [("factor", scaling.factor), ("shift", scaling.shift)]
         known = [builder.constant(np.asarray(data), f"{self.name}.{role}", self.where) for role, data in vectors]
@@ -124,8 +126,8 @@ class Input(Tensor):
         return f"Input({self.arriving}, name={self.name!r})"
 
 
-def _dtype(name: Any) -> DType:
-    known = {dtype.value: dtype for dtype in DType}
+def _dtype(name: Any) -> Element:
+    known = {element.name: element for element in VALUES}
     if not isinstance(name, str) or name not in known:
         raise ModelError(f"dtype {name!r}: expected {' or '.join(map(repr, known))}")
     return known[name]

@@ -164,7 +164,7 @@ class _Lowering:
 
     def value(self, source: Tensor | Parameter) -> Value:
         if isinstance(source, Constant) and source not in self.made:
-            self.made[source] = self.builder.constant(source.data, "constant", source.where)
+            self.made[source] = self.builder.constant(source.data, "constant", source.where, element=source.exact.dtype)
         if isinstance(source, Tensor):
             return self.made[source if source.call is None else (source.call, source.index)]
         if source not in self.made and source.value is not None:

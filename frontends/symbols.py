@@ -18,9 +18,31 @@ from typing import Any, ClassVar, cast
 import numpy as np
 
 from ..batching import one_more
+from ..elements import BOOL, COMPUTED, ELEMENTS, FLOAT32, INTEGERS, Element
 from ..errors import CnnccError, Location, ModelError, ShapeError, caller_location
 from ..op import Op
-from ..ops import Add, Div, Mul, Neg, Sub
+from ..ops import (
+    Abs,
+    Add,
+    And,
+    BitwiseAnd,
+    BitwiseNot,
+    BitwiseOr,
+    BitwiseXor,
+    Cast,
+    Div,
+    Greater,
+    GreaterOrEqual,
+    Less,
+    LessOrEqual,
+    Mod,
+    Mul,
+    Neg,
+    Not,
+    Or,
+    Sub,
+    Xor,
+)
 from ..types import Array, TensorType
 from ..windows import Padding
 from .counts import Count, counted
@@ -166,6 +188,58 @@ class Tensor:
     def __neg__(self) -> Tensor:
         return _applied(Neg(), self)
 
+    def __abs__(self) -> Tensor:
+        return _applied(Abs(), self)
+
+    def __mod__(self, other: Tensor | float) -> Tensor:
+        return _applied(Mod(), self, other)
+
+    def __rmod__(self, other: Tensor | float) -> Tensor:
+        return _applied(Mod(), other, self)
+
+    # `==` stays Python's, by which tensors are told apart: nn.Equal()(a, b) compares their elements
+
+    def __lt__(self, other: Tensor | float) -> Tensor:
+        return _applied(Less(), self, other)
+
+    def __le__(self, other: Tensor | float) -> Tensor:
+        return _applied(LessOrEqual(), self, other)
+
+    def __gt__(self, other: Tensor | float) -> Tensor:
+        return _applied(Greater(), self, other)
+
+    def __ge__(self, other: Tensor | float) -> Tensor:
+        return _applied(GreaterOrEqual(), self, other)
+
+    def __and__(self, other: Tensor | int) -> Tensor:
+        return _applied(self._logic(And, BitwiseAnd), self, other)
+
+    def __rand__(self, other: Tensor | int) -> Tensor:
+        return _applied(self._logic(And, BitwiseAnd), other, self)
+
+    def __or__(self, other: Tensor | int) -> Tensor:
+        return _applied(self._logic(Or, BitwiseOr), self, other)
+
+    def __ror__(self, other: Tensor | int) -> Tensor:
+        return _applied(self._logic(Or, BitwiseOr), other, self)
+
+    def __xor__(self, other: Tensor | int) -> Tensor:
+        return _applied(self._logic(Xor, BitwiseXor), self, other)
+
+    def __rxor__(self, other: Tensor | int) -> Tensor:
+        return _applied(self._logic(Xor, BitwiseXor), other, self)
+
+    def __invert__(self) -> Tensor:
+        return _applied(self._logic(Not, BitwiseNot), self)
+
+    def _logic(self, of_truth: Callable[[], Op], of_bits: Callable[[], Op]) -> Op:
+        """Python spells both alike: the elements tell which is meant."""
+        return of_bits() if self.exact.dtype in INTEGERS else of_truth()
+
+    def astype(self, dtype: str) -> Tensor:
+        """The same values as 'float32', 'int32', 'int64' or 'bool' (see nn.Cast)."""
+        return _applied(Cast(dtype), self)
+
     def __repr__(self) -> str:
         return f"Tensor({self.type})"
 
@@ -173,28 +247,49 @@ class Tensor:
 def _applied(op: Op, *operands: Tensor | float) -> Tensor:
     """The operator's layer, called; numbers become constants."""
     numbers = [int(t) if isinstance(t, Count) else t for t in operands]
-    tensors = [Constant(t) if isinstance(t, int | float) and not isinstance(t, bool) else t for t in numbers]
+    (dtype, *_) = (t.exact.dtype for t in operands if isinstance(t, Tensor))
+    tensors = [Constant(t, dtype.name) if _fits(t, dtype) else t for t in numbers]
     layer = Operator(op)
     (result,) = layer.apply(cast(Sequence[Tensor], tensors), {}, layer.where)  # which refuses whatever else they are
     return result
 
 
-class Constant(Tensor):
-    """An array, or a number, that never changes. Raises ModelError for what is no array of finite numbers."""
+def _fits(operand: object, dtype: Element) -> bool:
+    """Whether an operand is a number beside such a tensor: of truth values, True or False."""
+    return isinstance(operand, bool if dtype is BOOL else int | float) and isinstance(operand, bool) == (dtype is BOOL)
 
-    def __init__(self, data: Any):
+
+class Constant(Tensor):
+    """An array, or a number, that never changes, of `dtype` 'float32', 'int32', 'int64' or 'bool'.
+
+    Raises ModelError for what is no array of finite numbers, or of numbers that `dtype` does not hold.
+    """
+
+    def __init__(self, data: Any, dtype: str = FLOAT32.name):
         self.where = caller_location()
         with located(None, self.where):
-            try:
-                self.data = np.array(data, np.float32)
-            except (TypeError, ValueError):
-                raise ModelError(f"a constant holds numbers, got {data!r}") from None
-            if not np.isfinite(self.data).all():
-                raise ModelError("a constant holds values that are not finite")
-            super().__init__(TensorType(self.data.shape))
+            if ELEMENTS.get(dtype) not in COMPUTED:
+                raise ModelError(f"dtype {dtype!r}: expected {' or '.join(repr(element.name) for element in COMPUTED)}")
+            self.data = _held(data, ELEMENTS[dtype])
+            super().__init__(TensorType.of(self.data))
 
     def __repr__(self) -> str:
         return f"Constant({self.type})"
+
+
+def _held(data: Any, element: Element) -> Array:
+    """The array of these elements; raises ModelError for data that is none."""
+    try:
+        given = np.asarray(data)
+        with np.errstate(invalid="ignore"):
+            array = np.array(data, element.numpy) if element.is_float else given.astype(element.numpy)
+    except (TypeError, ValueError, OverflowError):
+        raise ModelError(f"a constant holds numbers, got {data!r}") from None
+    if element.is_float and not np.isfinite(array).all():
+        raise ModelError("a constant holds values that are not finite")
+    if not element.is_float and (given.dtype.kind not in "biuf" or not (given == array).all()):
+        raise ModelError(f"a constant of {element} holds numbers from {element.least} to {element.most}, got {data!r}")
+    return array
 
 
 @dataclass(frozen=True)
@@ -348,7 +443,7 @@ class Layer:
 
     def _parameter(self, role: str, spec: Spec, given: Mapping[str, Tensor]) -> Parameter | Tensor:
         """What the op reads as `role`: the tensor given for it, or else the layer's own parameter."""
-        expected = TensorType(spec.shape)
+        expected = TensorType(spec.shape, FLOAT32)
         if role not in given:
             return self.parameters.get(role) or Parameter(self, role, expected, spec.initial)
         tensor = given[role]

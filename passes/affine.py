@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Pointwise
-from ..expr import FUNCTIONS, Arg, Call, Expr, Number
+from ..expr import Arg, Call, Expr, Number
+from ..functions import FUNCTIONS
 from ..ir import Graph, Node
 from ..types import Array
 from .match import lowering
@@ -99,7 +100,7 @@ def elementwise(graph: Graph, node: Node) -> tuple[int, Affine] | None:
     """As `affine`, with a factor and a shift of any shape that broadcasts to the input's, be they finite or not."""
     found = lowering(graph, node)
     unknown = [index for index, value in enumerate(node.inputs) if graph.constant(value) is None]
-    if found is None or len(unknown) != 1 or len(node.types) != 1:
+    if found is None or len(unknown) != 1 or len(node.types) != 1 or not _floats(graph, node):
         return None
     (position,) = unknown
     if graph.type(node.inputs[position]) != node.types[0]:
@@ -114,6 +115,10 @@ def elementwise(graph: Graph, node: Node) -> tuple[int, Affine] | None:
     if not isinstance(result, Affine):
         return None
     return position, Affine(result.factor, result.shift, _stated(graph, node))
+
+
+def _floats(graph: Graph, node: Node) -> bool:
+    return all(type.dtype.is_float for type in (*graph.types(node.inputs), *node.types))
 
 
 def _stated(graph: Graph, node: Node) -> Typical | None:

@@ -55,9 +55,11 @@ def _computed(graph: Graph, rewriter: Rewriter, node: Node, inputs: tuple[Value,
     known = [data for value in inputs if (data := rewriter.constant_data(value)) is not None]
     arrays = node.op.reference(*known)
     inexact = any(rounded(rewriter.producer(value)) for value in inputs) or not _only_moves(graph, node)
+    elements = [type.dtype for type in node.types]
     names = [node.name, *(fresh(rewriter, f"{node.name}.{index}") for index in range(1, len(arrays)))]
     return tuple(
-        rewriter.constant(data, name, node.where, rounded=inexact) for data, name in zip(arrays, names, strict=True)
+        rewriter.constant(data, name, node.where, element=element, rounded=inexact and element.is_float)
+        for data, name, element in zip(arrays, names, elements, strict=True)
     )
 
 

@@ -100,7 +100,7 @@ def _fits(graph: Graph, diamond: Diamond, node: Node, inner: Set[str]) -> bool:
     if fused(node) and node.name not in inner:  # `fuse` made it, and it is whole
         return False
     found = composed(graph, node, running)
-    if found is None or len(node.types) != 1 or node.types[0] != graph.type(diamond.source):
+    if found is None or len(node.types) != 1 or node.types[0].shape != graph.type(diamond.source).shape:
         return False
     if any(graph.type(value).rank > node.types[0].rank for value in node.inputs):
         return False

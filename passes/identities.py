@@ -7,13 +7,16 @@ from collections.abc import Mapping
 import numpy as np
 
 from ..computation import Pointwise
-from ..expr import Arg, Call, Expr, Number
+from ..elements import Element, bits
+from ..expr import Arg, Call, Expr, Number, convert
 from ..ir import Graph, Node, Rewriter, Value
 from .match import fused, sole_computation
 from .moves import Origins
 from .report import Notes, Optimised, Rule
 
-NEUTRAL: Mapping[str, tuple[float | None, float | None]] = {
+Neutral = Mapping[str, tuple[float | None, float | None]]
+
+NEUTRAL: Neutral = {
     "add": (-0.0, -0.0),
     "subtract": (None, 0.0),
     "multiply": (1.0, 1.0),
@@ -21,10 +24,20 @@ NEUTRAL: Mapping[str, tuple[float | None, float | None]] = {
     "maximum": (-np.inf, -np.inf),
     "minimum": (np.inf, np.inf),
 }
-"""For each function the constant that as (first, second) argument leaves the other one alone, bit for bit.
+"""For each function of floats the constant that as (first, second) argument leaves the other one alone, bit for bit.
 
 It is −0 for a sum: −0 + 0 is 0.
 """
+
+
+def neutral(element: Element) -> Neutral:
+    """The same for other elements, whose only 0 is 0, and whose ends are finite."""
+    if element.is_float:
+        return NEUTRAL
+    least, most = element.least, element.most
+    ends: Neutral = {"maximum": (least, least), "minimum": (most, most)}
+    bitwise: Neutral = {"and": (most if least == 0 else -1,) * 2, "or": (0, 0), "xor": (0, 0)}
+    return {**NEUTRAL, "add": (0, 0), **ends, **bitwise}
 
 
 def remove_identities(graph: Graph) -> Optimised:
@@ -74,12 +87,15 @@ def _neutral(graph: Graph, node: Node) -> int | None:
         return None
     expr, straight = computation.expr, tuple(range(node.types[0].rank))
     position = None
+    element = node.types[0].dtype
     if isinstance(expr, Arg):
         position = expr.index
-    elif isinstance(expr, Call) and expr.function in NEUTRAL and len(expr.arguments) == 2:
+    elif expr == convert(Arg(0), element):
+        position = 0
+    elif isinstance(expr, Call) and len(expr.arguments) == 2 and (known := neutral(element).get(expr.function)):
         for kept, other in ((0, 1), (1, 0)):
             argument = expr.arguments[kept]
-            if isinstance(argument, Arg) and _is(graph, node, expr.arguments[other], NEUTRAL[expr.function][other]):
+            if isinstance(argument, Arg) and _is(graph, node, expr.arguments[other], known[other]):
                 position = argument.index
     return position if position is not None and computation.dims[position] == straight else None
 
@@ -128,7 +144,7 @@ def _is(graph: Graph, node: Node, argument: object, number: float | None) -> boo
     data = graph.constant(node.inputs[argument.index]) if isinstance(argument, Arg) else None
     if data is None or number is None:
         return False
-    return bool((data.view(np.uint32) == np.float32(number).view(np.uint32)).all())
+    return bool((bits(data) == bits(data.dtype.type(number))).all())
 
 
 def _must_stay(rewriter: Rewriter, node: Node, source: Value) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 
 from ..batching import images_of
 from ..check.graph import blamed, verify, verify_pass
+from ..elements import bits
 from ..errors import DifferenceError, ShapeError, UsageError, VerifyError
 from ..ir import Graph
-from ..types import Array, DType
+from ..types import Array, TensorType
 from . import PIPELINE, typical
 from .report import Entry, NotFired, Optimised, Pass, Tag
 
@@ -21,7 +22,7 @@ PRECISIONS: dict[str, frozenset[Tag]] = {
 }
 """Which tags each precision allows."""
 
-SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, 3e38], np.float32)
+SPECIAL = (np.nan, np.inf, -np.inf, -0.0, 1e-40, 3e38)
 
 
 def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), check: bool = False) -> Optimised:
@@ -97,13 +98,21 @@ def check_pass(step: Pass, before: Graph, after: Graph) -> None:
 
 
 def seeded_feeds(graph: Graph, special: bool = False) -> dict[str, Array]:
-    """Inputs as the model expects them; with `special` a quarter of their elements are extraordinary floats."""
+    """Inputs as the model expects them; with `special` a quarter of their elements are extraordinary."""
     rng = np.random.default_rng(2026)
     feeds = typical.feeds(graph, rng)
     for name, type in graph.inputs.items():
-        if special and type.dtype is DType.float32:
-            feeds[name] = np.where(rng.random(type.shape) < 0.25, rng.choice(SPECIAL, type.shape), feeds[name])
+        if special:
+            feeds[name] = np.where(rng.random(type.shape) < 0.25, _special(type, rng), feeds[name])
     return feeds
+
+
+def _special(type: TensorType, rng: np.random.Generator) -> Array:
+    """What floats hold beside ordinary numbers; the ends of the range of whole ones, and what lies around 0."""
+    element = type.dtype
+    around = (0, 1) if element.least == 0 else (-1, 0, 1)
+    numbers = SPECIAL if element.is_float else (element.least, *around, element.most)
+    return rng.choice(np.array(numbers, element.numpy), type.shape)
 
 
 def _check_bits(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]) -> None:
@@ -111,7 +120,7 @@ def _check_bits(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]
 
     found = run(after, feeds)
     for name, expected in run(before, feeds).items():
-        different = expected.view(np.uint32) != found[name].view(np.uint32)
+        different = bits(expected) != bits(found[name])
         if step.tag == "finite":
             different &= ~np.isnan(expected)
         if different.any():

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
-
-import numpy as np
 
 from ..computation import Inset
 from ..ir import Graph, Node, Rewriter, Value
@@ -43,7 +42,7 @@ def fold_padding(graph: Graph) -> Optimised:
 
 def _wider(graph: Graph, window: tuple[WindowAxis, ...], pad: Node, inset: Inset) -> tuple[WindowAxis, ...]:
     """The window with both paddings; raises Refused if `pad` adds anything but zeros around the image."""
-    if np.float32(inset.value).view(np.uint32) != 0:
+    if inset.value != 0 or math.copysign(1, inset.value) < 0:
         raise Refused(f"'{pad.name}' pads with {inset.value:g}, not with 0")
     inner, outer = graph.type(pad.inputs[0]).shape, pad.types[0].shape
     margins = [(begin, size - begin - own) for begin, size, own in zip(inset.begins, outer, inner, strict=True)]

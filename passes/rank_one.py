@@ -9,19 +9,19 @@ float64, that are off by one rounding more.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from ..expr import UNIT
+from ..elements import FLOAT32, bits
 from ..types import Array
 
 ROUNDS = 3  # how often u and v are improved in turn, from one guess
 SCALES = 256  # scales tried between factors that are to fit nearly
 CORNER = 16  # rows and columns that are looked at first
 NUDGES = 2  # floats tried on each side of a quotient
-LARGEST_EXPONENT = 127
-SMALLEST_NORMAL = np.finfo(np.float32).smallest_normal
+LARGEST_EXPONENT = math.frexp(FLOAT32.most)[1] - 1
 
 
 @np.errstate(all="ignore")  # a guess that overflows is only a wrong guess
@@ -33,10 +33,10 @@ def factor(kernel: Array) -> tuple[Array, Array] | None:
     if not _plausible(kernel):
         return None
     if not kernel.any():
-        u, v = np.zeros(kernel.shape[0], np.float32), np.ones(kernel.shape[1], np.float32)
+        u, v = np.zeros(kernel.shape[0], kernel.dtype), np.ones(kernel.shape[1], kernel.dtype)
         return (u, v) if same_bits(outer(u, v), kernel) else None
     for guess in _guesses(kernel.astype(np.float64)):
-        v = guess.astype(np.float32)
+        v = guess.astype(kernel.dtype)
         for _ in range(ROUNDS):
             u = _solve(kernel, v)
             if same_bits(outer(u, v), kernel):
@@ -61,10 +61,10 @@ def nearly(kernel: Array) -> tuple[Array, Array] | None:
     u, v = left[:, 0] * sizes[0], right[0]
     u, v = np.where(k.any(axis=1), u, 0), np.where(k.any(axis=0), v, 0)
     for scale in np.linspace(1, 2, SCALES, endpoint=False):
-        first, second = (vector.astype(np.float32) for vector in _scaled(u * scale, v / scale))
+        first, second = (vector.astype(kernel.dtype) for vector in _scaled(u * scale, v / scale))
         product = np.multiply.outer(first.astype(np.float64), second.astype(np.float64))
         # An infinite factor would be within any bound of its product.
-        if np.isfinite(product).all() and np.all(np.abs(product - k) <= 2 * UNIT * np.abs(product)):
+        if np.isfinite(product).all() and np.all(np.abs(product - k) <= 2 * FLOAT32.unit * np.abs(product)):
             return first, second
     return None
 
@@ -97,12 +97,12 @@ def _plausible(kernel: Array) -> bool:
 def _vanishing(kernel: Array) -> bool:
     """Whether every 2×2 determinant with the largest element vanishes up to rounding."""
     magnitude = np.abs(kernel)
-    if not np.isfinite(kernel).all() or np.any((magnitude > 0) & (magnitude < SMALLEST_NORMAL)):
+    if not np.isfinite(kernel).all() or np.any((magnitude > 0) & (magnitude < FLOAT32.normal)):
         return False
     k = kernel.astype(np.float64)
     row, column = np.unravel_index(np.argmax(magnitude), k.shape)
     expected, product = k * k[row, column], np.outer(k[:, column], k[row])
-    return bool(np.all(np.abs(expected - product) <= 8 * UNIT * np.abs(expected)))
+    return bool(np.all(np.abs(expected - product) <= 8 * FLOAT32.unit * np.abs(expected)))
 
 
 def _guesses(k: Array) -> Iterator[Array]:
@@ -133,9 +133,9 @@ def _solve(kernel: Array, v: Array) -> Array:
     candidates = [quotient, -quotient]  # the negative one matters for zeros only
     above = below = quotient
     for _ in range(NUDGES):
-        above, below = np.nextafter(above, np.float32(np.inf)), np.nextafter(below, np.float32(-np.inf))
+        above, below = (np.nextafter(x, x.dtype.type(end)) for x, end in ((above, np.inf), (below, -np.inf)))
         candidates += [above, below]
     tried = np.stack(candidates)
-    right = (tried[..., None] * v).view(np.uint32) == np.ascontiguousarray(kernel).view(np.uint32)
+    right = bits(tried[..., None] * v) == bits(np.ascontiguousarray(kernel))
     best = np.argmax(right.sum(axis=2), axis=0)
     return np.asarray(tried[best, np.arange(len(quotient))])

@@ -9,10 +9,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from ..computation import Contraction
-from ..expr import UNIT
+from ..elements import FLOAT32
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Conv
-from ..types import Array, TensorType
+from ..types import Array
 from ..windows import WindowAxis
 from .match import contraction, fresh
 from .rank_one import factor, nearly
@@ -112,7 +112,7 @@ def bank(weights: Array, groups: int) -> tuple[Step, ...]:
     outputs, channels, *sizes = weights.shape
     if channels != 1:
         raise Refused(
-            f"each output sums over {channels} input channels, and no float32 u, v were found with fl(u·vᵀ) equal to "
+            f"each output sums over {channels} input channels, and no {FLOAT32} u, v were found with fl(u·vᵀ) equal to "
             "the kernels of all outputs together"
         )
     axes = [axis for axis, size in enumerate(sizes) if size > 1]
@@ -144,7 +144,7 @@ def _factored(kernels: Array, try_nearly: bool) -> tuple[Array, Array, bool]:
         if found is None and try_nearly:
             found, near = nearly(matrix), True
         if found is None:
-            raise Refused(f"no float32 u, v were found with fl(u·vᵀ) equal to the kernel of output {number}")
+            raise Refused(f"no {FLOAT32} u, v were found with fl(u·vᵀ) equal to the kernel of output {number}")
         pairs.append((found[0], found[1].reshape(kernel.shape[1:])))
     first, rest = zip(*pairs, strict=True)
     return np.stack(first), np.stack(rest), near
@@ -169,7 +169,7 @@ def _macs(graph: Graph, node: Node, steps: Sequence[Step], ops: Sequence[Conv]) 
     types = graph.types(node.inputs)
     before, after, running = node.op.cost(*types).macs, 0, types[0]
     for step, op in zip(steps, ops, strict=True):
-        own = (running, TensorType(step.weights.shape))
+        own = (running, graph.type(node.inputs[1]).shaped(step.weights.shape))
         after += op.cost(*own).macs
         (running,) = op.infer(*own)
     if after >= before:
@@ -181,7 +181,7 @@ def _bound(weights: Array | None, steps: Sequence[Step], bias: Array | None) -> 
     """Rounding of each pass's sum, and what lies between the taps and the product of the factors."""
     assert weights is not None
     terms = sum(math.prod(step.weights.shape[1:]) + step.rounded for step in steps)
-    gamma = terms * UNIT / (1 - terms * UNIT)
+    gamma = terms * FLOAT32.unit / (1 - terms * FLOAT32.unit)
     sizes = np.abs(weights.astype(np.float64)).reshape(len(weights), -1).sum(axis=1)
     worst = gamma * float((sizes + (0 if bias is None else np.abs(bias))).max())
     return f"{terms}·2^-24 (Σ|w||x| + |b|), which is {worst:.2g} for |x| <= 1"

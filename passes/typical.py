@@ -2,7 +2,7 @@
 
 An input whose only reader is (x − m) / s, a batch norm, or any other scale and shift by constants, is around m and off
 by about s: for each channel, each pixel, or for all, as the constants are. Arrangements may stand between (a
-transposition, a flattening). All other inputs are normally distributed around 0, and bytes are any.
+transposition, a flattening). All other inputs are what `TensorType.random` makes of their type.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from __future__ import annotations
 import numpy as np
 
 from ..ir import Graph, Value
-from ..types import Array, DType
+from ..types import Array
 from .affine import Affine, Typical, elementwise
 from .moves import Origins
 
 FARTHEST = 24  # layers that an input is followed through
-LARGEST = 1e37  # times any normal deviate it is still a float32
-RESOLVED = 2.0**-20  # of a mean: what a deviation has to be for float32 to show it
+LARGEST = 1e37  # times any normal deviate it is still a float
+RESOLVED = 2.0**-20  # of a mean: what a deviation has to be for a float to show it
 
 
 def feeds(graph: Graph, rng: np.random.Generator) -> dict[str, Array]:
@@ -25,13 +25,13 @@ def feeds(graph: Graph, rng: np.random.Generator) -> dict[str, Array]:
 
 
 def _scaled(graph: Graph, name: str, noise: Array) -> Array:
-    known = expected(graph, Value(name)) if noise.dtype == DType.float32.numpy else None
+    known = expected(graph, Value(name)) if noise.dtype.kind == "f" else None
     if known is None:
         return noise
     with np.errstate(all="ignore"):
         deviation = np.maximum(known.deviation, RESOLVED * np.abs(known.mean))
         usable = (np.abs(known.mean) + deviation < LARGEST) & (deviation > 0)  # and not NaN
-        return np.where(usable, known.mean + deviation * noise, noise).astype(np.float32)
+        return np.where(usable, known.mean + deviation * noise, noise).astype(noise.dtype)
 
 
 def expected(graph: Graph, value: Value, steps: int = FARTHEST) -> Typical | None:

@@ -22,21 +22,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..expr import UNIT
+from ..elements import FLOAT32
 from ..ir import Graph, Node, Rewriter, Value
-from ..op import WeightLayout
+from ..op import WeightLayout, rounded
 from ..types import Array, TensorType
 from .affine import Affine
 from .match import fresh
 from .report import Refused
 
-NORMAL = 2.0**-126  # below it float32 loses digits
 LIMIT = 4.0  # how many times larger a fold may make the terms of a sum
 
 
 def rounding(products: Array, bias: Array) -> float:
     """2^-24 (Σ|w||x| + |b|): weights and bias are each rounded once, which moves a result by as much."""
-    return UNIT * float((products + np.abs(bias)).max())
+    return FLOAT32.unit * float((products + np.abs(bias)).max())
 
 
 @dataclass(frozen=True)
@@ -118,11 +117,13 @@ class Weighted:
     def rounded(self) -> tuple[Array, Array]:
         """Weights and bias in float32; raises Refused where one is not finite, or where underflow takes digits."""
         with np.errstate(all="ignore"):
-            weights, bias = self.weights.astype(np.float32), self.bias.astype(np.float32)
+            weights, bias = rounded(self.weights), rounded(self.bias)
         if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
             raise Refused(f"the folded weights of '{self.node.name}' would not be finite")
-        if (np.abs(weights) < NORMAL).any() and self._lost(weights).max() > 2 * rounding(self.sizes(), self.bias):
-            raise Refused(f"the folded weights of '{self.node.name}' would be too small for float32")
+        if (np.abs(weights) < FLOAT32.normal).any() and self._lost(weights).max() > 2 * rounding(
+            self.sizes(), self.bias
+        ):
+            raise Refused(f"the folded weights of '{self.node.name}' would be too small for {FLOAT32}")
         return weights, bias
 
     def _lost(self, weights: Array) -> Array:

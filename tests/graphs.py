@@ -12,6 +12,7 @@ import numpy as np
 
 from cnncc.check.tolerance import Bound, bounds, compare
 from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.elements import FLOAT32, Element, element_of
 from cnncc.errors import TargetError
 from cnncc.ir import Builder, Graph, Value
 from cnncc.native import host_target
@@ -23,6 +24,12 @@ from cnncc.types import Array, TensorType
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, -1e-45, 3e38], np.float32)
 """Values that arithmetic likes to get wrong."""
+
+
+def ends(dtype: np.dtype[Any]) -> Array:
+    """Whole numbers at the ends of a type's range and around 0."""
+    info = np.iinfo(dtype)
+    return np.array([info.min, info.min + 1, -1, 0, 1, info.max], dtype)
 
 
 class Net:
@@ -41,13 +48,13 @@ class Net:
     def input(self, *shape: int, name: str = "x") -> Value:
         return self.arrives(self.random(*shape), name)
 
-    def arrives(self, data: Array, name: str = "x") -> Value:
+    def arrives(self, data: Array, name: str = "x", element: Element = FLOAT32) -> Value:
         name = self.builder.unique(name)
-        self.feeds[name] = np.array(data, np.float32, order="C")
-        return self.builder.input(name, TensorType(tuple(data.shape)))
+        self.feeds[name] = np.array(data, element.numpy, order="C")
+        return self.builder.input(name, TensorType(tuple(data.shape), element))
 
-    def known(self, data: Array) -> Value:
-        return self.builder.constant(data)
+    def known(self, data: Array, element: Element = FLOAT32) -> Value:
+        return self.builder.constant(data, element=element)
 
     def weights(self, *shape: int, arrive: bool = False) -> Value:
         """Random weights, as constants or, with `arrive`, as an input."""
@@ -71,7 +78,10 @@ class Net:
 def one_op(op: Op, *arrays: Array, known: Iterable[int] = ()) -> tuple[Graph, dict[str, Array]]:
     """A graph of one op on these arrays, those at the positions `known` as constants; and its inputs."""
     net, known = Net(), set(known)
-    values = [net.known(array) if place in known else net.arrives(array) for place, array in enumerate(arrays)]
+    values = [
+        net.known(array, element_of(array)) if place in known else net.arrives(array, element=element_of(array))
+        for place, array in enumerate(arrays)
+    ]
     return net.graph(*net.builder.add(op, values)), net.feeds
 
 
@@ -104,7 +114,7 @@ def compilation(
 
 
 def native(compiled: Compilation, feeds: Mapping[str, Array], threads: int = 1) -> dict[str, Array]:
-    """The outputs by name. Output arrays start as NaN, so that an element that nobody stores is seen."""
+    """The outputs by name. Output arrays are spoiled first, so that an element that nobody stores is seen."""
     with Model(compiled.build(), threads=threads) as model:
         return call(model, feeds)
 
@@ -113,10 +123,17 @@ def call(model: Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """Like `native`, on a model."""
     results = model(dict(feeds))
     for array in results if isinstance(results, tuple) else (results,):
-        array.fill(np.nan)
+        spoil(array)
     out = model(dict(feeds), out=results)
     arrays = out if isinstance(out, tuple) else (out,)
+    for array in arrays:
+        assert array.dtype != np.bool_ or array.view(np.uint8).max() <= 1, "truth values are 0 and 1"
     return {port.name: array for port, array in zip(model.outputs, arrays, strict=True)}
+
+
+def spoil(array: Array) -> None:
+    """Fill it with what no model makes: NaN, a large number, truth values of 165."""
+    array.reshape(-1).view(np.uint8).fill(255 if array.dtype.kind == "f" else 165)
 
 
 def expected(compiled: Compilation, feeds: Mapping[str, Array]) -> dict[str, Bound]:
@@ -157,7 +174,9 @@ def check_all(graph: Graph, target: str | Target, *feeds: Mapping[str, Array]) -
 
 
 def bits(array: Array) -> Array:
-    """The bits of each float; every NaN the same one, since IEEE leaves its sign and payload open."""
+    """The bits of each float; every NaN the same one, since IEEE leaves its payload open. Others as they are."""
+    if array.dtype != np.float32:
+        return array
     return np.where(np.isnan(array), np.float32(np.nan), array).view(np.uint32)
 
 
@@ -172,13 +191,14 @@ def assert_same_bits(found: Mapping[str, Array], wanted: Mapping[str, Array], wh
 
 
 def sprinkled(feeds: Mapping[str, Array], seed: int, share: float = 0.05) -> dict[str, Array]:
-    """The same inputs with some elements replaced by special values (bytes have none)."""
+    """The same inputs with some elements replaced by special values (bytes and truth values have none)."""
     rng = np.random.default_rng(seed)
 
     def some(data: Array) -> Array:
-        if data.dtype != np.float32:
+        if data.dtype.itemsize == 1:
             return data
-        return np.where(rng.random(data.shape) < share, rng.choice(SPECIAL, data.shape), data).astype(np.float32)
+        special = SPECIAL if data.dtype == np.float32 else ends(data.dtype)
+        return np.where(rng.random(data.shape) < share, rng.choice(special, data.shape), data).astype(data.dtype)
 
     return {name: some(data) for name, data in feeds.items()}
 

@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-import numpy as np
-
+from ..elements import COMPUTED
 from ..errors import CnnccError, PassError, VerifyError
 from ..ir import Graph, Node, Value
-from ..op import Constant
+from ..op import Constant, either
 from ..types import TensorType
 
 Check = Callable[[Graph], None]
@@ -113,13 +112,13 @@ def check_outputs(graph: Graph) -> None:
 
 
 def check_constants(graph: Graph) -> None:
-    """Constants are read-only float32 arrays in row-major order that know their digest."""
+    """Constants are read-only arrays of an element type, in row-major order, that know their digest."""
     for node in graph:
         if not isinstance(node.op, Constant):
             continue
         data = node.op.data
-        if data.dtype != np.float32:
-            raise _broken(node, f"holds {data.dtype}, expected float32")
+        if all(data.dtype != element.numpy for element in COMPUTED):
+            raise _broken(node, f"holds {data.dtype}, expected {either(COMPUTED)}")
         if data.flags.writeable:
             raise _broken(node, "holds a writeable array, expected a read-only one")
         if not data.flags.c_contiguous:

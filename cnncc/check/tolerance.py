@@ -24,6 +24,10 @@ overflows in any order. The bound is infinite, nothing contradicts it and `compa
     may be 0 or of the other sign; ∞ · w where w may be 0, or beside infinite weights;
   - a NaN or an infinity stands in the same Winograd tile (see `check.winograd`);
   - a value without a bound went in.
+
+Whole numbers and truth values are exact: their bound is 0, and `compare` wants them equal. It is infinite where errors
+of floats decide what they are: two floats that are compared lie within their errors of each other, or a float becomes a
+whole number and its bound reaches over to the next one.
 """
 
 from __future__ import annotations
@@ -37,11 +41,13 @@ from typing import Any
 import numpy as np
 
 from ..computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
+from ..elements import COMPUTED, FLOAT32, element_of
 from ..errors import DifferenceError
-from ..expr import LARGEST, OVERFLOW, TINY, UNIT, evaluate_with_error
+from ..expr import evaluate_with_error
+from ..functions import LARGEST, OVERFLOW, TINY, UNIT
 from ..interpreter import evaluate
 from ..ir import Graph, Value
-from ..op import Constant, Op
+from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
 from ..types import Array, TensorType
 from ..windows import WindowAxis
@@ -51,19 +57,33 @@ from .winograd import Steps
 Tiles = Mapping[Contraction, Collection[Steps]]
 """The convolutions that are computed by Winograd's transforms, with their outputs per tile."""
 NO_TILES: Tiles = {}
-NORMAL = 2.0**-126  # below it float32 loses digits
+NORMAL = FLOAT32.normal  # below it, digits are lost
 
 
 @dataclass(frozen=True)
 class Bound:
-    """`reference` in float64 and what may lie between it and another evaluation (`error` ≥ 0, same shape)."""
+    """`reference` (floats in float64) and what may lie between it and another evaluation (`error` ≥ 0, same shape).
+
+    Whole numbers and truth values have an error of 0 or an infinite one.
+    """
 
     reference: Array
     error: Array
 
     @staticmethod
     def exact(data: Array) -> Bound:
-        return Bound(data.astype(np.float64), np.zeros(data.shape))
+        """Of floats, and of bytes (which become floats), in float64; of whole numbers and truth values as they are."""
+        kept = element_of(data) in COMPUTED and data.dtype.kind != "f"
+        return Bound(data if kept else data.astype(np.float64), np.zeros(data.shape))
+
+    @property
+    def is_float(self) -> bool:
+        return self.reference.dtype.kind == "f"
+
+    @property
+    def held(self) -> Array:
+        """The reference as a tensor holds it."""
+        return self.reference.astype(element_of(self.reference).numpy)
 
 
 @dataclass(frozen=True)
@@ -123,27 +143,34 @@ def compare(actual: Array, bound: Bound) -> Comparison:
     """
     if actual.shape != bound.reference.shape:
         raise DifferenceError(f"expected a result of shape {bound.reference.shape}, got {actual.shape}")
-    found = actual.astype(np.float64)
-    with np.errstate(all="ignore"):
-        difference = np.abs(found - bound.reference)
-        ratio = np.where(difference == 0, 0.0, difference / bound.error)
-    ratio = np.where(np.isnan(ratio), np.inf, ratio)
+    if not bound.is_float and actual.dtype != bound.reference.dtype:
+        raise DifferenceError(f"expected a result of {bound.reference.dtype}, got {actual.dtype}")
+    found = actual.astype(np.float64) if bound.is_float else actual
+    ratio = _ratio(found, bound) if bound.is_float else np.full(bound.error.shape, np.inf)
     ratio = np.where(_same(found, bound.reference) | np.isinf(bound.error), 0.0, ratio)
     index = np.unravel_index(int(ratio.argmax()), ratio.shape)
     worst = float(ratio[index])
     return Comparison(worst <= 1, worst, tuple(int(i) for i in index), int(np.isinf(bound.error).sum()))
 
 
+def _ratio(found: Array, bound: Bound) -> Array:
+    """|found − reference| / error; infinite where it is no number."""
+    with np.errstate(all="ignore"):
+        difference = np.abs(found - bound.reference)
+        ratio = np.where(difference == 0, 0.0, difference / bound.error)
+    return np.where(np.isnan(ratio), np.inf, ratio)
+
+
 def op_bounds(op: Op, inputs: Sequence[Bound], tiles: Tiles = NO_TILES) -> list[Bound]:
     """The bound of each output of `op`, from those of its inputs."""
     if isinstance(op, Fused):
         return [_fused(op, inputs, tiles)]
-    lowering = op.lower(*(TensorType(bound.reference.shape) for bound in inputs))
+    lowering = op.lower(*(TensorType.of(bound.reference) for bound in inputs))
     known = list(inputs)
     for piece in lowering.pieces:
         operands = [known[index] for index in piece.operands]
         known.append(_apply(piece.computation, operands, piece.type.shape, tiles))
-    references = op.reference(*(bound.reference.astype(np.float32) for bound in inputs))
+    references = op.reference(*(bound.held for bound in inputs))
     pairs = zip(references, lowering.results, strict=True)
     return [_as_interpreted(reference, known[index]) for reference, index in pairs]
 
@@ -162,6 +189,8 @@ def _as_interpreted(reference: Array, bound: Bound) -> Bound:
 
     Where float32 overflows for certain and the definition does not, nothing is held.
     """
+    if not bound.is_float:
+        return Bound(reference, bound.error)
     reference = reference.astype(np.float64)
     finite = np.isfinite(reference) & np.isfinite(bound.reference)
     with np.errstate(all="ignore"):
@@ -297,6 +326,9 @@ def _reduction(c: Reduction, x: Bound) -> Bound:
     def over(array: Array, combine: np.ufunc) -> Array:
         return np.asarray(combine.reduce(array, axis=c.axes, keepdims=True))
 
+    if not x.is_float:
+        value = over(x.reference, getattr(np, c.combine)).astype(x.reference.dtype)
+        return Bound(value, over(x.error, np.maximum))
     if c.combine in ("maximum", "minimum"):
         return _extreme(x, lambda array: over(array, getattr(np, c.combine)))
     size, error = _sizes(x)
@@ -357,7 +389,7 @@ def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...])
     """Moving elements moves their errors along and adds none; a value that fills up is exact, a known one rounded."""
     value = c.arrange([bound.reference for bound in operands], shape)
     if isinstance(c, Known):
-        return Bound(value, np.abs(value - value.astype(np.float32)))
+        return Bound(value, np.abs(value - rounded(value)))
     exact = replace(c, value=0.0) if isinstance(c, Inset) else c
     return Bound(value, exact.arrange([bound.error for bound in operands], shape))
 

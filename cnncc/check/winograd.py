@@ -20,7 +20,7 @@ import numpy as np
 
 from ..computation import Contraction
 from ..cook_toom import Matrix, depth, transforms
-from ..expr import LARGEST, TINY
+from ..functions import LARGEST, TINY
 from ..types import Array
 
 Steps = tuple[int, ...]

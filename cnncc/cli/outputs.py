@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 
 def describe(model: Model, results: tuple[Array, ...], files: tuple[str, ...], top: int) -> Iterator[str]:
-    """Lines that begin with the file: the top classes of each image if the first output is (N, classes).
+    """Lines that begin with the file: the top classes of each image if the first output is (N, classes), of floats.
 
     Other outputs are summed up.
     """
     rest = list(zip(model.outputs, results, strict=True))
-    if results[0].ndim == 2 and results[0].shape[1] > 1:
+    if results[0].ndim == 2 and results[0].shape[1] > 1 and results[0].dtype.kind == "f":
         names = _names(files, len(results[0]))
         for name, row in zip(names, results[0], strict=True):
             yield f"{name}: {_classes(row, model.labels, top)}"
@@ -46,8 +46,12 @@ def _classes(row: Array, labels: tuple[str, ...], top: int) -> str:
 
 
 def _summary(array: Array) -> str:
-    numbers = array[~np.isnan(array)]
     text = f"{array.dtype} {array.shape}"
+    if array.dtype.kind == "b":
+        return f"{text}, {np.count_nonzero(array)} of {array.size} true"
+    if array.dtype.kind != "f":
+        return f"{text}, min {array.min()}, max {array.max()}"
+    numbers = array[~np.isnan(array)]
     if numbers.size:
         text += f", min {numbers.min():.6g}, max {numbers.max():.6g}"
     if numbers.size < array.size:

@@ -130,11 +130,11 @@ class Emitter(Instructions, Protocol):
         return self.shuffle(value, None, [lane if lane < value.lanes else -1 for lane in range(lanes)])
 
     def maximum(self, a: Ssa, b: Ssa) -> Ssa:
-        """The larger one of floats; NaN if either is NaN. Of 0 and −0 it is `a`."""
+        """The larger one of numbers; NaN if either is NaN. Of 0 and −0 it is `a`."""
         return self._better("<", a, b)
 
     def minimum(self, a: Ssa, b: Ssa) -> Ssa:
-        """The smaller one of floats; NaN if either is NaN. Of 0 and −0 it is `a`."""
+        """The smaller one of numbers; NaN if either is NaN. Of 0 and −0 it is `a`."""
         return self._better(">", a, b)
 
     def _better(self, predicate: Predicate, a: Ssa, b: Ssa) -> Ssa:
@@ -144,12 +144,12 @@ class Emitter(Instructions, Protocol):
         one lets a NaN of `b` through.
         """
         better = self.select(self.compare(predicate, a, b), b, a)
-        if b.constant is not None and not math.isnan(b.constant):
+        if a.type.kind != "float" or (b.constant is not None and not math.isnan(b.constant)):
             return better
         return self.select(self.unordered(b, b), b, better)
 
     def extreme(self, kind: Literal["maximum", "minimum"], values: Sequence[Ssa]) -> Ssa:
-        """The largest or smallest of several floats; NaN if any is NaN.
+        """The largest or smallest of several numbers; NaN if any is NaN.
 
         A comparison that a NaN makes fail yields the later value, so that only NaNs before the last value get lost:
         one test finds them in two of those at once.
@@ -158,6 +158,8 @@ class Emitter(Instructions, Protocol):
         result, *later = values
         for value in later:
             result = self.select(self.compare(predicate, result, value), result, value)
+        if result.type.kind != "float":
+            return result
         earlier = values[:-1]
         lost: Ssa | None = None
         for a, b in zip(earlier[::2], [*earlier[1::2], earlier[-1]], strict=False):

@@ -9,7 +9,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..computation import Combine
-from ..expr import Expr, arguments_of
+from ..elements import FLOAT32, Element
+from ..expr import Expr, arguments_of, typed
 from ..plan.kernels import Epilogue, Pooling
 from .emitter import Emitter
 from .expression import emit
@@ -37,17 +38,18 @@ def finish(
     target: Access,
     operands: Sequence[Access],
 ) -> None:
-    """Apply the epilogue to a tile and store it; `pooled` gives the position of each stored register."""
-    cells = {key: _apply(e, epilogue.before, cell, lane_axis, operands) for key, cell in cells.items()}
+    """Apply the epilogue to a tile of sums and store it; `pooled` gives the position of each stored register."""
+    cells = {key: _apply(e, epilogue.before, cell, FLOAT32, lane_axis, operands) for key, cell in cells.items()}
     if epilogue.pool:
+        element = typed(epilogue.before, [FLOAT32, *(operand.element.computed for operand in operands)])
         cells = _pool(e, epilogue.pool, cells, pooled, lane_axis, len(target.view.shape))
-        cells = {key: _apply(e, epilogue.after, cell, lane_axis, operands) for key, cell in cells.items()}
+        cells = {key: _apply(e, epilogue.after, cell, element, lane_axis, operands) for key, cell in cells.items()}
     for cell in cells.values():
         target.store(e.resize(cell.value, cell.lanes), target.offset(cell.position), lane_axis)
 
 
-def _apply(e: Emitter, expr: Expr, cell: Cell, lane_axis: int, operands: Sequence[Access]) -> Cell:
-    """The cell with an expression of its value and of the operands at its position."""
+def _apply(e: Emitter, expr: Expr, cell: Cell, element: Element, lane_axis: int, operands: Sequence[Access]) -> Cell:
+    """The cell with an expression of its value, of such an element, and of the operands at its position."""
     used = arguments_of(expr)
     width = cell.value.lanes
     arguments = [cell.value]
@@ -57,7 +59,8 @@ def _apply(e: Emitter, expr: Expr, cell: Cell, lane_axis: int, operands: Sequenc
             continue
         loaded = operand.load(operand.offset(cell.position), lane_axis, cell.lanes)
         arguments.append(e.resize(loaded, width))
-    return Cell(cell.position, emit(e, expr, arguments, width), cell.lanes)
+    elements = [element, *(operand.element for operand in operands)]
+    return Cell(cell.position, emit(e, expr, arguments, elements, width), cell.lanes)
 
 
 COMBINE: Mapping[Combine, Callable[[Emitter, Ssa, Ssa], Ssa]] = {
@@ -66,7 +69,15 @@ COMBINE: Mapping[Combine, Callable[[Emitter, Ssa, Ssa], Ssa]] = {
     "add": lambda e, a, b: e.binary("add", a, b),
     "multiply": lambda e, a, b: e.binary("multiply", a, b),
 }
-IDENTITY: Mapping[Combine, float] = {"maximum": -math.inf, "minimum": math.inf, "add": 0.0, "multiply": 1.0}
+
+
+def identity(kind: Combine, element: Element) -> float:
+    """What changes nothing that it is combined with."""
+    if kind in ("add", "multiply"):
+        return 0.0 if kind == "add" else 1.0
+    if element.is_float:
+        return -math.inf if kind == "maximum" else math.inf
+    return element.least if kind == "maximum" else element.most
 
 
 def combine(e: Emitter, kind: Combine, a: Ssa, b: Ssa) -> Ssa:

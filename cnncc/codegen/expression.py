@@ -1,31 +1,70 @@
-"""Expressions on registers: the emitter's meaning of each function of `cnncc.expr`."""
+"""Expressions on registers: the emitter's meaning of each function of `cnncc.functions`, for each kind of element."""
 
 from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
 
+from ..elements import BOOL, FLOAT32, INT32, INT64, Element, Kind
 from ..expr import Arg, Call, Expr, Number
-from . import functions
+from ..functions import FUNCTIONS, converter
+from . import functions, integers
 from .emitter import Emitter
+from .instructions import Binary, Predicate
+from .integers import compare, is_true, truth
 from .lanes import Lanes
 from .power import power
-from .registers import Ssa
+from .registers import Ssa, register_type
 from .trigonometry import cos, sin
 
+Code = Callable[..., Ssa]
 
-def own(function: Callable[..., Lanes]) -> Callable[..., Ssa]:
+
+def own(function: Callable[..., Lanes]) -> Code:
     """A function of ours, on the emitter's values."""
     return lambda e, *arguments: function(*(Lanes(e, argument) for argument in arguments)).ssa
 
 
-FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
-    "add": lambda e, a, b: e.binary("add", a, b),
-    "subtract": lambda e, a, b: e.binary("subtract", a, b),
-    "multiply": lambda e, a, b: e.binary("multiply", a, b),
-    "divide": lambda e, a, b: e.binary("divide", a, b),
+def instruction(operation: Binary) -> Code:
+    return lambda e, a, b: e.binary(operation, a, b)
+
+
+def comparison(predicate: Predicate) -> Code:
+    return lambda e, a, b: compare(e, predicate, a, b)
+
+
+def to_integer(element: Element) -> Code:
+    """From a float."""
+    return lambda e, a: integers.from_float(e, a, register_type(element).wide(a.lanes))
+
+
+def widened(element: Element) -> Code:
+    """From a whole number or truth value to a whole number of more bits, or fewer."""
+    return lambda e, a: e.convert(a, register_type(element).wide(a.lanes))
+
+
+def inverted(mask: int) -> Code:
+    """The bits of `mask` the other way round."""
+    return lambda e, a: e.binary("xor", a, e.constant(mask, a.type))
+
+
+OF_ALL: Mapping[str, Code] = {
+    "equal": comparison("=="),
+    "select": lambda e, c, a, b: e.select(is_true(e, c), a, b),
+}
+OF_NUMBERS: Mapping[str, Code] = {
+    **OF_ALL,
+    "add": instruction("add"),
+    "subtract": instruction("subtract"),
+    "multiply": instruction("multiply"),
     "maximum": lambda e, a, b: e.maximum(a, b),
     "minimum": lambda e, a, b: e.minimum(a, b),
+    "less": comparison("<"),
+    "less_equal": comparison("<="),
+}
+OF_FLOATS: Mapping[str, Code] = {
+    **OF_NUMBERS,
+    "divide": instruction("divide"),
     "multiply_add": lambda e, a, b, c: e.multiply_add(a, b, c),
     "sqrt": lambda e, a: e.unary("square_root", a),
     "absolute": own(abs),
@@ -45,21 +84,69 @@ FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
     "sin": own(sin),
     "cos": own(cos),
     "power": own(power),
+    converter(FLOAT32): lambda e, a: a,
+    converter(INT32): to_integer(INT32),
+    converter(INT64): to_integer(INT64),
+    converter(BOOL): lambda e, a: inverted(1)(e, compare(e, "==", a, e.constant(0, a.type))),
 }
+OF_BITS: Mapping[str, Code] = {"and": instruction("and"), "or": instruction("or"), "xor": instruction("xor")}
+OF_INTEGERS: Mapping[str, Code] = {
+    **OF_NUMBERS,
+    **OF_BITS,
+    "not": inverted(-1),
+    "divide": integers.quotient,
+    "remainder": integers.remainder,
+    "modulo": integers.modulo,
+    "absolute": integers.absolute,
+    "negate": integers.negated,
+    "sign": integers.sign,
+    converter(FLOAT32): integers.to_float,
+    converter(INT32): widened(INT32),
+    converter(INT64): widened(INT64),
+    converter(BOOL): lambda e, a: truth(e, is_true(e, a)),
+}
+OF_TRUTH: Mapping[str, Code] = {
+    **OF_ALL,
+    **OF_BITS,
+    "not": inverted(1),
+    converter(FLOAT32): integers.to_float,
+    converter(INT32): widened(INT32),
+    converter(INT64): widened(INT64),
+    converter(BOOL): lambda e, a: a,
+}
+CODE: Mapping[Kind, Mapping[str, Code]] = {"float": OF_FLOATS, "signed": OF_INTEGERS, "truth": OF_TRUTH}
 
 
-def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], lanes: int) -> Ssa:
-    """The value of `expr` for arguments of so many lanes; what the expression shares is computed once."""
-    known: dict[int, Ssa] = {}
+def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], elements: Sequence[Element], lanes: int) -> Ssa:
+    """The value of `expr` for arguments, in so many lanes, of these elements; what it shares is computed once.
 
-    def visit(part: Expr) -> Ssa:
+    What loads make of elements counts (`Element.computed`): bytes are floats.
+    """
+    computed = [element.computed for element in elements]
+    known: dict[int, tuple[Ssa, Element]] = {}
+
+    def number(part: Number, element: Element) -> Ssa:
+        return e.constant(part.value, register_type(element).wide(lanes))
+
+    def visit(part: Expr) -> tuple[Ssa, Element]:
         if isinstance(part, Arg):
-            return arguments[part.index]
+            return arguments[part.index], computed[part.index]
         if isinstance(part, Number):
-            return e.number(part.value, lanes)
+            return number(part, FLOAT32), FLOAT32
         assert isinstance(part, Call)
         if id(part) not in known:
-            known[id(part)] = FUNCTIONS[part.function](e, *(visit(inner) for inner in part.arguments))
+            known[id(part)] = call(part)
         return known[id(part)]
 
-    return visit(expr)
+    def call(part: Call) -> tuple[Ssa, Element]:
+        function = FUNCTIONS[part.function]
+        made = {at: visit(inner) for at, inner in enumerate(part.arguments) if not isinstance(inner, Number)}
+        first = len(part.arguments) - len(function.alike(part.arguments))
+        element = next((made[at][1] for at in made if at >= first), FLOAT32)
+        values = [
+            number(inner, element) if isinstance(inner, Number) else made[at][0]
+            for at, inner in enumerate(part.arguments)
+        ]
+        return CODE[element.kind][part.function](e, *values), function.result or element
+
+    return visit(expr)[0]

@@ -18,7 +18,19 @@ from .registers import FLOAT, Index, RegisterType, Ssa
 
 Predicate = Literal["<", "<=", ">", ">=", "==", "!="]
 Unary = Literal["negate", "absolute", "square_root"]
-Binary = Literal["add", "subtract", "multiply", "divide", "and", "or", "shift_left", "shift_right", "shift_right_zeros"]
+Binary = Literal[
+    "add",
+    "subtract",
+    "multiply",
+    "divide",
+    "remainder",
+    "and",
+    "or",
+    "xor",
+    "shift_left",
+    "shift_right",
+    "shift_right_zeros",
+]
 IndexOperation = Literal["add", "subtract", "multiply", "divide", "and"]
 Order = Literal["relaxed", "acquire", "release", "acquire_release"]
 
@@ -102,8 +114,9 @@ class Instructions(Protocol):
     def binary(self, operation: Binary, a: Ssa, b: Ssa) -> Ssa:
         """On operands of one type. Floats: each rounds once. Integers: sums, differences and products wrap around.
 
-        `and` and `or` take integers and truth values, shifts integers; `shift_right` repeats the sign bit. Counts of
-        shifts are below the number of bits. `divide` takes floats only.
+        `and`, `or` and `xor` take integers and truth values, shifts integers; `shift_right` repeats the sign bit.
+        Counts of shifts are below the number of bits. `divide` and `remainder` (integers only) of integers with a sign
+        go toward zero, for at most `Architecture.integer_bits`; 0 is no divisor, nor −1 of the least number.
         """
 
     def multiply_add(self, a: Ssa, b: Ssa, c: Ssa) -> Ssa:
@@ -118,8 +131,15 @@ class Instructions(Protocol):
     def convert(self, value: Ssa, type: RegisterType, *, signed: bool = True) -> Ssa:
         """The number as another type of as many lanes.
 
-        Integers to floats round to nearest; floats to integers round toward 0 (and are undefined where that does not
-        fit); a wider integer repeats the sign bit or, unless `signed`, has zeros; a narrower one keeps the low bits.
+        Integers to floats and floats to shorter ones round to nearest; floats to integers round toward 0 (and are
+        undefined where that does not fit); a wider integer repeats the sign bit or, unless `signed`, has zeros (a truth
+        value is an integer of one bit); a narrower one keeps the low bits.
+        """
+
+    def convert_saturating(self, value: Ssa, type: RegisterType) -> Ssa:
+        """A float as an integer with a sign: toward zero, beyond the range its nearest end, and 0 for NaN.
+
+        For at most `Architecture.integer_bits`.
         """
 
     def reinterpret(self, value: Ssa, type: RegisterType) -> Ssa:

@@ -11,9 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..plan.views import ROW_AXIS, Buffer, View
-from ..types import DType
 from .emitter import Emitter
-from .registers import BOOL, BYTE, FLOAT, INT32, Index, Ssa
+from .registers import BOOL, INT32, Index, Ssa, memory_type, register_type
 
 
 @dataclass(frozen=True)
@@ -25,7 +24,10 @@ class Guard:
 
 
 class Access:
-    """One view of a step inside a kernel: its base pointer, and loads and stores by element offset."""
+    """One view of a step inside a kernel: its base pointer, and loads and stores by element offset.
+
+    An element is `stored` in memory, and `held` by registers: loads widen it, stores narrow it.
+    """
 
     def __init__(
         self,
@@ -38,7 +40,8 @@ class Access:
         step: int = 0,
     ):
         self.e, self.view, self.base, self.elements = e, view, base, buffer.elements
-        self.element = BYTE if buffer.dtype is DType.uint8 else FLOAT
+        self.element = buffer.dtype
+        self.stored, self.held = memory_type(self.element), register_type(self.element)
         self.tables = tables or {}
         self.fault, self.step = fault, step
 
@@ -87,19 +90,33 @@ class Access:
         return e.choose(inside, offset, 0)
 
     def _pointer(self, offset: Index, lanes: int) -> Ssa:
-        return self.e.address(self.base, self._checked(offset, lanes), self.element)
+        return self.e.address(self.base, self._checked(offset, lanes), self.stored)
 
     def prefetch(self, offset: Index) -> None:
         """Ask for the cache line of an element, which may lie outside the buffer: a wish, not an access."""
-        self.e.prefetch(self.e.address(self.base, offset, self.element, inside=False))
+        self.e.prefetch(self.e.address(self.base, offset, self.stored, inside=False))
 
     def scalar(self, offset: Index) -> Ssa:
         return self._load_side_by_side(offset, 1)
 
     def _load_side_by_side(self, offset: Index, lanes: int) -> Ssa:
-        """Neighbours in memory; bytes become floats on the way."""
-        stored = self.e.load(self.element.wide(lanes), self._pointer(offset, lanes))
-        return self.e.convert(stored, FLOAT.wide(lanes), signed=False)
+        """Neighbours in memory, as registers hold them."""
+        return self._widened(self.e.load(self.stored.wide(lanes), self._pointer(offset, lanes)))
+
+    def _widened(self, stored: Ssa) -> Ssa:
+        """What a register holds of what lies in memory. A byte but 0 is true, whoever wrote it."""
+        e, held = self.e, self.held.wide(stored.lanes)
+        if self.element.kind == "truth":
+            stored = e.compare("!=", stored, e.constant(0, stored.type))
+        return e.convert(stored, held, signed=self.element.kind == "signed")
+
+    def _narrowed(self, held: Ssa) -> Ssa:
+        """What lies in memory of what a register holds: floats are rounded, whole numbers fit."""
+        return self.e.convert(held, self.stored.wide(held.lanes), signed=self.element.kind == "signed")
+
+    def number(self, value: float, lanes: int) -> Ssa:
+        """A number in every lane, of the type that `load` gives."""
+        return self.e.constant(value, self.held.wide(lanes))
 
     def load(self, offset: Index, axis: int, lanes: int) -> Ssa:
         """`lanes` elements along an axis, from an element offset on."""
@@ -109,7 +126,7 @@ class Access:
         """`lanes` elements along an axis from a position on, also where a table says where they lie."""
         if axis not in self.tables or lanes == 1:
             return self.load(self.offset(position), axis, lanes)
-        result = self.e.undefined(FLOAT.wide(lanes))
+        result = self.e.undefined(self.held.wide(lanes))
         for lane in range(lanes):
             place = [*position[:axis], self.e.add(position[axis], lane), *position[axis + 1 :]]
             result = self.e.insert(result, self.scalar(self.offset(place)), lane)
@@ -134,7 +151,7 @@ class Access:
 
     def gather(self, offset: Index, lanes: int, stride: int) -> Ssa:
         """Elements that are `stride` apart, one by one."""
-        result = self.e.undefined(FLOAT.wide(lanes))
+        result = self.e.undefined(self.held.wide(lanes))
         for lane in range(lanes):
             result = self.e.insert(result, self.scalar(self.e.add(offset, lane * stride)), lane)
         return result
@@ -144,17 +161,17 @@ class Access:
         value = self.load(offset, axis, lanes)
         if guard.inside is None:
             return value
-        return self.e.select(self.e.splat(guard.inside, lanes), value, self.e.number(fill, lanes))
+        return self.e.select(self.e.splat(guard.inside, lanes), value, self.number(fill, lanes))
 
     def store(self, value: Ssa, offset: Index, axis: int) -> None:
         """The lanes of `value` to consecutive positions along an axis."""
-        lanes, stride = value.lanes, self.view.strides[axis]
+        lanes, stride, stored = value.lanes, self.view.strides[axis], self._narrowed(value)
         if stride == 1 or lanes == 1:
-            self.e.store(value, self._pointer(offset, lanes))
+            self.e.store(stored, self._pointer(offset, lanes))
             return
         for lane in range(lanes):
             pointer = self._pointer(self.e.add(offset, lane * stride), 1)
-            self.e.store(self.e.extract(value, lane), pointer)
+            self.e.store(self.e.extract(stored, lane), pointer)
 
     def load_columns(
         self, offset: Index, column: Index, step: int, lanes: int, fill: float, row_inside: Ssa | None
@@ -165,16 +182,16 @@ class Access:
         """
         e, axis = self.e, self.view.rank - 1
         stride, size = self.view.strides[axis], self.view.shape[axis]
-        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and self.element == FLOAT:
+        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and self.stored == self.held:
             return self._masked(e.add(offset, column), column, lanes, fill, row_inside)
-        result = self.e.undefined(FLOAT.wide(lanes))
+        result = self.e.undefined(self.held.wide(lanes))
         for lane in range(lanes):
             index = e.add(column, lane * step)
             tests = [e.compare("<", index, size, unsigned=True)] + ([row_inside] if row_inside else [])
             inside = e.all_of(tests)
             assert inside is not None
             value = self.scalar(e.add(offset, e.mul(e.choose(inside, index, 0), stride)))
-            result = e.insert(result, e.select(inside, value, e.number(fill, 1)), lane)
+            result = e.insert(result, e.select(inside, value, self.number(fill, 1)), lane)
         return result
 
     def _masked(self, offset: Index, column: Index, lanes: int, fill: float, row_inside: Ssa | None) -> Ssa:
@@ -185,4 +202,5 @@ class Access:
         mask = e.compare("<", columns, e.constant(self.view.shape[-1], integers), unsigned=True)
         if row_inside is not None:
             mask = e.select(row_inside, mask, e.constant(False, mask.type))
-        return e.masked_load(e.address(self.base, offset, inside=False), mask, e.number(fill, lanes))
+        place = e.address(self.base, offset, self.stored, inside=False)
+        return e.masked_load(place, mask, self.number(fill, lanes))

@@ -16,12 +16,11 @@ from .. import abi
 from ..abi import ErrorCode
 from ..alignment import rounded_up
 from ..plan.plan import Interface, Plan, Stage, Step
-from ..types import DType
 from . import barrier, cpu, ticks
 from .emitter import Emitter
 from .kernels import KERNELS, Tensors
 from .memory import Access
-from .registers import BYTE, FLOAT, INT32, POINTER, Index, RegisterType, Ssa
+from .registers import BYTE, INT32, POINTER, Index, RegisterType, Ssa, memory_type
 
 SEGMENT = 32  # stages in one function
 
@@ -341,5 +340,5 @@ class Memory:
         """Inputs and outputs advance from image to image."""
         if not (self.program.plan.batchable and port.batched):
             return base
-        element = BYTE if port.type.dtype is DType.uint8 else FLOAT
-        return self.program.e.address(base, self.program.e.mul(self.image, port.elements(True)), element)
+        e, element = self.program.e, memory_type(port.type.dtype)
+        return e.address(base, e.mul(self.image, port.elements(True)), element)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
+from ..elements import Element
+
 Kind = Literal["float", "int", "bool", "pointer"]
 
 
@@ -29,6 +31,16 @@ FLOAT = RegisterType("float", 32)
 BYTE, INT32, INT64 = (RegisterType("int", bits) for bits in (8, 32, 64))
 BOOL = RegisterType("bool", 1)
 POINTER = RegisterType("pointer", 0)
+
+
+def memory_type(element: Element) -> RegisterType:
+    """An element as it lies in memory; a truth value is a byte."""
+    return RegisterType("float" if element.is_float else "int", 8 * element.bytes)
+
+
+def register_type(element: Element) -> RegisterType:
+    """What a register holds of an element: a load widens to it, a store narrows it (`codegen.memory`)."""
+    return memory_type(element.in_register)
 
 
 class Ssa(NamedTuple):

@@ -219,5 +219,5 @@ def touches(plan: Plan) -> Iterator[tuple[int, str, int, int]]:
     for number, step in enumerate(plan.steps):
         for view in dict.fromkeys((*step.sources, step.target)):
             buffer = plan.buffer(view)
-            size = buffer.dtype.itemsize * step.kernel.touched(view)
+            size = buffer.dtype.bytes * step.kernel.touched(view)
             yield number, view.buffer, min(size, buffer.nbytes), size

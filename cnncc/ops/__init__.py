@@ -14,6 +14,7 @@ from .arithmetic import (
     Max,
     Mean,
     Min,
+    Mod,
     Mul,
     Neg,
     Pow,
@@ -26,12 +27,15 @@ from .arithmetic import (
     Sum,
 )
 from .arrangement import Identity
+from .cast import Cast
+from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual
 from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .fused import Fused, Stage
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
+from .logic import And, BitwiseAnd, BitwiseNot, BitwiseOr, BitwiseXor, Not, Or, Where, Xor
 from .lrn import LRN
 from .normalization import (
     BatchNormalization,
@@ -69,9 +73,15 @@ __all__ = [
     "AdaptiveAveragePool",
     "AdaptiveMaxPool",
     "Add",
+    "And",
     "AveragePool",
     "BatchNormalization",
     "BatchStandardization",
+    "BitwiseAnd",
+    "BitwiseNot",
+    "BitwiseOr",
+    "BitwiseXor",
+    "Cast",
     "Ceil",
     "Celu",
     "ChannelShuffle",
@@ -84,6 +94,7 @@ __all__ = [
     "DepthToSpace",
     "Div",
     "Elu",
+    "Equal",
     "Erf",
     "Exp",
     "Expand",
@@ -94,6 +105,8 @@ __all__ = [
     "Gelu",
     "GlobalAveragePool",
     "GlobalMaxPool",
+    "Greater",
+    "GreaterOrEqual",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
@@ -102,6 +115,8 @@ __all__ = [
     "InstanceNormalization",
     "LayerNormalization",
     "LeakyRelu",
+    "Less",
+    "LessOrEqual",
     "Log",
     "LogSoftmax",
     "LpPool",
@@ -112,8 +127,12 @@ __all__ = [
     "Min",
     "Mish",
     "MixedPool",
+    "Mod",
     "Mul",
     "Neg",
+    "Not",
+    "NotEqual",
+    "Or",
     "PRelu",
     "Pad",
     "Pow",
@@ -156,4 +175,6 @@ __all__ = [
     "Tile",
     "Transpose",
     "Unsqueeze",
+    "Where",
+    "Xor",
 ]

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ..elements import FLOAT32, NUMBERS, Element, element_of
 from ..errors import ShapeError
 from ..expr import Expr, maximum, minimum, where_less
-from ..op import Sample
+from ..op import Sample, as_held
 from ..types import Array, TensorType
 from .elementwise import Binary, Unary
 
@@ -18,6 +19,8 @@ from .elementwise import Binary, Unary
 @dataclass(frozen=True)
 class Relu(Unary):
     """max(x, 0), with NaN kept."""
+
+    takes = NUMBERS
 
     def formula(self, *x: Array) -> Array:
         return np.where(x[0] < 0, 0, x[0])
@@ -71,19 +74,37 @@ class PRelu(Binary):
 class Clip(Unary):
     """x between `minimum` and `maximum` (None or NaN: no end), the latter where they cross; NaN is kept.
 
-    ReLU6 is Clip(0, 6).
+    ReLU6 is Clip(0, 6). Ends of whole numbers are whole numbers.
     """
 
     minimum: float | None = None
     maximum: float | None = None
 
+    takes = NUMBERS
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        outputs = super().infer(*inputs)
+        self.ends(inputs[0].dtype)
+        return outputs
+
+    def ends(self, element: Element) -> list[float | None]:
+        """Both ends as numbers of the input's type; raises ShapeError for one that is none of a type of whole numbers.
+
+        A NaN is no end, as no comparison with it holds (ONNX defines Clip by comparisons).
+        """
+        ends = {"minimum": self.minimum, "maximum": self.maximum}
+        return [
+            None if end is None or math.isnan(end) else end if element.is_float else as_held(what, end, element)
+            for what, end in ends.items()
+        ]
+
     def formula(self, *x: Array) -> Array:
-        result = x[0] if self.minimum is None else np.where(x[0] < self.minimum, self.minimum, x[0])
-        return result if self.maximum is None else np.where(self.maximum < result, self.maximum, result)
+        low, high = self.ends(element_of(x[0]))
+        result = x[0] if low is None else np.where(x[0] < low, low, x[0])
+        return result if high is None else np.where(high < result, high, result)
 
     def expression(self, *x: Expr) -> Expr:
-        """A NaN is no end, as no comparison with it holds (ONNX defines Clip by comparisons)."""
-        low, high = (None if end is None or math.isnan(end) else end for end in (self.minimum, self.maximum))
+        low, high = self.ends(FLOAT32)
         result = x[0] if low is None else maximum(x[0], low)
         return result if high is None else minimum(result, high)
 
@@ -163,8 +184,8 @@ class HardSwish(Unary):
 
 
 def threshold(value: float) -> float:
-    """As float32, in which the comparison is made."""
-    return float(np.float32(value))
+    """As a float, in which the comparison is made."""
+    return as_held("threshold", value, FLOAT32)
 
 
 def hard_sigmoid(x: Expr, alpha: float, beta: float) -> Expr:

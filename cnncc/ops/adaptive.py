@@ -14,7 +14,7 @@ import numpy as np
 from ..computation import Lowering, Pieces, WindowReduction
 from ..errors import ShapeError
 from ..expr import Arg, Number
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import WindowAxis, per_axis
 from .axes import expect_tables
@@ -91,7 +91,7 @@ class GlobalPool(Op, abstract=True):
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         x = _spatial(self, inputs)
-        return (TensorType((*x.shape[:2], *(1,) * (x.rank - 2))),)
+        return (x.shaped((*x.shape[:2], *(1,) * (x.rank - 2))),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(flops=inputs[0].size)
@@ -125,7 +125,7 @@ class GlobalAveragePool(GlobalPool):
         (x,) = inputs
         with np.errstate(all="ignore"):
             mean = x.astype(np.float64).mean(axis=tuple(range(2, x.ndim)), keepdims=True)
-            return (mean.astype(np.float32),)
+            return (rounded(mean),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = Pieces(inputs)
@@ -148,7 +148,7 @@ class AdaptivePool(Op, abstract=True):
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         x = _spatial(self, inputs)
-        return (TensorType((*x.shape[:2], *self.counts(x))),)
+        return (x.shaped((*x.shape[:2], *self.counts(x))),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(flops=inputs[0].size)
@@ -168,8 +168,8 @@ class AdaptiveMaxPool(AdaptivePool):
     """The maximum of each bin."""
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        counts = self.counts(TensorType(inputs[0].shape))
-        return (pool_bins(inputs[0], counts, "maximum").astype(np.float32),)
+        counts = self.counts(TensorType.of(inputs[0]))
+        return (rounded(pool_bins(inputs[0], counts, "maximum")),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = Pieces(inputs)
@@ -181,8 +181,8 @@ class AdaptiveAveragePool(AdaptivePool):
     """The mean of each bin."""
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        counts = self.counts(TensorType(inputs[0].shape))
-        return (pool_bins(inputs[0], counts, "add").astype(np.float32),)
+        counts = self.counts(TensorType.of(inputs[0]))
+        return (rounded(pool_bins(inputs[0], counts, "add")),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = Pieces(inputs)
@@ -210,13 +210,13 @@ class SpatialPyramidPool(Op):
         expect_tables(self.levels)
         if self.mode not in ("max", "average"):
             raise ShapeError(f"mode {self.mode!r} is unknown: expected 'max' or 'average'")
-        return (TensorType((x.shape[0], x.shape[1] * sum(map(math.prod, self.counts(x))))),)
+        return (x.shaped((x.shape[0], x.shape[1] * sum(map(math.prod, self.counts(x))))),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         (x,) = inputs
         kind: Kind = "maximum" if self.mode == "max" else "add"
-        levels = [pool_bins(x, counts, kind).reshape(len(x), -1) for counts in self.counts(TensorType(x.shape))]
-        return (np.concatenate(levels, 1).astype(np.float32),)
+        levels = [pool_bins(x, counts, kind).reshape(len(x), -1) for counts in self.counts(TensorType.of(x))]
+        return (rounded(np.concatenate(levels, 1)),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(flops=len(self.levels) * inputs[0].size)

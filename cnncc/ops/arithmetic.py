@@ -8,7 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from ..expr import Expr, exp, ieee_power, log, maximum, minimum, power, sqrt, unary
+from ..elements import INT32, INT64, INTEGERS, NUMBERS
+from ..expr import Call, Expr, exp, log, maximum, minimum, power, sqrt, unary
+from ..functions import ieee_power
+from ..integers import modulo, quotient, remainder
 from ..op import Sample
 from ..types import Array
 from .elementwise import Binary, Unary, Variadic
@@ -17,6 +20,8 @@ from .elementwise import Binary, Unary, Variadic
 @dataclass(frozen=True)
 class Add(Binary):
     """a + b with broadcasting."""
+
+    takes = NUMBERS
 
     def formula(self, *x: Array) -> Array:
         return x[0] + x[1]
@@ -29,6 +34,8 @@ class Add(Binary):
 class Sub(Binary):
     """a − b with broadcasting."""
 
+    takes = NUMBERS
+
     def formula(self, *x: Array) -> Array:
         return x[0] - x[1]
 
@@ -40,6 +47,8 @@ class Sub(Binary):
 class Mul(Binary):
     """a · b with broadcasting."""
 
+    takes = NUMBERS
+
     def formula(self, *x: Array) -> Array:
         return x[0] * x[1]
 
@@ -49,13 +58,40 @@ class Mul(Binary):
 
 @dataclass(frozen=True)
 class Div(Binary):
-    """a / b with broadcasting."""
+    """a / b with broadcasting; of whole numbers toward zero, and a / 0 = 0 (see `integers`)."""
+
+    takes = NUMBERS
 
     def formula(self, *x: Array) -> Array:
-        return x[0] / x[1]
+        return x[0] / x[1] if x[0].dtype.kind == "f" else quotient(*x)
 
     def expression(self, *x: Expr) -> Expr:
         return x[0] / x[1]
+
+
+@dataclass(frozen=True)
+class Mod(Binary):
+    """The rest of a / b with broadcasting, for whole numbers: with the sign of b, or with `fmod` of a (C's `%`).
+
+    The rest of a division by 0 is a (see `integers`).
+    """
+
+    fmod: bool = False
+
+    takes = INTEGERS
+
+    def formula(self, *x: Array) -> Array:
+        return remainder(*x) if self.fmod else modulo(*x)
+
+    def expression(self, *x: Expr) -> Expr:
+        return Call("remainder" if self.fmod else "modulo", x)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), ((2, 20, 3, 7), (2, 20, 3, 7)), (INT32,))
+        yield Sample(cls(True), ((1, 5, 4, 6), (5, 1, 1)), (INT32,))
+        yield Sample(cls(), ((1, 3, 1, 6), (1, 3, 4, 1)), (INT64,))
+        yield Sample(cls(True), ((4, 9), (9,)), (INT64,))
 
 
 @dataclass(frozen=True)
@@ -78,6 +114,7 @@ class Pow(Binary):
 class Min(Variadic):
     """The smallest of all inputs; NaN if one is NaN."""
 
+    takes = NUMBERS
     meaning = np.minimum
 
     def combined(self, a: Expr, b: Expr) -> Expr:
@@ -88,6 +125,7 @@ class Min(Variadic):
 class Max(Variadic):
     """The largest of all inputs; NaN if one is NaN."""
 
+    takes = NUMBERS
     meaning = np.maximum
 
     def combined(self, a: Expr, b: Expr) -> Expr:
@@ -98,6 +136,7 @@ class Max(Variadic):
 class Sum(Variadic):
     """The sum of all inputs."""
 
+    takes = NUMBERS
     meaning = np.add
 
     def combined(self, a: Expr, b: Expr) -> Expr:
@@ -121,6 +160,8 @@ class Mean(Variadic):
 class Abs(Unary):
     """|x|."""
 
+    takes = NUMBERS
+
     def formula(self, *x: Array) -> Array:
         return np.abs(x[0])
 
@@ -131,6 +172,8 @@ class Abs(Unary):
 @dataclass(frozen=True)
 class Neg(Unary):
     """−x."""
+
+    takes = NUMBERS
 
     def formula(self, *x: Array) -> Array:
         return -x[0]
@@ -219,6 +262,8 @@ class Round(Unary):
 @dataclass(frozen=True)
 class Sign(Unary):
     """−1, 0 or 1."""
+
+    takes = NUMBERS
 
     def formula(self, *x: Array) -> Array:
         return np.sign(x[0])

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..computation import Lowering, Pieces
+from ..elements import VALUES
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 
@@ -17,6 +18,8 @@ class Arranging(Op, abstract=True):
     `arranged` appends its pieces and returns the reference of the result.
     """
 
+    takes = VALUES
+
     def shape(self, x: TensorType) -> tuple[int, ...]:
         """The shape of the result; raises ShapeError."""
         raise NotImplementedError
@@ -26,7 +29,7 @@ class Arranging(Op, abstract=True):
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 1)
-        return (TensorType(self.shape(inputs[0])),)
+        return (inputs[0].shaped(self.shape(inputs[0])),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(moved=self.infer(*inputs)[0].size)

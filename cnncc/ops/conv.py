@@ -10,7 +10,7 @@ import numpy as np
 
 from ..computation import Contraction, Lowering, single
 from ..errors import ShapeError
-from ..op import Cost, Op, Sample, WeightLayout, expect_count
+from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import Padding, WindowAxis, brief, brief_padding, per_axis, resolve
 
@@ -83,13 +83,13 @@ class Conv(Op):
             raise ShapeError(f"groups={self.groups} does not divide the {outputs} output channels")
         if bias and bias[0].shape != (outputs,):
             raise ShapeError(f"bias of shape {bias[0].shape}, expected ({outputs},)")
-        return (TensorType((x.shape[0], outputs, *(axis.out for axis in self.window(x)))),)
+        return (x.shaped((x.shape[0], outputs, *(axis.out for axis in self.window(x)))),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x, w = (array.astype(np.float64) for array in inputs[:2])
         if self.flip:
             w = np.flip(w, axis=tuple(range(2, w.ndim)))
-        window = self.window(TensorType(x.shape))
+        window = self.window(TensorType.of(x))
         padded = np.pad(x, [(0, 0), (0, 0), *((a.low, a.high) for a in window)])
         n, (outputs, group_channels) = x.shape[0], w.shape[:2]
         grouped = padded.reshape(n, self.groups, group_channels, *padded.shape[2:])
@@ -106,7 +106,7 @@ class Conv(Op):
             result = result.reshape(n, outputs, *result.shape[3:])
             if len(inputs) == 3:
                 result += inputs[2].astype(np.float64).reshape(-1, *(1,) * self.rank)
-            return (result.astype(np.float32),)
+            return (rounded(result),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         (out,) = self.infer(*inputs)

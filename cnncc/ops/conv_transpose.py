@@ -21,7 +21,7 @@ from ..computation import (
 )
 from ..errors import ShapeError
 from ..expr import Arg, Number
-from ..op import Cost, Op, Sample, WeightLayout, expect_count
+from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
 from ..types import MAX_ELEMENTS, Array, TensorType
 from ..windows import Padding, WindowAxis, explicit_padding, per_axis
 
@@ -145,11 +145,11 @@ class ConvTranspose(Op):
         outputs = w.shape[1] * self.groups
         if bias and bias[0].shape != (outputs,):
             raise ShapeError(f"bias of shape {bias[0].shape}, expected ({outputs},)")
-        return (TensorType((x.shape[0], outputs, *(axis.out for axis in self.axes(x)))),)
+        return (x.shaped((x.shape[0], outputs, *(axis.out for axis in self.axes(x)))),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x, w = (array.astype(np.float64) for array in inputs[:2])
-        axes = self.axes(TensorType(x.shape))
+        axes = self.axes(TensorType.of(x))
         n, channels = x.shape[:2]
         group_outputs = w.shape[1]
         full = [(a.size - 1) * a.stride + (a.kernel - 1) * a.dilation + 1 for a in axes]
@@ -169,7 +169,7 @@ class ConvTranspose(Op):
             result = result[(slice(None),) * 3 + kept].reshape(n, self.groups * group_outputs, *(a.out for a in axes))
             if len(inputs) == 3:
                 result += inputs[2].astype(np.float64).reshape(-1, *(1,) * self.rank)
-            return (result.astype(np.float32),)
+            return (rounded(result),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(macs=inputs[0].size * math.prod(inputs[1].shape[1:]))
@@ -208,7 +208,7 @@ class _Builder:
 
     def add(self, computation: Computation, operands: tuple[int, ...], *shape: int) -> int:
         """A further piece; returns its reference."""
-        self.pieces.append(Piece(computation, operands, TensorType(shape)))
+        self.pieces.append(Piece(computation, operands, self.out.shaped(shape)))
         return len(self.inputs) + len(self.pieces) - 1
 
     def lowering(self) -> Lowering:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, TypeVar
 import numpy as np
 
 from ..computation import Lowering, Pieces, Pointwise, single
+from ..elements import Element, element_of
 from ..errors import ShapeError
 from ..expr import Arg, Expr, calls
 from ..op import Cost, Op, Sample, expect_count
@@ -19,9 +20,14 @@ from ..types import Array, TensorType
 class Elementwise(Op, abstract=True):
     """An op whose inputs broadcast to one shape as NumPy's do.
 
-    `formula` says the meaning in NumPy's float64, `expression` how kernels compute it; a new op writes these two and
-    its samples (a function of one input not even those, see `Unary`).
+    `formula` says the meaning in NumPy's float64 (whole numbers stay as they are), `expression` how kernels compute it;
+    a new op writes these two and its samples (a function of one input not even those, see `Unary`). `takes` says which
+    elements it is for, and `result` which it makes of them.
     """
+
+    def result(self, element: Element) -> Element:
+        """The element of the result, from that of the operands (of the last one, where they differ)."""
+        return element
 
     def arity(self) -> int | None:
         """The number of inputs; None if any number from one on will do."""
@@ -41,12 +47,12 @@ class Elementwise(Op, abstract=True):
         except ValueError:
             shapes = " and ".join(str(x.shape) for x in inputs)
             raise ShapeError(f"shapes {shapes} do not broadcast to one shape") from None
-        return (TensorType(tuple(int(n) for n in shape)),)
+        return (TensorType(tuple(int(n) for n in shape), self.result(inputs[-1].dtype)),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         with np.errstate(all="ignore"):
-            result = self.formula(*(x.astype(np.float64) for x in inputs))
-            return (np.asarray(result, np.float32),)
+            result = self.formula(*map(widened, inputs))
+            return (np.asarray(result, self.result(element_of(inputs[-1])).numpy),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         (out,) = self.infer(*inputs)
@@ -92,6 +98,11 @@ class Binary(Elementwise, abstract=True):
         yield Sample(cls(), ((2, 20, 3, 7), (2, 20, 3, 7)))
         yield Sample(cls(), ((1, 5, 4, 6), (5, 1, 1)))
         yield Sample(cls(), ((1, 3, 1, 6), (1, 3, 4, 1)))
+
+
+def widened(x: Array) -> Array:
+    """Floats in float64, in which they are computed with; others as they are."""
+    return x.astype(np.float64) if x.dtype.kind == "f" else x
 
 
 MOST_OPERANDS = 32

@@ -9,23 +9,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Lowering, Piece, Pointwise, Reshape, Transpose
+from ..elements import FLOAT32, UINT8
 from ..errors import ShapeError
 from ..expr import Arg, multiply_add
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 
 
 @dataclass(frozen=True)
 class ImageToTensor(Op):
-    """A picture as a float32 tensor (N, C, spatial…): x · factor + shift, with a number of each for a channel.
+    """A picture as a tensor of floats (N, C, spatial…): x · factor + shift, with a number of each for a channel.
 
-    x is float32 or bytes, (N, C, spatial…) or with `channels_last` (N, spatial…, C). factor and shift, each (C,),
-    are both there or both missing. It is the only op that takes bytes.
+    x is of floats or bytes, (N, C, spatial…) or with `channels_last` (N, spatial…, C). factor and shift, each (C,),
+    are both there or both missing. It is the way of bytes into a network; Cast, too, makes numbers of them.
     """
 
     channels_last: bool = False
 
-    takes_bytes = True
+    takes = (FLOAT32, UINT8)
+    mixed = True
 
     def axes(self, rank: int) -> tuple[int, ...]:
         """Where each axis of the result comes from."""
@@ -42,7 +44,7 @@ class ImageToTensor(Op):
         for what, vector in zip(("factor", "shift"), scaling, strict=False):
             if vector.shape != (channels,):
                 raise ShapeError(f"{what} of shape {vector.shape}, expected ({channels},)")
-        return (TensorType(tuple(x.shape[axis] for axis in self.axes(x.rank))),)
+        return (TensorType(tuple(x.shape[axis] for axis in self.axes(x.rank)), FLOAT32),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x, *scaling = (array.astype(np.float64) for array in inputs)
@@ -51,7 +53,7 @@ class ImageToTensor(Op):
             if scaling:
                 factor, shift = (vector.reshape(1, -1, *(1,) * (x.ndim - 2)) for vector in scaling)
                 x = x * factor + shift
-            return (np.ascontiguousarray(x.astype(np.float32)),)
+            return (np.ascontiguousarray(rounded(x)),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         size = math.prod(inputs[0].shape)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Join, Lowering, Part, Piece, replaced, single
+from ..elements import VALUES
 from ..errors import ShapeError
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
@@ -20,6 +21,8 @@ class Concat(Op):
 
     axis: int = 1
 
+    takes = VALUES
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 1, 10**6)
         first = inputs[0]
@@ -30,7 +33,7 @@ class Concat(Op):
             ):
                 raise ShapeError(f"cannot join {first.shape} and {other.shape} along axis {axis}")
         total = sum(x.shape[axis] for x in inputs)
-        return (TensorType(replaced(first.shape, axis, total)),)
+        return (first.shaped(replaced(first.shape, axis, total)),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return (np.concatenate(inputs, axis=self.axis),)
@@ -58,6 +61,8 @@ class Split(Op):
     sizes: tuple[int, ...]
     axis: int = 1
 
+    takes = VALUES
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 1)
         shape = inputs[0].shape
@@ -68,7 +73,7 @@ class Split(Op):
             or sum(self.sizes) != shape[axis]
         ):
             raise ShapeError(f"sizes {self.sizes} do not add up to the {shape[axis]} elements of axis {axis}")
-        return tuple(TensorType(replaced(shape, axis, size)) for size in self.sizes)
+        return tuple(inputs[0].shaped(replaced(shape, axis, size)) for size in self.sizes)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         borders = np.cumsum(self.sizes)[:-1]

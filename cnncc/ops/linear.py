@@ -10,7 +10,7 @@ import numpy as np
 
 from ..computation import Contraction, Lowering, Pieces, Repeat, single
 from ..errors import ShapeError
-from ..op import Cost, Op, Sample, WeightLayout, expect_count
+from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import WindowAxis
 
@@ -32,7 +32,7 @@ class Dense(Op):
             raise ShapeError(f"weights of shape {w.shape} do not fit input {x}: expected (outputs, {x.shape[1]})")
         if bias and bias[0].shape != w.shape[:1]:
             raise ShapeError(f"bias of shape {bias[0].shape}, expected ({w.shape[0]},)")
-        return (TensorType((x.shape[0], w.shape[0])),)
+        return (x.shaped((x.shape[0], w.shape[0])),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x, w, *bias = (array.astype(np.float64) for array in inputs)
@@ -40,7 +40,7 @@ class Dense(Op):
             result = np.einsum("nk,ok->no", x, w)
             if bias:
                 result = result + bias[0]
-            return (result.astype(np.float32),)
+            return (rounded(result),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(macs=inputs[0].size * inputs[1].shape[0])
@@ -75,12 +75,12 @@ class MatMul(Op):
             batch = np.broadcast_shapes(a.shape[:-2], b.shape[:-2])
         except ValueError:
             raise ShapeError(f"the batches of {a.shape} and {b.shape} do not broadcast to one shape") from None
-        return (TensorType((*map(int, batch), *a.shape[-2:-1], *(b.shape[-1:] if b.rank > 1 else ()))),)
+        return (a.shaped((*map(int, batch), *a.shape[-2:-1], *(b.shape[-1:] if b.rank > 1 else ()))),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         a, b = (array.astype(np.float64) for array in inputs)
         with np.errstate(all="ignore"):
-            return (np.asarray(np.matmul(a, b), np.float32),)
+            return (rounded(np.matmul(a, b)),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(macs=self.infer(*inputs)[0].size * inputs[0].shape[-1])

@@ -11,7 +11,7 @@ import numpy as np
 from ..computation import Lowering, Pieces, WindowReduction
 from ..errors import ShapeError
 from ..expr import Arg, power
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import WindowAxis
 
@@ -41,7 +41,7 @@ class LRN(Op):
         low = (self.size - 1) // 2
         with np.errstate(all="ignore"):
             total = np.stack([(x[:, max(0, c - low) : c - low + self.size] ** 2).sum(1) for c in range(x.shape[1])], 1)
-            return ((x / (self.bias + self.alpha / self.size * total) ** self.beta).astype(np.float32),)
+            return (rounded(x / (self.bias + self.alpha / self.size * total) ** self.beta),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         low, high = self.reach(inputs[0].shape[1])

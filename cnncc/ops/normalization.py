@@ -11,7 +11,7 @@ import numpy as np
 from ..computation import Lowering, Piece, Pieces, Pointwise
 from ..errors import ShapeError
 from ..expr import Arg, multiply_add, sqrt
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from .axes import axis_of
 
@@ -54,7 +54,7 @@ class BatchNormalization(Op):
         scale, bias, mean, variance = (vector.reshape(per_channel) for vector in statistics)
         with np.errstate(all="ignore"):
             result = (x - mean) / np.sqrt(variance + self.epsilon) * scale + bias
-            return (result.astype(np.float32),)
+            return (rounded(result),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(flops=2 * inputs[0].size)
@@ -104,15 +104,15 @@ class Standardizing(Op, abstract=True):
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x, *vectors = (array.astype(np.float64) for array in inputs)
-        type = TensorType(x.shape)
+        type = TensorType.of(x)
         data, axes = x.reshape(self.view(type)), self.axes(type)
         with np.errstate(all="ignore"):
             centred = data - data.mean(axes, keepdims=True)
             variance = (centred * centred).mean(axes, keepdims=True)
             result = (centred / np.sqrt(variance + self.epsilon)).reshape(x.shape)
             for vector, apply in zip(vectors, (np.multiply, np.add), strict=False):
-                result = apply(result, vector.reshape(self._beside(type, TensorType(vector.shape))))
-            return (result.astype(np.float32),)
+                result = apply(result, vector.reshape(self._beside(type, TensorType.of(vector))))
+            return (rounded(result),)
 
     def _beside(self, x: TensorType, vector: TensorType) -> tuple[int, ...]:
         """The shape of scale or bias with all axes of x."""

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Inset, Pieces
+from ..elements import element_of
 from ..errors import ShapeError
-from ..op import Sample
+from ..op import Sample, as_held
 from ..types import Array, TensorType
 from .arrangement import Arranging
 from .axes import expect_tables
@@ -38,7 +39,9 @@ class Pad(Arranging):
             low, high = pair
             if size + min(low, 0) + min(high, 0) < 1:
                 raise ShapeError(f"pads {pair} leave nothing of the {size} elements of axis {axis}")
-        if self.mode != "constant":
+        if self.mode == "constant":
+            as_held("value", self.value, x.dtype)
+        else:
             expect_tables(size + sum(pair) for size, pair in zip(x.shape, self.pads, strict=True) if max(pair) > 0)
         return tuple(size + low + high for size, (low, high) in zip(x.shape, self.pads, strict=True))
 
@@ -46,8 +49,10 @@ class Pad(Arranging):
         (x,) = inputs
         x = x[tuple(slice(max(0, -low), n - max(0, -high)) for n, (low, high) in zip(x.shape, self.pads, strict=True))]
         more = [(max(0, low), max(0, high)) for low, high in self.pads]
+        if not any(map(any, more)):
+            return (x,)
         if self.mode == "constant":
-            return (np.pad(x, more, constant_values=np.float32(self.value)),)
+            return (np.pad(x, more, constant_values=as_held("value", self.value, element_of(x))),)
         return (np.pad(x, more, mode=self.mode),)  # type: ignore[call-overload]
 
     def arranged(self, pieces: Pieces, x: int) -> int:
@@ -59,7 +64,7 @@ class Pad(Arranging):
             return x
         if self.mode == "constant":
             shape = [size + low + high for size, (low, high) in zip(pieces.shape(x), more, strict=True)]
-            inset = Inset(tuple(low for low, _ in more), float(np.float32(self.value)))
+            inset = Inset(tuple(low for low, _ in more), as_held("value", self.value, pieces.types[x].dtype))
             return pieces.add(inset, (x,), shape)
         for axis, pair in enumerate(more):
             if any(pair):
@@ -67,7 +72,7 @@ class Pad(Arranging):
         return x
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if any(self.pads[0]) else (True,)
+        return None if any(map(any, self.pads[:1])) else (True,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

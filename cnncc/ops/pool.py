@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Lowering, Pieces, WindowReduction
+from ..elements import FLOAT32
 from ..errors import ShapeError
 from ..expr import Arg, Number, maximum, sqrt
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, as_held, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import Padding, WindowAxis, padded, per_axis, resolve
 
@@ -56,7 +57,7 @@ class Pool(Op, abstract=True):
                     f"padding ({axis.low}, {axis.high}) reaches the pooling kernel's size {axis.kernel}: "
                     "some windows would hold padding only"
                 )
-        return (TensorType((*x.shape[:2], *(axis.out for axis in window))),)
+        return (x.shaped((*x.shape[:2], *(axis.out for axis in window))),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         (out,) = self.infer(*inputs)
@@ -64,7 +65,7 @@ class Pool(Op, abstract=True):
 
     def windows(self, x: Array, fill: float) -> Array:
         """x in float64 as (N, C, outputs…, taps…), `fill` in the padding."""
-        window = self.window(TensorType(x.shape))
+        window = self.window(TensorType.of(x))
         pads = [(0, 0), (0, 0), *((a.low, a.high) for a in window)]
         widened = np.pad(x.astype(np.float64), pads, constant_values=fill)
         axes = tuple(range(2, x.ndim))
@@ -106,7 +107,7 @@ class MaxPool(Pool):
     """Maximum over each window; padding counts as −∞, NaN wins (as in NumPy's maximum)."""
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        return (self.windows(inputs[0], -np.inf).max(axis=self.taps).astype(np.float32),)
+        return (rounded(self.windows(inputs[0], -np.inf).max(axis=self.taps)),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = Pieces(inputs)
@@ -137,7 +138,7 @@ class Averaging(Pool, abstract=True):
         return tuple((axis.low, axis.high) for axis in least)
 
     def mean(self, x: Array) -> Array:
-        type = TensorType(x.shape)
+        type = TensorType.of(x)
         with np.errstate(all="ignore"):
             sums = self.windows(x, 0.0).sum(axis=self.taps)
         counts = map(taps_inside, self.window(type), self.margins(type))
@@ -166,7 +167,7 @@ class AveragePool(Averaging):
     """Mean over each window."""
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        return (self.mean(inputs[0]).astype(np.float32),)
+        return (rounded(self.mean(inputs[0])),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = Pieces(inputs)
@@ -180,7 +181,7 @@ class MixedPool(Averaging):
     alpha: float = 0.5
 
     def factors(self) -> tuple[float, float]:
-        return float(np.float32(self.alpha)), float(np.float32(1 - self.alpha))
+        return as_held("alpha", self.alpha, FLOAT32), as_held("alpha", 1 - self.alpha, FLOAT32)
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         outputs = super().infer(*inputs)
@@ -193,7 +194,7 @@ class MixedPool(Averaging):
         of_maximum, of_mean = self.factors()
         with np.errstate(all="ignore"):
             result = of_maximum * self.windows(x, -np.inf).max(axis=self.taps) + of_mean * self.mean(x)
-        return (result.astype(np.float32),)
+        return (rounded(result),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = Pieces(inputs)
@@ -224,7 +225,7 @@ class LpPool(Pool):
         seen = self.windows(inputs[0], 0.0)
         with np.errstate(all="ignore"):
             result = np.abs(seen).sum(self.taps) if self.p == 1 else np.sqrt((seen * seen).sum(self.taps))
-            return (result.astype(np.float32),)
+            return (rounded(result),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = Pieces(inputs)

@@ -10,10 +10,13 @@ from typing import ClassVar
 import numpy as np
 
 from ..computation import Combine, Lowering, Pieces
-from ..expr import LARGEST, Arg, Expr, exp, log, maximum, minimum, sqrt, unary
+from ..elements import COMPUTED, NUMBERS, element_of
+from ..expr import Arg, Expr, exp, log, maximum, minimum, sqrt, unary
+from ..functions import LARGEST
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 from .axes import axes_of
+from .elementwise import widened
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Reducing(Op, abstract=True):
     combine: ClassVar[Combine] = "add"
 
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
-        """The meaning in float64, with the axes kept."""
+        """The meaning in float64, or in whole numbers as they are, with the axes kept."""
         raise NotImplementedError
 
     def before(self, x: Expr) -> Expr:
@@ -49,14 +52,14 @@ class Reducing(Op, abstract=True):
         axes = self.reduced(x.rank)
         sizes = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
         kept = [size for axis, size in enumerate(sizes) if self.keepdims or axis not in axes]
-        return (TensorType(tuple(kept)),)
+        return (x.shaped(kept),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         (x,) = inputs
         axes = self.reduced(x.ndim)
         with np.errstate(all="ignore"):
-            result = self.formula(x.astype(np.float64), axes)
-            return (np.asarray(result if self.keepdims else result.squeeze(axes), np.float32),)
+            result = self.formula(widened(x), axes)
+            return (np.asarray(result if self.keepdims else result.squeeze(axes), element_of(x).numpy),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(flops=inputs[0].size)
@@ -91,6 +94,8 @@ class Reducing(Op, abstract=True):
 class ReduceSum(Reducing):
     """The sum."""
 
+    takes = NUMBERS
+
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
         return np.asarray(x.sum(axes, keepdims=True))
 
@@ -108,8 +113,9 @@ class ReduceMean(Reducing):
 
 @dataclass(frozen=True)
 class ReduceMax(Reducing):
-    """The maximum; NaN if one element is NaN."""
+    """The maximum; NaN if one element is NaN; of truth values, whether any holds."""
 
+    takes = COMPUTED
     combine: ClassVar[Combine] = "maximum"
 
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
@@ -118,8 +124,9 @@ class ReduceMax(Reducing):
 
 @dataclass(frozen=True)
 class ReduceMin(Reducing):
-    """The minimum; NaN if one element is NaN."""
+    """The minimum; NaN if one element is NaN; of truth values, whether all hold."""
 
+    takes = COMPUTED
     combine: ClassVar[Combine] = "minimum"
 
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
@@ -130,6 +137,7 @@ class ReduceMin(Reducing):
 class ReduceProd(Reducing):
     """The product."""
 
+    takes = NUMBERS
     combine: ClassVar[Combine] = "multiply"
 
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:

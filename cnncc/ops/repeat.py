@@ -25,14 +25,14 @@ class Expand(Arranging):
     sizes: tuple[int, ...]
 
     def shape(self, x: TensorType) -> tuple[int, ...]:
-        TensorType(self.sizes)
+        x.shaped(self.sizes)
         try:
             return tuple(int(size) for size in np.broadcast_shapes(x.shape, self.sizes))
         except ValueError:
             raise ShapeError(f"{x} does not broadcast with {self.sizes}") from None
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        return (np.broadcast_to(inputs[0], self.shape(TensorType(inputs[0].shape))).copy(),)
+        return (np.broadcast_to(inputs[0], self.shape(TensorType.of(inputs[0]))).copy(),)
 
     def arranged(self, pieces: Pieces, x: int) -> int:
         shape = self.shape(pieces.types[x])

@@ -19,7 +19,7 @@ class Reshaping(Arranging, abstract=True):
     """Only the shape changes."""
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        return (inputs[0].reshape(self.shape(TensorType(inputs[0].shape))),)
+        return (inputs[0].reshape(self.shape(TensorType.of(inputs[0]))),)
 
     def arranged(self, pieces: Pieces, x: int) -> int:
         return pieces.reshape(x, self.shape(pieces.types[x]))

@@ -13,7 +13,7 @@ import numpy as np
 from ..computation import Lowering, Pieces
 from ..errors import ShapeError
 from ..expr import Arg, Expr, multiply_add
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import per_axis
 from .axes import expect_tables
@@ -107,16 +107,16 @@ class Resize(Op):
         if any(axis.out < 1 for axis in axes):
             raise ShapeError(f"scales {self.scales} leave nothing of {x}")
         expect_tables(axis.out for axis in axes)
-        return (TensorType((*x.shape[:2], *(axis.out for axis in axes))),)
+        return (x.shaped((*x.shape[:2], *(axis.out for axis in axes))),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x = inputs[0].astype(np.float64)
         with np.errstate(all="ignore"):
-            for number, axis in enumerate(self.axes(TensorType(x.shape)), start=2):
+            for number, axis in enumerate(self.axes(TensorType.of(x)), start=2):
                 along = (-1, *(1,) * (x.ndim - number - 1))
                 parts = [x.take(index, number) * weights.reshape(along) for index, weights in self.taps(axis)]
                 x = functools.reduce(np.add, parts)  # without a 0 to begin with, to which −0 would be lost
-            return (x.astype(np.float32),)
+            return (rounded(x),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         (out,) = self.infer(*inputs)

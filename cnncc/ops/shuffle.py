@@ -31,7 +31,7 @@ class Transpose(Arranging):
         return tuple(x.shape[axis] for axis in self.order(x.rank))
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        return (np.ascontiguousarray(inputs[0].transpose(self.order(inputs[0].ndim))),)
+        return (np.asarray(inputs[0].transpose(self.order(inputs[0].ndim)), order="C"),)
 
     def arranged(self, pieces: Pieces, x: int) -> int:
         return pieces.transpose(x, self.order(pieces.types[x].rank))
@@ -58,7 +58,7 @@ class Shuffling(Arranging, abstract=True):
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         (x,) = inputs
         parted, order = self.split(x.shape)
-        return (np.ascontiguousarray(x.reshape(parted).transpose(order).reshape(self.shape(TensorType(x.shape)))),)
+        return (np.ascontiguousarray(x.reshape(parted).transpose(order).reshape(self.shape(TensorType.of(x)))),)
 
     def arranged(self, pieces: Pieces, x: int) -> int:
         parted, order = self.split(pieces.shape(x))

@@ -10,7 +10,8 @@ from typing import Literal
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import Expr, erf, exp, maximum, unary, where_less
+from ..expr import Expr, exp, maximum, unary, where_less
+from ..functions import erf
 from ..types import Array, TensorType
 from .elementwise import Unary
 

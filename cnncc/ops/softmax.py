@@ -9,7 +9,7 @@ import numpy as np
 
 from ..computation import Lowering, Pieces
 from ..expr import Arg, exp, log
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from .axes import axis_of
 
@@ -47,7 +47,7 @@ class Softmax(_Softmax):
         x = inputs[0].astype(np.float64)
         with np.errstate(all="ignore"):
             powers = np.exp(x - x.max(axis=self.axis, keepdims=True))
-            return ((powers / powers.sum(axis=self.axis, keepdims=True)).astype(np.float32),)
+            return (rounded(powers / powers.sum(axis=self.axis, keepdims=True)),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces, axis = Pieces(inputs), (axis_of(self.axis, inputs[0].rank),)
@@ -66,7 +66,7 @@ class LogSoftmax(_Softmax):
         with np.errstate(all="ignore"):
             shifted = x - x.max(axis=self.axis, keepdims=True)
             logarithm = np.log(np.exp(shifted).sum(axis=self.axis, keepdims=True))
-            return ((shifted - logarithm).astype(np.float32),)
+            return (rounded(shifted - logarithm),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces, axis = Pieces(inputs), (axis_of(self.axis, inputs[0].rank),)

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..computation import Contraction, Lowering, Pieces, replaced
 from ..errors import ShapeError
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import WindowAxis, per_axis
 
@@ -60,7 +60,7 @@ class SpectralPool(Op):
         for size, n in zip(sizes, x.shape[2:], strict=True):
             if size < n and size * n > MAX_MATRIX:
                 raise ShapeError(f"a matrix of {size} × {n} elements: at most {MAX_MATRIX} fit")
-        return (TensorType((*x.shape[:2], *sizes)),)
+        return (x.shaped((*x.shape[:2], *sizes)),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         x = inputs[0].astype(np.float64)
@@ -69,7 +69,7 @@ class SpectralPool(Op):
             for axis, size in enumerate(sizes, start=2):
                 if size < x.shape[axis]:
                     x = np.moveaxis(np.tensordot(spectral_matrix(x.shape[axis], size), x, (1, axis)), 0, axis)
-            return (x.astype(np.float32),)
+            return (rounded(x),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         shape, macs = inputs[0].shape, 0

@@ -172,7 +172,7 @@ def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) 
             where(step, view),
             stage.alone,
             pieces_of(stage, steps, step, at, buffers),
-            buffer.dtype.itemsize,
+            buffer.dtype.bytes,
         )
         for step in (steps[number] for number in stage.steps)
         for at, view in enumerate((*step.sources, step.target))
@@ -216,7 +216,7 @@ def _has_rows(view: View) -> bool:
 
 def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int) -> Pieces:
     """The pieces of a view of which each touches `extent` rows, `ahead` rows further on for each row of the target."""
-    size, row = buffer.dtype.itemsize, view.strides[ROW_AXIS]
+    size, row = buffer.dtype.bytes, view.strides[ROW_AXIS]
     axes = [
         (n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != ROW_AXIS
     ]

@@ -92,7 +92,7 @@ def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
     produced = {output: tensor for tensor, output in layout.direct_outputs.items()}
     for place, output in enumerate(works.outputs):
         tensor = produced[output]
-        found[tensor] = Buffer(f"{output} (output)", "output", types[tensor].size, place)
+        found[tensor] = Buffer(f"{output} (output)", "output", types[tensor].size, place, dtype=types[tensor].dtype)
     return found
 
 

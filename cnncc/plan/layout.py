@@ -23,7 +23,7 @@ from ..computation import (
 )
 from ..expr import arguments_of
 from ..target import Target
-from ..types import DType, TensorType
+from ..types import TensorType
 from ..windows import WindowAxis
 from . import kernels
 from .candidates import Choices, Chosen, signature
@@ -239,7 +239,7 @@ class LayoutBuilder:
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
-        if image not in self.works.inputs.values() or type.dtype is not DType.float32:
+        if image not in self.works.inputs.values() or type.dtype is not type.dtype.in_register:
             return image
         saved = kernel.edge_cycles(self.target)
         if not may_grow(type.shape, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
@@ -274,7 +274,7 @@ class LayoutBuilder:
         out = self.types[work.result]
         if work.pool is None:
             return out
-        return TensorType((*out.shape[:2], *(axis.size for axis in work.pool.window)))
+        return out.shaped((*out.shape[:2], *(axis.size for axis in work.pool.window)))
 
     def aligned(self, extra: Operand, shape: TensorType, order: Order) -> Operand:
         """A residual in the order of the kernel's lanes."""

@@ -14,6 +14,7 @@ from ..expr import RUNNING, Arg, Call, Expr, Number, evaluate, substitute
 from ..ir import Graph, Node, Value
 from ..op import Constant
 from ..ops import Fused
+from ..ops.elementwise import widened
 from ..types import Array, TensorType
 from . import tensors
 from .tensors import Tensor
@@ -96,7 +97,7 @@ def lower(graph: Graph) -> Works:
         elif node.op.source == "input":
             type = node.types[0]
             one = result.batchable and result.batched[node.name]
-            result.types[inputs[node.name]] = TensorType((1, *type.shape[1:]), type.dtype) if one else type
+            result.types[inputs[node.name]] = type.shaped((1, *type.shape[1:])) if one else type
         else:
             _lower_node(node, result)
     return result
@@ -140,7 +141,7 @@ def foldable(computation: Computation) -> bool:
 
 
 def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType, result: Works) -> Array:
-    """A piece whose operands are all known, computed now, in float64."""
+    """A piece whose operands are all known, computed now; floats in float64."""
     charge(8 * type.size, f"a constant {type}, computed when compiling,")
     arrays = [result.constants[operand] for operand in operands]
     if isinstance(computation, Arrangement):
@@ -151,7 +152,7 @@ def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType
         shape = [1] * type.rank
         for axis, dim in enumerate(dims):
             shape[dim] = array.shape[axis]
-        arguments.append(array.astype(np.float64).reshape(shape))
+        arguments.append(widened(array).reshape(shape))
     return np.broadcast_to(evaluate(computation.expr, arguments), type.shape).copy()
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..abi import ALIGNMENT
+from ..elements import INT32, Element
 from ..types import Array
 from .views import Buffer
 
@@ -18,22 +19,22 @@ class WeightsBlock:
         self.data = bytearray()
         self.known: dict[bytes, int] = {}
 
-    def add(self, name: str, array: Array) -> Buffer:
-        """A buffer in the block that holds `array`, rounded to float32."""
+    def add(self, name: str, array: Array, element: Element) -> Buffer:
+        """A buffer in the block that holds `array`, floats rounded to `element`."""
         with np.errstate(over="ignore"):
-            return self._store(name, np.ascontiguousarray(array, np.float32).tobytes())
+            return self._store(name, np.ascontiguousarray(array, element.numpy).tobytes(), element)
 
     def add_table(self, name: str, indices: Sequence[int]) -> Buffer:
         """A buffer in the block that holds indices as 32-bit integers."""
-        return self._store(name, np.asarray(indices, np.int32).tobytes())
+        return self._store(name, np.asarray(indices, INT32.numpy).tobytes(), INT32)
 
-    def _store(self, name: str, data: bytes) -> Buffer:
+    def _store(self, name: str, data: bytes, element: Element) -> Buffer:
         place = self.known.get(data)
         if place is None:
             self.data += bytes(-len(self.data) % ALIGNMENT)
             place = self.known[data] = len(self.data)
             self.data += data
-        return Buffer(name, "weights", len(data) // 4, place)
+        return Buffer(name, "weights", len(data) // element.bytes, place, dtype=element)
 
     def bytes(self) -> bytes:
         return bytes(self.data) + bytes(-len(self.data) % ALIGNMENT)

@@ -14,6 +14,7 @@ from ..computation import (
     Reshape,
     WindowReduction,
 )
+from ..elements import FLOAT32
 from .candidates import Chosen
 from .homes import Homes, places
 from .jobs import ALIASES, HOLDERS, Job
@@ -96,7 +97,8 @@ class Placement:
         """What a reduction makes of each row by itself: many short chains, of which shards share the rows."""
         axes = tuple(axis for axis in kernel.axes if axis != ROW_AXIS)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
-        buffer = self.homes.room((name, "rows", *shape), f"{name}: rows", math.prod(shape))
+        key, text = (name, "rows", *shape), f"{name}: rows"
+        buffer = self.homes.room(key, text, math.prod(shape), self.homes.element(source))
         rows = dense_view(buffer.name, shape, channels_last(len(shape)))
         self.step(name, replace(kernel, axes=axes), [source], rows)
         return rows
@@ -126,7 +128,7 @@ class Placement:
         if kernel.scratch:
             number = len(self.steps)
             text = f"{target.buffer}: scratch of step {number}"
-            buffer = self.homes.room(("scratch", number), text, kernel.scratch, "ring")
+            buffer = self.homes.room(("scratch", number), text, kernel.scratch, FLOAT32, "ring")
             scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
@@ -174,7 +176,7 @@ class Placement:
 
     def dense(self, key: Hashable, text: str, source: View, order: Order | None = None) -> View:
         """A copy of a view in the logical order, or in another one, in a buffer of its own."""
-        buffer = self.homes.room(key, text, math.prod(source.shape))
+        buffer = self.homes.room(key, text, math.prod(source.shape), self.homes.element(source))
         copy = dense_view(buffer.name, source.shape, order or planar(source.rank))
         self.move(text, replace(source, border=()), copy)
         return copy
@@ -228,13 +230,13 @@ class Placement:
     def weights(self, job: Job, kernel: Convolution, tensor: Tensor) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
-        images = self.homes.types[tensor].shape[0]
+        images, element = self.homes.types[tensor].shape[0], self.homes.types[tensor].dtype
         shape, size = kernel.weights_shape(images), kernel.packed_elements(images)
         key, name = (job.result, "weights"), f"{job.result}: weights"
         if tensor in self.homes.constants:
-            buffer = self.homes.known(key, name, kernel.pack(self.homes.constants[tensor].reshape(shape), flip))
-            return View(buffer.name, (size,), (1,))
-        packed = View(self.homes.room(key, name, size).name, (size,), (1,))
+            packed_now = kernel.pack(self.homes.constants[tensor].reshape(shape), flip)
+            return View(self.homes.known(key, name, packed_now, element).name, (size,), (1,))
+        packed = View(self.homes.room(key, name, size, element).name, (size,), (1,))
         source = replace(self.homes.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
             source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)

@@ -8,6 +8,7 @@ from collections.abc import Hashable
 from dataclasses import replace
 
 from ..computation import Arrangement, Lookup, Part, Repeat, Reshape, Transpose
+from ..elements import Element
 from ..types import Array
 from .homes import Border, Homes, Inside, places
 from .jobs import ALIASES
@@ -42,13 +43,17 @@ class TensorViews:
         self.buffers[buffer.name] = buffer
         return buffer
 
-    def room(self, key: Hashable, text: str, count: int, space: Space = "arena") -> Buffer:
-        """A buffer for what no tensor has for itself."""
-        return self.add(Buffer(self.name(key, text), space, count))
+    def room(self, key: Hashable, text: str, count: int, element: Element, space: Space = "arena") -> Buffer:
+        """A buffer of `count` elements for what no tensor has for itself."""
+        return self.add(Buffer(self.name(key, text), space, count, dtype=element))
 
-    def known(self, key: Hashable, text: str, array: Array) -> Buffer:
-        """A buffer of the weights that holds an array, rounded to float32."""
-        return self.add(self.block.add(self.name(key, text), array))
+    def known(self, key: Hashable, text: str, array: Array, element: Element) -> Buffer:
+        """A buffer of the weights that holds an array, floats rounded to `element`."""
+        return self.add(self.block.add(self.name(key, text), array, element))
+
+    def element(self, view: View) -> Element:
+        """What a view is a view of."""
+        return self.buffers[view.buffer].dtype
 
     def own(self, tensor: Tensor, buffer: Buffer) -> View:
         """Give a tensor a buffer of its own, in its order."""
@@ -64,9 +69,10 @@ class TensorViews:
         return self.views[tensor]
 
     def make_view(self, tensor: Tensor) -> View:
-        shape = self.types[tensor].shape
+        type = self.types[tensor]
+        shape = type.shape
         if tensor in self.constants:
-            buffer = self.known(tensor, str(tensor), self.constants[tensor])
+            buffer = self.known(tensor, str(tensor), self.constants[tensor], type.dtype)
             return dense_view(buffer.name, shape, tuple(range(len(shape))))
         if tensor in self.inside:
             return self.part_of(self.inside[tensor], tensor)
@@ -78,7 +84,9 @@ class TensorViews:
             if self.moved_to_output(tensor):
                 return self.view(self.inside[tensor].tensor)
         border = self.with_room(tensor, self.homes.borders.get(tensor, ()))
-        return self.own(tensor, Buffer(str(tensor), "arena", elements(shape, border or None), 0, border))
+        return self.own(
+            tensor, Buffer(str(tensor), "arena", elements(shape, border or None), 0, border, dtype=type.dtype)
+        )
 
     def moved_to_output(self, tensor: Tensor) -> bool:
         """Let an arrangement that needs a move be moved to where the caller wants it, if only an output reads it."""
@@ -133,8 +141,8 @@ class TensorViews:
 
     def constant_in_order(self, tensor: Tensor, order: Order) -> View:
         """A known tensor of full shape, packed in the order of what it meets."""
-        array = self.constants[tensor]
-        buffer = self.known((tensor, order), f"{tensor}@{''.join(map(str, order))}", array.transpose(order))
+        array, name = self.constants[tensor], f"{tensor}@{''.join(map(str, order))}"
+        buffer = self.known((tensor, order), name, array.transpose(order), self.types[tensor].dtype)
         return dense_view(buffer.name, array.shape, order)
 
 

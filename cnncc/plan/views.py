@@ -14,13 +14,17 @@ from typing import Literal
 
 from ..abi import ALIGNMENT
 from ..core import Core
-from ..types import DType
+from ..elements import FLOAT32, Element
 from .cost.transfer import BYTES, SMALL_BORDER, crowding
 
 Space = Literal["input", "output", "arena", "ring", "weights"]
 ROW_AXIS = 2  # the outermost spatial axis: kernels compute rows, its positions
-LINE = ALIGNMENT // BYTES  # elements that a prefetch brings, and that keep planes apart
 Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
+
+
+def line_elements(element: Element) -> int:
+    """Elements that a prefetch brings, and that keep planes apart."""
+    return ALIGNMENT // element.bytes
 
 
 def planar(rank: int) -> Order:
@@ -35,7 +39,7 @@ def channels_last(rank: int) -> Order:
 
 @dataclass(frozen=True)
 class Buffer:
-    """A piece of memory of `elements` (float32, or bytes of an input image).
+    """A piece of memory of so many `elements`, of the type `dtype`.
 
     `place` is the number of an input or output, or the byte offset in the weights or in the arena (of a
     ring: in the memory of one shard). `border` says how many elements of `fill` surround each logical axis.
@@ -47,11 +51,11 @@ class Buffer:
     place: int = 0
     border: tuple[tuple[int, int], ...] = ()
     fill: float = 0.0
-    dtype: DType = DType.float32
+    dtype: Element = FLOAT32
 
     @property
     def nbytes(self) -> int:
-        return self.elements * self.dtype.itemsize
+        return self.elements * self.dtype.bytes
 
 
 @dataclass(frozen=True)

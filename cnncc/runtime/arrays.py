@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..elements import ELEMENTS
 from ..errors import InputError
 from ..types import Array
 from .executable import Executable, Port
@@ -63,7 +64,7 @@ def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[A
 def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array], images: int) -> list[Array]:
     """The arrays of `out=` (one, a sequence or a mapping by name), which native code will write directly.
 
-    Raises InputError unless each is a writable, C-contiguous float32 array of exactly the output's shape that shares
+    Raises InputError unless each is a writable, C-contiguous array of exactly the output's type and shape that shares
     no memory with an input or another output.
     """
     arrays = _ordered_outputs(executable, given)
@@ -166,8 +167,9 @@ def _conversion(expected: str, got: np.dtype[Any]) -> str:
         )
     if expected == "uint8":
         return "; if all values lie between 0 and 255, convert it with .astype(np.uint8)"
-    pixels = ", and divide it by 255 if the model takes pixels from 0 to 1" if got == np.uint8 else ""
-    return f"; convert it with .astype(np.{expected}){pixels}"
+    is_picture = got == np.uint8 and ELEMENTS[expected].is_float
+    pixels = ", and divide it by 255 if the model takes pixels from 0 to 1" if is_picture else ""
+    return f"; convert it with .astype({'' if expected == 'bool' else 'np.'}{expected}){pixels}"
 
 
 def _images(executable: Executable, arrays: Sequence[Array]) -> int:

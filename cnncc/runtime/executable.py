@@ -26,7 +26,7 @@ class Port:
 
     @property
     def dtype(self) -> str:
-        return self.type.dtype.value
+        return self.type.dtype.name
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,6 @@ from string import Template
 from .. import abi
 from ..architecture import ProcessorCheck
 from ..naming import macro_prefix
-from ..types import DType
 from .executable import Executable, Port
 
 _COMMON = Template("""\
@@ -130,9 +129,12 @@ def header(executable: Executable) -> str:
         ),
         constants="\n".join(f"#define {macro}_{line}" for line in _constants(executable)),
         parameters=", ".join(
-            [*(f"const {_ctype(port)} *{name}" for name, port in inputs), *(f"float *{name}" for name, _ in outputs)]
+            [
+                *(f"const {_ctype(port)} *{name}" for name, port in inputs),
+                *(f"{_ctype(port)} *{name}" for name, port in outputs),
+            ]
         ),
-        n_in=len(inputs),
+        n_in=max(1, len(inputs)),  # C has no arrays of nothing
         n_out=len(outputs),
         assignments="\n".join(
             f"    {array}[{place}] = {name};"
@@ -156,7 +158,7 @@ def _field_line(field: abi.Field) -> str:
 
 
 def _ctype(port: Port) -> str:
-    return "float" if port.type.dtype is DType.float32 else "uint8_t"
+    return port.type.dtype.c
 
 
 def _images_sentence(executable: Executable) -> str:

@@ -6,8 +6,9 @@ import json
 from typing import Any
 
 from .. import abi
+from ..elements import ELEMENTS
 from ..target import Target
-from ..types import DType, TensorType
+from ..types import TensorType
 from .executable import Executable, Port
 
 Manifest = dict[str, Any]
@@ -88,4 +89,4 @@ def _describe_port(port: Port) -> Manifest:
 
 
 def _restore_port(port: Manifest) -> Port:
-    return Port(str(port["name"]), TensorType(tuple(port["shape"]), DType(port["dtype"])), bool(port["batched"]))
+    return Port(str(port["name"]), TensorType(tuple(port["shape"]), ELEMENTS[port["dtype"]]), bool(port["batched"]))

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from ...allowance import allowance, charge
+from ...elements import ELEMENTS, FLOAT32, UINT8
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
-from ...types import Array, DType, TensorType
+from ...types import Array, TensorType
 from .call import Call, Result, Tensor, check_float
 from .folding import FOLDS, fold
 from .independence import Record, Row, settled
@@ -21,7 +22,7 @@ from .messages import Problem, Unsupported, bounded, listed, report, short
 from .read import Branch, Declared, OnnxModel, OnnxNode, parse, read
 from .table import OPERATORS
 
-INPUTS = ("float32", "uint8")
+INPUTS = (FLOAT32.name, UINT8.name)
 """Element types that an input can have."""
 
 TAKE_FLOAT64 = ("Cast", "Shape", "Size")
@@ -259,7 +260,7 @@ def labelled(outputs: Sequence[str]) -> dict[str, str]:
 def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
     """Raises ShapeError for an input that is too large."""
     try:
-        return TensorType(shape, DType(declared.dtype))
+        return TensorType(shape, ELEMENTS[declared.dtype])
     except ShapeError as error:
         raise ShapeError(f"input '{declared.name}': {error.message}") from None
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from ... import ops
 from ...allowance import charge
+from ...elements import UINT8
 from ...errors import ModelError
-from ...types import DType
 from ..counts import vector
 from . import parameters
 from .call import NUMBER_BYTES, Call, Result, Unsupported, whole
@@ -51,7 +51,7 @@ def cast(call: Call) -> Result:
         raise Unsupported(f"Cast to {dtype} of values computed at run time is not supported")
     if dtype == "float64":
         call.importer.wide.add(call.node.outputs[0])
-    return call.add(ops.ImageToTensor(), x) if call.type(x).dtype is DType.uint8 else x
+    return call.add(ops.ImageToTensor(), x) if call.type(x).dtype is UINT8 else x
 
 
 def element_type(call: Call) -> str:

@@ -30,8 +30,10 @@ OPERATORS: dict[str, str] = {
     "subtract": "-",
     "multiply": "*",
     "divide": "/",
+    "remainder": "%",
     "and": "&",
     "or": "|",
+    "xor": "^",
     "shift_left": "<<",
     "shift_right": ">>",
     "shift_right_zeros": ">>",
@@ -52,7 +54,7 @@ def spell(type: RegisterType, signed: bool = False) -> str:
 
 def literal(value: float, type: RegisterType) -> str:
     if type.kind != "float":
-        return f"(({spell(type)}){int(value)}LL)"
+        return f"(({spell(type)}){int(value) % 2**64}ULL)"
     if math.isnan(value) or math.isinf(value):
         return '__builtin_nanf("")' if math.isnan(value) else f"({'-' if value < 0 else ''}__builtin_inff())"
     return f"({struct.unpack('<f', struct.pack('<f', value))[0].hex()}f)"
@@ -152,8 +154,9 @@ class CEmitter(Emitter):
         return self.assign(a.type, lambda a: f"{names[operation]}({a})", a)
 
     def binary(self, operation: Binary, a: Ssa, b: Ssa) -> Ssa:
-        sign = f"({spell(a.type, signed=True)})" if operation == "shift_right" else ""
-        return self.assign(a.type, lambda a, b: f"{sign}{a} {OPERATORS[operation]} {b}", a, b)
+        signed = a.type.kind == "int" and operation in ("divide", "remainder", "shift_right")
+        sign = f"({spell(a.type, signed=True)})" if signed else ""
+        return self.assign(a.type, lambda a, b: f"{sign}{a} {OPERATORS[operation]} {sign}{b}", a, b)
 
     def multiply_add(self, a: Ssa, b: Ssa, c: Ssa) -> Ssa:
         if not self.target.fma:
@@ -174,6 +177,15 @@ class CEmitter(Emitter):
         if value.type.kind == "float" and type.kind == "int":
             return self.assign(type, lambda a: f"({spell(type, signed)}){a}", value)
         return self.assign(type, lambda a: f"({spell(type)})({spell(value.type, signed)}){a}", value)
+
+    def convert_saturating(self, value: Ssa, type: RegisterType) -> Ssa:
+        end, kind = f"0x1p{type.bits - 1}f", spell(type, signed=True)
+        least, most = (literal(number, type) for number in (-(2 ** (type.bits - 1)), 2 ** (type.bits - 1) - 1))
+
+        def text(a: str) -> str:
+            return f"{a} >= {end} ? {most} : {a} < -{end} ? {least} : {a} != {a} ? 0 : ({spell(type)})({kind}){a}"
+
+        return self.assign(type, text, value)
 
     def reinterpret(self, value: Ssa, type: RegisterType) -> Ssa:
         source, result = ("f", "i") if value.type.kind == "float" else ("i", "f")

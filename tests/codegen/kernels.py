@@ -9,7 +9,7 @@ import numpy as np
 
 from cnncc import native
 from cnncc.codegen.emitter import Emitter
-from cnncc.codegen.expression import FUNCTIONS
+from cnncc.codegen.expression import OF_FLOATS
 from cnncc.codegen.llvm.emitter import LlvmEmitter
 from cnncc.codegen.registers import FLOAT, POINTER, Ssa
 from cnncc.compiler import resolve_target
@@ -36,7 +36,7 @@ def run_expression(name: str, *arguments: Array, target: str = "host", lanes: in
     def build(e: Emitter, pointers: list[Ssa]) -> None:
         with e.loop(0, count, lanes) as loop:
             values = [e.load(FLOAT.wide(lanes), e.address(pointer, loop.index)) for pointer in pointers[:-1]]
-            e.store(FUNCTIONS[name](e, *values), e.address(pointers[-1], loop.index))
+            e.store(OF_FLOATS[name](e, *values), e.address(pointers[-1], loop.index))
 
     run_function(build, *padded, result, target=target)
     return result[: arguments[0].size]

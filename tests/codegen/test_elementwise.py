@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from cnncc.objects import ELF
-from cnncc.op import REGISTRY
 from cnncc.ops import (
     Add,
     Clip,
@@ -34,8 +33,9 @@ from cnncc.ops import (
 from cnncc.ops.elementwise import Unary
 from cnncc.target import TARGETS
 from tests.graphs import Net, check, check_all, compilation, runnable_targets, sprinkled
+from tests.ops.cases import FLOAT_OPS
 
-UNARY = [op for op in REGISTRY.values() if issubclass(op, Unary)]
+UNARY = [op for op in FLOAT_OPS.values() if issubclass(op, Unary)]
 BINARY = [Add(), Sub(), Mul(), Div(), Pow(), Min(), Max()]
 SHAPES = [(1, 1), (7,), (3, 33), (2, 5, 3, 7), (1, 17, 2, 3)]
 TARGETS_HERE = [target for target in ("host", "x86-64-v2", "x86-64-v3") if target in runnable_targets()]

@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncc.elements import element_of
 from cnncc.ir import Value
 from cnncc.op import Op, Sample
 from cnncc.ops import Conv
 from cnncc.types import Array
 from tests.graphs import Net, compilation, expected, native, runnable_targets, sprinkled, worst_ratio
-from tests.ops.cases import data, each_op
+from tests.ops.cases import data, each_op, typed
 
 pytestmark = pytest.mark.combinations
 
@@ -37,11 +38,11 @@ def outputs(net: Net, sample: Sample, last: bool, known: bool) -> tuple[Value, .
     values = []
     for place, array in enumerate(data(sample)):
         if place and known:
-            values.append(net.known(array))
-        elif last and place == 0 and 3 <= array.ndim <= 5:
+            values.append(net.known(array, element_of(array)))
+        elif last and place == 0 and 3 <= array.ndim <= 5 and array.dtype == np.float32:
             values.append(by_channels(net, array))
         else:
-            values.append(net.arrives(array))
+            values.append(net.arrives(array, element=element_of(array)))
     return net.builder.add(sample.op, values)
 
 
@@ -51,10 +52,10 @@ def test_every_op_in_native_code(op: type[Op], how: str) -> None:
     """All samples with one number of images in one graph, so that N stays free where the op leaves it."""
     options = {"last": False, "known": False, "target": "host", **HOW[how]}
     last, known, target = options.pop("last"), options.pop("known"), options.pop("target")
-    if op.takes_bytes or target not in runnable_targets():
-        pytest.skip("pictures have a test of their own" if op.takes_bytes else "not on this machine")
+    if target not in runnable_targets():
+        pytest.skip("not on this machine")
     groups: dict[int, list[Sample]] = defaultdict(list)
-    for sample in op.samples():
+    for sample in [*op.samples(), *typed(op)]:
         groups[sample.shapes[0][0]].append(sample)
     for samples in groups.values():
         net = Net()

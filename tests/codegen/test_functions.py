@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from numpy.polynomial import Chebyshev, Polynomial
 
-from cnncc import expr, native
+from cnncc import functions as vocabulary
+from cnncc import native
 from cnncc.codegen import functions
-from cnncc.codegen.expression import FUNCTIONS
+from cnncc.codegen.expression import CODE
 from cnncc.codegen.llvm.emitter import LlvmEmitter
-from cnncc.codegen.registers import FLOAT, POINTER
+from cnncc.codegen.registers import INT32, POINTER, register_type
+from cnncc.elements import COMPUTED
 from cnncc.objects import ELF
 from cnncc.ops import Sign
 from cnncc.target import TARGETS
@@ -29,17 +31,21 @@ TINY = F32(2.0**-149)
 WIDTHS = [(target, lanes) for target in runnable_targets() for lanes in (1, 4, 16)]
 EXACT = ("absolute", "negate", "floor", "ceil", "rint", "sign")
 BOUNDS = {
-    "expm1": expr.EXPM1_ULPS,
-    "log": expr.LOG_ULPS,
-    "log1p": expr.LOG1P_ULPS,
-    "tanh": expr.TANH_ULPS,
-    "sigmoid": expr.SIGMOID_ULPS,
-    "erf": expr.ERF_ULPS,
-    "sin": expr.SIN_ULPS,
-    "cos": expr.COS_ULPS,
+    "expm1": vocabulary.EXPM1_ULPS,
+    "log": vocabulary.LOG_ULPS,
+    "log1p": vocabulary.LOG1P_ULPS,
+    "tanh": vocabulary.TANH_ULPS,
+    "sigmoid": vocabulary.SIGMOID_ULPS,
+    "erf": vocabulary.ERF_ULPS,
+    "sin": vocabulary.SIN_ULPS,
+    "cos": vocabulary.COS_ULPS,
 }
+TWO = (
+    *("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "remainder", "modulo"),
+    *("equal", "less", "less_equal", "and", "or", "xor", "select"),  # select's condition comes first, and beside these
+)
 ARITY = {
-    **dict.fromkeys(("add", "subtract", "multiply", "divide", "maximum", "minimum", "power"), 2),
+    **dict.fromkeys(TWO, 2),
     "multiply_add": 3,
     "where_less": 4,
 }
@@ -72,7 +78,7 @@ def arguments() -> Array:
 
 def exact(name: str, *x: Array) -> Array:
     with np.errstate(all="ignore"):
-        return np.asarray(expr.FUNCTIONS[name].meaning(*(a.astype(np.float64) for a in x)))
+        return np.asarray(vocabulary.FUNCTIONS[name].meaning(*(a.astype(np.float64) for a in x)))
 
 
 def ulps(found: Array, wanted: Array) -> Array:
@@ -180,12 +186,12 @@ def bases_and_exponents() -> list[tuple[Array, Array]]:
 @each_width
 def test_power_is_as_exact_as_stated(target: str, lanes: int) -> None:
     for base, exponent in bases_and_exponents():
-        assert_within("power", expr.POWER_ULPS, target, lanes, base, exponent)
+        assert_within("power", vocabulary.POWER_ULPS, target, lanes, base, exponent)
 
 
 def test_the_bound_of_power_is_not_generous() -> None:
     worst = max(ulps(run_expression("power", x, y), exact("power", x, y)).max() for x, y in bases_and_exponents())
-    assert worst > expr.POWER_ULPS / 2
+    assert worst > vocabulary.POWER_ULPS / 2
 
 
 @each_width
@@ -195,7 +201,7 @@ def test_special_powers(target: str, lanes: int) -> None:
     sizes += [2.0**23 - 1, 2.0**23 + 1, 2.0**24 - 1, 2.0**24, 2.0**24 + 2, 1e-20]
     values = np.array([*sizes, *(-size for size in sizes), math.nan], F32)
     base, exponent = (np.array(column, F32) for column in zip(*itertools.product(values, values), strict=True))
-    assert_within("power", expr.POWER_ULPS, target, lanes, base, exponent)
+    assert_within("power", vocabulary.POWER_ULPS, target, lanes, base, exponent)
     found, wanted = run_expression("power", base, exponent, target=target, lanes=lanes), exact("power", base, exponent)
     known = ~np.isnan(wanted)
     np.testing.assert_array_equal(np.signbit(found[known]), np.signbit(wanted[known]))
@@ -231,17 +237,21 @@ def test_no_function_needs_libm(target: str) -> None:
     """One object with every function of the vocabulary, a vector of the target wide: nothing is undefined."""
     machine = TARGETS[target]
     e = LlvmEmitter(machine)
-    for number, name in enumerate(FUNCTIONS):
-        arity = ARITY.get(name, 1)
-        with e.function(f"f{number}", [(POINTER, f"p{k}") for k in range(arity + 1)]) as pointers:
-            values = [e.load(FLOAT.wide(machine.lanes), pointer) for pointer in pointers[:-1]]
-            e.store(FUNCTIONS[name](e, *values), pointers[-1])
+    for element, (name, function) in itertools.product(COMPUTED, vocabulary.FUNCTIONS.items()):
+        if element not in function.takes:
+            continue
+        types = [INT32] * function.condition + [register_type(element)] * ARITY.get(name, 1)
+        with e.function(f"{name}_{element}", [(POINTER, f"p{k}") for k in range(len(types) + 1)]) as pointers:
+            values = [e.load(type.wide(machine.lanes), at) for type, at in zip(types, pointers, strict=False)]
+            e.store(CODE[element.kind][name](e, *values), pointers[-1])
             e.ret()
     assert ELF.undefined_symbols(native.emit_object(e.module(), machine)) == ()
 
 
 def test_every_function_has_a_meaning_and_an_emission() -> None:
-    assert set(FUNCTIONS) == set(expr.FUNCTIONS)
+    for element in COMPUTED:
+        taken = {name for name, function in vocabulary.FUNCTIONS.items() if element in function.takes}
+        assert set(CODE[element.kind]) == taken
 
 
 def test_the_sign_of_both_zeros_is_the_positive_zero() -> None:

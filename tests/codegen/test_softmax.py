@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnncc.codegen import functions
-from cnncc.expr import EXP_ULPS
+from cnncc.functions import EXP_ULPS
 from cnncc.ops import Conv, Softmax
 from cnncc.types import Array
 from tests.graphs import Net, check, compilation, native, runnable_targets, sprinkled

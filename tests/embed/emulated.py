@@ -79,7 +79,7 @@ static void run(uint32_t shards)
     cnncc_call calls[8];
     unsigned char *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
     memset(workspace, 255, bytes);
-    memset(workspace, 0, HEADER_BYTES);
+    memset(workspace, 0, bytes < HEADER_BYTES ? bytes : HEADER_BYTES);
     read_all(counts, sizeof counts);
     for (i = 0; i < counts[0]; i++) {
         void *input = buffer(&sizes[i]);
@@ -119,16 +119,29 @@ int main(int argc, char **argv)
 
 @dataclass(frozen=True)
 class Emulator:
-    """A cross compiler, and the command that runs what it makes."""
+    """A cross compiler with its flags, and the command that runs what it makes.
+
+    Objects of a profile that the compiler's own system is not of lose their attributes by `strip`: a linker would not
+    mix them.
+    """
 
     compiler: str
     command: tuple[str, ...]
+    flags: tuple[str, ...] = ("-static",)
+    strip: tuple[str, ...] = ()
 
 
 EMULATORS = {
     "aarch64": Emulator("aarch64-linux-gnu-gcc", ("qemu-aarch64",)),
     "riscv64": Emulator("riscv64-linux-gnu-gcc", ("qemu-riscv64", "-cpu", "rv64,v=true,vlen=128,vext_spec=v1.0")),
 }
+MICROCONTROLLER = Emulator(
+    "arm-linux-gnueabihf-gcc",
+    ("qemu-arm",),
+    ("-mthumb", "-static"),
+    ("arm-linux-gnueabihf-objcopy", "--remove-section=.ARM.attributes"),
+)
+"""The instructions of a cortex-m4 in a Linux program of the same calling convention."""
 
 
 EMULATORS_FAULT = b"decode_save_opc: Assertion"
@@ -148,17 +161,20 @@ class Emulated:
     path: Path
 
     @classmethod
-    def of(cls, work: Sequence[Compilation], folder: Path, compiler: str, *flags: str) -> Emulated:
+    def of(cls, work: Sequence[Compilation], folder: Path, emulator: Emulator) -> Emulated:
         """Compile the models and link them into one program in `folder`."""
         executables = tuple(_named(compilation, f"m{number}").build() for number, compilation in enumerate(work))
         names = [executable.symbol for executable in executables]
+        objects = [name for symbol in names for name in (f"{symbol}.o", f"{symbol}_weights.o")]
         for executable in executables:
-            artefacts.write(executable, folder, ["a", "h"])
+            artefacts.write(executable, folder, ["o", "h"])
+        for name in objects if emulator.strip else ():
+            subprocess.run([*emulator.strip, name], cwd=folder, check=True)
         text = _PROGRAM.replace("HEADERS", "".join(f'#include "{name}.h"\n' for name in names))
         text = text.replace("MODELS", "".join(map(_row, names))).replace("HEADER_BYTES", str(abi.HEADER_BYTES))
         (folder / "main.c").write_text(text)
-        libraries = [f"lib{name}.a" for name in names]
-        return cls(executables, build(folder, compiler, "-std=c11", *STRICT, *flags, "main.c", *libraries, "-pthread"))
+        flags = "-std=c11", *STRICT, *emulator.flags
+        return cls(executables, build(folder, emulator.compiler, *flags, "main.c", *objects, "-pthread"))
 
     def run(
         self, command: Sequence[str], number: int, feeds: Mapping[str, Array], shards: int = 1
@@ -192,14 +208,14 @@ def _request(executable: Executable, feeds: Mapping[str, Array]) -> bytes:
     for port in executable.inputs:
         data = np.ascontiguousarray(feeds[port.name], port.type.dtype.numpy).tobytes()
         parts += [struct.pack("<Q", len(data)), data]
-    parts += [struct.pack("<Q", 4 * port.type.size) for port in executable.outputs]
+    parts += [struct.pack("<Q", port.type.nbytes) for port in executable.outputs]
     return b"".join(parts)
 
 
 def _outputs(executable: Executable, data: bytes) -> dict[str, Array]:
     found, place = {}, 0
     for port in executable.outputs:
-        found[port.name] = np.frombuffer(data, np.float32, port.type.size, place).reshape(port.shape)
-        place += 4 * port.type.size
+        found[port.name] = np.frombuffer(data, port.type.dtype.numpy, port.type.size, place).reshape(port.shape)
+        place += port.type.nbytes
     assert place == len(data)
     return found

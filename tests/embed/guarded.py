@@ -19,7 +19,7 @@ from cnncc import abi
 from cnncc.compiler import Compilation
 from cnncc.native import LoadedCode, load_object
 from cnncc.runtime.executable import Executable, Port
-from cnncc.types import Array
+from cnncc.types import Array, TensorType
 from tests.graphs import compilation, expected, worst_ratio
 
 from .nasty import cases
@@ -72,9 +72,9 @@ class Buffer:
         _protect(self.inner, self.inner_bytes, READ)
         return self
 
-    def array(self, shape: Sequence[int]) -> Array:
-        data = np.frombuffer(ctypes.string_at(self.address, self.size), np.float32)
-        return data.reshape(shape).copy()
+    def array(self, type: TensorType) -> Array:
+        data = np.frombuffer(ctypes.string_at(self.address, self.size), type.dtype.numpy)
+        return data.reshape(type.shape).copy()
 
 
 def _protect(address: int, size: int, allowed: int) -> None:
@@ -86,10 +86,10 @@ def run(executable: Executable, feeds: dict[str, Array], at_end: bool, shards: i
     """The outputs of one call in which every buffer is guarded. Outputs that nobody stores stay NaN."""
     code = load_object(executable.object)
     inputs = [
-        Buffer(port.type.size * 4, at_end).hold(np.ascontiguousarray(feeds[port.name]).tobytes())
+        Buffer(port.type.nbytes, at_end).hold(np.ascontiguousarray(feeds[port.name]).tobytes())
         for port in executable.inputs
     ]
-    outputs = [Buffer(port.type.size * 4, at_end, fill=NAN_BYTE) for port in executable.outputs]
+    outputs = [Buffer(port.type.nbytes, at_end, fill=NAN_BYTE) for port in executable.outputs]
     workspace = Buffer(executable.workspace_bytes(shards), at_end, alignment=64)
     weights = Buffer(len(executable.weights), at_end, alignment=64).hold(executable.weights)
     call = Call(
@@ -104,7 +104,7 @@ def run(executable: Executable, feeds: dict[str, Array], at_end: bool, shards: i
     for repeat in range(2):  # the second call finds the workspace as the first has left it
         codes = _all_shards(code, executable, call)
         assert codes == [0] * shards, f"call {repeat}: error codes {codes}"
-    return {port.name: buffer.array(port.shape) for port, buffer in _with_ports(executable.outputs, outputs)}
+    return {port.name: buffer.array(port.type) for port, buffer in _with_ports(executable.outputs, outputs)}
 
 
 def _with_ports(ports: Sequence[Port], buffers: Sequence[Buffer]) -> Iterator[tuple[Port, Buffer]]:

@@ -14,6 +14,7 @@ import pytest
 import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
+from cnncc.elements import UINT8
 from cnncc.errors import TargetError
 from cnncc.ir import Graph, Value
 from cnncc.native import host_target
@@ -21,9 +22,9 @@ from cnncc.objects.elf import global_symbols
 from cnncc.op import REGISTRY, Sample
 from cnncc.runtime import artefacts
 from cnncc.target import ALIASES, TARGETS
-from cnncc.types import Array, DType, TensorType
+from cnncc.types import Array, TensorType
 from tests.graphs import Net, assert_same_bits, compilation, expected, sprinkled, worst_ratio
-from tests.ops.cases import data
+from tests.ops.cases import data, of_floats
 
 from . import nasty
 from .emulated import EMULATORS, Emulated, emulator_fails
@@ -131,7 +132,7 @@ def networks() -> Iterator[tuple[Graph, Feeds]]:
         yield net.graph(*make(net)), net.feeds
     for op in REGISTRY.values():
         groups: dict[int, list[Sample]] = defaultdict(list)
-        for sample in () if op.takes_bytes else op.samples():
+        for sample in filter(of_floats, op.samples()):
             groups[sample.shapes[0][0]].append(sample)
         for samples in groups.values():
             net = Net()
@@ -141,9 +142,7 @@ def networks() -> Iterator[tuple[Graph, Feeds]]:
 
 def values(rng: np.random.Generator, type: TensorType) -> Array:
     return (
-        rng.integers(0, 256, type.shape).astype(np.uint8)
-        if type.dtype is DType.uint8
-        else rng.random(type.shape, np.float32)
+        rng.integers(0, 256, type.shape).astype(np.uint8) if type.dtype is UINT8 else rng.random(type.shape, np.float32)
     )
 
 
@@ -163,7 +162,7 @@ def test_all_kernels_under_qemu(target: str, tmp_path: Path, monkeypatch: pytest
     emulator = EMULATORS[target]
     graphs, feeds = zip(*networks(), strict=True)
     work = [compilation(graph, target, streaming="chains") for graph in graphs]
-    program = Emulated.of(work, tmp_path, emulator.compiler, "-static")
+    program = Emulated.of(work, tmp_path, emulator)
     failed = 0
     for number, (compiled, given) in enumerate(zip(work, feeds, strict=True)):
         alone, shared = (program.run(emulator.command, number, given, shards) for shards in (1, 3))

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from cnncc.elements import UINT8, VALUES
 from cnncc.errors import CnnccError, Location, ModelError, ShapeError
 from cnncc.ir import Builder
-from cnncc.op import REGISTRY
+from cnncc.op import REGISTRY, either
 from cnncc.ops import (
     Add,
     AveragePool,
@@ -24,9 +25,9 @@ from cnncc.ops import (
     Split,
     Stage,
 )
-from cnncc.types import MAX_ELEMENTS, DType, TensorType
+from cnncc.types import MAX_ELEMENTS, TensorType
 
-from . import refused_arrangements, refused_elementwise, refused_statistics
+from . import refused_arrangements, refused_elements, refused_elementwise, refused_statistics
 
 IMAGE = (1, 4, 8, 8)
 WEIGHTS = (6, 4, 3, 3)
@@ -177,6 +178,7 @@ REFUSED = [
     ),
     *refused_arrangements.REFUSED,
     *refused_elementwise.REFUSED,
+    *refused_elements.REFUSED,
     *refused_statistics.REFUSED,
 ]
 
@@ -191,16 +193,26 @@ def test_the_message_tells_layer_and_line(op, shapes, message):
     assert caught.value.exit_code == 3
 
 
-@pytest.mark.parametrize("name", [name for name, op in REGISTRY.items() if not op.takes_bytes])
-def test_every_op_refuses_bytes(name):
-    sample = next(REGISTRY[name].samples())
+@pytest.mark.parametrize("element", VALUES, ids=str)
+@pytest.mark.parametrize("name", REGISTRY)
+def test_every_op_refuses_the_elements_that_it_does_not_take(name, element):
+    """All inputs of the wrong one, and one of them among others."""
+    op = REGISTRY[name]
+    sample = next(op.samples())
+    way = "ImageToTensor makes float32 of pictures" if element is UINT8 else "Cast converts it"
     for index, shape in enumerate(sample.shapes):
         types = list(sample.types)
-        types[index] = TensorType(shape, DType.uint8)
+        wrong = types[index] = TensorType(shape, element)
+        if element not in op.takes:
+            message = f"{name} takes {either(op.takes)}, got {wrong}: {way}"
+        elif not op.mixed and element is not types[index - 1].dtype:
+            pair = f"{types[0]} and {types[1] if index == 0 else wrong}"
+            message = f"{name} takes operands of one type, got {pair}: Cast converts one of them"
+        else:
+            continue
         with pytest.raises(ShapeError) as caught:
             sample.op.infer(*types)
-        message = f"takes float32, got {types[index]}: ImageToTensor makes float32 of pictures"
-        assert str(caught.value) == f"{sample.op.name} {message}"
+        assert str(caught.value) == message
 
 
 @pytest.mark.parametrize("name", REGISTRY)

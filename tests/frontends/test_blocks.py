@@ -199,7 +199,7 @@ def test_every_op_is_a_layer(sample: Sample) -> None:
     layer = next(layer for layer in op_layers().values() if layer.op_type is type(op) and not layer.presets)
     attributes = {field.name: getattr(op, field.name) for field in fields(op)}
     listed = {key: list(value) if isinstance(value, tuple) else value for key, value in attributes.items()}
-    inputs = [nn.Input(shape, f"x{k}", batch=None) for k, shape in enumerate(sample.shapes)]
+    inputs = [nn.Input(x.shape, f"x{k}", batch=None, dtype=x.dtype.name) for k, x in enumerate(sample.types)]
     for given in (attributes, listed):
         results = layer(**given, name="it")(*inputs)
         several = results if isinstance(results, tuple) else (results,)

@@ -109,8 +109,14 @@ def test_an_input_that_is_an_output_is_converted() -> None:
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: nn.Input((3, 8, 8), dtype="int8"), "dtype 'int8': expected 'float32' or 'uint8'"),
-        (lambda: nn.Input((3, 8, 8), dtype=np.uint8), "dtype <class 'numpy.uint8'>: expected 'float32' or 'uint8'"),
+        (
+            lambda: nn.Input((3, 8, 8), dtype="int8"),
+            "dtype 'int8': expected 'float32' or 'int32' or 'int64' or 'uint8' or 'bool'",
+        ),
+        (
+            lambda: nn.Input((3, 8, 8), dtype=np.uint8),
+            "dtype <class 'numpy.uint8'>: expected 'float32' or 'int32' or 'int64' or 'uint8' or 'bool'",
+        ),
         (lambda: nn.Input((3, 8, 8), layout="HWC"), "layout 'HWC' of a tensor of 4 axes: expected 'NCHW' or 'NHWC'"),
         (lambda: nn.Input((3, 8), layout="NHWC"), "layout 'NHWC' of a tensor of 3 axes: expected 'NCW' or 'NWC'"),
         (lambda: nn.Input((3,), layout="NHWC"), "layout 'NHWC' of a tensor of 2 axes: such a tensor has none"),

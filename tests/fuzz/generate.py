@@ -8,6 +8,7 @@ from typing import TypeVar
 
 import numpy as np
 
+from cnncc.elements import UINT8
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
 from cnncc.op import Input, Op
@@ -30,7 +31,7 @@ from cnncc.ops import (
     Split,
     Tanh,
 )
-from cnncc.types import Array, DType, TensorType
+from cnncc.types import Array, TensorType
 from cnncc.windows import Padding
 from tests.graphs import Net
 
@@ -96,7 +97,7 @@ class Generator:
     def bytes(self, shape: tuple[int, ...]) -> Value:
         name = self.net.builder.unique("picture")
         self.net.feeds[name] = self.rng.integers(0, 256, shape, np.uint8)
-        return self.net.builder.input(name, TensorType(shape, DType.uint8))
+        return self.net.builder.input(name, TensorType(shape, UINT8))
 
     # What the values are: layers that are defined or finite for some arguments only mostly get such
 

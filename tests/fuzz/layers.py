@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnncc import ops
+from cnncc.elements import UINT8
 from cnncc.ir import Value
 from cnncc.op import Op
-from cnncc.types import DType
 from cnncc.windows import Padding
 
 if TYPE_CHECKING:
@@ -418,7 +418,7 @@ def image(g: Generator) -> Value:
     shape = (g.images, *spatial, channels) if last else (g.images, channels, *spatial)
     x = g.bytes(shape) if g.chance(0.75) else g.net.arrives(g.net.random(*shape), "picture")
     scaling: Sequence[Value] = ()
-    if g.chance(0.7) or g.net.builder.nodes[x.node].types[0].dtype is DType.uint8:
+    if g.chance(0.7) or g.net.builder.nodes[x.node].types[0].dtype is UINT8:
         factor = np.full(channels, 1 / 64) * g.one_of((1.0, 0.5, -1.0))
         scaling = (g.net.known(factor.astype(np.float32)), g.weights(channels))
     return g.net.apply(ops.ImageToTensor(last), x, *scaling)

@@ -7,14 +7,16 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-import cnncc.ops  # noqa: F401  (fills the registry)
-from cnncc.op import REGISTRY, Sample
-from cnncc.types import Array
+from cnncc.elements import COMPUTED, FLOAT32, INTEGERS
+from cnncc.op import REGISTRY, Op, Sample
+from cnncc.ops import Clip
+from cnncc.types import Array, TensorType
 
 
 def samples() -> Iterator[Sample]:
     for op in REGISTRY.values():
         yield from op.samples()
+        yield from typed(op)
 
 
 POSITIVE = {"BatchNormalization": 4, "Log": 0, "Pow": 0, "ReduceLogSum": 0, "Sqrt": 0}
@@ -24,16 +26,48 @@ POSITIVE = {"BatchNormalization": 4, "Log": 0, "Pow": 0, "ReduceLogSum": 0, "Sqr
 def data(sample: Sample, seed: int = 1) -> list[Array]:
     """Normally distributed inputs; some are made positive."""
     rng = np.random.default_rng(seed)
-    arrays = [rng.standard_normal(shape).astype(np.float32) for shape in sample.shapes]
+    arrays = [numbers(type, rng, 3 if sample.op.name == "ReduceProd" else 100) for type in sample.types]
     if sample.op.name in POSITIVE:
         place = POSITIVE[sample.op.name]
         arrays[place] = np.abs(arrays[place]) + np.float32(0.1)
     return arrays
 
 
+def numbers(type: TensorType, rng: np.random.Generator, most: int = 100) -> Array:
+    """Normally distributed floats; whole numbers that are mostly small, and some that are not."""
+    if type.dtype.is_float:
+        return rng.standard_normal(type.shape).astype(type.dtype.numpy)
+    if type.dtype not in INTEGERS:
+        return type.random(rng)
+    small = rng.integers(-most, most + 1, type.shape, type.dtype.numpy)
+    large = rng.integers(-(2**30), 2**30, type.shape, type.dtype.numpy) * type.dtype.numpy.type(type.dtype.bytes // 4)
+    return np.where(rng.random(type.shape) < 0.2 * (most == 100), large, small)
+
+
+def typed(op: type[Op]) -> Iterator[Sample]:
+    """A sample of every element, beside floats, that an op with samples of floats takes."""
+    sample = next(iter(op.samples()))
+    ends = Clip(-30, 40) if op is Clip else sample.op
+    if sample.elements == (FLOAT32,) and not op.mixed:
+        for element in op.takes:
+            if element in COMPUTED and element is not FLOAT32:
+                yield Sample(ends, sample.shapes, (element,))
+
+
 def label(sample: Sample) -> str:
-    return f"{sample.op}-{'x'.join(map(str, sample.shapes[0]))}"
+    return f"{sample.op}-{'x'.join(map(str, sample.shapes[0]))}" + "".join(
+        f"-{element}" for element in sample.elements if element is not FLOAT32
+    )
+
+
+def of_floats(sample: Sample) -> bool:
+    """Whether an op reads and makes floats only."""
+    return all(type.dtype is FLOAT32 for type in (*sample.types, *sample.op.infer(*sample.types)))
 
 
 each_sample = pytest.mark.parametrize("sample", list(samples()), ids=label)
+each_float_sample = pytest.mark.parametrize("sample", [one for one in samples() if of_floats(one)], ids=label)
+each_exact_sample = pytest.mark.parametrize("sample", [one for one in samples() if not of_floats(one)], ids=label)
 each_op = pytest.mark.parametrize("op", list(REGISTRY.values()), ids=lambda op: op.__name__)
+FLOAT_OPS = {name: op for name, op in REGISTRY.items() if of_floats(next(iter(op.samples())))}
+each_float_op = pytest.mark.parametrize("op", list(FLOAT_OPS.values()), ids=lambda op: op.__name__)

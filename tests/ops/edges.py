@@ -35,7 +35,22 @@ PAIRS = (
 )
 PADDINGS = ("valid", "same", "full", "none", "", 0, 1, 7, -1, 2**40, ((1, 0), (0, 1)), ((5, 5), (5, 5)), ((1,), (1,)))
 SCALES = (*((value,) * 2 for value in (*NUMBERS, *BEYOND, "1", None, True)), (1.0,), (2.0, 0.5))
-TEXTS = ("", "none", "max", "average", "DCR", "CRD", "linear", "cubic", "nearest", "floor", "asymmetric", "reflect", 0)
+TEXTS = (
+    "",
+    "none",
+    "int32",
+    "max",
+    "average",
+    "DCR",
+    "CRD",
+    "linear",
+    "cubic",
+    "nearest",
+    "floor",
+    "asymmetric",
+    "reflect",
+    0,
+)
 EDGES: dict[str, tuple[Any, ...]] = {
     "float": (*NUMBERS, *BEYOND, *WRONG),
     "int": (*WHOLE, *WRONG),

@@ -11,7 +11,9 @@ import numpy as np
 
 from cnncc.types import Array
 
+from . import oracles_exact
 from .oracles import broadcast_index
+from .oracles_exact import number
 
 Oracle = Callable[[Any, Sequence[Array]], list[Array]]
 
@@ -22,9 +24,11 @@ def elementwise(function: Callable[..., float]) -> Oracle:
     def oracle(op: Any, arrays: Sequence[Array]) -> list[Array]:
         rank = max(array.ndim for array in arrays)
         padded = [(1,) * (rank - array.ndim) + array.shape for array in arrays]
-        result = np.zeros([max(sizes) for sizes in zip(*padded, strict=True)])
+        shape = [max(sizes) for sizes in zip(*padded, strict=True)]
+        floats = all(array.dtype.kind == "f" for array in arrays)
+        result = np.zeros(shape, float if floats else object)
         for where in product(*map(range, result.shape)):
-            numbers = [float(array[broadcast_index(where, array.shape)]) for array in arrays]
+            numbers = [number(array[broadcast_index(where, array.shape)]) for array in arrays]
             result[where] = function(op, *numbers)
         return [result]
 
@@ -70,13 +74,13 @@ def shrink(x: float, lambd: float, bias: float) -> float:
 
 
 ELEMENTWISE: dict[str, Callable[..., float]] = {
+    **oracles_exact.ELEMENTWISE,
     "Abs": lambda op, x: -x if x < 0 else x,
     "Add": lambda op, a, b: a + b,
     "Ceil": lambda op, x: math.ceil(x),
     "Celu": lambda op, x: elu(x, op.alpha, op.alpha),
     "Clip": clip,
     "Cos": lambda op, x: math.cos(x),
-    "Div": lambda op, a, b: a / b,
     "Elu": lambda op, x: elu(x, op.alpha),
     "Erf": lambda op, x: math.erf(x),
     "Exp": lambda op, x: math.exp(x),

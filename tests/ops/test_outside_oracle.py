@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from .cases import data, each_sample
+from .cases import data, each_float_sample
 
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.tools
@@ -184,7 +184,7 @@ THEIRS = {
 }
 
 
-@each_sample
+@each_float_sample
 def test_pytorch_agrees(sample):
     if sample.op.name not in THEIRS:
         pytest.skip("not compared with PyTorch")

@@ -54,7 +54,7 @@ from cnncc.ops import (
     ThresholdedRelu,
 )
 
-from .cases import data, each_op
+from .cases import data, each_float_op
 
 NAN, INF = math.nan, math.inf
 SUBNORMAL = 2.0**-149
@@ -86,7 +86,7 @@ HIDE_MINUS_INFINITY = {
 }
 
 
-@each_op
+@each_float_op
 @pytest.mark.parametrize("value", [NAN, INF, -INF], ids=str)
 def test_no_op_hides_a_value_that_is_not_finite(op, value):
     """A NaN reaches the output, and an infinity too, unless the op may drop it (see above)."""

@@ -96,7 +96,7 @@ BROKEN = [
     ),
     (
         lambda: with_data(read_only(np.ones(3))),
-        "layer 'c': check_constants: holds float64, expected float32",
+        "layer 'c': check_constants: holds float64, expected float32, int32, int64 or bool",
     ),
     (
         lambda: with_data(np.ones(3, np.float32)),

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncc.elements import UINT8
 from cnncc.errors import InputError
 from cnncc.runtime.arrays import checked_inputs, ordered_inputs
 from cnncc.runtime.executable import Port
 from cnncc.runtime.model import Model
-from cnncc.types import Array, DType, TensorType
+from cnncc.types import Array, TensorType
 
 from . import toy
 
@@ -116,7 +117,7 @@ def test_buffers_of_other_types_and_shapes(model: Model, x: Any, message: str) -
 
 def test_bytes_are_bytes() -> None:
     """Bytes have one axis: what a model of one axis takes, and nothing for one of pictures."""
-    port = Port("x", TensorType((1,), DType.uint8), True)
+    port = Port("x", TensorType((1,), UINT8), True)
     executable = dataclasses.replace(toy.executable(), inputs=(port,))
     for data in (b"12345", bytearray(b"12345"), memoryview(b"12345"), array.array("B", b"12345")):
         (x,), images = checked_inputs(executable, ordered_inputs(executable, (data,)))

@@ -12,6 +12,7 @@ import pytest
 from cnncc import compile
 from cnncc.check.tolerance import bounds, compare
 from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.elements import UINT8
 from cnncc.errors import InputError
 from cnncc.ir import Builder, Graph
 from cnncc.op import Op
@@ -21,7 +22,7 @@ from cnncc.runtime.header import header
 from cnncc.runtime.manifest import describe, restore
 from cnncc.runtime.model import Model
 from cnncc.runtime.reload import load
-from cnncc.types import Array, DType, TensorType
+from cnncc.types import Array, TensorType
 
 PROGRAM = """
 #include <stdio.h>
@@ -54,7 +55,7 @@ def graph(consumer: str, channels_last: bool, scaled: bool, images: int = 1) -> 
     """uint8 picture → tensor → consumer."""
     rng, b = np.random.default_rng(3), Builder("camera")
     shape = (images, 9, 11, 3) if channels_last else (images, 3, 9, 11)
-    values = [b.input("picture", TensorType(shape, DType.uint8))]
+    values = [b.input("picture", TensorType(shape, UINT8))]
     if scaled:
         values += [b.constant(rng.standard_normal(3), name) for name in ("factor", "shift")]
     (tensor,) = b.add(ImageToTensor(channels_last), values, "tensor")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ...plan.kernels import Direct
-from ...plan.views import LINE
+from ...plan.views import line_elements
 from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
 from ..nest import UNROLL_LOOP, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
@@ -177,8 +177,8 @@ class DirectTile(WithWeights[Direct]):
 
         def ahead(channel: Index, tap: Index) -> None:
             step = e.add(e.mul(tap, self.group_channels), channel)
-            for line in range(-(-each // LINE)):
-                self.weights.prefetch(e.add(begin, e.add(e.mul(step, each), LINE * line)))
+            for begins in range(0, each, line_elements(self.weights.element)):
+                self.weights.prefetch(e.add(begin, e.add(e.mul(step, each), begins)))
 
         return ahead
 

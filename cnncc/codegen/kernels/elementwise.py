@@ -17,5 +17,5 @@ class ElementwiseExpression(Family[Elementwise]):
 
     def at(self, position: list[Index], lanes: int) -> None:
         values = [source.load_at(position, self.k.lane_axis, lanes) for source in self.sources]
-        result = emit(self.e, self.k.expr, values, lanes)
+        result = emit(self.e, self.k.expr, values, [source.element for source in self.sources], lanes)
         self.target.store(result, self.target.offset(position), self.k.lane_axis)

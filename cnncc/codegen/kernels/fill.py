@@ -60,7 +60,7 @@ class Border(Family[Fill]):
         lane_runs(self.e, begin, end, self.e.target.lanes, store)
 
     def store(self, position: list[Index], lanes: int) -> None:
-        self.target.store(self.e.number(self.k.value, lanes), self.target.offset(position), self.inner)
+        self.target.store(self.target.number(self.k.value, lanes), self.target.offset(position), self.inner)
 
     def part(self, axis: int, begin: Index, end: Index, rows: tuple[Index, Index]) -> tuple[Index, Index]:
         """The part of [begin, end) that belongs to the rows asked for, which count from the top of the border."""

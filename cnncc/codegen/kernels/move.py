@@ -10,7 +10,7 @@ from ...plan.kernels import Move
 from ...plan.views import ROW_AXIS
 from ..emitter import Emitter
 from ..nest import positions
-from ..registers import FLOAT, Index, Ssa
+from ..registers import Index, Ssa
 from .family import Family, Tensors
 
 
@@ -65,7 +65,7 @@ class Copy(Family[Move]):
         read, write = self.source.offset(place), self.target.offset(place)
         step = self.source.view.strides[t]
         vectors = [self.source.load_strided(e.add(read, row * step), 1, block) for row in range(rows)]
-        nothing = e.undefined(FLOAT.wide(block))
+        nothing = e.undefined(vectors[0].type)
         for column, vector in enumerate(transpose(e, vectors + [nothing] * (block - rows))):
             self.target.store(e.resize(vector, rows), e.add(write, column * self.target.view.strides[s]), t)
 

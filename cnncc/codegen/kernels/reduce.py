@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from ...plan.kernels import Reduce
 from ..emitter import Emitter
-from ..epilogue import IDENTITY, combine
+from ..epilogue import combine, identity
 from ..nest import Carry, positions, reduce_nest
 from ..registers import Index, Ssa
 from .family import Family, Tensors
@@ -23,7 +23,7 @@ class WholeReduction(Family[Reduce]):
     def __init__(self, e: Emitter, kernel: Reduce, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
-        self.identity = IDENTITY[kernel.combine]
+        self.identity = identity(kernel.combine, self.source.element.computed)
         self.folded = kernel.lane_axis in kernel.axes
 
     def emit(self, a: Index, b: Index) -> None:
@@ -43,7 +43,9 @@ class WholeReduction(Family[Reduce]):
             return [self.fold_axis(place, carry[0], width) if self.folded else self.take(place, carry[0], width)]
 
         cost = -(-width // e.target.lanes)
-        result = reduce_nest(e, [sizes[axis] for axis in outer], [e.number(self.identity, width)], cost, along)[0]
+        result = reduce_nest(
+            e, [sizes[axis] for axis in outer], [self.source.number(self.identity, width)], cost, along
+        )[0]
         if self.folded:
             result = self.fold_lanes(result)
         self.target.store(result, self.target.offset(position), k.lane_axis)
@@ -65,7 +67,7 @@ class WholeReduction(Family[Reduce]):
             place[axis] = whole
             rest = self.source.load_at(place, axis, size - whole)
             filled = e.resize(rest, width)
-            neutral = e.number(self.identity, width)
+            neutral = self.source.number(self.identity, width)
             lanes = [lane if lane < size - whole else width + lane for lane in range(width)]
             total = combine(e, self.k.combine, total, e.shuffle(filled, neutral, lanes))
         return total

@@ -154,7 +154,7 @@ class Sliding(Family[S]):
             offset = e.add(image.offset(pixels.place), e.mul(at, image.view.strides[-1]))
         elif isinstance(column, int):
             if not 0 <= column < size:
-                return e.number(self.fill, self.lanes)
+                return image.number(self.fill, self.lanes)
             offset = image.offset([*row, column])
         else:
             test = e.compare("<", column, size, unsigned=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from ...plan.kernels import Window
 from ..emitter import Emitter
-from ..epilogue import combine, combine_all
+from ..epilogue import combine, combine_all, identity
 from ..nest import UNROLL_ALL, Carry, interior, outside_axes, positions, reduce_nest, with_guards
 from ..registers import FLOAT, Index, Ssa
 from .family import Family, Tensors
@@ -26,7 +26,7 @@ class WindowReduction(Family[Window]):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
         self.guarded_axes = outside_axes(kernel.window, self.source)
-        self.fill = -math.inf if kernel.combine == "maximum" else 0.0
+        self.fill = identity(kernel.combine, self.source.element.computed)
         self.along_columns = kernel.lane_axis != 1
 
     def emit(self, a: Index, b: Index) -> None:
@@ -57,7 +57,7 @@ class WindowReduction(Family[Window]):
             return [combine(e, k.combine, carry[0], self.load(place, lanes, guarded))]
 
         kernel = [w.kernel for w in k.window]
-        return reduce_nest(e, kernel, [e.number(self.fill, lanes)], 1, tap)[0]
+        return reduce_nest(e, kernel, [self.source.number(self.fill, lanes)], 1, tap)[0]
 
     def load(self, place: list[Index], lanes: int, guarded: bool) -> Ssa:
         """The values under a tap: one for each lane."""
@@ -87,7 +87,7 @@ class WindowReduction(Family[Window]):
         if not self.along_columns:
             count = self.as_float(e.mul(number, self.taps_counted(last, position[-1])))
             return e.binary("divide", total, e.splat(count, lanes))
-        divisor = e.undefined(FLOAT.wide(lanes))
+        divisor = e.undefined(total.type)
         for lane in range(lanes):
             count = self.as_float(e.mul(number, self.taps_counted(last, e.add(position[-1], lane))))
             divisor = e.insert(divisor, count, lane)

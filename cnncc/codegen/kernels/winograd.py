@@ -20,7 +20,7 @@ from fractions import Fraction
 
 from ...cook_toom import Matrix, multiply, transforms
 from ...plan.kernels import Winograd
-from ...plan.views import LINE
+from ...plan.views import line_elements
 from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
@@ -250,8 +250,8 @@ class WinogradConvolution(WithWeights[Winograd]):
             at = e.add(weights, e.mul(index[0], k.block))
             loaded = [self.weights.load_strided(e.add(at, v * k.lanes), 1, k.lanes) for v in range(vectors)]
             if k.ahead:
-                for line in range(0, k.block, LINE):
-                    self.weights.prefetch(e.add(at, k.ahead + line))
+                for begin in range(0, k.block, line_elements(self.weights.element)):
+                    self.weights.prefetch(e.add(at, k.ahead + begin))
             following = []
             for column in range(columns):
                 scalar = self.scratch.scalar(e.add(e.add(inputs, index[0]), column * k.pitch))

@@ -60,6 +60,11 @@ class Arithmetic(Control):
             return value
         return self._cast(text.conversion(value.type, type, signed), value, type)
 
+    def convert_saturating(self, value: Ssa, type: RegisterType) -> Ssa:
+        name, operand = f"@llvm.fptosi.sat.{suffix(type)}.{suffix(value.type)}", spell(value.type)
+        self.declare(name, spell(type), [operand])
+        return self.assign(type, f"call {spell(type)} {name}({operand} {value.name})")
+
     def reinterpret(self, value: Ssa, type: RegisterType) -> Ssa:
         return self._cast("bitcast", value, type)
 

@@ -9,14 +9,17 @@ from collections.abc import Mapping
 from ..instructions import Binary, IndexOperation, Order, Predicate
 from ..registers import Kind, RegisterType
 
-FLOATS: Mapping[int, str] = {32: "float"}
+FLOATS: Mapping[int, str] = {16: "half", 32: "float"}
 FLOAT_OPERATIONS: Mapping[Binary, str] = {"add": "fadd", "subtract": "fsub", "multiply": "fmul", "divide": "fdiv"}
 INTEGER_OPERATIONS: Mapping[Binary, str] = {
     "add": "add",
     "subtract": "sub",
     "multiply": "mul",
+    "divide": "sdiv",
+    "remainder": "srem",
     "and": "and",
     "or": "or",
+    "xor": "xor",
     "shift_left": "shl",
     "shift_right": "ashr",
     "shift_right_zeros": "lshr",
@@ -24,7 +27,7 @@ INTEGER_OPERATIONS: Mapping[Binary, str] = {
 OPERATIONS: Mapping[Kind, Mapping[Binary, str]] = {
     "float": FLOAT_OPERATIONS,
     "int": INTEGER_OPERATIONS,
-    "bool": {"and": "and", "or": "or"},
+    "bool": {"and": "and", "or": "or", "xor": "xor"},
 }
 INDEX_OPERATIONS: Mapping[IndexOperation, str] = {
     "add": "add nsw",
@@ -87,7 +90,9 @@ def every_lane(text: str, type: RegisterType) -> str:
 
 def conversion(source: RegisterType, type: RegisterType, signed: bool) -> str:
     """The instruction that takes a number from one type to another."""
-    if source.kind == "int" and type.kind == "int":
+    if source.kind == type.kind == "float":
+        return "fptrunc" if type.bits < source.bits else "fpext"
+    if source.kind != "float" and type.kind == "int":
         return "trunc" if type.bits < source.bits else "sext" if signed else "zext"
     if source.kind == "int" and type.kind == "float":
         return "sitofp" if signed else "uitofp"

@@ -15,13 +15,14 @@ import numpy as np
 from ...computation import Contraction
 from ...cook_toom import points, transforms
 from ...core import Core
+from ...elements import FLOAT32
 from ...target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.parallel import BALANCED
 from ..cost.step import TRANSFORMED
-from ..views import LINE, View
+from ..views import View, line_elements
 from . import packing
 from .base import sizes, taps_of
 from .convolution import PLAIN, Convolution, Epilogue, Reads, Tile
@@ -92,7 +93,7 @@ class Winograd(Convolution):
         So the points of one tile, which are written one after the other, lie in different sets of the cache: of an even
         number of lines, multiples meet in half of the 64 sets, of 96 lines in two.
         """
-        return (-(-self.tiles * width // LINE) | 1) * LINE
+        return (-(-self.tiles * width // line_elements(FLOAT32)) | 1) * line_elements(FLOAT32)
 
     @property
     def scratch(self) -> int:

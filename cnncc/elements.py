@@ -1,0 +1,140 @@
+"""Element types: a row for each, and whatever else there is to know of one follows from its row.
+
+Three things are kept apart: what a value is (the graph: `Element`), how it lies in memory (the plan), and what a
+register holds of it (the kernels: `Element.register`).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+Kind = Literal["float", "signed", "unsigned", "truth"]
+Role = Literal["computed", "arriving", "stored"]
+
+
+@dataclass(frozen=True, eq=False)
+class Element:
+    """One element type; there is one object for each, so `is` compares.
+
+    `digits` are those of a float's significand, and all bits of a whole number. `register` is the element that a load
+    makes of it. `role` says where it may stand in a graph: 'computed' everywhere, 'arriving' from inputs on to the op
+    that converts it, 'stored' nowhere (it is how weights lie in memory).
+    """
+
+    name: str
+    bytes: int
+    kind: Kind
+    digits: int
+    register: str
+    numpy: np.dtype[Any]
+    c: str
+    llvm: str
+    role: Role = "computed"
+
+    float32: ClassVar[Element]
+    uint8: ClassVar[Element]
+
+    @property
+    def is_float(self) -> bool:
+        return self.kind == "float"
+
+    @cached_property
+    def unit(self) -> float:
+        """The unit roundoff: half a unit in the last place of 1; 0 for what is never rounded."""
+        return 2.0**-self.digits if self.is_float else 0.0
+
+    @cached_property
+    def _bias(self) -> int:
+        """The largest exponent of a float: what sign and significand leave of its bits are the exponent's."""
+        return int(2 ** (8 * self.bytes - self.digits - 1) - 1)
+
+    @cached_property
+    def least(self) -> float | int:
+        """The lowest finite number."""
+        return -self.most if self.is_float else -(2 ** (self.digits - 1)) if self.kind == "signed" else 0
+
+    @cached_property
+    def most(self) -> float | int:
+        """The highest finite number."""
+        if self.is_float:
+            return math.ldexp(2.0 - 2 * self.unit, self._bias)
+        return int(2 ** (self.digits - (self.kind == "signed")) - 1)
+
+    @cached_property
+    def overflow(self) -> float:
+        """From here on a number is rounded to an infinity: half a unit in the last place above `most`."""
+        return self.most + math.ldexp(self.unit, self._bias)
+
+    @cached_property
+    def normal(self) -> float:
+        """The smallest normal number of a float: below it, digits are lost."""
+        return math.ldexp(1.0, 1 - self._bias)
+
+    @cached_property
+    def tiny(self) -> float:
+        """The smallest subnormal number of a float: what underflow may lose."""
+        return self.normal * 2 * self.unit
+
+    @property
+    def in_register(self) -> Element:
+        """The row of `register`."""
+        return ELEMENTS[self.register]
+
+    @property
+    def computed(self) -> Element:
+        """The element of what a load gives: that of the register, but a truth value stays one."""
+        return self if self.kind == "truth" else self.in_register
+
+    def holds(self, value: float) -> bool:
+        """Whether a number is one of a type that is not float."""
+        return math.isfinite(value) and value == int(value) and self.least <= value <= self.most
+
+    def __repr__(self) -> str:
+        return self.name
+
+    __str__ = __repr__
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_element, (self.name,))
+
+
+def _element(name: str) -> Element:
+    return ELEMENTS[name]
+
+
+FLOAT32 = Element("float32", 4, "float", 24, "float32", np.dtype(np.float32), "float", "float")
+FLOAT16 = Element("float16", 2, "float", 11, "float32", np.dtype(np.float16), "uint16_t", "half", "stored")
+INT32 = Element("int32", 4, "signed", 32, "int32", np.dtype(np.int32), "int32_t", "i32")
+INT64 = Element("int64", 8, "signed", 64, "int64", np.dtype(np.int64), "int64_t", "i64")
+UINT8 = Element("uint8", 1, "unsigned", 8, "float32", np.dtype(np.uint8), "uint8_t", "i8", "arriving")
+BOOL = Element("bool", 1, "truth", 1, "int32", np.dtype(np.bool_), "uint8_t", "i8")
+
+ELEMENTS: dict[str, Element] = {row.name: row for row in (FLOAT32, FLOAT16, INT32, INT64, UINT8, BOOL)}
+Element.float32, Element.uint8 = FLOAT32, UINT8
+
+COMPUTED = tuple(row for row in ELEMENTS.values() if row.role == "computed")
+"""What ops make, and what constants and outputs are."""
+VALUES = tuple(row for row in ELEMENTS.values() if row.role != "stored")
+"""What a value of a graph may be."""
+FLOATS = tuple(row for row in COMPUTED if row.is_float)
+INTEGERS = tuple(row for row in COMPUTED if row.kind == "signed")
+NUMBERS = FLOATS + INTEGERS
+"""What arithmetic takes: truth values have logic instead."""
+
+
+def element_of(array: np.ndarray[Any, np.dtype[Any]]) -> Element:
+    """The row of an array's elements; float32 for float64, in which the interpreter computes with it.
+
+    Raises KeyError for an array of other elements.
+    """
+    return FLOAT32 if array.dtype == np.float64 else ELEMENTS[array.dtype.name]
+
+
+def bits(array: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
+    """The elements of an array as unsigned numbers of the same bits: −0 differs from 0, and a NaN equals itself."""
+    return np.asarray(array).view(f"u{array.dtype.itemsize}")

@@ -1,0 +1,65 @@
+"""Arithmetic of whole numbers and conversions between elements, in NumPy, with a value for all operands.
+
+Sums, differences and products wrap modulo 2^n, as NumPy's do. What processors disagree on is settled here, and nothing
+traps:
+
+    x / 0 = 0        as NumPy and ARM's processors have it, and as a ratio of counts that are all 0 should be
+    x mod 0 = x      so that (x / y) · y + x mod y = x holds for every y
+    least / −1 = least, least mod −1 = 0        the quotient wraps, as every other result does
+    float to integer: toward zero, to the nearest end of the range beyond it, and NaN to 0
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .elements import Element
+from .types import Array
+
+
+def quotient(x: Array, y: Array) -> Array:
+    """x / y toward zero, as in C and ONNX."""
+    with np.errstate(all="ignore"):
+        exact = (x - remainder(x, y)) // _plain(y)
+        return np.asarray(np.where(y == 0, np.zeros_like(x), np.where(y == -1, np.negative(x), exact)), x.dtype)
+
+
+def remainder(x: Array, y: Array) -> Array:
+    """x − (x / y) · y, with the sign of x: C's `%`, and ONNX's Mod with fmod=1."""
+    return np.asarray(np.where(y == 0, x, np.fmod(x, _plain(y))), x.dtype)
+
+
+def modulo(x: Array, y: Array) -> Array:
+    """The same with the sign of y: Python's `%`, and ONNX's Mod."""
+    rest = remainder(x, y)
+    with np.errstate(all="ignore"):
+        return np.asarray(np.where((y != 0) & (rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest), x.dtype)
+
+
+def _plain(y: Array) -> Array:
+    """The divisor where dividing is plain; 1 in place of 0 and −1, whose results are stated above."""
+    return np.where((y == 0) | (y == -1), np.ones_like(y), y)
+
+
+def converted(x: Array, element: Element) -> Array:
+    """x as `element`: see above for floats; integers wrap to fewer bits; all but 0 (also NaN) is true.
+
+    What becomes a float is rounded to the nearest one, of two to the even one; float64 stays what it is, as it stands
+    for numbers that are floats already.
+    """
+    if x.dtype.kind == "f":
+        return x if element.is_float else x != 0 if element.kind == "truth" else _cut(x, element)
+    return x.astype(element.numpy)
+
+
+def conversion(element: Element) -> Callable[[Array], Array]:
+    return lambda x: converted(x, element)
+
+
+def _cut(x: Array, element: Element) -> Array:
+    low, high = float(element.least), float(element.most + 1)  # powers of two: floats, too, however many bits
+    inside = (x >= low) & (x < high)  # and not NaN
+    beyond = np.where(x >= high, element.most, np.where(x < low, element.least, 0)).astype(element.numpy)
+    return np.where(inside, np.where(inside, x, 0).astype(element.numpy), beyond)

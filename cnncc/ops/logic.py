@@ -1,0 +1,142 @@
+"""Logic of truth values, the same bit by bit of whole numbers, and choosing by a truth value."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, Element
+from ..errors import ShapeError
+from ..expr import Call, Expr, select, unary
+from ..op import Sample, expect_alike
+from ..types import Array, TensorType
+from .elementwise import Binary, Elementwise, Unary
+
+SHAPES = (((2, 20, 3, 7), (2, 20, 3, 7)), ((1, 5, 4, 6), (5, 1, 1)))
+
+
+@dataclass(frozen=True)
+class Logic(Binary, abstract=True):
+    """A truth value of two, with broadcasting."""
+
+    takes: ClassVar[tuple[Element, ...]] = (BOOL,)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        elements = cls.takes * 2 if len(cls.takes) == 1 else cls.takes
+        for shapes, element in zip(SHAPES, elements, strict=True):
+            yield Sample(cls(), shapes, (element,))
+
+
+@dataclass(frozen=True)
+class And(Logic):
+    """Whether both hold."""
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] & x[1]
+
+    def expression(self, *x: Expr) -> Expr:
+        return Call("and", x)
+
+
+@dataclass(frozen=True)
+class Or(Logic):
+    """Whether either holds, or both."""
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] | x[1]
+
+    def expression(self, *x: Expr) -> Expr:
+        return Call("or", x)
+
+
+@dataclass(frozen=True)
+class Xor(Logic):
+    """Whether one holds and the other does not."""
+
+    def formula(self, *x: Array) -> Array:
+        return x[0] ^ x[1]
+
+    def expression(self, *x: Expr) -> Expr:
+        return Call("xor", x)
+
+
+@dataclass(frozen=True)
+class BitwiseAnd(And):
+    """The bits that are set in both whole numbers, with broadcasting."""
+
+    takes = INTEGERS
+
+
+@dataclass(frozen=True)
+class BitwiseOr(Or):
+    """The bits that are set in either whole number, with broadcasting."""
+
+    takes = INTEGERS
+
+
+@dataclass(frozen=True)
+class BitwiseXor(Xor):
+    """The bits in which whole numbers differ, with broadcasting."""
+
+    takes = INTEGERS
+
+
+@dataclass(frozen=True)
+class Not(Unary):
+    """Whether a truth value does not hold."""
+
+    takes: ClassVar[tuple[Element, ...]] = (BOOL,)
+
+    def formula(self, *x: Array) -> Array:
+        return np.invert(x[0])
+
+    def expression(self, *x: Expr) -> Expr:
+        return unary("not", x[0])
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), ((2, 5, 3, 7),), cls.takes[:1])
+        yield Sample(cls(), ((1, 33),), cls.takes[-1:])
+
+
+@dataclass(frozen=True)
+class BitwiseNot(Not):
+    """All bits of a whole number the other way round: −x − 1."""
+
+    takes = INTEGERS
+
+
+@dataclass(frozen=True)
+class Where(Elementwise):
+    """a where the condition, a truth value, holds, b elsewhere; all three broadcast."""
+
+    takes = COMPUTED
+    mixed = True
+
+    def arity(self) -> int | None:
+        return 3
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        outputs = super().infer(*inputs)
+        if inputs[0].dtype is not BOOL:
+            raise ShapeError(f"Where chooses by {BOOL}, got {inputs[0]}: a comparison makes truth values")
+        expect_alike(self, inputs[1:])
+        return outputs
+
+    def formula(self, *x: Array) -> Array:
+        return np.where(*x)
+
+    def expression(self, *x: Expr) -> Expr:
+        return select(*x)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        yield Sample(cls(), ((2, 20, 3, 7),) * 3, (BOOL, FLOAT32))
+        yield Sample(cls(), ((1, 1, 4, 6), (5, 4, 6), (1, 5, 1, 1)), (BOOL, FLOAT32))
+        yield Sample(cls(), ((3, 17), (1,), (3, 17)), (BOOL, INT32))
+        yield Sample(cls(), ((17,), (3, 17), (1, 17)), (BOOL, INT64))
+        yield Sample(cls(), ((2, 9), (2, 9), (9,)), (BOOL,))
