@@ -26,7 +26,7 @@ from ..passes import PIPELINE, typical
 from ..passes.unfuse import expand
 from ..runtime.model import Model
 from ..types import Array
-from .tolerance import Bound, bounds, compare, op_bounds, rewrite_bounds
+from .tolerance import Algorithms, Bound, bounds, compare, op_bounds, rewrite_bounds
 
 Feeds = Mapping[str, Array]
 Verdict = Literal["ok", "off", "inherited"]
@@ -157,8 +157,13 @@ def _growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
 def _outputs(after: Graph, compilation: Compilation, feeds: Feeds, threads: int) -> tuple[Finding, ...]:
     """The model as its users get it: with its own plan, which may stream and place otherwise."""
     found = _native(compilation, feeds, threads)
-    allowed = bounds(after, feeds, tiles=compilation.plan.tiles)
+    allowed = bounds(after, feeds, how=algorithms(compilation))
     return tuple(_finding(name, "output", found[name], allowed[value]) for name, value in after.outputs.items())
+
+
+def algorithms(compilation: Compilation) -> Algorithms:
+    """What the bounds of compiled code depend on besides the graph."""
+    return Algorithms(compilation.plan.tiles, compilation.plan.stored)
 
 
 def _kernels(graph: Graph, options: Options, feeds: Feeds, threads: int) -> Iterator[Finding]:
@@ -188,10 +193,10 @@ def _layers(
     known = {Value(name): np.asarray(data) for name, data in feeds.items()}
     known |= {value: op.data for node in graph if isinstance(op := node.op, Constant) for value in node.values}
     compilation = _with_values(graph, values, options)
-    found = _native(compilation, feeds, threads)
+    found, how = _native(compilation, feeds, threads), algorithms(compilation)
     known |= {value: found[name] for name, value in compilation.graph.outputs.items()}
     for node in nodes:
-        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], compilation.plan.tiles)
+        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], how)
         for value, bound in zip(node.values, allowed, strict=True):
             yield node, _finding(_label(value), str(node.op), known[value], bound)
 

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 
 from ...computation import Contraction
 from ...cook_toom import MOST, points
+from ...elements import FLOAT32
 from ...target import Target
 from ...windows import WindowAxis
 from ..cost import step, transfer
@@ -33,12 +34,15 @@ OFFERED = 3  # register tiles that a tuner may choose from, for each size of a t
 
 
 def candidates(target: Target, layer: Layer) -> list[Candidate]:
-    """The Winograd convolutions of tame weights, the cheapest first.
+    """The Winograd convolutions of tame weights, the cheapest first; none of weights that are stored in fewer bytes.
+
+    Transformed weights are n² / r² as many: 4 of 16 bits for each of 32 bits with F(4×4, 3×3). And a rounding of theirs
+    reaches the result through |Aᵀ| … |A|, beside pixels of the size |Bᵀ||x||B|, which multiplies it some hundred times.
 
     `frugal` ones (which cost as much for the model, so that the choice and its bits stay) have scratch memory for one
     row of tiles.
     """
-    if layer.strict or not layer.tame:
+    if layer.strict or not layer.tame or layer.weights is not FLOAT32:
         return []
     c, epilogue, extra = layer.contraction, layer.epilogue, transfer.reordered(target.core, layer.copied_last)
     found: list[Candidate] = []
