@@ -44,7 +44,7 @@ ROUNDING = "rounding"  # the `op` of a finding about that
 
 @dataclass(frozen=True)
 class Finding:
-    """How one value compares: `ratio` is the worst difference over its bound, found at `index`.
+    """How one value compares: `ratio` is the worst difference over its bound, which is `bound`, found at `index`.
 
     An output is 'inherited' if it is off and so is some layer before it. `inner` are the steps of a fused layer that
     is off. `unbounded` of its `elements` have no bound (see `tolerance`). Of a finding about `ROUNDING`, `expected` and
@@ -61,6 +61,7 @@ class Finding:
     inner: tuple[Finding, ...] = ()
     unbounded: int = 0
     elements: int = 0
+    bound: float = 0.0
 
     def __str__(self) -> str:
         place = f"at {self.index} by {self.ratio:.3g} times its bound: expected {self.expected:.9g}"
@@ -150,7 +151,7 @@ def _growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
         largest, worst = float(was.max()), float(becomes[at])
         limit = GROWTH * largest + LEAST
         if worst > limit:
-            findings[name] = Finding(name, ROUNDING, worst / limit, "off", at, largest, worst)
+            findings[name] = Finding(name, ROUNDING, worst / limit, "off", at, largest, worst, bound=limit)
     return findings
 
 
@@ -196,7 +197,7 @@ def _layers(
     found, how = _native(compilation, feeds, threads), algorithms(compilation)
     known |= {value: found[name] for name, value in compilation.graph.outputs.items()}
     for node in nodes:
-        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], how)
+        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], how.of(node.name))
         for value, bound in zip(node.values, allowed, strict=True):
             yield node, _finding(_label(value), str(node.op), known[value], bound)
 
@@ -222,7 +223,15 @@ def _finding(layer: str, op: str, actual: Array, bound: Bound) -> Finding:
     verdict: Verdict = "ok" if comparison.ok else "off"
     numbers = float(bound.reference[at]), float(actual[at])
     return Finding(
-        layer, op, comparison.worst_ratio, verdict, at, *numbers, unbounded=comparison.unbounded, elements=actual.size
+        layer,
+        op,
+        comparison.worst_ratio,
+        verdict,
+        at,
+        *numbers,
+        unbounded=comparison.unbounded,
+        elements=actual.size,
+        bound=float(bound.error[at]),
     )
 
 

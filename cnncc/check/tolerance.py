@@ -86,14 +86,18 @@ class Bound:
 
 @dataclass(frozen=True)
 class Algorithms:
-    """How a plan computes contractions (not flipped), where it is not one float32 sum of products.
+    """How a plan computes contractions, where it is not one float32 sum of products.
 
-    `tiles` are those by Winograd's transforms, with their outputs per tile (`Plan.tiles`), `stored` those whose weights
-    lie in memory as something else than float32 (`Plan.stored`).
+    `tiles` are those by Winograd's transforms (not flipped), with their outputs per tile (`Plan.tiles`). `stored` are
+    the layers whose weights lie in memory as something else than float32 (`Plan.stored`); `layer` is the one at hand.
     """
 
     tiles: Mapping[Contraction, Collection[Steps]] = field(default_factory=dict)
-    stored: Mapping[Contraction, Element] = field(default_factory=dict)
+    stored: Mapping[str, Element] = field(default_factory=dict)
+    layer: str = ""
+
+    def of(self, layer: str) -> Algorithms:
+        return replace(self, layer=layer)
 
 
 DIRECT = Algorithms()
@@ -131,7 +135,7 @@ def bounds(
         elif node.op.source:
             results = [Bound.exact(values[value]) for value in node.values]
         else:
-            results = op_bounds(node.op, [found[value] for value in node.inputs], how)
+            results = op_bounds(node.op, [found[value] for value in node.inputs], how.of(node.name))
         found.update(zip(node.values, results, strict=True))
     return found
 
@@ -261,9 +265,8 @@ def _sizes(bound: Bound) -> tuple[Array, Array]:
 def _any_contraction(c: Contraction, operands: Sequence[Bound], how: Algorithms) -> Bound:
     """A direct sum, or one by Winograd's transforms with any of the chosen sizes of tiles."""
     image, weights, *bias = operands
-    key = replace(c, flip=False)
-    operands = [image, _stored(weights, how.stored.get(key, FLOAT32)), *bias]
-    direct, chosen = _contraction(c, operands), how.tiles.get(key, ())
+    operands = [image, _stored(weights, how.stored.get(how.layer, FLOAT32)), *bias]
+    direct, chosen = _contraction(c, operands), how.tiles.get(replace(c, flip=False), ())
     if not chosen:
         return direct
     bounds = [_winograd(c, operands, steps, direct.reference) for steps in chosen]

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
-from ..computation import Contraction
 from ..elements import FLOAT32, Element
 from ..ir import Graph
 from ..target import Target
@@ -123,14 +122,10 @@ def assembled(
     )
 
 
-def stored_narrower(layout: Layout) -> dict[Contraction, Element]:
-    """The contractions whose weights are not stored as float32 (see `Plan.stored`)."""
-    kernels = ((job.work.computation, job.kernel) for job in layout.jobs)
-    return {
-        replace(c, flip=False): kernel.weights
-        for c, kernel in kernels
-        if isinstance(c, Contraction) and kernel and kernel.weights is not FLOAT32
-    }
+def stored_narrower(layout: Layout) -> dict[str, Element]:
+    """The layers whose weights are not stored as float32 (see `Plan.stored`)."""
+    kernels = ((job.work.name, job.kernel) for job in layout.jobs)
+    return {name: kernel.weights for name, kernel in kernels if kernel and kernel.weights is not FLOAT32}
 
 
 PHASES: tuple[Phase, ...] = (

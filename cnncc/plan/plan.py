@@ -124,8 +124,7 @@ class Plan:
     plan describes one image and runs once for each; another one describes the whole input. Any number of shards may
     run it, but more than `useful_shards` gain nothing. `offers` are the candidates that there were to choose from, by
     signature. `fixed` tells why a plan is not batchable, as the first half of a sentence. `stored` names the
-    contractions (as ops define them, but not flipped) whose weights are not stored as float32, and what they are
-    stored as.
+    layers whose weights are not stored as float32, and what they are stored as.
     """
 
     name: str
@@ -144,7 +143,7 @@ class Plan:
     useful_shards: int = 1
     offers: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
     fixed: str = ""
-    stored: Mapping[Contraction, Element] = field(default_factory=dict)
+    stored: Mapping[str, Element] = field(default_factory=dict)
 
     @property
     def max_shards(self) -> int:

@@ -123,6 +123,7 @@ class Emulator:
 
     compiler: str
     command: tuple[str, ...]
+    flags: tuple[str, ...] = ("-static",)
 
 
 EMULATORS = {
@@ -130,6 +131,9 @@ EMULATORS = {
     "riscv64": Emulator("riscv64-linux-gnu-gcc", ("qemu-riscv64", "-cpu", "rv64,v=true,vlen=128,vext_spec=v1.0")),
 }
 
+
+CORTEX_M4 = Emulator("arm-linux-gnueabihf-gcc", ("qemu-arm",), ("-mthumb", "-static"))
+"""The microcontroller's instructions in a Linux program of the same calling convention."""
 
 EMULATORS_FAULT = b"decode_save_opc: Assertion"
 """What qemu 7.2 says when it fails itself: where a conversion that truncates (vfcvt.rtz) is the first instruction with
@@ -158,6 +162,8 @@ class Emulated:
         text = text.replace("MODELS", "".join(map(_row, names))).replace("HEADER_BYTES", str(abi.HEADER_BYTES))
         (folder / "main.c").write_text(text)
         libraries = [f"lib{name}.a" for name in names]
+        if compiler == CORTEX_M4.compiler:
+            without_profile(folder, libraries)
         return cls(executables, build(folder, compiler, "-std=c11", *STRICT, *flags, "main.c", *libraries, "-pthread"))
 
     def run(
@@ -176,6 +182,13 @@ class Emulated:
             return None
         assert (done.returncode, done.stderr) == (0, b""), done.stderr
         return _outputs(executable, done.stdout)
+
+
+def without_profile(folder: Path, files: Sequence[str]) -> None:
+    """Take out the attributes that say "profile M", since a linker would not mix them with the system's profile A."""
+    for name in files:
+        strip = ["arm-linux-gnueabihf-objcopy", "--remove-section=.ARM.attributes", name]
+        subprocess.run(strip, cwd=folder, check=True)
 
 
 def _named(compilation: Compilation, name: str) -> Compilation:

@@ -36,8 +36,9 @@ OFFERED = 3  # register tiles that a tuner may choose from, for each size of a t
 def candidates(target: Target, layer: Layer) -> list[Candidate]:
     """The Winograd convolutions of tame weights, the cheapest first; none of weights that are stored in fewer bytes.
 
-    Transformed weights are n² / r² as many: 4 of 16 bits for each of 32 bits with F(4×4, 3×3). And a rounding of theirs
-    reaches the result through |Aᵀ| … |A|, beside pixels of the size |Bᵀ||x||B|, which multiplies it some hundred times.
+    There are n² / r² as many transformed weights. In float16, those of F(2×2, 3×3) take 3.6 bytes for each weight and
+    those of F(4×4, 3×3) 8, where a direct sum takes 2. And their rounding reaches the result as
+    2^-11 |Aᵀ|((|G||w||Gᵀ|) ⊙ (|Bᵀ||x||B|))|A|, at random numbers 7 and 51 times the 2^-11 Σ|w||x| of a direct sum.
 
     `frugal` ones (which cost as much for the model, so that the choice and its bits stay) have scratch memory for one
     row of tiles.
