@@ -106,6 +106,7 @@ def compile(
     *,
     off: Sequence[str] = (),
     checked: bool = False,
+    weights: str = "float32",
     cache: bool = True,
     plan: PlanOptions | str | os.PathLike[str] | None = None,
     tune: bool = False,
@@ -116,6 +117,8 @@ def compile(
 
     `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
+    `weights` 'float32', or 'float16' to store those of convolutions and dense layers in half the bytes, on targets that
+    convert them, within bounds that are wider by 2⁻¹¹ of each product;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
     the cache remembers it; `shapes` is that of `load_graph`.
@@ -125,7 +128,7 @@ def compile(
     if isinstance(off, str) or not isinstance(off, Iterable):
         raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
     resolved = resolve_target(target)
-    options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved))
+    options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved), weights=weights)
     with _resources("compiling"):
         opened = open_source(source, shapes)
         if tune:

@@ -6,6 +6,8 @@ The stages import their rooms when they run: a model that comes from the cache n
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,16 +17,21 @@ from .allowance import Allowance, allowance
 from .cache import models as cache
 from .cache.identity import compiler_identity
 from .cache.sources import OnnxFile
-from .errors import UsageError
+from .elements import ELEMENTS
+from .errors import ModelError, TargetError, UsageError
 from .naming import c_identifier
 from .plan import PlanOptions
 from .runtime.executable import Executable, Port
-from .target import Target, named
+from .target import TARGETS, Target, named
 
 if TYPE_CHECKING:
     from .ir import Graph
     from .passes import Optimised
     from .plan.plan import Plan
+
+
+STORED = ("float32", "float16")
+"""What weights may be stored as."""
 
 
 def resolve_target(name: str | Target) -> Target:
@@ -34,13 +41,36 @@ def resolve_target(name: str | Target) -> Target:
     return native.host_target() if name == "host" else named(name)
 
 
+def expect_storage(weights: str, target: Target) -> None:
+    """Raise UsageError for weights that cannot be stored as wished, TargetError where a target cannot read them."""
+    if weights not in STORED:
+        raise UsageError(f"unknown weights '{weights}': expected {' or '.join(map(repr, STORED))}")
+    if weights == "float16" and not target.float16:
+        able = ", ".join(known.name for known in TARGETS.values() if known.float16)
+        raise TargetError(
+            f"target '{target.name}' has no instruction that reads float16 weights: expected one of {able}, "
+            "or weights of float32"
+        )
+
+
+@contextmanager
+def located(graph: Graph) -> Iterator[None]:
+    """What is wrong with a layer is told with the line that made it."""
+    try:
+        yield
+    except ModelError as error:
+        node = graph.nodes.get(error.node or "")
+        raise error.at(error.node, node.where if node else None) from None
+
+
 @dataclass(frozen=True)
 class Options:
     """Everything besides the graph that decides what is compiled.
 
     `precision` 'fast' allows rewrites that round differently, each with a stated bound; 'strict' does not.
     `off` names passes to leave out. `checked` tests the bounds of every memory access at run time; `profiled`
-    counts the cycles of every step.
+    counts the cycles of every step. `weights` is what those of convolutions and dense layers are stored as: 'float32',
+    or 'float16' for half the bytes, rounded once and widened by each load.
     """
 
     target: Target
@@ -49,6 +79,7 @@ class Options:
     checked: bool = False
     plan: PlanOptions = field(default_factory=PlanOptions)
     profiled: bool = False
+    weights: str = "float32"
 
 
 class Compilation:
@@ -61,6 +92,7 @@ class Compilation:
         self.source, self.options = source, options
         if options.precision not in ("fast", "strict"):
             raise UsageError(f"unknown precision '{options.precision}': expected 'fast' or 'strict'")
+        expect_storage(options.weights, options.target)
 
     @property
     def graph(self) -> Graph:
@@ -91,8 +123,9 @@ class Compilation:
         from .plan.make import make_plan
 
         strict = self.options.precision == "strict"
-        with allowance(self._allowance):
-            return make_plan(self.optimised.graph, self.options.target, self.options.plan, strict=strict)
+        optimised, weights = self.optimised.graph, ELEMENTS[self.options.weights]
+        with allowance(self._allowance), located(optimised):
+            return make_plan(optimised, self.options.target, self.options.plan, strict=strict, weights=weights)
 
     @cached_property
     def llvm(self) -> str:
@@ -150,6 +183,7 @@ class Compilation:
             sharing=self.options.plan.sharing,
             labels=self.graph.labels,
             checked=self.options.checked,
+            weights_element=self.options.weights,
             steps=tuple(step.name for step in plan.steps),
             undefined=objects.undefined_symbols(self.object),
         )

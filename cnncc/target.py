@@ -19,9 +19,10 @@ class Target:
 
     `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
     says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `tune` names the CPU to
-    schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; caches are in
-    bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a
-    core is: only the choice of a plan asks for it.
+    schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; `float16` that one
+    instruction makes float32 of it (elsewhere LLVM would call a library); caches are in bytes for one core.
+    `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a core is: only the choice
+    of a plan asks for it.
     """
 
     name: str
@@ -35,6 +36,7 @@ class Target:
     tune: str = ""
     pointer_bits: int = 64
     atomics: bool = True
+    float16: bool = False
     l1: int = 32 << 10
     l2: int = 512 << 10
     l3: int = 8 << 20
@@ -95,10 +97,23 @@ TARGETS: dict[str, Target] = {
     target.name: target
     for target in (
         Target("x86-64-v2", _LINUX, "x86-64-v2", "x86-64", lanes=4, registers=16, fma=False, core=AVX2_SERVER),
-        Target("x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True, core=AVX2_SERVER),
-        Target("x86-64-v4", _LINUX, "x86-64-v4", "x86-64", lanes=16, registers=32, fma=True),
-        Target("aarch64", _ARM, "generic", "aarch64", lanes=4, registers=32, fma=True, core=NEOVERSE),
-        Target("cortex-a53", _ARM, "cortex-a53", "aarch64", lanes=4, registers=32, fma=True, l3=0, core=CORTEX_A53),
+        Target(
+            "x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True, float16=True, core=AVX2_SERVER
+        ),
+        Target("x86-64-v4", _LINUX, "x86-64-v4", "x86-64", lanes=16, registers=32, fma=True, float16=True),
+        Target("aarch64", _ARM, "generic", "aarch64", lanes=4, registers=32, fma=True, float16=True, core=NEOVERSE),
+        Target(
+            "cortex-a53",
+            _ARM,
+            "cortex-a53",
+            "aarch64",
+            lanes=4,
+            registers=32,
+            fma=True,
+            float16=True,
+            l3=0,
+            core=CORTEX_A53,
+        ),
         Target(
             "riscv64",
             "riscv64-unknown-linux-gnu",
@@ -120,6 +135,7 @@ TARGETS: dict[str, Target] = {
             fma=True,
             pointer_bits=32,
             atomics=False,
+            float16=True,  # VFPv4 converts, and computes not with it
             l1=0,
             l2=0,
             l3=0,

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncc.check.model import algorithms
 from cnncc.check.tolerance import Bound, bounds, compare
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import FLOAT32, Element, element_of
@@ -106,11 +107,12 @@ def compilation(
     precision: str = "fast",
     off: tuple[str, ...] = (),
     checked: bool = False,
+    weights: str = "float32",
     **plan: Any,
 ) -> Compilation:
     """A compilation with PlanOptions given by name; everything is shared, however small."""
     options = PlanOptions(**{"sharing": "all", **plan})
-    return Compilation(graph, Options(resolve_target(target), precision, off, checked, options))
+    return Compilation(graph, Options(resolve_target(target), precision, off, checked, options, weights=weights))
 
 
 def native(compiled: Compilation, feeds: Mapping[str, Array], threads: int = 1) -> dict[str, Array]:
@@ -139,7 +141,7 @@ def spoil(array: Array) -> None:
 def expected(compiled: Compilation, feeds: Mapping[str, Array]) -> dict[str, Bound]:
     """What the interpreter makes of the optimised graph, with the derived bound, for each output."""
     graph = compiled.optimised.graph
-    found = bounds(graph, feeds, tiles=compiled.plan.tiles)
+    found = bounds(graph, feeds, how=algorithms(compiled))
     return {name: found[value] for name, value in graph.outputs.items()}
 
 

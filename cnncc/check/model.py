@@ -26,7 +26,7 @@ from ..passes import PIPELINE, typical
 from ..passes.unfuse import expand
 from ..runtime.model import Model
 from ..types import Array
-from .tolerance import Bound, bounds, compare, op_bounds, rewrite_bounds
+from .tolerance import Algorithms, Bound, bounds, compare, op_bounds, rewrite_bounds
 
 Feeds = Mapping[str, Array]
 Verdict = Literal["ok", "off", "inherited"]
@@ -44,7 +44,7 @@ ROUNDING = "rounding"  # the `op` of a finding about that
 
 @dataclass(frozen=True)
 class Finding:
-    """How one value compares: `ratio` is the worst difference over its bound, found at `index`.
+    """How one value compares: `ratio` is the worst difference over its bound, which is `bound`, found at `index`.
 
     An output is 'inherited' if it is off and so is some layer before it. `inner` are the steps of a fused layer that
     is off. `unbounded` of its `elements` have no bound (see `tolerance`). Of a finding about `ROUNDING`, `expected` and
@@ -61,6 +61,7 @@ class Finding:
     inner: tuple[Finding, ...] = ()
     unbounded: int = 0
     elements: int = 0
+    bound: float = 0.0
 
     def __str__(self) -> str:
         place = f"at {self.index} by {self.ratio:.3g} times its bound: expected {self.expected:.9g}"
@@ -150,15 +151,20 @@ def _growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
         largest, worst = float(was.max()), float(becomes[at])
         limit = GROWTH * largest + LEAST
         if worst > limit:
-            findings[name] = Finding(name, ROUNDING, worst / limit, "off", at, largest, worst)
+            findings[name] = Finding(name, ROUNDING, worst / limit, "off", at, largest, worst, bound=limit)
     return findings
 
 
 def _outputs(after: Graph, compilation: Compilation, feeds: Feeds, threads: int) -> tuple[Finding, ...]:
     """The model as its users get it: with its own plan, which may stream and place otherwise."""
     found = _native(compilation, feeds, threads)
-    allowed = bounds(after, feeds, tiles=compilation.plan.tiles)
+    allowed = bounds(after, feeds, how=algorithms(compilation))
     return tuple(_finding(name, "output", found[name], allowed[value]) for name, value in after.outputs.items())
+
+
+def algorithms(compilation: Compilation) -> Algorithms:
+    """What the bounds of compiled code depend on besides the graph."""
+    return Algorithms(compilation.plan.tiles, compilation.plan.stored)
 
 
 def _kernels(graph: Graph, options: Options, feeds: Feeds, threads: int) -> Iterator[Finding]:
@@ -188,10 +194,10 @@ def _layers(
     known = {Value(name): np.asarray(data) for name, data in feeds.items()}
     known |= {value: op.data for node in graph if isinstance(op := node.op, Constant) for value in node.values}
     compilation = _with_values(graph, values, options)
-    found = _native(compilation, feeds, threads)
+    found, how = _native(compilation, feeds, threads), algorithms(compilation)
     known |= {value: found[name] for name, value in compilation.graph.outputs.items()}
     for node in nodes:
-        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], compilation.plan.tiles)
+        allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], how.of(node.name))
         for value, bound in zip(node.values, allowed, strict=True):
             yield node, _finding(_label(value), str(node.op), known[value], bound)
 
@@ -217,7 +223,15 @@ def _finding(layer: str, op: str, actual: Array, bound: Bound) -> Finding:
     verdict: Verdict = "ok" if comparison.ok else "off"
     numbers = float(bound.reference[at]), float(actual[at])
     return Finding(
-        layer, op, comparison.worst_ratio, verdict, at, *numbers, unbounded=comparison.unbounded, elements=actual.size
+        layer,
+        op,
+        comparison.worst_ratio,
+        verdict,
+        at,
+        *numbers,
+        unbounded=comparison.unbounded,
+        elements=actual.size,
+        bound=float(bound.error[at]),
     )
 
 

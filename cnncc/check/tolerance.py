@@ -11,8 +11,9 @@ For a sum of n products in any order, with or without fused multiply-add, his se
     |ŝ − s| ≤ γ(n) Σ|xᵢ||wᵢ|,    γ(n) = n u / (1 − n u)
 
 (`check.winograd` has the sizes and counts of convolutions that the plan computes by transforms), and operands
-that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. The interpreter sums in
-float64 and rounds once where a value leaves its node: half a unit in the last place more.
+that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. Weights that the plan stores as float16 are
+off by their own rounding, at most 2^-11 |w|, or 2^-25 below 2^-14 (see `_stored`). The interpreter sums in float64
+and rounds once where a value leaves its node: half a unit in the last place more.
 
 NaN and infinities have no distance. Where one is certain (it does not hinge on rounding) the bound is 0 and
 native code must show the same: also where the definition's float64 result lies beyond float32, for then float32
@@ -35,13 +36,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
 from ..computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
-from ..elements import COMPUTED, FLOAT32, element_of
+from ..elements import COMPUTED, FLOAT32, Element, element_of
 from ..errors import DifferenceError
 from ..expr import evaluate_with_error
 from ..functions import LARGEST, OVERFLOW, TINY, UNIT
@@ -54,9 +55,6 @@ from ..windows import WindowAxis
 from . import winograd as tolerance_winograd
 from .winograd import Steps
 
-Tiles = Mapping[Contraction, Collection[Steps]]
-"""The convolutions that are computed by Winograd's transforms, with their outputs per tile."""
-NO_TILES: Tiles = {}
 NORMAL = FLOAT32.normal  # below it, digits are lost
 
 
@@ -87,6 +85,25 @@ class Bound:
 
 
 @dataclass(frozen=True)
+class Algorithms:
+    """How a plan computes contractions, where it is not one float32 sum of products.
+
+    `tiles` are those by Winograd's transforms (not flipped), with their outputs per tile (`Plan.tiles`). `stored` are
+    the layers whose weights lie in memory as something else than float32 (`Plan.stored`); `layer` is the one at hand.
+    """
+
+    tiles: Mapping[Contraction, Collection[Steps]] = field(default_factory=dict)
+    stored: Mapping[str, Element] = field(default_factory=dict)
+    layer: str = ""
+
+    def of(self, layer: str) -> Algorithms:
+        return replace(self, layer=layer)
+
+
+DIRECT = Algorithms()
+
+
+@dataclass(frozen=True)
 class Comparison:
     """`worst_ratio` is the largest |actual − reference| / error, at `index`; up to 1 is `ok`.
 
@@ -100,14 +117,14 @@ class Comparison:
 
 
 def bounds(
-    graph: Graph, feeds: Mapping[str, Array], *, exact_constants: bool = True, tiles: Tiles = NO_TILES
+    graph: Graph, feeds: Mapping[str, Array], *, exact_constants: bool = True, how: Algorithms = DIRECT
 ) -> dict[Value, Bound]:
     """For each value the interpreter's result and a bound on what float32 code may differ from it.
 
     With `exact_constants` native code reads the same constants (native against interpreter, one graph).
     Without, constants that a pass computed and rounded count as off by u·|c|: this bounds how far the
-    interpreter of a rewritten graph lies from exact arithmetic on the graph before. `tiles` are the convolutions that
-    are computed by Winograd's transforms (`Plan.tiles`). Raises InputError like `interpreter.evaluate`.
+    interpreter of a rewritten graph lies from exact arithmetic on the graph before. Raises InputError like
+    `interpreter.evaluate`.
     """
     values = evaluate(graph, feeds)
     found: dict[Value, Bound] = {}
@@ -118,7 +135,7 @@ def bounds(
         elif node.op.source:
             results = [Bound.exact(values[value]) for value in node.values]
         else:
-            results = op_bounds(node.op, [found[value] for value in node.inputs], tiles)
+            results = op_bounds(node.op, [found[value] for value in node.inputs], how.of(node.name))
         found.update(zip(node.values, results, strict=True))
     return found
 
@@ -161,24 +178,24 @@ def _ratio(found: Array, bound: Bound) -> Array:
     return np.where(np.isnan(ratio), np.inf, ratio)
 
 
-def op_bounds(op: Op, inputs: Sequence[Bound], tiles: Tiles = NO_TILES) -> list[Bound]:
+def op_bounds(op: Op, inputs: Sequence[Bound], how: Algorithms = DIRECT) -> list[Bound]:
     """The bound of each output of `op`, from those of its inputs."""
     if isinstance(op, Fused):
-        return [_fused(op, inputs, tiles)]
+        return [_fused(op, inputs, how)]
     lowering = op.lower(*(TensorType.of(bound.reference) for bound in inputs))
     known = list(inputs)
     for piece in lowering.pieces:
         operands = [known[index] for index in piece.operands]
-        known.append(_apply(piece.computation, operands, piece.type.shape, tiles))
+        known.append(_apply(piece.computation, operands, piece.type.shape, how))
     references = op.reference(*(bound.held for bound in inputs))
     pairs = zip(references, lowering.results, strict=True)
     return [_as_interpreted(reference, known[index]) for reference, index in pairs]
 
 
-def _fused(op: Fused, inputs: Sequence[Bound], tiles: Tiles) -> Bound:
+def _fused(op: Fused, inputs: Sequence[Bound], how: Algorithms) -> Bound:
     """Stage by stage; the interpreter rounds after each, whether or not native code does."""
     own, *extras = op.split(inputs)
-    (running,) = op_bounds(op.anchor, own, tiles)
+    (running,) = op_bounds(op.anchor, own, how)
     for stage, extra in zip(op.epilogue, extras, strict=True):
         (running,) = op_bounds(stage.op, stage.arguments(running, extra))
     return running
@@ -204,12 +221,12 @@ def _same(a: Array, b: Array) -> Array:
     return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
 
 
-def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int, ...], tiles: Tiles) -> Bound:
+def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int, ...], how: Algorithms) -> Bound:
     """The result of one computation in float64, and the bound of its float32 evaluation."""
     with np.errstate(all="ignore"):
         match computation:
             case Contraction():
-                return _any_contraction(computation, operands, tiles.get(replace(computation, flip=False), ()))
+                return _any_contraction(computation, operands, how)
             case WindowReduction():
                 return _window_reduction(computation, operands[0])
             case Pointwise():
@@ -245,13 +262,30 @@ def _sizes(bound: Bound) -> tuple[Array, Array]:
     return np.where(np.isfinite(bound.reference), np.abs(bound.reference), 0.0), bound.error
 
 
-def _any_contraction(c: Contraction, operands: Sequence[Bound], chosen: Collection[Steps]) -> Bound:
-    """A direct sum, or one by Winograd's transforms with any of the `chosen` sizes of tiles."""
-    direct = _contraction(c, operands)
+def _any_contraction(c: Contraction, operands: Sequence[Bound], how: Algorithms) -> Bound:
+    """A direct sum, or one by Winograd's transforms with any of the chosen sizes of tiles."""
+    image, weights, *bias = operands
+    operands = [image, _stored(weights, how.stored.get(how.layer, FLOAT32)), *bias]
+    direct, chosen = _contraction(c, operands), how.tiles.get(replace(c, flip=False), ())
     if not chosen:
         return direct
     bounds = [_winograd(c, operands, steps, direct.reference) for steps in chosen]
     return Bound(direct.reference, np.maximum.reduce([direct.error, *(bound.error for bound in bounds)]))
+
+
+def _stored(weights: Bound, element: Element) -> Bound:
+    """The weights as they lie in memory, rounded once to nearest even.
+
+    What rounding does to a known weight is known: |fl(w) − w|, which is 0 for zeros, powers of two and small integers,
+    at most 2^-11 |w| for normal numbers of float16, and at most 2^-25 below 2^-14. A weight that is off by δ ≤ e is
+    rounded where it is: the distance to the nearest number changes no faster than the number does, so that
+    |fl(w + δ) − w| ≤ |fl(w) − w| + 2e.
+    """
+    if element is FLOAT32:
+        return weights
+    held = weights.reference.astype(element.numpy).astype(np.float64)
+    lost = np.where(np.isfinite(weights.reference), np.abs(held - weights.reference), 0.0)
+    return Bound(weights.reference, 2 * weights.error + lost)
 
 
 def _winograd(c: Contraction, operands: Sequence[Bound], steps: Steps, value: Array) -> Bound:

@@ -42,24 +42,26 @@ def run(arguments: argparse.Namespace) -> None:
     if not report.ok:
         raise DifferenceError(_sentence(report))
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
+    if compilation.options.weights == "float16":
+        say(f"{graph.name}: bounds hold the rounding of float16 weights, up to 2^-11 |w| |x| for each product")
     if report.unbounded:
         say(f"{graph.name}: {report.unbounded}")
 
 
 def show(report: Report) -> str:
-    """A row for each value: where it was found, its worst difference over its bound, and the verdict."""
+    """A row for each value: where it was found, its worst difference over its bound, the verdict, the bound."""
     rows = []
     for what, findings in (("rewrite", report.rewrite), ("kernel", report.kernels), ("model", report.outputs)):
         for finding in findings:
             rows.append(_row(what, finding.layer, finding))
             rows += [_row("inside", f"  {inner.layer}", inner) for inner in finding.inner]
-    return table(("what", "layer", "worst/bound", "verdict", "op"), rows, right=(2,))
+    return table(("what", "layer", "worst/bound", "verdict", "bound", "op"), rows, right=(2, 4))
 
 
-def _row(what: str, layer: str, finding: Finding) -> tuple[str, str, str, str, str]:
+def _row(what: str, layer: str, finding: Finding) -> tuple[str, ...]:
     verdict = {"ok": "ok", "off": "OFF", "inherited": "off (inherited)"}[finding.verdict]
     verdict += f", {finding.unbounded} without a bound" if finding.unbounded else ""
-    return what, layer, f"{finding.ratio:.3g}", verdict, finding.op
+    return what, layer, f"{finding.ratio:.3g}", verdict, f"{finding.bound:.3g}", finding.op
 
 
 def _sentence(report: Report) -> str:

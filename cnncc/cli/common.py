@@ -50,6 +50,17 @@ def add_precision(parser: Parser) -> None:
     )
 
 
+def add_weights(parser: Parser) -> None:
+    parser.add_argument(
+        "--weights",
+        type=one_of("weights", ("float32", "float16")),
+        default="float32",
+        metavar="float32|float16",
+        help="'float16' stores the weights of convolutions and dense layers in half the bytes, within wider bounds "
+        "(default: float32)",
+    )
+
+
 def add_passes(parser: Parser) -> None:
     parser.add_argument("--passes", default="", metavar="-NAME,…", help="leave these passes out")
 
@@ -72,6 +83,7 @@ def add_compiling(parser: Parser) -> None:
     """Everything that decides what is compiled."""
     add_target(parser)
     add_precision(parser)
+    add_weights(parser)
     add_passes(parser)
     add_checked(parser)
     parser.add_argument("--plan", metavar="FILE", help="take the choices that --save-plan wrote")
@@ -132,6 +144,7 @@ def options(arguments: argparse.Namespace) -> Options:
         passes_off(arguments.passes),
         getattr(arguments, "checked", False),
         planned(getattr(arguments, "plan", None), target),
+        weights=arguments.weights,
     )
 
 

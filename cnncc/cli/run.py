@@ -78,8 +78,9 @@ def _model(arguments: argparse.Namespace) -> Model:
     if Path(arguments.model).suffix != ".so":
         executable = common.compilation(arguments).executable(use_cache=not arguments.no_cache)
         return Model(executable, threads=arguments.threads)
-    chosen = arguments.target, arguments.precision, arguments.passes, arguments.checked, arguments.shape
-    if chosen != ("host", "fast", "", False, None):
+    a = arguments
+    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape
+    if chosen != ("host", "fast", "float32", "", False, None):
         raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
     return load(arguments.model, threads=arguments.threads)
 

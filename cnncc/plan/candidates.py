@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..elements import FLOAT32
 from .cost.step import series
 from .kernels import Candidate, Convolution, Layer
 
@@ -46,7 +47,7 @@ def signature(layer: Layer) -> str:
     """What the candidates of a contraction and their speed depend on, canonically: '3>8 3/1p1,1of56 … bias'.
 
     Equal signatures have equal candidates. Functions like exp in the epilogue are counted; weights that are not `tame`
-    are never transformed.
+    are never transformed, and those that are not stored as float32 name what they are stored as.
     """
     c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     exps = series(epilogue.before, epilogue.after)
@@ -65,6 +66,7 @@ def signature(layer: Layer) -> str:
         f"+{epilogue.operands}": epilogue.operands > 0,
         f"series{exps}": exps > 0,
         "wild": not layer.tame,
+        str(layer.weights): layer.weights is not FLOAT32,
     }
     words += [flag for flag, holds in flags.items() if holds]
     return " ".join(

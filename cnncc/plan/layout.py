@@ -21,6 +21,7 @@ from ..computation import (
     Reshape,
     Transpose,
 )
+from ..elements import FLOAT32, Element
 from ..expr import arguments_of
 from ..target import Target
 from ..types import TensorType
@@ -38,9 +39,18 @@ from .views import Order, channels_last, may_grow, planar
 TAME = 2.0**64  # weights beyond it (or not finite) could overflow in a transform
 
 
-def lay_out(works: Works, target: Target, options: PlanOptions | None = None, strict: bool = False) -> Layout:
-    """The layout of works; `strict` allows no transforms (they round otherwise than a sum)."""
-    builder = LayoutBuilder(works, target, options or PlanOptions(), strict=strict)
+def lay_out(
+    works: Works,
+    target: Target,
+    options: PlanOptions | None = None,
+    strict: bool = False,
+    weights: Element = FLOAT32,
+) -> Layout:
+    """The layout of works; `strict` allows no transforms (they round otherwise than a sum).
+
+    `weights` is what those of contractions are stored as, where they are the model's own and known.
+    """
+    builder = LayoutBuilder(works, target, options or PlanOptions(), strict=strict, weights=weights)
     for work in works.works:
         builder.jobs.append(builder.job(work))
     outputs = builder.place_outputs()
@@ -50,8 +60,8 @@ def lay_out(works: Works, target: Target, options: PlanOptions | None = None, st
 class LayoutBuilder:
     """Makes the jobs one after the other, with the copies between them; `orders` knows all tensors made so far."""
 
-    def __init__(self, works: Works, target: Target, options: PlanOptions, *, strict: bool):
-        self.works, self.target, self.options, self.strict = works, target, options, strict
+    def __init__(self, works: Works, target: Target, options: PlanOptions, *, strict: bool, weights: Element):
+        self.works, self.target, self.options, self.strict, self.weights = works, target, options, strict, weights
         self.distant = sum(array.nbytes for array in works.constants.values()) > target.l3 // 2
         self.choices = Choices(dict(options.choices))
         self.types = dict(works.types)
@@ -173,7 +183,13 @@ class LayoutBuilder:
             self.strict,
             self.distant,
             self.options.frugal,
+            self.stored(work.operands[1]),
         )
+
+    def stored(self, weights: Tensor) -> Element:
+        """What packed weights are stored as: what is wished for the model's own, else what they are."""
+        own = weights in self.works.constants and weights not in self.works.coefficients
+        return self.weights if own else self.types[weights].dtype
 
     def direct(self, work: Work, layer: Layer) -> tuple[Chosen, Chosen | None]:
         """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""

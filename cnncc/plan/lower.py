@@ -57,7 +57,8 @@ class Works:
     """All works of a graph in order.
 
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
-    what is known at compile time (in float64 where it was computed). `fixed` tells why it is not batchable.
+    what is known at compile time (in float64 where it was computed), `coefficients` those of them that are no constants
+    of the graph's, nor made of such, but an op's own numbers. `fixed` tells why it is not batchable.
     """
 
     works: list[Work]
@@ -68,6 +69,7 @@ class Works:
     batched: Mapping[str, bool]
     batchable: bool
     fixed: str = ""
+    coefficients: set[Tensor] = field(default_factory=set)
 
     @property
     def makers(self) -> dict[Tensor, Work]:
@@ -130,6 +132,8 @@ def _add_pieces(
         found.append(tensor)
         if all(operand in result.constants for operand in operands) and foldable(piece.computation):
             result.constants[tensor] = _fold(piece.computation, operands, piece.type, result)
+            if result.coefficients.issuperset(operands):
+                result.coefficients.add(tensor)
         else:
             result.works.append(Work(tensors.stage_name(node, stage), piece.computation, operands, tensor))
     return found

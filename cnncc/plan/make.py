@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from ..elements import FLOAT32, Element
 from ..ir import Graph
 from ..target import Target
 from .depend import with_barriers
@@ -28,7 +29,8 @@ from .stream import links
 class Phase:
     """One part of planning: `run` makes what is called `name` of the former results called `reads`.
 
-    Before the first phase there are 'graph', 'target', 'options' and 'strict'. A phase changes nothing that it reads.
+    Before the first phase there are 'graph', 'target', 'options', 'strict' and 'weights'. A phase changes nothing that
+    it reads.
     """
 
     name: str
@@ -37,13 +39,27 @@ class Phase:
     reason: str
 
 
-def make_plan(graph: Graph, target: Target, options: PlanOptions | None = None, *, strict: bool = False) -> Plan:
+def make_plan(
+    graph: Graph,
+    target: Target,
+    options: PlanOptions | None = None,
+    *,
+    strict: bool = False,
+    weights: Element = FLOAT32,
+) -> Plan:
     """The plan of an optimised graph for a target; `strict` allows only algorithms that round as one sum does.
 
-    Raises UsageError for choices from a file that do not fit it.
+    `weights` is what those of contractions are stored as. Raises UsageError for choices from a file that do not fit it,
+    ModelError for weights that cannot be stored so.
     """
     options = options or PlanOptions()
-    found: dict[str, Any] = {"graph": graph, "target": target, "options": options, "strict": strict}
+    found: dict[str, Any] = {
+        "graph": graph,
+        "target": target,
+        "options": options,
+        "strict": strict,
+        "weights": weights,
+    }
     for phase in PHASES:
         found[phase.name] = phase.run(*(found[name] for name in phase.reads))
     plan: Plan = found["plan"]
@@ -102,7 +118,14 @@ def assembled(
         shards,
         layout.offers,
         works.fixed,
+        stored_narrower(layout),
     )
+
+
+def stored_narrower(layout: Layout) -> dict[str, Element]:
+    """The layers whose weights are not stored as float32 (see `Plan.stored`)."""
+    kernels = ((job.work.name, job.kernel) for job in layout.jobs)
+    return {name: kernel.weights for name, kernel in kernels if kernel and kernel.weights is not FLOAT32}
 
 
 PHASES: tuple[Phase, ...] = (
@@ -121,7 +144,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "layout",
         lay_out,
-        ("tables", "target", "options", "strict"),
+        ("tables", "target", "options", "strict", "weights"),
         "an algorithm for each contraction decides in which order tensors lie, and so which copies stand between them",
     ),
     Phase(

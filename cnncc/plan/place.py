@@ -6,6 +6,8 @@ import math
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from ..computation import (
     Arrangement,
     Inset,
@@ -14,7 +16,9 @@ from ..computation import (
     Reshape,
     WindowReduction,
 )
-from ..elements import FLOAT32
+from ..elements import FLOAT32, Element
+from ..errors import ModelError
+from ..types import Array
 from .candidates import Chosen
 from .homes import Homes, places
 from .jobs import ALIASES, HOLDERS, Job
@@ -230,10 +234,11 @@ class Placement:
     def weights(self, job: Job, kernel: Convolution, tensor: Tensor) -> View:
         """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
-        images, element = self.homes.types[tensor].shape[0], self.homes.types[tensor].dtype
+        images, element = self.homes.types[tensor].shape[0], kernel.weights
         shape, size = kernel.weights_shape(images), kernel.packed_elements(images)
         key, name = (job.result, "weights"), f"{job.result}: weights"
         if tensor in self.homes.constants:
+            expect_finite(job.work.name, self.homes.constants[tensor], element)
             packed_now = kernel.pack(self.homes.constants[tensor].reshape(shape), flip)
             return View(self.homes.known(key, name, packed_now, element).name, (size,), (1,))
         packed = View(self.homes.room(key, name, size, element).name, (size,), (1,))
@@ -244,6 +249,19 @@ class Placement:
         for piece, place in kernel.packing_moves(source, packed.buffer, flip):
             self.move(name, piece, place)
         return packed
+
+
+def expect_finite(layer: str, weights: Array, element: Element) -> None:
+    """Raise ModelError, naming the layer, for a finite weight that would be stored as an infinity."""
+    if element is FLOAT32:
+        return
+    beyond = np.isfinite(weights) & (np.abs(weights) >= element.overflow)
+    if beyond.any():
+        raise ModelError(
+            f"its weight {weights[beyond][0]:.6g} becomes infinite as {element}, which ends at {element.most:.6g}: "
+            f"expected weights of {FLOAT32}",
+            node=layer,
+        )
 
 
 def merge_axes(view: View) -> View | None:

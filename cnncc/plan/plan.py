@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from .. import abi
 from ..computation import Contraction
+from ..elements import Element
 from ..target import Target
 from ..types import TensorType
 from .kernels import Candidate, Kernel, RowNeed
@@ -122,7 +123,8 @@ class Plan:
     `arena_bytes` follow the workspace's header; `shard_bytes` (rings) follow for each shard. A batchable
     plan describes one image and runs once for each; another one describes the whole input. Any number of shards may
     run it, but more than `useful_shards` gain nothing. `offers` are the candidates that there were to choose from, by
-    signature. `fixed` tells why a plan is not batchable, as the first half of a sentence.
+    signature. `fixed` tells why a plan is not batchable, as the first half of a sentence. `stored` names the
+    layers whose weights are not stored as float32, and what they are stored as.
     """
 
     name: str
@@ -141,6 +143,7 @@ class Plan:
     useful_shards: int = 1
     offers: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
     fixed: str = ""
+    stored: Mapping[str, Element] = field(default_factory=dict)
 
     @property
     def max_shards(self) -> int:

@@ -96,7 +96,9 @@ def _roles(step: Step) -> list[str]:
 
 def _view(plan: Plan, view: View) -> str:
     order = f" {view_order(view)}" if view.rank > 1 else ""
-    return f"{view.buffer} {view.shape}{order}, {plan.buffer(view).space}"
+    buffer = plan.buffer(view)
+    stored = f" of {buffer.dtype}, {buffer.nbytes:,} bytes" if buffer.dtype.role == "stored" else ""
+    return f"{view.buffer} {view.shape}{order}, {buffer.space}{stored}"
 
 
 def _border(step: Step, view: View) -> str:

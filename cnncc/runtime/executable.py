@@ -37,7 +37,7 @@ class Executable:
     for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
     which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
     `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
-    was read of it.
+    was read of it; `weights_element` is what those of convolutions and dense layers are stored as.
     """
 
     name: str
@@ -59,6 +59,7 @@ class Executable:
     steps: tuple[str, ...] = ()
     undefined: tuple[str, ...] = ()
     fixed: str = ""
+    weights_element: str = "float32"
 
     def workspace_bytes(self, shards: int) -> int:
         return self.workspace_base + shards * self.workspace_shard

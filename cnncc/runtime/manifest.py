@@ -37,6 +37,7 @@ def describe(executable: Executable) -> Manifest:
         "sharing": executable.sharing,
         "weights_symbol": f"{symbol}_weights",
         "weights_bytes": len(executable.weights),
+        "weights_element": executable.weights_element,
         "labels": list(executable.labels),
         "checked": executable.checked,
         "steps": list(executable.steps),
@@ -81,6 +82,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Ex
         checked=bool(manifest["checked"]),
         steps=tuple(manifest["steps"]),
         undefined=tuple(manifest["undefined"]),
+        weights_element=str(manifest.get("weights_element", "float32")),  # nor this
     )
 
 

@@ -56,7 +56,7 @@ def test_digits(cli: Cli) -> None:
     result = cli("check", DIGITS, "--seed", 3)
     assert (result.code, result.err) == (0, "")
     lines = result.out.splitlines()
-    assert lines[0].split() == ["what", "layer", "worst/bound", "verdict", "op"]
+    assert lines[0].split() == ["what", "layer", "worst/bound", "verdict", "bound", "op"]
     layers = [line.split()[1] for line in lines[2:-2]]
     assert layers == ["conv1", "conv2", "flatten", "dense1", "dense2", "probabilities"]
     assert all(line.split()[3] == "ok" for line in lines[1:-1])
@@ -66,6 +66,21 @@ def test_digits(cli: Cli) -> None:
 @pytest.mark.parametrize("words", [("--threads", 2), ("--precision", "strict"), ("--passes", "-fuse"), ("--checked",)])
 def test_options(cli: Cli, words: tuple[object, ...]) -> None:
     assert cli("check", DIGITS, *words).code == 0
+
+
+def test_float16_weights(cli: Cli) -> None:
+    """Their rounding is in the bounds of the layers that have weights, and in no others."""
+    if not resolve_target("host").float16:
+        pytest.skip("this machine does not convert float16")
+    plain, halves = (cli("check", DIGITS, "--weights", weights) for weights in ("float32", "float16"))
+    told = "digits: bounds hold the rounding of float16 weights, up to 2^-11 |w| |x| for each product"
+    assert halves.code == 0 and told in halves.out.splitlines() and told not in plain.out
+    bounds = [
+        {words[1]: float(words[4]) for words in map(str.split, result.out.splitlines()) if words[0] == "kernel"}
+        for result in (plain, halves)
+    ]
+    assert all(bounds[1][name] > 2 * bounds[0][name] for name in ("conv1", "conv2", "dense1", "dense2"))
+    assert bounds[1]["flatten"] == 0
 
 
 def test_given_input(cli: Cli, tmp_path: Path) -> None:

@@ -120,6 +120,19 @@ USAGE = {
         "--input 'input' is given twice",
     ),
     "output of a strange kind": (["run", DIGITS, "x.npy", "-o", "y.txt"], "-o 'y.txt' must end in .npy or .npz"),
+    "unknown weights": (
+        ["show", DIGITS, "--weights", "int8"],
+        "argument --weights: unknown weights 'int8', expected one of float32, float16 (see cnncc show --help)",
+    ),
+    "weights that a target cannot read": (
+        ["compile", DIGITS, "--target", "riscv64", "--weights", "float16", "-o", "build"],
+        "target 'riscv64' has no instruction that reads float16 weights: expected one of x86-64-v3, x86-64-v4, "
+        "aarch64, cortex-a53, cortex-m4, or weights of float32",
+    ),
+    "weights for a library": (
+        ["run", "net.so", "x.npy", "--weights", "float16"],
+        "'net.so' is compiled already: options of the compiler do not go with it",
+    ),
     "options for a library": (
         ["run", "net.so", "x.npy", "--target", "x86-64-v2"],
         "'net.so' is compiled already: options of the compiler do not go with it",

@@ -130,12 +130,17 @@ class Emulator:
     flags: tuple[str, ...] = ("-static",)
     strip: tuple[str, ...] = ()
 
+    def without_profile(self, folder: Path, files: Sequence[str]) -> None:
+        """Take out the attributes that say "profile M" of objects that are to be linked for profile A."""
+        for name in files if self.strip else ():
+            subprocess.run([*self.strip, name], cwd=folder, check=True)
+
 
 EMULATORS = {
     "aarch64": Emulator("aarch64-linux-gnu-gcc", ("qemu-aarch64",)),
     "riscv64": Emulator("riscv64-linux-gnu-gcc", ("qemu-riscv64", "-cpu", "rv64,v=true,vlen=128,vext_spec=v1.0")),
 }
-MICROCONTROLLER = Emulator(
+CORTEX_M4 = Emulator(
     "arm-linux-gnueabihf-gcc",
     ("qemu-arm",),
     ("-mthumb", "-static"),
@@ -168,8 +173,7 @@ class Emulated:
         objects = [name for symbol in names for name in (f"{symbol}.o", f"{symbol}_weights.o")]
         for executable in executables:
             artefacts.write(executable, folder, ["o", "h"])
-        for name in objects if emulator.strip else ():
-            subprocess.run([*emulator.strip, name], cwd=folder, check=True)
+        emulator.without_profile(folder, objects)
         text = _PROGRAM.replace("HEADERS", "".join(f'#include "{name}.h"\n' for name in names))
         text = text.replace("MODELS", "".join(map(_row, names))).replace("HEADER_BYTES", str(abi.HEADER_BYTES))
         (folder / "main.c").write_text(text)

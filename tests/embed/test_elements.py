@@ -20,7 +20,7 @@ from tests.graphs import Net, compilation, expected, runnable_targets, sprinkled
 from tests.graphs import native as run_native
 from tests.ops.cases import data, of_floats, samples
 
-from .emulated import EMULATORS, MICROCONTROLLER, Emulated, Emulator
+from .emulated import CORTEX_M4, EMULATORS, Emulated, Emulator
 from .support import needs
 
 Feeds = dict[str, Array]
@@ -94,7 +94,7 @@ def test_corners_here(target: str) -> None:
     ("target", "emulator"),
     [
         pytest.param(name, emulator, marks=needs(emulator.compiler, emulator.command[0]))
-        for name, emulator in {**EMULATORS, "cortex-m4": MICROCONTROLLER}.items()
+        for name, emulator in {**EMULATORS, "cortex-m4": CORTEX_M4}.items()
     ],
     ids=[*EMULATORS, "cortex-m4"],
 )

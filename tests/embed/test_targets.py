@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -23,11 +22,12 @@ from cnncc.op import REGISTRY, Sample
 from cnncc.runtime import artefacts
 from cnncc.target import ALIASES, TARGETS
 from cnncc.types import Array, TensorType
+from tests.codegen import stored
 from tests.graphs import Net, assert_same_bits, compilation, expected, sprinkled, worst_ratio
 from tests.ops.cases import data, of_floats
 
 from . import nasty
-from .emulated import EMULATORS, Emulated, emulator_fails
+from .emulated import CORTEX_M4, EMULATORS, Emulated, emulator_fails
 from .support import C99, EXAMPLES, OBJECTS, build, classes, digits_for, needs, needs_cc, runs_here, write_digits
 
 DIGITS = list("0123456789")
@@ -178,13 +178,30 @@ def test_all_kernels_under_qemu(target: str, tmp_path: Path, monkeypatch: pytest
 @pytest.mark.tools
 @needs("arm-linux-gnueabihf-gcc", "arm-linux-gnueabihf-objcopy", "qemu-arm")
 def test_cortex_m4_code_under_qemu(tmp_path: Path, pictures: list[Path]) -> None:
-    """The microcontroller's instructions in a Linux program of the same calling convention.
-
-    The attributes that say "profile M" go, since a linker would not mix them with the system's profile A.
-    """
     folder = write_digits(tmp_path, "cortex-m4")
-    for name in OBJECTS:
-        strip = ["arm-linux-gnueabihf-objcopy", "--remove-section=.ARM.attributes", name]
-        subprocess.run(strip, cwd=folder, check=True)
+    CORTEX_M4.without_profile(folder, OBJECTS)
     program = build(folder, "arm-linux-gnueabihf-gcc", *C99, "-mthumb", "-static", "digits.c", *OBJECTS)
     assert classes(["qemu-arm", program], pictures) == DIGITS
+
+
+@pytest.mark.tools
+@pytest.mark.parametrize(
+    "target",
+    [
+        pytest.param("aarch64", marks=needs("aarch64-linux-gnu-gcc", "qemu-aarch64")),
+        pytest.param("cortex-m4", marks=needs("arm-linux-gnueabihf-gcc", "arm-linux-gnueabihf-objcopy", "qemu-arm")),
+    ],
+)
+def test_float16_weights_under_qemu(target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every kernel that reads weights, within its derived bound."""
+    monkeypatch.setattr(native, "_is_trusted", lambda _: True)
+    emulator = EMULATORS.get(target, CORTEX_M4)
+    made = [(net.graph(*make(net)), net.feeds) for make, net in ((make, Net(1)) for make in stored.NETWORKS)]
+    graphs, feeds = zip(*made, strict=True)
+    work = [compilation(graph, target, weights="float16") for graph in graphs]
+    program = Emulated.of(work, tmp_path, emulator)
+    for number, (compiled, given) in enumerate(zip(work, feeds, strict=True)):
+        assert compiled.plan.stored
+        found = program.run(emulator.command, number, given)
+        assert found is not None
+        worst_ratio(found, expected(compiled, given))

@@ -57,7 +57,7 @@ ALLOWED: dict[str, set[str]] = {
     "cache": {"alignment", "native", "version"},
     "expr": {"elements", "functions", "types"},
     "computation": {"elements", "expr", "types", "windows"},
-    "plan.cost": {"core", "expr", "target"},
+    "plan.cost": {"core", "elements", "expr", "target"},
     "runtime": {
         "abi",
         "alignment",
@@ -195,6 +195,7 @@ ALLOWED: dict[str, set[str]] = {
         "cache.sources",
         "codegen",
         "codegen.llvm",
+        "elements",
         "errors",
         "ir",
         "naming",

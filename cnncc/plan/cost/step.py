@@ -17,6 +17,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...core import Core
+from ...elements import FLOAT32, Element
 from ...expr import Call, Expr, parts
 from ...target import Target
 from .transfer import BYTES, arrival
@@ -30,6 +31,8 @@ CLIP = 0.1  # what tests at the edges add to a direct convolution, since a ring 
 UNROLLED = 400  # multiply-adds in the code of a tile, or of a row of taps
 ROWS_OF_A_ROUND = 2  # at least, of a chain of layers: one alone does not fill tiles of rows
 POOL_COLUMNS = 4  # results of a pool that share the pixels between them
+WIDEN_VECTOR = 1  # instructions that make float32 of a vector of narrower weights, loaded by the conversion itself
+WIDEN_SCALAR = 3  # … of one, for all lanes: a load of its own, the conversion and the broadcast
 
 
 def peak(target: Target) -> float:
@@ -47,6 +50,11 @@ def unaligned_loads(target: Target) -> float:
     return 1 + (core.crossing_loads - 1) * min(1.0, (target.lanes - 1) / (places - 1))
 
 
+def widening(weights: Element, *, scalar: bool = False) -> int:
+    """Instructions more than a load, for a vector of weights or for one in all lanes."""
+    return 0 if weights is FLOAT32 else WIDEN_SCALAR if scalar else WIDEN_VECTOR
+
+
 def longest(core: Core, products: float, loads: float, chain: float = 1) -> float:
     """Cycles of what bounds a tile: its multiply-adds, its loads, or its chains of `chain` multiply-adds each.
 
@@ -57,15 +65,15 @@ def longest(core: Core, products: float, loads: float, chain: float = 1) -> floa
 
 
 def step_cycles(
-    core: Core, scalars: int, vectors: int, vector_load: float, latency: float, arrival: float = 0.0, saved: int = 0
+    core: Core, scalars: int, vectors: int, vector_load: float, latency: float, arrival: float = 0.0, others: int = 0
 ) -> float:
     """Cycles of one step of the innermost loop: the norm of what bounds it.
 
-    `vector_load` is what a load of a vector counts for, `latency` and `arrival` are cycles, and `saved` counts
-    multiply-adds that serve two sums.
+    `vector_load` is what a load of a vector counts for, `latency` and `arrival` are cycles, and `others` counts
+    conversions, less the multiply-adds that serve two sums.
     """
     bounds = (
-        (scalars * vectors - saved) / core.fma_pipes,
+        (scalars * vectors + others) / core.fma_pipes,
         (scalars + vector_load * vectors) / core.load_ports,
         latency,
         arrival,
@@ -83,6 +91,7 @@ class Steps:
     """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results.
 
     Of a layer with one position, which uses every weight once, `once` holds the vectors of weights of a step.
+    `widen_scalar` and `widen_vector` are instructions that a scalar or a vector takes after its load.
     """
 
     target: Target
@@ -90,6 +99,8 @@ class Steps:
     bytes: int
     finish: float = 0.0
     once: int = 0
+    widen_scalar: int = 0
+    widen_vector: int = 0
 
     def tile(
         self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0, paired: bool = False
@@ -101,9 +112,10 @@ class Steps:
         core = self.target.core
         saved = scalars // 2 if paired else 0
         sums = scalars * vectors - saved
+        widened = scalars * self.widen_scalar + vectors * self.widen_vector
         hidden = core.window / (sums + scalars + vectors)
         latency = core.fma_latency * max(0.0, 1 - hidden / self.count)
-        step = step_cycles(core, scalars, vectors, vector_load, latency, self.arrival(weights), saved)
+        step = step_cycles(core, scalars, vectors, vector_load, latency, self.arrival(weights), widened - saved)
         return with_ends(core, self.count * step, sums) + self.finish * sums
 
     def arrival(self, weights: int) -> float:

@@ -11,12 +11,13 @@ from typing import Literal
 import numpy as np
 
 from ...computation import Combine, Contraction
+from ...elements import FLOAT32, Element
 from ...expr import RUNNING, Expr
 from ...target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step
-from ..cost.transfer import BYTES, weights_cycles
+from ..cost.transfer import weights_cycles
 from ..views import View, elements
 from . import packing
 from .base import Kernel, RowNeed, row_need, sizes
@@ -90,7 +91,7 @@ class Tile:
 class Convolution(Kernel):
     """A kernel that multiplies by weights: it reads an image, packed weights and, if `bias`, a bias vector.
 
-    It may bring an epilogue and read borders.
+    It may bring an epilogue and read borders. Its packed weights are stored as `weights`, and widened by each load.
     """
 
     window: tuple[WindowAxis, ...]
@@ -98,6 +99,7 @@ class Convolution(Kernel):
     epilogue: Epilogue
     lanes_along: LanesAlong
     weights_per_image: bool = False
+    weights: Element = FLOAT32
 
     reads_borders = True
     prefers_border = True
@@ -149,7 +151,7 @@ class Convolution(Kernel):
         return self.macs(result)
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        weights = weights_cycles(target.core, BYTES * elements(sources[1].shape), beyond=False)
+        weights = weights_cycles(target.core, self.weights.bytes * elements(sources[1].shape), beyond=False)
         computed = step.computed(target, self.products(target, result))
         return max(computed, weights, super().cycles(target, sources, result))
 
@@ -210,7 +212,7 @@ class Layer:
     way that lanes may lie (one that is missing is not possible), `copied_last` those of a kernel that reads channels
     last only. The image lies `planar` in memory or with channels last. Weights are `tame` if they are known and no
     sum of some of them overflows; `strict` layers allow only what rounds as one sum does. `distant` weights come from
-    memory, not from a cache; `frugal` kernels keep their scratch memory small.
+    memory, not from a cache; `frugal` kernels keep their scratch memory small. `weights` is what they are stored as.
     """
 
     contraction: Contraction
@@ -223,6 +225,7 @@ class Layer:
     strict: bool = False
     distant: bool = False
     frugal: bool = False
+    weights: Element = FLOAT32
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...computation import Contraction
+from ...elements import FLOAT32, Element
 from ...target import Target
 from ...types import Array
 from ...windows import WindowAxis
@@ -50,6 +51,7 @@ class Depthwise(Convolution):
     block: int
     tile: Tile
     epilogue: Epilogue = PLAIN
+    weights: Element = FLOAT32
 
     lanes_along = "channels"
     prefers_border = False  # it clips as fast as it reads a border
@@ -86,7 +88,8 @@ def kernel(target: Target, layer: Layer) -> Depthwise | None:
         return None
     lanes = min(target.lanes, c.channels)
     tile = _tile(target, c, layer.stored, epilogue)
-    return Depthwise(c.window, c.channels, c.bias, lanes, _block(target, c, tile, lanes), tile, epilogue)
+    block = _block(target, layer, tile, lanes)
+    return Depthwise(c.window, c.channels, c.bias, lanes, block, tile, epilogue, layer.weights)
 
 
 def narrow(target: Target, c: Contraction) -> bool:
@@ -124,17 +127,19 @@ def _reading_bounds(target: Target, c: Contraction) -> bool:
     return target.l2 > 0 and transfer.line_by_line(target.core, moved) > c.taps / target.core.fma_pipes
 
 
-def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
+def _block(target: Target, layer: Layer, tile: Tile, lanes: int) -> int:
     """All channels, if their weights and the rows that a tile reads and writes fit into the first cache.
 
     Else equal blocks of the most channels that fit well, since lines at their ends are read for two blocks.
     """
+    c = layer.contraction
     first, *rest = c.window
     read = (tile.rows - 1) * first.stride + first.extent
     pixels = read * math.prod(w.size for w in rest) + tile.rows * math.prod(w.out for w in rest)
-    taps, width = c.taps, lanes * tile.vectors
+    width = lanes * tile.vectors
+    each = transfer.BYTES * pixels + layer.weights.bytes * c.taps  # bytes of a channel
     tiles = -(-c.channels // width)
-    if transfer.BYTES * c.channels * (pixels + taps) <= transfer.ROWS_OF_L1 * target.l1:
+    if c.channels * each <= transfer.ROWS_OF_L1 * target.l1:
         return tiles * width
-    most = max(1, target.l1 // transfer.BLOCKS_IN_L1 // (transfer.BYTES * width * (pixels + taps)))
+    most = max(1, target.l1 // transfer.BLOCKS_IN_L1 // (width * each))
     return max(balanced(tiles, most)) * width

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...elements import FLOAT32, Element
 from ...target import Target
 from ...windows import WindowAxis
 from ..cost.parallel import BALANCED, NARROW
@@ -49,6 +50,7 @@ class Direct(Convolution):
     ahead: int = 0
     shared: Literal["rows", "blocks"] = "rows"
     parts: int = 1
+    weights: Element = FLOAT32
 
     @property
     def is_filter(self) -> bool:

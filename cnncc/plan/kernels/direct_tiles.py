@@ -42,19 +42,20 @@ class Way:
 
 def candidates(target: Target, layer: Layer) -> list[Candidate]:
     """Direct convolutions, the cheapest first; lanes along the columns need neighbouring columns side by side."""
-    c, stored, epilogue, copies = layer.contraction, layer.stored, layer.epilogue, layer.copies
+    c, copies = layer.contraction, layer.copies
     ways: list[Way] = []
     if "channels" in copies:
-        ways += _by_channels(target, c, stored, epilogue)
+        ways += _by_channels(target, layer)
     if "columns" in copies and c.window and c.window[-1].stride <= 2:
-        ways += _by_columns(target, c, stored, epilogue)
+        ways += _by_columns(target, layer)
     ways = [replace(way, cycles=way.cycles + transfer.reordered(target.core, copies[way.lanes_along])) for way in ways]
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
-    return [Candidate(way.label, way.cycles, _kernel(target, c, stored, way, epilogue)) for way in ways[:OFFERED]]
+    return [Candidate(way.label, way.cycles, _kernel(target, layer, way)) for way in ways[:OFFERED]]
 
 
-def _kernel(target: Target, c: Contraction, stored: Sequence[int], way: Way, epilogue: Epilogue) -> Direct:
+def _kernel(target: Target, layer: Layer, way: Way) -> Direct:
+    c = layer.contraction
     return Direct(
         c.window,
         c.channels,
@@ -65,23 +66,22 @@ def _kernel(target: Target, c: Contraction, stored: Sequence[int], way: Way, epi
         way.lanes,
         way.block,
         way.tile,
-        epilogue,
+        layer.epilogue,
         c.weights_per_image,
-        _chunk(target, c, stored, way),
-        _ahead(target, c, way),
+        _chunk(target, layer, way),
+        _ahead(target, layer, way),
+        weights=layer.weights,
     )
 
 
-def _chunk(target: Target, c: Contraction, stored: Sequence[int], way: Way) -> int:
+def _chunk(target: Target, layer: Layer, way: Way) -> int:
     """Rows whose image and results take half of the second cache, if all of them take more than all of it.
 
     Only where that saves something: several blocks of outputs, and weights that the cache holds besides.
     """
-    if (
-        not stored
-        or way.block >= c.outputs // c.groups
-        or transfer.BYTES * _steps(target, c, c.outputs).count * c.outputs > target.l2 / 4
-    ):
+    c, stored = layer.contraction, layer.stored
+    weights = layer.weights.bytes * _count(c) * c.outputs
+    if not stored or way.block >= c.outputs // c.groups or weights > target.l2 / 4:
         return 0
     image = math.prod(axis.size for axis in c.window) * c.channels
     row = transfer.BYTES * (image + math.prod(stored) * c.outputs) // stored[0]
@@ -91,19 +91,24 @@ def _chunk(target: Target, c: Contraction, stored: Sequence[int], way: Way) -> i
     return max(target.l2 // (2 * row), least)
 
 
-def _ahead(target: Target, c: Contraction, way: Way) -> int:
+def _ahead(target: Target, layer: Layer, way: Way) -> int:
     """Weights of the next block to ask for at each position, where few positions share the time of fetching them."""
+    c = layer.contraction
     positions = math.prod(axis.out for axis in c.window)
-    weights = _steps(target, c, 1).count * way.block
+    weights = _count(c) * way.block
     if not target.l2 or way.lanes_along == "columns" or not 1 < positions <= transfer.FEW_POSITIONS:
         return 0
     return -(-weights // positions)
 
 
-def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None = None) -> Steps:
-    count = c.taps * (c.channels // c.groups)
-    finish = step.series_cycles(target.core, epilogue.before, epilogue.after) if epilogue else 0.0
-    return Steps(target, count, transfer.BYTES * lanes, finish)
+def _count(c: Contraction) -> int:
+    """Products of a sum."""
+    return c.taps * (c.channels // c.groups)
+
+
+def _steps(target: Target, layer: Layer, lanes: int) -> Steps:
+    finish = step.series_cycles(target.core, layer.epilogue.before, layer.epilogue.after)
+    return Steps(target, _count(layer.contraction), layer.weights.bytes * lanes, finish)
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
@@ -123,12 +128,14 @@ def _tiles(c: Contraction, width: int, columns: int) -> list[tuple[int, int]]:
     return [(size + 1, larger), (size, count - larger)]
 
 
-def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Way]:
+def _by_channels(target: Target, layer: Layer) -> Iterator[Way]:
     """Pixels as scalars, vectors of output channels."""
+    c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, _power_of_two(outputs))
     total = -(-outputs // lanes)
-    steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
+    steps, times = _steps(target, layer, lanes), c.groups * math.prod(stored[:-1])
+    steps = replace(steps, widen_vector=step.widening(layer.weights))
     if math.prod(w.out for w in c.window) == 1:
         steps = replace(steps, once=total * c.groups)
     paired = 0 < outputs % lanes <= lanes // 2
@@ -152,8 +159,9 @@ def _by_channels(target: Target, c: Contraction, stored: Sequence[int], epilogue
         yield Way(cycles, "channels", lanes, lanes, tile)
 
 
-def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> Iterator[Way]:
+def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
     """Output channels' weights as scalars, vectors of columns."""
+    c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, width * unit) // unit * unit
     if not lanes:
@@ -163,9 +171,10 @@ def _by_columns(target: Target, c: Contraction, stored: Sequence[int], epilogue:
             yield Way(cycles, "columns", narrow, outputs, tile)
         return
     if rows > 1 and rows * width * unit <= target.lanes:
-        yield from _folded(target, c, stored, epilogue, rows, width * unit)
+        yield from _folded(target, layer, rows, width * unit)
     total = -(-width // (lanes // unit))
-    steps, times = _steps(target, c, lanes, epilogue), c.groups * math.prod(stored[:-1])
+    steps, times = _steps(target, layer, lanes), c.groups * math.prod(stored[:-1])
+    steps = replace(steps, widen_scalar=step.widening(layer.weights, scalar=True))
     load = step.unaligned_loads(target) * c.window[-1].stride  # every other column is taken of two vectors
     for vectors in range(1, min(total, 4) + 1):
         most = (target.registers - 1 - SPARE) // (vectors * rows) - 1
@@ -195,12 +204,11 @@ def _over_blocks(steps: Steps, outputs: int, block: int, sizes: Sequence[tuple[i
     return cycles
 
 
-def _folded(
-    target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilogue, rows: int, columns: int
-) -> Iterator[Way]:
+def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[Way]:
     """Rows so short that all those of a pool's window fit into one vector, each loaded and put beside the others."""
+    c, stored = layer.contraction, layer.stored
     lanes, outputs = rows * columns, c.outputs // c.groups
-    steps = _steps(target, c, lanes, epilogue)
+    steps = replace(_steps(target, layer, lanes), widen_scalar=step.widening(layer.weights, scalar=True))
     load = rows * step.unaligned_loads(target) * c.window[-1].stride
     for vectors in range(1, min(stored[0], 2) + 1):
         block = min(outputs, (target.registers - 1 - SPARE) // vectors - 1)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from ...elements import FLOAT32, Element
 from ...target import Target
 from ...windows import WindowAxis
 from ..cost import step, transfer
@@ -35,6 +36,7 @@ class Grouped(Convolution):
     block: int
     tile: Tile
     epilogue: Epilogue = PLAIN
+    weights: Element = FLOAT32
 
     lanes_along = "channels"
 
@@ -80,17 +82,21 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     for columns in range(1, most + 1):
         if columns != -(-stored[-1] // -(-stored[-1] // columns)):
             continue
-        rows_of_taps = above * _row_of_taps(target, c.window[-1], inputs, columns)
+        rows_of_taps = above * _row_of_taps(target, layer, inputs, columns)
         tile = step.with_ends(target.core, rows_of_taps, columns)
         cycles = rows * -(-stored[-1] // columns) * tile
-        kernel = Grouped(c.window, c.channels, c.outputs, c.groups, c.bias, block, Tile(1, columns, 1), epilogue)
+        kernel = Grouped(
+            c.window, c.channels, c.outputs, c.groups, c.bias, block, Tile(1, columns, 1), epilogue, layer.weights
+        )
         ways.append(Candidate(f"grouped {columns}", cycles + transfer.reordered(target.core, copied), kernel))
     return sorted(ways, key=lambda way: way.cycles)
 
 
-def _row_of_taps(target: Target, last: WindowAxis, inputs: int, columns: int) -> float:
+def _row_of_taps(target: Target, layer: Layer, inputs: int, columns: int) -> float:
     """Cycles of a grouped convolution for one row of taps over `columns` outputs."""
+    last = layer.contraction.window[-1]
     pixels = len({x * last.stride + tap * last.dilation for x in range(columns) for tap in range(last.kernel)})
     products, weights = columns * last.kernel * inputs, last.kernel * inputs
-    loads = pixels + (weights if weights + columns < target.registers else products)
-    return step.grouped_row(target.core, products, pixels * inputs, loads, weights)
+    loaded = weights if weights + columns < target.registers else products
+    others = pixels * inputs + step.widening(layer.weights) * loaded
+    return step.grouped_row(target.core, products, others, pixels + loaded, weights)
