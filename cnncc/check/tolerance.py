@@ -33,11 +33,9 @@ whole number and its bound reaches over to the next one.
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
@@ -51,8 +49,8 @@ from ..ir import Graph, Value
 from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
 from ..types import Array, TensorType
-from ..windows import WindowAxis
 from . import winograd as tolerance_winograd
+from .sums import contract, per_channel, slide
 from .winograd import Steps
 
 NORMAL = FLOAT32.normal  # below it, digits are lost
@@ -292,9 +290,9 @@ def _winograd(c: Contraction, operands: Sequence[Bound], steps: Steps, value: Ar
     """As `_contraction`, with the sizes and the number of roundings of the transforms."""
     (ax, ex), (aw, ew) = _sizes(operands[0]), _sizes(operands[1])
     size, lost = tolerance_winograd.sizes(c, steps, ax + ex, aw + ew)
-    carried = lost + _contract(c, ax, ew) + _contract(c, ex, aw + ew)
+    carried = lost + contract(c, ax, ew) + contract(c, ex, aw + ew)
     if c.bias:
-        ab, eb = (_per_channel(part, value.ndim) for part in _sizes(operands[2]))
+        ab, eb = (per_channel(part, value.ndim) for part in _sizes(operands[2]))
         size, carried = size + ab + eb, carried + eb
     bound = _sum(value, carried, size, tolerance_winograd.roundings(c, steps) + 2)
     spoilt = tolerance_winograd.reached(c, steps, ~np.isfinite(operands[0].reference))
@@ -307,13 +305,13 @@ def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
     n counts the products and the bias; the two terms more cover the roundings of this analysis.
     """
     x, w = operands[:2]
-    value = _contract(c, *(bound.reference for bound in operands))
+    value = contract(c, *(bound.reference for bound in operands))
     (ax, ex), (aw, ew) = _sizes(x), _sizes(w)
-    size, carried = _contract(c, ax + ex, aw + ew), np.zeros(())
+    size, carried = contract(c, ax + ex, aw + ew), np.zeros(())
     if ex.any() or ew.any():
-        carried = _contract(c, ax, ew) + _contract(c, ex, aw + ew)
+        carried = contract(c, ax, ew) + contract(c, ex, aw + ew)
     if c.bias:
-        ab, eb = (_per_channel(part, value.ndim) for part in _sizes(operands[2]))
+        ab, eb = (per_channel(part, value.ndim) for part in _sizes(operands[2]))
         size, carried = size + ab + eb, carried + eb
     n = math.prod(w.reference.shape[2 if c.weights_per_image else 1 :]) + c.bias
     # 0·∞ is NaN: whether weights are exactly 0, or infinite where a kernel may skip padding, decides everything.
@@ -324,17 +322,17 @@ def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
 def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
     """Maximum: see `_extreme`. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
     if c.combine == "maximum":
-        return _extreme(x, lambda array: _slide(c.window, array, np.maximum, -np.inf))
+        return _extreme(x, lambda array: slide(c.window, array, np.maximum, -np.inf))
     size, error = _sizes(x)
     least = x.reference - error
     taps = math.prod(axis.kernel for axis in c.window)
-    value = _slide(c.window, x.reference, np.add, 0.0)
-    size, carried = _slide(c.window, size + error, np.add, 0.0), _slide(c.window, error, np.add, 0.0)
-    bound = _not_negative(_sum(value, carried, size, taps, underflow=0.0), _slide(c.window, least, np.minimum, 0.0))
+    value = slide(c.window, x.reference, np.add, 0.0)
+    size, carried = slide(c.window, size + error, np.add, 0.0), slide(c.window, error, np.add, 0.0)
+    bound = _not_negative(_sum(value, carried, size, taps, underflow=0.0), slide(c.window, least, np.minimum, 0.0))
     if c.divisor == "none":
         return bound
     ones = [c.margins(axis) for axis in range(len(c.window))]
-    inside = _slide(c.window, np.ones(x.reference.shape), np.add, 0.0, ones)
+    inside = slide(c.window, np.ones(x.reference.shape), np.add, 0.0, ones)
     divisor = inside if c.divisor == "valid" else np.asarray(float(taps))
     mean = bound.reference / divisor  # or times a rounded reciprocal: two roundings more
     rounding = np.where(np.isfinite(mean), 3 * UNIT * (np.abs(mean) + bound.error) + TINY, 0.0)
@@ -426,60 +424,3 @@ def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...])
         return Bound(value, np.abs(value - rounded(value)))
     exact = replace(c, value=0.0) if isinstance(c, Inset) else c
     return Bound(value, exact.arrange([bound.error for bound in operands], shape))
-
-
-def _per_channel(vector: Array, rank: int) -> Array:
-    return vector.reshape(-1, *(1,) * (rank - 2))
-
-
-def _seen(window: tuple[WindowAxis, ...]) -> Iterator[tuple[tuple[int, ...], tuple[slice, ...]]]:
-    """Each tap with the slice of the padded input that it sees from all window positions."""
-    for tap in itertools.product(*(range(axis.kernel) for axis in window)):
-        starts = (t * axis.dilation for t, axis in zip(tap, window, strict=True))
-        yield (
-            tap,
-            tuple(
-                slice(start, start + (axis.out - 1) * axis.stride + 1, axis.stride)
-                for start, axis in zip(starts, window, strict=True)
-            ),
-        )
-
-
-def _padded(window: tuple[WindowAxis, ...], x: Array, fill: float) -> Array:
-    pads = [(0, 0), (0, 0), *((axis.low, axis.high) for axis in window)]
-    return np.pad(x, pads, constant_values=fill)
-
-
-def _slide(
-    window: tuple[WindowAxis, ...], x: Array, combine: np.ufunc, fill: float, ones: Sequence[tuple[int, int]] = ()
-) -> Array:
-    """`combine` over the taps of each window position, in float64; `ones` counts so much of the padding as 1."""
-    padded = _padded(window, x, fill)
-    if ones:
-        widened = np.pad(x, [(0, 0), (0, 0), *ones], constant_values=1.0)
-        rest = [(a.low - low, a.high - high) for a, (low, high) in zip(window, ones, strict=True)]
-        padded = np.pad(widened, [(0, 0), (0, 0), *rest], constant_values=fill)
-    result: Array | None = None
-    for _, place in _seen(window):
-        part = padded[(slice(None), slice(None), *place)]
-        result = part if result is None else combine(result, part)
-    assert result is not None
-    return result
-
-
-def _contract(c: Contraction, x: Array, w: Array, bias: Array | None = None) -> Array:
-    """The contraction in float64."""
-    if c.flip:
-        w = np.flip(w, axis=tuple(range(w.ndim - len(c.window), w.ndim)))
-    padded = _padded(c.window, x, 0.0)
-    grouped = padded.reshape(len(x), c.groups, c.channels // c.groups, *padded.shape[2:])
-    leading = w.shape[:1] if c.weights_per_image else ()
-    filters = w.reshape(*leading, c.groups, c.outputs // c.groups, *w.shape[len(leading) + 1 :])
-    rule = "ngoc,ngc...->ngo..." if c.weights_per_image else "goc,ngc...->ngo..."
-    result = np.zeros((len(x), c.outputs, *(axis.out for axis in c.window)))
-    every: tuple[Any, ...] = (slice(None),) * 3
-    for tap, place in _seen(c.window):
-        of_tap: tuple[Any, ...] = (..., *tap)
-        weights, seen = filters[of_tap], grouped[(*every, *place)]
-        result += np.einsum(rule, weights, seen).reshape(result.shape)
-    return result if bias is None else result + _per_channel(bias, result.ndim)

@@ -97,7 +97,7 @@ class ReduceSum(Reducing):
     takes = NUMBERS
 
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
-        return np.asarray(x.sum(axes, keepdims=True))
+        return np.asarray(x.sum(axes, keepdims=True)) if axes else x  # NumPy begins with 0, to which −0 would be lost
 
 
 @dataclass(frozen=True)

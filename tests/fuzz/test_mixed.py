@@ -21,13 +21,13 @@ from .check import live_ops
 from .layers import LAYERS
 from .mixed import mixed_graph
 
-GRAPHS = 150
+GRAPHS = 100
 ONLY_FLOATS = {"Conv", "Dense", "BatchNormalization", "Softmax"}
-each_seed = pytest.mark.parametrize("first", range(0, GRAPHS, 30))
+each_seed = pytest.mark.parametrize("first", range(0, GRAPHS, 25))
 
 
 def seeds(first):
-    return range(first, first + 30)
+    return range(first, first + 25)
 
 
 @each_seed

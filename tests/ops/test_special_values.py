@@ -98,6 +98,11 @@ def test_no_op_hides_a_value_that_is_not_finite(op, value):
     assert np.isfinite(seen).all() == (op.__name__ in dropped)
 
 
+def test_a_sum_over_no_axes_is_the_input():
+    same(ReduceSum(()).reference(f32(-0.0, 0.0, NAN))[0], -0.0, 0, NAN)
+    same(ReduceSum().reference(np.float32(-0.0).reshape(()))[0], -0.0)
+
+
 def test_relu():
     same(Relu().reference(f32(NAN, INF, -INF, -0.0, 0.0, SUBNORMAL, -SUBNORMAL))[0], NAN, INF, 0, -0.0, 0, SUBNORMAL, 0)
 
