@@ -26,7 +26,8 @@ from ..passes import PIPELINE, typical
 from ..passes.unfuse import expand
 from ..runtime.model import Model
 from ..types import Array
-from .tolerance import Algorithms, Bound, bounds, compare, op_bounds, rewrite_bounds
+from .algorithms import Algorithms
+from .tolerance import Bound, bounds, compare, op_bounds, rewrite_bounds
 
 Feeds = Mapping[str, Array]
 Verdict = Literal["ok", "off", "inherited"]

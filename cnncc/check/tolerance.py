@@ -12,8 +12,8 @@ For a sum of n products in any order, with or without fused multiply-add, his se
 
 (`check.winograd` has the sizes and counts of convolutions that the plan computes by transforms), and operands
 that are off by at most eˣ and eʷ add Σ(|x| + eˣ)(|w| + eʷ) − Σ|x||w|. Weights that the plan stores as float16 are
-off by their own rounding, at most 2^-11 |w|, or 2^-25 below 2^-14 (see `_stored`). The interpreter sums in float64
-and rounds once where a value leaves its node: half a unit in the last place more.
+off by their own rounding, at most 2^-11 |w|, or 2^-25 below 2^-14 (see `check.algorithms`). The interpreter sums in
+float64 and rounds once where a value leaves its node: half a unit in the last place more.
 
 NaN and infinities have no distance. Where one is certain (it does not hinge on rounding) the bound is 0 and
 native code must show the same: also where the definition's float64 result lies beyond float32, for then float32
@@ -34,13 +34,13 @@ whole number and its bound reaches over to the next one.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from ..computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
-from ..elements import COMPUTED, FLOAT32, Element, element_of
+from ..elements import COMPUTED, FLOAT32, element_of
 from ..errors import DifferenceError
 from ..expr import evaluate_with_error
 from ..functions import LARGEST, OVERFLOW, TINY, UNIT
@@ -50,6 +50,7 @@ from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
 from ..types import Array, TensorType
 from . import winograd as tolerance_winograd
+from .algorithms import DIRECT, Algorithms
 from .sums import contract, per_channel, slide
 from .winograd import Steps
 
@@ -80,25 +81,6 @@ class Bound:
     def held(self) -> Array:
         """The reference as a tensor holds it."""
         return self.reference.astype(element_of(self.reference).numpy)
-
-
-@dataclass(frozen=True)
-class Algorithms:
-    """How a plan computes contractions, where it is not one float32 sum of products.
-
-    `tiles` are those by Winograd's transforms (not flipped), with their outputs per tile (`Plan.tiles`). `stored` are
-    the layers whose weights lie in memory as something else than float32 (`Plan.stored`); `layer` is the one at hand.
-    """
-
-    tiles: Mapping[Contraction, Collection[Steps]] = field(default_factory=dict)
-    stored: Mapping[str, Element] = field(default_factory=dict)
-    layer: str = ""
-
-    def of(self, layer: str) -> Algorithms:
-        return replace(self, layer=layer)
-
-
-DIRECT = Algorithms()
 
 
 @dataclass(frozen=True)
@@ -263,27 +245,12 @@ def _sizes(bound: Bound) -> tuple[Array, Array]:
 def _any_contraction(c: Contraction, operands: Sequence[Bound], how: Algorithms) -> Bound:
     """A direct sum, or one by Winograd's transforms with any of the chosen sizes of tiles."""
     image, weights, *bias = operands
-    operands = [image, _stored(weights, how.stored.get(how.layer, FLOAT32)), *bias]
+    operands = [image, Bound(weights.reference, how.error_of_weights(weights.reference, weights.error)), *bias]
     direct, chosen = _contraction(c, operands), how.tiles.get(replace(c, flip=False), ())
     if not chosen:
         return direct
     bounds = [_winograd(c, operands, steps, direct.reference) for steps in chosen]
     return Bound(direct.reference, np.maximum.reduce([direct.error, *(bound.error for bound in bounds)]))
-
-
-def _stored(weights: Bound, element: Element) -> Bound:
-    """The weights as they lie in memory, rounded once to nearest even.
-
-    What rounding does to a known weight is known: |fl(w) − w|, which is 0 for zeros, powers of two and small integers,
-    at most 2^-11 |w| for normal numbers of float16, and at most 2^-25 below 2^-14. A weight that is off by δ ≤ e is
-    rounded where it is: the distance to the nearest number changes no faster than the number does, so that
-    |fl(w + δ) − w| ≤ |fl(w) − w| + 2e.
-    """
-    if element is FLOAT32:
-        return weights
-    held = weights.reference.astype(element.numpy).astype(np.float64)
-    lost = np.where(np.isfinite(weights.reference), np.abs(held - weights.reference), 0.0)
-    return Bound(weights.reference, 2 * weights.error + lost)
 
 
 def _winograd(c: Contraction, operands: Sequence[Bound], steps: Steps, value: Array) -> Bound:

@@ -45,7 +45,7 @@ def groups(net: Net) -> list[Value]:
 
 
 def dense(net: Net) -> list[Value]:
-    """Dense layers, one over a flattened image of channels last, and products of matrices."""
+    """Dense layers, one over a flattened image of channels last, and rows times a matrix."""
     x = net.input(3, 37)
     y = net.apply(Relu(), net.apply(Dense(), x, net.weights(50, 37), net.weights(50)))
     image = convolved(net, net.input(3, 18, 5, 4, name="i"), 33, Conv((3, 3)))
@@ -56,6 +56,12 @@ def dense(net: Net) -> list[Value]:
         net.apply(Dense(), flat, net.weights(20, net.shape(flat)[1])),
         known,
     ]
+
+
+def products(net: Net) -> list[Value]:
+    """Matrices of which each image has its own, and one for all."""
+    x = net.input(3, 7, 18)
+    return [net.apply(MatMul(), net.weights(3, 6, 7), x), net.apply(MatMul(), net.weights(9, 7), x)]
 
 
 def other_ranks(net: Net) -> list[Value]:
@@ -70,4 +76,4 @@ def other_ranks(net: Net) -> list[Value]:
     ]
 
 
-NETWORKS: tuple[Callable[[Net], list[Value]], ...] = (channels, columns, groups, dense, other_ranks)
+NETWORKS: tuple[Callable[[Net], list[Value]], ...] = (channels, columns, groups, dense, products, other_ranks)

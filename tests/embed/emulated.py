@@ -79,7 +79,7 @@ static void run(uint32_t shards)
     cnncc_call calls[8];
     unsigned char *workspace = aligned_alloc(64, (bytes + 63) / 64 * 64);
     memset(workspace, 255, bytes);
-    memset(workspace, 0, bytes < HEADER_BYTES ? bytes : HEADER_BYTES);
+    memset(workspace, 0, bytes < HEADER_BYTES ? bytes : HEADER_BYTES); /* a target of one shard has less */
     read_all(counts, sizeof counts);
     for (i = 0; i < counts[0]; i++) {
         void *input = buffer(&sizes[i]);

@@ -19,6 +19,7 @@ from cnncc.compiler import Compilation, Options
 from cnncc.computation import Contraction
 from cnncc.core import Core
 from cnncc.cores import AVX512_SERVER
+from cnncc.elements import FLOAT16, FLOAT32, Element
 from cnncc.ops import Conv, Relu
 from cnncc.plan.cost import parallel, step, transfer
 from cnncc.plan.kernels import Layer, depthwise, direct_tiles, grouped, winograd_tiles
@@ -181,3 +182,23 @@ def test_a_made_up_core_compiles_in_a_process_of_its_own() -> None:
     compiled = Compilation(graph, Options(on(IN_ORDER, "aarch64")))
     assert native._emit_in_child(compiled.llvm, compiled.options.target, "object") == compiled.object
     assert np.frombuffer(compiled.object[:4], np.uint8).tolist() == [127, 69, 76, 70]
+
+
+def test_narrow_weights_arrive_sooner_and_take_conversions() -> None:
+    """So they are worth most where each is used once, and nothing where they stay in the first cache."""
+    target = named("x86-64-v3")
+
+    def cycles(channels: int, window: tuple[WindowAxis, ...], stored: tuple[int, ...], weights: Element) -> float:
+        layer = Layer(Contraction(window, channels, 256), stored, weights=weights)
+        return direct_tiles.candidates(target, layer)[0].cycles
+
+    dense = [cycles(1024, (), (), element) for element in (FLOAT32, FLOAT16)]
+    assert 0.45 * dense[0] < dense[1] < 0.9 * dense[0]
+    cached = [cycles(8, (WindowAxis(14), WindowAxis(14)), (14, 14), element) for element in (FLOAT32, FLOAT16)]
+    assert cached[0] <= cached[1] < 1.5 * cached[0]
+    assert [step.widening(FLOAT16, lanes, scalar=scalar) for lanes, scalar in ((8, False), (8, True), (1, True))] == [
+        step.WIDEN_VECTOR,
+        step.WIDEN_SCALAR,
+        step.WIDEN_ONE,
+    ]
+    assert step.widening(FLOAT32, 8, scalar=True) == 0

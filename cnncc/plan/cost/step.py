@@ -33,6 +33,7 @@ ROWS_OF_A_ROUND = 2  # at least, of a chain of layers: one alone does not fill t
 POOL_COLUMNS = 4  # results of a pool that share the pixels between them
 WIDEN_VECTOR = 1  # instructions that make float32 of a vector of narrower weights, loaded by the conversion itself
 WIDEN_SCALAR = 3  # … of one, for all lanes: a load of its own, the conversion and the broadcast
+WIDEN_ONE = 2  # … where a register is one lane: from a core register into one for floats, and the conversion
 
 
 def peak(target: Target) -> float:
@@ -50,9 +51,11 @@ def unaligned_loads(target: Target) -> float:
     return 1 + (core.crossing_loads - 1) * min(1.0, (target.lanes - 1) / (places - 1))
 
 
-def widening(weights: Element, *, scalar: bool = False) -> int:
-    """Instructions more than a load, for a vector of weights or for one in all lanes."""
-    return 0 if weights is FLOAT32 else WIDEN_SCALAR if scalar else WIDEN_VECTOR
+def widening(weights: Element, lanes: int, *, scalar: bool = False) -> int:
+    """Instructions more than a load, for a vector of `lanes` weights or for one in all lanes."""
+    if weights is FLOAT32:
+        return 0
+    return WIDEN_ONE if lanes == 1 else WIDEN_SCALAR if scalar else WIDEN_VECTOR
 
 
 def longest(core: Core, products: float, loads: float, chain: float = 1) -> float:
@@ -65,18 +68,26 @@ def longest(core: Core, products: float, loads: float, chain: float = 1) -> floa
 
 
 def step_cycles(
-    core: Core, scalars: int, vectors: int, vector_load: float, latency: float, arrival: float = 0.0, others: int = 0
+    core: Core,
+    scalars: int,
+    vectors: int,
+    vector_load: float,
+    latency: float,
+    arrival: float = 0.0,
+    saved: int = 0,
+    widened: int = 0,
 ) -> float:
     """Cycles of one step of the innermost loop: the norm of what bounds it.
 
-    `vector_load` is what a load of a vector counts for, `latency` and `arrival` are cycles, and `others` counts
-    conversions, less the multiply-adds that serve two sums.
+    `vector_load` is what a load of a vector counts for, `latency` and `arrival` are cycles, `saved` counts
+    multiply-adds that serve two sums, and `widened` instructions that widen weights, which find a pipe as shuffles do.
     """
     bounds = (
-        (scalars * vectors + others) / core.fma_pipes,
+        (scalars * vectors - saved) / core.fma_pipes,
         (scalars + vector_load * vectors) / core.load_ports,
         latency,
         arrival,
+        widened / core.vector_pipes,
     )
     return float(sum(bound**core.overlap_norm for bound in bounds) ** (1 / core.overlap_norm))
 
@@ -115,7 +126,7 @@ class Steps:
         widened = scalars * self.widen_scalar + vectors * self.widen_vector
         hidden = core.window / (sums + scalars + vectors)
         latency = core.fma_latency * max(0.0, 1 - hidden / self.count)
-        step = step_cycles(core, scalars, vectors, vector_load, latency, self.arrival(weights), widened - saved)
+        step = step_cycles(core, scalars, vectors, vector_load, latency, self.arrival(weights), saved, widened)
         return with_ends(core, self.count * step, sums) + self.finish * sums
 
     def arrival(self, weights: int) -> float:

@@ -135,7 +135,7 @@ def _by_channels(target: Target, layer: Layer) -> Iterator[Way]:
     lanes = min(target.lanes, _power_of_two(outputs))
     total = -(-outputs // lanes)
     steps, times = _steps(target, layer, lanes), c.groups * math.prod(stored[:-1])
-    steps = replace(steps, widen_vector=step.widening(layer.weights))
+    steps = replace(steps, widen_vector=step.widening(layer.weights, lanes))
     if math.prod(w.out for w in c.window) == 1:
         steps = replace(steps, once=total * c.groups)
     paired = 0 < outputs % lanes <= lanes // 2
@@ -174,7 +174,7 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
         yield from _folded(target, layer, rows, width * unit)
     total = -(-width // (lanes // unit))
     steps, times = _steps(target, layer, lanes), c.groups * math.prod(stored[:-1])
-    steps = replace(steps, widen_scalar=step.widening(layer.weights, scalar=True))
+    steps = replace(steps, widen_scalar=step.widening(layer.weights, lanes, scalar=True))
     load = step.unaligned_loads(target) * c.window[-1].stride  # every other column is taken of two vectors
     for vectors in range(1, min(total, 4) + 1):
         most = (target.registers - 1 - SPARE) // (vectors * rows) - 1
@@ -208,7 +208,7 @@ def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[W
     """Rows so short that all those of a pool's window fit into one vector, each loaded and put beside the others."""
     c, stored = layer.contraction, layer.stored
     lanes, outputs = rows * columns, c.outputs // c.groups
-    steps = replace(_steps(target, layer, lanes), widen_scalar=step.widening(layer.weights, scalar=True))
+    steps = replace(_steps(target, layer, lanes), widen_scalar=step.widening(layer.weights, lanes, scalar=True))
     load = rows * step.unaligned_loads(target) * c.window[-1].stride
     for vectors in range(1, min(stored[0], 2) + 1):
         block = min(outputs, (target.registers - 1 - SPARE) // vectors - 1)

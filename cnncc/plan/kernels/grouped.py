@@ -98,5 +98,5 @@ def _row_of_taps(target: Target, layer: Layer, inputs: int, columns: int) -> flo
     pixels = len({x * last.stride + tap * last.dilation for x in range(columns) for tap in range(last.kernel)})
     products, weights = columns * last.kernel * inputs, last.kernel * inputs
     loaded = weights if weights + columns < target.registers else products
-    others = pixels * inputs + step.widening(layer.weights) * loaded
+    others = pixels * inputs + step.widening(layer.weights, target.lanes) * loaded
     return step.grouped_row(target.core, products, others, pixels + loaded, weights)
