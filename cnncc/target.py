@@ -11,6 +11,7 @@ from .architecture import ARCHITECTURES, Architecture
 from .core import Core
 from .cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, CORTEX_M4, NEOVERSE, nearest
 from .errors import TargetError
+from .mac import Mac
 
 
 @dataclass(frozen=True)
@@ -47,6 +48,11 @@ class Target:
             raise TargetError(
                 f"target '{self.name}' is of the unknown architecture '{self.architecture}': expected one of {known}"
             )
+
+    @property
+    def mac(self) -> Mac:
+        """The multiply-accumulate of its core."""
+        return self.core.mac
 
     @property
     def vector_bits(self) -> int:

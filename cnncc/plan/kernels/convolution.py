@@ -16,7 +16,7 @@ from ...target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step
-from ..cost.transfer import BYTES, weights_cycles
+from ..cost.transfer import weights_cycles
 from ..views import View, elements
 from . import packing
 from .base import Kernel, RowNeed, row_need, sizes
@@ -149,7 +149,7 @@ class Convolution(Kernel):
         return self.macs(result)
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        weights = weights_cycles(target.core, BYTES * elements(sources[1].shape), beyond=False)
+        weights = weights_cycles(target.core, target.mac.weight.bytes * elements(sources[1].shape), beyond=False)
         computed = step.computed(target, self.products(target, result))
         return max(computed, weights, super().cycles(target, sources, result))
 

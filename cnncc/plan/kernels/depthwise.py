@@ -120,8 +120,8 @@ def _sums(target: Target, c: Contraction) -> tuple[int, int, int]:
 
 def _reading_bounds(target: Target, c: Contraction) -> bool:
     """Whether what is read and written for a vector of outputs takes longer than its multiply-adds."""
-    moved = transfer.BYTES * target.lanes * (math.prod(w.stride for w in c.window) + 1)
-    return target.l2 > 0 and transfer.line_by_line(target.core, moved) > c.taps / target.core.fma_pipes
+    moved = target.mac.pixel.bytes * target.lanes * (math.prod(w.stride for w in c.window) + 1)
+    return target.l2 > 0 and transfer.line_by_line(target.core, moved) > c.taps / target.mac.rate
 
 
 def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
@@ -134,7 +134,8 @@ def _block(target: Target, c: Contraction, tile: Tile, lanes: int) -> int:
     pixels = read * math.prod(w.size for w in rest) + tile.rows * math.prod(w.out for w in rest)
     taps, width = c.taps, lanes * tile.vectors
     tiles = -(-c.channels // width)
-    if transfer.BYTES * c.channels * (pixels + taps) <= transfer.ROWS_OF_L1 * target.l1:
+    size = target.mac.pixel.bytes
+    if size * c.channels * (pixels + taps) <= transfer.ROWS_OF_L1 * target.l1:
         return tiles * width
-    most = max(1, target.l1 // transfer.BLOCKS_IN_L1 // (transfer.BYTES * width * (pixels + taps)))
+    most = max(1, target.l1 // transfer.BLOCKS_IN_L1 // (size * width * (pixels + taps)))
     return max(balanced(tiles, most)) * width

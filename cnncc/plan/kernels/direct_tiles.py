@@ -80,11 +80,11 @@ def _chunk(target: Target, c: Contraction, stored: Sequence[int], way: Way) -> i
     if (
         not stored
         or way.block >= c.outputs // c.groups
-        or transfer.BYTES * _steps(target, c, c.outputs).count * c.outputs > target.l2 / 4
+        or target.mac.weight.bytes * _steps(target, c, c.outputs).count * c.outputs > target.l2 / 4
     ):
         return 0
     image = math.prod(axis.size for axis in c.window) * c.channels
-    row = transfer.BYTES * (image + math.prod(stored) * c.outputs) // stored[0]
+    row = target.mac.pixel.bytes * (image + math.prod(stored) * c.outputs) // stored[0]
     if row * stored[0] <= target.l2:
         return 0
     least = way.tile.columns if len(stored) == 1 else 1
@@ -103,7 +103,7 @@ def _ahead(target: Target, c: Contraction, way: Way) -> int:
 def _steps(target: Target, c: Contraction, lanes: int, epilogue: Epilogue | None = None) -> Steps:
     count = c.taps * (c.channels // c.groups)
     finish = step.series_cycles(target.core, epilogue.before, epilogue.after) if epilogue else 0.0
-    return Steps(target, count, transfer.BYTES * lanes, finish)
+    return Steps(target, count, target.mac.weight.bytes * lanes, finish)
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
