@@ -18,11 +18,11 @@ from .mac import Mac
 class Target:
     """A machine to compile for.
 
-    `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
-    says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `tune` names the CPU to
-    schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; caches are in
-    bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a
-    core is: only the choice of a plan asks for it.
+    `lanes` are those of 32 bits in a vector register (for wider elements LLVM takes several registers) and `registers`
+    the number of such registers; `fma` says that multiply-add is one instruction (elsewhere `llvm.fma` would call
+    libm); `tune` names the CPU to schedule for, without using its instructions; `atomics` says that shards can meet at
+    a barrier; caches are in bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives.
+    `core` is how fast such a core is: only the choice of a plan asks for it.
     """
 
     name: str
