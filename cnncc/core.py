@@ -8,6 +8,10 @@ clock at which the pipes run.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+
+from .elements import FLOAT32
+from .mac import Mac
 
 
 @dataclass(frozen=True)
@@ -113,7 +117,12 @@ class Core:
     foreign_line_cycles: float
     """Cycles for a line that another shard wrote last: between near cores 3, far ones 25."""
 
+    @cached_property
+    def mac(self) -> Mac:
+        """Its multiply-accumulate; there is one so far, of floats."""
+        return Mac("float32", FLOAT32, FLOAT32, FLOAT32, 1, self.fma_pipes, self.fma_latency, exact=False)
+
     @property
     def busy_chains(self) -> float:
         """Multiply-adds that have to be on their way, so that the pipes never wait for a sum."""
-        return self.fma_latency * self.fma_pipes
+        return self.mac.latency * self.mac.rate

@@ -22,8 +22,9 @@ class Element:
     """One element type; there is one object for each, so `is` compares.
 
     `digits` are those of a float's significand, and all bits of a whole number. `register` is the element that a load
-    makes of it. `role` says where it may stand in a graph: 'computed' everywhere, 'arriving' from inputs on to the op
-    that converts it, 'stored' nowhere (it is how weights lie in memory).
+    makes of it. `c` is its type in C; how a back end spells it follows from kind and bytes. `role` says where it may
+    stand in a graph: 'computed' everywhere, 'arriving' from inputs on to the op that converts it, 'stored' nowhere (it
+    is how weights lie in memory).
     """
 
     name: str
@@ -33,7 +34,6 @@ class Element:
     register: str
     numpy: np.dtype[Any]
     c: str
-    llvm: str
     role: Role = "computed"
 
     float32: ClassVar[Element]
@@ -107,12 +107,12 @@ def _element(name: str) -> Element:
     return ELEMENTS[name]
 
 
-FLOAT32 = Element("float32", 4, "float", 24, "float32", np.dtype(np.float32), "float", "float")
-FLOAT16 = Element("float16", 2, "float", 11, "float32", np.dtype(np.float16), "uint16_t", "half", "stored")
-INT32 = Element("int32", 4, "signed", 32, "int32", np.dtype(np.int32), "int32_t", "i32")
-INT64 = Element("int64", 8, "signed", 64, "int64", np.dtype(np.int64), "int64_t", "i64")
-UINT8 = Element("uint8", 1, "unsigned", 8, "float32", np.dtype(np.uint8), "uint8_t", "i8", "arriving")
-BOOL = Element("bool", 1, "truth", 1, "int32", np.dtype(np.bool_), "uint8_t", "i8")
+FLOAT32 = Element("float32", 4, "float", 24, "float32", np.dtype(np.float32), "float")
+FLOAT16 = Element("float16", 2, "float", 11, "float32", np.dtype(np.float16), "uint16_t", "stored")
+INT32 = Element("int32", 4, "signed", 32, "int32", np.dtype(np.int32), "int32_t")
+INT64 = Element("int64", 8, "signed", 64, "int64", np.dtype(np.int64), "int64_t")
+UINT8 = Element("uint8", 1, "unsigned", 8, "float32", np.dtype(np.uint8), "uint8_t", "arriving")
+BOOL = Element("bool", 1, "truth", 1, "int32", np.dtype(np.bool_), "uint8_t")
 
 ELEMENTS: dict[str, Element] = {row.name: row for row in (FLOAT32, FLOAT16, INT32, INT64, UINT8, BOOL)}
 Element.float32, Element.uint8 = FLOAT32, UINT8

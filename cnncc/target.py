@@ -11,18 +11,19 @@ from .architecture import ARCHITECTURES, Architecture
 from .core import Core
 from .cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, CORTEX_M4, NEOVERSE, nearest
 from .errors import TargetError
+from .mac import Mac
 
 
 @dataclass(frozen=True)
 class Target:
     """A machine to compile for.
 
-    `lanes` are the float32 elements of a vector register and `registers` the number of such registers; `fma`
-    says that multiply-add is one instruction (elsewhere `llvm.fma` would call libm); `tune` names the CPU to
-    schedule for, without using its instructions; `atomics` says that shards can meet at a barrier; `float16` that one
-    instruction makes float32 of it (elsewhere LLVM would call a library); caches are in bytes for one core.
-    `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a core is: only the choice
-    of a plan asks for it.
+    `lanes` are those of 32 bits in a vector register (for wider elements LLVM takes several registers) and `registers`
+    the number of such registers; `fma` says that multiply-add is one instruction (elsewhere `llvm.fma` would call
+    libm); `tune` names the CPU to schedule for, without using its instructions; `atomics` says that shards can meet at
+    a barrier; `float16` that one instruction makes float32 of it (elsewhere LLVM would call a library); caches are in
+    bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a core
+    is: only the choice of a plan asks for it.
     """
 
     name: str
@@ -49,6 +50,11 @@ class Target:
             raise TargetError(
                 f"target '{self.name}' is of the unknown architecture '{self.architecture}': expected one of {known}"
             )
+
+    @property
+    def mac(self) -> Mac:
+        """The multiply-accumulate of its core."""
+        return self.core.mac
 
     @property
     def vector_bits(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..computation import Combine
-from ..elements import FLOAT32, Element
+from ..elements import Element
 from ..expr import Expr, arguments_of, typed
 from ..plan.kernels import Epilogue, Pooling
 from .emitter import Emitter
@@ -39,9 +39,10 @@ def finish(
     operands: Sequence[Access],
 ) -> None:
     """Apply the epilogue to a tile of sums and store it; `pooled` gives the position of each stored register."""
-    cells = {key: _apply(e, epilogue.before, cell, FLOAT32, lane_axis, operands) for key, cell in cells.items()}
+    element = e.target.mac.sum
+    cells = {key: _apply(e, epilogue.before, cell, element, lane_axis, operands) for key, cell in cells.items()}
     if epilogue.pool:
-        element = typed(epilogue.before, [FLOAT32, *(operand.element.computed for operand in operands)])
+        element = typed(epilogue.before, [element, *(operand.element.computed for operand in operands)])
         cells = _pool(e, epilogue.pool, cells, pooled, lane_axis, len(target.view.shape))
         cells = {key: _apply(e, epilogue.after, cell, element, lane_axis, operands) for key, cell in cells.items()}
     for cell in cells.values():

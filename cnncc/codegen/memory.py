@@ -42,6 +42,7 @@ class Access:
         self.e, self.view, self.base, self.elements = e, view, base, buffer.elements
         self.element = buffer.dtype
         self.stored, self.held = memory_type(self.element), register_type(self.element)
+        self.converts = self.stored != self.held
         self.tables = tables or {}
         self.fault, self.step = fault, step
 
@@ -101,7 +102,8 @@ class Access:
 
     def _load_side_by_side(self, offset: Index, lanes: int) -> Ssa:
         """Neighbours in memory, as registers hold them."""
-        return self._widened(self.e.load(self.stored.wide(lanes), self._pointer(offset, lanes)))
+        stored = self.e.load(self.stored.wide(lanes), self._pointer(offset, lanes))
+        return self._widened(stored) if self.converts else stored
 
     def _widened(self, stored: Ssa) -> Ssa:
         """What a register holds of what lies in memory. A byte but 0 is true, whoever wrote it."""
@@ -165,7 +167,8 @@ class Access:
 
     def store(self, value: Ssa, offset: Index, axis: int) -> None:
         """The lanes of `value` to consecutive positions along an axis."""
-        lanes, stride, stored = value.lanes, self.view.strides[axis], self._narrowed(value)
+        lanes, stride = value.lanes, self.view.strides[axis]
+        stored = self._narrowed(value) if self.converts else value
         if stride == 1 or lanes == 1:
             self.e.store(stored, self._pointer(offset, lanes))
             return
@@ -182,7 +185,7 @@ class Access:
         """
         e, axis = self.e, self.view.rank - 1
         stride, size = self.view.strides[axis], self.view.shape[axis]
-        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and self.stored == self.held:
+        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and not self.converts:
             return self._masked(e.add(offset, column), column, lanes, fill, row_inside)
         result = self.e.undefined(self.held.wide(lanes))
         for lane in range(lanes):

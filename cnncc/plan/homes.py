@@ -159,4 +159,4 @@ def may_bring(homes: Homes, root: Tensor, border: Border, limit: float) -> bool:
     ours = root in homes.makers and root not in homes.callers
     if not ours or root in homes.reshaped or root in homes.links:
         return False
-    return any(map(any, border)) and may_grow(homes.types[root].shape, border, limit)
+    return any(map(any, border)) and may_grow(homes.types[root], border, limit)

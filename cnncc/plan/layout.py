@@ -258,7 +258,7 @@ class LayoutBuilder:
         if image not in self.works.inputs.values() or type.dtype is not type.dtype.in_register:
             return image
         saved = kernel.edge_cycles(self.target)
-        if not may_grow(type.shape, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
+        if not may_grow(type, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
             return image
         order = self.orders[image]
         return self.copy(image, Tensor("bordered", (image,), order), order)

@@ -132,7 +132,8 @@ class Placement:
         if kernel.scratch:
             number = len(self.steps)
             text = f"{target.buffer}: scratch of step {number}"
-            buffer = self.homes.room(("scratch", number), text, kernel.scratch, FLOAT32, "ring")
+            element = self.homes.layout.target.mac.sum
+            buffer = self.homes.room(("scratch", number), text, kernel.scratch, element, "ring")
             scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
 from ..target import Target
+from ..types import TensorType
 from .plan import Schedule, Stage, Step
 from .stream import ring_heights, rows_of_a_round
 from .views import Buffer, View, dense_view, elements
@@ -33,7 +34,7 @@ def _chain(
     """The longest chain that begins with a step, and the rows of its rounds; 0 for a step alone."""
     rows, end = 0, number + 1
     while end < len(steps) and _may_stream(steps, buffers, end - 1, links):
-        more = round_of(steps[number : end + 1], target)
+        more = round_of(steps[number : end + 1], target, buffers)
         if not more:
             break
         rows, end = more, end + 1
@@ -64,9 +65,10 @@ def shared_evenly(step: Step, target: Target) -> Step:
     return replace(step, kernel=step.kernel.shared_evenly(target, step.sources, step.target))
 
 
-def round_of(chain: Sequence[Step], target: Target) -> int:
+def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer]) -> int:
     """Rows of a round of a chain."""
-    return rows_of_a_round(target, [step.row_need for step in chain], [step.target.shape for step in chain])
+    types = [TensorType(step.target.shape, buffers[step.target.buffer].dtype) for step in chain]
+    return rows_of_a_round(target, [step.row_need for step in chain], types)
 
 
 def _may_stream(steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str]) -> bool:

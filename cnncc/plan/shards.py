@@ -25,7 +25,7 @@ from ..target import Target
 from .cost.parallel import FASTER, OWN, TYPICAL, foreign, largest_part
 from .depend import by_rows, rows_for_each, with_barriers
 from .plan import Schedule, Stage, Step, most_shards
-from .views import ROW_AXIS, Buffer, elements
+from .views import ROW_AXIS, Buffer, View, elements
 
 State = Literal["shared", "alone", "each"]
 STATES: tuple[State, ...] = ("shared", "alone", "each")
@@ -94,7 +94,7 @@ def _longer(
             state,
             min(
                 (
-                    (before + time + _change(core, last, state, stage, split, s.steps), (*path, state))
+                    (before + time + _change(core, last, state, stage, split, s), (*path, state))
                     for last, (before, path) in paths.items()
                 ),
                 key=lambda path: path[0],
@@ -111,10 +111,15 @@ def _time(
         return whole * largest_part(last.pieces, TYPICAL) if last.pieces > 1 else math.inf
     if state == "each":
         return whole if _may_be_own(stage, steps, buffers) else math.inf
-    return whole + foreign(core, elements(last.target.shape)) / TYPICAL
+    return whole + foreign(core, view_bytes(last.target, buffers)) / TYPICAL
 
 
-def _change(core: Core, last: State, state: State, stage: Stage, split: bool, steps: Sequence[Step]) -> float:
+def view_bytes(view: View, buffers: Mapping[str, Buffer]) -> int:
+    """Of the elements of a view."""
+    return buffers[view.buffer].dtype.bytes * elements(view.shape)
+
+
+def _change(core: Core, last: State, state: State, stage: Stage, split: bool, s: Schedule) -> float:
     """Cycles of a barrier before a stage, and of fetching what others made of what it reads.
 
     `split` tells whether shards meet before it unless they divide the same rows.
@@ -123,7 +128,7 @@ def _change(core: Core, last: State, state: State, stage: Stage, split: bool, st
         return 0.0
     if last == state:
         return core.barrier_cycles
-    read = sum(elements(source.shape) for source in steps[stage.steps[0]].sources[:1])
+    read = sum(view_bytes(source, s.buffers) for source in s.steps[stage.steps[0]].sources[:1])
     return core.barrier_cycles + foreign(core, read) / TYPICAL if split else 0.0
 
 
@@ -133,7 +138,7 @@ def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffe
     name = last.target.buffer
     buffer = buffers[name]
     single = sum(step.target.buffer == name for step in steps) == 1 and not last.kernel.only_border
-    return len(stage.steps) == 1 and single and buffer.space == "arena" and buffer.elements <= OWN
+    return len(stage.steps) == 1 and single and buffer.space == "arena" and buffer.nbytes <= OWN
 
 
 def useful(s: Schedule, target: Target) -> int:

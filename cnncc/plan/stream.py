@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 
 from ..computation import Contraction, Pointwise, WindowReduction
 from ..target import Target
+from ..types import TensorType
 from .cost import step, transfer
 from .jobs import Job, Layout
 from .kernels.base import RowNeed, row_need
@@ -107,16 +108,16 @@ def gain(layout: Layout, chain: Sequence[Job]) -> float:
         return 0.0
     if any(job.kernel and job.kernel.prefers_many_rows for job in chain):
         return -math.inf
-    shapes = [layout.types[job.result].shape for job in chain]
+    types = [layout.types[job.result] for job in chain]
     needs = [found for job in chain if (found := need(job))]
-    rows = rows_of_a_round(layout.target, needs, shapes)
-    if rows < step.ROWS_OF_A_ROUND or not fits(layout.target, needs, shapes, rows):
+    rows = rows_of_a_round(layout.target, needs, types)
+    if rows < step.ROWS_OF_A_ROUND or not fits(layout.target, needs, types, rows):
         return -math.inf
-    total = -layout.target.core.round_cycles * len(chain) * shapes[-1][ROW_AXIS] / rows
-    for maker, reader, rows_read, shape in zip(chain, chain[1:], needs[1:], shapes, strict=False):
-        total += transfer.round_trip(layout.target, transfer.BYTES * math.prod(shape))
+    total = -layout.target.core.round_cycles * len(chain) * types[-1].shape[ROW_AXIS] / rows
+    for maker, reader, rows_read, type in zip(chain, chain[1:], needs[1:], types, strict=False):
+        total += transfer.round_trip(layout.target, type.nbytes)
         again = rows_read.extent - rows_read.stride
-        total -= max(0, again) * _cycles(layout, maker) / shape[ROW_AXIS]
+        total -= max(0, again) * _cycles(layout, maker) / type.shape[ROW_AXIS]
         if reader.kernel and reader.kernel.prefers_border and again > 0:
             total -= step.CLIP * _cycles(layout, reader)
     return total
@@ -157,23 +158,24 @@ def ring_heights(needs: Sequence[RowNeed], rows: int) -> list[int]:
     return heights
 
 
-def rows_of_a_round(target: Target, needs: Sequence[RowNeed], shapes: Sequence[Sequence[int]]) -> int:
+def rows_of_a_round(target: Target, needs: Sequence[RowNeed], types: Sequence[TensorType]) -> int:
     """The most rows of `ROWS` whose rings fit into the cache, else the fewest; 0 where whole tensors are no higher.
 
-    They are whole grains of the last step. `shapes` are those of the chain's results.
+    They are whole grains of the last step. `types` are those of the chain's results.
     """
     possible, grain = 0, needs[-1].grain
     for rows in (-(-rows // grain) * grain for rows in ROWS):
         heights = ring_heights(needs, rows)
-        if all(height < shape[ROW_AXIS] for height, shape in zip(heights, shapes, strict=False)):
+        if all(height < type.shape[ROW_AXIS] for height, type in zip(heights, types, strict=False)):
             possible = rows
-            if fits(target, needs, shapes, rows):
+            if fits(target, needs, types, rows):
                 break
     return possible
 
 
-def fits(target: Target, needs: Sequence[RowNeed], shapes: Sequence[Sequence[int]], rows: int) -> bool:
+def fits(target: Target, needs: Sequence[RowNeed], types: Sequence[TensorType], rows: int) -> bool:
     """Whether the rings of a chain leave room in the second cache."""
     heights = ring_heights(needs, rows)
-    rings = sum(elements(shape, ring=height) for shape, height in zip(shapes, heights, strict=False))
-    return transfer.BYTES * rings <= transfer.RINGS_OF_L2 * target.l2
+    pairs = zip(types, heights, strict=False)
+    rings = sum(type.dtype.bytes * elements(type.shape, ring=height) for type, height in pairs)
+    return rings <= transfer.RINGS_OF_L2 * target.l2

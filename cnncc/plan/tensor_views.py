@@ -108,7 +108,7 @@ class TensorViews:
 
     def with_room(self, tensor: Tensor, border: Border) -> Border:
         """The border, and room between pixels that would crowd in the first cache (if there is one)."""
-        room = spread(self.types[tensor].shape, self.orders[tensor], self.layout.target.core)
+        room = spread(self.types[tensor], self.orders[tensor], self.layout.target.core)
         if not room or not self.layout.target.l1 or tensor in self.homes.reshaped:
             return border
         return room[:2] + (border[2:] or room[2:])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 
 from .memory import lives
@@ -64,14 +63,20 @@ def view_order(view: View) -> str:
     return "channels last" if order == last else f"order {tuple(order)}"
 
 
-def copied_bytes(step: Step) -> int:
+def copied_bytes(plan: Plan, step: Step) -> int:
     """What a move writes, and as much is read."""
-    return 4 * math.prod(step.target.shape) if step.kernel.is_copy else 0
+    return size_of(plan, step.target) if step.kernel.is_copy else 0
+
+
+def size_of(plan: Plan, view: View, border: Sequence[tuple[int, int]] = ()) -> int:
+    """Bytes of a view, with a border around its spatial axes."""
+    sides = [(0, 0), (0, 0), *border] if border else None
+    return plan.buffer(view).dtype.bytes * elements(view.shape, sides)
 
 
 def _copies(plan: Plan) -> str:
     """The copies that no view could spare."""
-    sizes = [size for step in plan.steps if (size := copied_bytes(step))]
+    sizes = [size for step in plan.steps if (size := copied_bytes(plan, step))]
     return f"{len(sizes)} {'copy' if len(sizes) == 1 else 'copies'} of {sum(sizes):,} bytes" if sizes else "no copies"
 
 
@@ -80,12 +85,12 @@ def _copies(plan: Plan) -> str:
 
 def _step(plan: Plan, number: int) -> Iterator[str]:
     step = plan.steps[number]
-    macs, copied = step.macs, copied_bytes(step)
+    macs, copied = step.macs, copied_bytes(plan, step)
     cost = f"; {macs:,} multiply-adds" if macs else f"; {copied:,} bytes" if copied else ""
     yield f"  {number:3} {step.name}: {step.kernel.describe()}{cost}"
     names = _roles(step)
     for role, view in zip(names, step.sources, strict=True):
-        border = _border(step, view) if role == names[0] else ""
+        border = _border(plan, step, view) if role == names[0] else ""
         yield f"        {role:8} {_view(plan, view)}{border}"
     yield f"        {'result':8} {_view(plan, step.target)}"
 
@@ -101,12 +106,12 @@ def _view(plan: Plan, view: View) -> str:
     return f"{view.buffer} {view.shape}{order}, {buffer.space}{stored}"
 
 
-def _border(step: Step, view: View) -> str:
+def _border(plan: Plan, step: Step, view: View) -> str:
     """How a kernel meets the edges of its image, with the sizes of both ways."""
     reach = _reach(step)
     if not any(map(any, reach)):
         return ""
-    clip, halo = 4 * elements(view.shape), 4 * elements(view.shape, [(0, 0), (0, 0), *reach])
+    clip, halo = size_of(plan, view), size_of(plan, view, reach)
     sides = ", ".join(f"{low}+{high}" for low, high in reach)
     how = "halo" if _brings_border(view, reach) else "clip"
     return f"; {how} {sides} (with halo {halo:,} bytes, clipped {clip:,})"
@@ -148,7 +153,7 @@ def _borders(plan: Plan) -> Iterator[str]:
     inside = {step.target.buffer: step.target for step in plan.steps if step.kernel.only_border}
     lines = []
     for name, view in inside.items():
-        halo, clip = plan.buffers[name].nbytes, 4 * elements(view.shape)
+        halo, clip = plan.buffers[name].nbytes, size_of(plan, view)
         lines.append(f"  {name}: halo, {halo:,} bytes; clip would take {clip:,} ({halo - clip:,} less)")
     for name, (clip, halo) in _clipped(plan).items():
         lines.append(f"  {name}: clip, {clip:,} bytes; halo would take {halo:,} ({halo - clip:,} more)")
@@ -165,6 +170,6 @@ def _clipped(plan: Plan) -> dict[str, tuple[int, int]]:
             continue
         view = step.sources[0]
         if not _brings_border(view, reach):
-            sizes = 4 * elements(view.shape), 4 * elements(view.shape, [(0, 0), (0, 0), *reach])
+            sizes = size_of(plan, view), size_of(plan, view, reach)
             found[view.buffer] = max(found.get(view.buffer, sizes), sizes)
     return found

@@ -15,7 +15,8 @@ from typing import Literal
 from ..abi import ALIGNMENT
 from ..core import Core
 from ..elements import FLOAT32, Element
-from .cost.transfer import BYTES, SMALL_BORDER, crowding
+from ..types import TensorType
+from .cost.transfer import SMALL_BORDER, crowding
 
 Space = Literal["input", "output", "arena", "ring", "weights"]
 ROW_AXIS = 2  # the outermost spatial axis: kernels compute rows, its positions
@@ -192,27 +193,26 @@ def dense_view(
     return View(buffer, tuple(shape), tuple(strides), offset, ring, sides, fill)
 
 
-def may_grow(shape: Sequence[int], border: Sequence[tuple[int, int]], limit: float) -> bool:
-    """Whether a buffer may bring a border: by up to the share `limit` − 1 of its size, or by a few elements.
+def may_grow(type: TensorType, border: Sequence[tuple[int, int]], limit: float) -> bool:
+    """Whether a buffer may bring a border: by up to the share `limit` − 1 of its size, or by a few bytes.
 
     A limit of 1 means no borders at all.
     """
-    size = math.prod(shape)
-    grown = elements(shape, border) - size
-    return grown <= (limit - 1) * size or (limit > 1 and grown <= SMALL_BORDER)
+    grown = elements(type.shape, border) - type.size
+    return grown <= (limit - 1) * type.size or (limit > 1 and grown * type.dtype.bytes <= SMALL_BORDER)
 
 
-def spread(shape: Sequence[int], order: Order, core: Core) -> tuple[tuple[int, int], ...]:
+def spread(type: TensorType, order: Order, core: Core) -> tuple[tuple[int, int], ...]:
     """A border that keeps the pixels of a channels-last image from crowding in few sets of the first cache.
 
     A cache of 8 to 12 ways holds that many lines of each set: of 1024 channels, not even the pixels of one 3×3 window
     in two rows. One more line for each pixel spreads them over all sets.
     """
-    distance = crowding(core)
-    crowded = distance and len(shape) > 2 and order == channels_last(len(shape)) and shape[1] % distance == 0
+    distance, shape, size = crowding(core), type.shape, type.dtype.bytes
+    crowded = distance and type.rank > 2 and order == channels_last(type.rank) and size * shape[1] % distance == 0
     if not crowded or math.prod(shape[2:]) == 1:
         return ()
-    return ((0, 0), (0, core.line_bytes // BYTES), *((0, 0) for _ in shape[2:]))
+    return ((0, 0), (0, core.line_bytes // size), *((0, 0) for _ in shape[2:]))
 
 
 def elements(shape: Sequence[int], border: Sequence[tuple[int, int]] | None = None, ring: int = 0) -> int:

@@ -25,6 +25,7 @@ from cnncc.runtime.model import Model
 from cnncc.target import Target
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
+from tests.fuzz.mixed import mixed_graph
 from tests.graphs import assert_same_bits, call, compilation, expected, native, runnable_targets, sprinkled, worst_ratio
 
 from .c_source import CEmitter
@@ -68,6 +69,14 @@ def test_c_gives_the_bits_of_llvm(tmp_path: Path) -> None:
     """Pools, reductions, copies and expressions, whose time is taken."""
     graph, feeds = random_graph(6)
     same_bits(compilation(graph).varied(profiled=True), feeds, tmp_path)
+
+
+@needs_gcc
+@pytest.mark.parametrize("first", [0, pytest.param(4, marks=pytest.mark.tools)])
+def test_c_gives_the_bits_of_llvm_for_mixed_elements(first: int, tmp_path: Path) -> None:
+    for seed in range(first, first + 4 if first == 0 else 40):
+        graph, feeds = mixed_graph(seed)
+        same_bits(compilation(graph), feeds, tmp_path)
 
 
 WAYS: dict[int, dict[str, Any]] = {1: {}, 2: {"streaming": "chains"}, 3: {"checked": True}, 58: {}}

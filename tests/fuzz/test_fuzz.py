@@ -29,7 +29,7 @@ def test_random_graphs() -> None:
     assert report.done == GRAPHS
     # A ratio near 1 would be a bound about to break; a tiny one a bound that says nothing.
     assert 0.1 < report.worst <= 1
-    assert set(report.total.ops) == set(FLOAT_OPS)
+    assert set(report.total.ops) > set(FLOAT_OPS)
     assert report.total.unbounded < 0.02 * report.total.elements
 
 

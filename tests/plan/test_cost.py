@@ -157,8 +157,8 @@ def test_costs_of_the_measured_core() -> None:
     assert [round(cycles, 1) for cycles in found] == [7.3, 10.2]
     assert step.peak(target) == 32
     assert step.busy_sums(target.core) == 14
-    assert parallel.foreign(target.core, 16) == target.core.foreign_line_cycles
-    assert transfer.crowding(target.core) == 128
+    assert parallel.foreign(target.core, 64) == target.core.foreign_line_cycles
+    assert transfer.crowding(target.core) == 512
     assert transfer.line_by_line(target.core, 64) == 1.2
 
 

@@ -42,7 +42,7 @@ def test_blocks_move_only_what_passes_through_them(target: str) -> None:
     result = 7 * 3 * 3  # in the caller's order
     assert sum(math.prod(step.target.shape) for step in moves) == 4 * half * area + result
     assert all(not step.tables for step in moves)
-    copies = [copied_bytes(step) for step in plan.steps if isinstance(step.kernel, Move)]
+    copies = [copied_bytes(plan, step) for step in plan.steps if isinstance(step.kernel, Move)]
     assert f"{len(copies)} copies of {sum(copies):,} bytes" in show_plan(plan)
     check(graph, net.feeds, target)
     check(graph, net.feeds, target, checked=True)

@@ -15,6 +15,7 @@ from dataclasses import replace
 from ...plan.kernels import Depthwise
 from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
+from ..macs import accumulate
 from ..nest import UNROLL_ALL, Carry, flat, reduce_nest
 from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
@@ -115,7 +116,7 @@ class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
             pixel = self.pixel(patch, rows[vector], at)
             for (y, taps), (x, tap) in itertools.product(met, columns):
                 number = (y * patch.columns + x) * len(rows) + vector
-                sums[number] = e.multiply_add(pixel, self.weight((*taps, tap), parts[vector].channel), sums[number])
+                sums[number] = accumulate(e, pixel, self.weight((*taps, tap), parts[vector].channel), sums[number])
         return sums
 
     def weight(self, taps: Place, channel: Index) -> Ssa:

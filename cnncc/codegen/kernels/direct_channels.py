@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from ..epilogue import Key
+from ..macs import accumulate
 from ..memory import Guard
 from ..nest import Carry, runs
 from ..registers import Index, Ssa
@@ -120,7 +121,7 @@ class AlongChannels(DirectConvolution):
             if len(pair) == 2:
                 both = e.shuffle(pair[0], pair[1], [*range(half), *range(3 * half, 4 * half)])
             values = [*((pixel, vector) for pixel in pair for vector in own), (both, shared)]
-            following += [e.multiply_add(pixel, vector, next(left)) for pixel, vector in values]
+            following += [accumulate(e, pixel, vector, next(left)) for pixel, vector in values]
         return following
 
     def accumulate(

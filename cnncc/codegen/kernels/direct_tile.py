@@ -11,6 +11,7 @@ from ...plan.kernels import Direct
 from ...plan.views import line_elements
 from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
+from ..macs import accumulate, nothing
 from ..nest import UNROLL_LOOP, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
@@ -130,7 +131,7 @@ class DirectTile(WithWeights[Direct]):
             scalar = load()
             for place, vector in enumerate(vectors):
                 total = sums[number * len(vectors) + place]
-                following.append(self.e.multiply_add(scalar, vector, total))
+                following.append(accumulate(self.e, scalar, vector, total))
         return following
 
     def initial(self, outputs: Outputs, keys: Sequence[Key], shape: Shape) -> Carry:
@@ -142,7 +143,7 @@ class DirectTile(WithWeights[Direct]):
     def start(self, outputs: Outputs, number: int, shape: Shape) -> Ssa:
         """What the accumulators of a vector of outputs (or of one output) start with."""
         if self.bias is None:
-            return self.e.number(0.0, shape.lanes)
+            return nothing(self.e, shape.lanes)
         lanes = self.counted_lanes(outputs, number, shape)
         return self.e.resize(self.bias_of(self.channel(outputs, number), lanes, self.lane_axis), shape.lanes)
 

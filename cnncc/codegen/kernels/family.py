@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from ...plan.kernels import Convolution, Kernel
 from ..emitter import Emitter
+from ..macs import nothing
 from ..memory import Access
 from ..nest import outside_axes
 from ..registers import Index, Ssa
@@ -52,5 +53,5 @@ class WithWeights(Family[C]):
     def bias_of(self, channel: Index, lanes: int, lane_axis: int = 1) -> Ssa:
         """What the sums of outputs from `channel` on start with: their bias, or zero."""
         if self.bias is None:
-            return self.e.number(0.0, lanes)
+            return nothing(self.e, lanes)
         return self.bias.load(self.bias.offset([0, channel, *[0] * self.rank]), lane_axis, lanes)

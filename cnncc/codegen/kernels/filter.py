@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ..epilogue import Key
+from ..macs import accumulate
 from ..registers import Index, Ssa
 from .direct_columns import AlongColumns
 from .direct_tile import Outputs, Shape
@@ -46,7 +47,7 @@ class Filter(AlongColumns):
                         for output in range(outputs.count):
                             weight = self.loaded[number * k.block + output]
                             key = row, column, output
-                            sums[key] = e.multiply_add(e.resize(weight, shape.lanes), vector, sums[key])
+                            sums[key] = accumulate(e, e.resize(weight, shape.lanes), vector, sums[key])
         return sums
 
     def shifted(

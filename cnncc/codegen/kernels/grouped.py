@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from ...plan.kernels import Grouped
 from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
+from ..macs import accumulate, nothing
 from ..nest import Carry, flat, interior, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
@@ -107,7 +108,7 @@ class GroupedConvolution(WithWeights[Grouped]):
     def initial(self, block: Index, count: int, columns: int) -> Carry:
         """The bias in every accumulator, or zero."""
         if self.bias is None:
-            return [self.e.number(0.0, count)] * columns
+            return [nothing(self.e, count)] * columns
         return [self.bias_of(self.e.mul(block, self.k.block), count)] * columns
 
     def row_of_taps(self, row: Index, position: list[Index], count: int, sums: Carry, guarded: bool) -> Carry:
@@ -123,7 +124,7 @@ class GroupedConvolution(WithWeights[Grouped]):
             for c, value in enumerate(self.spread(pixel, count)):
                 for column, tap in reach[at]:
                     weight = self.weight(row, tap, c, count)
-                    sums[column] = e.multiply_add(value, weight, sums[column])
+                    sums[column] = accumulate(e, value, weight, sums[column])
         return sums
 
     def pixel(self, position: list[Index], count: int, guarded: bool) -> Ssa:

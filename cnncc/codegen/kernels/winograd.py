@@ -23,6 +23,7 @@ from ...plan.kernels import Winograd
 from ...plan.views import line_elements
 from ..emitter import Emitter
 from ..epilogue import Cell, Key, finish
+from ..macs import accumulate, nothing
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
@@ -244,7 +245,7 @@ class WinogradConvolution(WithWeights[Winograd]):
     def product(self, inputs: Index, weights: Index, columns: int, vectors: int) -> Carry:
         """A register tile: `columns` scalars times `vectors` vectors for each channel."""
         e, k = self.e, self.k
-        zeros = [e.number(0.0, k.lanes)] * (columns * vectors)
+        zeros = [nothing(e, k.lanes)] * (columns * vectors)
 
         def step(index: list[Index], sums: Carry) -> Carry:
             at = e.add(weights, e.mul(index[0], k.block))
@@ -257,7 +258,7 @@ class WinogradConvolution(WithWeights[Winograd]):
                 scalar = self.scratch.scalar(e.add(e.add(inputs, index[0]), column * k.pitch))
                 spread = e.splat(scalar, k.lanes)
                 for number, vector in enumerate(loaded):
-                    following.append(e.multiply_add(spread, vector, sums[column * vectors + number]))
+                    following.append(accumulate(e, spread, vector, sums[column * vectors + number]))
             return following
 
         return reduce_nest(e, [k.channels], zeros, len(zeros), step)

@@ -5,20 +5,19 @@ from __future__ import annotations
 import math
 
 from ...core import Core
-from .transfer import BYTES
 
 TYPICAL = 2  # shards for which stages are divided
 BALANCED = (2, 4)  # the numbers of shards for which a step is shared evenly
 FASTER = 0.97  # of the time that fewer shards take: more have to be that much faster
-OWN = 4096  # elements that every shard may have a copy of: 16 KiB, a third of a first cache
+OWN = 16 << 10  # bytes that every shard may have a copy of: a third of a first cache
 NARROW = 4  # times that one position by itself takes, where a share is narrower than a tile
 FEW_ROWS = 3  # rows of Winograd's tiles, up to which shards share blocks of outputs
 UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly
 
 
-def foreign(core: Core, elements: float) -> float:
-    """Cycles to fetch elements that another shard wrote."""
-    return core.foreign_line_cycles * BYTES / core.line_bytes * elements
+def foreign(core: Core, size: float) -> float:
+    """Cycles to fetch bytes that another shard wrote."""
+    return core.foreign_line_cycles / core.line_bytes * size
 
 
 def largest_part(pieces: int, shards: int) -> float:

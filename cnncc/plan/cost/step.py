@@ -20,7 +20,7 @@ from ...core import Core
 from ...elements import FLOAT32, Element
 from ...expr import Call, Expr, parts
 from ...target import Target
-from .transfer import BYTES, arrival
+from .transfer import arrival
 
 TRANSCENDENTAL = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
 """Functions that are computed by a series."""
@@ -38,7 +38,7 @@ WIDEN_ONE = 2  # … where a register is one lane: from a core register into one
 
 def peak(target: Target) -> float:
     """Multiply-adds of one element each in a cycle, at best."""
-    return target.core.fma_pipes * target.lanes
+    return target.mac.rate * target.lanes
 
 
 def unaligned_loads(target: Target) -> float:
@@ -47,7 +47,7 @@ def unaligned_loads(target: Target) -> float:
     Of 16 places in a line of 64 bytes, a vector of 16 elements crosses at 15, one of 8 at 7, one of 4 at 3.
     """
     core = target.core
-    places = core.line_bytes // BYTES
+    places = core.line_bytes // core.mac.pixel.bytes
     return 1 + (core.crossing_loads - 1) * min(1.0, (target.lanes - 1) / (places - 1))
 
 
@@ -64,7 +64,7 @@ def longest(core: Core, products: float, loads: float, chain: float = 1) -> floa
     Disagrees with `step_cycles`, which adds near-equal bounds: filters, groups and the shares of Winograd's products
     are costed by the longest bound alone, and candidates of both models are compared where both exist.
     """
-    return max(products / core.fma_pipes, loads / core.load_ports, core.fma_latency * chain)
+    return max(products / core.mac.rate, loads / core.load_ports, core.mac.latency * chain)
 
 
 def step_cycles(
@@ -83,7 +83,7 @@ def step_cycles(
     multiply-adds that serve two sums, and `widened` instructions that widen weights, which find a pipe as shuffles do.
     """
     bounds = (
-        (scalars * vectors - saved) / core.fma_pipes,
+        (scalars * vectors - saved) / core.mac.rate,
         (scalars + vector_load * vectors) / core.load_ports,
         latency,
         arrival,
@@ -125,7 +125,7 @@ class Steps:
         sums = scalars * vectors - saved
         widened = scalars * self.widen_scalar + vectors * self.widen_vector
         hidden = core.window / (sums + scalars + vectors)
-        latency = core.fma_latency * max(0.0, 1 - hidden / self.count)
+        latency = core.mac.latency * max(0.0, 1 - hidden / self.count)
         step = step_cycles(core, scalars, vectors, vector_load, latency, self.arrival(weights), saved, widened)
         return with_ends(core, self.count * step, sums) + self.finish * sums
 
@@ -156,7 +156,7 @@ def grouped_row(core: Core, products: int, shuffles: int, loads: int, chain: int
 
 def transform_cycles(core: Core, operations: int, points: int) -> float:
     """Cycles to transform a tile of a vector of channels: operations, and a load or a store for each point."""
-    return operations / core.fma_pipes + points * core.store_cycles
+    return operations / core.mac.rate + points * core.store_cycles
 
 
 def busy_sums(core: Core) -> int:

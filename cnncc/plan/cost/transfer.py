@@ -5,13 +5,12 @@ from __future__ import annotations
 from ...core import Core
 from ...target import Target
 
-BYTES = 4  # of an element
 WEIGHTS_OF_L1 = 0.8  # of the first cache, for the weights of a block; the image and the results pass through the rest
 ROWS_OF_L1 = 1.1  # … for the rows of all channels: a tenth more than fits is read again in order, and that is cheap
 BLOCKS_IN_L1 = 2  # blocks of some of the channels that the first cache could hold: each takes half of it at most
 RINGS_OF_L2 = 0.7  # of the second cache, which rings take at most: weights and the rows at both ends need the rest
 PLANAR_CHANNELS = 8  # up to here, reading a planar image channel by channel beats copying it to channels last
-SMALL_BORDER = 16384  # elements of a border that no buffer is too small for: edges cost a small image a fifth
+SMALL_BORDER = 64 << 10  # bytes of a border that no buffer is too small for: edges cost a small image a fifth
 LARGE_IMAGE = 4096  # elements of an image whose rows are reduced one by one
 FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
 CROWDED_SETS = 8  # of the first cache: pixels that meet in so few are a crowd
@@ -54,8 +53,8 @@ def copied(target: Target, elements: int) -> float:
 
 
 def crowding(core: Core) -> int:
-    """Elements of such a distance, or a multiple of it, crowd in few sets of the first cache: at most 8 of 64.
+    """Bytes of such a distance, or a multiple of it, crowd in few sets of the first cache: at most 8 of 64.
 
     0 for a core without a cache.
     """
-    return core.l1_sets // CROWDED_SETS * core.line_bytes // BYTES
+    return core.l1_sets // CROWDED_SETS * core.line_bytes

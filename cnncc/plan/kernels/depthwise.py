@@ -123,8 +123,8 @@ def _sums(target: Target, c: Contraction) -> tuple[int, int, int]:
 
 def _reading_bounds(target: Target, c: Contraction) -> bool:
     """Whether what is read and written for a vector of outputs takes longer than its multiply-adds."""
-    moved = transfer.BYTES * target.lanes * (math.prod(w.stride for w in c.window) + 1)
-    return target.l2 > 0 and transfer.line_by_line(target.core, moved) > c.taps / target.core.fma_pipes
+    moved = target.mac.pixel.bytes * target.lanes * (math.prod(w.stride for w in c.window) + 1)
+    return target.l2 > 0 and transfer.line_by_line(target.core, moved) > c.taps / target.mac.rate
 
 
 def _block(target: Target, layer: Layer, tile: Tile, lanes: int) -> int:
@@ -137,7 +137,7 @@ def _block(target: Target, layer: Layer, tile: Tile, lanes: int) -> int:
     read = (tile.rows - 1) * first.stride + first.extent
     pixels = read * math.prod(w.size for w in rest) + tile.rows * math.prod(w.out for w in rest)
     width = lanes * tile.vectors
-    each = transfer.BYTES * pixels + layer.weights.bytes * c.taps  # bytes of a channel
+    each = target.mac.pixel.bytes * pixels + layer.weights.bytes * c.taps  # bytes of a channel
     tiles = -(-c.channels // width)
     if c.channels * each <= transfer.ROWS_OF_L1 * target.l1:
         return tiles * width

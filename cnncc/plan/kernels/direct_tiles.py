@@ -84,7 +84,7 @@ def _chunk(target: Target, layer: Layer, way: Way) -> int:
     if not stored or way.block >= c.outputs // c.groups or weights > target.l2 / 4:
         return 0
     image = math.prod(axis.size for axis in c.window) * c.channels
-    row = transfer.BYTES * (image + math.prod(stored) * c.outputs) // stored[0]
+    row = target.mac.pixel.bytes * (image + math.prod(stored) * c.outputs) // stored[0]
     if row * stored[0] <= target.l2:
         return 0
     least = way.tile.columns if len(stored) == 1 else 1

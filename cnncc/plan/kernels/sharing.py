@@ -75,7 +75,7 @@ def most_even(core: Core, views: Sequence[View], rows: float, kernel: K, others:
     `views` are the image and the result, parts of which a shard then fetches from others.
     """
     blocks, other = min(others, key=lambda other: other[0])
-    moved = sum(elements(view.shape) for view in views)
+    moved = core.mac.pixel.bytes * sum(elements(view.shape) for view in views)
     fetched = sum(foreign(core, moved) / shards for shards in BALANCED)
     return other if blocks + fetched < rows else kernel
 

@@ -197,7 +197,7 @@ class Winograd(Convolution):
         whole, rest = divmod(tiles, columns)
         groups = whole * step_of(core, columns, wide)
         groups += step_of(core, columns if 2 * rest > columns + 1 else (columns + 1) // 2, wide) if rest else 0.0
-        size = transfer.BYTES * count * self.channels * outputs
+        size = core.mac.weight.bytes * count * self.channels * outputs
         weights = transfer.weights_cycles(core, size, beyond=bool(self.ahead))
         products = math.hypot(count * self.channels * groups * vectors / wide, weights)
         return tiles * (ins * self.pitch / self.lanes + outs * vectors) + products

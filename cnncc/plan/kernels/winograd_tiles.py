@@ -126,12 +126,12 @@ def register_tiles(target: Target, c: Contraction, epilogue: Epilogue, steps: tu
 def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
     """Blocks of equal size, as large as some shares of the second-level cache allow."""
     tiles, columns = math.prod(one.grid), one.tile.columns
-    each = transfer.BYTES * one.scratch // one.tiles
+    each = scratch_bytes(target, one) // one.tiles
     for share in SHARES:
         blocks = math.ceil(tiles / max(int(share * target.l2) // each, columns))
         kernel = dataclasses.replace(one, tiles=math.ceil(tiles / blocks / columns) * columns)
         if streams(target, kernel):
-            yield dataclasses.replace(kernel, ahead=target.core.prefetch_bytes // transfer.BYTES)
+            yield dataclasses.replace(kernel, ahead=target.core.prefetch_bytes // target.mac.weight.bytes)
         elif share != SHARES[-1]:
             yield kernel
 
@@ -143,14 +143,19 @@ def narrowed(kernel: Winograd) -> Winograd:
     return dataclasses.replace(kernel, tiles=min(kernel.tiles, row))
 
 
-def weight_bytes(kernel: Winograd) -> int:
+def weight_bytes(target: Target, kernel: Winograd) -> int:
     """Of the transformed weights."""
-    return transfer.BYTES * math.prod(kernel.points) * kernel.channels * kernel.block * kernel.blocks
+    return target.mac.weight.bytes * math.prod(kernel.points) * kernel.channels * kernel.block * kernel.blocks
+
+
+def scratch_bytes(target: Target, kernel: Winograd) -> int:
+    """Of transformed tiles and their products."""
+    return target.mac.sum.bytes * kernel.scratch
 
 
 def streams(target: Target, kernel: Winograd) -> bool:
     """Whether the weights come from beyond the second-level cache, once for each block of tiles."""
-    return weight_bytes(kernel) + transfer.BYTES * kernel.scratch > target.l2
+    return weight_bytes(target, kernel) + scratch_bytes(target, kernel) > target.l2
 
 
 # Cycles of one image
@@ -162,7 +167,7 @@ def transform_cycles(target: Target, kernel: Winograd) -> float:
     ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
     outs += step.series_cycles(core, epilogue.before, epilogue.after) * math.prod(kernel.steps)
     vectors = kernel.pitch // kernel.lanes, math.ceil(kernel.outputs / kernel.lanes)
-    far = core.far_rows if transfer.BYTES * touched_rows(kernel) > target.l1 else 1.0
+    far = core.far_rows if target.mac.pixel.bytes * touched_rows(kernel) > target.l1 else 1.0
     return far * math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
 
 
@@ -179,9 +184,9 @@ def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     columns, vectors = kernel.tile.columns, kernel.tile.vectors
     groups = blocks * (kernel.tiles // columns) + math.ceil(rest / columns)
     whole, left = divmod(math.ceil(kernel.outputs / kernel.lanes), vectors)
-    steps = Steps(target, kernel.channels, transfer.BYTES * kernel.lanes)
+    steps = Steps(target, kernel.channels, target.mac.weight.bytes * kernel.lanes)
     cycles = whole * step.products_tile(steps, columns, vectors)
     cycles += step.products_tile(steps, columns, left) if left else 0
-    weights = math.ceil(tiles / kernel.tiles) * weight_bytes(kernel)
+    weights = math.ceil(tiles / kernel.tiles) * weight_bytes(target, kernel)
     arrival = transfer.weights_cycles(target.core, weights, beyond=streams(target, kernel), distant=distant)
     return math.hypot(math.prod(kernel.points) * groups * cycles, arrival)
