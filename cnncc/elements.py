@@ -87,8 +87,8 @@ class Element:
 
     @property
     def computed(self) -> Element:
-        """The element of what a load gives: that of the register, but a truth value stays one."""
-        return self if self.kind == "truth" else self.in_register
+        """The element of what a load gives: itself, or of one that is not computed with, that of the register."""
+        return self if self.role == "computed" else self.in_register
 
     def holds(self, value: float) -> bool:
         """Whether a number is one of a type that is not float."""

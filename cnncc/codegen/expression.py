@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Mapping, Sequence
 
-from ..elements import BOOL, FLOAT32, INT32, INT64, Element, Kind
+from ..elements import BOOL, FLOAT32, INTEGERS, Element, Kind
 from ..expr import Arg, Call, Expr, Number
 from ..functions import FUNCTIONS, converter
 from . import functions, integers
@@ -14,7 +14,7 @@ from .instructions import Binary, Predicate
 from .integers import compare, is_true, truth
 from .lanes import Lanes
 from .power import power
-from .registers import Ssa, register_type
+from .registers import Ssa, memory_type, register_type
 from .trigonometry import cos, sin
 
 Code = Callable[..., Ssa]
@@ -35,12 +35,24 @@ def comparison(predicate: Predicate) -> Code:
 
 def to_integer(element: Element) -> Code:
     """From a float."""
-    return lambda e, a: integers.from_float(e, a, register_type(element).wide(a.lanes))
+    return lambda e, a: held(e, integers.from_float(e, a, memory_type(element).wide(a.lanes)), element)
 
 
-def widened(element: Element) -> Code:
+def resized(element: Element) -> Code:
     """From a whole number or truth value to a whole number of more bits, or fewer."""
-    return lambda e, a: e.convert(a, register_type(element).wide(a.lanes))
+    return lambda e, a: held(e, a, element)
+
+
+def held(e: Emitter, value: Ssa, element: Element) -> Ssa:
+    """A whole number as a register holds it."""
+    return e.convert(value, register_type(element).wide(value.lanes))
+
+
+def fitted(e: Emitter, value: Ssa, element: Element) -> Ssa:
+    """A result without the bits that a register has beyond those of the element: whole numbers wrap to their own."""
+    if element.kind != "signed" or element.bytes == element.in_register.bytes:
+        return value
+    return held(e, e.convert(value, memory_type(element).wide(value.lanes)), element)
 
 
 def inverted(mask: int) -> Code:
@@ -85,8 +97,7 @@ OF_FLOATS: Mapping[str, Code] = {
     "cos": own(cos),
     "power": own(power),
     converter(FLOAT32): lambda e, a: a,
-    converter(INT32): to_integer(INT32),
-    converter(INT64): to_integer(INT64),
+    **{converter(element): to_integer(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: inverted(1)(e, compare(e, "==", a, e.constant(0, a.type))),
 }
 OF_BITS: Mapping[str, Code] = {"and": instruction("and"), "or": instruction("or"), "xor": instruction("xor")}
@@ -101,8 +112,7 @@ OF_INTEGERS: Mapping[str, Code] = {
     "negate": integers.negated,
     "sign": integers.sign,
     converter(FLOAT32): integers.to_float,
-    converter(INT32): widened(INT32),
-    converter(INT64): widened(INT64),
+    **{converter(element): resized(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: truth(e, is_true(e, a)),
 }
 OF_TRUTH: Mapping[str, Code] = {
@@ -110,8 +120,7 @@ OF_TRUTH: Mapping[str, Code] = {
     **OF_BITS,
     "not": inverted(1),
     converter(FLOAT32): integers.to_float,
-    converter(INT32): widened(INT32),
-    converter(INT64): widened(INT64),
+    **{converter(element): resized(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: a,
 }
 CODE: Mapping[Kind, Mapping[str, Code]] = {"float": OF_FLOATS, "signed": OF_INTEGERS, "truth": OF_TRUTH}
@@ -147,6 +156,7 @@ def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], elements: Sequence[El
             number(inner, element) if isinstance(inner, Number) else made[at][0]
             for at, inner in enumerate(part.arguments)
         ]
-        return CODE[element.kind][part.function](e, *values), function.result or element
+        result = function.result or element
+        return fitted(e, CODE[element.kind][part.function](e, *values), result), result
 
     return visit(expr)[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -27,7 +28,7 @@ class Logic(Binary, abstract=True):
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         elements = cls.takes * 2 if len(cls.takes) == 1 else cls.takes
-        for shapes, element in zip(SHAPES, elements, strict=True):
+        for shapes, element in zip(itertools.cycle(SHAPES), elements, strict=False):
             yield Sample(cls(), shapes, (element,))
 
 

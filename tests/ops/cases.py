@@ -40,7 +40,8 @@ def numbers(type: TensorType, rng: np.random.Generator, most: int = 100) -> Arra
     if type.dtype not in INTEGERS:
         return type.random(rng)
     small = rng.integers(-most, most + 1, type.shape, type.dtype.numpy)
-    large = rng.integers(-(2**30), 2**30, type.shape, type.dtype.numpy) * type.dtype.numpy.type(type.dtype.bytes // 4)
+    bound, factor = 2 ** min(30, 8 * type.dtype.bytes - 2), max(1, type.dtype.bytes // 4)
+    large = rng.integers(-bound, bound, type.shape, type.dtype.numpy) * type.dtype.numpy.type(factor)
     return np.where(rng.random(type.shape) < 0.2 * (most == 100), large, small)
 
 
