@@ -1,4 +1,4 @@
-"""The views of tensors, with the buffers and the known data behind them, made when first asked for."""
+"""The views of tensors, with their buffers and constant data, made at the first request."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .views import Buffer, Order, Space, View, dense_view, elements, spread
 
 
 class TensorViews:
-    """Follows the homes of a layout; known data is packed in the order in which it is asked for."""
+    """Makes views from the bufferization of a layout; constant data is packed in the order of the requests."""
 
     def __init__(self, homes: Homes):
         self.homes, self.layout, self.types, self.orders = homes, homes.layout, homes.types, homes.orders
@@ -31,7 +31,7 @@ class TensorViews:
         self.wholes: dict[str, View] = {}
 
     def name(self, key: Hashable, text: str) -> str:
-        """The name of the buffer that is told apart by `key`: the text, or with a number where another one has it."""
+        """The name of the buffer with this `key`: the text, with a number if another key has the same text."""
         if key not in self.names:
             numbered = (f"{text} ({number})" for number in itertools.count(2))
             self.names[key] = next(name for name in itertools.chain([text], numbered) if name not in self.taken)
@@ -43,7 +43,7 @@ class TensorViews:
         return buffer
 
     def room(self, key: Hashable, text: str, count: int, space: Space = "arena") -> Buffer:
-        """A buffer for what no tensor has for itself."""
+        """A buffer of `count` elements that belongs to no tensor."""
         return self.add(Buffer(self.name(key, text), space, count))
 
     def known(self, key: Hashable, text: str, array: Array) -> Buffer:
@@ -81,7 +81,7 @@ class TensorViews:
         return self.own(tensor, Buffer(str(tensor), "arena", elements(shape, border or None), 0, border))
 
     def moved_to_output(self, tensor: Tensor) -> bool:
-        """Let an arrangement that needs a move be moved to where the caller wants it, if only an output reads it."""
+        """Let the move of an arrangement write to the caller's buffer, if only an output reads it; returns whether."""
         readers = [job for job in self.layout.jobs if tensor in job.operands]
         if len(readers) != 1 or readers[0].result not in self.layout.direct_outputs or not readers[0].is_copy:
             return False
@@ -90,7 +90,7 @@ class TensorViews:
         return tensor in self.inside
 
     def part_of(self, place: Inside, tensor: Tensor) -> View:
-        """The view of where a tensor stands inside another."""
+        """The view of a tensor inside another one."""
         view = self.view(place.tensor)
         shape = self.types[tensor].shape
         for axis, (begin, step) in enumerate(zip(place.begins, place.steps, strict=True)):
@@ -99,14 +99,14 @@ class TensorViews:
         return view
 
     def with_room(self, tensor: Tensor, border: Border) -> Border:
-        """The border, and room between pixels that would crowd in the first cache (if there is one)."""
+        """The border, widened where pixels would fall into few sets of the first cache (if there is one)."""
         room = spread(self.types[tensor].shape, self.orders[tensor], self.layout.target.core)
         if not room or not self.layout.target.l1 or tensor in self.homes.reshaped:
             return border
         return room[:2] + (border[2:] or room[2:])
 
     def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
-        """A view of the operand that is the result, if there is one."""
+        """The result as a view of the operand, or None."""
         match computation:
             case Reshape():
                 return view.unfold(shape)
@@ -121,7 +121,7 @@ class TensorViews:
         raise AssertionError(f"no view for {computation}")
 
     def looked_up(self, view: View, axis: int, indices: tuple[int, ...]) -> View:
-        """Indices that advance evenly are a part; others need a table, which counts from the first of them."""
+        """Indices with a constant step give a slice; others need a table, relative to the first index."""
         step = indices[1] - indices[0] if len(indices) > 1 else 1
         if all(b - a == step for a, b in itertools.pairwise(indices)):
             return view.part(axis, indices[0], len(indices), step)
@@ -132,14 +132,14 @@ class TensorViews:
         return replace(first, border=(), lookups=(*view.lookups, (axis, name)))
 
     def constant_in_order(self, tensor: Tensor, order: Order) -> View:
-        """A known tensor of full shape, packed in the order of what it meets."""
+        """A constant tensor of full shape, packed in the order of the other operand."""
         array = self.constants[tensor]
         buffer = self.known((tensor, order), f"{tensor}@{''.join(map(str, order))}", array.transpose(order))
         return dense_view(buffer.name, array.shape, order)
 
 
 def views_of(homes: Homes) -> TensorViews:
-    """The views of a layout's tensors; so far those in buffers of the caller's."""
+    """The views of a layout's tensors; at first only those in the caller's buffers."""
     views = TensorViews(homes)
     for tensor, buffer in homes.callers.items():
         views.views[tensor] = views.own(tensor, buffer)

@@ -1,4 +1,4 @@
-"""Cycles that several shards add or save: barriers, lines of cache that others wrote, uneven shares."""
+"""Cycles that several shards add or save: barriers, cache lines written by other shards, uneven partitions."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from ...core import Core
 from .transfer import BYTES
 
 TYPICAL = 2  # shards for which stages are divided
-BALANCED = (2, 4)  # the numbers of shards for which a step is shared evenly
-FASTER = 0.97  # of the time that fewer shards take: more have to be that much faster
-OWN = 4096  # elements that every shard may have a copy of: 16 KiB, a third of a first cache
-NARROW = 4  # times that one position by itself takes, where a share is narrower than a tile
-FEW_ROWS = 3  # rows of Winograd's tiles, up to which shards share blocks of outputs
-UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly
+BALANCED = (2, 4)  # the numbers of shards for which the partition of a step is balanced
+FASTER = 0.97  # of the time of fewer shards: more shards must take at most this part of it to be worth starting
+OWN = 4096  # elements of a result that every shard may compute for itself: 16 KiB, a third of a first cache
+NARROW = 4  # cycles of a position relative to one in a tile, where the range of a shard is narrower than a tile
+FEW_ROWS = 3  # up to this many rows of Winograd's tiles, shards divide blocks of outputs
+UNSHARED = 1.02  # factor on the cycles of an odd number of blocks then, which two shards divide unevenly
 
 
 def foreign(core: Core, elements: float) -> float:
@@ -22,5 +22,5 @@ def foreign(core: Core, elements: float) -> float:
 
 
 def largest_part(pieces: int, shards: int) -> float:
-    """The part of a stage that the busiest shard has."""
+    """The fraction of a stage that the busiest shard computes."""
     return math.ceil(pieces / shards) / pieces

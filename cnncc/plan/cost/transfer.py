@@ -1,4 +1,4 @@
-"""Cycles that bytes take between the levels of memory, and what each level is trusted to hold."""
+"""Cycles of transfers between the levels of memory, and how much each level is assumed to hold."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from ...core import Core
 from ...target import Target
 
 BYTES = 4  # of an element
-WEIGHTS_OF_L1 = 0.8  # of the first cache, for the weights of a block; the image and the results pass through the rest
-ROWS_OF_L1 = 1.1  # … for the rows of all channels: a tenth more than fits is read again in order, and that is cheap
-BLOCKS_IN_L1 = 2  # blocks of some of the channels that the first cache could hold: each takes half of it at most
-RINGS_OF_L2 = 0.7  # of the second cache, which rings take at most: weights and the rows at both ends need the rest
+WEIGHTS_OF_L1 = 0.8  # of the first cache for the weights of a block; the image and the results use the rest
+ROWS_OF_L1 = 1.1  # of it for the rows of all channels: the tenth that does not fit is read in order, which is cheap
+BLOCKS_IN_L1 = 2  # blocks of channels that the first cache could hold: each takes at most half of it
+RINGS_OF_L2 = 0.7  # of the second cache for rings, at most: weights and the rows at both ends need the rest
 PLANAR_CHANNELS = 8  # up to here, reading a planar image channel by channel beats copying it to channels last
-SMALL_BORDER = 16384  # elements of a border that no buffer is too small for: edges cost a small image a fifth
+SMALL_BORDER = 16384  # elements of a border that any buffer may bring: clipping costs a small image a fifth
 LARGE_IMAGE = 4096  # elements of an image whose rows are reduced one by one
 FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
-CROWDED_SETS = 8  # of the first cache: pixels that meet in so few are a crowd
+CROWDED_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
 
 
 def arrival(target: Target, held: int, fetched: int, *, streamed: bool) -> float:
-    """Cycles to fetch bytes from the second cache, of a block that `held` of them; 0 if it stays in the first cache.
+    """Cycles to fetch `fetched` bytes of a block of `held` bytes from the second cache; 0 if it stays in the first.
 
-    `streamed` if nothing else keeps the pipes busy.
+    `streamed` tells that the pipes have nothing else to do meanwhile.
     """
     if held <= WEIGHTS_OF_L1 * target.l1:
         return 0.0
@@ -28,23 +28,23 @@ def arrival(target: Target, held: int, fetched: int, *, streamed: bool) -> float
 
 
 def line_by_line(core: Core, size: int) -> float:
-    """Cycles at best to read bytes from the second cache, or to write them, each line once."""
+    """Least cycles to read `size` bytes from the second cache, or to write them, each line once."""
     return core.l2_line_cycles / core.line_bytes * size
 
 
 def weights_cycles(core: Core, size: int, *, beyond: bool, distant: bool = False) -> float:
-    """Cycles of weights that come from the second cache, from `beyond` it, or from memory if they are `distant`."""
+    """Cycles to fetch weights from the second cache, from the third if `beyond`, or from memory if also `distant`."""
     return size / (core.l2_rate if not beyond else core.dram_rate if distant else core.l3_weights_rate)
 
 
 def round_trip(target: Target, size: int) -> float:
-    """Cycles that a tensor of `size` bytes takes on its way out of the second cache and back."""
+    """Cycles to write a tensor of `size` bytes out of the second cache and to read it back."""
     beyond = min(1.0, max(0.0, 2 * size / target.l2 - 1)) if target.l2 else 0.0
     return 2 * size * beyond / target.core.l3_rate
 
 
 def reordered(core: Core, elements: int) -> float:
-    """Cycles of a copy that brings elements into another order."""
+    """Cycles of a copy that changes the memory order of elements."""
     return core.reorder_cycles * elements
 
 
@@ -54,7 +54,7 @@ def copied(target: Target, elements: int) -> float:
 
 
 def crowding(core: Core) -> int:
-    """Elements of such a distance, or a multiple of it, crowd in few sets of the first cache: at most 8 of 64.
+    """A distance in elements whose multiples map to few sets of the first cache, at most 8 of 64.
 
     0 for a core without a cache.
     """
