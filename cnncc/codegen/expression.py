@@ -1,4 +1,4 @@
-"""Expressions on registers: the emitter's meaning of each function of `cnncc.expr`."""
+"""Expressions on registers: the code of each function of `cnncc.expr`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .trigonometry import cos, sin
 
 
 def own(function: Callable[..., Lanes]) -> Callable[..., Ssa]:
-    """A function of ours, on the emitter's values."""
+    """A function on `Lanes` as a function on the emitter's values."""
     return lambda e, *arguments: function(*(Lanes(e, argument) for argument in arguments)).ssa
 
 
@@ -49,7 +49,7 @@ FUNCTIONS: Mapping[str, Callable[..., Ssa]] = {
 
 
 def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], lanes: int) -> Ssa:
-    """The value of `expr` for arguments of so many lanes; what the expression shares is computed once."""
+    """The value of `expr` for arguments of `lanes` lanes; a common subexpression is computed once."""
     known: dict[int, Ssa] = {}
 
     def visit(part: Expr) -> Ssa:
