@@ -1,4 +1,4 @@
-"""What the compiler hands to the runtime: object bytes, weights and everything needed to call them."""
+"""The compiler's result for the runtime: object bytes, weights and everything needed to call them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..types import TensorType
 class Port:
     """An input or output of a compiled model, in the order of the ABI's pointer arrays.
 
-    `batched` says that its first axis counts images, so that a call with n images holds n times one image
-    (`shape` is that of the graph). A port that is not batched (weights given at run time) keeps its shape.
+    If `batched`, its first axis counts images, and an array for n images holds n times one image (`shape` is that of
+    the graph). A port that is not batched (weights given at run time) keeps its shape.
     """
 
     name: str
@@ -34,10 +34,10 @@ class Executable:
     """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
 
     `images` is N of the graph; a call may have another N only if `batchable`, and `fixed` tells why not. A workspace
-    for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
-    which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
-    `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
-    was read of it.
+    for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it; more
+    than `useful_shards` are not faster. With `sharing` 'cost' the runtime may use fewer shards than it was given.
+    `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of the
+    bytes of its entry.
     """
 
     name: str
