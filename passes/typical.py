@@ -1,8 +1,8 @@
-"""Inputs that look like what a model is made for, as far as its own constants tell.
+"""Inputs with the distribution that a model is made for, as far as its constants imply one.
 
-An input whose only reader is (x − m) / s, a batch norm, or any other scale and shift by constants, is around m and off
-by about s: for each channel, each pixel, or for all, as the constants are. Arrangements may stand between (a
-transposition, a flattening). All other inputs are normally distributed around 0, and bytes are any.
+An input whose only reader is (x − m) / s, a batch norm, or another scale and shift by constants, has mean m and
+deviation s: for each channel, each pixel, or for all, as the constants are. Arrangements may stand between (a
+transpose, a flattening). All other inputs are normally distributed around 0, and bytes are uniform.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ..types import Array, DType
 from .affine import Affine, Typical, elementwise
 from .moves import Origins
 
-FARTHEST = 24  # layers that an input is followed through
-LARGEST = 1e37  # times any normal deviate it is still a float32
-RESOLVED = 2.0**-20  # of a mean: what a deviation has to be for float32 to show it
+FARTHEST = 24  # most layers between an input and the constants
+LARGEST = 1e37  # its product with any normal deviate is a finite float32
+RESOLVED = 2.0**-20  # of a mean: the least deviation that float32 can represent well
 
 
 def feeds(graph: Graph, rng: np.random.Generator) -> dict[str, Array]:
@@ -35,7 +35,7 @@ def _scaled(graph: Graph, name: str, noise: Array) -> Array:
 
 
 def expected(graph: Graph, value: Value, steps: int = FARTHEST) -> Typical | None:
-    """What `value` looks like to its only reader, in shapes that broadcast to its own; None if that does not tell."""
+    """The distribution of `value` that its only reader implies, in shapes that broadcast to it; None if unknown."""
     readers = graph.consumers[value]
     if len(readers) != 1 or not steps or value in graph.outputs.values():
         return None
@@ -52,13 +52,13 @@ def expected(graph: Graph, value: Value, steps: int = FARTHEST) -> Typical | Non
 
 
 def _before(map: Affine, result: Typical | None) -> Typical:
-    """What goes into `map`, if `result` comes out of it; if that is not known, 0 ± 1 does."""
+    """The distribution of the input of `map` for that of its result; an unknown result counts as 0 ± 1."""
     later = Affine(np.ones(()), np.zeros(()), result)
     return map.then(later).typical
 
 
 def _arranged_back(graph: Graph, value: Value, index: Array, result: Typical) -> Typical:
-    """Each element as it is expected where an arrangement puts it; 0 ± 1 where it puts it nowhere."""
+    """The distribution of each element, from its place after an arrangement; 0 ± 1 if the arrangement drops it."""
     type, moved = graph.type(value), ~np.isnan(index)
     arrays = []
     for filler, of_result in ((0.0, result.mean), (1.0, result.deviation)):
