@@ -273,8 +273,8 @@ def origins(tensor: Tensor) -> set[Tensor]:
 class Layer:
     """A callable on tensors. It owns its parameters, so calling it twice shares them.
 
-    A subclass returns its op (`operation`) and the parameters that the op reads after the
-    tensors (`specify`), both from the types of the tensors, on the first and on every later call.
+    A subclass returns its op (`operation`) and the parameters that the op reads after the tensors (`specify`). Both
+    are called with the types of the tensors, on the first and on every later call.
     """
 
     kind: str

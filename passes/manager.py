@@ -29,8 +29,8 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
 
     `precision` "strict" leaves out rewrites that round differently; `off` names passes to leave out. With `check`, the
     graph is interpreted before and after each pass on seeded inputs and compared as the pass's tag demands.
-    Raises UsageError for an unknown precision or pass, VerifyError for a graph that breaks an invariant, PassError
-    if a pass breaks one or changes the type of a value, DifferenceError if `check` finds one.
+    Raises UsageError for an unknown precision or pass, and VerifyError for a graph that breaks an invariant. Raises
+    PassError if a pass breaks one or changes the type of a value, and DifferenceError if `check` finds a difference.
     """
     allowed = _check_options(precision, off)
     verify(graph)

@@ -1,10 +1,10 @@
 """Finds u and v with fl(u·vᵀ) equal to a kernel bit for bit.
 
-The scale between u and v is free, and only some scales are exact in float32, so this is a search. From each of a few
-natural guesses for v (a row, a normalised row, square roots of the diagonal …), u and v are computed in turn, each
-element among the floats next to its quotient. A result is exact, bit for bit, but a kernel made from a u and v of
-arbitrary scale can be missed. For those, and for kernels computed in float64, `nearly` finds factors whose products
-have one rounding more.
+The scale between u and v is free, and only some scales are exact in float32, so this is a search. It begins with a few
+natural guesses for v (a row, a normalised row, square roots of the diagonal …). From each, u and v are computed in
+turn, each element among the floats next to its quotient. A result is exact, bit for bit, but a kernel made from a u and
+v of arbitrary scale can be missed. For those, and for kernels computed in float64, `nearly` finds factors whose
+products have one rounding more.
 """
 
 from __future__ import annotations

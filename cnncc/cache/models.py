@@ -1,7 +1,7 @@
 """Compiled models on disk, so that compiling the same graph again takes milliseconds.
 
-An entry is the size of the manifest, the manifest, the object and, at a multiple of 64, the weights, which are used
-in the memory that they were read into, without a copy.
+An entry is the size of the manifest, the manifest, the object and, at a multiple of 64, the weights. The weights are
+used without a copy, in the memory that they were read into.
 """
 
 from __future__ import annotations

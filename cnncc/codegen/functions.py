@@ -144,8 +144,8 @@ def log_ends(x: Lanes, result: Lanes) -> Lanes:
 def tanh(x: Lanes) -> Lanes:
     """tanh(x) within 3 ulp; keeps −0. With t = exp(−2|x|) − 1 it is −t / (2 + t), without cancellation.
 
-    From |x| = 10 on it is 1, so t = 2^k·(exp(r) − 1) + (2^k − 1) has −29 ≤ k ≤ 0, and 2^k follows from the lowest
-    bits of k + 1.5·2^23 (for NaN the power is arbitrary, and the series gives NaN).
+    From |x| = 10 on it is 1, so t = 2^k·(exp(r) − 1) + (2^k − 1) has −29 ≤ k ≤ 0. So 2^k follows from the lowest
+    bits of k + 1.5·2^23. For NaN the power is arbitrary, and the series gives NaN.
     """
     y = abs(x) * -2.0
     k, r = _less_ln2((y < -20.0).where(-20.0, y))

@@ -61,7 +61,7 @@ def _quarters(size: Lanes) -> tuple[Bits, Pair]:
     """Whole q, correct in its last two bits, and r with size = q · π/2 + r, |r| ≤ π/4, for size ≥ 2^-7.
 
     The product is truncated 62 bits after the point. No float of this size is nearer than 2^-30 to a whole number of
-    quarter turns (16367173 · 2^72 is the nearest), so at least 32 bits of the remainder are correct.
+    quarter turns (16367173 · 2^72 is the nearest). So at least 32 bits of the remainder are correct.
     """
     bits = size.bits()
     mantissa = (bits & 0x7FFFFF) | 0x800000

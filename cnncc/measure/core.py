@@ -1,7 +1,7 @@
 """A row for the table of cores (`cnncc.cores`), measured on this machine.
 
-The numbers of pipes and ports, the latency and the bandwidths of memory are each measured with a loop of their own, in
-cycles of the clock measured in the same run. All other fields are copied from the nearest row of the table.
+Each number of pipes or ports, the latency and each bandwidth of memory is measured with a loop of its own, in cycles of
+the clock. The clock is measured in the same run. All other fields are copied from the nearest row of the table.
 """
 
 from __future__ import annotations

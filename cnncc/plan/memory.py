@@ -3,7 +3,7 @@
 Buffers are placed one after the other, each at the lowest offset that is free during its live range. The largest
 come first (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, section 4.2).
 The lower bound is the largest sum of bytes alive at once. If the arena exceeds it, each buffer that ends above the
-bound moves to an earlier position in the order, and all are placed again (Joslin and Clements, "Squeaky Wheel"
+bound moves to an earlier position in the order. Then all are placed again (Joslin and Clements, "Squeaky Wheel"
 Optimization, 1999). A few rounds reach the bound for nearly every network.
 """
 

@@ -36,8 +36,9 @@ class Model:
     a workspace of its own and one thread. The GIL is released while native code runs. A pickled model is its source,
     compiled again when it is loaded (`rebuild`: a function and its arguments), never machine code.
 
-    Raises InputError for data that does not fit, NativeError if native code refuses or the model has been closed,
-    TargetError if this machine cannot run the code, NoMemoryError if there is no room for workspace, outputs or copies.
+    Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
+    Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
+    or copies.
     """
 
     def __init__(

@@ -1,6 +1,6 @@
 """Native functions that Python calls without ctypes: one small module for each process, independent of any model.
 
-A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `Owned` structure, so that calling
+A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `Owned` structure. So calling
 a model costs a function call, two buffer look-ups and a release of the GIL. Only this module uses Python's symbols;
 code objects use none.
 """

@@ -41,8 +41,8 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     (`y_1`).
 
     `shapes` gives the shapes of inputs with open dimensions, by name; an open first dimension (images) is 1 without it.
-    Raises UsageError for a missing `onnx` package or shapes that contradict the model, ModelError for a file that is no
-    ONNX model and for everything that cnncc does not support, all at once.
+    Raises UsageError for a missing `onnx` package or shapes that contradict the model. Raises ModelError for a file
+    that is no ONNX model, and for everything that cnncc does not support, all at once.
     """
     return graph_of(Path(path), parse(Path(path)), shapes)
 

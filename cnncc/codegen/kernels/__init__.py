@@ -41,4 +41,4 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], Family[Any]]] = {
     k.Move: Copy,
     k.Fill: Border,
 }
-"""For each kernel of a plan, what makes its emitter: from the kernel and its memory an object with `emit(a, b)`."""
+"""The factory for each kernel of a plan: it takes the kernel and its memory and returns an object with `emit(a, b)`."""

@@ -226,7 +226,7 @@ class WinogradConvolution(WithWeights[Winograd]):
                     self.group(tile.index, half, inputs, weights, results, size)
 
     def half_group(self) -> int:
-        """Tiles of half a group, or 0 if every possible range leaves more tiles than that at its end."""
+        """Tiles of half a group, or 0 if no possible range leaves so few tiles, or fewer, at its end."""
         columns, half = self.k.tile.columns, (self.k.tile.columns + 1) // 2
         lines = [self.k.grid[0]] if self.k.shared == "blocks" else range(1, self.k.grid[0] + 1)
         return half if any(0 < line * self.inner % columns <= half for line in lines) else 0

@@ -1,7 +1,7 @@
 """The choice of a Winograd convolution: outputs per tile, register tile of the products, tiles in a block, cost.
 
 The cost is the cycles of the three stages. With n points on an axis in place of m outputs × r taps, the products
-shrink by Π n / (m·r), while both transforms grow with the number of operations of their matrices. Tiles that
+shrink by Π n / (m·r). Both transforms grow with the number of operations of their matrices. Tiles that
 reach over the edge of the image are computed as a whole. The products are tiles of direct convolution with one tap,
 but their weights are larger. Weights that do not fit into the second-level cache are read once for each block of
 tiles; part of that time overlaps the multiply-adds.
