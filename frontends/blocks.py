@@ -1,6 +1,6 @@
-"""Blocks: layers that are made of layers, in the shapes in which networks are drawn.
+"""Blocks: layers that consist of layers, in the usual structures of networks.
 
-The parts of a block are named after it ('residual1.conv2') and made when it first meets a tensor, since their
+The parts of a block are named after it ('residual1.conv2') and made at its first call, since their
 number may depend on the tensor's rank. Calling a block twice shares its weights, as with any layer.
 """
 
@@ -18,10 +18,10 @@ from .symbols import Layer, Tensor, located, paddings, sizes, spread, whole
 
 
 class Block(Layer):
-    """A layer made of layers, one after the other unless a subclass wires them differently.
+    """A layer that consists of layers, one after the other unless a subclass connects them differently.
 
-    To write a block, give its parts to `super().__init__` or override `make`, and override `wire` where they are
-    not a chain. It takes one tensor and returns one.
+    To write a block, pass its parts to `super().__init__` or override `make`; override `wire` if they are not a chain.
+    A block takes one tensor and returns one.
     """
 
     kind = "block"
@@ -32,11 +32,11 @@ class Block(Layer):
         self.parts: tuple[Layer, ...] | None = None
 
     def make(self, x: TensorType) -> Sequence[Layer]:
-        """The parts for tensors like x."""
+        """The parts for a tensor of the type x."""
         return self.given
 
     def wire(self, x: Tensor, parts: Sequence[Layer]) -> Tensor:
-        """What the block does with a tensor."""
+        """The result of the block's parts on a tensor."""
         return chain(x, parts)
 
     def __call__(self, tensor: Tensor) -> Tensor:
@@ -53,7 +53,7 @@ class Block(Layer):
             return (self.wire(tensors[0], self.parts),)
 
     def _own(self, part: Layer) -> Layer:
-        """What the block has made stands where the block stands; what it was given stays where that was made."""
+        """A part that the block made gets the block's source line; a part that it was given keeps its own."""
         if part not in self.given:
             part.where = self.where
         if part.parent is None:
@@ -62,14 +62,14 @@ class Block(Layer):
 
 
 def chain(x: Tensor, layers: Sequence[Layer]) -> Tensor:
-    """The layers one after the other."""
+    """The result of the layers, applied one after the other."""
     for layer in layers:
         x = step(layer, x)
     return x
 
 
 def step(layer: Layer, *tensors: Tensor) -> Tensor:
-    """A layer where only one result can go on."""
+    """The result of a layer that must have only one."""
     results = layer.apply(tensors, {}, layer.where)
     if len(results) != 1:
         message = f"has {len(results)} outputs, which cannot stand in a Sequential"
@@ -78,7 +78,7 @@ def step(layer: Layer, *tensors: Tensor) -> Tensor:
 
 
 def checked_layer(layer: object, taker: str) -> Layer:
-    """`layer`, a list as a chain; raises ModelError for anything that is no layer."""
+    """`layer`, or a chain for a list of layers; raises ModelError for anything else."""
     if isinstance(layer, list | tuple):
         return Chain(*layer)
     if not isinstance(layer, Layer):
@@ -89,13 +89,13 @@ def checked_layer(layer: object, taker: str) -> Layer:
 
 
 class Chain(Block):
-    """Layers one after the other: what `nn.Sequential` is without an input."""
+    """Layers one after the other, as `nn.Sequential` without an input."""
 
     kind = "chain"
 
 
 class Parallel(Block):
-    """Branches (layers, or lists of them) that all see the same tensor; their results are joined along `axis`."""
+    """Branches (layers, or lists of them) that all read the same tensor; their results are concatenated on `axis`."""
 
     kind = "parallel"
 
@@ -115,9 +115,10 @@ class Parallel(Block):
 
 
 class Inception(Parallel):
-    """Four branches side by side: 1×1, a reduced 3×3, a reduced 5×5, and a pooled 1×1.
+    """Four parallel branches: 1×1, 1×1 → 3×3, 1×1 → 5×5, and pool → 1×1.
 
-    `threes` and `fives` are (filters of the 1×1 before, filters). Sizes stay, so that the branches can be joined.
+    `threes` and `fives` are (filters of the 1×1 before, filters). All keep the spatial sizes, so that the results can
+    be concatenated.
     """
 
     kind = "inception"
@@ -176,7 +177,7 @@ class Residual(Block):
 
 
 class SqueezeExcite(Block):
-    """Each channel times a gate between 0 and 1, which two 1×1 convolutions work out from the channels' means.
+    """Each channel times a gate between 0 and 1, which two 1×1 convolutions compute from the channels' means.
 
     The first has C / `reduction` filters (at least one).
     """
@@ -209,7 +210,7 @@ class SqueezeExcite(Block):
 
 
 class _Factored(Block):
-    """A convolution taken apart into simpler ones, `norm` and activation after each where `_after` says so."""
+    """A convolution split into simpler ones, with `norm` and activation after those that `_after` selects."""
 
     def __init__(
         self,
@@ -229,7 +230,7 @@ class _Factored(Block):
         self.norm, self.after = bool(norm), activation
 
     def finished(self, conv: Conv) -> Sequence[Layer]:
-        """A convolution with what follows it; a bias before a batch norm would be lost."""
+        """A convolution with norm and activation; a bias before a batch norm would have no effect."""
         if not self.norm:
             conv.activation = checked_activation(self.after)
             return (conv,)
@@ -239,7 +240,7 @@ class _Factored(Block):
         return conv, norm
 
     def passes(self, x: TensorType) -> list[tuple[tuple[int, ...], tuple[int, ...], Any]]:
-        """Kernel, stride and padding of a pass along each spatial axis, all else 1."""
+        """Kernel, stride and padding of a convolution along each spatial axis, with size 1 on the others."""
         kernel, stride = spread(self.kernel, x, "kernel"), spread(self.stride, x, "stride")
         rank = len(kernel)
         padding = self.padding
@@ -254,7 +255,7 @@ class _Factored(Block):
 
 
 class DepthwiseSeparable(_Factored):
-    """Each channel filtered alone (`kernel`), then a 1×1 convolution to `filters` channels."""
+    """A depthwise convolution (`kernel`), then a 1×1 convolution to `filters` channels."""
 
     kind = "separable"
 
@@ -264,7 +265,7 @@ class DepthwiseSeparable(_Factored):
 
 
 class SpatiallySeparable(_Factored):
-    """A pass along the columns (k × 1), then one along the rows (1 × k); in 3-D three passes.
+    """A convolution along the columns (k × 1), then one along the rows (1 × k); in 3-D three convolutions.
 
     The first goes to `filters` channels; norm and activation follow the last one.
     """
@@ -278,7 +279,7 @@ class SpatiallySeparable(_Factored):
 
 
 class Flattened(_Factored):
-    """One 1-D pass an axis: across the channels (1×1, to `filters`), then down, then along, each channel alone.
+    """One 1-D convolution for each axis: 1×1 over the channels to `filters`, then depthwise k × 1 and 1 × k.
 
     Norm and activation follow the last one.
     """

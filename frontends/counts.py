@@ -1,6 +1,6 @@
 """Numbers of images that record when code computes with them.
 
-A frontend works with one number of images, N, and makes graphs for any N. A graph holds for any N if no code read N
+A frontend works with one number of images, N, and makes graphs for any N. A graph is right for any N if no code read N
 while it was made. So shapes contain a `Count` in N's place, which gives its number only through methods.
 """
 
@@ -30,10 +30,10 @@ ORDER = ("eq", "ne", "lt", "le", "gt", "ge")
 
 
 class Count:
-    """The number of images: a whole number that calls `asked` before it tells its value.
+    """The number of images: a whole number that calls `asked` before it returns its value.
 
-    That it is at least 1, and equal to another number of images (not to what only depends on one, if it is not
-    `pure`), it tells everybody. `asked` may raise.
+    It does not call `asked` to compare itself with numbers below 1, or two `pure` counts of equal value. A count that
+    is not `pure` is computed from the number of images. `asked` may raise.
     """
 
     def __init__(self, number: int, asked: Callable[[], object], pure: bool = True):
@@ -68,7 +68,7 @@ class Count:
         return relation(operator.index(self), operator.index(other) if isinstance(other, Count) else other)
 
     def computed(self, function: Callable[..., Any], *operands: Any) -> Any:
-        """What `function` makes of `operands`, with numbers in place of counts."""
+        """The result of `function` on `operands`, with numbers in place of counts."""
         return function(*(operator.index(one) if isinstance(one, Count) else one for one in operands))
 
 
@@ -93,7 +93,7 @@ _equip()
 
 
 def counted(type: TensorType, shape: tuple[int, ...]) -> TensorType:
-    """A type whose shape may hold counts; no rule for types judges it."""
+    """A type whose shape may contain counts; it is not validated."""
     made = object.__new__(TensorType)
     object.__setattr__(made, "shape", shape)
     object.__setattr__(made, "dtype", type.dtype)
@@ -101,12 +101,12 @@ def counted(type: TensorType, shape: tuple[int, ...]) -> TensorType:
 
 
 def equal(a: object, b: object) -> bool:
-    """Whether two sizes are equal for every number of images; asks no count."""
+    """Whether two sizes are equal for every number of images; it reads the value of no count."""
     return a is b if isinstance(a, Count) or isinstance(b, Count) else a == b
 
 
 def vector(sizes: int | Sequence[int]) -> Array:
-    """Whole numbers as an array: of int64, or of Python's objects if counts are among them."""
+    """Whole numbers as an array: of int64, or of Python objects if there are counts among them."""
     numbers = sizes if isinstance(sizes, Sequence) else (sizes,)
     kind = object if any(isinstance(size, Count) for size in numbers) else np.int64
     made = np.empty(len(numbers), kind)

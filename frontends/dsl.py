@@ -8,8 +8,8 @@ Two ways to the same graph:
     y = nn.Dense(10)(nn.Flatten()(nn.Conv(8, 3, activation="relu")(x)))
     model = nn.Model(x, y)
 
-Beside the layers and blocks below there is one for each op of the registry, under its ONNX name (a few are spelled
-as everybody does, `nn.ReLU`, `nn.GELU`): it takes the op's attributes and owns no parameters.
+Besides the layers and blocks below there is a layer for each op of the registry, under its ONNX name (a few in their
+usual spelling, `nn.ReLU`, `nn.GELU`): it takes the op's attributes and owns no parameters.
 """
 
 from typing import Any
@@ -63,7 +63,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """The layer of an op that has no page here."""
+    """The generic layer of an op that has no class in `layers`, `norms` or `blocks`."""
     if name in op_layers():
         return op_layers()[name]
     raise AttributeError(f"module 'cnncc.nn' has no layer '{name}'")

@@ -1,6 +1,6 @@
-"""Layers that are exactly one op: made from the registry, so that an op with a page of its own is in the DSL too.
+"""Layers of exactly one op, made from the registry: every op with a module in `ops` is in the DSL too.
 
-Each takes the op's attributes, by place or by name, then a name, and as many tensors as the op has inputs.
+Each takes the op's attributes, by position or by name, then a name, and as many tensors as the op has inputs.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ SPELLINGS = {
     "Celu": "CELU",
     "Silu": "SiLU",
 }
-"""Ops whose layers are written otherwise than in ONNX."""
+"""Ops whose layers are spelled differently from ONNX."""
 
 
 CHECKS: Mapping[str, Callable[[Any, str], object]] = {
@@ -41,15 +41,15 @@ CHECKS: Mapping[str, Callable[[Any, str], object]] = {
     "dilation": sizes,
     "padding": paddings,
 }
-"""What attributes of these names must be, wherever they occur."""
+"""The validation of attributes with these names, in all ops."""
 
 
 class OpLayer(Layer):
-    """A layer that stands for one op and owns no parameters. Numbers as `kernel` count for every spatial axis."""
+    """A layer of one op that owns no parameters. A number as `kernel` applies to every spatial axis."""
 
     op_type: ClassVar[type[Op]]
     presets: ClassVar[Mapping[str, Any]] = {}
-    """Attributes that the layer's name says already."""
+    """Attributes that the layer's name implies."""
     takes = None
 
     def __init__(self, *attributes: Any, name: str | None = None, **named: Any):
@@ -60,7 +60,7 @@ class OpLayer(Layer):
         self.attributes = self._attributes(free, attributes, named)
 
     def _attributes(self, free: Sequence[str], given: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Any]:
-        """Attributes under their names. Raises ModelError for too many and too few, and for obvious mistakes."""
+        """Attributes by name. Raises ModelError for too many, too few or unknown ones, and for wrong types."""
         found = dict(zip(free, given, strict=False)) | dict(named)
         wrong = [key for key in named if key not in free or key in free[: len(given)]]
         if wrong or len(given) > len(free):
@@ -98,7 +98,7 @@ class OpLayer(Layer):
 
 
 def _judged(field: Field[Any], value: Any) -> Any:
-    """An attribute as an op has it. Raises ShapeError or ModelError for what its name or annotation rules out."""
+    """An attribute as an op stores it. Raises ShapeError or ModelError if its name or annotation forbids the value."""
     value = _plain(value)
     if value is field.default:
         return value
@@ -141,7 +141,7 @@ def op_layer(name: str, op: type[Op], **presets: Any) -> type[OpLayer]:
 
 @cache
 def op_layers() -> Mapping[str, type[OpLayer]]:
-    """A layer for each op of the registry, under the name that it has in `nn`."""
+    """A layer for each op of the registry, by its name in `nn`."""
     names = {SPELLINGS.get(name, name): op for name, op in REGISTRY.items()}
     six = op_layer("ReLU6", REGISTRY["Clip"], minimum=0.0, maximum=6.0)
     return {"ReLU6": six} | {name: op_layer(name, op) for name, op in names.items()}
@@ -149,7 +149,7 @@ def op_layers() -> Mapping[str, type[OpLayer]]:
 
 @cache
 def activations() -> Mapping[str, Op]:
-    """What `activation="…"` accepts: every element-wise op of one tensor that needs no attributes, and softmax."""
+    """The values of `activation="…"`: every element-wise op of one tensor without required attributes, and softmax."""
     return {
         name.lower(): layer.op_type(**layer.presets)
         for name, layer in op_layers().items()
@@ -165,7 +165,7 @@ def _complete(op: type[Op], presets: Mapping[str, Any]) -> bool:
 
 
 def checked_activation(activation: Any) -> tuple[str, Op] | None:
-    """Name and op of an activation: a name, with '_' where you like, or a layer; raises ModelError if unknown."""
+    """Name and op of an activation, given by a name (any '_' is ignored) or a layer; raises ModelError if unknown."""
     if activation is None:
         return None
     if isinstance(activation, OpLayer):

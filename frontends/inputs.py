@@ -1,4 +1,4 @@
-"""What a model is fed with: tensors as they are, or pictures that are converted on their way in."""
+"""Inputs of a model: tensors as they are, or pictures that the compiled code converts."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _LAYOUTS = {rank: (f"NC{axes}", f"N{axes}C") for rank, axes in ((3, "W"), (4, "H
 
 PerChannel = float | Sequence[float]
 
-LARGEST_MEAN = 3.0  # in units of std: beyond it x · scale / std − mean / std, which cancels, is spelled out instead
+LARGEST_MEAN = 3.0  # in units of std: beyond it, x · scale / std − mean / std would cancel and is computed in steps
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Scaling:
 class Input(Tensor):
     """A tensor that the caller of the compiled model provides.
 
-    `shape` is without the N of the images, which is `batch`; `batch=None` says that the shape is complete
+    `shape` is without N, the number of images, which is `batch`; with `batch=None` the shape is complete
     (weights that arrive at run time). The caller's array has this shape, in `layout` 'NCHW' or 'NHWC' (for other
     ranks 'NCW', 'NWC', 'NCDHW', 'NDHWC') and of `dtype` 'float32', 'uint8', 'int32', 'int64' or 'bool'. Of floats and
     bytes, layers always see (N, C, spatial…) in float32, that is (x · scale − mean) / std, where mean and std are
@@ -59,7 +59,7 @@ class Input(Tensor):
 
     A camera's picture is `nn.Input((H, W, 3), layout="NHWC", dtype="uint8", scale=1 / 255)`.
 
-    Raises ShapeError for a shape that is no tuple of positive numbers, ModelError for the rest.
+    Raises ShapeError for a shape that is no tuple of positive numbers, ModelError for other wrong arguments.
     """
 
     def __init__(
@@ -90,14 +90,14 @@ class Input(Tensor):
         return arriving if self.plain else self._conversion.infer(arriving)[0]
 
     def _more(self) -> TensorType:
-        """What arrives with one image more, if it may be more."""
+        """The input's type with one image more; None if their number is fixed."""
         try:
             return with_one_more(self.arriving) if self.counts else self.arriving
         except ShapeError:  # more than a tensor may hold
             return self.arriving
 
     def place(self, builder: Builder) -> Value:
-        """The input in a graph, with the conversion after it, whose last layer is 'NAME.tensor'."""
+        """Add the input to a graph, with the conversion after it; its last layer is 'NAME.tensor'."""
         value, scaling = builder.input(self.name, self.arriving, self.where), self._scaling
         if self.plain:
             return value

@@ -1,4 +1,4 @@
-"""The layers of the DSL. Each is a thin page: its arguments, the op it stands for, the parameters it owns."""
+"""The layers of the DSL. Each has its arguments, its op and its parameters."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class OneResult(Layer):
 class Conv(OneResult):
     """Convolution (cross-correlation; `flip` reverses the kernel) in 1, 2 or 3 dimensions, by the tensor's rank.
 
-    A number as `kernel`, `stride` or `dilation` counts for every spatial axis. `padding` is 'valid', 'same',
+    A number as `kernel`, `stride` or `dilation` applies to every spatial axis. `padding` is 'valid', 'same',
     'full', a number, or one number or (low, high) pair for each axis. Parameters: weights
     (filters, C / groups, kernel…), bias (filters,).
     """
@@ -78,13 +78,13 @@ class Conv(OneResult):
     def specify(self, *types: TensorType) -> dict[str, Spec]:
         (x,) = types
         filters, groups = self.widths(x)
-        channels = max(1, x.shape[1] // groups)  # more groups than channels: the type rule says it better
+        channels = max(1, x.shape[1] // groups)  # more groups than channels: the type rule reports it
         specs = {"weights": Spec((filters, channels, *spread(self.kernel, x, "kernel")), he_normal)}
         return specs | ({"bias": Spec((filters,), zeros)} if self.bias else {})
 
 
 class DepthwiseConv(Conv):
-    """A convolution of each channel alone, with `multiplier` filters a channel."""
+    """A convolution of each channel by itself, with `multiplier` filters for each."""
 
     kind = "depthwise"
 
@@ -112,8 +112,8 @@ class DepthwiseConv(Conv):
 class ConvTranspose(Conv):
     """Transposed convolution: each element adds its multiple of the kernel to the result, `stride` apart.
 
-    `padding` takes away from the result: 'valid' nothing, 'same' all but n · stride elements an axis, which are the
-    middle ones; numbers as for `Conv`. Parameters: weights (C, filters / groups, kernel…), bias (filters,).
+    `padding` crops the result: 'valid' not at all, 'same' to the middle n · stride elements of each axis; numbers as
+    for `Conv`. Parameters: weights (C, filters / groups, kernel…), bias (filters,).
     """
 
     kind = "transposed"
@@ -171,7 +171,7 @@ class Dense(OneResult):
 
 
 class Concat(Layer):
-    """Several tensors, or a list of them, one after the other along `axis`."""
+    """The concatenation of several tensors, or of a list of them, along `axis`."""
 
     kind = "concat"
     takes = None

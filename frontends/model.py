@@ -1,4 +1,4 @@
-"""Models: tensors with names at both ends, everything between them, and the weights of its layers."""
+"""Models: named inputs and outputs, the layers between them, and the weights of these layers."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class Model:
         }
 
     def _check_size(self) -> None:
-        """A slip of the pen in a dense layer should not fill the memory."""
+        """Raise ModelError for too many parameters: a wrong size in a dense layer should not fill the memory."""
         total = 0
         for name, parameter in self._parameters.items():
             total += parameter.type.size
@@ -116,8 +116,8 @@ class Model:
 class Sequential(Model):
     """Layers one after the other, from one input to one output.
 
-    `input` is the shape (without N) or an `nn.Input`. Without it the result is no model but a layer, a `Chain` that
-    can stand in other models.
+    `input` is the shape (without N) or an `nn.Input`. Without it the result is not a model but a layer, a `Chain` for
+    use in other models.
     """
 
     def __new__(cls, *layers: Layer, input: Sequence[int] | Input | None = None, **options: Any) -> Any:
@@ -141,7 +141,7 @@ class Sequential(Model):
 
 
 class _Lowering:
-    """Turns the calls of a model into nodes."""
+    """Converts the calls of a model to nodes."""
 
     def __init__(self, model: Model):
         self.model = model
@@ -185,7 +185,7 @@ def _checked_inputs(inputs: Input | Sequence[Input]) -> tuple[Input, ...]:
 
 
 def _asked(inputs: Sequence[Input]) -> str:
-    """Why the model is for its own number of images only, if the script has asked for it until now."""
+    """Why the model is for its own number of images only, if the script has read that number; else empty."""
     for tensor in inputs:
         if (where := tensor.asked) is not None:
             line = f"line {where.line} of '{os.path.basename(where.file)}'"
@@ -217,9 +217,9 @@ def _checked_labels(labels: Sequence[str], outputs: Mapping[str, Tensor]) -> tup
 
 
 def _in_order(outputs: Iterable[Tensor]) -> list[Call]:
-    """The calls behind `outputs`, each after those whose results it reads (depth first, without recursion).
+    """The calls that compute `outputs`, each after those whose results it reads (depth first, without recursion).
 
-    No call can read what is called later, so no cycle has to be found, and networkx need not be imported (see `ir`).
+    A call cannot read the result of a later call, so there are no cycles, and networkx is not imported (see `ir`).
     """
     done: dict[Call, None] = {}
     stack = [tensor.call for tensor in reversed(list(outputs)) if tensor.call]
@@ -234,7 +234,7 @@ def _in_order(outputs: Iterable[Tensor]) -> list[Call]:
 
 
 def _check_reach(inputs: Sequence[Input], outputs: Iterable[Tensor], calls: Sequence[Call]) -> None:
-    """Declared inputs and inputs that are read must be the same ones."""
+    """Raise ModelError unless the declared inputs are the inputs that are read."""
     read = [*outputs, *(tensor for call in calls for tensor in call.inputs)]
     for tensor in read:
         if isinstance(tensor, Input) and tensor not in inputs:
@@ -245,7 +245,7 @@ def _check_reach(inputs: Sequence[Input], outputs: Iterable[Tensor], calls: Sequ
 
 
 def _layer_names(calls: Sequence[Call], inputs: Sequence[str]) -> dict[Layer, str]:
-    """Given names as they are; for the other layers their block's name, their kind and a running number."""
+    """Given names as they are; other layers are named by their block, their kind and a running number."""
     layers = list(dict.fromkeys(layer for call in calls for layer in _lineage(call.layer)))
     owners = set(inputs)
     for layer in layers:
@@ -257,7 +257,7 @@ def _layer_names(calls: Sequence[Call], inputs: Sequence[str]) -> dict[Layer, st
     numbers: dict[str, Iterator[int]] = {}
     for layer in layers:
         stem = (f"{names[layer.parent]}." if layer.parent else "") + layer.kind
-        stem += "_" * stem[-1].isdigit()  # relu6_1 is the first of its kind, relu61 might be the 61st of another
+        stem += "_" * stem[-1].isdigit()  # relu6_1 is the first relu6; relu61 might be the 61st relu
         counter = numbers.setdefault(stem, itertools.count(1))
         names[layer] = layer.name or next(name for number in counter if (name := f"{stem}{number}") not in owners)
     return names

@@ -1,4 +1,4 @@
-"""Importing modules that stand beside a script, as a process of its own would: from what their files hold now."""
+"""Importing modules from the folder of a script as a new process would: from the current content of their files."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ _OURS = __name__.partition(".")[0]
 def importing_from(folder: str | os.PathLike[str]) -> Iterator[None]:
     """Modules in the folder can be imported inside the block and leave no trace after it.
 
-    Neither what the process imported of them before is used, nor bytecode, which is told from that of an older source
-    by a time in whole seconds. Packages with extension modules, which cannot be imported twice, stay as they are.
+    Modules that the process imported before are not used. Neither is bytecode, since its test for a changed source
+    has a resolution of a second. Packages with extension modules cannot be imported twice, so they stay as they are.
     """
     home, path = os.path.realpath(folder), list(sys.path)
     loaded = {name for name in list(sys.modules) if "." not in name} | {_OURS, "__main__"}
@@ -40,7 +40,7 @@ def importing_from(folder: str | os.PathLike[str]) -> Iterator[None]:
 
 
 def _forget(names: set[str], home: str) -> None:
-    """Drop modules, and what the import system remembers of the folder."""
+    """Drop modules, and the import system's cache of the folder."""
     for name in names:
         sys.modules.pop(name, None)
     for path in list(sys.path_importer_cache):
@@ -53,14 +53,14 @@ def _package(name: str) -> str:
 
 
 def _packages_in(home: str, names: set[str]) -> set[str]:
-    """Those of these packages and modules that were imported from this folder, other than ours."""
+    """Those of these packages and modules that were imported from this folder, except cnncc's."""
     real = functools.cache(os.path.realpath)
     places = {name: _place(sys.modules.get(name)) for name in names - {_OURS, "__main__"}}
     return {name for name, place in places.items() if place and real(place) == home}
 
 
 def _namesakes(home: str) -> set[str]:
-    """Modules and packages of this folder that would be found there first; not those called like Python's own."""
+    """Modules and packages of this folder, except those with the name of a standard module or of cnncc."""
     with contextlib.suppress(OSError), os.scandir(home) as entries:
         found = {
             entry.name.removesuffix(".py") for entry in entries if entry.name.endswith(".py") or _is_package(entry)
@@ -74,7 +74,7 @@ def _is_package(entry: os.DirEntry[str]) -> bool:
 
 
 def _place(module: object) -> str | None:
-    """The folder that a module or package stands in."""
+    """The folder of a module or package."""
     spec = getattr(module, "__spec__", None)
     folders = list(getattr(spec, "submodule_search_locations", None) or ())
     file = folders[0] if folders else getattr(spec, "origin", None) if getattr(spec, "has_location", False) else None
@@ -95,7 +95,7 @@ def _is_inside(path: object, home: str) -> bool:
 
 
 def _path_hook(home: str) -> Callable[[str], FileFinder]:
-    """What finds modules in the folder and its packages, by source or as extension modules."""
+    """A path hook that finds modules in the folder and its packages, as sources or extension modules."""
     make = FileFinder.path_hook((ExtensionFileLoader, EXTENSION_SUFFIXES), (_FromSource, SOURCE_SUFFIXES))
 
     def finder(path: str) -> FileFinder:

@@ -1,4 +1,4 @@
-"""Layers that bring activations to a common scale, each with a scale and a shift of its own to learn."""
+"""Normalisation layers, each with a scale and a shift as parameters, and PReLU."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def quarters(random: np.random.Generator, shape: tuple[int, ...]) -> Array:
 
 
 class _Norm(OneResult):
-    """What normalisations share. Parameters: scale and bias, a number of each for a channel."""
+    """The base class of normalisations. Parameters: scale and bias, one number of each for a channel."""
 
     def __init__(self, epsilon: float = 1e-5, name: str | None = None):
         super().__init__(name)
@@ -42,9 +42,9 @@ class _Norm(OneResult):
 
 
 class BatchNorm(_Norm):
-    """Batch normalisation with known statistics, or with `batch_statistics` by those of the images of a call.
+    """Batch normalisation with stored statistics, or with `batch_statistics` with those of the images of a call.
 
-    Parameters: scale, bias and, where they are known, mean and variance, each (C,).
+    Parameters: scale, bias and, where they are stored, mean and variance, each (C,).
     """
 
     kind = "norm"
@@ -66,7 +66,7 @@ class BatchNorm(_Norm):
 
 
 class InstanceNorm(_Norm):
-    """Each channel of each image by its own mean and variance."""
+    """Normalises each channel of each image by its own mean and variance."""
 
     kind = "norm"
 
@@ -75,7 +75,7 @@ class InstanceNorm(_Norm):
 
 
 class GroupNorm(_Norm):
-    """Each of `groups` equal groups of channels of each image by its own mean and variance."""
+    """Normalises each of `groups` equal groups of channels of each image by its own mean and variance."""
 
     kind = "norm"
 
@@ -89,7 +89,7 @@ class GroupNorm(_Norm):
 
 
 class LayerNorm(_Norm):
-    """All axes from `axis` on together; scale and bias have their shape."""
+    """Normalises all axes from `axis` on together; scale and bias have the shape of these axes."""
 
     kind = "norm"
 

@@ -1,8 +1,8 @@
-"""Receptive fields: how much of an input one element of a tensor sees.
+"""Receptive fields: the elements of an input that one element of a tensor depends on.
 
-Along an axis, element p of a tensor sees the input's elements from p · step + low to p · step + high. A window of
-extent e widens that by (e − 1) steps and its stride multiplies the step; what sums over a whole axis of n elements
-widens it by (n − 1) steps. Padding counts, as if the input went on. The rules speak of the kinds of computation that
+Along an axis, element p of a tensor depends on the input's elements from p · step + low to p · step + high. A window of
+extent e widens this range by (e − 1) steps, and its stride multiplies the step. A sum over a whole axis of n elements
+widens it by (n − 1) steps. Padding counts as if the input continued. The rules are for the kinds of computation that
 ops are lowered to, so every op has a receptive field.
 """
 
@@ -36,7 +36,7 @@ from ..windows import WindowAxis
 
 @dataclass(frozen=True)
 class Step:
-    """An axis of a tensor runs along an axis of the input: neighbours are `size` of its elements apart."""
+    """The axis of the input that an axis of a tensor follows: neighbours are `size` elements of the input apart."""
 
     source: int
     size: Fraction
@@ -44,9 +44,9 @@ class Step:
 
 @dataclass(frozen=True)
 class Field:
-    """What is seen along each axis of the input, from `low` to `high`, both included.
+    """The receptive field along each axis of the input, from `low` to `high`, both included.
 
-    `steps` tells for each axis of the tensor where it runs, None if nowhere.
+    `steps` has for each axis of the tensor the axis of the input that it follows, or None.
     """
 
     low: tuple[Fraction, ...]
@@ -55,17 +55,17 @@ class Field:
 
     @staticmethod
     def of_input(rank: int) -> Field:
-        """An element of the input sees itself; images and channels are not counted."""
+        """The field of the input itself: one element; images and channels are not counted."""
         nothing = (Fraction(0),) * rank
         return Field(nothing, nothing, tuple(Step(axis, Fraction(1)) if axis > 1 else None for axis in range(rank)))
 
     @property
     def seen(self) -> tuple[int, ...]:
-        """Whole elements along each axis of the input (ends are only known on average where it is resampled)."""
+        """Whole elements along each axis of the input (after resampling, the ends are averages)."""
         return tuple(math.floor(high - low + Fraction(1, 2)) + 1 for low, high in zip(self.low, self.high, strict=True))
 
     def widened(self, axis: int, first: float | Fraction, last: float | Fraction) -> Field:
-        """Elements that see what those from `first` to `last` (counted from their own place) on an axis saw."""
+        """The field of elements that read the elements from `first` to `last` on an axis, relative to their place."""
         step = self.steps[axis]
         if step is None:
             return self
@@ -76,7 +76,7 @@ class Field:
         return Field(tuple(low), tuple(high), self.steps)
 
     def scaled(self, axis: int, factor: Fraction) -> Field:
-        """Neighbours on an axis `factor` times as far apart."""
+        """The field with neighbours on an axis `factor` times as far apart."""
         step = self.steps[axis]
         return self if step is None else self.along(axis, Step(step.source, step.size * factor))
 
@@ -87,11 +87,11 @@ class Field:
         return Field(self.low, self.high, tuple(steps))
 
     def collapsed(self, axis: int, size: int) -> Field:
-        """Elements that see an axis of this size from end to end."""
+        """The field of elements that read an axis of this size from end to end."""
         return self.widened(axis, 0, size - 1).along(axis, None)
 
     def slid(self, window: Sequence[WindowAxis]) -> Field:
-        """A window over the axes after the second."""
+        """The field after a window over the axes after the second."""
         field = self
         for axis, part in enumerate(window, start=2):
             last = part.extent - 1 - part.low
@@ -100,7 +100,7 @@ class Field:
 
 
 def results(op: Op, types: Sequence[TensorType], fields: Sequence[Field | None]) -> list[Field | None]:
-    """The fields of an op's results from those of its inputs; None for what does not depend on the input."""
+    """The fields of an op's results from those of its inputs; None for a value that does not depend on the input."""
     lowering = op.lower(*types)
     known, shapes = list(fields), [type.shape for type in types]
     for piece in lowering.pieces:
@@ -113,7 +113,7 @@ def results(op: Op, types: Sequence[TensorType], fields: Sequence[Field | None])
 
 
 def _united(parts: Sequence[Field], apart: bool) -> Field | None:
-    """What sees all of the parts, or if they stand `apart` from each other, the widest of them."""
+    """The union of the parts, or, if they are read `apart`, by different elements, the widest of them."""
     if not parts:
         return None
     steps = [next(filter(None, each), None) for each in zip(*(part.steps for part in parts), strict=True)]
@@ -125,7 +125,7 @@ def _united(parts: Sequence[Field], apart: bool) -> Field | None:
 
 
 def _one(computation: Computation, number: int, field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field:
-    """What an element of the result sees through operand `number`, of shape `old`."""
+    """The field of an element of the result through operand `number`, of shape `old`."""
     match computation:
         case Contraction(window, _, _, groups) if number == 0:
             return field.collapsed(1, old[1] // groups).slid(window)
@@ -162,14 +162,14 @@ def _one(computation: Computation, number: int, field: Field, old: tuple[int, ..
 
 
 def _everything(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field:
-    """All of a tensor, from anywhere in the result."""
+    """The field of a result whose every element depends on the whole tensor."""
     for axis, size in enumerate(old):
         field = field.collapsed(axis, size)
     return field.stepping((None,) * len(new))
 
 
 def _reshaped(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field:
-    """Axes that are split go on in smaller and larger steps; of merged ones, the outermost if it alone runs.
+    """Split axes get smaller and larger steps; merged ones keep the outermost if only this one follows the input.
 
     Otherwise an element counts for all of the merged axes.
     """
@@ -191,7 +191,7 @@ def _reshaped(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field
 
 
 def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
-    """The finest parting of both shapes into runs of axes with the same number of elements."""
+    """The finest division of both shapes into runs of axes with the same number of elements."""
     groups: list[tuple[list[int], list[int]]] = []
     a = b = 0
     while a < len(old) and b < len(new):

@@ -24,10 +24,10 @@ from ..ir import Graph
 from .model import Model
 from .neighbours import importing_from
 
-MOST_BYTES = 1 << 26  # of a script; weights stand in files of their own
-UNTOLD = (TEXT, EMPTY, UNKNOWN)  # kinds of which Python can say more than we
+MOST_BYTES = 1 << 26  # of a script; weights are in files of their own
+UNTOLD = (TEXT, EMPTY, UNKNOWN)  # kinds of files for which Python's own error is more exact
 MODULE = "cnncc_script"
-"""The `__name__` of a running script; not '__main__', so that a script's own main part stays asleep."""
+"""The `__name__` of a running script; not '__main__', so that a script's own main part does not run."""
 
 
 def load_script(path: str | os.PathLike[str]) -> Graph:
@@ -58,7 +58,7 @@ def _compiled(file: Path) -> CodeType:
 
 @contextmanager
 def _running(script: ModuleType, folder: Path) -> Iterator[None]:
-    """Inside the block the script can import its neighbours, and find itself as a dataclass wants to."""
+    """Inside the block the script can import modules of its folder, and is in `sys.modules`, as dataclasses need."""
     outer = sys.modules.get(MODULE)
     with importing_from(folder):
         sys.modules[MODULE] = script
@@ -72,7 +72,7 @@ def _running(script: ModuleType, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def _explained(file: Path, absolute: str) -> Iterator[None]:
-    """Whatever the script raises becomes one sentence with the script's line."""
+    """Converts an exception of the script to one sentence with the script's line."""
     try:
         yield
     except CnnccError as error:

@@ -1,4 +1,4 @@
-"""`model.summary()`: what each layer makes, holds, costs and sees."""
+"""`model.summary()`: output shape, parameters, multiply-accumulates and receptive field of each layer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ HEADINGS = ("layer", "kind", "output", "parameters", "MACs", "receptive field")
 
 @dataclass(frozen=True)
 class Row:
-    """One use of a layer: `seen` elements along each spatial axis of the input, if it depends on one."""
+    """One use of a layer; `seen` is its receptive field along each spatial axis of the input, if it depends on one."""
 
     layer: str
     kind: str
@@ -32,7 +32,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Summary:
-    """A row for each use of a layer, and totals; `str` makes a table of it.
+    """A row for each use of a layer, and totals; `str` formats it as a table.
 
     MACs are multiply-accumulates for the model's own number of images. Shared parameters count once.
     """
@@ -54,7 +54,7 @@ class Summary:
 
 
 def summary(name: str, first: Tensor, calls: Sequence[Call], names: Mapping[Layer, str]) -> Summary:
-    """The summary of the model `name` that makes these `calls` in order; receptive fields in its `first` input."""
+    """The summary of the model `name` with these `calls` in order; receptive fields are in its `first` input."""
     fields = _fields(first, calls)
     rows, counted = [], set[Parameter]()
     for use in _uses(calls):
@@ -75,7 +75,7 @@ def summary(name: str, first: Tensor, calls: Sequence[Call], names: Mapping[Laye
 
 
 def _uses(calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
-    """Each use of a layer: its own call, with that of its activation."""
+    """Each use of a layer: its own call, with the call of its activation."""
     activations = {call.inputs[0].call: call for call in calls if call.suffix and isinstance(call.inputs[0], Tensor)}
     for call in calls:
         if not call.suffix:
@@ -113,7 +113,7 @@ def _seen(field: Field | None) -> tuple[int, ...]:
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]], total: Sequence[str]) -> Iterable[str]:
-    """Columns as wide as they need to be, numbers on the right."""
+    """The lines of a table with columns of minimal width, numbers aligned to the right."""
     widths = [max(map(len, column)) for column in zip(headings, *rows, total, strict=True)]
     rule = "  ".join("─" * width for width in widths)
     yield _line(headings, widths)

@@ -1,8 +1,8 @@
-"""What a model under construction is made of: symbolic tensors, parameters, layers and calls of layers.
+"""The elements of a model under construction: symbolic tensors, parameters, layers and calls of layers.
 
-Calling a layer computes nothing. It runs the op's type rule and returns tensors that remember how they are
-made; `Model` walks back from its outputs along these memories. Nothing is registered anywhere, so tensors
-that no model asks for simply disappear.
+Calling a layer computes nothing. It runs the op's type rule and returns tensors with a reference to the call;
+`Model` follows these references back from its outputs. There is no registry, so tensors that no model uses are
+freed.
 """
 
 from __future__ import annotations
@@ -48,14 +48,14 @@ from ..windows import Padding
 from .counts import Count, counted
 
 Initial = Callable[[np.random.Generator, tuple[int, ...]], Array]
-"""Makes the first values of a parameter of a given shape."""
+"""Makes the initial values of a parameter of a given shape."""
 
 _NAME = re.compile(r"[A-Za-z_][\w./-]*", re.ASCII)
 
 
 @contextmanager
 def located(node: str | None, where: Location | None) -> Iterator[None]:
-    """Errors that leave the block know the layer and the user's line."""
+    """Adds the layer and the user's line to errors raised in the block."""
     try:
         yield
     except CnnccError as error:
@@ -63,7 +63,7 @@ def located(node: str | None, where: Location | None) -> Iterator[None]:
 
 
 def checked_name(name: str, where: Location | None) -> str:
-    """`name`, if it can stand in the graph's text and in file formats; raises ModelError otherwise."""
+    """`name`, if it is valid in the graph's text and in file formats; raises ModelError otherwise."""
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         raise ModelError(
             f"name {name!r}: expected a letter or '_', then letters, digits and any of '_./-'", where=where
@@ -72,7 +72,7 @@ def checked_name(name: str, where: Location | None) -> str:
 
 
 def _as_whole(number: Any, least: int | None) -> int | None:
-    """`number` as an int, None if it is below `least` or no whole number (bool and float are none)."""
+    """`number` as an int; None if it is below `least` or not a whole number (bool and float are not)."""
     try:
         value = None if isinstance(number, bool) else operator.index(number)
     except TypeError:
@@ -105,7 +105,7 @@ def sizes(value: Any, what: str, least: int = 1) -> int | tuple[int, ...]:
 
 
 def paddings(value: Any, what: str = "padding") -> Padding:
-    """Lists become tuples, since an op is hashable; the op's type rule judges names and counts."""
+    """Padding with lists as tuples, since an op is hashable; the op's type rule validates names and counts."""
     if isinstance(value, str):
         return value
     if not isinstance(value, Sequence):
@@ -114,7 +114,7 @@ def paddings(value: Any, what: str = "padding") -> Padding:
 
 
 def spread(value: int | tuple[int, ...], x: TensorType, what: str) -> tuple[int, ...]:
-    """One number for every spatial axis of x, or the numbers given, which must be as many as the axes."""
+    """One number for every spatial axis of x, or the given numbers, of which there must be as many as axes."""
     rank = x.rank - 2
     if not 1 <= rank <= 3:
         raise ShapeError(f"expected a tensor (N, C, 1 to 3 spatial axes), got {x}")
@@ -125,12 +125,12 @@ def spread(value: int | tuple[int, ...], x: TensorType, what: str) -> tuple[int,
 
 
 class Tensor:
-    """A value of the model to be: its type, and the call that makes it (None for inputs)."""
+    """A value of a model under construction: its type, and the call that computes it (None for inputs)."""
 
-    __array_ufunc__ = None  # `array + tensor` is refused below, instead of spreading over the array's elements
+    __array_ufunc__ = None  # `array + tensor` is refused below, instead of being applied to each element of the array
 
     asked: Location | None = None
-    """Where the script first asked for the number of images of what comes from here; of inputs only."""
+    """Where the script first read the number of images of a tensor computed from this one; for inputs only."""
 
     def __init__(self, exact: TensorType, call: Call | None = None, index: int = 0, more: TensorType | None = None):
         self.exact, self.call, self.index = exact, call, index
@@ -138,8 +138,8 @@ class Tensor:
 
     @property
     def type(self) -> TensorType:
-        """Logical shape and element type. Sizes that depend on the number of images are whole numbers which notice
-        that somebody computes with them or compares them: the model is then for that number only."""
+        """Logical shape and element type. Sizes that depend on the number of images are whole numbers that record
+        every computation or comparison with them: the model is then for that number only."""
         return counted(self.exact, self._sizes())
 
     @property
@@ -250,7 +250,7 @@ def _applied(op: Op, *operands: Tensor | float) -> Tensor:
     (dtype, *_) = (t.exact.dtype for t in operands if isinstance(t, Tensor))
     tensors = [Constant(t, dtype.name) if _fits(t, dtype) else t for t in numbers]
     layer = Operator(op)
-    (result,) = layer.apply(cast(Sequence[Tensor], tensors), {}, layer.where)  # which refuses whatever else they are
+    (result,) = layer.apply(cast(Sequence[Tensor], tensors), {}, layer.where)  # refuses operands of other types
     return result
 
 
@@ -294,7 +294,7 @@ def _held(data: Any, element: Element) -> Array:
 
 @dataclass(frozen=True)
 class Spec:
-    """Shape and first values of a parameter."""
+    """Shape and initial values of a parameter."""
 
     shape: tuple[int, ...]
     initial: Initial
@@ -325,7 +325,7 @@ class Parameter:
 
 @dataclass(frozen=True, eq=False)
 class Call:
-    """One use of a layer; `suffix` tells the nodes of one layer apart ('conv1', then 'conv1.relu')."""
+    """One use of a layer; `suffix` distinguishes the nodes of one layer ('conv1', then 'conv1.relu')."""
 
     layer: Layer
     op: Op
@@ -336,7 +336,7 @@ class Call:
 
     @cached_property
     def more(self) -> tuple[TensorType, ...] | None:
-        """The types with one image more; None if the op, or one before it, does not keep images apart."""
+        """The types with one image more; None if the op, or one before it, mixes images."""
         if any(isinstance(value, Tensor) and value.call and value.call.more is None for value in self.inputs):
             return None
         try:
@@ -366,10 +366,10 @@ def origins(tensor: Tensor) -> set[Tensor]:
 
 
 class Layer:
-    """Something to be called on tensors. It owns its parameters, so calling it twice shares them.
+    """A callable on tensors. It owns its parameters, so calling it twice shares them.
 
-    A subclass says which op it stands for (`operation`) and which parameters that op reads after the
-    tensors (`specify`), both from the types of the tensors, on the first and on every later call.
+    A subclass returns its op (`operation`) and the parameters that the op reads after the tensors (`specify`). Both
+    are called with the types of the tensors, on the first and on every later call.
     """
 
     kind: str
@@ -378,9 +378,9 @@ class Layer:
     """Number of tensors that a call takes; None for any."""
 
     activation: tuple[str, Op] | None = None
-    """What is applied to the op's result, as a node of its own: its name and its op."""
+    """The activation on the op's result, as a node of its own: its name and its op."""
     parent: Layer | None = None
-    """The block that the layer is part of, whose name comes before its own."""
+    """The block that the layer is part of; its name precedes the layer's."""
 
     def __init__(self, name: str | None = None):
         self.where = caller_location()
@@ -389,20 +389,20 @@ class Layer:
 
     @property
     def shown(self) -> str:
-        """How messages call the layer before a model has numbered it."""
+        """The layer in messages, before a model has numbered it."""
         return self.name or self.kind
 
     def operation(self, *types: TensorType) -> Op:
         raise NotImplementedError
 
     def specify(self, *types: TensorType) -> dict[str, Spec]:
-        """The parameters under their roles, in the order of the op's inputs."""
+        """The parameters by role, in the order of the op's inputs."""
         return {}
 
     def apply(
         self, tensors: Sequence[Tensor], given: Mapping[str, Tensor], where: Location | None
     ) -> tuple[Tensor, ...]:
-        """The layer's results; `given` are tensors that stand in for parameters. Raises ShapeError, ModelError."""
+        """The layer's results; `given` are tensors in place of parameters. Raises ShapeError, ModelError."""
         with located(self.shown, where):
             call = self._call(tensors, given, where)
             if self.activation is None:
@@ -427,11 +427,11 @@ class Layer:
         return Call(self, op, inputs, results, where)
 
     def _steady(self, op: Op, specs: Mapping[str, Spec], more: Sequence[TensorType]) -> bool:
-        """Whether the layer is the same one for one image more."""
+        """Whether op and parameters are the same for one image more."""
         try:
             shapes = {role: spec.shape for role, spec in self.specify(*more).items()}
             return self.operation(*more) == op and shapes == {role: spec.shape for role, spec in specs.items()}
-        except Exception:  # whatever a layer of the user's raises
+        except Exception:  # a layer of the user's may raise anything
             return False
 
     def _check(self, tensors: Sequence[object]) -> None:
@@ -455,7 +455,7 @@ class Layer:
 
 
 class Operator(Layer):
-    """The layer behind `a + b` and its like: one op without attributes, on as many tensors as there are operands."""
+    """The layer of `a + b` and other operators: one op without attributes, on one tensor for each operand."""
 
     takes = None
 

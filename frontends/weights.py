@@ -21,7 +21,7 @@ _UNREADABLE = (ValueError, EOFError, zipfile.BadZipFile, zlib.error, NotImplemen
 
 
 def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
-    """The arrays of a file, whose ending tells its format; raises WeightsError if it is missing, unreadable or else."""
+    """The arrays of a file, in the format of its extension; raises WeightsError if it is missing or unreadable."""
     if not isinstance(path, str | os.PathLike):
         raise WeightsError(f"expected the path of a weights file, got {type(path).__name__}")
     file = Path(path)
@@ -30,7 +30,7 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 
 def write_weights(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
-    """Write `arrays` so that `path` holds the old file or the whole new one; raises OutputError."""
+    """Write `arrays` so that `path` is always the old file or the complete new one; raises OutputError."""
     file = Path(path)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -52,7 +52,7 @@ def _is_safetensors(file: Path) -> bool:
 
 
 def _safetensors(path: object, failure: type[CnnccError]) -> Any:
-    """The package's part for NumPy."""
+    """The package's module for NumPy."""
     try:
         import safetensors.numpy
     except ImportError:
@@ -78,7 +78,7 @@ def _read_npz(file: Path, stream: BinaryIO) -> dict[str, Array]:
     stream.seek(0)
     try:
         with np.load(stream, allow_pickle=False) as archive, allowance():
-            for entry in archive.zip.infolist():  # packed zeros take a thousandth of what they become
+            for entry in archive.zip.infolist():  # compressed zeros take a thousandth of their unpacked size
                 charge(entry.file_size, f"'{entry.filename}' in weights file '{file}'", WeightsError)
             return {name: archive[name] for name in archive.files}
     except OSError:
@@ -90,7 +90,7 @@ def _read_npz(file: Path, stream: BinaryIO) -> dict[str, Array]:
 def assign(
     parameters: Mapping[str, Parameter], arrays: Mapping[str, Array], source: str, where: Location | None
 ) -> None:
-    """Give every parameter its array: all of them, or none and a WeightsError that names layer and source."""
+    """Set all parameters, or none: then raises WeightsError that names layer and source."""
     if not isinstance(arrays, Mapping):
         raise WeightsError(f"expected a dict of arrays, got {type(arrays).__name__}", where=where)
     for name in arrays:

@@ -1,6 +1,6 @@
-"""Finds layers that scale and shift each channel by constants: batch norms, and sums and products that spell one.
+"""Finds layers that scale and shift each channel by constants: batch norms, and equal sums and products.
 
-Such a map says what its input looks like: (x − m) / s is written for an x of m ± s.
+Such a map implies the distribution of its input: (x − m) / s is written for x = m ± s.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ CHANNELS = 1  # the axis of the channels
 
 @dataclass(frozen=True)
 class Typical:
-    """What a value looks like: around `mean`, and off by about `deviation` (shapes as in `Affine`)."""
+    """The distribution of a value: mean and standard deviation (shapes as in `Affine`)."""
 
     mean: Array
     deviation: Array
@@ -33,7 +33,7 @@ class Typical:
 class Affine:
     """x · factor + shift in float64, one of each per channel (or of any shapes that broadcast).
 
-    `stated` is what a batch norm says of x; without one, x is taken for what the map makes 0 ± 1 of.
+    `stated` are the statistics of x in a batch norm; without one, x is assumed to have the result 0 ± 1.
     """
 
     factor: Array
@@ -50,14 +50,14 @@ class Affine:
 
     @property
     def typical(self) -> Typical:
-        """What x looks like; not finite where the factor is 0 and nothing is stated."""
+        """The distribution of x; not finite where the factor is 0 and nothing is stated."""
         if self.stated is not None:
             return self.stated
         with np.errstate(all="ignore"):
             return Typical(-self.shift / self.factor, 1 / np.abs(self.factor))
 
     def sizes(self) -> tuple[Array, Array]:
-        """|x · factor| and |x · factor + shift| of a typical x: how large the map's product is, and its result."""
+        """|x · factor| and |x · factor + shift| for a typical x: the sizes of the map's product and of its result."""
         known = self.typical
         with np.errstate(all="ignore"):
             product = np.abs(self.factor) * (np.abs(known.mean) + known.deviation)
@@ -66,7 +66,7 @@ class Affine:
         return np.where(dead, 0.0, product), np.where(dead, np.abs(self.shift), result)
 
     def part(self, begin: int, end: int) -> Affine:
-        """That of channels [begin, end)."""
+        """The map of channels [begin, end)."""
         known = self.stated
         stated = known and Typical(known.mean[begin:end], known.deviation[begin:end])
         return Affine(self.factor[begin:end], self.shift[begin:end], stated)
@@ -86,7 +86,7 @@ class _NotAffine(Exception):
 def affine(graph: Graph, node: Node) -> tuple[int, Affine] | None:
     """(position, map): `node` maps its input `position` channel by channel, all its other inputs being constants.
 
-    None for every other node. Raises Refused if it is such a map, but with factors that are not finite, or all 0.
+    None for every other node. Raises Refused for such a map whose factors are not finite, or all 0.
     """
     found = elementwise(graph, node)
     if found is None or node.types[0].rank <= CHANNELS:
@@ -97,7 +97,7 @@ def affine(graph: Graph, node: Node) -> tuple[int, Affine] | None:
 
 
 def elementwise(graph: Graph, node: Node) -> tuple[int, Affine] | None:
-    """As `affine`, with a factor and a shift of any shape that broadcasts to the input's, be they finite or not."""
+    """As `affine`, with a factor and a shift, finite or not, of any shape that broadcasts to the input's."""
     found = lowering(graph, node)
     unknown = [index for index, value in enumerate(node.inputs) if graph.constant(value) is None]
     if found is None or len(unknown) != 1 or len(node.types) != 1 or not _floats(graph, node):
@@ -136,7 +136,7 @@ def _operand(graph: Graph, node: Node, index: int) -> Term:
 
 
 def _apply(computation: object, operands: Sequence[Term], rank: int) -> Term:
-    """A piece on terms; only point-wise ones in which the running value keeps its axes are affine."""
+    """A computation on terms; only a point-wise one in which the running value keeps its axes is affine."""
     if not isinstance(computation, Pointwise):
         raise _NotAffine
     arguments: list[Term] = []
@@ -167,7 +167,7 @@ def _evaluate(expr: Expr, arguments: Sequence[Term]) -> Term:
 
 
 def _call(function: str, parts: Sequence[Term]) -> Affine:
-    """A function of which at least one argument is affine in the running value."""
+    """A function with at least one argument that is affine in the running value."""
     if function == "multiply_add":
         return _sum(_product(*parts[:2]), parts[2])
     if function == "add":
@@ -217,7 +217,7 @@ def _per_channel(map: Affine, shape: tuple[int, ...]) -> Affine | None:
 
 
 def _vector(array: Array, shape: tuple[int, ...]) -> Array | None:
-    """What broadcasts to `shape`, as one number for each channel; None if it varies along other axes too."""
+    """An array that broadcasts to `shape`, as one number for each channel; None if it varies along other axes."""
     sizes = (1,) * (len(shape) - array.ndim) + array.shape
     if any(size != 1 for axis, size in enumerate(sizes) if axis != CHANNELS):
         return None

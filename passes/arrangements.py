@@ -1,4 +1,4 @@
-"""Merges arrangements that follow each other: the last shape, or the composed order of axes, is all that counts."""
+"""Merges successive arrangements into one with the last shape, or with the composed permutation of axes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def merge_arrangements(graph: Graph) -> Optimised:
     """The graph with a reshape of a reshape, and a transpose of a transpose, reading the first one's input."""
     notes, rewriter = Notes("arrangements"), Rewriter(graph)
     arranged: dict[Value, tuple[Reshaping | Transposing, Value]] = {}
-    """What was merged or kept so far: how each value is arranged, and of what (all in the new graph)."""
+    """For each value so far its arrangement, and the value that it arranges (all in the new graph)."""
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         outer = sole_computation(graph, node)
@@ -47,7 +47,7 @@ def merge_arrangements(graph: Graph) -> Optimised:
 
 
 def _reshape(outer: Op, inner: Op, source: TensorType) -> Op | None:
-    """`outer` if it makes the same of the source as of what `inner` makes of it, whatever the number of images."""
+    """`outer` if on the source it gives the same result as after `inner`, for every number of images; else None."""
     try:
         for type in (source, with_one_more(source)) if source.shape else (source,):
             if outer.infer(type) != outer.infer(*inner.infer(type)):

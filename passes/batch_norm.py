@@ -1,4 +1,4 @@
-"""Folds batch normalisation, and whatever else scales and shifts channels by constants, into the layer before it."""
+"""Folds batch normalisation, and other layers that scale and shift channels by constants, into the layer before."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ RULE = Rule("batchnorm(conv(x, w)) => conv(x, w*s) + b", "rounding")
 
 
 def fold_batch_norm(graph: Graph) -> Optimised:
-    """The graph with every foldable map folded: in float64, over a whole chain, rounded once."""
+    """The graph with every foldable map folded: a whole chain in float64, rounded once."""
     notes = Notes("fold_batch_norm")
     return find(graph, notes).apply(graph, notes, RULE, fold)
 
 
 def fold(layer: Weighted, later: Affine) -> tuple[Weighted, str]:
-    """`layer` with `later` in its weights, and the bound; raises Refused where that would cost digits."""
+    """`layer` with `later` in its weights, and the bound; raises Refused where that would lose precision."""
     folded, growth = _folded(layer, later)
     cost = rounding(np.abs(later.factor) * layer.sizes(), folded.bias)
     bound = f"2^-24 (Σ|w||x| + |b|), which is {cost:.2g} for |x| <= 1"
@@ -30,7 +30,7 @@ def fold(layer: Weighted, later: Affine) -> tuple[Weighted, str]:
 
 
 def _folded(layer: Weighted, later: Affine) -> tuple[Weighted, float]:
-    """`layer` with `later` in its weights, and how many times larger the terms of its sums are; raises Refused."""
+    """`layer` with `later` in its weights, and the factor by which the terms of its sums grow; raises Refused."""
     folded = layer.before(later)
     folded.rounded()
     growth = layer.growth_before(later)
@@ -61,7 +61,7 @@ def find(graph: Graph, notes: Notes) -> Folding:
 
 
 def _fold(graph: Graph, node: Node, source: Value, map: Affine, folding: Folding) -> None:
-    """Give `map` to the layers that make `source`, all of them or none; raises Refused."""
+    """Add `map` to the layers that compute `source`, to all of them or none; raises Refused."""
     takers = _makers(graph, source, folding)
     totals: list[Affine] = []
     for maker, begin, end in takers:
@@ -74,7 +74,7 @@ def _fold(graph: Graph, node: Node, source: Value, map: Affine, folding: Folding
 
 
 def _makers(graph: Graph, value: Value, folding: Folding, begin: int = 0) -> list[tuple[Node, int, int]]:
-    """The weighted layers behind `value` with the channels [begin, end) that each makes, through concatenations."""
+    """The weighted layers that compute `value`, through concatenations, with the channels [begin, end) of each."""
     node = graph[value.node]
     if node.op.weight_layout or node.name in folding.gone or _joins_channels(graph, node):
         why = not_alone(graph, value)

@@ -1,4 +1,4 @@
-"""Folds batch normalisation, and what else scales and shifts channels by constants, into the layers after it."""
+"""Folds batch normalisation, and other layers that scale and shift channels by constants, into the layers after."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ RULE = Rule("conv(batchnorm(x), w) => conv(x, w*s) + b", "rounding")
 
 
 def fold_batch_norm_before(graph: Graph) -> Optimised:
-    """The graph with every map folded whose result is read by weighted layers only, each of which can take it."""
+    """The graph with every map folded whose readers are all weighted layers that can take it."""
     notes = Notes("fold_batch_norm_before")
     return find(graph, notes).apply(graph, notes, RULE, fold)
 
 
 def fold(layer: Weighted, earlier: Affine) -> tuple[Weighted, str]:
-    """`layer` with `earlier` in its weights, and the bound; raises Refused where that would cost digits."""
+    """`layer` with `earlier` in its weights, and the bound; raises Refused where that would lose precision."""
     folded, growth = _folded(layer, earlier)
     one, typical = (rounding(layer.sizes(size), folded.bias) for size in (np.abs(earlier.factor), earlier.sizes()[0]))
     bound = f"2^-24 (Σ|w||x| + |b|), which is {one:.2g} for |x| <= 1 and {typical:.2g} at typical x"
@@ -29,7 +29,7 @@ def fold(layer: Weighted, earlier: Affine) -> tuple[Weighted, str]:
 
 
 def _folded(layer: Weighted, earlier: Affine) -> tuple[Weighted, float]:
-    """`layer` with `earlier` in its weights, and how many times larger the terms of its sums are; raises Refused."""
+    """`layer` with `earlier` in its weights, and the factor by which the terms of its sums grow; raises Refused."""
     folded = layer.after(earlier)
     folded.rounded()
     growth = layer.growth_after(earlier)
@@ -57,7 +57,7 @@ def find(graph: Graph, notes: Notes) -> Folding:
 
 
 def _fold(graph: Graph, node: Node, map: Affine, folding: Folding) -> None:
-    """Give `map` to the layers that read `node`, to all of them or to none; raises Refused."""
+    """Add `map` to the layers that read `node`, to all of them or none; raises Refused."""
     totals: dict[str, Affine] = {}
     for reader in _readers(graph, node.values[0], folding):
         later = folding.maps.get(reader.name)
@@ -70,7 +70,7 @@ def _fold(graph: Graph, node: Node, map: Affine, folding: Folding) -> None:
 
 
 def _readers(graph: Graph, value: Value, folding: Folding) -> list[Node]:
-    """The weighted layers that read `value` as their image, through what is folded already; raises Refused."""
+    """The weighted layers that read `value` as their image, through nodes that are folded already; raises Refused."""
     if value in graph.leaving:
         raise Refused(f"the result of '{value.node}' leaves the graph")
     found: list[Node] = []
@@ -87,7 +87,7 @@ def _readers(graph: Graph, value: Value, folding: Folding) -> list[Node]:
 
 
 def _check_border(graph: Graph, reader: Node, map: Affine) -> None:
-    """A shift is the same in every output only where all taps lie inside the image."""
+    """Raise Refused if a shift would differ between outputs, because some taps lie outside the image."""
     if not map.shift.any():
         return
     found = contraction(graph, reader)

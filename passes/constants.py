@@ -1,4 +1,4 @@
-"""Computes what depends on constants only."""
+"""Computes layers whose inputs are all constants."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from .report import Notes, Optimised, Rule
 
 RULE = Rule("f(constants) => constant", "exact")
 ALLOWANCE = 1 << 12  # bytes by which each folded layer may let the weights of a model grow
-OPERATIONS = 1 << 32  # of a layer that is computed when compiling: some seconds, which nothing interrupts
+OPERATIONS = 1 << 32  # most operations of a layer that is computed when compiling: some seconds without interruption
 
 
 def fold_constants(graph: Graph) -> Optimised:
-    """The graph with constant layers computed by their definition, as long as the weights hardly grow."""
+    """The graph with constant layers computed by their definition, as long as the weights grow little."""
     notes, rewriter = Notes("constants"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -30,7 +30,7 @@ def fold_constants(graph: Graph) -> Optimised:
 
 
 def _freed(graph: Graph, node: Node) -> int:
-    """Bytes of the inputs that nobody but `node` reads."""
+    """Bytes of the inputs that only `node` reads."""
     return sum(
         graph.type(value).nbytes
         for value in dict.fromkeys(node.inputs)
@@ -51,7 +51,7 @@ def _why_not(graph: Graph, node: Node) -> str:
 
 
 def _computed(graph: Graph, rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-    """A constant for each output; `rounded` unless the node only moves elements that were not."""
+    """A constant for each output; `rounded` unless the node only moves elements that were not rounded."""
     known = [data for value in inputs if (data := rewriter.constant_data(value)) is not None]
     arrays = node.op.reference(*known)
     inexact = any(rounded(rewriter.producer(value)) for value in inputs) or not _only_moves(graph, node)

@@ -1,4 +1,4 @@
-"""Removes what no output needs."""
+"""Removes layers and constants that no output needs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RULE = Rule("y = f(x), y unread => nothing", "exact")
 
 
 def live(graph: Graph) -> set[str]:
-    """Names of the nodes that an output depends on; by hand, since every compilation asks for them (see `ir`)."""
+    """Names of the nodes that an output depends on; without networkx, since every compilation needs them (see `ir`)."""
     found: set[str] = set()
     pending = [value.node for value in graph.outputs.values()]
     while pending:

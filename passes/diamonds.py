@@ -1,6 +1,6 @@
-"""Makes one layer of element-wise layers that part and meet again: x · sigmoid(x), x · clip(x + 3, 0, 6).
+"""Merges element-wise layers that branch from one value and join again: x · sigmoid(x), x · clip(x + 3, 0, 6).
 
-Such a layer reads x once for all of them, and it can be a stage of what computes x.
+The merged layer reads x once, and can be fused into the layer that computes x.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Diamond:
 
 
 def merge_diamonds(graph: Graph) -> Optimised:
-    """The graph with each diamond as one node, under the name and at the place of its last layer; inner ones first."""
+    """The graph with each diamond as one node, with the name and place of its last layer; inner diamonds first."""
     notes, inner = Notes("diamonds"), set[str]()
     while diamonds := find(graph, inner):
         graph = merged(graph, [diamond.merge for diamond in diamonds])
@@ -58,7 +58,7 @@ def merge_diamonds(graph: Graph) -> Optimised:
 
 
 def find(graph: Graph, inner: Set[str] = frozenset()) -> list[Diamond]:
-    """Diamonds that share no layer; those called `inner`, found before, may be layers of others."""
+    """Diamonds without common layers; those named in `inner`, found before, may be layers of others."""
     found: list[Diamond] = []
     taken: set[str] = set()
     for node in graph:
@@ -71,7 +71,7 @@ def find(graph: Graph, inner: Set[str] = frozenset()) -> list[Diamond]:
 
 
 def _over(graph: Graph, source: Value, taken: Set[str], inner: Set[str]) -> Diamond | None:
-    """The diamond that takes in all readers of `source`, of which there are several; None if there is none."""
+    """The diamond that contains all readers of `source`, of which there are several; None if there is none."""
     readers = graph.consumers[source]
     if len({reader.name for reader in readers}) < 2 or source in graph.leaving:
         return None
@@ -93,11 +93,11 @@ def _over(graph: Graph, source: Value, taken: Set[str], inner: Set[str]) -> Diam
 
 
 def _fits(graph: Graph, diamond: Diamond, node: Node, inner: Set[str]) -> bool:
-    """Whether `node` is point-wise, in place, in the source and in what the diamond has computed so far."""
+    """Whether `node` is point-wise, in place, in the source and in the results of the diamond so far."""
     running = positions(node, diamond.source)
     if diamond.members:
         running += positions(node, diamond.members[-1].values[0])
-    if fused(node) and node.name not in inner:  # `fuse` made it, and it is whole
+    if fused(node) and node.name not in inner:  # made by `fuse`, and complete
         return False
     found = composed(graph, node, running)
     if found is None or len(node.types) != 1 or node.types[0].shape != graph.type(diamond.source).shape:

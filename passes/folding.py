@@ -1,4 +1,4 @@
-"""What the two batch-norm foldings share: maps collected for each weighted layer, and the rewrite that applies them."""
+"""The common part of both batch-norm foldings: maps collected for each weighted layer, and the rewrite with them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from .report import Notes, Optimised, Rule
 from .weighted import Weighted
 
 Fold = Callable[[Weighted, Affine], tuple[Weighted, str]]
-"""The layer with a map folded in, and what that may move its results by; raises Refused."""
+"""The layer with a map folded in, and a bound for the change of its results; raises Refused."""
 
 
 @dataclass
 class Folding:
     """For each weighted layer its total map and the names of what it has absorbed.
 
-    `gone` has each folded node with the position of the input that stands for its result.
+    `gone` maps each folded node to the position of the input that replaces its result.
     """
 
     maps: dict[str, Affine] = field(default_factory=dict)

@@ -1,10 +1,10 @@
-"""Fuses a layer with what is applied to its result, element by element, so that the result is stored once.
+"""Fuses a layer with the element-wise layers applied to its result, so that the result is stored once.
 
 Anchors are contractions (convolutions, dense layers, matrix products), contractions whose results are interleaved
-(transposed convolutions), and whatever ends in an element-wise step. A fused node is a permission, so the rules here
-ask only whether fusing is right, never whether it pays.
+(transposed convolutions), and layers that end in an element-wise step. A fused node permits fusion in the plan, so the
+rules here test only whether fusing is correct, not whether it is faster.
 
-Every value inside a chain has one reader, the next member. So the only way out of a chain is from its last
+Every value inside a chain has one reader, the next member. So other nodes depend on a chain only through its last
 member: an extra input never depends on the chain that reads it, every chain is convex, and one node at the last
 member's place cannot close a cycle.
 """
@@ -21,12 +21,12 @@ from .merge import Merge, merged
 from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("stage(anchor(x, w), extra) => fused(x, w, extra)", "exact")
-LONGEST = 24  # members of a chain: each makes the expression deeper that is computed for an element
+LONGEST = 24  # most members of a chain: each adds a level to the expression for an element
 
 
 @dataclass
 class Chain:
-    """An anchor and the nodes absorbed so far; `running` is the value that the last of them makes."""
+    """An anchor and the nodes absorbed so far; `running` is the result of the last of them."""
 
     anchor: Node
     last_piece: Contraction | Interleave | Pointwise
@@ -57,12 +57,12 @@ class Chain:
 
 
 def positions(node: Node, value: Value) -> tuple[int, ...]:
-    """The inputs of `node` that are `value`."""
+    """The positions of the inputs of `node` that are `value`."""
     return tuple(index for index, read in enumerate(node.inputs) if read == value)
 
 
 def fuse(graph: Graph) -> Optimised:
-    """The graph with every chain as one node: under the anchor's name, at the place of its last member."""
+    """The graph with every chain as one node, with the anchor's name, at the place of its last member."""
     notes, chains = Notes("fuse"), find_chains(graph)
     whole = merged(graph, [chain.merge for chain in chains.values() if chain.members])
     for chain in chains.values():
@@ -80,8 +80,8 @@ def _note(notes: Notes, chain: Chain) -> None:
 def find_chains(graph: Graph) -> dict[str, Chain]:
     """The chain of each anchor that no other chain has absorbed, in the graph's order.
 
-    Contractions choose before element-wise anchors, the later ones first: of two convolutions that are added, the
-    later one takes the sum as its residual, so that nothing is computed later than it was.
+    Chains of contractions are found before those of element-wise anchors, the later ones first. If two convolutions are
+    added, the later one absorbs the sum, so that no node moves to a later place.
     """
     nodes = list(graph)
     chains: dict[str, Chain] = {}
@@ -95,7 +95,7 @@ def find_chains(graph: Graph) -> dict[str, Chain]:
 
 
 def last_piece(graph: Graph, node: Node) -> Contraction | Interleave | Pointwise | None:
-    """The computation that makes the only result of an anchor; None for other nodes."""
+    """The computation of the only result of an anchor; None for other nodes."""
     found = lowering(graph, node)
     if found is None or not found.pieces or found.results != (len(node.inputs) + len(found.pieces) - 1,):
         return None
@@ -104,7 +104,7 @@ def last_piece(graph: Graph, node: Node) -> Contraction | Interleave | Pointwise
 
 
 def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
-    """Absorb readers until one refuses."""
+    """Absorb readers until one cannot be fused."""
     while True:
         try:
             node = _reader(graph, chain, taken)
@@ -117,7 +117,7 @@ def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
 
 
 def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
-    """The one node that reads the running value; raises Refused if there is not exactly one that is free."""
+    """The only reader of the running value; raises Refused if there are none or several, or if a chain has it."""
     node = only_reader(graph, chain.running)
     if node is None:
         raise Refused(not_alone(graph, chain.running))
@@ -129,13 +129,13 @@ def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
 
 
 def only_reader(graph: Graph, value: Value) -> Node | None:
-    """The one node that reads `value`, be it several times; None if there are others, or an output is it."""
+    """The only node that reads `value`, once or several times; None if there are several, or if it is an output."""
     readers = {reader.name: reader for reader in graph.consumers[value]}
     return next(iter(readers.values())) if len(readers) == 1 and value not in graph.leaving else None
 
 
 def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:
-    """Whether `node` is a pool (a point-wise stage otherwise); raises Refused if it is no possible stage."""
+    """Whether `node` is a pool (else it is point-wise); raises Refused if it cannot be fused."""
     computation = sole_computation(graph, node)
     if isinstance(computation, WindowReduction):
         _check_pool(chain, node, computation)
@@ -152,7 +152,7 @@ def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:
 
 
 def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
-    """Only pools whose windows lie side by side work on accumulators that were just computed."""
+    """Raise Refused unless the windows of a pool are adjacent, so that it can read the accumulators."""
     if chain.pooled:
         raise Refused(f"'{node.name}' would be the second pool")
     if isinstance(chain.last_piece, Interleave):
@@ -169,7 +169,7 @@ def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
 
 
 def composed(graph: Graph, node: Node, running: tuple[int, ...]) -> Lowering | None:
-    """What `node` computes, also if it is a diamond over its inputs `running` (see `diamonds`)."""
+    """The lowering of `node`, also if it is a diamond over its inputs `running` (see `diamonds`)."""
     if not fused(node) or len(running) == 1:
         return lowering(graph, node)
     try:
@@ -179,10 +179,10 @@ def composed(graph: Graph, node: Node, running: tuple[int, ...]) -> Lowering | N
 
 
 def maps_in_place(found: Lowering, running: tuple[int, ...]) -> bool:
-    """Whether each result element depends on the element at the same place of the inputs `running` only.
+    """Whether each result element depends only on the element at the same place of the inputs `running`.
 
-    The last piece must be point-wise and alone read the running value, axis for axis; the pieces before it
-    concern only the other inputs.
+    The last computation must be point-wise and the only one that reads the running value, axis for axis; the others
+    read only the other inputs.
     """
     *before, last = found.pieces or (None,)
     if last is None or not isinstance(last.computation, Pointwise):

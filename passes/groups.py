@@ -1,4 +1,4 @@
-"""Finds groups: weights that are zero outside of blocks on the diagonal need no products there."""
+"""Finds groups in weights that are zero outside of blocks on the diagonal, and omits the products with these zeros."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from .report import Notes, Optimised, Refused, Rule
 
 CONV_RULE = Rule("conv(x, diagonal(a, b…)) => conv(x, a, b…, groups)", "finite")
 DENSE_RULE = Rule("dense(x, diagonal(a, b…)) => concat(dense(x₁, a), dense(x₂, b)…)", "finite")
-SMALLEST_BLOCK = 16  # outputs a dense block must have to be worth a layer of its own, with parts to split and to join
+SMALLEST_BLOCK = 16  # least outputs of a dense block that is worth a layer of its own, with a split and a concatenation
 
 
 def find_groups(graph: Graph) -> Optimised:
-    """The graph with block-diagonal convolutions grouped, and block-diagonal dense layers taken apart."""
+    """The graph with block-diagonal convolutions grouped, and block-diagonal dense layers split."""
     notes, rewriter = Notes("groups"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -58,7 +58,7 @@ def find(graph: Graph, node: Node, whole: Contraction) -> tuple[Array, int]:
 
 
 def _diagonal(outputs: int, channels: int, count: int) -> Array:
-    """Where `count` equal blocks stand."""
+    """The mask (outputs, channels) of `count` equal blocks on the diagonal."""
     return np.kron(np.eye(count, dtype=bool), np.ones((outputs // count, channels // count), dtype=bool))
 
 
@@ -68,7 +68,7 @@ def _blocks(weights: Array, groups: int, count: int) -> Array:
     rows, columns = outputs // groups // count, channels // count
     split = weights.reshape(groups, count, rows, count, columns, *taps)
     numbers = np.arange(count)
-    # Two index arrays apart put their common axis in front.
+    # Two index arrays with axes between them put their common axis in front.
     diagonal = split[:, numbers, :, numbers].swapaxes(0, 1)
     return diagonal.reshape(outputs, columns, *taps)
 

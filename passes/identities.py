@@ -1,4 +1,4 @@
-"""Removes what changes nothing: arrangements that arrange nothing, alone or together, and neutral constants."""
+"""Removes identities: arrangements that change nothing, alone or together, and operations with neutral constants."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def neutral(element: Element) -> Neutral:
 
 
 def remove_identities(graph: Graph) -> Optimised:
-    """The graph without identities, except where an output would become an input, a constant or a second name."""
+    """The graph without identities, except where an output would become an input, a constant or another output."""
     notes, rewriter, origins = Notes("identities"), Rewriter(graph), Origins(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
@@ -63,7 +63,7 @@ def remove_identities(graph: Graph) -> Optimised:
 
 
 def _source(graph: Graph, node: Node, origins: Origins) -> tuple[Value, Rule] | None:
-    """The value that the only output of `node` repeats, and by which rule."""
+    """The value that the only output of `node` is equal to, and the rule that proves it."""
     moved = origins.of(node)
     if len(node.types) != 1:
         return None
@@ -81,7 +81,7 @@ def _source(graph: Graph, node: Node, origins: Origins) -> tuple[Value, Rule] | 
 
 
 def _neutral(graph: Graph, node: Node) -> int | None:
-    """The input that a point-wise `node` hands through, because it is all of it or the rest is neutral."""
+    """The input that a point-wise `node` returns unchanged: it has no other, or the others are neutral."""
     computation = sole_computation(graph, node)
     if not isinstance(computation, Pointwise):
         return None
@@ -101,7 +101,7 @@ def _neutral(graph: Graph, node: Node) -> int | None:
 
 
 def _clamped_already(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> bool:
-    """Whether `node` (relu, clip) cuts off what lies outside of a range, and its input is inside already."""
+    """Whether `node` (relu, clip) clamps to a range that its input cannot leave."""
     outer = _range(rewriter, node, inputs)
     if outer is None:
         return False

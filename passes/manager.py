@@ -20,18 +20,18 @@ PRECISIONS: dict[str, frozenset[Tag]] = {
     "fast": frozenset({"exact", "finite", "rounding"}),
     "strict": frozenset({"exact", "finite"}),
 }
-"""Which tags each precision allows."""
+"""The tags that each precision allows."""
 
 SPECIAL = (np.nan, np.inf, -np.inf, -0.0, 1e-40, 3e38)
 
 
 def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), check: bool = False) -> Optimised:
-    """`graph` after the pipeline, and what every pass did or did not do to its layers.
+    """`graph` after the pipeline, and the entries of every pass about its layers.
 
-    `precision` "strict" leaves out rewrites that round otherwise; `off` names passes to leave out; `check`
-    interprets the graph before and after each pass on seeded inputs and compares as the pass's tag demands.
-    Raises UsageError for an unknown precision or pass, VerifyError for a graph that breaks an invariant, PassError
-    if a pass breaks one or changes the type of a value, DifferenceError if `check` finds one.
+    `precision` "strict" leaves out rewrites that round differently; `off` names passes to leave out. With `check`, the
+    graph is interpreted before and after each pass on seeded inputs and compared as the pass's tag demands.
+    Raises UsageError for an unknown precision or pass, and VerifyError for a graph that breaks an invariant. Raises
+    PassError if a pass breaks one or changes the type of a value, and DifferenceError if `check` finds a difference.
     """
     allowed = _check_options(precision, off)
     verify(graph)
@@ -52,13 +52,13 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
 
 
 def _as_fixed(graph: Graph, given: Graph) -> Graph:
-    """`graph` with N fixed where it is so in `given`: a part that is all of one image is no identity for three."""
+    """`graph` with N fixed if it is fixed in `given`: a slice that is all of one image is no identity for three."""
     images = images_of(given)
     return graph if images.batched is not None else replace(graph, fixed=images.fixed)
 
 
 def _run(step: Pass, graph: Graph) -> Optimised:
-    """What the pass makes of `graph`; raises PassError if that is no graph of the same inputs, outputs and types."""
+    """The result of the pass on `graph`; raises PassError if its inputs, outputs or types differ."""
     try:
         result = step.run(graph)
     except (ShapeError, VerifyError) as error:  # the type rule of a layer that the pass made, or `Rewriter`

@@ -1,8 +1,8 @@
-"""Questions that several passes ask of a node: what it computes, and how it stands in its graph.
+"""Queries of several passes about a node: its computation, and its readers in the graph.
 
-A pass asks for computations and traits (`cnncc/op.py`), never for the class of an op, so that a new op with a
-convolution's computation is rewritten like one. Two classes are asked for all the same, here and nowhere else, because
-they are how a graph is built and no operations: `Constant` (a source) and `Fused` (several ops in one node).
+A pass tests computations and traits (`cnncc/op.py`), never the class of an op, so that a new op with a convolution's
+computation is rewritten like one. Only this module tests two classes, which belong to the structure of a graph and
+are no operations: `Constant` (a source) and `Fused` (several ops in one node).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from ..ops import Fused
 
 
 def fused(node: Node) -> Fused | None:
-    """The anchor and epilogue of a node that does what several layers did; None for other nodes."""
+    """The anchor and epilogue of a node that several layers were fused into; None for other nodes."""
     return node.op if isinstance(node.op, Fused) else None
 
 
@@ -24,12 +24,12 @@ def rounded(node: Node) -> bool:
 
 
 def lowering(graph: Graph, node: Node) -> Lowering | None:
-    """What `node` computes, or None for sources (which compute nothing) and nodes that are already fused."""
+    """The lowering of `node`; None for sources (which compute nothing) and nodes that are already fused."""
     return None if node.op.source is not None or fused(node) else graph.lowering(node)
 
 
 def sole_computation(graph: Graph, node: Node) -> Computation | None:
-    """The computation of a node that is one piece on its inputs in order, with one output."""
+    """The computation of a node that has only one, on its inputs in order, with one output; else None."""
     found = lowering(graph, node)
     return None if found is None else _sole(found, len(node.inputs))
 
@@ -42,15 +42,15 @@ def _sole(found: Lowering, inputs: int) -> Computation | None:
 
 
 def contraction(graph: Graph, node: Node) -> Contraction | None:
-    """The multiply-accumulate that a convolution or a dense layer is; None for every other node.
+    """The contraction of a convolution or a dense layer; None for every other node.
 
-    Inputs 1 and 2 are its weights and its bias, the same ones for all images. A dense layer has no window.
+    Inputs 1 and 2 are its weights and its bias, the same for all images. A dense layer has no window.
     """
     return _weighted(sole_computation(graph, node))
 
 
 def anchored(graph: Graph, node: Node) -> Contraction | None:
-    """The same of the op that a fused node begins with."""
+    """As `contraction`, also for the anchor of a fused node."""
     whole = fused(node)
     if whole is None:
         return contraction(graph, node)
@@ -71,7 +71,7 @@ def not_alone(graph: Graph, value: Value) -> str:
 
 
 def fresh(rewriter: Rewriter, hint: str) -> str:
-    """A name based on `hint` that neither graph uses, so that no later node has to give up its own."""
+    """A name based on `hint` that neither graph uses, so that it never collides with a later node."""
     name, number = hint, 0
     while name in rewriter.nodes or name in rewriter.old.nodes:
         number += 1

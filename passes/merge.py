@@ -1,4 +1,4 @@
-"""One node in place of several: what fusing and merging diamonds do to a graph."""
+"""Replaces several nodes by one: the rewrite of a graph for fusion and for diamonds."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from ..op import Op
 
 @dataclass(frozen=True)
 class Merge:
-    """Layers, each of which alone reads the one before, and the op of `inputs` that does what they do.
+    """Layers, each the only reader of the one before, and an op of `inputs` that computes the same.
 
-    Its node takes the name and line of the layer `named`, and the place of the last one.
+    Its node has the name and line of the layer `named`, and the place of the last layer.
     """
 
     members: Sequence[Node]

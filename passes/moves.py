@@ -1,4 +1,4 @@
-"""Where the elements of a value come from, followed through arrangements."""
+"""The origins of the elements of a value, traced through arrangements."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..ir import Graph, Node, Value
 from ..types import Array
 from .match import lowering
 
-LARGEST = 1 << 20  # elements: what is larger is not followed
+LARGEST = 1 << 20  # most elements of a value that is traced
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,16 @@ class Origin:
 
 
 class Origins:
-    """The origin of each value that was asked for, in a graph."""
+    """The origins of the values of a graph, each computed at the first request."""
 
     def __init__(self, graph: Graph):
         self.graph = graph
         self.known: dict[Value, Origin] = {}
 
     def of(self, node: Node) -> tuple[Origin, ...] | None:
-        """The origins of the outputs of `node`; None unless it arranges elements of one value, and nothing else.
+        """The origins of the outputs of `node`; None unless it only arranges elements of one value.
 
-        Nodes must be asked for in the graph's order.
+        It must be called for nodes in the graph's order.
         """
         found = lowering(self.graph, node)
         if found is None or not node.inputs or not all(isinstance(p.computation, Arrangement) for p in found.pieces):
@@ -55,7 +55,7 @@ class Origins:
         return origins
 
     def same(self, value: Value, source: Value) -> None:
-        """Remember that `value` is `source`, for reasons that are no arrangement."""
+        """Record that `value` is equal to `source`, for a reason other than an arrangement."""
         if self.graph.type(value).size <= LARGEST:
             self.known[value] = self.origin(source)
 
@@ -64,7 +64,7 @@ class Origins:
 
 
 def _moved(piece: Piece, operands: list[Array]) -> Array:
-    """The indices after an arrangement; what it does not take from an operand is NaN."""
+    """The indices after an arrangement; elements that come from no operand are NaN."""
     how = piece.computation
     assert isinstance(how, Arrangement)
     if not operands:
@@ -73,6 +73,6 @@ def _moved(piece: Piece, operands: list[Array]) -> Array:
 
 
 def _numbers(graph: Graph, value: Value) -> Array:
-    """0, 1, 2… in the shape of `value`, in float64 (which NaN needs and which counts far enough)."""
+    """0, 1, 2… in the shape of `value`, in float64 (which has NaN, and represents them exactly)."""
     type = graph.type(value)
     return np.arange(type.size, dtype=np.float64).reshape(type.shape)

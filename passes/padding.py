@@ -1,4 +1,4 @@
-"""Lets a convolution pad its input itself where a layer before it does so with zeros."""
+"""Moves the zero padding of a layer before a convolution into the convolution."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ RULE = Rule("conv(pad(x, 0), w) => conv(x, w, padding)", "exact")
 
 
 def fold_padding(graph: Graph) -> Optimised:
-    """The graph with convolutions that pad where a layer of zeros around their image stood before them."""
+    """The graph with convolutions whose padding includes that of a layer before them that padded with zeros."""
     notes, rewriter = Notes("padding"), Rewriter(graph)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:

@@ -14,11 +14,11 @@ from .report import Notes, Optimised, Refused, Rule
 
 RULE = Rule("conv(x, a), conv(x, b) => split(conv(x, [a b]))", "exact")
 
-ENOUGH = 64  # multiply-accumulates for each element of the image, from which on merging was measured to save nothing
+ENOUGH = 64  # multiply-accumulates for each element of the image; from here on merging saved nothing when measured
 
 
 def merge_parallel(graph: Graph) -> Optimised:
-    """The graph with such convolutions, fused or not, as one, under the name of the first."""
+    """The graph with such convolutions, fused or not, as one with the name of the first."""
     notes, rewriter = Notes("parallel"), Rewriter(graph)
     families = find(graph, notes)
     first = {family[0].name: family for family in families}
@@ -36,7 +36,7 @@ def merge_parallel(graph: Graph) -> Optimised:
 
 
 def find(graph: Graph, notes: Notes) -> list[list[Node]]:
-    """Families of at least two convolutions that can be one: the same op and the same image."""
+    """Sets of at least two convolutions that can be merged: the same op and the same image."""
     families: dict[object, list[Node]] = {}
     for node in graph:
         if not _is_pointwise(graph, node):
@@ -59,7 +59,7 @@ def _is_pointwise(graph: Graph, node: Node) -> bool:
 
 
 def _check(graph: Graph, node: Node) -> None:
-    """Raise Refused unless `node` can be merged and it pays."""
+    """Raise Refused unless `node` can be merged and merging saves time."""
     whole = fused(node)
     if whole and any(stage.extra for stage in whole.epilogue):
         raise Refused("its epilogue reads another tensor")
@@ -81,7 +81,7 @@ def _check(graph: Graph, node: Node) -> None:
 
 
 def _merged(graph: Graph, rewriter: Rewriter, family: Sequence[Node], image: Value) -> tuple[Value, ...]:
-    """One convolution with the weights and biases of all, and its parts."""
+    """One convolution with the weights and biases of all, and the slices of its result."""
     lead = family[0]
     inputs = [image]
     for position, suffix in enumerate(("weights", "bias")[: len(lead.inputs) - 1], start=1):

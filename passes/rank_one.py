@@ -1,10 +1,10 @@
 """Finds u and v with fl(u·vᵀ) equal to a kernel bit for bit.
 
-The scale between u and v is free, and float32 allows only some scales, so this is a search: from each of a few
-natural guesses for v (a row, a normalised row, square roots of the diagonal …) u and v are solved for in turn,
-each element among the floats next to its quotient. What is found is right, bit for bit; a kernel that was made from
-a u and v of arbitrary scale can be missed. `nearly` finds factors for those, and for kernels that were computed in
-float64, that are off by one rounding more.
+The scale between u and v is free, and only some scales are exact in float32, so this is a search. It begins with a few
+natural guesses for v (a row, a normalised row, square roots of the diagonal …). From each, u and v are computed in
+turn, each element among the floats next to its quotient. A result is exact, bit for bit, but a kernel made from a u and
+v of arbitrary scale can be missed. For those, and for kernels computed in float64, `nearly` finds factors whose
+products have one rounding more.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ import numpy as np
 from ..elements import FLOAT32, bits
 from ..types import Array
 
-ROUNDS = 3  # how often u and v are improved in turn, from one guess
-SCALES = 256  # scales tried between factors that are to fit nearly
-CORNER = 16  # rows and columns that are looked at first
+ROUNDS = 3  # improvements of u and v in turn, from one guess
+SCALES = 256  # scales between nearly exact factors that are tried
+CORNER = 16  # rows and columns that are tested first
 NUDGES = 2  # floats tried on each side of a quotient
 LARGEST_EXPONENT = math.frexp(FLOAT32.most)[1] - 1
 
@@ -51,8 +51,8 @@ def factor(kernel: Array) -> tuple[Array, Array] | None:
 def nearly(kernel: Array) -> tuple[Array, Array] | None:
     """(u, v) in float32 with |u·vᵀ − kernel| ≤ 2·2^-24·|u·vᵀ| in every element; None if none is found.
 
-    Such are kernels that were multiplied in float64 and rounded once: their own factors are no floats, and the
-    rounded factors are off by as much again. Some scales between u and v round better than others: a few are tried.
+    It is meant for kernels that were multiplied in float64 and rounded once: their factors are no floats, and rounding
+    the factors adds as large an error again. Some scales between u and v round better than others, so a few are tried.
     """
     if not _plausible(kernel) or not kernel.any():
         return None
@@ -72,8 +72,8 @@ def nearly(kernel: Array) -> tuple[Array, Array] | None:
 def _scaled(u: Array, v: Array) -> tuple[Array, Array]:
     """u and v times opposite powers of two where |u| exceeds 1, as far as v stays finite.
 
-    So the first pass overflows no earlier than the sum of its inputs. No product changes, since the kernel has no
-    subnormals.
+    Then the first convolution overflows no earlier than the sum of its inputs. No product changes, since the kernel
+    has no subnormals.
     """
     first, second = (int(np.ceil(np.log2(np.abs(vector).max()))) for vector in (u, v))
     exponent = max(0, min(first, LARGEST_EXPONENT - second))
@@ -90,7 +90,7 @@ def same_bits(a: Array, b: Array) -> bool:
 
 
 def _plausible(kernel: Array) -> bool:
-    """Whether all rows can be multiples of one: a corner tells, mostly, before millions of weights are looked at."""
+    """Whether all rows can be multiples of one row; a corner is tested first, before millions of weights."""
     return _vanishing(kernel[:CORNER, :CORNER]) and _vanishing(kernel)
 
 
@@ -106,9 +106,10 @@ def _vanishing(kernel: Array) -> bool:
 
 
 def _guesses(k: Array) -> Iterator[Array]:
-    """Candidates for v: vectors that people build kernels from.
+    """Candidates for v: vectors from which kernels are usually built.
 
-    The largest row comes first: then no |u| exceeds 1, and the column pass overflows no earlier than its input's sum.
+    The largest row comes first: then no |u| exceeds 1, and the convolution along the columns overflows no earlier than
+    the sum of its inputs.
     """
     largest = np.abs(k).max(axis=1)
     rows = k[np.argsort(-largest, kind="stable")][: np.count_nonzero(largest)]
@@ -127,7 +128,7 @@ def _guesses(k: Array) -> Iterator[Array]:
 
 
 def _solve(kernel: Array, v: Array) -> Array:
-    """For each row of `kernel` the float u that makes most elements of fl(u·v) right, signs of zeros included."""
+    """For each row of `kernel` the float u with the most exact elements of fl(u·v), signs of zeros included."""
     pivot = int(np.argmax(np.abs(v)))
     quotient = kernel[:, pivot] / v[pivot]
     candidates = [quotient, -quotient]  # the negative one matters for zeros only

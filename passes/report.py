@@ -1,4 +1,4 @@
-"""What a pass hands back: the rewritten graph, and for each layer what was done to it, or why nothing was."""
+"""The result of a pass: the rewritten graph, and for each layer the rewrite, or the reason why there was none."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Literal
 from ..ir import Graph
 
 Tag = Literal["exact", "finite", "rounding"]
-"""What a rewrite does to results: the same bits; the same bits for finite inputs; other roundings."""
+"""The effect of a rewrite on results: the same bits; the same bits for finite inputs; other roundings."""
 
 
 class Refused(Exception):
-    """Why a rewrite that would fit by its form is not made; passes turn it into a NotFired entry."""
+    """Why a rewrite that matches is not applied; passes turn it into a NotFired entry."""
 
 
 @dataclass(frozen=True)
@@ -28,8 +28,8 @@ class Rule:
 class Fired:
     """`rule` was applied at `layer`.
 
-    A rounding rewrite states in `bound` how far its layer may then lie from exact arithmetic on the old one
-    (x its input, b its bias; underflow aside).
+    A rounding rewrite states in `bound` the largest difference of the new layer to exact arithmetic on the old one
+    (x is its input, b its bias; without underflow).
     """
 
     pass_name: str
@@ -63,7 +63,7 @@ Entry = Fired | NotFired
 
 @dataclass(frozen=True)
 class Optimised:
-    """A graph after one pass or a row of them, and the entries about its layers."""
+    """A graph after one pass or several, and the entries about its layers."""
 
     graph: Graph
     log: tuple[Entry, ...] = ()
@@ -96,10 +96,10 @@ class Notes:
 
 @dataclass(frozen=True)
 class Pass:
-    """One entry of the pipeline; `reason` says why it is there, and why at this place.
+    """One entry of the pipeline; `reason` says what it is for, and why it stands at this place.
 
-    `tag` is the strongest effect that any of its rules has on results. A pass that `renames` may give the name of a
-    layer at which it fires to another value, as fusion calls a chain after its anchor; all others keep names to types.
+    `tag` is the strongest effect of its rules on results. A pass with `renames` may give the name of a rewritten layer
+    to another value, as fusion names a chain after its anchor; in all others, values of one name keep their type.
     """
 
     name: str

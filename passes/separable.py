@@ -1,4 +1,4 @@
-"""Lowers convolutions with kernels of rank one to a pass along each axis, where that saves multiply-accumulates."""
+"""Splits convolutions with kernels of rank one into one along each axis, where that saves multiply-accumulates."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ LABELS = {2: ("column", "row"), 3: ("depth", "column", "row")}
 
 @dataclass(frozen=True)
 class Step:
-    """One pass: weights (O, C / groups, taps…) with taps along `axes` of the window only.
+    """One convolution of the chain: weights (O, C / groups, taps…) with taps along `axes` of the window only.
 
-    Each pass that is `rounded` stands for a rounding between the kernel and the product of all weights.
+    Each one that is `rounded` adds a rounding between the kernel and the product of all weights.
     """
 
     weights: Array
@@ -64,7 +64,7 @@ def lower_separable(graph: Graph) -> Optimised:
 def _chain(
     rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Sequence[Step], ops: Sequence[Conv]
 ) -> tuple[Value, ...]:
-    """The passes one after the other; the last one has the bias and the name."""
+    """The convolutions one after the other; the last one has the bias and the name."""
     values = inputs[:1]
     for step, op in zip(steps, ops, strict=True):
         last = step is steps[-1]
@@ -77,7 +77,7 @@ def _chain(
 
 
 def split(graph: Graph, node: Node, whole: Contraction) -> tuple[Step, ...]:
-    """The passes of `node`, along the first axis first; raises Refused if it is not separable."""
+    """The convolutions for `node`, along the first axis first; raises Refused if it is not separable."""
     if sum(axis.kernel > 1 for axis in whole.window) < 2:
         raise Refused("only kernels with taps along two axes can be separated")
     weights = graph.constant(node.inputs[1])
@@ -87,9 +87,9 @@ def split(graph: Graph, node: Node, whole: Contraction) -> tuple[Step, ...]:
 
 
 def shared(weights: Array, groups: int) -> tuple[Step, ...] | None:
-    """Two passes through one channel for each group, if the (I·k₁) × (O·k₂…) matrix of each group has rank one.
+    """Two convolutions through one channel for each group, if each group's (I·k₁) × (O·k₂…) matrix has rank one.
 
-    Only for groups with several outputs: for one output of one channel `bank` does the same.
+    Only for groups with several outputs: for one output of one channel `bank` gives the same.
     """
     outputs, channels, first, *rest = weights.shape
     if outputs == groups or first == 1:
@@ -108,7 +108,7 @@ def shared(weights: Array, groups: int) -> tuple[Step, ...] | None:
 
 
 def bank(weights: Array, groups: int) -> tuple[Step, ...]:
-    """A pass for each axis, on each output alone; raises Refused for several channels or kernels of higher rank."""
+    """A convolution along each axis, for each output by itself; raises Refused for several channels or higher ranks."""
     outputs, channels, *sizes = weights.shape
     if channels != 1:
         raise Refused(
@@ -126,16 +126,16 @@ def bank(weights: Array, groups: int) -> tuple[Step, ...]:
 
 
 def _along(axis: int, vectors: Array, rank: int, groups: int, rounded: bool) -> Step:
-    """A pass with one vector (outputs, taps) for each output."""
+    """A convolution along `axis` with one vector of taps for each output; `vectors` is (outputs, taps)."""
     shape = [1] * rank
     shape[axis] = vectors.shape[1]
     return Step(vectors.reshape(len(vectors), 1, *shape), groups, (axis,), rounded)
 
 
 def _factored(kernels: Array, try_nearly: bool) -> tuple[Array, Array, bool]:
-    """Each kernel as a vector along its first axis and what it multiplies, and whether only nearly; raises Refused.
+    """(vectors along the first axis, the other factors, whether they fit only nearly) of all kernels; raises Refused.
 
-    The product of exact factors is the kernel up to one rounding of each tap, of those that fit nearly up to two.
+    The product of exact factors is the kernel up to one rounding of each tap; if they fit only nearly, up to two.
     """
     pairs, near = [], False
     for number, kernel in enumerate(kernels):
@@ -154,7 +154,7 @@ def passes(whole: Contraction, steps: Sequence[Step]) -> Iterator[Conv]:
     """A convolution for each step: stride, dilation and padding of its own axes."""
     done: set[int] = set()
     for step in steps:
-        # An axis without taps may still have a stride or padding: the last pass takes them.
+        # An axis without taps may still have a stride or padding: the last convolution takes them.
         own = set(range(len(whole.window))) - done if step is steps[-1] else set(step.axes)
         done |= own
         window = [
@@ -178,7 +178,7 @@ def _macs(graph: Graph, node: Node, steps: Sequence[Step], ops: Sequence[Conv]) 
 
 
 def _bound(weights: Array | None, steps: Sequence[Step], bias: Array | None) -> str:
-    """Rounding of each pass's sum, and what lies between the taps and the product of the factors."""
+    """The rounding of each convolution's sum, and the difference between the taps and the product of the factors."""
     assert weights is not None
     terms = sum(math.prod(step.weights.shape[1:]) + step.rounded for step in steps)
     gamma = terms * FLOAT32.unit / (1 - terms * FLOAT32.unit)

@@ -1,4 +1,4 @@
-"""Computes and stores once what several layers compute or hold alike."""
+"""Merges layers that compute the same and constants that are equal."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def merge_subexpressions(graph: Graph) -> Optimised:
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         if node.op.source == "input":
             return None
-        # The text of an op tells −0 from 0 and NaN from nothing, which equality does not.
+        # The text of an op distinguishes −0 from 0, and equal NaN have equal texts; for == the opposite holds.
         twin = known.setdefault((repr(node.op), inputs), node)
         if twin is node:
             return None

@@ -1,4 +1,4 @@
-"""Inputs that look like what a model is made for, as far as its own constants tell.
+"""Inputs with the distribution that a model is made for, as far as its constants imply one.
 
 An input whose only reader is (x − m) / s, a batch norm, or any other scale and shift by constants, is around m and off
 by about s: for each channel, each pixel, or for all, as the constants are. Arrangements may stand between (a
@@ -35,7 +35,7 @@ def _scaled(graph: Graph, name: str, noise: Array) -> Array:
 
 
 def expected(graph: Graph, value: Value, steps: int = FARTHEST) -> Typical | None:
-    """What `value` looks like to its only reader, in shapes that broadcast to its own; None if that does not tell."""
+    """The distribution of `value` that its only reader implies, in shapes that broadcast to it; None if unknown."""
     readers = graph.consumers[value]
     if len(readers) != 1 or not steps or value in graph.outputs.values():
         return None
@@ -52,13 +52,13 @@ def expected(graph: Graph, value: Value, steps: int = FARTHEST) -> Typical | Non
 
 
 def _before(map: Affine, result: Typical | None) -> Typical:
-    """What goes into `map`, if `result` comes out of it; if that is not known, 0 ± 1 does."""
+    """The distribution of the input of `map` for that of its result; an unknown result counts as 0 ± 1."""
     later = Affine(np.ones(()), np.zeros(()), result)
     return map.then(later).typical
 
 
 def _arranged_back(graph: Graph, value: Value, index: Array, result: Typical) -> Typical:
-    """Each element as it is expected where an arrangement puts it; 0 ± 1 where it puts it nowhere."""
+    """The distribution of each element, from its place after an arrangement; 0 ± 1 if the arrangement drops it."""
     type, moved = graph.type(value), ~np.isnan(index)
     arrays = []
     for filler, of_result in ((0.0, result.mean), (1.0, result.deviation)):

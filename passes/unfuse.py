@@ -1,4 +1,4 @@
-"""Takes a fused node apart again, so that each of its steps can be looked at."""
+"""Splits a fused node into its ops again, so that each can be inspected."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from .match import fresh, fused
 
 
 def expand(graph: Graph, node_name: str) -> Graph:
-    """`graph` with the fused node `node_name` as nodes again.
+    """`graph` with the fused node `node_name` split into its ops.
 
-    The anchor keeps the name; stage number k of op Relu is called `<name>.k_relu`. Raises UsageError if
+    The anchor keeps the name; fused op number k, a Relu, is called `<name>.k_relu`. Raises UsageError if
     there is no fused node of that name.
     """
     node = graph.nodes.get(node_name)

@@ -1,17 +1,17 @@
-"""Layers whose result is linear in their input, with constant weights: those whose op tells a `weight_layout`.
+"""Layers whose result is linear in their input, with constant weights: those whose op has a `weight_layout`.
 
-What may be folded into them. A sum of products may be off by γ·(Σ|w||x| + |b|) (see `tolerance`), so a fold that makes
-the products, or the bias beside them, larger than they were loses digits, although it is right in exact arithmetic.
+The limits of folding into them: the error of a sum of products is at most γ·(Σ|w||x| + |b|) (see `tolerance`). So a
+fold that enlarges the products, or the bias, loses precision, although it is correct in exact arithmetic.
 
 - **Before** a layer, n = f·x + t: Σ|w||n| becomes Σ|w||f||x|. For n = (x − m) / s and a typical x = m ± s that is
   (|m| + s) / s times as much: 2,000 times for an air pressure of 101,325 ± 50 Pa. The bias, at most Σ|w||t| more, adds
   about as much again.
-- **Behind** a layer, z = f·y + t: the products are scaled as their sum is, nothing grows but the bias, to |f·b + t|,
-  which then takes part in every rounding of the sum. A large t that takes away what y has too much (the mean of a
-  batch norm) costs nothing: where y is large, so is Σ|w||x| + |b| ≥ |y|, and the sum was rounded at that size already.
-  A t that is large beside y (y · 50 + 101,325 after the last layer) would be rounded once if it were added at the end.
+- **After** a layer, z = f·y + t: the products are scaled as their sum is. Only the bias grows, to |f·b + t|, and it
+  takes part in every rounding of the sum. A large t that subtracts the mean of y (in a batch norm) costs nothing:
+  where y is large, so is Σ|w||x| + |b| ≥ |y|, and the sum was rounded at that size already.
+  A t that is large relative to y (y · 50 + 101,325 after the last layer) would be rounded once if added at the end.
 
-Both are allowed to enlarge these sizes `LIMIT` times: pictures (0.485, 0.229: 3.1 times; bytes about 127.5 by 58: 3.2)
+Both may enlarge these sizes up to `LIMIT` times: pictures (0.485, 0.229: 3.1 times; bytes about 127.5 by 58: 3.2)
 and batch norms between layers stay below.
 """
 
@@ -49,7 +49,7 @@ class Weighted:
 
     @staticmethod
     def of(graph: Graph, node: Node) -> Weighted:
-        """The weights of a `node` that tells their layout; raises Refused if they arrive at run time."""
+        """The weights of a `node` whose op has a layout for them; raises Refused if they arrive at run time."""
         layout = node.op.weight_layout
         assert layout is not None
         arrays = [graph.constant(value) for value in node.inputs[1:]]
@@ -61,18 +61,18 @@ class Weighted:
 
     @property
     def weights(self) -> Array:
-        """In the op's own order, with the taps along one axis."""
+        """The weights in the op's own order, with the taps along one axis."""
         return self.layout.weights(self.filters)
 
     def before(self, later: Affine) -> Weighted:
-        """Followed by `later` on its outputs."""
+        """The layer followed by `later` on its outputs."""
         groups, outputs = self.filters.shape[:2]
         factor = later.factor.reshape(groups, outputs, 1, 1)
         with np.errstate(all="ignore"):
             return replace(self, filters=self.filters * factor, bias=self.bias * later.factor + later.shift)
 
     def after(self, earlier: Affine) -> Weighted:
-        """Preceded by `earlier` on its inputs; a shift demands that every output sums over all taps."""
+        """The layer preceded by `earlier` on its inputs; a shift requires that every output sums over all taps."""
         groups, _, inputs = self.filters.shape[:3]
         factor, shift = (vector.reshape(groups, 1, inputs, 1) for vector in (earlier.factor, earlier.shift))
         with np.errstate(all="ignore"):
@@ -93,16 +93,16 @@ class Weighted:
         return np.asarray(magnitudes[..., 0] if magnitudes.shape[3] == 1 else magnitudes.sum(axis=3))
 
     def growth_after(self, earlier: Affine) -> float:
-        """How many times larger the products become if `earlier` is folded in, at most, for a typical x."""
+        """The largest factor by which the products grow for a typical x if `earlier` is folded in."""
         product, result = (self.sizes(size) for size in earlier.sizes())
         with np.errstate(all="ignore"):
             return float(np.max(np.where(product <= result, 1.0, product / result)))
 
     def growth_before(self, later: Affine) -> float:
-        """How many times larger the largest sum of products and bias becomes if `later` is folded in.
+        """The factor by which the largest sum of products and bias grows if `later` is folded in.
 
-        Inputs count as 1, so the products as f·Σ|w|, and as no less than what a batch norm says of their sum. Largest
-        of all outputs: channels that training has switched off, f ≈ 0, have nothing left but a bias.
+        Inputs count as 1, so the products count as f·Σ|w|, and at least as the size that a batch norm states for their
+        sum. The largest output counts, since channels with f ≈ 0, unused after training, consist of a bias only.
         """
         if not self.reach.any():
             return 1.0
@@ -115,7 +115,7 @@ class Weighted:
             return float(1.0 + bias / before)
 
     def rounded(self) -> tuple[Array, Array]:
-        """Weights and bias in float32; raises Refused where one is not finite, or where underflow takes digits."""
+        """Weights and bias in float32; raises Refused where one is not finite, or where underflow loses precision."""
         with np.errstate(all="ignore"):
             weights, bias = rounded(self.weights), rounded(self.bias)
         if not (np.isfinite(weights).all() and np.isfinite(bias).all()):
@@ -127,11 +127,11 @@ class Weighted:
         return weights, bias
 
     def _lost(self, weights: Array) -> Array:
-        """What rounding took from the weights of each row."""
+        """The rounding error of the weights of each row."""
         return np.asarray(np.abs(weights - self.weights).sum(axis=(1, 2)))
 
     def add(self, rewriter: Rewriter, source: Value, old: TensorType) -> tuple[Value, ...]:
-        """The layer under its own name, reading `source`, on these weights (of type `old`) and this bias."""
+        """Add the layer under its own name, on `source`, with these weights (of type `old`) and this bias."""
         weights, bias = self.rounded()
         name, where = self.node.name, self.node.where
         inputs = [

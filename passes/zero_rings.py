@@ -20,7 +20,7 @@ RULE = Rule("conv(x, [0 w 0]) => conv(x, w)", "finite")
 
 @dataclass(frozen=True)
 class Trim:
-    """What goes from an axis: taps at both ends in the weights' order, and so elements at the image's ends."""
+    """The taps removed at both ends of an axis, in the weights' order, and the elements removed at the image's ends."""
 
     first: int
     last: int
@@ -31,7 +31,7 @@ class Trim:
 def trim_zero_rings(graph: Graph) -> Optimised:
     """The graph with smaller kernels where the outer taps are zero.
 
-    Padding that only they reached goes too; where they reached into the image, the image is sliced (a view).
+    Padding that only they reached is removed too; where they reached into the image, the image is sliced (a view).
     """
     notes, rewriter = Notes("zero_rings"), Rewriter(graph)
 
@@ -58,7 +58,7 @@ def trim_zero_rings(graph: Graph) -> Optimised:
 
 
 def find(graph: Graph, node: Node, whole: Contraction) -> tuple[Array, tuple[Trim, ...]]:
-    """The weights, and what can go from each of their spatial axes; raises Refused if nothing can."""
+    """The weights, and what can be removed from each of their spatial axes; raises Refused if nothing can."""
     weights = graph.constant(node.inputs[1])
     if weights is None:
         raise Refused("its weights are known only at run time")
@@ -69,10 +69,10 @@ def find(graph: Graph, node: Node, whole: Contraction) -> tuple[Array, tuple[Tri
 
 
 def _trim(weights: Array, axis: int, window: WindowAxis, flip: bool) -> Trim:
-    """What can go from an axis, so that the window that is left still reads the image.
+    """What can be removed from an axis, so that the remaining window still reads the image.
 
-    Where all taps that are not zero fall into the padding, zero taps between them and the image stay: a convolution
-    needs an image. Of kernels that are zero everywhere the tap stays that begins at the image's first elements.
+    If all nonzero taps fall into the padding, the zero taps between them and the image stay, since a convolution
+    needs an image. Of kernels that are zero everywhere, the tap on the image's first elements stays.
     """
     most, used = (
         weights.shape[axis] - 1,
@@ -89,7 +89,7 @@ def _trim(weights: Array, axis: int, window: WindowAxis, flip: bool) -> Trim:
 
 
 def _trimmed(axis: WindowAxis, trim: Trim) -> WindowAxis:
-    """The window on the taps that are left; padding below 0 stands for elements of the image that none reads."""
+    """The window of the remaining taps; negative padding counts elements of the image that no tap reads."""
     kernel = axis.kernel - trim.first - trim.last
     return replace(axis, kernel=kernel, low=axis.low - trim.low, high=axis.high - trim.high)
 
@@ -99,7 +99,7 @@ def _kernel(window: Sequence[WindowAxis]) -> str:
 
 
 def _sliced(rewriter: Rewriter, node: Node, image: Value, window: Sequence[WindowAxis]) -> Value:
-    """The image without the elements that no tap reaches any more."""
+    """The image without the elements that no remaining tap reads."""
     cut = [axis for axis, view in enumerate(window, start=2) if min(view.low, view.high) < 0]
     if not cut:
         return image

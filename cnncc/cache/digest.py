@@ -9,11 +9,10 @@ _BLOCK = 1 << 20  # bytes
 
 
 def digest(data: bytes | memoryview) -> bytes:
-    """SHA-256 of the first block, where code stands, and of the CRC-32 of each further one.
+    """SHA-256 of the first block, which contains the code, and of the CRC-32 of each further block.
 
-    The digest finds damage; it cannot find malice, against which the cache's folder is private. So many megabytes of
-    weights need no more than a CRC, which is three times as fast where the processor computes SHA-256, else twelve
-    times.
+    The digest detects damage, not attacks; the permissions of the cache's folder keep other users out. For weights a
+    CRC is enough: it is three times as fast as SHA-256 if the processor has instructions for that, else twelve times.
     """
     state = hashlib.sha256(data[:_BLOCK])
     for start in range(_BLOCK, len(data), _BLOCK):

@@ -1,4 +1,4 @@
-"""What this compiler is called where its results are kept."""
+"""The identity of this compiler in the keys of the cache."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from ..version import VERSION
 
 @functools.cache
 def compiler_identity() -> str:
-    """This compiler in a line: versions, and a digest of its sources."""
+    """One line that identifies this compiler: versions, and a digest of its sources."""
     return f"cnncc {VERSION} {native.backend_version()} {_sources_digest()}"
 
 
 def _sources_digest() -> str:
-    """A digest of the compiler's own sources, so that an edited checkout never meets stale objects."""
+    """A digest of the compiler's own sources, so that an edited checkout never loads stale objects."""
     return hashlib.sha256("".join(source_lines()).encode()).hexdigest()
 
 
@@ -31,7 +31,7 @@ def source_lines() -> list[str]:
 
 
 def _sources(folder: str, inside: str) -> Iterator[str]:
-    """Name, size and time of each source below a folder; `inside` is what the folder is called."""
+    """Name, size and time of each source below a folder; `inside` is the name of the folder in these lines."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():

@@ -1,7 +1,7 @@
 """Compiled models on disk, so that compiling the same graph again takes milliseconds.
 
-An entry is the size of the manifest, the manifest, the object and, at a multiple of 64, the weights, which are used
-where they were read to.
+An entry is the size of the manifest, the manifest, the object and, at a multiple of 64, the weights. The weights are
+used without a copy, in the memory that they were read into.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def load(key: str) -> Executable | None:
 
 
 def store(key: str, executable: Executable) -> None:
-    """Remember `executable` under `key`. Never fails: without a usable folder nothing is remembered."""
+    """Store `executable` under `key`. Never fails: without a usable folder nothing is stored."""
     manifest = json.dumps(describe(executable) | {"object_bytes": len(executable.object)}).encode()
     head = _SIZE.pack(len(manifest)) + manifest + executable.object
     _store.write(key, b"".join((head.ljust(rounded_up(len(head)), b"\0"), executable.weights)))

@@ -1,10 +1,10 @@
-"""Models in files that are not read before somebody has to know what is in them.
+"""Models in files, which are read at the first request for their graph or its hash.
 
-What identifies a graph in the cache of compiled models, its hash, is remembered under what the file holds: from a file
-that was compiled before to its code there is neither parsing nor a graph nor a pass, only a look at every byte.
+The hash of a graph identifies it in the cache of compiled models. It is stored under the digest of the file. So a file
+that was compiled before is only hashed: nothing is parsed or imported, and no pass runs.
 
-Files are told apart by SHA-256, for which processors of this decade have instructions (2 GB/s): they compute it faster
-than hashes that were made to be fast without (BLAKE2b: 1.4 GB/s).
+The digest is SHA-256, for which processors of this decade have instructions (2 GB/s): it is faster than hashes that
+were designed for speed without them (BLAKE2b: 1.4 GB/s).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from .identity import compiler_identity
 if TYPE_CHECKING:
     from ..ir import Graph
 
-_BLOCK = 1 << 20  # bytes that are looked at at once
+_BLOCK = 1 << 20  # bytes that are hashed at a time
 
 
 class OnnxFile:
-    """An ONNX file as a source of a graph, or of as much of it as is asked for; `shapes` are those of `load_graph`.
+    """An ONNX file as a source of a graph or of its hash alone; `shapes` as in `load_graph`.
 
-    The file is read once, when `graph` or `hash` is first asked for; both raise what `load_graph` raises.
+    The file is read once, at the first use of `graph` or `hash`; both raise what `load_graph` raises.
     """
 
     def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None):
@@ -40,7 +40,7 @@ class OnnxFile:
 
     @cached_property
     def graph(self) -> Graph:
-        """The file's graph. Raises ModelError if weights that it has in other files changed since it was compiled."""
+        """The file's graph. Raises ModelError if weights in other files changed since `hash` was computed."""
         graph = self._graph(self._parsed())
         if graph.hash != self.__dict__.get("hash", graph.hash):
             raise ModelError(f"weights of '{self.path}' have changed since it was compiled")
@@ -48,7 +48,7 @@ class OnnxFile:
 
     @cached_property
     def hash(self) -> str:
-        """The hash of the graph: remembered, if it is known what graph such a file gives."""
+        """The hash of the graph: from the store if a file with this content was imported before, else computed."""
         shapes = _plain(self.shapes)
         if self._content is None or shapes is None:
             return self.graph.hash
@@ -57,11 +57,11 @@ class OnnxFile:
         return self._recalled(key) or self._remembered(key)
 
     def __reduce__(self) -> tuple[Callable[[Graph], Graph], tuple[Graph]]:
-        """Pickled as what it stands for, since the file may not be there when it comes back."""
+        """Pickled as its graph, since the file may be missing when it is unpickled."""
         return _itself, (self.graph,)
 
     def _recalled(self, key: str) -> str | None:
-        """The hash that is remembered, if the files that belong to it hold what they did."""
+        """The stored hash, if the files with the weights are unchanged."""
         try:
             known: Any = json.loads(bytes(store.read(key) or b""))
             parts = [(name, *part) for name, found in known["files"].items() for part in found]
@@ -71,16 +71,14 @@ class OnnxFile:
             return None
 
     def _remembered(self, key: str) -> str:
-        """The hash of the graph as it is now, remembered from now on."""
+        """The hash of the graph as it is now; it is stored."""
         from ..frontends.onnx.read import outside
 
         proto = self._parsed()
         parts = outside(self.path, proto)
         before = [self._digest(*part) for part in parts]
         self.graph = self._graph(proto)
-        if (
-            None not in before and [self._digest(*part) for part in parts] == before
-        ):  # nobody has changed them meanwhile
+        if None not in before and [self._digest(*part) for part in parts] == before:  # they have not changed meanwhile
             files: dict[str, list[tuple[object, ...]]] = {name: [] for name, *_ in parts}
             for (name, *part), digest in zip(parts, before, strict=True):
                 files[name].append((*part, digest))
@@ -104,7 +102,7 @@ class OnnxFile:
         return _content(self.path)
 
     def _digest(self, location: str, offset: int, length: int) -> str | None:
-        """Of some bytes of a file named from the folder of this one; None for what cannot be read."""
+        """The digest of some bytes of a file, named relative to the folder of this one; None if it cannot be read."""
         state = hashlib.sha256()
         try:
             with opened_below(self.path.parent, location) as stream:
@@ -118,7 +116,7 @@ class OnnxFile:
 
 
 def _content(path: Path) -> memoryview | None:
-    """The bytes of a model's file; None if there is none that can be read."""
+    """The bytes of a model's file; None if it cannot be read."""
     try:
         with regular(path, MOST_BYTES) as stream:
             return read_aligned(stream.fileno())
@@ -127,7 +125,7 @@ def _content(path: Path) -> memoryview | None:
 
 
 def _plain(shapes: Mapping[str, Sequence[int]]) -> str | None:
-    """Shapes as text that is equal for equal ones; None if they are not as they should be, which the importer tells."""
+    """Shapes as text that is equal for equal shapes; None if they are malformed, which the importer then reports."""
     try:
         pairs = [(name, [type(size) is int and size for size in shape]) for name, shape in sorted(shapes.items())]
         return json.dumps(pairs) if all(size for _, shape in pairs for size in shape) else None

@@ -1,9 +1,9 @@
-"""Bytes on disk that will be executed: a store private to the user, where nothing is believed unverified.
+"""Bytes on disk that will be executed: a store private to the user, which verifies everything that it reads.
 
-The folder is `v1` (mode 0700, ours, no symlink) in `$CNNCC_CACHE`, else `$XDG_CACHE_HOME/cnncc`, else
-`~/.cache/cnncc`; `CNNCC_CACHE=off` switches the store off. An entry is one file (mode 0600) that names its key and
-the digest of its content, and appears by a rename. Whatever is wrong with the folder or a file, the store behaves as
-if it were empty: a compile never fails for its cache.
+The folder is `v1` (mode 0700, owned by the user, no symlink) in `$CNNCC_CACHE`, else `$XDG_CACHE_HOME/cnncc`, else
+`~/.cache/cnncc`; `CNNCC_CACHE=off` switches the store off. An entry is one file (mode 0600) with the digests of its
+key and of its content; it is created by a rename. If anything is wrong with the folder or a file, the store behaves
+as if it were empty: a compilation never fails because of its cache.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from pathlib import Path
 from ..alignment import read_aligned
 from .digest import digest
 
-MAX_BYTES = 256 << 20  # of all entries; the least recently used go first
+MAX_BYTES = 256 << 20  # of all entries; the least recently used are removed first
 _MAGIC = b"cnncc store 2\n"
-_HEAD_BYTES = 128  # magic, digests of key and content, zeros: what follows is aligned as the file is
+_HEAD_BYTES = 128  # magic, digests of key and content, zeros; the content after it is aligned as the file is
 
 
 def folder() -> Path | None:
-    """Where entries are kept; None if the store is switched off. The folder need not exist."""
+    """The folder of the entries; None if the store is switched off. The folder need not exist."""
     chosen = os.environ.get("CNNCC_CACHE", "")
     if chosen == "off":
         return None
@@ -35,7 +35,7 @@ def folder() -> Path | None:
 
 
 def read(key: str) -> memoryview | None:
-    """What was written under `key`, aligned to 64; None if there is nothing, or nothing that can be trusted."""
+    """The bytes written under `key`, aligned to 64; None if there are none, or if they fail verification."""
     try:
         with _opened() as directory:
             if directory is None:
@@ -48,13 +48,13 @@ def read(key: str) -> memoryview | None:
 
 
 def exists(key: str) -> bool:
-    """Whether there is anything under `key`, be it damaged."""
+    """Whether there is a file under `key`, even a damaged one."""
     path = folder()
     return path is not None and (path / _file_name(key)).exists()
 
 
 def write(key: str, data: bytes) -> None:
-    """Remember `data` under `key`, replacing what was there. Does nothing if that cannot be done safely."""
+    """Store `data` under `key`, replacing older data. Does nothing if that cannot be done safely."""
     if len(data) > MAX_BYTES:
         return
     with contextlib.suppress(OSError), _opened(create=True) as directory:
@@ -65,7 +65,7 @@ def write(key: str, data: bytes) -> None:
 
 @contextlib.contextmanager
 def _opened(create: bool = False) -> Iterator[int | None]:
-    """A descriptor of the folder, if it is a real folder that only we can use; everything else goes through it."""
+    """A descriptor of the folder, if only this user can access it; all other accesses are relative to it."""
     path = folder()
     if path is None:
         yield None
@@ -94,13 +94,13 @@ def _head(key: str, data: memoryview) -> bytes:
 
 
 def _read_private(name: str, directory: int) -> memoryview:
-    """The bytes of a regular file of ours, marked as just used. Raises OSError if it is anything else."""
+    """The bytes of a regular file of this user, marked as just used. Raises OSError if it is anything else."""
     descriptor = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=directory)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode) or not _is_private(status):
             raise PermissionError(name)
-        with contextlib.suppress(OSError):  # a disk that nobody can write to
+        with contextlib.suppress(OSError):  # a read-only disk
             os.utime(descriptor)
         return read_aligned(descriptor)
     finally:
@@ -122,7 +122,7 @@ def _write_private(name: str, head: bytes, data: bytes, directory: int) -> None:
 
 
 def _evict(directory: int) -> None:
-    """Remove the least recently used files, left-over temporary ones among them, until the rest fits."""
+    """Remove the least recently used files, abandoned temporary ones included, until the rest fits."""
     total = 0
     for status, name in sorted(_files(directory), key=lambda file: file[0].st_mtime_ns, reverse=True):
         total += status.st_size

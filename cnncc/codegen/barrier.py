@@ -1,13 +1,13 @@
-"""The barrier between dependent steps, in words at the head of the workspace.
+"""The barrier between dependent steps, in words of the workspace's header.
 
-Two shards meet with one message each way, which cross: each adds one to a word of its own, in a cache line of its own,
-and waits until the other's word is no longer behind. (The other may already be one ahead, on its way to the next
+For two shards each shard has one word, in its own cache line. A shard adds one to its word and waits until the other's
+word is no longer behind: one message each way, both at once. (The other word may already be one ahead, at the next
 barrier, but not two.) Both words are equal after every call.
 
-More shards count: the last to arrive resets the counter and advances the generation; the others wait for it to change.
+More shards use a counter: the last shard to arrive resets it and increments the generation, for which the others wait.
 
-All words start as zero and only grow, the counter apart, so no call has to initialise them, and a call with another
-number of shards may follow.
+All words start at zero, and all but the counter only grow. So no call has to initialise them, and the next call may
+have another number of shards.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def _one_more(e: Emitter, count: Ssa) -> Ssa:
 
 
 def _wait_for_change(e: Emitter, word: Ssa, value: Ssa, wait: Ssa, argument: Ssa, done: str) -> None:
-    """Test, and until the test succeeds call `wait` (or pause, if there is none)."""
+    """Test in a loop until the test succeeds; after each failed test call `wait`, or pause if `wait` is null."""
     test, idle, called, spun = (e.fresh_label(hint) for hint in ("test", "idle", "called", "spun"))
     e.branch(test)
     e.label(test)

@@ -1,6 +1,6 @@
-"""`NAME_check`: whether this CPU has the instructions that the object uses. Never asked inside `run`.
+"""`NAME_check`: whether this CPU has the instructions that the object uses. `NAME_run` does not call it.
 
-On x86-64 the CPUID leaves 1 and 7 name the instruction sets, and XGETBV whether the operating system saves
+On x86-64 the CPUID leaves 1 and 7 list the instruction sets, and XGETBV tells whether the operating system saves
 the registers (Intel SDM, volume 1, sections 13.3, 14.3 and 15.2).
 """
 
@@ -36,7 +36,7 @@ LEVELS = {4: _V2, 8: _V3, 16: _V4}  # by lanes
 
 
 def emit_check(e: Emitter, name: str) -> None:
-    """`int NAME_check(void)`: 0 if this CPU will do, 1 if not. What it can ask is data: `Architecture.check`."""
+    """`int NAME_check(void)`: 0 if this CPU can run the object, 1 if not. `Architecture.check` says what it tests."""
     with e.function(name, [], INT32):
         if e.target.isa.check is not ProcessorCheck.CPUID:
             e.ret(e.constant(0, INT32))
@@ -53,7 +53,7 @@ def emit_check(e: Emitter, name: str) -> None:
 
 
 def _require(e: Emitter, value: Ssa, bits: int, missing: str) -> None:
-    """Go to `missing` unless all `bits` are set."""
+    """Branch to `missing` unless all `bits` are set."""
     if not bits:
         return
     found = e.binary("and", value, e.constant(bits, INT32))

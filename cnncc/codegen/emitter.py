@@ -1,7 +1,7 @@
-"""The emitter: all that kernels say. Instructions of a back end, and what follows from them.
+"""The emitter that kernels call: the instructions of a back end, and operations composed of them.
 
-Index arithmetic takes Python integers and values alike and folds what is known at compile time. A vector of one lane
-is a scalar, so that kernels need not know.
+Index arithmetic takes Python integers and values alike and folds constants. A vector of one lane is a scalar, so
+kernels need no special case for it.
 """
 
 from __future__ import annotations
@@ -91,7 +91,7 @@ class Emitter(Instructions, Protocol):
     def loop(self, begin: Index, end: Index, step: int = 1, carry: Sequence[Ssa] = ()) -> Iterator[Loop]:
         """`for index in range(begin, end, step)` with values carried from one iteration to the next.
 
-        With known bounds a loop of one iteration is no loop.
+        With constant bounds, a loop of one iteration is emitted as its body alone.
         """
         if isinstance(begin, int) and isinstance(end, int) and begin < end <= begin + step:
             once = Loop(begin, list(carry))
@@ -124,7 +124,7 @@ class Emitter(Instructions, Protocol):
         return self.shuffle(self.resize(a, lanes), self.resize(b, lanes), order)
 
     def resize(self, value: Ssa, lanes: int) -> Ssa:
-        """The first `lanes` lanes; added ones are undefined."""
+        """The first `lanes` lanes; additional lanes are undefined."""
         if value.lanes == lanes:
             return value
         return self.shuffle(value, None, [lane if lane < value.lanes else -1 for lane in range(lanes)])
@@ -140,8 +140,8 @@ class Emitter(Instructions, Protocol):
     def _better(self, predicate: Predicate, a: Ssa, b: Ssa) -> Ssa:
         """`b` where the predicate holds, else `a`.
 
-        Against a constant one comparison does (x86's maxps returns its second operand for NaN); otherwise a second
-        one lets a NaN of `b` through.
+        With a constant `b` one comparison is enough (x86's maxps returns its second operand for NaN); otherwise a
+        second comparison keeps a NaN of `b`.
         """
         better = self.select(self.compare(predicate, a, b), b, a)
         if a.type.kind != "float" or (b.constant is not None and not math.isnan(b.constant)):
@@ -151,8 +151,8 @@ class Emitter(Instructions, Protocol):
     def extreme(self, kind: Literal["maximum", "minimum"], values: Sequence[Ssa]) -> Ssa:
         """The largest or smallest of several numbers; NaN if any is NaN.
 
-        A comparison that a NaN makes fail yields the later value, so that only NaNs before the last value get lost:
-        one test finds them in two of those at once.
+        A comparison with NaN fails and yields the later value, so only NaNs before the last value are lost; one test
+        finds a NaN in two of these values.
         """
         predicate: Predicate = ">" if kind == "maximum" else "<"
         result, *later = values

@@ -22,7 +22,7 @@ Key = tuple[int, int, int]  # row of the tile, column (or vector of columns), ve
 
 @dataclass(frozen=True)
 class Cell:
-    """One register of results: its logical position (of lane 0) and how many of its lanes count."""
+    """One register of results: the logical position of lane 0, and the number of lanes with results."""
 
     position: tuple[Index, ...]
     value: Ssa
@@ -56,7 +56,7 @@ def _apply(e: Emitter, expr: Expr, cell: Cell, element: Element, lane_axis: int,
     arguments = [cell.value]
     for number, operand in enumerate(operands, start=1):
         if number not in used:
-            arguments.append(cell.value)  # a placeholder: the expression does not name it
+            arguments.append(cell.value)  # a placeholder: the expression does not use it
             continue
         loaded = operand.load(operand.offset(cell.position), lane_axis, cell.lanes)
         arguments.append(e.resize(loaded, width))
@@ -82,12 +82,12 @@ def identity(kind: Combine, element: Element) -> float:
 
 
 def combine(e: Emitter, kind: Combine, a: Ssa, b: Ssa) -> Ssa:
-    """Two partial results of a reduction in one."""
+    """Two partial results of a reduction combined."""
     return COMBINE[kind](e, a, b)
 
 
 def combine_all(e: Emitter, kind: Combine, values: Sequence[Ssa]) -> Ssa:
-    """All partial results in one, from the first to the last."""
+    """All partial results combined, from the first to the last."""
     if kind in ("maximum", "minimum") and len(values) > 2:
         return e.extreme(kind, values)
     return functools.reduce(functools.partial(combine, e, kind), values)
@@ -101,7 +101,7 @@ def _pool(
     lane_axis: int,
     rank: int,
 ) -> dict[Key, Cell]:
-    """Each window of cells reduced to one, in row-major order of the window."""
+    """Each window of registers reduced to one register, in row-major order of the window."""
     across = pool.kernel[-1]
     height = pool.kernel[0] if len(pool.kernel) > 1 else 1
     along_columns = lane_axis == rank - 1
@@ -122,9 +122,9 @@ def _pool(
 
 
 def _apart(e: Emitter, pool: Pooling, rows: Sequence[Ssa]) -> list[Ssa]:
-    """With lanes along columns: the members of the windows, each a vector with a lane for every window.
+    """With lanes along columns: the elements of the windows, each a vector with a lane for every window.
 
-    A maximum does not depend on the order: rows first, in full vectors, leaves fewer to take apart.
+    A maximum does not depend on the order: reducing rows first, in full vectors, leaves fewer vectors to split.
     """
     if pool.combine in ("maximum", "minimum"):
         rows = [combine_all(e, pool.combine, rows)]

@@ -1,10 +1,10 @@
-"""Vector functions of our own: LLVM would call libm for them, lane by lane.
+"""Vector versions of elementary functions; for LLVM's own, the code would call libm for each lane.
 
-Each states its bound in units in the last place (of the result); tests hold them to it over all magnitudes, on
-targets with and without multiply-add. Where nothing else is said, NaN gives NaN.
+Each states its error bound in units in the last place (of the result); tests verify it over all magnitudes, on
+targets with and without multiply-add. Unless stated otherwise, NaN gives NaN.
 
-Coefficients called FIT are Chebyshev interpolations in float64 over the stated interval, turned into powers and
-rounded to float32; a test computes them anew. Argument reductions follow Cody and Waite, Software Manual for the
+Coefficients called FIT are Chebyshev interpolations in float64 over the stated interval, converted to powers and
+rounded to float32; a test recomputes them. Argument reductions follow Cody and Waite, Software Manual for the
 Elementary Functions (1980); see also Muller et al., Handbook of Floating-Point Arithmetic, chapter 10.
 """
 
@@ -16,10 +16,10 @@ from .lanes import Bits, Lanes
 
 INFINITY = math.inf
 
-# exp(x) = 2^k · exp(r), k = round(x / ln 2), r = x − k·ln 2 with ln 2 split in two parts, so that k times the
-# first is exact (Cody and Waite).
+# exp(x) = 2^k · exp(r), k = round(x / ln 2), r = x − k·ln 2. ln 2 is split in two parts; k times the first is exact
+# (Cody and Waite).
 LOG2_E = 1.4426950408889634
-LN2_HIGH = 0.693359375  # 9 bits: exact times any |k| < 2^15
+LN2_HIGH = 0.693359375  # 9 bits: the product with any |k| < 2^15 is exact
 LN2_LOW = -2.12194440054690583e-4
 LARGEST = 88.72283172607422  # the largest float32 whose exp is finite
 SMALLEST = -103.97208404541016  # below it exp rounds to 0
@@ -35,7 +35,7 @@ COEFFICIENTS = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)
 def exp(x: Lanes) -> Lanes:
     """exp(x) within 2 ulp; 0 below its range, +∞ above it.
 
-    Results below the normal numbers are scaled in two steps, so that they round once.
+    Subnormal results are scaled in two steps, so that they are rounded once.
     """
     above, below = x > LARGEST, x < SMALLEST
     result = exp_inside((above | below).where(0.0, x))
@@ -59,7 +59,7 @@ def _less_ln2(x: Lanes) -> tuple[Lanes, Lanes]:
 
 def _scale(value: Lanes, k: Lanes) -> Lanes:
     """value · 2^k for whole k: two factors, since one alone may not be representable."""
-    # NaN has no whole number: its exponent is replaced, the NaN is in `value` already.
+    # NaN cannot be converted to an integer: its exponent is replaced; `value` is NaN already.
     whole = k.equals(k).where(k, 0.0).whole()
     half = whole >> 1
     return value * _power_of_two(half) * _power_of_two(whole - half)
@@ -72,7 +72,7 @@ def _power_of_two(k: Bits) -> Lanes:
 def expm1(x: Lanes) -> Lanes:
     """exp(x) − 1 within 2 ulp, also where exp(x) is near 1; keeps −0.
 
-    2^k·(exp(r) − 1) + (2^k − 1), everything halved until the end, since 2^128 is no float. From −20 down it is −1,
+    2^k·(exp(r) − 1) + (2^k − 1), with all terms halved until the end, since 2^128 is not a float. Up to −20 it is −1,
     and near 0 it is x.
     """
     above = x > LARGEST
@@ -101,15 +101,14 @@ ROOT_HALF = 0x3F3504F3  # the bits of √½
 
 
 def log(x: Lanes) -> Lanes:
-    """The natural logarithm within 2 ulp: −∞ at 0, NaN below."""
+    """The natural logarithm within 2 ulp: −∞ at 0, NaN below 0."""
     return log_ends(x, _log_sum(*mantissa(x)))
 
 
 def log1p(x: Lanes) -> Lanes:
-    """log(1 + x) within 2 ulp, also for x near 0: −∞ at −1, NaN below; keeps −0.
+    """log(1 + x) within 2 ulp, also for x near 0: −∞ at −1, NaN below −1; keeps −0.
 
-    What the sum 1 + x loses to rounding is known exactly (Knuth's two-sum); divided by the sum it belongs to the
-    logarithm.
+    The rounding error of 1 + x is computed exactly (Knuth's two-sum). Divided by the sum it is added to the logarithm.
     """
     total = x + 1.0
     of_x = total - 1.0
@@ -137,16 +136,16 @@ def _log_sum(k: Lanes, m: Lanes, more: Lanes | None = None) -> Lanes:
 
 
 def log_ends(x: Lanes, result: Lanes) -> Lanes:
-    """`result`, the logarithm of x, with its values at 0, at ∞ and where it has none."""
+    """`result`, the logarithm of x, with the special values: −∞ at 0, ∞ at ∞, NaN where x has no logarithm."""
     least = x.equals(0.0).where(-INFINITY, x.of(math.nan))
     return (x > 0.0).where((x < INFINITY).where(result, x), least)
 
 
 def tanh(x: Lanes) -> Lanes:
-    """Within 3 ulp; keeps −0. By expm1 nothing cancels: with t = exp(−2|x|) − 1 it is −t / (2 + t).
+    """tanh(x) within 3 ulp; keeps −0. With t = exp(−2|x|) − 1 it is −t / (2 + t), without cancellation.
 
-    From |x| = 10 on it is 1, so t = 2^k·(exp(r) − 1) + (2^k − 1) has −29 ≤ k ≤ 0, and 2^k can be made of the lowest
-    bits of k + 1.5·2^23 (a NaN makes any power, and stays in the series).
+    From |x| = 10 on it is 1, so t = 2^k·(exp(r) − 1) + (2^k − 1) has −29 ≤ k ≤ 0. So 2^k follows from the lowest
+    bits of k + 1.5·2^23. For NaN the power is arbitrary, and the series gives NaN.
     """
     y = abs(x) * -2.0
     k, r = _less_ln2((y < -20.0).where(-20.0, y))
@@ -157,7 +156,7 @@ def tanh(x: Lanes) -> Lanes:
 
 
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + exp(−x)) within 3 ulp: by exp(−|x|), which does not overflow, and subnormal where it should be."""
+    """1 / (1 + exp(−x)) within 3 ulp, subnormal results included, from exp(−|x|), which does not overflow."""
     t = exp(-abs(x))
     return (x < 0.0).where(t, 1.0) / (t + 1.0)
 
@@ -179,7 +178,7 @@ ERF_FAR = (
 
 
 def erf(x: Lanes) -> Lanes:
-    """Within 2 ulp; keeps −0. Up to 1 by its series, then by the logarithm of what it lacks to 1."""
+    """erf(x) within 2 ulp; keeps −0. A series up to |x| = 1, beyond it the logarithm of 1 − erf(|x|)."""
     size = abs(x)
     near = (x * x).polynomial(ERF_NEAR).times_plus(x, x)
     clamped = (size > 4.0).where(4.0, size)
@@ -190,8 +189,8 @@ def erf(x: Lanes) -> Lanes:
 def rint(x: Lanes) -> Lanes:
     """The nearest whole number, exactly; ties go to the even one, and −0.3 to −0.
 
-    Adding and taking away 2^23 leaves no place for a fraction. Not `llvm.roundeven`, which calls libm where the
-    target has no instruction for it.
+    Adding and subtracting 2^23 rounds the fraction away. `llvm.roundeven` would call libm where the target has no
+    instruction for it.
     """
     size = abs(x)
     rounded = ((size + WHOLE) - WHOLE).with_sign_of(x)
@@ -215,5 +214,5 @@ def sign(x: Lanes) -> Lanes:
 
 
 def where_less(x: Lanes, y: Lanes, a: Lanes, b: Lanes) -> Lanes:
-    """`a` where x < y, else `b`, also where one of them is NaN."""
+    """`a` where x < y, else `b`, also where x or y is NaN."""
     return (x < y).where(a, b)

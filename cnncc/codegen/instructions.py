@@ -1,9 +1,9 @@
-"""The instructions that a back end has: what a program of a plan is made of, whatever text it becomes.
+"""The instructions of a back end, independent of its output text.
 
-A back end is a class that inherits `Emitter` and spells each of these; everything else of `Emitter` follows from them.
-Floats are IEEE 754 binary32 with rounding to nearest, ties to even, and subnormal numbers; no instruction may be
-reordered, contracted or replaced by one that rounds otherwise. NaN gives NaN unless said otherwise; whose payload it
-has is open. −0 is a number of its own, equal to 0.
+A back end is a class that inherits `Emitter` and implements each of these; the rest of `Emitter` is composed of them.
+Floats are IEEE 754 binary32 with rounding to nearest, ties to even, and subnormal numbers. No instruction may be
+reordered, contracted or replaced by one that rounds differently. NaN gives NaN unless stated otherwise, with any
+payload. −0 is distinct from 0 and compares equal to it.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ class Loop:
     following: list[Ssa] | None = None
 
     def next(self, values: Sequence[Ssa]) -> None:
-        """What the carried values are in the next iteration."""
+        """Set the carried values of the next iteration."""
         self.following = list(values)
 
     @property
     def carried(self) -> list[Ssa]:
-        """What the body leaves: the values of `next`, or those that it began with."""
+        """The carried values after the body: those given to `next`, else those at its begin."""
         return self.values if self.following is None else self.following
 
 
 class Instructions(Protocol):
-    """A module under construction for one target. `checked` makes every access test its bounds (`codegen.memory`)."""
+    """A module under construction for one target. With `checked`, every access tests its bounds (`codegen.memory`)."""
 
     target: Target
     checked: bool
@@ -75,9 +75,9 @@ class Instructions(Protocol):
         """A function, a symbol of the object unless `internal`. Yields its parameters; the body must end with `ret`."""
 
     def share_function(self, name: str) -> str:
-        """Take the function `name`, made last, together with an equal one that was made before under this name.
+        """Merge the last function, `name`, with an equal one that was merged under this name before.
 
-        Returns the name to call it by: `name` with a number.
+        Returns the name of the function to call: `name` with a number.
         """
 
     def call(self, name: str, arguments: Sequence[Ssa]) -> None:
@@ -101,18 +101,18 @@ class Instructions(Protocol):
         """0, 1, 2… in the lanes of an integer type."""
 
     def undefined(self, type: RegisterType) -> Ssa:
-        """Any bits: for lanes that are not used, or are inserted later."""
+        """A value of arbitrary bits, for lanes that are not used or are inserted later."""
 
     def null(self) -> Ssa:
-        """The pointer to nothing."""
+        """The null pointer."""
 
     # Arithmetic, lane by lane
 
     def unary(self, operation: Unary, a: Ssa) -> Ssa:
-        """On floats. Sign changes act on the sign bit alone, of zeros and NaN too; the root of −0 is −0."""
+        """An operation on floats. Sign changes affect only the sign bit, also of 0 and NaN; the root of −0 is −0."""
 
     def binary(self, operation: Binary, a: Ssa, b: Ssa) -> Ssa:
-        """On operands of one type. Floats: each rounds once. Integers: sums, differences and products wrap around.
+        """An operation on operands of one type. Floats are rounded once; sums and products of integers wrap around.
 
         `and`, `or` and `xor` take integers and truth values, shifts integers; `shift_right` repeats the sign bit.
         Counts of shifts are below the number of bits. `divide` and `remainder` (integers only) of integers with a sign
@@ -123,10 +123,10 @@ class Instructions(Protocol):
         """a · b + c on floats: rounded once if the target has the instruction (`Target.fma`), else product and sum."""
 
     def copy_sign(self, a: Ssa, sign: Ssa) -> Ssa:
-        """Floats: the bits of `a` but for the sign bit, which is that of `sign`, of zeros and NaN too."""
+        """Floats: the bits of `a` with the sign bit of `sign`, also for 0 and NaN."""
 
     def funnel_shift(self, high: Ssa, low: Ssa, count: Ssa) -> Ssa:
-        """Integers: `high` shifted left by `count` modulo its bits, those of `low` coming in from the right."""
+        """Integers: `high` shifted left by `count` modulo its bits; the bits of `low` are shifted in from the right."""
 
     def convert(self, value: Ssa, type: RegisterType, *, signed: bool = True) -> Ssa:
         """The number as another type of as many lanes.
@@ -149,21 +149,21 @@ class Instructions(Protocol):
         """A pointer as an index: its byte address."""
 
     def index_operation(self, operation: IndexOperation, a: Index, b: Index) -> Ssa:
-        """On indices, whose results never overflow; `divide` takes non-negative numbers and rounds down."""
+        """An operation on indices that never overflows; `divide` takes non-negative numbers and rounds down."""
 
     # Comparisons and choices
 
     def compare(self, predicate: Predicate, a: Index, b: Index, *, unsigned: bool = False) -> Ssa:
         """Truth values of a comparison of two floats, integers, indices or pointers, lane by lane.
 
-        A float that is NaN makes all of them false (`!=` is not for floats); −0 equals 0.
+        Comparisons of floats are false if either is NaN (`!=` takes no floats); −0 equals 0.
         """
 
     def unordered(self, a: Ssa, b: Ssa) -> Ssa:
-        """Whether a float or the other is NaN."""
+        """Whether at least one of two floats is NaN, lane by lane."""
 
     def select(self, condition: Ssa, a: Ssa, b: Ssa) -> Ssa:
-        """Lane by lane (or, for a scalar condition, as a whole) `a` where the condition holds, else `b`: its bits."""
+        """The bits of `a` where the condition holds, else of `b`; lane by lane, or all by a scalar condition."""
 
     # Lanes
 
@@ -171,7 +171,7 @@ class Instructions(Protocol):
         """One scalar in every lane."""
 
     def shuffle(self, a: Ssa, b: Ssa | None, lanes: Sequence[int]) -> Ssa:
-        """Lanes of `a` (and of `b` of its type, counted on) in a new order; −1 leaves a lane undefined."""
+        """Lanes of `a`, and of `b` (numbered after those of `a`), in a new order; −1 leaves a lane undefined."""
 
     def extract(self, vector: Ssa, lane: int) -> Ssa:
         """One lane as a scalar."""
@@ -180,41 +180,41 @@ class Instructions(Protocol):
         """The vector with one lane replaced."""
 
     def opaque(self, value: Ssa) -> Ssa:
-        """The same value, which the back end must not compute again from what it was made of."""
+        """The same value; the back end must not recompute it from its operands."""
 
     # Memory
 
     def address(self, base: Ssa, offset: Index, element: RegisterType = FLOAT, *, inside: bool = True) -> Ssa:
-        """The address `offset` elements behind `base`; unless `inside`, perhaps outside of the array of `base`."""
+        """The address `offset` elements after `base`; unless `inside`, it may lie outside the array of `base`."""
 
     def load(self, type: RegisterType, pointer: Ssa, align: int | None = None) -> Ssa:
-        """The lanes side by side in memory, which is aligned to an element unless told (in bytes)."""
+        """Load adjacent elements into lanes; `align` is in bytes, by default the size of an element."""
 
     def masked_load(self, pointer: Ssa, mask: Ssa, otherwise: Ssa) -> Ssa:
-        """As `load`, of the type of `otherwise`, but lanes outside the mask are `otherwise` and touch no memory."""
+        """As `load`, of the type of `otherwise`; lanes outside the mask are `otherwise` and touch no memory."""
 
     def store(self, value: Ssa, pointer: Ssa, align: int | None = None) -> None:
-        """The lanes side by side to memory."""
+        """Store lanes to adjacent elements."""
 
     def prefetch(self, pointer: Ssa) -> None:
-        """Ask for a cache line, which need not exist: a wish, not an access."""
+        """Prefetch a cache line: a hint, not an access; the address may be invalid."""
 
     # Between shards, and the processor
 
     def atomic_load(self, pointer: Ssa, order: Order) -> Ssa:
-        """A 32-bit integer, with the order of C11's memory model."""
+        """Load a 32-bit integer, with the order of C11's memory model."""
 
     def atomic_store(self, value: Ssa, pointer: Ssa, order: Order) -> None:
-        """A 32-bit integer, as above."""
+        """Store a 32-bit integer, with the order of C11's memory model."""
 
     def atomic_add(self, pointer: Ssa, value: int, order: Order) -> Ssa:
-        """Add to a 32-bit integer; the number before."""
+        """Add to a 32-bit integer; returns its former value."""
 
     def pause(self) -> None:
         """Tell the core that this is a spin loop."""
 
     def ticks(self) -> Ssa:
-        """The processor's counter, 64 bits: x86's time stamp, AArch64's virtual count; it runs at one pace."""
+        """The processor's 64-bit counter of constant rate: x86's time stamp, AArch64's virtual count."""
 
     def cpuid(self, leaf: int, register: Literal["EAX", "EBX", "ECX", "EDX"]) -> Ssa:
         """A 32-bit register of a CPUID leaf (sub-leaf 0); x86-64 only."""
@@ -225,19 +225,19 @@ class Instructions(Protocol):
     # Control flow
 
     def fresh_label(self, hint: str) -> str:
-        """A label that nothing has yet."""
+        """A new label."""
 
     def label(self, name: str) -> None:
-        """Begin a block; the one before must have ended."""
+        """Begin a block; the block before must have ended."""
 
     def branch(self, label: str) -> None:
-        """Go to a label; ends a block."""
+        """Branch to a label; ends a block."""
 
     def branch_if(self, condition: Ssa, yes: str, no: str) -> None:
-        """Go to one of two labels; ends a block."""
+        """Branch to one of two labels; ends a block."""
 
     def counted_loop(self, begin: Index, end: Index, step: int, carry: Sequence[Ssa]) -> AbstractContextManager[Loop]:
-        """`for index in range(begin, end, step)`, with values carried along.
+        """`for index in range(begin, end, step)`, with values carried from one iteration to the next.
 
-        Bounds that are both known mean one iteration at least.
+        If both bounds are constant, there is at least one iteration.
         """

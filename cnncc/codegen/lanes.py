@@ -1,4 +1,4 @@
-"""Vectors with operators, so that a function of our own reads like its formula."""
+"""Vectors with operators, so that the code of a function reads like its formula."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Mask:
 
 @dataclass(frozen=True)
 class Lanes:
-    """A float in each lane; numbers beside it are meant for every lane. Comparisons are false for NaN."""
+    """A float in each lane; a Python number as operand stands for all lanes. Comparisons are false for NaN."""
 
     e: Emitter
     ssa: Ssa
@@ -81,11 +81,11 @@ class Lanes:
         return Lanes(self.e, self.e.copy_sign(self.ssa, other.ssa))
 
     def times_plus(self, factor: Lanes | float, summand: Lanes | float) -> Lanes:
-        """self · factor + summand, in one rounding where the target has the instruction."""
+        """self · factor + summand, rounded once where the target has the instruction."""
         return Lanes(self.e, self.e.multiply_add(self.ssa, self.of(factor).ssa, self.of(summand).ssa))
 
     def polynomial(self, coefficients: tuple[float, ...]) -> Lanes:
-        """By Horner's rule, the highest power first."""
+        """The polynomial of these coefficients, the highest power first, by Horner's rule."""
         result = self.of(coefficients[0])
         for coefficient in coefficients[1:]:
             result = result.times_plus(self, coefficient)
@@ -158,22 +158,22 @@ class Bits:
         return self._with("shift_left", count)
 
     def __rshift__(self, count: int) -> Bits:
-        """The sign comes in from the left."""
+        """Arithmetic shift: the sign bit is shifted in from the left."""
         return self._with("shift_right", count)
 
     def shifted_right(self, count: int) -> Bits:
-        """Zeros come in from the left."""
+        """Logical shift: zeros are shifted in from the left."""
         return self._with("shift_right_zeros", count)
 
     def followed_by(self, lower: Bits, count: Bits) -> Bits:
-        """Shifted left by `count` modulo 32; the bits of `lower` come in from the right."""
+        """Shifted left by `count` modulo 32; the bits of `lower` are shifted in from the right."""
         return Bits(self.e, self.e.funnel_shift(self.ssa, lower.ssa, count.ssa))
 
     def equals(self, other: Bits | int) -> Mask:
         return Mask(self.e, self.e.compare("==", self.ssa, self.of(other).ssa))
 
     def below(self, other: Bits | int) -> Mask:
-        """As unsigned numbers."""
+        """Whether it is less than `other`, as unsigned numbers."""
         return Mask(self.e, self.e.compare("<", self.ssa, self.of(other).ssa, unsigned=True))
 
     def floats(self) -> Lanes:
@@ -181,5 +181,5 @@ class Bits:
         return Lanes(self.e, self.e.reinterpret(self.ssa, FLOAT.wide(self.ssa.lanes)))
 
     def numbers(self) -> Lanes:
-        """The floats of these values."""
+        """The integers converted to floats."""
         return Lanes(self.e, self.e.convert(self.ssa, FLOAT.wide(self.ssa.lanes)))

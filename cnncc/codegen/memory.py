@@ -1,8 +1,8 @@
-"""Memory as kernels see it: views addressed by logical coordinates. All loads and stores pass through here.
+"""The memory of kernels: views addressed by logical coordinates. All loads and stores go through this module.
 
-That makes it the one choke point where the checked mode tests every access against its buffer's bounds. An
-access out of bounds goes to element 0 instead and leaves the number of its step in the workspace's fault
-word, so that even a wrong kernel cannot touch foreign memory.
+So in checked mode every access is tested here against the bounds of its buffer. An access out of bounds goes to
+element 0 instead and stores the number of its step in the workspace's fault word. Even a wrong kernel cannot touch
+memory outside of its buffers.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from .registers import BOOL, INT32, Index, Ssa, memory_type, register_type
 
 @dataclass(frozen=True)
 class Guard:
-    """A position that may lie outside its view: where to read instead, and the condition of being inside."""
+    """A position that may lie outside its view: the position to read instead, and the condition of being inside."""
 
     offset: Index
     inside: Ssa | None
@@ -49,7 +49,7 @@ class Access:
     # Addresses
 
     def along(self, axis: int, index: Index) -> Index:
-        """Elements from index 0 to `index` on one axis; rows of a ring count modulo its height."""
+        """The element offset of `index` on one axis; rows of a ring count modulo its height."""
         if axis in self.tables and index != 0:
             index = self.e.load_index(self.tables[axis], index)
         if axis == ROW_AXIS and self.view.ring:
@@ -57,7 +57,7 @@ class Access:
         return self.e.mul(index, self.view.strides[axis])
 
     def offset(self, position: Sequence[Index]) -> Index:
-        """Element offset of a logical position."""
+        """The element offset of a logical position."""
         total: Index = self.view.offset
         for axis, index in enumerate(position):
             total = self.e.add(total, self.along(axis, index))
@@ -76,9 +76,9 @@ class Access:
     # Accesses
 
     def _checked(self, offset: Index, lanes: int) -> Index:
-        """`offset` if `lanes` elements from it are inside the buffer, else 0 (and the fault is noted).
+        """`offset` if `lanes` elements from it are inside the buffer, else 0 (and the fault is recorded).
 
-        What is known now needs no test in the code: LLVM takes long for thousands of tests in a row.
+        A constant offset is tested now, not in the code: LLVM takes long for thousands of tests in a row.
         """
         if self.fault is None or (isinstance(offset, int) and 0 <= offset <= self.elements - lanes):
             return offset
@@ -125,7 +125,7 @@ class Access:
         return self.load_strided(offset, self.view.strides[axis], lanes)
 
     def load_at(self, position: Sequence[Index], axis: int, lanes: int) -> Ssa:
-        """`lanes` elements along an axis from a position on, also where a table says where they lie."""
+        """`lanes` elements along an axis from a position on, also through an index table."""
         if axis not in self.tables or lanes == 1:
             return self.load(self.offset(position), axis, lanes)
         result = self.e.undefined(self.held.wide(lanes))
@@ -145,7 +145,7 @@ class Access:
         return self.gather(offset, lanes, stride)
 
     def _every_other(self, offset: Index, lanes: int) -> Ssa:
-        """Elements 2 apart, of two vectors that overlap in one element: nothing beyond the last one is touched."""
+        """Elements 2 apart, from two vectors that overlap in one element: nothing after the last element is read."""
         first = self._load_side_by_side(offset, lanes)
         second = self._load_side_by_side(self.e.add(offset, lanes - 1), lanes)
         places = range(0, 2 * lanes, 2)
@@ -181,7 +181,7 @@ class Access:
     ) -> Ssa:
         """Lanes along the last axis at columns column, column + step…; `fill` where a lane leaves the view.
 
-        `offset` is that of column 0 of the row, which must be safe to read; `row_inside` switches all lanes.
+        `offset` is that of column 0 of the row, which must be readable; if `row_inside` is false, all lanes are `fill`.
         """
         e, axis = self.e, self.view.rank - 1
         stride, size = self.view.strides[axis], self.view.shape[axis]
@@ -198,7 +198,7 @@ class Access:
         return result
 
     def _masked(self, offset: Index, column: Index, lanes: int, fill: float, row_inside: Ssa | None) -> Ssa:
-        """A masked load: lanes outside the row are not touched in memory."""
+        """A masked load: lanes outside the row touch no memory."""
         e, integers = self.e, INT32.wide(lanes)
         first = e.constant(column, INT32) if isinstance(column, int) else e.convert(column, INT32)
         columns = e.binary("add", e.splat(first, lanes), e.lane_numbers(integers))

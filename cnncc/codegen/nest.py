@@ -1,4 +1,4 @@
-"""Loop nests that several kernels share."""
+"""Loop nests that several kernels use."""
 
 from __future__ import annotations
 
@@ -16,11 +16,9 @@ from .memory import Access
 from .registers import Index, Ssa
 
 UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
-UNROLL_TAPS = 64  # … that a nest over the taps of a convolution may have: see DirectTile.accumulate
+UNROLL_TAPS = 64  # the same for a nest over the taps of a convolution: see DirectTile.accumulate
 UNROLL_LOOP = 128  # vector operations in the body of a partly unrolled loop
-UNROLL_STREAM = (
-    16  # … of one that does little but load: prefetchers then see one stream, not many that advance by steps
-)
+UNROLL_STREAM = 16  # the same if most of them are loads: prefetchers then detect one stream, not many strided ones
 
 Carry = list[Ssa]
 
@@ -36,8 +34,8 @@ def reduce_nest(
 ) -> Carry:
     """`body` for every index of `extents` in order, carrying values along.
 
-    The innermost loops are unrolled as far as the `budget` of vector operations allows; `cost` counts those of one
-    body. Code over some thousand instructions would cost compile time and instruction cache.
+    The innermost loops are unrolled as far as the `budget` of vector operations allows; one body has `cost` of them.
+    More than some thousand instructions would cost compile time and instruction cache.
     """
     if not extents:
         return body(list(outer), carry)
@@ -64,14 +62,14 @@ def reduce_nest(
 
 
 def unrolled(count: int, most: int) -> int:
-    """Steps in the body of a loop: a divisor of `count`, so that no steps are left over, if there is a large one."""
+    """Steps in the body of a loop: if possible a large divisor of `count`, so that no steps are left over."""
     most = max(1, min(count, most))
     divisors = [factor for factor in range(most // 2 + 1, most) if count % factor == 0]
     return max(divisors, default=most) if count % most else most
 
 
 def runs(total: int, most: int) -> Iterator[tuple[int, int, int]]:
-    """(begin, end, size) of runs of equal parts that together are `total`, balanced, each of at most `most`."""
+    """(begin, end, size) of runs of equal parts, balanced and each of at most `most`, that add up to `total`."""
     begin = 0
     for size, group in itertools.groupby(balanced(total, most)):
         end = begin + size * len(list(group))
@@ -80,7 +78,7 @@ def runs(total: int, most: int) -> Iterator[tuple[int, int, int]]:
 
 
 def flat(e: Emitter, indices: Sequence[Index], sizes: Sequence[int]) -> Index:
-    """The number of a place in an array of these sizes, the last index fastest."""
+    """The row-major number of an element in an array of these sizes."""
     number: Index = 0
     for index, size in zip(indices, sizes, strict=True):
         number = e.add(e.mul(number, size), index)
@@ -88,9 +86,9 @@ def flat(e: Emitter, indices: Sequence[Index], sizes: Sequence[int]) -> Index:
 
 
 def lane_runs(e: Emitter, begin: Index, end: Index, lanes: int, body: Callable[[Index, int], None]) -> None:
-    """`body(index, lanes)` over [begin, end): full vectors, then what is left in one narrower vector.
+    """`body(index, lanes)` over [begin, end): full vectors, then one narrower vector for the remainder.
 
-    Where the range is not known before run time, what is left goes one by one.
+    If the range is known only at run time, the remainder is processed element by element.
     """
     if isinstance(begin, int) and isinstance(end, int):
         whole = begin + (end - begin) // lanes * lanes
@@ -194,9 +192,9 @@ def with_guards(e: Emitter, condition: Ssa | bool, body: Callable[[bool], None])
 
 
 def block_parts(e: Emitter, begin: Index, end: Index, parts: int) -> Iterator[tuple[Index, Index, int]]:
-    """Blocks, of each of which [begin, end) counts `parts` parts: (block, first part in it, parts), for one or for all.
+    """The blocks of a range [begin, end) that counts `parts` parts a block: (block, first part in it, number of parts).
 
-    Whole blocks are taken at once; a shard whose range begins or ends inside of one takes parts of it.
+    Whole blocks have all parts at once; where the range of a shard begins or ends inside a block, parts come singly.
     """
     with e.loop(e.div(begin, parts), e.div(e.add(end, parts - 1), parts)) as block:
         first = e.mul(block.index, parts)
@@ -215,6 +213,6 @@ def block_parts(e: Emitter, begin: Index, end: Index, parts: int) -> Iterator[tu
 
 @contextmanager
 def loops(e: Emitter, sizes: Sequence[int]) -> Iterator[list[Index]]:
-    """One loop inside the other over [0, size) for each of `sizes`."""
+    """Nested loops over [0, size) for each of `sizes`."""
     with ExitStack() as stack:
         yield [stack.enter_context(e.loop(0, size)).index for size in sizes]

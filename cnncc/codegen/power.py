@@ -1,4 +1,4 @@
-"""x to the power of y, in pairs of floats: its exponent y·log(x) needs eight bits more than a float has."""
+"""x to the power of y, with pairs of floats: the exponent y·log(x) needs eight bits more than a float has."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BEYOND = 104.0  # exp of it overflows, exp of −it rounds to 0
 
 @dataclass(frozen=True)
 class Pair:
-    """The unevaluated sum of two floats, of which the second is below a unit of the first in the last place."""
+    """The unevaluated sum of two floats; the second is smaller than a unit in the last place of the first."""
 
     high: Lanes
     low: Lanes
@@ -34,7 +34,7 @@ def fast_two_sum(a: Lanes, b: Lanes) -> Pair:
 
 
 def two_product(a: Lanes, b: Lanes) -> Pair:
-    """a · b exactly: by halves of 12 bits, whose products are exact (Dekker; here cut by masking)."""
+    """a · b exactly, from halves of 12 bits, whose products are exact (Dekker; here split by masking)."""
     product = a * b
     if a.e.target.fma:
         return Pair(product, a.times_plus(b, -product))
@@ -49,7 +49,7 @@ def _upper(x: Lanes) -> Lanes:
 
 
 def _log(x: Lanes) -> Pair:
-    """The natural logarithm of finite x > 0, right to 2^-33.
+    """The natural logarithm of finite x > 0, with an error below 2^-33.
 
     With x = m·2^k and s = (m − 1)/(m + 1), log(m) = 2 artanh(s) = 2s/3 · (3 + s² + s⁴(3/5 + 3/7 s² + …)).
     """
@@ -63,7 +63,7 @@ def _log(x: Lanes) -> Pair:
     series = fast_two_sum(z.high.of(3.0), z.high)
     series = Pair(series.high, series.low + z.low + z.high.polynomial(ATANH) * (z.high * z.high))
     of_mantissa = s * series * Pair(x.of(TWO_THIRDS), x.of(2 / 3 - TWO_THIRDS))
-    # Where k is not 0, its part is the larger one; where it is 0, the sum is exact in any order.
+    # If k is not 0, the term of k is the larger one; if k is 0, the sum is exact in any order.
     whole = fast_two_sum(k * LN2_HIGH, of_mantissa.high)
     return fast_two_sum(whole.high, whole.low + of_mantissa.low + k * LN2_LOW)
 
@@ -71,8 +71,8 @@ def _log(x: Lanes) -> Pair:
 def power(x: Lanes, y: Lanes) -> Lanes:
     """x to the power of y within 2 ulp, with the special cases of IEEE 754's `pow`, which are NumPy's.
 
-    A negative x takes whole y only, and an odd one gives it its sign; y = 0 and x = 1 give 1 even beside NaN, and
-    so does −1 with y = ±∞.
+    A negative x needs a whole y (else NaN), and the result is negative if y is odd. y = 0 and x = 1 give 1, even if
+    the other is NaN, and so does x = −1 with y = ±∞.
     """
     size, exponent = abs(x), abs(y)
     result = _power_of_size(size, y)
@@ -84,7 +84,7 @@ def power(x: Lanes, y: Lanes) -> Lanes:
 
 
 def has_fraction(x: Lanes) -> Mask:
-    """Where x is no whole number; infinity counts as whole, and NaN too."""
+    """Where x is not a whole number; infinity and NaN count as whole."""
     return (rint(x) < x) | (rint(x) > x)
 
 

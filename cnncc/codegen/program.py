@@ -1,8 +1,8 @@
 """The program of a plan: one function for each kernel and the entry points of the ABI (`cnncc/abi.py`).
 
 `NAME_run` checks its arguments (equally in every shard, before the first barrier), then runs the schedule
-once for each image: each shard computes its share of the rows of every step, and dependent steps are parted
-by barriers. Nothing in it allocates, locks or calls anything that is not in the module.
+once for each image: each shard computes its range of the rows of every step, and barriers stand between dependent
+steps. It does not allocate, lock or call functions outside of the module, other than the caller's `wait`.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from .kernels import KERNELS, Tensors
 from .memory import Access
 from .registers import BYTE, INT32, POINTER, Index, RegisterType, Ssa, memory_type
 
-SEGMENT = 32  # stages in one function
+SEGMENT = 32  # most stages in one function
 
 
 def generate(e: Emitter, plan: Plan, symbol: str, *, profiled: bool = False) -> str:
     """The module of a plan, in the text of `e`'s back end. `symbol` prefixes its three functions.
 
-    `profiled` adds up the cycles of each step in the shard's own memory (see `tick_bytes`).
+    With `profiled`, the program adds up the cycles of each step in the shard's own memory (see `tick_bytes`).
     """
     names = step_functions(e, plan)
     if plan.target.atomics:
@@ -41,7 +41,7 @@ def generate(e: Emitter, plan: Plan, symbol: str, *, profiled: bool = False) -> 
 
 
 def tick_bytes(plan: Plan) -> int:
-    """What a profiled program appends to the memory of each shard: a 64-bit count of cycles for each step."""
+    """Bytes that a profiled program appends to the memory of each shard: a 64-bit count of cycles for each step."""
     return rounded_up(8 * len(plan.steps))
 
 
@@ -103,10 +103,10 @@ class Program:
     def __init__(self, e: Emitter, plan: Plan, symbol: str, names: Sequence[str], profiled: bool = False):
         self.e, self.plan, self.symbol, self.names, self.profiled = e, plan, symbol, names, profiled
         self.shard_bytes = plan.shard_bytes + (tick_bytes(plan) if profiled else 0)
-        self.alone = True  # the code at hand is that of a single shard
+        self.alone = True  # the code being emitted is that of a single shard
 
     def emit(self) -> None:
-        """All segments, once for a shard that is alone (no shares, no barriers) and once for several; then `run`."""
+        """All segments, once for a single shard (no partition, no barriers) and once for several; then `run`."""
         e, plan = self.e, self.plan
         for self.alone in (True, False) if plan.target.atomics else (True,):
             for number, stages in enumerate(self.segments()):
@@ -127,7 +127,7 @@ class Program:
                 )
 
     def ways(self, call: Call, images: Index) -> None:
-        """All images, by a shard that is alone or by one of several."""
+        """All images, by a single shard or by one of several."""
         e = self.e
         self.alone = not self.plan.target.atomics
         if self.alone:
@@ -158,7 +158,7 @@ class Program:
         return f"segment{number}{'_alone' if self.alone else ''}"
 
     def segments(self) -> list[tuple[Stage, ...]]:
-        """The schedule in pieces: LLVM takes more than twice as long for a function of twice the length."""
+        """The schedule in segments: LLVM takes more than twice as long for a function of twice the length."""
         stages = self.plan.stages
         return [stages[first : first + SEGMENT] for first in range(0, len(stages), SEGMENT)]
 
@@ -180,7 +180,7 @@ class Program:
     # Arguments
 
     def arguments(self, pointer: Ssa) -> Call:
-        """Load and test the call: a wrong one returns an error code from every shard alike."""
+        """Load and test the call: for a wrong one every shard returns the same error code."""
         e, plan = self.e, self.plan
         self.refuse_if(e.compare("==", pointer, e.null()), ErrorCode.NULL_POINTER)
         version, *values = self.fields(pointer)
@@ -239,7 +239,7 @@ class Program:
             barrier.call(self.e, call.workspace, call.shard, call.shards, call.wait, call.wait_argument)
 
     def share(self, units: int, grain: int, call: Call) -> tuple[Index, Index]:
-        """This shard's units: of n = units / grain pieces [n·shard / shards, n·(shard + 1) / shards)."""
+        """This shard's units: of n = units / grain partitions [n·shard / shards, n·(shard + 1) / shards)."""
         e = self.e
         if self.alone:
             return 0, units
@@ -258,7 +258,7 @@ class Program:
             self.rows(stage, steps, *self.share(steps[-1].units, steps[-1].grain, call), memory, fault)
 
     def rows(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
-        """Rows (or whatever shards share) [a, b) of a stage."""
+        """Rows (or other units that shards divide) [a, b) of a stage."""
         if len(steps) == 1:
             self.run(stage.steps[0], a, b, memory, fault)
         else:
@@ -275,7 +275,7 @@ class Program:
             e.call(self.names[number], arguments)
 
     def stream(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
-        """Blocks of rows of the last step; the others keep just ahead of what is asked of them."""
+        """Blocks of rows of the last step; before each, every other step computes the rows that the next one reads."""
         e = self.e
         begins: list[Index] = [a]
         pairs = list(itertools.pairwise(steps))
@@ -302,9 +302,9 @@ class Program:
 
 @dataclass
 class Memory:
-    """Where buffers begin, for one image and this shard.
+    """The addresses of buffers, for one image and this shard.
 
-    Addresses are computed at each use: keeping those of a whole network alive would cost registers and,
+    They are computed at each use: keeping the addresses of a whole network alive would cost registers and,
     with thousands of steps, minutes of register allocation.
     """
 
@@ -313,7 +313,7 @@ class Memory:
     image: Index
 
     def base(self, name: str) -> Ssa:
-        """The first element of a buffer."""
+        """The address of the first element of a buffer."""
         e, plan, call = self.program.e, self.program.plan, self.call
         buffer = plan.buffers[name]
         if buffer.space == "input":
@@ -337,7 +337,7 @@ class Memory:
         return self.own(self.program.plan.shard_bytes + 8 * number)
 
     def of_image(self, base: Ssa, port: Interface) -> Ssa:
-        """Inputs and outputs advance from image to image."""
+        """The address in an input or output for the current image."""
         if not (self.program.plan.batchable and port.batched):
             return base
         e, element = self.program.e, memory_type(port.type.dtype)

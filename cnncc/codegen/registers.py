@@ -1,6 +1,6 @@
-"""What the values of a program under construction are: the types of registers, and names for what they hold.
+"""The values of a program under construction: types of registers, and names of values.
 
-A back end says how a type is spelled; nobody else asks.
+Only a back end knows the text of a type.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ Kind = Literal["float", "int", "bool", "pointer"]
 
 
 class RegisterType(NamedTuple):
-    """An element in each of some lanes; one lane is a scalar. Integers have no sign of their own, instructions do.
+    """A vector of lanes of one element type; one lane is a scalar. Integers are signed or unsigned by instruction.
 
-    `bits` are those of an element; a pointer has as many as the target says, and 0 here.
+    `bits` is the size of an element; for a pointer it is 0, since the size depends on the target.
     """
 
     kind: Kind
@@ -23,7 +23,7 @@ class RegisterType(NamedTuple):
     lanes: int = 1
 
     def wide(self, lanes: int) -> RegisterType:
-        """The same element in so many lanes."""
+        """The same element type with `lanes` lanes."""
         return RegisterType(self.kind, self.bits, lanes)
 
 
@@ -44,9 +44,9 @@ def register_type(element: Element) -> RegisterType:
 
 
 class Ssa(NamedTuple):
-    """A value, assigned once: its type, its name (or literal) in the back end's text, and its number if it is known.
+    """A value, assigned once: its type, its name or literal in the back end's text, and its number if it is constant.
 
-    `constant` is that of every lane. (A tuple, since a module has many: those are made fastest.)
+    `constant` is the number in every lane. (A module has many values, and tuples are the fastest to create.)
     """
 
     type: RegisterType
@@ -62,4 +62,4 @@ class Ssa(NamedTuple):
 
 
 Index = int | Ssa
-"""A number of elements, rows, bytes…: known when the code is made, or a value of the target's index type."""
+"""A number of elements, rows, bytes…: known at compile time, or a value of the target's index type."""

@@ -1,8 +1,9 @@
-"""sin and cos of any float: the angle is reduced in whole numbers, which are exact.
+"""sin and cos of any float: the angle is reduced with integer arithmetic, which is exact.
 
-Payne and Hanek, Radian Reduction for Trigonometric Functions (1983): of |x| · 2/π, the angle in quarter turns, only
-two bits before the point matter and those behind it. With |x| = m · 2^(e − 150), e the biased exponent, these are
-the low bits of m times a window of the bits of 2/π, which begins where e says: bits further left give whole turns.
+Payne and Hanek, Radian Reduction for Trigonometric Functions (1983): |x| · 2/π is the angle in quarter turns. Only the
+last two bits before its point matter, and those after it. With |x| = m · 2^(e − 150), e the biased exponent, these are
+the low bits of m times a window of the bits of 2/π. The window begins at a bit that depends on e; bits further left
+give whole turns.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ TWO_OVER_PI = (0, 0xA2F9836E, 0x4E441529, 0xFC2757D1, 0xF534DDC0, 0xDB629599, 0x
 STARTS = 5  # words in which a window of 96 bits may begin
 FIRST = 120  # the exponent whose window begins with the table
 HALF_PI = 13176795 * 2.0**-23  # the float32 nearest to π/2
-HALF_PI_LOW = -4.37113900018624e-08  # what it lacks
-EIGHTH = 0.78539813  # of a turn, just below π/4: up to here an angle is its own rest
+HALF_PI_LOW = -4.37113900018624e-08  # π/2 − HALF_PI
+EIGHTH = 0.78539813  # just below π/4, an eighth of a turn: up to here an angle needs no reduction
 
 # Taylor coefficients of (sin(r) − r)/r³ and (cos(r) − 1 + r²/2)/r⁴ in powers of r²: for |r| ≤ π/4 the first terms left
 # out are below 2^-28 of the result.
@@ -29,12 +30,12 @@ COSINE = (-1 / 3628800, 1 / 40320, -1 / 720, 1 / 24)
 
 
 def sin(x: Lanes) -> Lanes:
-    """Within 1 ulp for angles of any size (of all floats the worst is off by 0.91); keeps −0, and is NaN at ±∞."""
+    """sin(x) within 1 ulp for any angle (0.91 ulp at worst, over all floats); keeps −0, NaN at ±∞."""
     return _turned(x, 0) * x.of(1.0).with_sign_of(x)
 
 
 def cos(x: Lanes) -> Lanes:
-    """Within 1 ulp for angles of any size (of all floats the worst is off by 0.91); NaN at ±∞."""
+    """cos(x) within 1 ulp for any angle (0.91 ulp at worst, over all floats); NaN at ±∞."""
     return _turned(x, 1)
 
 
@@ -57,10 +58,10 @@ def _turned(x: Lanes, quarters: int) -> Lanes:
 
 
 def _quarters(size: Lanes) -> tuple[Bits, Pair]:
-    """Whole q, right in its last two bits, and r with size = q · π/2 + r, |r| ≤ π/4, for size ≥ 2^-7.
+    """Whole q, correct in its last two bits, and r with size = q · π/2 + r, |r| ≤ π/4, for size ≥ 2^-7.
 
-    The product is cut 62 bits behind the point. No float of this size is nearer than 2^-30 to a whole number of
-    quarter turns (16367173 · 2^72 is the nearest), so that at least 32 bits of the rest are right.
+    The product is truncated 62 bits after the point. No float of this size is nearer than 2^-30 to a whole number of
+    quarter turns (16367173 · 2^72 is the nearest). So at least 32 bits of the remainder are correct.
     """
     bits = size.bits()
     mantissa = (bits & 0x7FFFFF) | 0x800000
@@ -84,9 +85,9 @@ def _window(begin: Bits) -> list[Bits]:
 
 
 def _rest(high: Bits, low: Bits) -> Pair:
-    """π/2 times the 64-bit number (high, low) with 62 bits behind its point.
+    """π/2 times the 64-bit number (high, low) with 62 bits after its point.
 
-    Three floats hold its bits exactly: the first 24 that may differ from the sign, 24 more, and the last 14.
+    Three floats hold its bits exactly: the first 24 bits that may differ from the sign, 24 more, and the last 14.
     """
     first = (high & -64).numbers() * 2.0**-30
     second = ((high & 63) << 18 | low.shifted_right(14)).numbers() * 2.0**-48

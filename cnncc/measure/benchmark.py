@@ -1,6 +1,6 @@
-"""How long a compiled model takes with some numbers of threads, beside the multiply-add peak of the machine.
+"""The time of a compiled model with several numbers of threads, and the multiply-add peak of the machine.
 
-Samples of all of them take turns, so that a machine that changes its pace meets all alike; medians count.
+Samples of all of them are taken in turns, so that a change of the clock affects all alike; results are medians.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LEAST_SAMPLES = 5
 
 @dataclass(frozen=True)
 class Timing:
-    """Microseconds of a call with so many threads, and what that is in GFLOP/s and of the peak of all its cores."""
+    """Microseconds of a call with `threads` threads, also as GFLOP/s and as a fraction of the peak of these cores."""
 
     threads: int
     median_us: float
@@ -67,7 +67,7 @@ def measure(executable: Executable, threads: Sequence[int], seconds: float, flop
 
 
 def calls_in(seconds: float, call: Callable[[], Any]) -> int:
-    """Calls that together take at least so long."""
+    """The number of calls that together take at least `seconds`."""
     count = 1
     while seconds_of(call, count) < seconds:
         count *= 2

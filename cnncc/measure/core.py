@@ -1,7 +1,7 @@
 """A row for the table of cores (`cnncc.cores`), measured on this machine.
 
-Counts of pipes and ports, the latency and the bandwidths of the memory are measured with loops that do nothing else, in
-cycles of the clock that the same run finds. What such loops cannot tell, the nearest row of the table lends.
+Each number of pipes or ports, the latency and each bandwidth of memory is measured with a loop of its own, in cycles of
+the clock. The clock is measured in the same run. All other fields are copied from the nearest row of the table.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from .peak import Peak
 
 SYMBOL = "cnncc_steps"
 STEPS = 64  # operations of the chain in one iteration
-ROUNDS = 9  # samples of each kind, which take turns
+ROUNDS = 9  # samples of each kind, taken in turns
 SECONDS = 2e-3  # of a sample of the clock
 
 
 def emit_steps(target: Target) -> str:
     """`void cnncc_steps(intptr *data, intptr count)`: a chain of integer operations of one cycle each.
 
-    data holds a start, a summand and a mask, which keep the chain from being computed in advance.
+    `data` holds a start, a summand and a mask, so that LLVM cannot compute the chain at compile time.
     """
     e = LlvmEmitter(target)
     with e.function(SYMBOL, [(POINTER, "data"), (e.index_type, "count")]) as (data, count):
@@ -49,7 +49,7 @@ def emit_steps(target: Target) -> str:
 
 
 class Cycles:
-    """Cycles a second, now: of the clock that the pipes run at, which may be another one a moment later."""
+    """The current clock of the pipes, in cycles a second; it may change at any time."""
 
     def __init__(self, target: Target):
         self._code = native.load_object(native.emit_object(emit_steps(target), target))
@@ -71,8 +71,8 @@ class Cycles:
 def measured(target: Target, name: str) -> tuple[Core, set[str]]:
     """The core of this machine, and the names of the fields that were measured; takes about a second.
 
-    The kinds of samples take turns, and of each the fastest counts: others were disturbed. Raises NativeError on a
-    machine that the target's code does not run on.
+    Samples of all kinds are taken in turns, and the fastest of each kind counts, since the others were disturbed.
+    Raises NativeError on a machine that cannot run the target's code.
     """
     near = target.core
     clock, pipes, chain, memory = Cycles(target), Peak(target), Peak(target, chains=1), Bandwidth(target)
@@ -88,7 +88,7 @@ def measured(target: Target, name: str) -> tuple[Core, set[str]]:
         best = {kind: max(best[kind], sample()) for kind, sample in kinds.items()}
     rate = {kind: value / best["clock"] for kind, value in best.items()}
     vector, flops = 4 * target.lanes, 2 * target.lanes
-    crossing = min(1.0, (target.lanes - 1) / (near.line_bytes // 4 - 1))  # part of the unaligned vectors
+    crossing = min(1.0, (target.lanes - 1) / (near.line_bytes // 4 - 1))  # fraction of the unaligned vectors
     found = {
         "fma_pipes": rate["pipes"] / flops,
         "fma_latency": flops / rate["chain"],
@@ -108,7 +108,7 @@ def measured(target: Target, name: str) -> tuple[Core, set[str]]:
 
 
 def row(core: Core, known: set[str]) -> str:
-    """The core as text for `cores.py`; fields that were not measured say so."""
+    """The core as text for `cores.py`, with a comment at fields that were not measured."""
     lines = [
         f"    {field.name}={getattr(core, field.name)!r}," + ("" if field.name in known else "  # not measured")
         for field in fields(core)

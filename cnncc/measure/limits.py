@@ -1,6 +1,6 @@
-"""Bounds of all kernels beside the multiply-add peak: how fast memory is read, and how long a call takes.
+"""Bounds of all kernels besides the multiply-add peak: the bandwidth of each level of memory, and the time of a call.
 
-Measured with kernels of our own emitter, in the same run as what is compared with them (see `peak`).
+They are measured with kernels of this project's emitter, in the same run as the compared models (see `peak`).
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from ..codegen.llvm.emitter import LlvmEmitter
 from ..codegen.registers import FLOAT, INT64, POINTER
 from ..target import Target
 
-CHAINS = 8  # sums side by side: latency of an addition (up to 4 cycles) times two loads a cycle
+CHAINS = 8  # independent sums: latency of an addition (up to 4 cycles) times two loads a cycle
 SAMPLE_SECONDS = 1e-3
 CALLS = 1000  # empty calls in one sample
-DRAM_BYTES = 64 << 20  # what counts as beyond all caches where the system does not tell their size
+DRAM_BYTES = 64 << 20  # assumed to exceed all caches if the system does not tell their sizes
 LEVELS = ("L1", "L2", "L3", "DRAM")
 READ, CALL, CLOCK = "cnncc_read", "cnncc_calls", "cnncc_clock"
 
 
 def emit_read(target: Target) -> str:
-    """`void cnncc_read(float *data, intptr blocks, intptr rounds)`: sum up blocks of CHAINS vectors, over and over.
+    """`void cnncc_read(float *data, intptr blocks, intptr rounds)`: sum up blocks of CHAINS vectors, `rounds` times.
 
-    `data` may be aligned to an element only.
+    `data` needs the alignment of an element only.
     """
     e = LlvmEmitter(target)
     lanes = target.lanes
@@ -52,7 +52,7 @@ def emit_read(target: Target) -> str:
 
 
 def emit_clock(target: Target) -> str:
-    """`i64 cnncc_clock()` tells the counter; `void cnncc_calls(i64 *ticks, intptr count)` times calls of nothing."""
+    """`i64 cnncc_clock()` reads the counter; `void cnncc_calls(i64 *ticks, intptr count)` times empty calls."""
     e = LlvmEmitter(target)
     with e.function("nothing", [(e.index_type, "rows")], internal=True):
         e.ret()
@@ -66,7 +66,7 @@ def emit_clock(target: Target) -> str:
 
 
 class Bandwidth:
-    """Bytes a second that one core reads from each level of the memory; levels are measured when first asked for."""
+    """Bytes a second that one core reads from each level of memory; each level is measured at its first use."""
 
     def __init__(self, target: Target):
         third = native.cache_bytes(3) or 0
@@ -80,7 +80,7 @@ class Bandwidth:
         self._known: dict[str, float] = {}
 
     def level(self, distance: int) -> str:
-        """The level that holds what was last touched `distance` bytes of traffic ago."""
+        """The level that holds memory whose last access was `distance` bytes of traffic ago."""
         return next((name for name, size in zip(LEVELS, self.sizes, strict=False) if distance <= size), LEVELS[-1])
 
     def of(self, level: str) -> float:
@@ -93,11 +93,11 @@ class Bandwidth:
         return self._measure(max(self._bytes[level], self._block))
 
     def unaligned(self) -> float:
-        """Bytes a second from the first cache, where each vector begins one element after a multiple of its size."""
+        """Bytes a second from the first cache, with vectors that begin one element after a multiple of their size."""
         return self._measure(self._bytes["L1"], 4)
 
     def _measure(self, size: int, shift: int = 0) -> float:
-        """The median of some samples over a piece of memory of that size, from `shift` bytes on."""
+        """The median of some samples over `size` bytes of memory, from `shift` bytes on."""
         data = aligned(size + shift, np.ones)
         blocks, rounds = size // self._block, 1
 
@@ -111,7 +111,7 @@ class Bandwidth:
 
 
 class Clock:
-    """The counter of a profiled program: its ticks a second, and how many an empty step takes."""
+    """The counter of a profiled program: its ticks a second, and the ticks of an empty step."""
 
     def __init__(self, target: Target):
         self._code = code = native.load_object(native.emit_object(emit_clock(target), target))

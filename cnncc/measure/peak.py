@@ -1,7 +1,7 @@
-"""The multiply-add peak of this machine, measured with a kernel of our own emitter.
+"""The multiply-add peak of this machine, measured with a kernel of this project's emitter.
 
-Nothing but independent chains of multiply-adds on registers: what no kernel can beat, in the same unit and the same
-run as the models that are compared with it.
+It consists of independent chains of multiply-adds on registers, so no kernel can be faster. It is measured in the same
+unit and the same run as the models that are compared with it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SYMBOL = "cnncc_peak"
 
 
 def emit_peak(target: Target, chains: int = CHAINS) -> str:
-    """`void cnncc_peak(float *data, intptr count)`: `count` iterations; data holds a start, a factor and a summand.
+    """`void cnncc_peak(float *data, intptr count)`: `count` iterations; `data` holds a start, a factor and a summand.
 
     Each chain computes a := a·factor + summand, which stays bounded for |factor| < 1 and cannot be hoisted.
     """
@@ -38,7 +38,7 @@ def emit_peak(target: Target, chains: int = CHAINS) -> str:
         total = loop.results[0]
         for value in loop.results[1:]:
             total = e.binary("add", total, value)
-        e.store(total, data)  # so that no chain is superfluous
+        e.store(total, data)  # so that LLVM removes no chain
         e.ret()
     return e.module()
 
@@ -46,7 +46,7 @@ def emit_peak(target: Target, chains: int = CHAINS) -> str:
 class Peak:
     """The kernel loaded for this machine; `measure` may be called between other measurements.
 
-    With one chain in place of many, the latency bounds it.
+    With a single chain, the latency bounds it.
     """
 
     def __init__(self, target: Target, chains: int = CHAINS):

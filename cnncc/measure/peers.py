@@ -1,7 +1,7 @@
-"""Other engines on the same ONNX file, in turns with ours.
+"""Other engines on the same ONNX file, in turns with cnncc.
 
-Each engine, ours too, runs in a process of its own, so that their thread pools do not compete, and is stopped (SIGSTOP)
-while another engine has its turn. In a turn it makes as many calls as fill a sample and reports their time.
+Each engine, cnncc too, runs in a process of its own, so that their thread pools do not compete. It is stopped (SIGSTOP)
+while another engine has its turn. In a turn it makes as many calls as fill a sample, and reports their time.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ _SET_PARENT_DEATH_SIGNAL = 1
 
 Feeds = Mapping[str, Array]
 Loaded = tuple[Callable[[], Any], Callable[[], list[Any]]]
-"""One inference on the arrays as they are then, and the outputs of the last one."""
+"""A function for one inference on the current content of the arrays, and one for the outputs of the last inference."""
 
 
 def load_onnxruntime(model: str, threads: int, feeds: Feeds) -> Loaded:
@@ -61,7 +61,7 @@ def load_onnxruntime(model: str, threads: int, feeds: Feeds) -> Loaded:
 
 
 def load_openvino(model: str, threads: int, feeds: Feeds) -> Loaded:
-    """In float32, which it would otherwise leave where the processor has something shorter."""
+    """OpenVINO in float32; by default it would use a shorter type where the processor has one."""
     import openvino
 
     settings = {
@@ -98,7 +98,7 @@ PEERS: Mapping[str, Callable[[str, int, Feeds], Loaded]] = {
 
 @dataclass(frozen=True)
 class PeerTiming:
-    """Microseconds of a call; `difference` is the largest to our outputs, as a part of their largest element."""
+    """Microseconds of a call; `difference` is the largest to cnncc's outputs, relative to their largest element."""
 
     engine: str
     version: str
@@ -136,7 +136,7 @@ def installed(engine: str) -> bool:
 def compare(
     model: str, feeds: Feeds, options: Options, engines: Sequence[str], threads: Sequence[int], seconds: float
 ) -> list[PeerTiming]:
-    """Ours, compiled with `options`, and each of `engines` with each number of threads, each number in so many seconds.
+    """Time cnncc, compiled with `options`, and each of `engines`, for `seconds` with each number of threads.
 
     Raises PeerError if an engine cannot load or run the model.
     """
@@ -154,7 +154,7 @@ def compare(
 
 
 def save(file: Path, arrays: Feeds) -> None:
-    """Arrays under any names, in order: `numpy.savez` keeps some names to itself."""
+    """Save arrays with any names, in order; `numpy.savez` itself reserves some names."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as entry:
@@ -162,7 +162,7 @@ def save(file: Path, arrays: Feeds) -> None:
 
 
 def _samples(children: Sequence[Child], seconds: float) -> list[list[float]]:
-    """Seconds of a call, from turns that the children take."""
+    """Seconds of a call for each child, measured in turns."""
     samples: list[list[float]] = [[] for _ in children]
     end = time.perf_counter() + seconds
     while len(samples[0]) < LEAST_SAMPLES or time.perf_counter() < end:
@@ -180,7 +180,7 @@ def _timings(children: Sequence[Child], samples: Sequence[Sequence[float]]) -> I
 
 
 def worst_difference(ours: Sequence[Array], theirs: Sequence[Array]) -> float:
-    """The largest difference of two lists of outputs, as a part of the largest element of ours."""
+    """The largest difference of two lists of outputs, relative to the largest element of `ours`."""
     worst = 0.0
     for own, other in zip(ours, theirs, strict=True):
         if own.size != other.size:
@@ -195,7 +195,7 @@ def worst_difference(ours: Sequence[Array], theirs: Sequence[Array]) -> float:
 
 
 class Child:
-    """An engine in a process of its own, which runs from `begin` to its end, but stands still between its turns."""
+    """An engine in a process of its own, which is stopped between its turns."""
 
     def __init__(self, engine: str, model: str, threads: int, folder: Path):
         self.engine, self.threads, self._folder = engine, threads, folder
@@ -221,11 +221,11 @@ class Child:
         self._process.communicate()
 
     def begin(self) -> None:
-        """Wait until the model is loaded and warm."""
+        """Wait until the model is loaded and has run its first calls."""
         self.version = self._answer()
 
     def turn(self) -> float:
-        """Seconds of a call, over as many as fill a turn."""
+        """Seconds of a call, averaged over as many as fill a turn."""
         self._process.send_signal(signal.SIGCONT)
         assert self._process.stdin is not None
         with contextlib.suppress(BrokenPipeError):
@@ -237,7 +237,7 @@ class Child:
             return list(found.values())
 
     def _answer(self) -> str:
-        """A line from the process, which stops then. Raises PeerError if it has ended instead."""
+        """A line from the process, which is then stopped. Raises PeerError if it has ended instead."""
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
         if not line:
@@ -249,20 +249,20 @@ class Child:
 
 
 def end_with_parent() -> None:
-    """Ask the system to end this process when its parent dies, however that happens: a stopped one would stay."""
+    """Let the system end this process when its parent ends for any reason; a stopped process would remain."""
     with contextlib.suppress(OSError, AttributeError):  # Linux has it
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
 def serve(engine: str, model: str, threads: int, folder: Path) -> None:
-    """What the process of an engine does: load, warm up, then a turn for each line on its standard input."""
+    """The main function of an engine's process: load, warm up, then a turn for each line on standard input."""
     end_with_parent()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # engines print
     with np.load(folder / INPUTS) as found:
         feeds = dict(found)
     if engine == OURS:
-        # Written by our own parent, into a folder that only we can read.
+        # Written by the parent process, into a folder that only this user can read.
         run, read = load_ours(model, threads, feeds, pickle.loads((folder / OPTIONS).read_bytes()))
     else:
         run, read = PEERS[engine](model, threads, feeds)
@@ -274,7 +274,7 @@ def serve(engine: str, model: str, threads: int, folder: Path) -> None:
     calls = calls_in(TURN_SECONDS, run)
     print(VERSION if engine == OURS else importlib.metadata.version(engine), file=answers, flush=True)
     for _ in sys.stdin:
-        seconds_of(run, calls // 2 + 1)  # caches and clock, which the others have had
+        seconds_of(run, calls // 2 + 1)  # restore caches and clock after the turns of other engines
         print(seconds_of(run, calls) / calls, file=answers, flush=True)
 
 

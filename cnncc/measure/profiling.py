@@ -1,11 +1,11 @@
-"""The time of every step of a compiled model, and what bounds it.
+"""The time of every step of a compiled model, and its lower bound.
 
 A profiled program counts ticks around each step. The lower bound of a step's time is the largest of three times:
 
 - multiply-adds: those of its algorithm at the peak that independent chains of multiply-adds reach;
-- memory: what it reads and writes, once, each view from the level that still holds it, and through the levels before;
-  the slowest level counts. The level follows from the *reuse distance*: the bytes that were touched since this memory
-  was touched last (over several calls), as in a cache that evicts what was used least recently;
+- memory: each view is read or written once, from the level that still holds it and through the nearer levels; the
+  slowest level counts. The level follows from the *reuse distance*: the bytes that were touched since this memory
+  was touched last (over several calls), as in a cache that evicts the least recently used lines;
 - the call of an empty step.
 
 All of them are measured in the same run as the steps.
@@ -38,7 +38,7 @@ SAMPLE_SECONDS = 2e-3
 
 @dataclass(frozen=True)
 class StepTime:
-    """One step of the plan. `bound` names what bounds it ('multiply-adds', 'L1'…'DRAM', 'call'): `bound_us` at best.
+    """One step of the plan. `bound` names its bound ('multiply-adds', 'L1'…'DRAM', 'call'), of `bound_us` microseconds.
 
     `gflops` counts the operations of the layer's definition, of which an algorithm may need fewer.
     """
@@ -63,7 +63,7 @@ class StepTime:
 
 @dataclass(frozen=True)
 class Profile:
-    """A call (median µs), what of it lies outside all steps, and the steps in order; limits in GFLOP/s and GB/s."""
+    """A call (median µs), its time outside of all steps, and the steps in order; limits in GFLOP/s and GB/s."""
 
     us: float
     outside_us: float
@@ -74,7 +74,7 @@ class Profile:
 
 
 def profile(compilation: Compilation, seconds: float = 1.0) -> Profile:
-    """Time a model on one core for about so many seconds. Raises TargetError if this machine cannot run it."""
+    """Time a model on one core for about `seconds`. Raises TargetError if this machine cannot run it."""
     plan, target = compilation.plan, compilation.options.target
     peak, bandwidth, clock = Peak(target), Bandwidth(target), Clock(target)
     peaks, calls, steps = _samples(compilation, peak, seconds)
@@ -93,7 +93,7 @@ def profile(compilation: Compilation, seconds: float = 1.0) -> Profile:
 
 
 def _samples(compilation: Compilation, peak: Peak, seconds: float) -> tuple[list[float], list[float], list[Array]]:
-    """In turns: peaks (operations a second), seconds of a call, ticks of each step."""
+    """Samples taken in turns: peaks (operations a second), seconds of a call, ticks of each step."""
     timer = StepTimer(compilation)
     peaks: list[float] = []
     calls: list[float] = []
@@ -109,7 +109,7 @@ def _samples(compilation: Compilation, peak: Peak, seconds: float) -> tuple[list
 
 
 class StepTimer:
-    """A profiled program that runs on random inputs and tells how many ticks each of its steps took."""
+    """A profiled program that runs on random inputs and counts the ticks of each of its steps."""
 
     def __init__(self, compilation: Compilation):
         compilation = compilation.varied(profiled=True)
@@ -123,7 +123,7 @@ class StepTimer:
         self._calls = calls_in(SAMPLE_SECONDS, self._call)
 
     def sample(self) -> tuple[float, Array]:
-        """(seconds of a call, ticks of each of its steps), over some calls that follow a warm one."""
+        """(seconds of a call, ticks of each of its steps), averaged over some calls after a first one."""
         self._call()
         before = self._ticks.copy()
         seconds = seconds_of(self._call, self._calls) / self._calls
@@ -148,7 +148,7 @@ def _step_time(
     flops, needed = 2 * step.macs * images, 2 * step.kernel.multiplied(step.target) * images
     bounds = {"multiply-adds": needed / limits.peak, "call": limits.call}
     for far, level in enumerate(LEVELS):
-        if level in traffic:  # what comes from further away passes through it
+        if level in traffic:  # bytes from farther levels pass through it
             passing = images * sum(traffic.get(beyond, 0) for beyond in LEVELS[far:])
             bounds[level] = passing / limits.bandwidth.of(level)
     bound = max(bounds, key=lambda name: bounds[name])
@@ -169,9 +169,9 @@ def _step_time(
 
 
 def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:
-    """For each step the bytes that it reads and writes once, by the level that they come from."""
+    """For each step the bytes that it reads and writes, each once, by the level that holds them."""
     traffic: list[dict[str, int]] = [{} for _ in plan.steps]
-    recent: dict[str, int] = {}  # bytes held of each buffer, the one touched last at the end
+    recent: dict[str, int] = {}  # bytes of each buffer, ordered by its last access
     for calls in range(2):  # the first one fills the caches
         for number, buffer, held, moved in touches(plan):
             own = _span(plan.buffers[buffer])
@@ -187,7 +187,7 @@ def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:
 
 
 def _distance(recent: dict[str, int], same: Container[str], held: int) -> int:
-    """Bytes of all that was touched since one of `same` was, itself included; without limit if none was."""
+    """Bytes that were touched since the last access to one of `same`, that buffer included; unlimited if none was."""
     distance = held
     for other in reversed(recent):
         if other in same:
@@ -200,7 +200,7 @@ Span = tuple[str, int, int]
 
 
 def _span(buffer: Buffer) -> Span:
-    """Where a buffer lies: some lie over each other, since their lives do not meet."""
+    """The memory of a buffer; buffers overlap if their live ranges do not."""
     if buffer.space in ("arena", "ring"):
         return buffer.space, buffer.place, buffer.place + buffer.nbytes
     return buffer.name, 0, buffer.nbytes

@@ -2,10 +2,10 @@
 
 The whole model is compiled once for each rank of candidate: the second variant takes the second candidate of every
 layer, and so on. A few programs then measure all candidates of all layers, each between its real neighbours and with
-the caches in their real state. The programs are profiled and take turns; medians count. A copy into another order of
-memory counts for the layer that reads it.
+the caches in their real state. The programs are profiled in turns; results are medians. The time of a copy into
+another memory order is added to the layer that reads it.
 
-The fastest candidates are then compiled together and timed against the plan of the model of cost; the faster plan is
+The fastest candidates are then compiled together and compared with the plan of the cost model; the faster plan is
 kept. The result is stored on disk for each signature, so that another run measures nothing and makes the same bytes.
 
 Time is limited (`budget`): a variant or a check that would not end in time is left out. With time for fewer than two
@@ -40,10 +40,10 @@ CANDIDATES = 6  # measured for each layer; at least one of each algorithm
 ROUNDS = 15
 CHECKS = 2
 COMPILE, ROUND = "compile", "round"  # the kinds of work
-COMPILING, MEASURING = 0.5, 0.8  # parts of the time by which these end, if there is a choice; the rest is for checking
-MARGIN = 0.02  # a candidate has to win by this much: less is noise
+COMPILING, MEASURING = 0.5, 0.8  # fractions of the time after which optional work of these kinds ends; then checks
+MARGIN = 0.02  # a candidate has to be faster by this fraction; less is noise
 Progress = Callable[[float, str], None]
-"""Told how much is done (0 to 1), and what is being done."""
+"""Receives the progress (0 to 1), and a text for the current work."""
 
 
 class Timer(Protocol):
@@ -57,7 +57,7 @@ class Timer(Protocol):
 
 @dataclass(frozen=True)
 class Change:
-    """Layers (equal ones) for which another candidate than the model's is taken, and what they took of a call."""
+    """Equal layers for which another candidate than the model's is taken, and their parts of the time of a call."""
 
     layers: tuple[str, ...]
     before: str
@@ -70,7 +70,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Tuned:
-    """The compilation with its choices, what changed, and how many signatures were measured, known, unreadable."""
+    """The compilation with its choices, the changes, and the numbers of measured, known and unreadable signatures."""
 
     compilation: Compilation
     changes: tuple[Change, ...]
@@ -81,7 +81,7 @@ class Tuned:
 
 @dataclass
 class Entry:
-    """What is known of a signature: the label to take, and the parts of a call that labels took (1 is the model's)."""
+    """The result for a signature: the label to take, and each label's part of a call (1 is the model's plan)."""
 
     label: str
     shares: dict[str, float] = field(default_factory=dict)
@@ -96,10 +96,10 @@ def tune(
     timer: Callable[[Compilation], Timer] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Tuned:
-    """Measure what is not known yet, on one core, within `seconds`; a KeyboardInterrupt keeps what was measured.
+    """Measure unknown signatures, on one core, within `seconds`; a KeyboardInterrupt keeps the results so far.
 
-    What has begun is finished: at worst the first program to be compiled, or the first round over all of them. Choices
-    that the options already make stay. Raises TargetError if this machine cannot run the target.
+    Work that has begun is finished: the limit is exceeded at most by the first compilation or the first round over
+    all programs. Choices of the options stay. Raises TargetError if this machine cannot run the target.
     """
     budget = Budget(seconds, clock)
     return Tuning(compilation, use_cache, progress or (lambda done, text: None), timer, budget).run()
@@ -149,13 +149,13 @@ class Tuning:
         return Tuned(tuned, tuple(self.changes()), len(found), remembered, self.memory.unreadable)
 
     def variant(self, labels: Mapping[str, str]) -> Compilation:
-        """The model with these choices and the fixed ones; a label that the plan would take anyway is none."""
+        """The model with these choices and the fixed ones; a label that the plan takes by itself is left out."""
         chosen = {name: label for name, label in labels.items() if label != self.defaults[name]}
         choices = tuple(sorted((chosen | self.fixed).items()))
         return self.base.varied(plan=replace(self.base.options.plan, choices=choices, source=""))
 
     def measure(self, unknown: Sequence[str]) -> dict[str, Entry]:
-        """An entry for each unknown signature, as far as time allows."""
+        """An entry for each unknown signature, if time allows."""
         trials = Trials(self.timer)
         found: dict[str, Entry] = {}
         try:
@@ -172,7 +172,7 @@ class Tuning:
         return found
 
     def compile(self, trials: Trials, unknown: Sequence[str]) -> None:
-        """A variant for each rank; two if at all possible, the others while there is time to measure and check them."""
+        """A variant for each rank: two if possible, further ones while there is time to measure and check them."""
         ranks = max(len(self.offers[name]) for name in unknown)
         for rank in range(ranks):
             if rank > 1 and not self.budget.allows(COMPILE, part=COMPILING):
@@ -191,12 +191,12 @@ class Tuning:
         return allowed
 
     def ranked(self, signature: str, rank: int) -> str:
-        """The label of a rank; layers of fewer candidates take the model's again."""
+        """The label of a rank; a layer with fewer candidates takes the model's."""
         offers = self.offers[signature]
         return offers[rank if rank < len(offers) else 0].label
 
     def rounds(self, trials: Trials, text: str, part: float = 1.0, *after: str) -> None:
-        """A round if there is time, the others within a part of it and while there is time for what comes `after`."""
+        """A round if there is time; others within a `part` of the time, while there is time for the work `after`."""
         for number in range(ROUNDS if len(trials.variants) > 1 else 0):
             if not self.budget.allows(ROUND):
                 break
@@ -208,7 +208,7 @@ class Tuning:
                 trials.round()
 
     def verify(self, trials: Trials, found: dict[str, Entry]) -> None:
-        """Hold the choices, taken together, against the model's own plan; what does not gain is taken back."""
+        """Compare the choices, taken together, with the model's own plan; choices without a gain are taken back."""
         for _ in range(CHECKS):
             changed = {name: entry.label for name, entry in found.items() if entry.label != self.defaults[name]}
             if not changed:
@@ -239,7 +239,7 @@ class Tuning:
 
 
 class Trials:
-    """Variants that take turns, and the ticks that each spent on each signature."""
+    """Variants that are measured in turns, with the ticks of each signature in each."""
 
     def __init__(self, timer: Callable[[Compilation], Timer]):
         self.timer = timer
@@ -249,7 +249,7 @@ class Trials:
         self.variants.append(Variant(compilation.plan, self.timer(compilation), labels))
 
     def round(self) -> None:
-        """A sample of each variant: of all of them or, if that is interrupted, of none."""
+        """A sample of each variant; if it is interrupted, of none."""
         found = [variant.timer.sample() for variant in self.variants]
         for variant, sample in zip(self.variants, found, strict=True):
             variant.samples.append(sample)
@@ -267,7 +267,7 @@ class Trials:
 
     @property
     def sampled(self) -> bool:
-        """Whether there was a round since there are these variants."""
+        """Whether these variants have been measured in a round."""
         return all(variant.samples for variant in self.variants)
 
     def seconds(self) -> list[float]:
@@ -275,7 +275,7 @@ class Trials:
         return [float(np.median([seconds for seconds, _ in variant.samples])) for variant in self.variants]
 
     def ticks(self) -> dict[str, dict[str, float]]:
-        """For each signature and label what a layer takes; the first variant with a label counts."""
+        """The ticks of a layer for each signature and label, from the first variant with this label."""
         result: dict[str, dict[str, float]] = defaultdict(dict)
         for variant in self.variants:
             for signature, ticks in variant.ticks().items():
@@ -285,7 +285,7 @@ class Trials:
 
 @dataclass
 class Variant:
-    """A compiled plan with the labels under measurement, and what was measured so far."""
+    """A compiled plan with the labels to be measured, and its samples so far."""
 
     plan: Plan
     timer: Timer
@@ -293,7 +293,7 @@ class Variant:
     samples: list[tuple[float, Array]] = field(default_factory=list)
 
     def ticks(self) -> dict[str, float]:
-        """The median ticks of a layer of each signature that is measured."""
+        """The median ticks of a layer for each measured signature."""
         if not self.samples:
             return {}
         spent: dict[str, float] = defaultdict(float)
@@ -306,7 +306,7 @@ class Variant:
 
 
 def owners(plan: Plan) -> list[str]:
-    """For each step the signature that its time counts for: a copy counts for who reads it, else for who made it."""
+    """For each step the signature that its time is added to: for a copy its reader's, else its writer's."""
     readers = {view.buffer: step.signature for step in plan.steps if step.signature for view in step.sources}
     writers = {step.target.buffer: step.signature for step in plan.steps if step.signature}
     return [
@@ -327,7 +327,7 @@ def layers_by_signature(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def shortlist(offers: Sequence[Candidate], count: int = CANDIDATES) -> list[Candidate]:
-    """The cheapest candidates by the model, the one that it takes first, and the cheapest of each algorithm."""
+    """The cheapest candidates by the model, the model's choice first, and the cheapest of each algorithm."""
     ordered = sorted(offers, key=lambda candidate: candidate.cycles)
     first_of: dict[str, Candidate] = {}
     for candidate in ordered:
@@ -337,7 +337,7 @@ def shortlist(offers: Sequence[Candidate], count: int = CANDIDATES) -> list[Cand
 
 
 def decide(trials: Trials, signatures: Iterable[str], defaults: Mapping[str, str]) -> dict[str, Entry]:
-    """The fastest label of each signature of which several were measured; the model's own where they are even."""
+    """The fastest label of each signature with several measured ones; the model's own if the difference is noise."""
     ticks = trials.ticks()
     found = {}
     for signature in signatures:
@@ -351,7 +351,7 @@ def decide(trials: Trials, signatures: Iterable[str], defaults: Mapping[str, str
 
 
 class Memory:
-    """Entries on disk, by compiler, target, what else is offered or measured otherwise, and signature."""
+    """Entries on disk, by compiler, target, other options that affect candidates or measurements, and signature."""
 
     def __init__(self, compilation: Compilation, use_cache: bool):
         options = compilation.options
@@ -360,7 +360,7 @@ class Memory:
         self.used, self.unreadable = use_cache, 0
 
     def read(self, signature: str) -> Entry | None:
-        """What is remembered; what is there but damaged counts as unreadable."""
+        """The stored entry; a damaged one counts as unreadable."""
         key = self.prefix + signature
         if not self.used or not store.exists(key):
             return None

@@ -1,7 +1,7 @@
-"""Object formats: what is needed of one beside LLVM, which writes the code itself, and which of them there are.
+"""Object formats, as far as LLVM, which writes the code, does not cover them, and the table of all formats.
 
-ELF is the only one today. COFF, Mach-O or wasm are each a module that reads and writes them, and a row of `FORMATS`.
-(Shared libraries are the system's affair: `runtime/image.py` loads those of Linux.)
+ELF is the only one today. Each of COFF, Mach-O or wasm would be a module that reads and writes it, and a row of
+`FORMATS`. (Loading shared libraries depends on the system: `runtime/image.py` does it on Linux.)
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ ELF = ObjectFormat(
     archive=partial(archive, global_symbols=elf.global_symbols),
 )
 FORMATS = {"ELF": ELF}
-"""By the names that `Target.object_format` gives."""
+"""The formats by the names in `Target.object_format`."""
 
 
 def format_of(target: Target) -> ObjectFormat:
-    """The format of a target's objects. Raises TargetError for one that we do not write."""
+    """The format of a target's objects. Raises TargetError for a format that cnncc does not write."""
     found = FORMATS.get(target.object_format)
     if found is None:
         raise TargetError(

@@ -1,4 +1,4 @@
-"""Static libraries: the `ar` format with the symbol index that linkers want, and nothing that varies (no times)."""
+"""Static libraries: the `ar` format with the symbol index that linkers need, and without times, so reproducible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _HEADER_BYTES = 60
 
 
 def archive(objects: Mapping[str, bytes], global_symbols: Callable[[bytes], tuple[Symbol, ...]]) -> bytes:
-    """The bytes of a static library of objects by file name. Raises what the reader of their symbols raises."""
+    """The bytes of a static library of `objects`, given by file name. Raises what `global_symbols` raises."""
     table = b"".join(f"{name}/\n".encode() for name in objects)
     members = [_member(name, code) for name, code in zip(_references(list(objects)), objects.values(), strict=True)]
     symbols = [
@@ -31,7 +31,7 @@ def archive(objects: Mapping[str, bytes], global_symbols: Callable[[bytes], tupl
 
 
 def _references(names: Sequence[str]) -> list[str]:
-    """How members are named: by their place in the table of names, which has no limit of length."""
+    """The names of members: offsets in the table of names, which allows any length."""
     references, place = [], 0
     for name in names:
         references.append(f"/{place}")

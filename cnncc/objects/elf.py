@@ -1,4 +1,4 @@
-"""Reading ELF files: what an object defines and still needs, and which parts of a library are loaded."""
+"""Reading ELF files: the defined and undefined symbols of an object, and the loaded parts of a library."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..errors import NativeError
 from .format import Symbol
 
 _SYMBOL_TABLE = 2  # section type
-_UNDEFINED = 0  # section index of a symbol that is wanted
+_UNDEFINED = 0  # section index of an undefined symbol
 _LOCAL = 0  # binding
 _SHARED = 3  # file type
 _LOAD, _NOTE = 1, 4  # segment types
@@ -17,7 +17,7 @@ _LOAD, _NOTE = 1, 4  # segment types
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where the fields that we read stand, for one word size."""
+    """The positions of the fields that are read, for one word size."""
 
     head_bytes: int
     offsets: str  # e_phoff, e_shoff
@@ -38,9 +38,9 @@ _LAYOUTS = {
 
 @dataclass(frozen=True)
 class Library:
-    """Where in a shared library the bytes stand that the system's loader reads, each part as (offset, size).
+    """The parts of a shared library that the system's loader reads, each as (offset, size).
 
-    Nobody but linkers and debuggers reads `unread`, inside of the head: where the table of sections stands.
+    `unread` lies in the header and is read by linkers and debuggers only: the position of the section table.
     """
 
     machine: int
@@ -52,10 +52,10 @@ class Library:
 
 
 def library(head: bytes, size: int) -> Library:
-    """What a file of `size` bytes that begins with `head` (4 KiB are enough) tells of itself.
+    """The loaded parts of a file of `size` bytes that begins with `head` (4 KiB are enough).
 
-    Raises NativeError unless it is a shared library of which nothing is missing. One that was cut short would end the
-    process when it is mapped, so this comes before loading.
+    Raises NativeError unless it is a complete shared library. It is called before loading, since a truncated library
+    would end the process when it is mapped.
     """
     layout = _layout(head)
     kind, machine = struct.unpack_from("<HH", head, 16)

@@ -1,4 +1,4 @@
-"""Writing ELF objects that hold nothing but bytes: weights by the megabyte, for which LLVM wants text, and notes."""
+"""Writing ELF objects that hold only bytes: notes, and megabytes of weights, for which LLVM would need text."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ _RECORDS = {
 
 
 def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
-    """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64. The stack is not code."""
+    """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64. No executable stack."""
     return _object(".rodata", _BITS, ALIGNMENT, data, symbol, target)
 
 
 def note_object(owner: bytes, kind: int, data: bytes, target: Target) -> bytes:
-    """A relocatable object with one note, which a linker leads through to a segment of notes."""
+    """A relocatable object with one note, which a linker copies to a note segment."""
     head = struct.pack("<III", len(owner) + 1, len(data), kind) + owner + b"\0"
     note = head.ljust(rounded_up(len(head), 4), b"\0") + data
     return _object(f".note.{owner.decode()}", _NOTE, 4, note, None, target)
@@ -86,7 +86,7 @@ def _object(
 
 
 class _Strings:
-    """A table of names, each found by where it begins."""
+    """A string table; each name is identified by its offset."""
 
     def __init__(self) -> None:
         self.data = b"\0"

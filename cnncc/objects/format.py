@@ -1,4 +1,4 @@
-"""What an object format has to offer."""
+"""The interface of an object format."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..target import Target
 
 @dataclass(frozen=True)
 class Symbol:
-    """A global symbol of an object; `defined` here, or wanted from elsewhere."""
+    """A global symbol of an object; `defined` in it, or needed from another object."""
 
     name: str
     defined: bool
@@ -18,11 +18,11 @@ class Symbol:
 
 @dataclass(frozen=True)
 class ObjectFormat:
-    """The functions of one format. All raise NativeError for bytes that are not of it.
+    """The functions of one format. All raise NativeError for bytes of another format.
 
     `global_symbols` reads the global and weak symbols of an object, in the table's order. `data_object` writes an
-    object that defines a symbol as these bytes, read-only and aligned; `note_object` one with a note, by its owner and
-    kind, which stays in what is linked. `archive` makes a static library of objects by file name.
+    object that defines a symbol as these bytes, read-only and aligned. `note_object` writes one with a note of an owner
+    and a kind, which linkers keep. `archive` makes a static library of objects by file name.
     """
 
     global_symbols: Callable[[bytes], tuple[Symbol, ...]]
@@ -31,5 +31,5 @@ class ObjectFormat:
     archive: Callable[[Mapping[str, bytes]], bytes]
 
     def undefined_symbols(self, code: bytes) -> tuple[str, ...]:
-        """Names that an object needs from others, sorted."""
+        """The undefined symbols of an object, sorted."""
         return tuple(sorted(symbol.name for symbol in self.global_symbols(code) if not symbol.defined))

@@ -1,6 +1,6 @@
-"""Graph → plan: how each layer is computed, where every tensor lies, and in which order it happens.
+"""Graph → plan: the kernel of each layer, the memory of each tensor, and the order of the steps.
 
-`make.make_plan` is the planner from top to bottom.
+`make.make_plan` lists the phases of planning in order.
 """
 
 from .options import PlanOptions

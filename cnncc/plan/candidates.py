@@ -1,8 +1,8 @@
 """The choice among the candidates for a contraction.
 
-The cheapest one by the model is taken, unless `PlanOptions.choices` names another: that is how measurements
-overrule the model. A choice belongs to a signature, a text that tells all that the speed depends on and no names,
-so that equal layers share it, in one model or in several.
+The cheapest one by the cost model is taken, unless `PlanOptions.choices` names another, for example one that was
+measured to be faster. A choice belongs to a signature: a text with everything that the speed depends on, without
+names. Equal layers share one choice, in one model or in several.
 """
 
 from __future__ import annotations
@@ -25,16 +25,16 @@ class Chosen:
 
 
 class Choices:
-    """Picks candidates, and remembers what there was to choose from: `offers` by signature."""
+    """Selects candidates, and records the alternatives: `offers` by signature."""
 
     def __init__(self, chosen: Mapping[str, str]):
         self.chosen = chosen
         self.offers: dict[str, tuple[Candidate, ...]] = {}
 
     def pick(self, signature: str, candidates: Sequence[Candidate]) -> Chosen:
-        """The candidate that was chosen by its label; else the cheapest, the first of equals.
+        """The candidate whose label was chosen; else the cheapest, the first of equals.
 
-        A label that is not there (of another version, say) counts as none.
+        A label that no candidate has (for example of another version) is ignored.
         """
         self.offers[signature] = tuple(candidates)
         label = self.chosen.get(signature)

@@ -1,10 +1,10 @@
-"""Which stages depend on each other, so that shards have to meet between them.
+"""Which stages depend on each other and need a barrier between them.
 
-Two stages may be done in any order, or at once, if neither writes what the other touches. And if they do touch the
-same memory, shards need not meet as long as each finds there only what it did itself. Stages shared by rows divide
-their rows into pieces, and with the same number of pieces every shard has the same ones, however many shards there
-are. So there is no barrier between a depthwise and a 1×1 convolution, or a layer and what is done with each of its
-elements: what piece p of the one touches is at most touched by piece p of the other.
+Two stages may run in any order, or at once, if neither writes memory that the other touches. If they do touch the
+same memory, no barrier is needed as long as each shard touches only what it touched itself. A stage divides its rows
+into partitions. Two stages with the same number of partitions give each shard the same ones, for any number of shards.
+So no barrier stands between a depthwise and a 1×1 convolution, or between a layer and an element-wise step after it:
+the memory of partition p of one stage is touched at most by partition p of the other.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ Where = Literal["inside", "border", "both"]
 
 @dataclass(frozen=True)
 class Pieces:
-    """Where the pieces of a stage lie: piece p of `count` in bytes [begin + p·step, begin + p·step + extent).
+    """Where the partitions of a stage lie: partition p of `count` in bytes [begin + p·step, begin + p·step + extent).
 
-    And again for every channel or image whose rows lie together: `planes` are pairs (number, distance), from the
-    nearest to the farthest.
+    The range repeats for every channel or image whose rows lie together: `planes` are pairs (number, distance in
+    bytes), the shortest distance first.
     """
 
     count: int
@@ -34,13 +34,13 @@ class Pieces:
     planes: tuple[tuple[int, int], ...] = ()
 
     def keep_to_themselves(self, other: Pieces) -> bool:
-        """Whether different pieces of two stages have no byte in common."""
+        """Whether different partitions of two stages have no byte in common."""
         if self.count != other.count:
             return False
         begin = min(self.begin, other.begin)
         extent = max(self.begin + self.extent, other.begin + other.extent) - begin
         room = (self.count - 1) * self.step + extent
-        for number, distance in self.planes:  # each plane begins behind all pieces of the one before
+        for number, distance in self.planes:  # each plane begins behind all partitions of the plane before
             if distance < room:
                 return False
             room += (number - 1) * distance
@@ -50,7 +50,7 @@ class Pieces:
 
 @dataclass(frozen=True)
 class Touch:
-    """A range of memory that a stage reads or writes: [begin, end) of a space, as `view` has its elements."""
+    """Memory that a stage reads or writes: bytes [begin, end) of a space; `view` gives the elements among them."""
 
     space: str
     begin: int
@@ -63,7 +63,10 @@ class Touch:
     itemsize: int
 
     def conflicts(self, other: Touch, *, placed: bool) -> bool:
-        """Whether the order of the two matters and may be another. Unless `placed`, no two buffers share memory."""
+        """Whether the two need a barrier: their order matters and nothing else ensures it.
+
+        Unless `placed`, no two buffers share memory.
+        """
         if self.space != other.space or not (self.writes or other.writes) or self.in_order(other):
             return False
         if self.view.buffer == other.view.buffer:
@@ -71,23 +74,23 @@ class Touch:
         return placed and self.begin < other.end and other.begin < self.end
 
     def in_order(self, other: Touch) -> bool:
-        """Whether each shard finds only what it did itself: one does both, or the pieces of both are the same."""
+        """Whether each shard touches only what it touched itself: one shard runs both, or both partition alike."""
         if self.alone and other.alone:
             return True
         return bool(self.pieces and other.pieces and self.pieces.keep_to_themselves(other.pieces))
 
     def meets(self, other: Touch) -> bool:
         """Whether two touches of one buffer may have an element in common that one of them writes."""
-        if {self.where, other.where} == {"inside", "border"}:  # the border of one tensor may be inside of another
+        if {self.where, other.where} == {"inside", "border"}:  # the border of one tensor may lie inside another
             return not (self.writes and other.writes)
         return self.where != "inside" or other.where != "inside" or not apart(self.view, other.view)
 
 
 class Since:
-    """What was touched since the last barrier, sorted by what it may conflict with.
+    """The accesses since the last barrier, indexed by those that they may conflict with.
 
-    Hundreds of branches write their parts of one concatenation, or read one image, in the same way at other offsets:
-    whether two such touches conflict depends on the distance of their offsets only, and is found out once.
+    Hundreds of branches write their parts of one concatenation, or read one image, in the same way at other offsets.
+    Whether two such accesses conflict depends only on the distance of their offsets, and is computed once.
     """
 
     def __init__(self, *, placed: bool) -> None:
@@ -98,12 +101,12 @@ class Since:
         self.of_range: dict[object, dict[str, Touch]] = {}  # by all that another buffer's touch asks; two buffers do
 
     def clear(self) -> None:
-        """Shards have met."""
+        """Forget all accesses: a barrier stands here."""
         self.of_buffer.clear()
         self.of_range.clear()
 
     def kind(self, touch: Touch) -> int:
-        """A number for all touches that differ by their offset only."""
+        """A number that is equal for all accesses that differ only by their offset."""
         view, pieces = touch.view, touch.pieces
         if pieces and pieces.count > 1:
             pieces = replace(pieces, begin=pieces.begin - view.offset * touch.itemsize)
@@ -120,7 +123,7 @@ class Since:
                 buffers.setdefault(touch.view.buffer, touch)
 
     def conflicts(self, touch: Touch) -> bool:
-        """Whether a touch conflicts with one since the last barrier."""
+        """Whether an access conflicts with one since the last barrier."""
         kind, offset = self.kind(touch), touch.view.offset
         for other_kind, offsets in self.of_buffer.get(touch.view.buffer, {}).items():
             for other_offset, other in offsets.items():
@@ -132,7 +135,7 @@ class Since:
         return self.placed and touch.space == "arena" and self._meets_another(touch)
 
     def _meets_another(self, touch: Touch) -> bool:
-        """Whether it conflicts with a touch of another buffer in the same place."""
+        """Whether it conflicts with an access to another buffer that lies at the same bytes."""
         for buffers in self.of_range.values():
             other = next((other for name, other in buffers.items() if name != touch.view.buffer), None)
             if other and touch.conflicts(other, placed=True):
@@ -141,10 +144,11 @@ class Since:
 
 
 def with_barriers(s: Schedule, *, placed: bool = True, pieces: bool = True) -> Schedule:
-    """A barrier before each stage that depends on one since the last barrier (what is each shard's own apart).
+    """The schedule with a barrier before each stage that depends on one since the last barrier.
 
-    What one shard does alone, it does in order. Without `pieces`, shards meet also where each has its own rows only.
-    Unless `placed`, no two buffers share memory yet.
+    Memory of each shard's own is left out, and stages that one shard runs alone are in order without a barrier.
+    Without `pieces`, a barrier also stands where each shard touches its own rows only. Unless `placed`, no two buffers
+    share memory yet.
     """
     result: list[Stage] = []
     since = Since(placed=placed)
@@ -162,7 +166,7 @@ def with_barriers(s: Schedule, *, placed: bool = True, pieces: bool = True) -> S
 
 
 def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> list[Touch]:
-    """What a stage reads and writes of the memory that shards have in common."""
+    """The accesses of a stage to memory that all shards have in common."""
     return [
         Touch(
             buffer.space,
@@ -182,7 +186,7 @@ def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) 
 
 
 def span(buffer: Buffer) -> tuple[int, int]:
-    """The bytes of a buffer; inputs and outputs are told apart by their numbers."""
+    """The bytes [begin, end) of a buffer; inputs and outputs are told apart by their numbers."""
     return buffer.place, buffer.place + (buffer.nbytes if buffer.space == "arena" else 1)
 
 
@@ -194,11 +198,11 @@ def where(step: Step, view: View) -> Where:
     return "both" if reads_border else "inside"
 
 
-# Pieces
+# Partitions
 
 
 def pieces_of(stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers: Mapping[str, Buffer]) -> Pieces | None:
-    """The pieces of view number `at` of a step, if each piece of the stage has rows of its own there."""
+    """The partitions of view number `at` of a step, if each partition of the stage has rows of its own there."""
     last = steps[stage.steps[-1]]
     view = (*step.sources, step.target)[at]
     if stage.alone or stage.each:
@@ -229,12 +233,12 @@ def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int)
 
 
 def by_rows(step: Step) -> bool:
-    """Whether shards share the rows of a step, and each writes its own rows only."""
+    """Whether shards divide the rows of a step, and each writes its own rows only."""
     return step.kernel.writes_own_rows and step.target.rank > ROW_AXIS
 
 
 def rows_for_each(step: Step, at: int) -> tuple[int, int] | None:
-    """Rows of a view from one row of the target to the next, and rows that a piece touches; None if pieces overlap."""
+    """(rows of a view for each row of the target, rows that a partition touches); None if partitions overlap."""
     view = (*step.sources, step.target)[at]
     if at == 0 and step.kernel.own_window:
         need = step.row_need

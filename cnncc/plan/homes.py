@@ -1,7 +1,7 @@
-"""Where tensors live: a buffer, a place inside another tensor, or a view of one, for every tensor of a layout.
+"""Bufferization: for every tensor of a layout a buffer of its own, a subview of another tensor, or a view of one.
 
-A part of a tensor, a tensor under another shape and the parts of a concatenation are views of one buffer
-wherever strides and tables can say so.
+A slice of a tensor, a reshaped tensor and the operands of a concatenation are views of one buffer
+wherever strides and tables can express them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Border = tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True)
 class Inside:
-    """A tensor that lives inside another one: from `begins` on, every `steps`-th element of each axis."""
+    """A tensor that lies inside another one: from `begins` on, every `steps`-th element of each axis."""
 
     tensor: Tensor
     begins: tuple[int, ...]
@@ -32,11 +32,11 @@ class Inside:
 
 @dataclass(frozen=True)
 class Homes:
-    """What is decided about the buffers of a layout: everything but the views, which follow from it.
+    """The decisions about the buffers of a layout; the views follow from them.
 
-    `callers` are the tensors in buffers of the caller's, `inside` those that are computed where they are to stand in
-    another one, `reshaped` those whose buffer is read under another shape, `borders` what a buffer of ours brings.
-    `links` shall become rings of rows.
+    `callers` are the tensors in the caller's buffers. `inside` are those computed at their place inside another
+    tensor, `reshaped` those whose buffer is read under another shape. `borders` are the borders of the arena's
+    buffers. `links` will become rings of rows.
     """
 
     layout: Layout
@@ -56,7 +56,7 @@ class Homes:
 
     @cached_property
     def makers(self) -> dict[Tensor, Job]:
-        """The job behind each tensor that is computed."""
+        """The job that computes each tensor."""
         return {job.result: job for job in self.layout.jobs}
 
     def root(self, tensor: Tensor) -> tuple[Tensor, bool]:
@@ -73,7 +73,7 @@ class Homes:
 
 
 def find_homes(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -> Homes:
-    """The homes of all tensors; buffers may grow by their borders as the options say (see `may_grow`)."""
+    """The buffers of all tensors; they may grow by their borders as the options say (see `may_grow`)."""
     callers = callers_buffers(layout)
     homes = Homes(layout, links, callers, joined_in_place(layout, callers))
     shapes = (job for job in layout.jobs if isinstance(job.work.computation, Reshape))
@@ -83,7 +83,7 @@ def find_homes(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -
 
 
 def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
-    """Buffers of the caller's, by the tensors that are there: inputs, and outputs made in place."""
+    """The caller's buffers, by the tensors that lie there: inputs, and outputs computed in place."""
     works, types = layout.works, layout.types
     found = {
         tensor: Buffer(name, "input", types[tensor].size, place, dtype=types[tensor].dtype)
@@ -97,7 +97,7 @@ def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
 
 
 def joined_in_place(layout: Layout, callers: Mapping[Tensor, Buffer]) -> dict[Tensor, Inside]:
-    """Parts of concatenations, and the like, that can be computed where they are to stand."""
+    """Operands of concatenations, and the like, that can be computed at their place in the result."""
     makers = {job.result: job for job in layout.jobs}
     free = {name for name, job in makers.items() if not isinstance(job.work.computation, ALIASES)} - callers.keys()
     found: dict[Tensor, Inside] = {}
@@ -110,7 +110,7 @@ def joined_in_place(layout: Layout, callers: Mapping[Tensor, Buffer]) -> dict[Te
 
 
 def places(job: Job, types: Mapping[Tensor, TensorType]) -> list[Inside]:
-    """Where each operand of a job stands in its result."""
+    """Where each operand of a job lies in its result."""
     computation, rank = job.work.computation, types[job.result].rank
     every = (1,) * rank
     if isinstance(computation, Inset):
@@ -135,7 +135,7 @@ def _on_axis(rank: int, axis: int, value: int, others: int) -> tuple[int, ...]:
 def wanted_borders(homes: Homes) -> dict[Tensor, Border]:
     """Borders that convolutions read, by the tensor whose buffer may bring it.
 
-    None is filled for kernels that clip as fast as they read a border.
+    Kernels that clip as fast as they read a border get none.
     """
     wanted: dict[Tensor, Border] = {}
     for job in homes.layout.jobs:
@@ -149,13 +149,16 @@ def wanted_borders(homes: Homes) -> dict[Tensor, Border]:
 
 
 def wider(border: Border, other: Border) -> Border:
-    """What holds both borders; the second may be of fewer axes."""
+    """The least border that contains both; the second may have fewer axes."""
     sides = itertools.zip_longest(border, other, fillvalue=(0, 0))
     return tuple((max(a[0], b[0]), max(a[1], b[1])) for a, b in sides)
 
 
 def may_bring(homes: Homes, root: Tensor, border: Border, limit: float) -> bool:
-    """Whether a tensor's buffer is ours, keeps its shape, becomes no ring, and does not grow too much by a border."""
+    """Whether a tensor's buffer may bring a border.
+
+    It must not be the caller's, must keep its shape, become no ring, and grow by the border as `limit` allows.
+    """
     ours = root in homes.makers and root not in homes.callers
     if not ours or root in homes.reshaped or root in homes.links:
         return False

@@ -1,4 +1,4 @@
-"""Jobs: the works of a program, each with its algorithm, and the memory order of every tensor."""
+"""Planned ops: the lowered ops of a program, each with its algorithm, and the memory order of every tensor."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from .tensors import Tensor
 from .views import Order
 
 ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
-"""Arrangements whose result is a view of their operand, where strides and tables can say so."""
+"""Arrangements whose result is a view of their operand, where strides and tables can express it."""
 HOLDERS = (Join, Interleave, Inset)
-"""Arrangements whose operands may be computed where they are to stand."""
+"""Arrangements whose operands may be computed at their place in the result."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """A work with its algorithm (contractions only) and the tensors that it really reads.
+    """A lowered op with its algorithm (contractions only) and the tensors that it reads, copies considered.
 
-    A copy into another order is a join of one. `chosen` tells how `kernel` was chosen, if there was a choice; `merged`
-    is the kernel over spatial axes merged into one.
+    A copy into another order is a concatenation of one operand. `chosen` tells how `kernel` was chosen, if there was a
+    choice; `merged` is the kernel over spatial axes merged into one.
     """
 
     work: Work
@@ -47,16 +47,16 @@ class Job:
 
     @property
     def is_copy(self) -> bool:
-        """A join of one exists only to make another tensor of it."""
+        """Whether it is a copy: a concatenation of one operand has no other use."""
         return isinstance(self.work.computation, Join) and len(self.operands) == 1
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The jobs of a program in order, and type and memory order of every tensor (of `works`, and of copies).
+    """The jobs of a program in order, with type and memory order of every tensor (those of `works`, and copies).
 
-    `direct_outputs` names the output that a tensor is made as. `offers` are the candidates that kernels were chosen
-    from, by signature.
+    `direct_outputs` maps a tensor to the output whose buffer it is computed into. `offers` are the candidates of the
+    kernels, by signature.
     """
 
     works: Works
@@ -68,7 +68,7 @@ class Layout:
     offers: Mapping[str, tuple[Candidate, ...]]
 
     def is_planar(self, tensor: Tensor) -> bool:
-        """Whether a tensor lies in the logical order."""
+        """Whether a tensor lies in the logical order in memory."""
         return is_planar(self.types[tensor].shape, self.orders[tensor])
 
 
@@ -79,7 +79,7 @@ def is_planar(shape: Sequence[int], order: Order) -> bool:
 
 
 def needed(layout: Layout) -> Layout:
-    """The layout with those jobs only that some output needs: jobs are in order, so one look at each tells."""
+    """The layout without the jobs that no output needs; jobs are in order, so one pass from the back suffices."""
     tensors = set(layout.direct_outputs)
     kept: list[Job] = []
     for job in reversed(layout.jobs):

@@ -1,8 +1,8 @@
-"""Works → jobs: an algorithm for each contraction, and a memory order for each tensor.
+"""Lowered ops → planned ops: an algorithm for each contraction, and a memory order for each tensor.
 
-Orders follow the producers: lanes along channels write channels last, lanes along columns write planar, the
-rest keeps the order of what it reads. Where a consumer wants another order a copy is put between them, once
-for each tensor and order.
+The producer decides the order: lanes along channels write channels last, lanes along columns write planar, other
+kernels keep the order of their operands. Where a consumer needs another order, a copy is inserted, once for each
+tensor and order.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from .options import PlanOptions
 from .tensors import Tensor
 from .views import Order, channels_last, may_grow, planar
 
-TAME = 2.0**64  # weights beyond it (or not finite) could overflow in a transform
+TAME = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
 
 
 def lay_out(
@@ -58,7 +58,7 @@ def lay_out(
 
 
 class LayoutBuilder:
-    """Makes the jobs one after the other, with the copies between them; `orders` knows all tensors made so far."""
+    """Makes the jobs one after the other, with the copies between them; `orders` has all tensors made so far."""
 
     def __init__(self, works: Works, target: Target, options: PlanOptions, *, strict: bool, weights: Element):
         self.works, self.target, self.options, self.strict, self.weights = works, target, options, strict, weights
@@ -75,7 +75,7 @@ class LayoutBuilder:
         return is_planar(self.types[tensor].shape, self.orders[tensor])
 
     def in_order(self, tensor: Tensor, order: Order) -> Tensor:
-        """`tensor`, or a copy of it, in an order; constants are packed in any order for nothing."""
+        """`tensor`, or a copy of it, in an order; a constant is packed in any order at no cost."""
         if self.orders[tensor] == order or tensor in self.works.constants:
             return tensor
         if self.is_planar(tensor) and is_planar(self.types[tensor].shape, order):
@@ -83,17 +83,17 @@ class LayoutBuilder:
         return self.copy(tensor, Tensor("copy", (tensor,), order), order)
 
     def copy(self, tensor: Tensor, copy: Tensor, order: Order) -> Tensor:
-        """`copy`, made by a job where it is first asked for."""
+        """`copy`; the first request appends the job that makes it."""
         if copy not in self.types:
             self.types[copy] = self.types[tensor]
             self.orders[copy] = order
             self.jobs.append(Job(Work(str(copy), Join(0), [tensor], copy), [tensor]))
         return copy
 
-    # One work
+    # One lowered op
 
     def job(self, work: Work) -> Job:
-        """The job of a work, behind the copies that it wants."""
+        """The job of a lowered op, after the copies that it needs."""
         computation = work.computation
         if isinstance(computation, Contraction):
             return self.contraction(work, computation)
@@ -106,7 +106,7 @@ class LayoutBuilder:
         return Job(work, operands)
 
     def order(self, work: Work) -> Order:
-        """The order of a result: that of the first operand, as far as both have the same axes."""
+        """The order of a result: that of the first operand, if both have the same axes."""
         rank, computation = self.types[work.result].rank, work.computation
         if isinstance(computation, Pointwise):
             return self.pointwise_order(work)
@@ -127,11 +127,11 @@ class LayoutBuilder:
         return planar(type.rank)
 
     def like(self, operand: Tensor, result: Tensor, order: Order) -> Tensor:
-        """An operand of the result's shape in the result's order; broadcast ones stay."""
+        """An operand of the result's shape in the result's order; a broadcast operand stays as it is."""
         return self.in_order(operand, order) if self.types[operand].shape == self.types[result].shape else operand
 
     def contraction(self, work: Work, c: Contraction) -> Job:
-        """Choose the algorithm, then bring the image into the order that it wants."""
+        """Choose the algorithm, then bring the image into the order that it reads."""
         image, *parameters = work.operands
         stored = self.types[work.result].shape[2:]
         flattened = self.flattened(image, c)
@@ -151,7 +151,7 @@ class LayoutBuilder:
         return Job(work, [image, *parameters], self.extras(work), kernel, merged, c, chosen)
 
     def image_for(self, kernel: Convolution, image: Tensor, c: Contraction) -> tuple[Tensor, Order]:
-        """The image, or a copy as a kernel wants it, and the order in which the kernel writes."""
+        """The image, or a copy in the order that a kernel reads, and the order in which the kernel writes."""
         last, flat = channels_last(len(c.window) + 2), planar(len(c.window) + 2)
         if kernel.reads == "planar":
             image = self.in_order(image, flat)
@@ -160,7 +160,7 @@ class LayoutBuilder:
         return self.bordered(image, kernel), last if kernel.lanes_along == "channels" else flat
 
     def extras(self, work: Work) -> list[Operand]:
-        """What the epilogue of a contraction reads: before the pool its own result's shape, behind it the pooled."""
+        """The operands of a contraction's epilogue: of the result's shape before the pool, of the pooled one after."""
         early, order = arguments_of(work.before), self.orders[work.result]
         return [
             self.aligned(extra, self.before_pool(work) if number in early else self.types[work.result], order)
@@ -168,7 +168,7 @@ class LayoutBuilder:
         ]
 
     def layer(self, work: Work, c: Contraction, image: Tensor, stored: Sequence[int], epilogue: Epilogue) -> Layer:
-        """What the choice of a kernel depends on. Kernels that read channels last want them however few they are."""
+        """What the choice of a kernel depends on. Kernels that read channels last do so with any number of channels."""
         copies = self.reordered(work, c, image)
         is_planar = self.is_planar(image)
         few = self.types[image].size if is_planar and not self.copied(image, c) else 0
@@ -192,7 +192,7 @@ class LayoutBuilder:
         return self.weights if own else self.types[weights].dtype
 
     def direct(self, work: Work, layer: Layer) -> tuple[Chosen, Chosen | None]:
-        """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the memory allows that)."""
+        """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the strides allow it)."""
         c, stored = layer.contraction, layer.stored
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
             return self.choose(layer), None
@@ -203,19 +203,19 @@ class LayoutBuilder:
         return self.choose(replace(layer, copies={merged.kernel.lanes_along: 0})), merged
 
     def choose(self, layer: Layer) -> Chosen:
-        """The best kernel by the model, or the one that was asked for."""
-        alike = repr(layer)  # the text tells −0 from 0, which equality does not
+        """The cheapest kernel by the model, or the one that the options choose."""
+        alike = repr(layer)  # the text distinguishes −0 from 0, equality does not
         if alike not in self.offered:
             self.offered[alike] = kernels.candidates(self.target, layer)
         return self.choices.pick(signature(layer), self.offered[alike])
 
     def tame(self, work: Work) -> bool:
-        """Whether weights may be transformed: they are known, and no sum of some of them overflows."""
+        """Whether weights may be transformed: they are constant, and no sum of some of them overflows."""
         weights = self.works.constants.get(work.operands[1])
         return weights is not None and bool(np.abs(weights).max() < TAME)
 
     def lanes_along_channels(self, work: Work) -> bool:
-        """Whether the kernel of a work will read channels last, whatever its image is: where they fill the lanes."""
+        """Whether the kernel will read channels last for any order of its image: the channels fill the lanes."""
         c = work.computation
         if not isinstance(c, Contraction) or c.weights_per_image:
             return False
@@ -224,9 +224,9 @@ class LayoutBuilder:
         )
 
     def reordered(self, work: Work, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
-        """Elements that must change their order, for each way that lanes may lie.
+        """Elements that must be reordered, for each axis that lanes may lie along.
 
-        Outputs are planar; whoever else reads a result wants channels last, unless the network was planar before.
+        Outputs are planar; other readers of a result read channels last, unless the network was planar before.
         """
         result = self.types[work.result]
         output = work.result in self.works.outputs.values()
@@ -243,7 +243,7 @@ class LayoutBuilder:
         return {"channels": channels, "columns": columns}
 
     def copied(self, image: Tensor, c: Contraction) -> int:
-        """Elements of the image that must be copied to have channels last; few channels are read as they are."""
+        """Elements of the image that must be copied to have channels last; few channels are read without a copy."""
         spatial = self.types[image].shape[2:]
         planar_image = self.is_planar(image) and math.prod(spatial) > 1
         return self.types[image].size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
@@ -251,7 +251,7 @@ class LayoutBuilder:
     def bordered(self, image: Tensor, kernel: Convolution) -> Tensor:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
 
-        Buffers of the caller's bring no border, and a tile at an edge tests and selects every pixel.
+        The caller's buffers have no border, and a tile at an edge then tests and selects every pixel.
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
@@ -264,9 +264,9 @@ class LayoutBuilder:
         return self.copy(image, Tensor("bordered", (image,), order), order)
 
     def flattened(self, image: Tensor, c: Contraction) -> tuple[Tensor, Contraction] | None:
-        """A dense layer over a flattened image that is not planar, as a window of the image's own size.
+        """A dense layer over a flattened image that is not planar, as a window of the size of the image.
 
-        The weights are permuted instead of the data.
+        The weights are permuted instead of the image.
         """
         maker = self.makers.get(image)
         if c.window or c.weights_per_image or maker is None or not isinstance(maker.computation, Reshape):
@@ -293,7 +293,7 @@ class LayoutBuilder:
         return out.shaped((*out.shape[:2], *(axis.size for axis in work.pool.window)))
 
     def aligned(self, extra: Operand, shape: TensorType, order: Order) -> Operand:
-        """A residual in the order of the kernel's lanes."""
+        """An operand of the epilogue in the memory order that the kernel writes."""
         if self.types[extra.tensor].shape == shape.shape:
             return replace(extra, tensor=self.in_order(extra.tensor, order))
         return extra
@@ -301,9 +301,9 @@ class LayoutBuilder:
     # Outputs
 
     def place_outputs(self) -> dict[Tensor, str]:
-        """Make each output where the caller wants it, directly or by a last copy (its order is planar).
+        """Compute each output in the caller's buffer, directly or by a last copy (its order is planar).
 
-        Returns the output that each of these tensors is.
+        Returns the output for each tensor that is computed there.
         """
         inside = {operand for job in self.jobs if isinstance(job.work.computation, HOLDERS) for operand in job.operands}
         found: dict[Tensor, str] = {}
@@ -318,5 +318,5 @@ class LayoutBuilder:
 
 
 def is_point(window: WindowAxis) -> bool:
-    """A window of one tap that visits every element."""
+    """Whether a window has one tap on each axis and visits every element."""
     return window == WindowAxis(window.size)

@@ -1,4 +1,4 @@
-"""Graph → works: the pieces of every op, on tensors of one image, with fused stages folded into epilogues."""
+"""Graph → lowered ops: the computations of every op, on tensors of one image, with fused ops in epilogues."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .tensors import Tensor
 
 @dataclass(frozen=True)
 class Operand:
-    """A tensor that an epilogue reads, aligned to the work's own result by `dims` (see Pointwise)."""
+    """A tensor that an epilogue reads, aligned to the lowered op's own result by `dims` (see Pointwise)."""
 
     tensor: Tensor
     dims: tuple[int, ...]
@@ -30,7 +30,7 @@ class Operand:
 
 @dataclass
 class Work:
-    """One computation to be planned: tensors, and what follows in registers."""
+    """One computation to be planned, its tensors, and its epilogue in registers."""
 
     name: str
     computation: Computation
@@ -43,7 +43,7 @@ class Work:
 
     @property
     def plain(self) -> bool:
-        """Nothing follows."""
+        """Whether the epilogue is empty."""
         return self.before == RUNNING and self.pool is None
 
     @property
@@ -54,7 +54,7 @@ class Work:
 
 @dataclass(frozen=True)
 class Works:
-    """All works of a graph in order.
+    """All lowered ops of a graph in order.
 
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
     what is known at compile time (in float64 where it was computed), `coefficients` those of them that are no constants
@@ -73,12 +73,12 @@ class Works:
 
     @property
     def makers(self) -> dict[Tensor, Work]:
-        """The work behind each tensor that is computed."""
+        """The lowered op that computes each tensor."""
         return {work.result: work for work in self.works}
 
     @property
     def readers(self) -> dict[Tensor, list[Work]]:
-        """The works that read each tensor, each once."""
+        """The lowered ops that read each tensor, each once."""
         found: dict[Tensor, list[Work]] = {}
         for work in self.works:
             for tensor in dict.fromkeys(work.reads):
@@ -87,7 +87,7 @@ class Works:
 
 
 def lower(graph: Graph) -> Works:
-    """The works of an optimised graph."""
+    """The lowered ops of an optimised graph."""
     images = images_of(graph)
     inputs = {name: tensors.value(Value(name)) for name in graph.inputs}
     outputs = {name: tensors.value(value) for name, value in graph.outputs.items()}
@@ -123,7 +123,7 @@ def _add_pieces(
     finals: Mapping[int, Tensor],
     result: Works,
 ) -> list[Tensor]:
-    """A work for each piece of a node's op, or of a stage fused into it; returns the tensors of all references."""
+    """A lowered op for each computation of a node's op, or of an op fused into it; returns all tensors by reference."""
     found = list(inputs)
     for number, piece in enumerate(pieces):
         tensor = finals.get(len(found), tensors.piece(node, stage, number))
@@ -140,7 +140,7 @@ def _add_pieces(
 
 
 def foldable(computation: Computation) -> bool:
-    """Whether it is computed now where its operands are known (the passes fold the rest)."""
+    """Whether it is computed now if its operands are constant (the passes fold the other kinds)."""
     return isinstance(computation, Pointwise | Arrangement)
 
 
@@ -161,7 +161,7 @@ def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType
 
 
 def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: Works) -> None:
-    """The anchor's work with the stages as its epilogue, or further works where an epilogue cannot hold them."""
+    """The anchor with the fused ops as its epilogue, or further lowered ops where an epilogue cannot hold them."""
     own, *extras = fused.split(names)
     begin = len(result.works)
     lowering = fused.anchor.lower(*(result.types[name] for name in own))
@@ -171,7 +171,7 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: Work
         arguments = stage.arguments(running, others)
         pieces = stage.op.lower(*(result.types[name] for name in arguments))
         *earlier, last = pieces.pieces
-        # What a stage prepares (scale and shift of a batch norm) stands before the works that take it up.
+        # What a fused op prepares (scale and shift of a batch norm) stands before the lowered ops that read it.
         before = result.works[begin:]
         del result.works[begin:]
         found = _add_pieces(node.name, number, earlier, arguments, {}, result)
@@ -188,12 +188,12 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: Work
 
 
 def _renumber(piece: Piece) -> Piece:
-    """The piece on exactly its own operands."""
+    """The computation with its operands numbered 0, 1, 2, …"""
     return Piece(piece.computation, tuple(range(len(piece.operands))), piece.type)
 
 
 def _rename(result: Works, begin: int, old: Tensor, new: Tensor) -> None:
-    """Put a tensor in the place of one that a work from number `begin` on makes."""
+    """Rename a tensor that a lowered op from number `begin` on makes."""
     for work in result.works[begin:]:
         if work.result == old:
             work.result = new
@@ -203,7 +203,7 @@ def _rename(result: Works, begin: int, old: Tensor, new: Tensor) -> None:
 
 
 def _absorb(work: Work, piece: Piece, operands: Sequence[Tensor], running: Tensor) -> bool:
-    """Take a stage into the epilogue of `work`, if it fits there."""
+    """Add a fused op to the epilogue of `work`, if it fits there; returns whether it did."""
     computation = piece.computation
     if isinstance(computation, WindowReduction):
         return isinstance(work.computation, Contraction) and _absorb_pool(work, computation)
@@ -215,7 +215,7 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[Tensor], running: Tenso
 
 
 def _absorb_pool(work: Work, pool: WindowReduction) -> bool:
-    """Take one pool over at most two axes into an epilogue."""
+    """Add one pool over at most two axes to an epilogue."""
     if work.pool or len(pool.window) > 2:
         return False
     work.pool = pool
@@ -225,7 +225,7 @@ def _absorb_pool(work: Work, pool: WindowReduction) -> bool:
 
 
 def _absorb_pointwise(work: Work, computation: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
-    """Take an expression into an epilogue: what it reads besides the running value is an extra."""
+    """Add an expression to an epilogue; its operands besides the running value become `extras`."""
     arguments: dict[int, Expr] = {}
     for number, (tensor, dims) in enumerate(zip(operands, computation.dims, strict=True)):
         if tensor == running:
@@ -244,9 +244,9 @@ def _absorb_pointwise(work: Work, computation: Pointwise, operands: Sequence[Ten
 def _absorb_interleaved(
     works: Sequence[Work], piece: Piece, operands: Sequence[Tensor], running: Tensor, types: Mapping[Tensor, TensorType]
 ) -> bool:
-    """Take a point-wise stage into the epilogues of the works whose results, interleaved, are the running value.
+    """Add a point-wise op to the epilogues of the lowered ops whose results, interleaved, are the running value.
 
-    Its other operands must not run along an interleaved axis, so that each of the works may read them whole.
+    Its other operands must not run along an interleaved axis, so that each epilogue can read them whole.
     """
     computation = piece.computation
     parts, axes = _interleaved({work.result: work for work in works}, running)
@@ -273,7 +273,7 @@ def _reads_along(
 
 
 def _interleaved(makers: Mapping[Tensor, Work], tensor: Tensor) -> tuple[list[Work | None], set[int]]:
-    """The works whose results are interleaved to `tensor` (None where it is a known one), and along which axes."""
+    """The lowered ops whose results are interleaved to `tensor` (None for a constant part), and along which axes."""
     work = makers.get(tensor)
     if work is None or not isinstance(work.computation, Interleave):
         return [work], set()
@@ -283,9 +283,9 @@ def _interleaved(makers: Mapping[Tensor, Work], tensor: Tensor) -> tuple[list[Wo
 
 
 def _clamped(expr: Expr) -> tuple[Expr, Expr]:
-    """(what `expr` clamps, how it clamps the running value): maxima and minima with numbers, outermost.
+    """(what `expr` clamps, how it clamps the running value): its outermost maxima and minima with numbers.
 
-    Clamping rises with its argument, so it may change places with a maximum or minimum of several.
+    Clamping is monotone, so it may change places with a maximum or minimum over several values.
     """
     if isinstance(expr, Call) and expr.function in ("maximum", "minimum"):
         value, limit = expr.arguments

@@ -1,4 +1,4 @@
-"""The planner from top to bottom: a list of phases, each from former results to its own."""
+"""The planner: a list of phases, each of which computes one result from earlier results."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .stream import links
 
 @dataclass(frozen=True)
 class Phase:
-    """One part of planning: `run` makes what is called `name` of the former results called `reads`.
+    """One part of planning: `run` computes the result `name` from the earlier results `reads`.
 
     Before the first phase there are 'graph', 'target', 'options', 'strict' and 'weights'. A phase changes nothing that
     it reads.
@@ -69,7 +69,7 @@ def make_plan(
 
 
 def chains(placed: Placed, target: Target) -> Schedule:
-    """Stages of one step, or of the steps of a chain."""
+    """The schedule: one stage for each step, or for the steps of a chain."""
     return streamed(placed.steps, placed.buffers, placed.links, target)
 
 
@@ -79,7 +79,7 @@ def meetings(schedule: Schedule) -> Schedule:
 
 
 def division(schedule: Schedule, target: Target, options: PlanOptions) -> Schedule:
-    """The schedule, with what shards do alone or each for itself, if they may."""
+    """The schedule, with some stages run by one shard or replicated, if the options allow it."""
     return divided(schedule, target) if options.sharing == "cost" else schedule
 
 
@@ -89,14 +89,14 @@ def barriers(arena: Arena) -> Schedule:
 
 
 def useful_shards(schedule: Schedule, target: Target, options: PlanOptions) -> int:
-    """Shards that are worth starting."""
+    """The number of shards that are worth starting."""
     return useful(schedule, target) if options.sharing == "cost" else most_shards(target)
 
 
 def assembled(
     graph: Graph, target: Target, works: Works, layout: Layout, placed: Placed, arena: Arena, s: Schedule, shards: int
 ) -> Plan:
-    """The plan: what code generation needs of all that was found."""
+    """The plan: the results that code generation needs."""
     batchable = works.batchable
     inputs = tuple(Interface(name, type, batchable and works.batched[name]) for name, type in graph.inputs.items())
     outputs = tuple(Interface(name, graph.type(value), batchable) for name, value in graph.outputs.items())

@@ -1,10 +1,10 @@
-"""Offsets in the arena: buffers whose lives do not overlap share memory.
+"""Offsets in the arena: buffers whose live ranges do not overlap share memory.
 
-Buffers are placed one after the other, each at the lowest offset that is free during its whole life; the largest
+Buffers are placed one after the other, each at the lowest offset that is free during its live range. The largest
 come first (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, section 4.2).
-If the arena is then larger than the lower bound, the largest sum of bytes alive at once, the order changes: each
-buffer that ends above the bound moves to an earlier position, and all are placed again (Joslin and Clements, "Squeaky
-Wheel" Optimization, 1999). A few rounds reach the bound for nearly every network.
+The lower bound is the largest sum of bytes alive at once. If the arena exceeds it, each buffer that ends above the
+bound moves to an earlier position in the order. Then all are placed again (Joslin and Clements, "Squeaky Wheel"
+Optimization, 1999). A few rounds reach the bound for nearly every network.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from ..alignment import rounded_up
 from .plan import Schedule, Stage, Step
 from .views import Buffer
 
-ROUNDS = 300  # orders that are tried: some ten milliseconds for a hundred buffers
+ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
 
 
 @dataclass(frozen=True)
@@ -34,9 +34,9 @@ class Life:
 
 @dataclass(frozen=True)
 class Arena:
-    """A schedule whose buffers have their places.
+    """A schedule whose buffers have their offsets.
 
-    The arena has `nbytes`, of which at least `bound` are alive at once; each shard has `shard_bytes` of its own.
+    The arena has `nbytes`, and its lower bound is `bound`; each shard has `shard_bytes` of its own.
     """
 
     schedule: Schedule
@@ -46,7 +46,7 @@ class Arena:
 
 
 def arena(s: Schedule) -> Arena:
-    """The places of all buffers that are used. The barriers of `s` are those between stages that share no memory."""
+    """The offsets of all buffers that are used. The barriers of `s` assume that no two buffers share memory."""
     whole, rings = (lives(s.stages, s.steps, s.buffers, space) for space in ("arena", "ring"))
     places, nbytes = assign(to_barriers(whole, [stage.barrier for stage in s.stages]))
     ring_places, shard_bytes = assign(rings)
@@ -61,7 +61,7 @@ def arena(s: Schedule) -> Arena:
 
 
 def lives(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], space: str) -> dict[str, Life]:
-    """First and last stage of every buffer of a space."""
+    """The live range of every buffer of a space, in stages."""
     result: dict[str, Life] = {}
     for at, stage in enumerate(stages):
         for buffer in (buffers[view.buffer] for number in stage.steps for view in steps[number].views):
@@ -72,7 +72,7 @@ def lives(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, 
 
 
 def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str, Life]:
-    """Lives that are extended to the next barrier, where that takes no more memory.
+    """The live ranges, extended to the next barrier where that takes no more memory.
 
     `barriers` says before which stages a barrier stands if no buffers share memory. A buffer that reused the memory of
     another one before that barrier would need a barrier of its own, since another shard might still read the first.
@@ -93,9 +93,9 @@ def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str
 
 
 def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:
-    """Byte offset of each buffer, and the size of the arena.
+    """The byte offset of each buffer, and the size of the arena in bytes.
 
-    Which lives meet is all that is asked of the graph of interference, so lists of neighbours do for it.
+    Of the interference graph only the neighbours of a buffer are needed, so it is kept as lists of neighbours.
     """
     bound, chance = lower_bound(lives), random.Random(0)
     near = {
@@ -117,7 +117,7 @@ def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:
 def first_fit(
     lives: Mapping[str, Life], near: Mapping[str, Sequence[str]], order: Sequence[str]
 ) -> tuple[dict[str, int], int]:
-    """Each buffer in `order` at the lowest place that no earlier one of those `near` it in time has taken."""
+    """Each buffer in `order` at the lowest offset that no earlier buffer of those `near` it in time occupies."""
     placed: dict[str, int] = {}
     for name in order:
         size, offset = rounded_up(lives[name].size), 0

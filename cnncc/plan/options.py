@@ -1,4 +1,4 @@
-"""What may be chosen about a plan."""
+"""The options of a plan."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ Sharing = Literal["cost", "all"]
 
 @dataclass(frozen=True)
 class PlanOptions:
-    """What may be chosen about a plan.
+    """The options of a plan.
 
-    `streaming` 'none' stores every tensor whole, 'pools' feeds overlapping pools through a ring of rows, 'cost' also
-    runs chains of layers a few rows at a time where that saves more than it costs (see `plan.stream`), 'chains' runs
-    every chain that can. `border_limit` is how much a buffer may grow by bringing its border (1.4: by 40 %, reached at
-    about 11²), small ones apart; beyond it kernels clip at the edges. 1 means no borders at all.
-    `sharing` 'cost' leaves to one shard what is done sooner than shards have met (see `plan.shards`), 'all' shares
+    `streaming` 'none' stores every tensor whole; 'pools' feeds overlapping pools through a ring of rows. 'cost' also
+    runs chains of layers a few rows at a time where that saves more than it costs (see `plan.stream`); 'chains' runs
+    every possible chain so. `border_limit` is the factor by which a border may grow a buffer that is not small (1.4:
+    by 40 %, reached at about 11²); beyond it kernels clip at the edges. 1 means no borders at all.
+    `sharing` 'cost' runs stages that take less time than a barrier on one shard (see `plan.shards`); 'all' divides
     every stage.
     `choices` are pairs (signature, label): the candidate to take for a contraction (see `plan.candidates`) in place
-    of the cheapest by the model. `source` is the file that they come from: then they must all fit.
+    of the cheapest by the model. `source` is the file that they come from, if any: then they must all fit the model.
     """
 
     streaming: Streaming = "cost"
@@ -31,10 +31,10 @@ class PlanOptions:
 
     @property
     def frugal(self) -> bool:
-        """Whether memory counts more than cycles."""
+        """Whether the plan saves memory at the cost of cycles."""
         return self.streaming == "chains"
 
     @property
     def growth(self) -> float:
-        """How much a buffer may grow by its border: `border_limit`, or not at all where memory counts."""
+        """The factor by which a border may grow a buffer: `border_limit`, or 1 where the plan saves memory."""
         return 1.0 if self.frugal else self.border_limit

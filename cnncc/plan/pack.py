@@ -1,4 +1,4 @@
-"""The block that holds all packed weights."""
+"""The read-only block of all packed weights."""
 
 from __future__ import annotations
 

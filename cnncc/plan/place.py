@@ -1,4 +1,4 @@
-"""Jobs → steps: a kernel with its views for every job; where no view can say an arrangement, a move."""
+"""Planned ops → steps: a kernel with its views for each; a move where no view can express an arrangement."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from .views import ROW_AXIS, Buffer, Order, View, channels_last, dense_view, pla
 class Placed:
     """Steps in order, their buffers (not yet placed in the arena), and the packed weights.
 
-    The buffers called `links` shall become rings of rows.
+    The buffers named in `links` will become rings of rows.
     """
 
     steps: tuple[Step, ...]
@@ -98,7 +98,7 @@ class Placement:
         self.step(job.work.name, kernel, sources, target)
 
     def each_row(self, name: str, kernel: Reduce, source: View) -> View:
-        """What a reduction makes of each row by itself: many short chains, of which shards share the rows."""
+        """The reduction of each row by itself: many short chains of sums, and shards divide the rows."""
         axes = tuple(axis for axis in kernel.axes if axis != ROW_AXIS)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
         key, text = (name, "rows", *shape), f"{name}: rows"
@@ -110,9 +110,9 @@ class Placement:
     def step(
         self, name: str, kernel: Kernel, sources: Sequence[View], target: View, chosen: Chosen | None = None
     ) -> None:
-        """Append a step; the first one that writes to a buffer with a border is preceded by the border's fill.
+        """Append a step; the fill of a border precedes the first step that writes to its buffer.
 
-        Borders are hidden from kernels that clip.
+        Kernels that clip get views without the border.
         """
         root = self.homes.buffers[target.buffer]
         if any(map(any, root.border[2:])) and root.name not in self.filled:
@@ -143,7 +143,7 @@ class Placement:
         self.step(name, move.kernel(self.homes.layout.target, source, target), [source], target)
 
     def hold(self, job: Job) -> None:
-        """Move in what could not be computed in place; fill what stands around."""
+        """Move in the operands that could not be computed in place, and fill the elements around them."""
         for tensor, place in zip(job.operands, places(job, self.homes.types), strict=True):
             if self.homes.inside.get(tensor) != place:
                 self.move(job.work.name, self.homes.view(tensor), self.homes.part_of(place, tensor))
@@ -157,7 +157,7 @@ class Placement:
                 self.steps.append(Step(f"{job.work.name}: border", Fill(value), (), replace(inner, border=border)))
 
     def arrange(self, job: Job, computation: Arrangement, target: View) -> None:
-        """Nothing, if the result is a view of its operand; else a move."""
+        """Append a move, unless the result is a view of its operand."""
         source = self.homes.view(job.operands[0])
         if target.buffer == source.buffer:
             return
@@ -173,7 +173,7 @@ class Placement:
             self.move(job.work.name, source, coarse)
         elif fine is not None:
             self.move(job.work.name, fine, target)
-        else:  # neither shape refines the other in memory: by way of the logical order
+        else:  # neither shape refines the other in memory: copy to the logical order first
             dense = self.dense((job.result, "flat"), f"{job.result}: flat", source)
             whole = dense.unfold(target.shape)
             assert whole is not None, "a dense view unfolds into any shape"
@@ -187,7 +187,7 @@ class Placement:
         return copy
 
     def plain(self, view: View, text: str) -> View:
-        """The view, or a copy of it in its own order, without tables; made once for all who read it."""
+        """The view, or a copy of it in its own order, without tables; one copy serves all readers."""
         if not view.lookups:
             return view
         view = replace(view, border=())
@@ -197,7 +197,7 @@ class Placement:
         return self.plains[view]
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
-        """A view of the full rank: repeated where the operand is broadcast."""
+        """A view of the operand at full rank, with a stride of 0 where it is broadcast."""
         full = self.homes.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
         if full and operand.tensor in self.homes.constants:
             return self.homes.constant_in_order(operand.tensor, order)
@@ -233,7 +233,7 @@ class Placement:
         self.step(job.work.name, kernel, [first, packed, *others], target, chosen)
 
     def weights(self, job: Job, kernel: Convolution, tensor: Tensor) -> View:
-        """The packed weights: in the weights' block if they are known, else packed by moves at run time."""
+        """The packed weights: in the weights' block if they are constant, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
         images, element = self.homes.types[tensor].shape[0], kernel.weights
         shape, size = kernel.weights_shape(images), kernel.packed_elements(images)
@@ -277,5 +277,5 @@ def merge_axes(view: View) -> View | None:
 
 
 def with_an_axis(view: View) -> View:
-    """A scalar as a vector of one element: kernels have their lanes along some axis."""
+    """A scalar as a vector of one element, since kernels have their lanes along some axis."""
     return view if view.rank else replace(view, shape=(1,), strides=(1,), border=())

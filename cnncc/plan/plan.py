@@ -1,4 +1,4 @@
-"""The plan: everything that code generation needs to know, and nothing that it must decide."""
+"""The plan: all decisions that code generation needs; it makes none itself."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from .views import Buffer, View
 class Step:
     """One kernel with its views; the kernel's own sources come first, then its epilogue's operands.
 
-    `signature` names the candidates that the kernel was chosen from (those of `Plan.offers`), if there were any, and
-    `label` the one that was taken: the kernel itself may differ from it, in how shards share it.
-    `scratch` is memory of each shard that the kernel uses as it likes. Shards part the step's rows only at multiples of
-    `together`, so that each has the rows that it had of another step (see `depend`).
+    `signature` names the candidates of the kernel in `Plan.offers`, if there were any, and `label` the one that was
+    taken; the kernel itself may differ from it by its partition.
+    `scratch` is memory of each shard for the kernel's own use. Shards divide the step's rows only at multiples of
+    `together`, so that each has the same rows as in another step (see `depend`).
     """
 
     name: str
@@ -35,17 +35,17 @@ class Step:
 
     @property
     def views(self) -> tuple[View, ...]:
-        """All memory that the step touches: sources, target, scratch."""
+        """The views of all memory that the step touches: sources, target, scratch."""
         return (*self.sources, self.target, *([self.scratch] if self.scratch else []))
 
     @property
     def grain(self) -> int:
-        """Rows (or whatever shards share) that shards should not part."""
+        """The number of rows (or other units) that should stay in one shard."""
         return self.together * self.kernel.grain
 
     @property
     def pieces(self) -> int:
-        """What shards divide among them: of n pieces, shard s of S does those from ⌊n·s / S⌋ to ⌊n·(s + 1) / S⌋."""
+        """The number of partitions: of n, shard s of S computes those from ⌊n·s / S⌋ up to ⌊n·(s + 1) / S⌋."""
         return max(1, -(-self.units // self.grain))
 
     @property
@@ -60,21 +60,21 @@ class Step:
 
     @property
     def units(self) -> int:
-        """What shards share: rows (of a filled border too), blocks of outputs or parts of them, or rows of tiles."""
+        """The number of units: rows (of a filled border too), blocks of outputs or parts of them, or rows of tiles."""
         return self.kernel.units(self.target)
 
     @property
     def row_need(self) -> RowNeed:
-        """The rows of the first source that rows of the target need, pooling included."""
+        """The rows of the first source that rows of the target read, pooling included."""
         return replace(self.kernel.row_need, grain=self.grain)
 
     @property
     def macs(self) -> int:
-        """Multiply-adds of one run; padding counts as if it were multiplied."""
+        """Multiply-adds of one run, those with padding included."""
         return self.kernel.macs(self.target)
 
     def cycles(self, target: Target) -> float:
-        """About how long one core takes (see `Kernel.cycles`)."""
+        """Approximate cycles on one core (see `Kernel.cycles`)."""
         return self.kernel.cycles(target, self.sources, self.target)
 
 
@@ -82,9 +82,9 @@ class Step:
 class Stage:
     """Steps that run together, with a barrier before them if `barrier`.
 
-    One shard does all of it if `alone`; if `each`, every shard does, into memory of its own.
-    One step runs its share of rows at once. Several steps are streamed: in blocks of `block` rows of the
-    last one, each step computes the rows that the next needs and that are not there yet.
+    One shard runs the whole stage if `alone`; if `each`, every shard runs the whole, into memory of its own.
+    A single step computes all rows of its shard at once. Several steps are streamed: for each `block` rows of the
+    last step, every step computes the rows that the next step reads and that the ring does not hold yet.
     """
 
     steps: tuple[int, ...]
@@ -96,7 +96,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Stages in order, the steps that they hold by number, and the buffers that the steps touch."""
+    """Stages in order, the steps to which they refer by number, and the buffers that the steps touch."""
 
     stages: tuple[Stage, ...]
     steps: tuple[Step, ...]
@@ -105,7 +105,7 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Interface:
-    """An input or output of the model: its type for the graph's N, and whether its first axis counts images."""
+    """An input or output of the model: its type with the graph's N, and whether its first axis counts images."""
 
     name: str
     type: TensorType
@@ -155,7 +155,7 @@ class Plan:
 
     @property
     def header_bytes(self) -> int:
-        """Head of the workspace: words in which shards meet, in lines of their own, and the fault word of checking."""
+        """Bytes of the workspace's header: words of the barrier, in cache lines of their own, and the fault word."""
         return abi.HEADER_BYTES if self.target.atomics else abi.HEADER_BYTES_OF_ONE
 
     @property
@@ -172,5 +172,5 @@ class Plan:
 
 
 def most_shards(target: Target) -> int:
-    """Shards that a program may run in: more than one have to meet at barriers."""
+    """The most shards of a program on a target; more than one need barriers."""
     return 64 if target.atomics else 1

@@ -1,9 +1,9 @@
-"""Plans in files: what was chosen, as JSON that people can read and change.
+"""Plans in files: options and choices, as JSON that people can read and edit.
 
     {"cnncc plan": 1, "model": "digits", "target": "x86-64-v4", "options": {"streaming": "pools", …},
      "choices": [{"layers": ["conv1"], "signature": "1>16 3/1p1,1of8 …", "label": "direct 2×8×1"}, …]}
 
-Layers are there for the reader; a choice belongs to a signature, that is to all equal layers.
+"layers" is information for people; a choice belongs to a signature, that is, to all equal layers.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ from .plan import Plan
 
 VERSION = 1
 MARK = "cnncc plan"
-MOST_BYTES = 1 << 26  # of a file that is a plan
+MOST_BYTES = 1 << 26  # of a plan's file
 
 
 def describe(plan: Plan, options: PlanOptions) -> dict[str, Any]:
-    """What a file says: the options, and for each signature the candidate that the plan took."""
+    """The content of a file: the options, and for each signature the candidate that the plan took."""
     layers: dict[str, list[str]] = {}
     labels: dict[str, str] = {}
     for step in plan.steps:
@@ -52,15 +52,15 @@ def save(plan: Plan, options: PlanOptions, path: str | os.PathLike[str]) -> None
 
 
 def load(path: str | os.PathLike[str], target: Target) -> PlanOptions:
-    """The options that a file holds. Raises UsageError naming the file and what is wrong in it.
+    """The options of a file. Raises UsageError that names the file and the fault in it.
 
-    Whether the choices fit a model is seen when it is planned (`refuse_unknown`).
+    Whether the choices fit a model is tested when it is planned (`refuse_unknown`).
     """
     return _Reader(os.fspath(path)).options(target)
 
 
 def refuse_unknown(plan: Plan, options: PlanOptions) -> None:
-    """Raises UsageError for a choice from a file that the model does not offer."""
+    """Raise UsageError for a choice from a file that the model does not offer."""
     for signature, label in options.choices:
         if signature not in plan.offers:
             raise UsageError(f"plan '{options.source}': model '{plan.name}' has no layer with signature '{signature}'")
@@ -73,7 +73,7 @@ def refuse_unknown(plan: Plan, options: PlanOptions) -> None:
 
 
 class _Reader:
-    """Reads one file; everything that it does not expect is an error."""
+    """Reads one file; everything unexpected is an error."""
 
     def __init__(self, path: str):
         self.path = path
@@ -103,7 +103,7 @@ class _Reader:
         return content
 
     def settings(self, given: Any) -> Iterator[tuple[str, Any]]:
-        """The options besides choices, each of its default's type."""
+        """The options besides choices, each of the type of its default."""
         defaults = {f.name: f.default for f in fields(PlanOptions) if f.name not in ("choices", "source")}
         allowed = {name: get_args(kind) for name, kind in get_type_hints(PlanOptions).items()}
         if not isinstance(given, dict):

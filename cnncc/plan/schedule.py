@@ -1,4 +1,4 @@
-"""Steps → stages: which steps are streamed together, and how shards share the others."""
+"""Steps → stages: which steps are streamed together, and the partition of the others among shards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .views import Buffer, View, dense_view, elements
 
 
 def streamed(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[str], target: Target) -> Schedule:
-    """One stage for each step, or each chain of steps whose tensors between them are `links`: these become rings."""
+    """One stage for each step, or for each chain of steps with `links` between them; the links become rings."""
     steps, buffers = fills_first(steps, links), dict(buffers)
     stages: list[Stage] = []
     number = 0
@@ -31,7 +31,7 @@ def streamed(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[st
 def _chain(
     steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str], target: Target
 ) -> tuple[Sequence[Step], int]:
-    """The longest chain that begins with a step, and the rows of its rounds; 0 for a step alone."""
+    """The longest chain that begins with a step, and the rows of its rounds; 0 rows for a single step."""
     rows, end = 0, number + 1
     while end < len(steps) and _may_stream(steps, buffers, end - 1, links):
         more = round_of(steps[number : end + 1], target, buffers)
@@ -42,7 +42,7 @@ def _chain(
 
 
 def with_shares(s: Schedule, target: Target) -> Schedule:
-    """The schedule, its steps divided among shards as balances best; those of a chain are divided by rows."""
+    """The schedule with the most balanced partition of each step; the steps of a chain are divided by rows."""
     alone = {stage.steps[0] for stage in s.stages if len(stage.steps) == 1}
     return replace(
         s, steps=tuple(shared_evenly(step, target) if number in alone else step for number, step in enumerate(s.steps))
@@ -50,7 +50,7 @@ def with_shares(s: Schedule, target: Target) -> Schedule:
 
 
 def fills_first(steps: Sequence[Step], links: Set[str]) -> list[Step]:
-    """The fills of borders ahead of the chains that they would part."""
+    """The steps in order, with fills of borders moved before the chains that they would interrupt."""
     result: list[Step] = []
     for step in steps:
         at = len(result)
@@ -61,7 +61,7 @@ def fills_first(steps: Sequence[Step], links: Set[str]) -> list[Step]:
 
 
 def shared_evenly(step: Step, target: Target) -> Step:
-    """The step, of which shards share what they divide best."""
+    """The step with the most balanced partition among shards."""
     return replace(step, kernel=step.kernel.shared_evenly(target, step.sources, step.target))
 
 
@@ -72,7 +72,7 @@ def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer
 
 
 def _may_stream(steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str]) -> bool:
-    """Whether the result of a step is a link that the next step alone reads, row by row."""
+    """Whether the result of a step is a link that only the next step reads, row by row."""
     producer, consumer = steps[number], steps[number + 1]
     view = producer.target
     return (
@@ -87,13 +87,13 @@ def _may_stream(steps: Sequence[Step], buffers: Mapping[str, Buffer], number: in
 
 
 def _is_whole(view: View, buffer: Buffer) -> bool:
-    """Whether a view is all of a buffer of the arena, without rows or columns of a border."""
+    """Whether a view covers a whole buffer of the arena that has no border of rows or columns."""
     all_of_it = buffer.elements == elements(view.shape, buffer.border or None)
     return buffer.space == "arena" and all_of_it and not any(map(any, buffer.border[2:]))
 
 
 def _reads_alone(steps: Sequence[Step], number: int) -> bool:
-    """Whether a step alone writes its result, and the next one alone reads it, once, as its first source."""
+    """Whether only this step writes its result, and only the next one reads it, once, as its first source."""
     buffer = steps[number].target.buffer
     readers = [at for at, step in enumerate(steps) for source in step.sources if source.buffer == buffer]
     writers = [at for at, step in enumerate(steps) if step.target.buffer == buffer]
@@ -101,7 +101,7 @@ def _reads_alone(steps: Sequence[Step], number: int) -> bool:
 
 
 def _same_places(a: View, b: View) -> bool:
-    """Whether two views of a buffer have every element in the same place: neither turns, cuts or looks up."""
+    """Whether two views of a buffer map every index to the same element: no transpose, slice or table between them."""
     steps = zip(a.shape, a.strides, b.strides, strict=False)
     along = all(own == other for size, own, other in steps if size > 1)
     return a.shape == b.shape and a.offset == b.offset and not (a.lookups or b.lookups) and along

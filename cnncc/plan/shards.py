@@ -1,16 +1,16 @@
-"""Which stages are shared, which one shard does alone or each for itself, and how many shards are worth starting.
+"""Which stages shards divide, which one shard runs, which are replicated, and how many shards are worth starting.
 
-Shards meet at a barrier between stages that depend on each other (see `depend`). That takes as long as some small
-layers: messages between cores, and lines of cache that the other core wrote last. Three things save barriers:
+A barrier stands between stages that depend on each other (see `depend`). It takes as long as some small layers, for
+messages between cores and for cache lines that another core wrote last. Three rules save barriers:
 
-- Stages that divide the same rows need none between them. Where one divides single positions, or finer rows than the
-  one before, it takes over that one's pieces.
-- Stages in a row that one shard does alone need none between them.
-- What is small may be done by every shard, into memory of its own: then nobody waits for it.
+- Stages that divide the same rows need none between them. Where a stage divides single positions, or finer rows than
+  the stage before, it takes over the partitions of the stage before.
+- Successive stages that the same single shard runs need none between them.
+- A stage with a small result may be replicated: every shard runs it, into memory of its own, and none waits.
 
-The cheapest division is a shortest path: through all stages in order, each one shared, alone or done by each. The
-choice is made for two shards and holds for any number, since the program is the same for all. A model in which no
-number of shards is faster than one is best run by one: the runtime starts no more than are useful.
+The cheapest division is a shortest path through all stages in order, each of them divided, run by a single shard, or
+replicated. It is computed for two shards and used for any number, since the program is the same for all. If no number
+of shards is faster than one, one shard runs the model: the runtime starts no more shards than are useful.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Path = tuple[float, tuple[State, ...]]  # cycles, and the states of the stages s
 
 
 def with_pieces(s: Schedule, target: Target) -> Schedule:
-    """The schedule; steps that read rows of another one divide them as that one does, if that is nearly as even."""
+    """The schedule; a step that reads rows of another step takes its partitions, if they are nearly as balanced."""
     steps = list(s.steps)
     writers: dict[str, int] = {}
     for stage in s.stages:
@@ -45,7 +45,7 @@ def with_pieces(s: Schedule, target: Target) -> Schedule:
 
 
 def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], target: Target) -> Step:
-    """A step with the pieces of one that it reads, if it is divided more finely."""
+    """A step with the partitions of a step whose result it reads, if its own are finer."""
     step = steps[number]
     for at, source in enumerate(step.sources):
         writer = steps[writers[source.buffer]] if source.buffer in writers else step
@@ -61,13 +61,13 @@ def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], 
 
 
 def divided(s: Schedule, target: Target) -> Schedule:
-    """The schedule, with what one shard does alone and what each does for itself, in memory of its own.
+    """The schedule, with the stages that a single shard runs and those that are replicated, in memory of each shard.
 
-    The barriers of `s` are those between stages that share no memory, and so are those of the result.
+    The barriers of `s`, and those of the result, assume that no two buffers share memory.
     """
     split = with_barriers(s, placed=False, pieces=False)
     # For each state of the stage before: the least cycles up to it, and the states of all stages. For sixty stages
-    # networkx takes four times as long to make a graph and find its shortest path, and 0.09 s to be imported.
+    # networkx takes four times as long to build a graph and find its shortest path, and its import takes 0.09 s.
     paths: dict[State, Path] = {"shared": (0.0, ())}
     for stage, parted in zip(s.stages, split.stages, strict=True):
         paths = dict(_longer(paths, s, stage, parted.barrier, target))
@@ -86,7 +86,7 @@ def divided(s: Schedule, target: Target) -> Schedule:
 def _longer(
     paths: Mapping[State, Path], s: Schedule, stage: Stage, split: bool, target: Target
 ) -> Iterator[tuple[State, Path]]:
-    """The cheapest path to each state of a stage, from those to the states of the one before."""
+    """The cheapest path to each state of a stage, from the cheapest paths to the states of the stage before."""
     core, whole = target.core, _whole(stage, s.steps, target)
     for state in STATES:
         time = _time(core, state, whole, stage, s.steps, s.buffers)
@@ -105,7 +105,7 @@ def _longer(
 def _time(
     core: Core, state: State, whole: float, stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]
 ) -> float:
-    """Cycles of a stage that takes one core `whole`, if it is done in this way."""
+    """Cycles of a stage in a state, if one core takes `whole` cycles for all of it."""
     last = steps[stage.steps[-1]]
     if state == "shared":
         return whole * largest_part(last.pieces, TYPICAL) if last.pieces > 1 else math.inf
@@ -122,7 +122,7 @@ def view_bytes(view: View, buffers: Mapping[str, Buffer]) -> int:
 def _change(core: Core, last: State, state: State, stage: Stage, split: bool, s: Schedule) -> float:
     """Cycles of a barrier before a stage, and of fetching what others made of what it reads.
 
-    `split` tells whether shards meet before it unless they divide the same rows.
+    `split` tells whether a barrier stands before it unless both stages divide the same rows.
     """
     if last == "each" or (last == state and not (stage.barrier and state == "shared")):
         return 0.0
@@ -133,7 +133,7 @@ def _change(core: Core, last: State, state: State, stage: Stage, split: bool, s:
 
 
 def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> bool:
-    """Whether each shard may have a result of its own: a small one, made by this stage alone."""
+    """Whether a stage may be replicated: its results are small, and no other stage writes them."""
     last = steps[stage.steps[-1]]
     name = last.target.buffer
     buffer = buffers[name]
@@ -153,7 +153,7 @@ def useful(s: Schedule, target: Target) -> int:
 
 
 def _times(core: Core, wholes: Sequence[float], s: Schedule, shards: int) -> Iterator[float]:
-    """Cycles of each stage, with the barrier before it; `wholes` are those of one core."""
+    """Cycles of each stage, with the barrier before it; `wholes` are the cycles of each on one core."""
     for whole, stage in zip(wholes, s.stages, strict=True):
         part = 1.0 if stage.alone or stage.each else largest_part(s.steps[stage.steps[-1]].pieces, shards)
         yield whole * part + (core.barrier_cycles if stage.barrier else 0.0)

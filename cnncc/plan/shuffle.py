@@ -1,11 +1,10 @@
-"""Works → works: shuffled channels are tables, not copies.
+"""Lowered ops → lowered ops: shuffled channels are index tables, not copies.
 
-A channel shuffle comes as a reshape, a transpose and a reshape back. Its result is written here as a lookup of
-channels, which a convolution that loads one channel after the other reads for nothing. Towards such readers
-lookups are carried on: through parts, through depthwise convolutions (whose weights change places instead), and
-through concatenations, whose operands are taken in the order in which their channels lie, run by run. So a block
-that passes half of its channels on moves a few runs of neighbouring channels, and nothing else (the blocks of Ma
-et al., ShuffleNet V2, 2018).
+A channel shuffle is a reshape, a transpose and a reshape back. Here its result becomes a gather of channels, which a
+convolution that loads one channel after the other reads at no cost. Gathers are propagated towards such readers:
+through slices, through depthwise convolutions (whose weights are permuted instead), and through concatenations, whose
+operands are read in the order of their channels in memory, run by run. So a block that passes half of its channels on
+moves a few runs of neighbouring channels, and nothing else (the blocks of Ma et al., ShuffleNet V2, 2018).
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from .lower import Operand, Work, Works
 from .tensors import Tensor
 
 MOST_RUNS = 16
-"""Runs of channels in which a concatenation is made; a table of single channels is no slower beyond it."""
+"""The most runs of channels in which a concatenation is made; beyond it a table of single channels is no slower."""
 
 
 @dataclass(frozen=True)
@@ -32,23 +31,23 @@ class Picked:
     indices: tuple[int, ...]
 
     def then(self, indices: Sequence[int]) -> Picked:
-        """A choice of its channels."""
+        """A selection of its channels."""
         return Picked(self.source, tuple(self.indices[index] for index in indices))
 
     @property
     def ranks(self) -> list[int]:
-        """For each channel how many of the others come before it in the source."""
+        """For each channel, the number of the others that come before it in the source."""
         order = {index: place for place, index in enumerate(sorted(self.indices))}
         return [order[index] for index in self.indices]
 
     @property
     def repeats(self) -> bool:
-        """Whether a channel is chosen more than once."""
+        """Whether a channel is selected more than once."""
         return len(set(self.indices)) < len(self.indices)
 
     @property
     def runs(self) -> list[tuple[int, int]]:
-        """(first, number) of the neighbouring channels of the source, in its order."""
+        """(first, number) of each run of neighbouring channels, in the order of the source."""
         found: list[tuple[int, int]] = []
         for index in sorted(self.indices):
             if found and index == sum(found[-1]):
@@ -59,7 +58,7 @@ class Picked:
 
 
 def shuffles_as_tables(works: Works) -> Works:
-    """The same works with every choice of channels as a lookup, carried to where it costs least."""
+    """The same program with every selection of channels as a gather, moved to where it costs least."""
     rewriter = Shuffles(works)
     for work in works.works:
         rewriter.rewrite(work)
@@ -81,7 +80,7 @@ def shuffled(shape: Sequence[int], between: Sequence[int], axes: Sequence[int]) 
 
 
 class Shuffles:
-    """Rewrites works in order; `picked` knows the tensors that are a choice of another one's channels."""
+    """Rewrites lowered ops in order; `picked` has the tensors that are a selection of another tensor's channels."""
 
     def __init__(self, works: Works):
         self.types, self.constants = dict(works.types), dict(works.constants)
@@ -91,7 +90,7 @@ class Shuffles:
         self.works: list[Work] = []
 
     def rewrite(self, work: Work) -> None:
-        """Append what stands for a work."""
+        """Append the replacement of a lowered op."""
         picked = self.choice(work) or self.carried(work)
         if picked is None:
             self.works.append(work)
@@ -100,17 +99,17 @@ class Shuffles:
             self.works.append(Work(work.name, Lookup(1, picked.indices), [picked.source], work.result))
 
     def carried(self, work: Work) -> Picked | None:
-        """What a work makes of the sources of its operands, if all who read it can read a choice of channels."""
+        """The result of a lowered op as a selection of channels, if all of its readers can read one; else None."""
         if not self.welcome(work.result):
             return None
         if isinstance(work.computation, Join):
             return self.by_runs(work, work.computation)
         return self.in_source_order(work) if self.movable(work) else None
 
-    # What is a choice of channels
+    # Results that are a selection of channels
 
     def choice(self, work: Work) -> Picked | None:
-        """The channels that an arrangement chooses, if it does nothing else."""
+        """The channels that an arrangement selects, if it does nothing else."""
         computation = work.computation
         if isinstance(computation, Reshape):
             return self.shuffle(work)
@@ -121,13 +120,13 @@ class Shuffles:
         if isinstance(computation, Lookup):
             return self.origin(operand).then(computation.indices)
         if operand not in self.picked:
-            return None  # a part is a view already
+            return None  # a slice is a view already
         return self.origin(operand).then(
             range(self.types[operand].shape[1])[computation.begin :: computation.step][:size]
         )
 
     def shuffle(self, work: Work) -> Picked | None:
-        """Of a reshape, a transpose and a reshape back that move nothing but channels."""
+        """The selection by a reshape, a transpose and a reshape back that move only channels."""
         turn = self.makers.get(work.operands[0])
         split = self.makers.get(turn.operands[0]) if turn and turn.operands else None
         if not (turn and isinstance(turn.computation, Transpose) and split and isinstance(split.computation, Reshape)):
@@ -141,14 +140,14 @@ class Shuffles:
     def origin(self, tensor: Tensor) -> Picked:
         return self.picked.get(tensor) or Picked(tensor, tuple(range(self.types[tensor].shape[1])))
 
-    # Where it is carried on
+    # Propagation towards readers
 
     def welcome(self, tensor: Tensor) -> bool:
-        """Whether all who read a tensor can read a choice of channels, or carry it on."""
+        """Whether all readers of a tensor can read a selection of channels, or propagate it."""
         return tensor not in self.outputs and all(self.welcomes(work, tensor) for work in self.readers.get(tensor, ()))
 
     def welcomes(self, work: Work, tensor: Tensor) -> bool:
-        """Whether a work can read a choice of a tensor's channels, or carry it on."""
+        """Whether a lowered op can read a selection of a tensor's channels, or propagate it."""
         match work.computation:
             case Contraction() as c:
                 return self.takes_image(work, c, tensor)
@@ -160,28 +159,28 @@ class Shuffles:
         return False
 
     def takes_image(self, work: Work, c: Contraction, tensor: Tensor) -> bool:
-        """Whether a convolution reads a tensor as its image only, and one channel after the other."""
+        """Whether a convolution reads a tensor only as its image, and one channel after the other."""
         if work.reads.count(tensor) != 1 or work.operands[0] != tensor:
             return False
         loads = c.groups == 1 and bool(c.window) and not c.weights_per_image
         return loads or (self.has_known_weights(work) and self.welcome(work.result))
 
     def has_known_weights(self, work: Work) -> bool:
-        """Whether a work is a depthwise convolution whose channels can change places."""
+        """Whether a lowered op is a depthwise convolution whose channels can be permuted."""
         c = work.computation
         known = all(operand in self.constants for operand in work.operands[1:])
         by_channel = all(extra.tensor in self.constants and extra.dims == (1,) for extra in work.extras)
         return isinstance(c, Contraction) and c.depthwise and known and by_channel
 
     def movable(self, work: Work) -> bool:
-        """Whether a depthwise convolution of shuffled channels can be done before the shuffle."""
+        """Whether a depthwise convolution of shuffled channels can be computed before the shuffle."""
         if not self.has_known_weights(work) or work.operands[0] not in self.picked:
             return False
         picked = self.picked[work.operands[0]]
         return sorted(picked.indices) == list(range(self.types[picked.source].shape[1]))
 
     def in_source_order(self, work: Work) -> Picked:
-        """A depthwise convolution of the channels as they lie: its weights change places."""
+        """A depthwise convolution of the channels in the order of the source, with permuted weights."""
         picked = self.picked[work.operands[0]]
 
         def placed(tensor: Tensor) -> Tensor:
@@ -199,7 +198,7 @@ class Shuffles:
         return Picked(result, picked.indices)
 
     def by_runs(self, work: Work, join: Join) -> Picked | None:
-        """A concatenation of what lies side by side in the sources of its operands, in their order."""
+        """A concatenation of the runs of neighbouring channels of its operands' sources, in their order."""
         if join.axis != 1 or self.picked.keys().isdisjoint(work.operands):
             return None
         origins = [self.origin(operand) for operand in work.operands]

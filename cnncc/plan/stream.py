@@ -1,19 +1,19 @@
-"""Which layers run together, a few rows at a time, so that what lies between them never leaves the cache.
+"""Which layers run together, a few rows at a time, so that the tensors between them stay in the cache.
 
-A link joins the maker of a tensor to its only reader. Unlinked, a tensor of t bytes that the second cache cannot
-hold goes out to the third and comes back:
+A link joins the producer of a tensor to its only reader. Without a link, a tensor of t bytes that the second cache
+cannot hold is written to the third and read back:
 
     saved = 2·t / l3_rate    (all of it from L2 bytes on, none up to L2 / 2, where it stays in the cache anyway)
 
-and since a layer with few multiply-adds for each byte waits for it, the cycles are won whole: expanding 16 channels to
-96 on 112² positions takes 48 cycles of multiply-adds for 384 bytes, which take 13. Linked, each round of a few rows
-calls the kernels once more, and where shards part the rows each computes those that both need:
+A layer with few multiply-adds a byte is bound by this transfer, so the cycles are saved in full: expanding 16 channels
+to 96 on 112² positions takes 48 cycles of multiply-adds for 384 bytes, which take 13. With a link, each round of a few
+rows calls the kernels once more, and at the seams of shards both compute the rows that both need:
 
     spent = rounds · round_cycles + (extent − stride) · cycles of a row + CLIP · cycles of a direct reader with a border
 
-The rows of a round are the most, up to four, whose rings, together, fit into seven tenths of the second cache: more
-rows read the weights less often. A run of layers is cut into chains so that all together save most. (The idea is older
-than networks: loops over tiles, fused. For layers see Alwani et al., Fused-Layer CNN Accelerators, 2016.)
+A round has the most rows, up to four, whose rings fit together into seven tenths of the second cache: more
+rows read the weights less often. A run of layers is cut into the chains that together save most. (Fusion of tiled
+loops is older than networks; for layers see Alwani et al., Fused-Layer CNN Accelerators, 2016.)
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from .options import PlanOptions, Streaming
 from .tensors import Tensor
 from .views import ROW_AXIS, elements
 
-ROWS = (4, 3, 2, 1)  # rows of the last layer that a round may have: with more, nothing was measured to be faster
-LONGEST = 12  # steps of a chain that are considered
+ROWS = (4, 3, 2, 1)  # rows of the last layer in a round; more rows were not faster in any measurement
+LONGEST = 12  # most steps of a chain
 
 
 def links(layout: Layout, options: PlanOptions) -> frozenset[Tensor]:
-    """The tensors that shall be rings of rows."""
+    """The tensors that will become rings of rows."""
     if options.streaming == "none":
         return frozenset()
     chains = (chain for run in runs(layout) for chain in chains_of(layout, run, options.streaming))
@@ -45,7 +45,7 @@ def links(layout: Layout, options: PlanOptions) -> frozenset[Tensor]:
 
 
 def chains_of(layout: Layout, run: Sequence[Job], streaming: Streaming) -> Sequence[Sequence[Job]]:
-    """The chains that a run is cut into: those that save most, pools with what feeds them, or the run as it is."""
+    """The chains of a run: those that save most, pools with their producers, or the run as a whole, by `streaming`."""
     if streaming == "cost":
         return best_chains(layout, run)
     if streaming == "pools":
@@ -54,7 +54,7 @@ def chains_of(layout: Layout, run: Sequence[Job], streaming: Streaming) -> Seque
 
 
 def runs(layout: Layout) -> Iterator[list[Job]]:
-    """The longest chains of jobs each of which alone reads the result of the one before, row by row."""
+    """The longest chains of jobs in which each job is the only reader of the job before, row by row."""
     readers: dict[Tensor, list[Job]] = {}
     for job in layout.jobs:
         for tensor in job.reads:
@@ -71,9 +71,9 @@ def runs(layout: Layout) -> Iterator[list[Job]]:
 
 
 def best_chains(layout: Layout, run: Sequence[Job]) -> list[Sequence[Job]]:
-    """The run cut into chains that together save most: the best cut of each beginning follows from shorter ones.
+    """The run cut into the chains that together save most, by dynamic programming over its beginnings.
 
-    A longest path from cut to cut; each edge is asked for once, so a graph of networkx would only repeat them.
+    It is a longest path from cut to cut; each edge is used once, so a networkx graph would only store a copy of them.
     """
     best: list[tuple[float, list[Sequence[Job]]]] = [(0.0, [])]
     for end in range(1, len(run) + 1):
@@ -86,7 +86,7 @@ def best_chains(layout: Layout, run: Sequence[Job]) -> list[Sequence[Job]]:
 
 
 def may_link(layout: Layout, maker: Job, reader: Job) -> bool:
-    """Whether both work row by row, over images of one rank."""
+    """Whether maker and reader both compute row by row, over images of one rank."""
     types = layout.types
     ranks = {types[tensor].rank for tensor in (maker.result, reader.operands[0], reader.result)}
     ours = maker.result not in layout.direct_outputs
@@ -103,7 +103,7 @@ def _is_pool(job: Job) -> bool:
 
 
 def gain(layout: Layout, chain: Sequence[Job]) -> float:
-    """Cycles that a chain saves, or −∞ if it should not run; 0 for one alone."""
+    """Cycles that a chain saves, or −∞ if it should not be one; 0 for a single job."""
     if len(chain) < 2:
         return 0.0
     if any(job.kernel and job.kernel.prefers_many_rows for job in chain):
@@ -124,7 +124,7 @@ def gain(layout: Layout, chain: Sequence[Job]) -> float:
 
 
 def _cycles(layout: Layout, job: Job) -> float:
-    """Cycles of the multiply-adds of a job, at best."""
+    """Least cycles of the multiply-adds of a job."""
     c = job.work.computation
     if not isinstance(c, Contraction):
         return 0.0
@@ -133,7 +133,7 @@ def _cycles(layout: Layout, job: Job) -> float:
 
 
 def need(job: Job) -> RowNeed | None:
-    """Rows of its image that a job reads, pooling included; None if it does not work row by row."""
+    """Rows of its image that a job reads, pooling included; None if it does not compute row by row."""
     if job.kernel:
         return job.kernel.row_need if job.kernel.streams else None
     match job.work.computation:
@@ -145,11 +145,11 @@ def need(job: Job) -> RowNeed | None:
 
 
 def ring_heights(needs: Sequence[RowNeed], rows: int) -> list[int]:
-    """Height of the ring after each step of a chain but the last, which makes `rows` rows in a round.
+    """Rows of the ring after each step of a chain but the last, which computes `rows` rows in a round.
 
-    In one round a step makes at most the rows that the next one reads for all that it makes itself: for the first
-    round the whole extent of its windows, later the strides between them; and what completes its grains. A power of
-    two, so that a mask wraps the index.
+    In one round a step computes at most the rows that the next step reads for its own rows, rounded up to its
+    granularity. In the first round that is the whole extent of the windows, later the strides between them. Heights
+    are powers of two, so that a mask wraps the index.
     """
     heights: list[int] = []
     for maker, reader in reversed(list(itertools.pairwise(needs))):

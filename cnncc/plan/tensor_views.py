@@ -1,4 +1,4 @@
-"""The views of tensors, with the buffers and the known data behind them, made when first asked for."""
+"""The views of tensors, with their buffers and constant data, made at the first request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .views import Buffer, Order, Space, View, dense_view, elements, spread
 
 
 class TensorViews:
-    """Follows the homes of a layout; known data is packed in the order in which it is asked for."""
+    """Makes views from the bufferization of a layout; constant data is packed in the order of the requests."""
 
     def __init__(self, homes: Homes):
         self.homes, self.layout, self.types, self.orders = homes, homes.layout, homes.types, homes.orders
@@ -32,7 +32,7 @@ class TensorViews:
         self.wholes: dict[str, View] = {}
 
     def name(self, key: Hashable, text: str) -> str:
-        """The name of the buffer that is told apart by `key`: the text, or with a number where another one has it."""
+        """The name of the buffer with this `key`: the text, with a number if another key has the same text."""
         if key not in self.names:
             numbered = (f"{text} ({number})" for number in itertools.count(2))
             self.names[key] = next(name for name in itertools.chain([text], numbered) if name not in self.taken)
@@ -89,7 +89,7 @@ class TensorViews:
         )
 
     def moved_to_output(self, tensor: Tensor) -> bool:
-        """Let an arrangement that needs a move be moved to where the caller wants it, if only an output reads it."""
+        """Let the move of an arrangement write to the caller's buffer, if only an output reads it; returns whether."""
         readers = [job for job in self.layout.jobs if tensor in job.operands]
         if len(readers) != 1 or readers[0].result not in self.layout.direct_outputs or not readers[0].is_copy:
             return False
@@ -98,7 +98,7 @@ class TensorViews:
         return tensor in self.inside
 
     def part_of(self, place: Inside, tensor: Tensor) -> View:
-        """The view of where a tensor stands inside another."""
+        """The view of a tensor inside another one."""
         view = self.view(place.tensor)
         shape = self.types[tensor].shape
         for axis, (begin, step) in enumerate(zip(place.begins, place.steps, strict=True)):
@@ -114,7 +114,7 @@ class TensorViews:
         return room[:2] + (border[2:] or room[2:])
 
     def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
-        """A view of the operand that is the result, if there is one."""
+        """The result as a view of the operand, or None."""
         match computation:
             case Reshape():
                 return view.unfold(shape)
@@ -129,7 +129,7 @@ class TensorViews:
         raise AssertionError(f"no view for {computation}")
 
     def looked_up(self, view: View, axis: int, indices: tuple[int, ...]) -> View:
-        """Indices that advance evenly are a part; others need a table, which counts from the first of them."""
+        """Indices with a constant step give a slice; others need a table, relative to the first index."""
         step = indices[1] - indices[0] if len(indices) > 1 else 1
         if all(b - a == step for a, b in itertools.pairwise(indices)):
             return view.part(axis, indices[0], len(indices), step)
@@ -147,7 +147,7 @@ class TensorViews:
 
 
 def views_of(homes: Homes) -> TensorViews:
-    """The views of a layout's tensors; so far those in buffers of the caller's."""
+    """The views of a layout's tensors; at first only those in the caller's buffers."""
     views = TensorViews(homes)
     for tensor, buffer in homes.callers.items():
         views.views[tensor] = views.own(tensor, buffer)

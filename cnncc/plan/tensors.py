@@ -1,4 +1,4 @@
-"""Tensors of a plan, told apart by what they are and not by how they are called."""
+"""Tensors of a plan, identified by their fields and not by a name."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ Kind = Literal["value", "piece", "copy", "bordered", "output", "moved", "by sour
 
 
 class Tensor(NamedTuple):
-    """What a work reads or makes: a value of the graph, or something on the way to one.
+    """An operand or result of a lowered op: a value of the graph, or an intermediate result.
 
-    Two are the same if all fields are. Their text is for people: two that differ may share it.
+    Two tensors are the same if all fields are equal. Their text is for people: different tensors may have the same.
     """
 
     kind: Kind
@@ -47,10 +47,10 @@ def value(value: Value) -> Tensor:
 
 
 def piece(node: str, stage: int, number: int) -> Tensor:
-    """What piece `number` of a node makes; `stage` is 0 for its own op, from 1 on for the stages fused into it."""
+    """The result of computation `number` of a node; `stage` is 0 for its own op, from 1 on for ops fused into it."""
     return Tensor("piece", (node,), (stage, number))
 
 
 def stage_name(node: str, stage: int) -> str:
-    """A node's own op, or a stage that is fused into it."""
+    """The text for a node's own op, or for an op that is fused into it."""
     return f"{node}.{stage}" if stage else node

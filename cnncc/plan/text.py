@@ -1,4 +1,4 @@
-"""The plan as people read it: the steps with their kernels and views, and the arena as a picture."""
+"""The plan as text: the steps with their kernels and views, and the arena as a picture."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def show_plan(plan: Plan) -> str:
 
 
 def show_memory(plan: Plan) -> str:
-    """The workspace: every buffer with its place and its life in stages, and what borders cost."""
+    """The workspace: every buffer with its offset and its live range in stages, and the bytes of borders."""
     ratio = plan.arena_bytes / plan.arena_bound if plan.arena_bound else 1.0
     total = plan.workspace_base + plan.shard_bytes
     return "\n".join(
@@ -131,7 +131,7 @@ def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
 
 
 def _buffers(plan: Plan, space: str) -> Iterator[str]:
-    """Each buffer of a space by its place, its life as numbers and, if the stages fit on a line, as a picture."""
+    """Each buffer of a space by offset, with its live range as numbers and, if the stages fit on a line, a picture."""
     found = lives(plan.stages, plan.steps, plan.buffers, space)
     if not found:
         return
@@ -149,7 +149,7 @@ def _buffers(plan: Plan, space: str) -> Iterator[str]:
 
 
 def _borders(plan: Plan) -> Iterator[str]:
-    """What borders cost: buffers that bring one, and those where kernels clip instead."""
+    """The bytes of borders: of buffers that bring one, and of those whose readers clip instead."""
     inside = {step.target.buffer: step.target for step in plan.steps if step.kernel.only_border}
     lines = []
     for name, view in inside.items():
@@ -162,7 +162,7 @@ def _borders(plan: Plan) -> Iterator[str]:
 
 
 def _clipped(plan: Plan) -> dict[str, tuple[int, int]]:
-    """Buffers of the arena whose readers clip: bytes as they are and with a border, the largest one if several."""
+    """Buffers of the arena whose readers clip: (bytes without a border, bytes with the largest border read)."""
     found: dict[str, tuple[int, int]] = {}
     for step in plan.steps:
         reach = _reach(step)

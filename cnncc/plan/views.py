@@ -1,8 +1,8 @@
 """Buffers and views: where the elements of a logical tensor lie.
 
-A view maps logical indices to elements of a buffer by one stride for each axis. Channels last, planar,
-a part of a concatenation, a broadcast operand (stride 0), a reversed kernel (negative stride) and a
-flattened tensor are all nothing but strides.
+A view maps logical indices to elements of a buffer by one stride for each axis. Strides alone express channels last,
+planar, an operand of a concatenation, a broadcast operand (stride 0), a reversed kernel (negative stride) and a
+flattened tensor.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ def channels_last(rank: int) -> Order:
 class Buffer:
     """A piece of memory of so many `elements`, of the type `dtype`.
 
-    `place` is the number of an input or output, or the byte offset in the weights or in the arena (of a
-    ring: in the memory of one shard). `border` says how many elements of `fill` surround each logical axis.
+    `place` is the number of an input or output, or the byte offset in the weights or in the arena (for a
+    ring: in the memory of one shard). `border` has the number of elements of `fill` before and after each logical axis.
     """
 
     name: str
@@ -63,8 +63,8 @@ class Buffer:
 class View:
     """A logical tensor in a buffer: element (i0, i1, …) lies at offset + Σ i·stride.
 
-    With `ring`, a power of two, the buffer holds that many rows: the index of the row axis counts modulo it.
-    `border` elements may be read beyond each axis, where `fill` is found. An axis in `lookups` is indexed
+    With `ring`, a power of two, the buffer holds that many rows: the index of the row axis counts modulo `ring`.
+    Beyond each axis, `border` elements may be read; they hold `fill`. An axis in `lookups` is indexed
     through a table: element i lies where element table[i] would, and table[0] is 0.
     """
 
@@ -87,7 +87,7 @@ class View:
         return self.shape[ROW_AXIS] if self.rank > ROW_AXIS else 1
 
     def part(self, axis: int, begin: int, size: int, step: int = 1) -> View:
-        """Elements begin, begin + step, … along an axis; a part of an image has neighbours, not a border."""
+        """Elements begin, begin + step, … along an axis; beyond a slice of a spatial axis lie neighbours, no border."""
         shape = (*self.shape[:axis], size, *self.shape[axis + 1 :])
         strides = (*self.strides[:axis], self.strides[axis] * step, *self.strides[axis + 1 :])
         border = self.border if axis < 2 and step == 1 else ()
@@ -114,7 +114,7 @@ class View:
         return replace(self, shape=tuple(shape), strides=tuple(strides), border=border, lookups=lookups)
 
     def unfold(self, shape: Sequence[int]) -> View | None:
-        """The same elements in row-major order under `shape`, or None where strides cannot say it.
+        """The same elements in row-major order under `shape`, or None where strides cannot express it.
 
         Merges neighbouring axes that follow each other without a gap and splits axes freely.
         """
@@ -124,7 +124,7 @@ class View:
         return None if strides is None else View(self.buffer, tuple(shape), strides, self.offset)
 
     def runs(self) -> list[tuple[int, int]]:
-        """Maximal runs of axes that behave as one, outermost first: (size, stride of the innermost)."""
+        """Maximal runs of axes that can be merged into one, outermost first: (size, stride of the innermost)."""
         found: list[tuple[int, int]] = []
         for size, stride in zip(self.shape, self.strides, strict=True):
             if size > 1 and found and found[-1][1] == size * stride:
@@ -150,10 +150,10 @@ def strides_over(runs: Sequence[tuple[int, int]], shape: Sequence[int]) -> tuple
 
 
 def apart(a: View, b: View) -> bool:
-    """Whether two views of one buffer share no element, as far as that is easily seen: for equal strides.
+    """Whether two views of one buffer certainly share no element; False unless their strides are equal.
 
-    Elements i of one and j of the other are the same where the offsets differ by Σ (i − j)·stride. From the largest
-    stride to the smallest, few multiples of each leave a rest that the others can still make up.
+    Elements i and j of the two coincide where the offsets differ by Σ (i − j)·stride. From the largest stride to the
+    smallest, only few multiples of each leave a remainder that the smaller strides can still reach.
     """
     if a.strides != b.strides or a.ring or b.ring or a.lookups or b.lookups:
         return False
@@ -205,8 +205,8 @@ def may_grow(type: TensorType, border: Sequence[tuple[int, int]], limit: float) 
 def spread(type: TensorType, order: Order, core: Core) -> tuple[tuple[int, int], ...]:
     """A border that keeps the pixels of a channels-last image from crowding in few sets of the first cache.
 
-    A cache of 8 to 12 ways holds that many lines of each set: of 1024 channels, not even the pixels of one 3×3 window
-    in two rows. One more line for each pixel spreads them over all sets.
+    A cache of 8 to 12 ways holds that many lines of each set. With 1024 channels this is less than the pixels of 3×3
+    windows in two rows need. One more line for each pixel distributes the pixels over all sets.
     """
     distance, shape, size = crowding(core), type.shape, type.dtype.bytes
     crowded = distance and type.rank > 2 and order == channels_last(type.rank) and size * shape[1] % distance == 0

@@ -1,4 +1,4 @@
-"""What a model accepts as inputs and outputs, and the sentences it says about the rest."""
+"""The inputs and outputs that a model accepts, and the error messages for all others."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _MOST_IMAGES = (1 << 32) - 1  # `images` of the ABI has 32 bits
 
 
 def ordered_inputs(executable: Executable, given: Sequence[Any]) -> list[Any]:
-    """Positional arguments, or one mapping by name, in the order of the ports; buffers become arrays over them.
+    """Positional arguments, or one mapping by name, in the order of the ports; buffers become arrays over their memory.
 
-    Raises InputError for any other set.
+    Raises InputError for any other number or set of names.
     """
     ports = executable.inputs
     if len(given) == 1 and isinstance(given[0], Mapping):
@@ -48,8 +48,8 @@ def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
 def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[Array], int]:
     """The inputs as C-contiguous arrays (copied if they are not) and the number of images they hold.
 
-    Raises InputError for anything that is not an array of the port's type and shape; only the images may be another
-    number than the graph's, where the model is batchable, and then the same in every batched input. Raises
+    Raises InputError for anything that is not an array of the port's type and shape. If the model is batchable, the
+    number of images may differ from the graph's, but must be the same in every batched input. Raises
     NoMemoryError if there is no room for a copy.
     """
     arrays = [_input(port, value) for port, value in zip(executable.inputs, given, strict=True)]
@@ -62,7 +62,7 @@ def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[A
 
 
 def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array], images: int) -> list[Array]:
-    """The arrays of `out=` (one, a sequence or a mapping by name), which native code will write directly.
+    """The arrays of `out=` (one, a sequence or a mapping by name), which native code writes directly.
 
     Raises InputError unless each is a writable, C-contiguous array of exactly the output's type and shape that shares
     no memory with an input or another output.
@@ -81,7 +81,7 @@ def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array],
 
 
 def shape_for(executable: Executable, port: Port, images: int) -> tuple[int, ...]:
-    """The shape of a port's array in a call with this many images (in the graph's sense: N of the whole graph)."""
+    """The shape of a port's array in a call with `images` images (N of the whole graph)."""
     if not port.batched or images == executable.images:
         return port.shape
     return (port.shape[0] // executable.images * images, *port.shape[1:])
@@ -99,7 +99,7 @@ def fresh_outputs(executable: Executable, images: int) -> list[Array]:
 
 
 def _dense(port: Port, array: Array) -> Array:
-    """The array as native code reads it: itself, or a copy."""
+    """The array, or a C-contiguous copy that native code can read."""
     flags = array.flags
     if flags.c_contiguous and flags.aligned:
         return array
@@ -113,7 +113,7 @@ def _dense(port: Port, array: Array) -> Array:
 def _viewed(port: Port, value: Any) -> Any:
     """An array over the memory of a buffer (memoryview, array.array, ctypes array…); anything else as it is.
 
-    Plain bytes are an array only where bytes are wanted: nobody knows what floats they would be.
+    Plain bytes become an array only for a uint8 port; as floats their meaning would be unknown.
     """
     if _is_array(value):
         return value
@@ -121,7 +121,7 @@ def _viewed(port: Port, value: Any) -> Any:
         return value
     try:
         return np.asarray(memoryview(value))
-    except (TypeError, ValueError, BufferError):  # no buffer, a released one, one of a format that NumPy does not have
+    except (TypeError, ValueError, BufferError):  # no buffer, a released one, or a format that NumPy does not have
         return value
 
 
@@ -138,7 +138,7 @@ def _ordered_outputs(executable: Executable, given: Any) -> list[Array]:
 
 
 def _input(port: Port, value: Any) -> Array:
-    """Something with an array's interface as an array; lists are refused, since their dtype would be a guess."""
+    """An object with an array's interface as an array; lists are refused, since their dtype would be a guess."""
     if not _is_array(value):
         raise InputError(f"input '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
     array = np.asarray(value)
@@ -159,7 +159,7 @@ def _check_dtype(what: str, port: Port, array: Any) -> None:
 
 
 def _conversion(expected: str, got: np.dtype[Any]) -> str:
-    """How to convert it so that a picture stays one: as bytes, all floats from 0 to 1 would become 0."""
+    """A hint for the conversion of pixels: a plain cast to bytes would turn all floats below 1 into 0."""
     if expected == "uint8" and got.kind == "f":
         return (
             "; pixels from 0 to 1 become bytes with np.round(x * 255).astype(np.uint8), "
@@ -173,7 +173,7 @@ def _conversion(expected: str, got: np.dtype[Any]) -> str:
 
 
 def _images(executable: Executable, arrays: Sequence[Array]) -> int:
-    """N of this call, from the first batched input; the graph's if that does not fit at all."""
+    """N of this call, from the first batched input of the right rank; the graph's N if it has no whole number."""
     for port, array in zip(executable.inputs, arrays, strict=True):
         if executable.batchable and port.batched and array.ndim == len(port.shape):
             images, rest = divmod(array.shape[0] * executable.images, port.shape[0])
@@ -187,7 +187,7 @@ def _check_shape(what: str, port: Port, array: Array, expected: tuple[int, ...],
 
 
 def _hint(executable: Executable, port: Port, array: Array) -> str:
-    """Why another number of images than the graph's is refused, if that is all that is wrong."""
+    """Why a number of images other than the graph's is refused, if nothing else is wrong."""
     if executable.batchable or array.shape[1:] != port.shape[1:] or not 0 < array.ndim == len(port.shape):
         return ""
     why = executable.fixed or "this model mixes images"

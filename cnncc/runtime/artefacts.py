@@ -1,6 +1,6 @@
 """What other programs link: object, weights, static and shared library, header and manifest.
 
-The same executable gives the same bytes in every folder: no time, no path, no name of a machine is written.
+The same executable gives the same bytes in every folder: the files contain no time, path or machine name.
 """
 
 from __future__ import annotations
@@ -32,9 +32,9 @@ _LINK_SECONDS = 300
 def write(
     executable: Executable, folder: str | Path, kinds: Iterable[str] = ("o", "a", "h", "json")
 ) -> dict[str, Path]:
-    """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is made if need be; all of them or none.
+    """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is created if missing; all of them or none.
 
-    The answer's keys are file names' roles: the kinds, and `weights` beside `o`. Raises UsageError for an unknown
+    The keys of the result are the kinds, and `weights` beside `o`. Raises UsageError for an unknown
     kind, OutputError if the folder cannot be written or a shared library cannot be linked here.
     """
     wanted = list(dict.fromkeys(kinds))
@@ -84,7 +84,7 @@ def _contents(executable: Executable, names: dict[str, str], temporary: Path) ->
 
 
 def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Path, name: str) -> None:
-    """Link a shared library that needs nothing else, with the manifest inside so that it can be loaded again."""
+    """Link a shared library without dependencies, with the manifest inside so that it can be loaded again."""
     target = executable.target
     compiler = _compiler(target)
     described = format_of(target).data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", target)
@@ -106,7 +106,7 @@ def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Pa
 
 
 def can_link(target: Target) -> bool:
-    """Whether there are shared libraries on the target, and a compiler for them here."""
+    """Whether the target has shared libraries, and this machine a compiler for them."""
     if not target.has_system:
         return False
     if os.environ.get("CC"):
@@ -141,7 +141,7 @@ def _run_linker(command: list[str], folder: Path) -> None:
 
 @contextlib.contextmanager
 def _all_or_nothing(folder: Path, names: list[str]) -> Iterator[Path]:
-    """A temporary folder inside `folder`; if all goes well, its files move up, else nothing is left of anything."""
+    """A temporary folder inside `folder`; its files move to `folder` on success, and on failure nothing remains."""
     made = _missing_parents(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -162,5 +162,5 @@ def _all_or_nothing(folder: Path, names: list[str]) -> Iterator[Path]:
 
 
 def _missing_parents(folder: Path) -> list[Path]:
-    """The folders that making `folder` will make, innermost first."""
+    """The folders that have to be created for `folder`, innermost first."""
     return [path for path in (folder, *folder.parents) if not os.path.lexists(path)]

@@ -1,4 +1,4 @@
-"""What the compiler hands to the runtime: object bytes, weights and everything needed to call them."""
+"""The compiler's result for the runtime: object bytes, weights and everything needed to call them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from ..types import TensorType
 class Port:
     """An input or output of a compiled model, in the order of the ABI's pointer arrays.
 
-    `batched` says that its first axis counts images, so that a call with n images holds n times one image
-    (`shape` is that of the graph). A port that is not batched (weights given at run time) keeps its shape.
+    If `batched`, its first axis counts images, and an array for n images holds n times one image (`shape` is that of
+    the graph). A port that is not batched (weights given at run time) keeps its shape.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""The C header of a model: plain C99 and C++, and several of them in one program."""
+"""The C header of a model, in C99 that is also C++; one program may include several."""
 
 from __future__ import annotations
 
@@ -145,7 +145,7 @@ def header(executable: Executable) -> str:
 
 
 def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
-    """C names for ports, whose own names may be anything: x, or x0, x1…"""
+    """C names for ports (x, or x0, x1…), since their own names need not be identifiers."""
     return [(letter if len(ports) == 1 else f"{letter}{place}", port) for place, port in enumerate(ports)]
 
 
@@ -180,11 +180,11 @@ def _constants(executable: Executable) -> list[str]:
 
 
 def _comment(text: str) -> str:
-    """Text that cannot end the comment that it stands in."""
+    """The text for use in a C comment, without anything that would end the comment."""
     return text.encode("ascii", "replace").decode().replace("*/", "* /").replace("\n", " ").replace("\\", "/")
 
 
 def _literal(text: str) -> str:
-    """A C string literal with the text's UTF-8 bytes, everything but plain characters in octal."""
+    """A C string literal with the text's UTF-8 bytes; special characters are in octal."""
     plain = set(b" !#$%&'()*+,-./:;<=>@[]^_{|}~") | set(range(48, 58)) | set(range(65, 91)) | set(range(97, 123))
     return '"' + "".join(chr(byte) if byte in plain else f"\\{byte:03o}" for byte in text.encode()) + '"'

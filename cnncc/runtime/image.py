@@ -1,8 +1,8 @@
-"""Shared libraries in memory: what a file held when it was read, loaded by content and not by path.
+"""Shared libraries in memory: the content of a file at the time of reading, loaded by content and not by path.
 
-The system's loader takes a library for one that it has by path and by inode, and maps the file itself. So a file that
-was compiled anew would give the old code, and one that is overwritten in place would end the process. Here the file is
-read once, into a file without a name in memory; what is checked is what is mapped.
+The system's loader identifies a library by path and inode, and maps the file itself. So a file that was compiled
+again would give the old code, and a file that is overwritten in place would end the process. Here the file is
+read once, into an anonymous file in memory, which is checked and then mapped.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _LOADS = itertools.count(1)
 
 
 class Image:
-    """The part of a library that is loaded, in a private file at `path`, and as `content`, a copy of our own to change.
+    """The loaded part of a library: in a private file at `path`, and as `content`, a writable private copy.
 
-    `path` can be opened as long as `opened` lasts.
+    `path` can be opened until the context of `opened` ends.
     """
 
     def __init__(self, path: str, parts: Library, content: mmap.mmap):
@@ -48,7 +48,7 @@ class Image:
 
 @contextlib.contextmanager
 def opened(file: Path) -> Iterator[Image]:
-    """The image of a library. Raises OSError for a file that cannot be read, NativeError for one that is no library."""
+    """The image of a library. Raises OSError if the file cannot be read, NativeError if it is no shared library."""
     with regular(file) as stream:
         source = stream.fileno()
         parts = library(os.pread(source, HEAD_BYTES, 0), os.fstat(source).st_size)
@@ -68,7 +68,7 @@ def _copy(source: int, target: int, size: int) -> None:
 
 
 def _mapped(descriptor: int, size: int) -> mmap.mmap:
-    """A mapping of a file that may be changed without the file; where Python allows, the descriptor is not kept."""
+    """A private, writable mapping of a file; where Python allows it, the descriptor is not kept."""
     if sys.version_info >= (3, 13):
         return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY, trackfd=False)
     return mmap.mmap(descriptor, size, access=mmap.ACCESS_COPY)
@@ -76,7 +76,7 @@ def _mapped(descriptor: int, size: int) -> mmap.mmap:
 
 @contextlib.contextmanager
 def _private_file(name: str) -> Iterator[tuple[int, str]]:
-    """A file that nobody else knows, and its path: in memory, or a temporary one where the system has no such files."""
+    """(descriptor, path) of a private file: in memory, or a temporary one where the system has no files in memory."""
     try:
         descriptor = os.memfd_create(name[:60])  # at most 249 bytes
     except (AttributeError, OSError):
@@ -90,16 +90,16 @@ def _private_file(name: str) -> Iterator[tuple[int, str]]:
 
 
 def _fresh_path(descriptor: int) -> str:
-    """A path of an open file that was never used before: the loader knows by its path what it has.
+    """A path of an open file that was never used before, since the loader identifies libraries by path.
 
-    The number of the descriptor will be used again, so the number of this load stands before it, as "/" and "./".
+    Descriptor numbers are reused, so the number of this load is encoded in the path too, as "/" and "./".
     """
     number = f"{next(_LOADS):b}".replace("0", "/").replace("1", "./")
     return f"/proc/self/fd/{number}{descriptor}"
 
 
 class SharedLibrary:
-    """Code that the system's loader brought in; it stays as long as this object lives."""
+    """A library that the system's loader mapped; it stays mapped as long as this object exists."""
 
     def __init__(self, image: Image):
         """Raises OSError if the loader refuses it."""
@@ -108,7 +108,7 @@ class SharedLibrary:
         weakref.finalize(self, dlclose, self._library._handle).atexit = False
 
     def address(self, symbol: str) -> int:
-        """Where an exported symbol lies. Raises NativeError if there is none."""
+        """The address of an exported symbol. Raises NativeError if there is none."""
         try:
             address = ctypes.cast(getattr(self._library, symbol), ctypes.c_void_p).value
         except AttributeError as error:

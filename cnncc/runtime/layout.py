@@ -1,4 +1,4 @@
-"""The structures that Python, the shim and the code object share. `shim_text.py` makes LLVM's types of them."""
+"""The structures that Python, the shim and the code object use in common. `shim_text.py` derives LLVM's types."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Call(ctypes.Structure):
 
 
 class Port(ctypes.Structure):
-    """Rank, dimensions and element type (a letter of `struct`, and its alignment − 1) that a fast call insists on."""
+    """Rank, dimensions and element type (its format character of `struct`, and its alignment − 1) for a fast call."""
 
     _fields_ = (
         ("rank", ctypes.c_int64),
@@ -46,15 +46,15 @@ class Port(ctypes.Structure):
 
 
 class Worker(ctypes.Structure):
-    """One thread beside the caller; a cache line."""
+    """One thread besides the caller's; the structure fills a cache line."""
 
     _fields_ = (("asleep", _U32), ("shard", _U32), ("lock", _PTR), ("_pad", ctypes.c_char * 48))
 
 
 class Session(ctypes.Structure):
-    """Everything of a model that one call at a time may use: its workspace, its workers, the call itself.
+    """The state that one call at a time may use: its workspace, its workers, the call itself.
 
-    What several threads write at once (`busy`, `generation`, `done`) has a cache line of its own.
+    Each field that several threads write (`busy`, `generation`, `done`) has a cache line of its own.
     """
 
     _fields_ = (
@@ -79,7 +79,7 @@ class Session(ctypes.Structure):
 
 
 class Record(ctypes.Structure):
-    """What a shim function finds in its `self`: a session and how to call it."""
+    """The `self` of a shim function: a session, and the arguments of the call."""
 
     _fields_ = (
         ("session", _PTR),
@@ -97,7 +97,7 @@ class Record(ctypes.Structure):
 
 
 class Seat(ctypes.Structure):
-    """What a worker's function finds in its `self`."""
+    """The `self` of the function that a worker runs."""
 
     _fields_ = (("session", _PTR), ("worker", _PTR))
 

@@ -15,7 +15,7 @@ Manifest = dict[str, Any]
 
 
 def describe(executable: Executable) -> Manifest:
-    """Everything but the bytes. The same executable gives the same text, on every machine and in every folder."""
+    """Everything but object and weights. The same executable gives the same text on every machine, in every folder."""
     symbol = executable.symbol
     return {
         "abi": abi.VERSION,
@@ -47,7 +47,7 @@ def describe(executable: Executable) -> Manifest:
 
 
 def restore(manifest: Manifest, code: bytes = b"", weights: bytes | memoryview = b"") -> Executable:
-    """The executable that `describe` described. Raises ValueError for another ABI or missing parts."""
+    """The executable of a manifest from `describe`. Raises ValueError for another ABI or missing parts."""
     if not isinstance(manifest, dict) or manifest.get("abi") != abi.VERSION:
         raise ValueError(f"the manifest is not of ABI version {abi.VERSION}")
     try:
@@ -57,7 +57,7 @@ def restore(manifest: Manifest, code: bytes = b"", weights: bytes | memoryview =
 
 
 def to_json(manifest: Manifest) -> str:
-    """The manifest as people and other languages read it."""
+    """The manifest as JSON text."""
     return json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
 
 

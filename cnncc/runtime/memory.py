@@ -1,4 +1,4 @@
-"""Memory that may not be there: an error that names its size, and not the end of the process when it is used."""
+"""Allocation with a test for enough memory: an error that names the size, in place of a killed process at first use."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from typing import TypeVar
 from ..errors import NoMemoryError
 
 T = TypeVar("T")
-_LOOK = 1 << 30  # bytes from which the system is asked; asking takes tens of microseconds
+_LOOK = 1 << 30  # bytes from which free memory is tested; the test takes tens of microseconds
 
 
 def allocated(size: int, make: Callable[[], T], what: Callable[[], str]) -> T:
-    """What `make` returns, which takes `size` bytes. Raises NoMemoryError, which says `what()`, if there is no room.
+    """The result of `make`, which takes `size` bytes. Raises NoMemoryError, which names `what()`, if there is no room.
 
-    Linux promises more memory than there is, and ends processes that use it, so a large size is compared with what is
-    available.
+    Linux grants more memory than it has and kills processes that use it, so a large size is compared with the memory
+    that is available.
     """
     room = available() if size >= _LOOK else None
     if room is not None and size > room:
@@ -29,7 +29,7 @@ def allocated(size: int, make: Callable[[], T], what: Callable[[], str]) -> T:
 
 
 def available() -> int | None:
-    """Bytes that a process can have without others giving theirs up, where the system tells."""
+    """Free bytes of memory and swap, at most a container's limit; None where the system does not tell."""
     found = [size for size in (_of_machine(), _of_group()) if size is not None]
     return min(found, default=None)
 

@@ -27,19 +27,18 @@ Result = Array | tuple[Array, ...]
 class Model:
     """A model that can be called: `y = model(x)`.
 
-    Inputs are arrays of the element types that `inputs` tell, in that order, or one dict by name; the answer is an
-    array, or a tuple in the order of `outputs`. Where the graph mixes no images, and nothing in it was computed from
-    their number, another number of them is fine. Any buffer with a shape (memoryview, ctypes array…) is taken as the
-    array over its memory.
-    `out=` (an array, or a sequence in the order of outputs) receives the result instead of fresh arrays.
+    Inputs are arrays of the element types in `inputs`, in that order, or one dict by name. Any buffer with a shape
+    (memoryview, ctypes array…) is used as the array over its memory. The result is an array, or a tuple in the order
+    of `outputs`. If the graph mixes no images, and nothing in it was computed from their number, a call may have
+    any number of images. With `out=` (an array, or a sequence in the order of outputs) the result is written there.
 
-    Any number of threads may call one model at a time: the first uses its workspace and its workers, the others get a
-    workspace each and one thread. The GIL is released while native code runs. A pickled model is its source, compiled
-    again when it is loaded (`rebuild`: a function and its arguments), never machine code. Any buffer with a shape
-    (memoryview, ctypes array…) is taken as the array over its memory.
+    Several threads may call one model at the same time: the first uses its workspace and its workers, each other one
+    a workspace of its own and one thread. The GIL is released while native code runs. A pickled model is its source,
+    compiled again when it is loaded (`rebuild`: a function and its arguments), never machine code.
 
-    Raises InputError for data that does not fit, NativeError if native code refuses or the model has been closed,
-    TargetError if this machine cannot run the code, NoMemoryError if there is no room for workspace, outputs or copies.
+    Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
+    Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
+    or copies.
     """
 
     def __init__(
@@ -64,15 +63,15 @@ class Model:
         """Run the model; see the class. Returns `out` where it is given."""
         try:
             result = self._native_call(inputs, out)
-        except MemoryError:  # for fresh outputs; the other road tells how much they take
+        except MemoryError:  # for fresh outputs; `_run` reports their size
             result = None
         return self._run(inputs, out) if result is None else result
 
     def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
-        """A callable without arguments that reads these very arrays and writes these outputs, with nothing to check.
+        """A callable without arguments that reads these arrays and writes these outputs; it checks nothing again.
 
-        `out` may also follow the inputs. Inputs must be C-contiguous, since a copy would not see later changes; raises
-        InputError for them and for whatever a call refuses.
+        `out` may also follow the inputs. Raises InputError where a call does, and for inputs that are not C-contiguous:
+        a copy of them would not see later changes.
         """
         expected = 1 if inputs and isinstance(inputs[0], Mapping) else len(self.inputs)
         if out is None and len(inputs) == expected + 1:
@@ -113,16 +112,16 @@ class Model:
 
     @property
     def executable(self) -> Executable:
-        """The object code and what describes it."""
+        """The object code with its description."""
         return self._executable
 
     @property
     def workspace(self) -> Array:
-        """The bytes in which calls work, one at a time; a profiled program counts its ticks there."""
+        """The bytes of the workspace, used by one call at a time; a profiled program counts its ticks there."""
         return self._session.workspace
 
     def close(self) -> None:
-        """End the workers, after the call that may be running. Calling the model from now on is a NativeError."""
+        """End the workers, after the running call if there is one. Later calls of the model raise NativeError."""
         self._closed = True
         self._session.close()
 
@@ -142,7 +141,7 @@ class Model:
         return self._rebuild
 
     def _run(self, inputs: tuple[Any, ...], out: Any) -> Any:
-        """Any call that is not the plainest: explain what is wrong, or convert and run."""
+        """Any call that the fast function does not accept: raise an error for what is wrong, or convert and run."""
         arrays, images = checked_inputs(self._executable, ordered_inputs(self._executable, inputs))
         results = self._results(out, arrays, images)
         if images:
@@ -156,7 +155,7 @@ class Model:
         return checked_outputs(self._executable, out, arrays, images)
 
     def _execute(self, images: int, arrays: list[Array], results: list[Array]) -> None:
-        """Run on the model's session; if that is busy, on a spare one, since nobody waits for another's call."""
+        """Run on the model's session; if that is busy, on a spare one, so that no call waits for another."""
         code = self._execute_on(self._session, images, arrays, results)
         if code == BUSY:
             if self._closed:
@@ -173,7 +172,7 @@ class Model:
         return code
 
     def _spare(self) -> Session:
-        """A session of one shard that nobody uses; the caller puts it back."""
+        """An unused session of one shard; the caller returns it."""
         try:
             return self._spares.pop()
         except IndexError:
@@ -212,7 +211,7 @@ class Model:
     def _record(
         self, session: Session, images: int, arrays: list[Array], results: list[Array], **objects: Any
     ) -> layout.Owned:
-        """A call with everything resolved; `objects` are Python objects that the shim hands out or calls."""
+        """A call with all addresses resolved; `objects` are Python objects that the shim returns or calls."""
         inputs, outputs = (layout.pointers([a.ctypes.data for a in group]) for group in (arrays, results))
         record = layout.Record(
             session=session.address,
@@ -224,7 +223,7 @@ class Model:
         return layout.Owned.of(record, session, inputs, outputs, arrays, results, objects)
 
     def _fast_record(self) -> layout.Owned:
-        """The call as it mostly is: arrays of exactly the graph's shapes."""
+        """The record of the usual call: arrays of exactly the graph's shapes."""
         ports = (*self.inputs, *self.outputs)
         dimensions = [(ctypes.c_int64 * len(port.shape))(*port.shape) for port in ports]
         table = (layout.Port * len(ports))(
@@ -250,7 +249,7 @@ class Model:
 
 
 def _allocator(ports: tuple[Port, ...]) -> Callable[[], Result]:
-    """Fresh arrays for all outputs: one array, or a tuple."""
+    """A function that makes arrays for all outputs: one array, or a tuple."""
     makers = [functools.partial(np.empty, port.shape, port.type.dtype.numpy) for port in ports]
     return makers[0] if len(makers) == 1 else lambda: tuple(make() for make in makers)
 

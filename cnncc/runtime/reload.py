@@ -1,4 +1,4 @@
-"""Models out of shared libraries that `artefacts` wrote: `cnncc.load("x.so")`."""
+"""Models from shared libraries that `artefacts` wrote: `cnncc.load("x.so")`."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _LIBRARIES: weakref.WeakValueDictionary[bytes, SharedLibrary] = weakref.WeakValu
 
 
 def load(path: str | Path, threads: int = 1, *, verify: bool = True) -> Model:
-    """The model in a shared library. As with importing a Python module, its code runs: load what you trust.
+    """The model in a shared library. As with importing a Python module, its code runs: load only files that you trust.
 
-    The library is what the file holds now: later changes of the file do not reach the model, and loading a file that
-    was compiled again gives the new model. Files with the same content share code and weights in memory.
+    The content is read once: later changes of the file do not affect the model, and loading a file that was compiled
+    again gives the new model. Files with the same content use the same code and weights in memory.
 
-    Every byte of code and weights is compared with the digest that the library holds, so that damage is found before
-    any of its code runs; `verify=False` saves that time (3 ms for 10 MB) and trusts the storage.
+    All code and weights are compared with the digest in the library, so that damage is found before any of its code
+    runs; `verify=False` saves that time (3 ms for 10 MB).
 
     Raises InputError for a file that is missing, damaged or no library of cnncc, TargetError if this processor cannot
     run it, UsageError for an argument of another type.
@@ -40,12 +40,12 @@ def load(path: str | Path, threads: int = 1, *, verify: bool = True) -> Model:
 
 
 def _again(path: str, threads: int, verify: bool) -> Model:
-    """What a pickled model runs to come back."""
+    """Load a pickled model; `rebuild` of its pickle."""
     return load(path, threads, verify=verify)
 
 
 def _library(path: Path, verify: bool) -> SharedLibrary:
-    """The code of a file that was looked at as far as is wanted."""
+    """The library of a file, compared with its digest if `verify`."""
     try:
         with opened(path) as image:
             digest = _checked(image, path, verify)
@@ -57,7 +57,7 @@ def _library(path: Path, verify: bool) -> SharedLibrary:
 
 
 def _checked(image: Image, path: Path, verify: bool) -> bytes | None:
-    """The digest that a library states, if it has one."""
+    """The digest that is stored in a library, if it has one; raises InputError if the content differs from it."""
     code = memoryview(image.content)
     digest = stated(code, image.parts)
     if digest is None and image.content.find(f"\0{MANIFEST_SYMBOL}\0".encode()) < 0:
@@ -73,7 +73,7 @@ def _checked(image: Image, path: Path, verify: bool) -> bytes | None:
 
 
 def _loaded(image: Image, digest: bytes | None, path: Path) -> SharedLibrary:
-    """A library that is loaded already if it holds the same, else this one."""
+    """A loaded library with the same content, if there is one, else this one, loaded now."""
     if image.parts.machine != host_target().isa.elf_machine:
         raise TargetError(f"this machine cannot run '{path}', compiled for another processor")
     known = _LIBRARIES.get(digest) if digest is not None else None

@@ -1,7 +1,7 @@
-"""The seal of a shared library: a digest of what the system's loader reads of it, in a note inside of it.
+"""The seal of a shared library: a digest of the parts that the system's loader reads, in an ELF note of the library.
 
-It covers the head of the file, its table of segments and the segments that are loaded, with code, weights and manifest;
-so `strip`, which changes only what linkers and debuggers read, keeps it. The digest's own bytes count as zeros.
+It covers the header of the file, its segment table and the loaded segments, with code, weights and manifest. So it
+stays valid after `strip`, which changes only what linkers and debuggers read. The digest's own bytes count as zeros.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from ..objects import format_of
 from ..objects.elf import Library, library
 from ..target import Target
 
-HEAD_BYTES = 4096  # of a file, in which its table of segments stands
+HEAD_BYTES = 4096  # of a file, which contain its segment table
 _OWNER, _KIND, _BYTES = b"cnncc", 1, 32
-_NOTE = struct.pack("<III", len(_OWNER) + 1, _BYTES, _KIND) + _OWNER.ljust(8, b"\0")  # what stands before the digest
+_NOTE = struct.pack("<III", len(_OWNER) + 1, _BYTES, _KIND) + _OWNER.ljust(8, b"\0")  # the bytes before the digest
 
 
 def seal_object(target: Target) -> bytes:
@@ -39,19 +39,19 @@ def seal(path: Path) -> None:
 
 
 def stated(code: memoryview, parts: Library) -> bytes | None:
-    """The digest that a library states; None if it has none."""
+    """The digest that is stored in a library; None if it has none."""
     place = _place(code, parts)
     return None if place is None else bytes(code[place : place + _BYTES])
 
 
 def is_whole(code: memoryview, parts: Library) -> bool:
-    """Whether a library holds what its digest was made of. `code` can be written to, and is changed where it stands."""
+    """Whether the content of a library agrees with its digest. `code` must be writable and is changed in place."""
     place, told = _place(code, parts), stated(code, parts)
     return place is not None and _computed(code, parts, place) == told
 
 
 def _computed(code: memoryview, parts: Library, place: int) -> bytes:
-    """The digest of what is loaded, after zeros were put where nobody reads and where the digest stands."""
+    """The digest of the loaded parts, after the unread bytes and the digest itself are set to zero."""
     for start, size in (*parts.unread, (place, _BYTES)):
         code[start : start + size] = bytes(size)
     state = hashlib.sha256()
@@ -61,7 +61,7 @@ def _computed(code: memoryview, parts: Library, place: int) -> bytes:
 
 
 def _place(code: memoryview, parts: Library) -> int | None:
-    """Where our note's content begins."""
+    """The offset of the content of the note with the digest."""
     for start, size in parts.notes:
         found = bytes(code[start : start + size]).find(_NOTE)
         if 0 <= found <= size - len(_NOTE) - _BYTES:

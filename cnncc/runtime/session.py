@@ -1,7 +1,7 @@
-"""A session: what one call at a time needs beside the code, that is a workspace and, with threads, parked workers.
+"""A session: the state for one call at a time, that is a workspace and, with several threads, waiting workers.
 
-Workers are Python threads inside one native loop of the shim, without the GIL. A call begins a new generation; they
-spin for some tens of microseconds to see it, then sleep on a lock that the next caller releases.
+Workers are Python threads inside one native loop of the shim, without the GIL. A call begins a new generation. Workers
+wait for it in a spin loop of some tens of microseconds, then sleep on a lock that the next caller releases.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .shim import shim
 BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
 _EXIT_SECONDS = 2.0
 _NO_TRIALS = 0xFFFFFFFF
-_FIRST_REST = 8  # calls after the first trials, twice as many after the next, and so on
+_FIRST_REST = 8  # calls between the first and the second trials; the number doubles each time
 
 _allocate_lock = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
 _free_lock = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_free_lock", ctypes.pythonapi))
@@ -35,14 +35,14 @@ _acquire_lock = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, ctypes.c_int)(
 
 
 class Code(Protocol):
-    """Anything that holds native code in memory as long as it lives."""
+    """Anything that keeps native code in memory as long as it exists."""
 
     def address(self, symbol: str) -> int:
-        """Where a symbol lies; NativeError if there is none."""
+        """The address of a symbol. Raises NativeError if there is none."""
 
 
 class _Lock:
-    """A lock of the interpreter's own kind, taken from the start, which native code can wait on and release."""
+    """A lock of Python's C interface, initially taken, which native code can wait for and release."""
 
     def __init__(self) -> None:
         self.address = _allocate_lock()
@@ -51,10 +51,10 @@ class _Lock:
 
 
 class Session:
-    """Workspace, workers and the busy flag that guards them. `owners` live for as long as native code may run.
+    """Workspace, workers and the busy flag that guards them. `owners` are kept as long as native code may run.
 
-    A session that `measures` times some calls with all shards and some with one, and runs the others in the faster way:
-    the cost of shards depends on the distance of the cores and on their other work.
+    A session that `measures` times some calls with all shards and some with one, and runs the others in the faster way.
+    The cost of shards depends on the distance of the cores and on their other work.
 
     Threads start with the first call that needs them. Every session of a process survives `os.fork`: the child's has
     no workers and nothing running.
@@ -100,7 +100,7 @@ class Session:
         return self._workspace
 
     def execute(self, call: Callable[[], int]) -> int:
-        """Run a shim function over a resolved record of this session, with the workers that it may need."""
+        """Run a shim function over a resolved record of this session; start its workers first if it needs them."""
         code = call()
         if code == NOT_STARTED:
             self._start_workers()
@@ -108,7 +108,7 @@ class Session:
         return code
 
     def close(self) -> None:
-        """Wait for the running call, then stay busy for ever; workers end."""
+        """Wait for the running call, mark the session as busy for good, and end the workers."""
         if self._finalizer.detach():
             _dismiss(self._stop, self._threads, patience=math.inf)
 
@@ -142,7 +142,7 @@ class Session:
         return thread
 
     def _after_fork(self) -> None:
-        """In the child: forget the parent's threads and whatever call another of its threads was making."""
+        """In the child: forget the parent's workers and the call that another thread of the parent was making."""
         self._starting = threading.Lock()
         self._threads.clear()
         state = self._state
@@ -153,7 +153,7 @@ class Session:
 
 
 def _processor() -> int | None:
-    """The number of the processor that runs this, where the system tells."""
+    """The number of the processor that runs this thread; None where the system does not tell."""
     try:
         return int(ctypes.CDLL(None).sched_getcpu())
     except (OSError, AttributeError):
@@ -163,8 +163,8 @@ def _processor() -> int | None:
 def _move_away(processor: int | None, index: int) -> None:
     """Move this new thread, the worker of this index, to another processor than its parent's, if it may run on others.
 
-    Left to itself it begins there, and the system may take a tenth of a second to part the two if their processors
-    share no cache. Where it may run stays as it was.
+    A new thread starts on its parent's processor, and the system may take a tenth of a second to move it if the two
+    processors share no cache. The set of processors that it may run on stays as it was.
     """
     if processor is None or not hasattr(os, "sched_setaffinity"):
         return
@@ -180,7 +180,7 @@ _SESSIONS: weakref.WeakSet[Session] = weakref.WeakSet()  # only for the fork bel
 
 
 def _dismiss(stop: Callable[[], int], threads: list[threading.Thread], patience: float = _EXIT_SECONDS) -> None:
-    """End a session's workers. Bounded at exit, where another thread's endless call must not hold the process up."""
+    """End a session's workers. At exit the wait is bounded: an endless call of another thread must not block it."""
     deadline = time.monotonic() + patience
     while not stop() and time.monotonic() < deadline:
         time.sleep(0.001)

@@ -1,8 +1,8 @@
-"""Native functions that Python calls without ctypes: one small module a process, independent of any model.
+"""Native functions that Python calls without ctypes: one small module for each process, independent of any model.
 
-A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `Owned` structure, so that calling
-a model costs a function call, two buffer look-ups and a release of the GIL. The module alone knows Python's symbols;
-code objects know none.
+A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `Owned` structure. So calling
+a model costs a function call, two buffer look-ups and a release of the GIL. Only this module uses Python's symbols;
+code objects use none.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class _Method(ctypes.Structure):
 
 
 class Shim:
-    """The loaded module. There is one a process (`shim()`), and it is never unloaded: threads may be inside it."""
+    """The loaded module. A process has one (`shim()`), which is never unloaded, since threads may be inside it."""
 
     def __init__(self) -> None:
         target = host_target()
@@ -91,7 +91,7 @@ def shim() -> Shim:
 
 
 def _object(text: str, target: Target) -> bytes:
-    """The module's object, from the cache if it is there: making it takes longer than loading a cached model."""
+    """The module's object, from the cache if it is there: compiling it takes longer than loading a cached model."""
     key = f"shim {backend_version()} {target} {text}"
     found = store.read(key)
     if found is not None:
@@ -102,7 +102,7 @@ def _object(text: str, target: Target) -> bytes:
 
 
 def _array_data() -> int:
-    """Where a NumPy array keeps its data's address: right behind the object's head. Tried before it is believed."""
+    """The offset of the data pointer in a NumPy array: directly after the object's header. It is tested before use."""
     offset, sample = object.__basicsize__, np.empty(3, np.float32)
     if ctypes.c_void_p.from_address(id(sample) + offset).value != sample.ctypes.data:
         raise NativeError("this version of NumPy keeps its arrays in another way than cnncc knows")

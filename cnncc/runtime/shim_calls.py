@@ -1,4 +1,4 @@
-"""The shim's text: the functions that Python calls, and the test that a call is standard (see `shim_text.py`)."""
+"""The shim's text: the functions that Python calls, and the test whether a call is standard (see `shim_text.py`)."""
 
 TEXT = r"""
 ; Does a buffer have the element type, alignment and exact shape of a port?

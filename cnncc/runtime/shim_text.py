@@ -1,13 +1,13 @@
-"""The LLVM text of the shim, the only native code that knows Python: see `shim.py` for what it is used for.
+"""The LLVM text of the shim, the only native code that uses Python's symbols; `shim.py` tells its purpose.
 
-It is written by hand, in three parts: one call of the code object (`shim_session.py`), the threads that share it
-(`shim_workers.py`), and what Python calls (`shim_calls.py`). Structures are those of `layout.py`, whose fields the text
-names; two words of our own stand for their addresses and values:
+It is written by hand, in three parts: one call of the code object (`shim_session.py`), the threads that run it together
+(`shim_workers.py`), and the functions that Python calls (`shim_calls.py`). Structures are those of `layout.py`. The
+text names their fields by two macros, for their addresses and values:
 
     %x = field Session.call.shards of %session      the address of a field
     %x = load Session.call.shards of %session       its value
 
-Status codes are those of the ABI, or negative: `-1` something is not standard, `-2` the session is busy, `-3` its
+Status codes are those of the ABI, or negative: `-1` the call is not standard, `-2` the session is busy, `-3` its
 workers have not been started.
 """
 
@@ -47,8 +47,8 @@ $pause_declaration
 _INPUT_FLAGS = 0x38 | 0x04  # PyBUF_C_CONTIGUOUS | PyBUF_FORMAT
 _OUTPUT_FLAGS = _INPUT_FLAGS | 0x01  # PyBUF_WRITABLE
 _WORKER_SPINS = 1000  # some tens of microseconds
-_TRIALS = 12  # calls in a row that are measured, half of them with all shards and half with one
-_SETTLED = 2000  # calls, at most, after them for which the faster way is taken
+_TRIALS = 12  # successive calls that are measured, half of them with all shards and half with one
+_SETTLED = 2000  # most calls after them that use the faster way without another measurement
 
 
 def _argument(hint: Hint) -> str:
@@ -56,7 +56,7 @@ def _argument(hint: Hint) -> str:
 
 
 def shim_text(architecture: Architecture, array_data: int = 16) -> str:
-    """The module for a host of this architecture; `array_data`: where arrays keep theirs."""
+    """The module for a host of this architecture; `array_data` is the offset of the data pointer in an array."""
     pause = architecture.pause
     types = "".join(_definition(structure) for structure in _STRUCTURES)
     text = _DECLARATIONS + shim_session.TEXT + shim_workers.TEXT + shim_calls.TEXT
@@ -85,12 +85,12 @@ def _definition(structure: type[ctypes.Structure]) -> str:
 
 
 def _number(structure: type, field: str) -> int:
-    """The place of a field in its structure."""
+    """The index of a field in its structure."""
     return [name for name, *_ in structure._fields_].index(field)  # type: ignore[attr-defined]
 
 
 def _word(kind: type) -> str:
-    """The LLVM type of a field; what is no number or pointer is a structure, or bytes that pad one."""
+    """The LLVM type of a field: a number, a pointer, a structure, or padding bytes."""
     if kind in _WORDS:
         return _WORDS[kind]
     if issubclass(kind, ctypes.Structure):
@@ -100,7 +100,7 @@ def _word(kind: type) -> str:
 
 
 def _spelled_out(line: str) -> str:
-    """A line, or the instructions for one that names a field."""
+    """A line; for one with a macro, the instructions in its place."""
     if " of %" not in line or line.startswith(";"):
         return line
     result, _, verb, path, _, owner = line.split()

@@ -1,8 +1,8 @@
 """ONNX models: a file becomes a graph.
 
-`read` turns the file into plain data, `importer` walks over its nodes, `table` has one row an operator, and
-`folding` computes what is known at compile time (shapes above all). What is not supported is reported at once,
-with the names of all nodes concerned.
+`read` converts the file to plain data, and `importer` iterates over its nodes. `table` has one row for each operator;
+`folding` computes values that are known at compile time (mostly shapes). All unsupported operators are reported in one
+message, with the names of their nodes.
 """
 
 from .importer import load_onnx

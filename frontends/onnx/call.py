@@ -1,4 +1,4 @@
-"""What a row of the operator table sees of a node: its inputs, its attributes, and a way to add layers."""
+"""The access of a row of the operator table to a node: its inputs, its attributes, and methods that add layers."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from .read import Branch, OnnxModel, OnnxNode
 
 T = TypeVar("T")
 
-NUMBER_BYTES = 40  # of a whole number and its place in a tuple
+NUMBER_BYTES = 40  # of a whole number in a tuple, with its reference
 
 Tensor = Value | Array
 """A value of the graph, or an array that is known at compile time."""
 
 Result = Tensor | Sequence[Tensor | None]
-"""What a row returns: one output, or several in order (None after a problem that was told)."""
+"""The result of a row: one output, or several in order (None after a problem that is reported)."""
 
 
 def check_float(array: Array, shown: str) -> None:
-    """Raises Unsupported for an array that no layer can compute with."""
+    """Raise Unsupported for an array that no layer can compute with."""
     if array.dtype != np.float32:
         raise Unsupported(
             f"computing with the {array.dtype} {shown} is not supported, only float32", f"computing with {array.dtype}"
@@ -37,14 +37,14 @@ def check_float(array: Array, shown: str) -> None:
 
 
 def whole(array: Array, shown: str) -> Array:
-    """Numbers that say how many or which; old opsets give some of them as floats. Raises ModelError for others."""
+    """Counts and indices as integers; old opsets have some of them as floats. Raises ModelError for fractions."""
     if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and np.any(array != np.rint(array))):
         raise ModelError(f"{shown} of type {array.dtype}: expected whole numbers")
     return array.astype(np.int64)
 
 
 class Importing(Protocol):
-    """What a call asks of the import that it is part of (`importer`, which stands above the rows)."""
+    """The methods of `Importer` that a call uses (a protocol, since `importer` imports the rows)."""
 
     model: OnnxModel
     builder: Builder
@@ -59,10 +59,10 @@ class Importing(Protocol):
 
 
 class Call:
-    """One node on its way into the graph.
+    """One node during its import.
 
-    The attributes that a row reads are noted, so that one which nobody looked at can be refused, and so are the layers
-    that it `made`. Rows know of a node what this class tells them and nothing else: `independence` relies on that.
+    The attributes that a row reads are recorded, so that an unread one can be refused, and so are the layers that it
+    `made`. Rows access a node only through this class: `independence` relies on that.
     """
 
     def __init__(self, importer: Importing, node: OnnxNode, name: str):
@@ -71,7 +71,7 @@ class Call:
         self.unread = set(node.attributes)
         self.made: list[tuple[Value, ...]] = []
         self.constants: dict[int, Value] = {}
-        """The nodes that hold known inputs, by the inputs' numbers."""
+        """The constant nodes of known inputs, by the inputs' numbers."""
         if node.version < 6:
             self.ignore("consumed_inputs")  # which inputs may be overwritten
 
@@ -82,7 +82,7 @@ class Call:
         return len(self.node.inputs)
 
     def has(self, index: int) -> bool:
-        """Whether an optional input is there."""
+        """Whether an optional input is present."""
         return index < self.count and self.node.inputs[index] != ""
 
     def tensor(self, index: int) -> Tensor:
@@ -113,7 +113,7 @@ class Call:
         return self.constants[index]
 
     def values(self) -> list[Value]:
-        """All inputs, without optional ones that are missing at the end; raises ModelError for one before others."""
+        """All inputs, without missing optional ones at the end; raises ModelError for a missing one before others."""
         last = max((index for index in range(self.count) if self.has(index)), default=-1)
         return [self.value(index) for index in range(last + 1)]
 
@@ -164,9 +164,9 @@ class Call:
         return tuple(map(int, self.sizes(index, name)))
 
     def sizes(self, index: int, what: str) -> tuple[int, ...]:
-        """Whole numbers from an input; the number of images may stand among them as a `Count`.
+        """Whole numbers from an input; the number of images may be among them as a `Count`.
 
-        Python's own numbers take more room than an array's. Raises ModelError for too many.
+        Raises ModelError for too many, since Python's numbers take more memory than an array's.
         """
         numbers = self.array(index, what)
         charge(NUMBER_BYTES * numbers.size, f"{what} of {self.operator}, {numbers.size} numbers,")
@@ -175,7 +175,7 @@ class Call:
         return tuple(n if isinstance(n, Count) else int(n) for n in numbers.reshape(-1))  # type: ignore[misc]
 
     def numbers(self, name: str, index: int) -> tuple[int, ...]:
-        """A setting that must be there. Raises ModelError otherwise."""
+        """A setting that must be present. Raises ModelError otherwise."""
         given = self.setting(name, index)
         if given is None:
             raise ModelError(f"{self.operator} without {name}")
@@ -188,22 +188,22 @@ class Call:
             raise Unsupported(f"{self.operator} with {name}={value!r} is not supported")
 
     def ignore(self, *names: str) -> None:
-        """Attributes that change nothing in inference."""
+        """Mark attributes as read that have no effect on inference."""
         self.unread.difference_update(names)
 
     def finish(self) -> None:
-        """Refuse the attributes that the row never looked at."""
+        """Refuse the attributes that the row did not read."""
         for name in sorted(self.unread):
             raise Unsupported(f"{self.operator} with attribute {name} is not supported")
 
     # Layers
 
     def add(self, op: Op, *inputs: Value, role: str = "") -> Value:
-        """A layer under the node's name, or for `role`, a step on the way, under 'name.role'."""
+        """Add a layer under the node's name, or an intermediate one under 'name.role'."""
         return self.add_all(op, *inputs, role=role)[0]
 
     def add_all(self, op: Op, *inputs: Value, role: str = "") -> tuple[Value, ...]:
-        """A layer and all its outputs."""
+        """Add a layer; returns all its outputs."""
         name = self.importer.fresh(f"{self.name}.{role}") if role else self.name
         try:
             self.made.append(self.importer.builder.add(op, inputs, name))
@@ -212,7 +212,7 @@ class Call:
         return self.made[-1]
 
     def _told(self, error: CnnccError, op: str) -> CnnccError:
-        """What a type rule says about `op`, in the words of the file: its node and its operator."""
+        """The error of a type rule about `op`, with the file's names for its node and operator."""
         error.node = self.node.shown
         error.message = re.sub(rf"\b{op}\b", self.operator, error.message)
         if op != self.operator and self.operator not in error.message:
@@ -220,7 +220,7 @@ class Call:
         return error
 
     def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
-        """Weights that no tensor of the file holds as they are; `rounded` if they were computed in float64."""
+        """Add weights that are not a tensor of the file; `rounded` if they were computed in float64."""
         if not rounded:
             check_float(data, role)
         charge(4 * data.size, f"{role} of {self.operator}")

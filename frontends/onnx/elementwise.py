@@ -1,4 +1,4 @@
-"""Operators that compute each element alone, and others that are one of our ops as they stand."""
+"""Element-wise operators, and others that equal one op of cnncc."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .call import Call, Result, Unsupported
 
 
 def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[Call], Result]:
-    """A row for an operator that our op equals; `defaults` are the attributes that both have, under ONNX's names.
+    """A row for an operator that equals `op`; `defaults` are the attributes that both have, under ONNX's names.
 
-    A type instead of a default is that of an attribute which must be there.
+    A type in place of a default marks a required attribute of this type.
     """
 
     def row(call: Call) -> Result:
@@ -38,7 +38,7 @@ def binary(op: Callable[[], Op]) -> Callable[[Call], Result]:
 
 
 def second(call: Call, value: Value) -> Value:
-    """`value`, which stands for input 1, with the axes that it has beside input 0."""
+    """`value`, in place of input 1, with the axes with which it broadcasts to input 0."""
     shape = parameters.beside(call)
     return value if shape == call.shape(1) else call.add(ops.Reshape(shape), value, role="aligned")
 
@@ -57,7 +57,7 @@ def power(call: Call) -> Result:
 
 
 WHOLE = 2**24
-"""Whole numbers up to this one are float32 numbers: an exponent keeps whether it is odd."""
+"""Whole numbers up to this one are exact in float32, so an exponent stays odd or even."""
 
 
 def selu(call: Call) -> Result:
@@ -67,7 +67,7 @@ def selu(call: Call) -> Result:
 
 
 def clip(call: Call) -> Result:
-    """Bounds are attributes up to opset 10, inputs from 11 on; one that is missing is the largest number (not ∞)."""
+    """Bounds are attributes up to opset 10, inputs from 11 on; a missing bound is the largest number (not ∞)."""
     largest = None if call.version < 6 else float(np.finfo(np.float32).max)
     low, high = bound(call, "min", 1, largest and -largest), bound(call, "max", 2, largest)
     return call.add(ops.Clip(low, high), call.value(0))

@@ -1,4 +1,4 @@
-"""Weights that an ONNX file keeps in other files: judged before they are opened, and only what is stated is read."""
+"""Weights of an ONNX file in other files: paths and sizes are validated first, and only the stated bytes are read."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from ...files import opened_below
 from ...types import MAX_ELEMENTS
 
 SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
-"""Bytes of an element by ONNX's number of its type, for types that fill whole bytes."""
+"""Bytes of an element by ONNX's number of its type, for types of whole bytes."""
 
 
 class Part(NamedTuple):
-    """Some bytes of a file, which is named from the folder of the model."""
+    """A range of bytes of a file, named relative to the folder of the model."""
 
     location: str
     offset: int
@@ -24,7 +24,7 @@ class Part(NamedTuple):
 
 
 def tensors(graph: Any) -> Iterator[Any]:
-    """All tensors of a graph that are in other files, those of attributes and of graphs inside it among them."""
+    """All tensors of a graph that are in other files, including those of attributes and of graphs inside it."""
     yield from (tensor for tensor in graph.initializer if _outside(tensor))
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
         yield from (tensor for tensor in (attribute.t, *attribute.tensors) if _outside(tensor))
@@ -37,7 +37,7 @@ def _outside(tensor: Any) -> bool:
 
 
 def part_of(tensor: Any) -> Part:
-    """Where a tensor's bytes are; as many as its shape and type say. Raises ValueError for what cannot be."""
+    """The range of a tensor's bytes, with the size of its shape and type. Raises ValueError for impossible ones."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     elements = math.prod(tensor.dims)
     if tensor.data_type not in SIZES:
@@ -58,7 +58,7 @@ def _whole(entries: dict[str, str], key: str, default: int) -> int:
 
 
 def read_parts(folder: Path, graph: Any) -> None:
-    """Bring the bytes of tensors in other files into the message. Raises ValueError that names the tensor."""
+    """Read the bytes of tensors in other files into the message. Raises ValueError that names the tensor."""
     for tensor in tensors(graph):
         try:
             part = part_of(tensor)
@@ -72,7 +72,7 @@ def read_parts(folder: Path, graph: Any) -> None:
 
 
 def read_part(folder: Path, part: Part) -> bytes:
-    """Exactly the part's bytes. Raises ValueError or OSError if the file has not so many, or is none to be read."""
+    """Exactly the bytes of the range. Raises ValueError or OSError if the file is too short or cannot be read."""
     with opened_below(folder, part.location) as stream:
         size = stream.seek(0, 2)
         if part.offset + part.length > size:

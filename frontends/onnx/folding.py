@@ -1,7 +1,7 @@
 """Operators on arrays that are known at compile time: shapes computed in the graph, rearranged weights.
 
-One row an operator, in NumPy and in the arrays' own element types. An operator without a row here becomes a layer
-on constants.
+There is one row for each operator, in NumPy and in the arrays' own element types. An operator without a row here
+becomes a layer on constants.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from .call import Call, Unsupported
 from .parameters import room
 
 Row = Callable[[Call], Any]
-"""From a call to what NumPy makes of it: an array, a number, or a list of arrays for several outputs."""
+"""From a call to its result in NumPy: an array, a number, or a list of arrays for several outputs."""
 
 # ONNX's numbers for element types.
 DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
@@ -46,19 +46,19 @@ def first(call: Call) -> Array:
 
 
 def together(call: Call) -> list[Array]:
-    """All inputs of an operator that broadcasts them to one shape, for which there is room."""
+    """All inputs of an operator that broadcasts them to one shape; raises if the result would be too large."""
     given = arrays(call)
     room(call, parameters.broadcast(*(array.shape for array in given)), *given)
     return given
 
 
 def elementwise(function: Callable[..., Any]) -> Row:
-    """A NumPy function of as many inputs as the operator has."""
+    """A row for a NumPy function of as many inputs as the operator has."""
     return lambda call: function(*together(call))
 
 
 def binary(function: Callable[[Array, Array], Any]) -> Row:
-    """A NumPy function of two inputs that broadcast, up to opset 6 under rules of their own."""
+    """A row for a NumPy function of two inputs that broadcast, up to opset 6 by other rules."""
 
     def row(call: Call) -> Any:
         a, b = first(call), call.array(1, "inputs").reshape(parameters.beside(call))
@@ -69,7 +69,7 @@ def binary(function: Callable[[Array, Array], Any]) -> Row:
 
 
 def chained(function: Callable[[Any, Any], Any]) -> Row:
-    """A NumPy function of two inputs, applied to one after the other."""
+    """A row for a NumPy function of two inputs, applied to all inputs from the first to the last."""
     return lambda call: functools.reduce(function, together(call))
 
 
@@ -86,7 +86,7 @@ def reduction(function: Callable[..., Any]) -> Row:
 
 
 def mean(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
-    """NaN for no elements; NumPy's own warns then."""
+    """The mean, NaN for no elements; NumPy's mean would warn."""
     total = np.asarray(np.sum(x, axis=axis, keepdims=keepdims))
     return total / (x.size / max(total.size, 1))
 
@@ -94,7 +94,7 @@ def mean(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
 def reshaped(shape: Callable[[Call], tuple[int, ...]]) -> Row:
     def row(call: Call) -> Any:
         x, new = first(call), shape(call)
-        if not x.flags.c_contiguous:  # else it is the same memory
+        if not x.flags.c_contiguous:  # otherwise the result uses the same memory
             room(call, x.shape, x)
         return x.reshape(new)
 
@@ -102,7 +102,7 @@ def reshaped(shape: Callable[[Call], tuple[int, ...]]) -> Row:
 
 
 def divide(a: Array, b: Array) -> Array:
-    """Whole numbers are divided towards zero."""
+    """The quotient; that of whole numbers is rounded towards zero."""
     if np.issubdtype(a.dtype, np.integer):
         if not np.all(b):
             raise ModelError("division of whole numbers by zero")

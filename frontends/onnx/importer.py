@@ -1,4 +1,4 @@
-"""The walk over a model's nodes: known values are computed, the others become layers."""
+"""The import of a model's nodes: known values are computed, the other nodes become layers."""
 
 from __future__ import annotations
 
@@ -26,30 +26,30 @@ INPUTS = (FLOAT32.name, UINT8.name)
 """Element types that an input can have."""
 
 TAKE_FLOAT64 = ("Cast", "Shape", "Size")
-"""Operators for which it makes no difference that a value is float64 in the file and float32 here."""
+"""Operators with the same result on values that are float64 in the file and float32 in the graph."""
 
 MALFORMED = (ValueError, IndexError, TypeError, ArithmeticError)
-"""What Python and NumPy raise in a row whose node has, say, two strides for three axes."""
+"""The exceptions of Python and NumPy in a row for a malformed node, for example with two strides for three axes."""
 
 Shapes = Mapping[str, Sequence[int]]
 
 
 def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Graph:
-    """The graph of an ONNX file, called like the file; layers are called like their nodes.
+    """The graph of an ONNX file, named after the file; layers are named after their nodes.
 
-    Nodes may stand in any order. What no output needs is left out, and with it inputs of types that cnncc does not
-    have; one of float32 or bytes stays an input of the graph, whether it is read or not. An output that is listed
-    again gets a name of its own (`y_1`).
+    Nodes may be in any order. Nodes that no output needs are left out. An unread input stays an input of the graph if
+    it is of float32 or bytes; one of another type is left out. An output that is listed again gets another name
+    (`y_1`).
 
-    `shapes` gives open dimensions of inputs by name; an open first dimension (images) is 1 without it. Raises
-    UsageError for a missing `onnx` package or shapes that contradict the model, ModelError for a file that is no
-    ONNX model and for everything that cnncc does not support, all at once.
+    `shapes` gives the shapes of inputs with open dimensions, by name; an open first dimension (images) is 1 without it.
+    Raises UsageError for a missing `onnx` package or shapes that contradict the model. Raises ModelError for a file
+    that is no ONNX model, and for everything that cnncc does not support, all at once.
     """
     return graph_of(Path(path), parse(Path(path)), shapes)
 
 
 def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
-    """The same from a message that was parsed from `file`."""
+    """As `load_onnx`, from a message that was parsed from `file`."""
     with bounded():
         with allowance():
             model = read(file, proto)
@@ -58,7 +58,7 @@ def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
 
 
 class Importer:
-    """One model on its way. `tensors` holds what each name stands for; None after a problem with its node."""
+    """The import of one model. `tensors` maps each name to its value; to None after a problem with its node."""
 
     def __init__(self, model: OnnxModel, shapes: Shapes):
         self.model, self.shapes = model, shapes
@@ -83,7 +83,7 @@ class Importer:
         return settled(graph, self.model.inputs, self.records, self.builder.nodes)
 
     def inline(self, branch: Branch) -> list[Tensor | None]:
-        """The outputs of a graph inside a node, whose nodes become layers; its names are unknown outside."""
+        """The outputs of a graph inside a node; its nodes become layers, and its names are local to it."""
         for name in sorted(self.tensors.keys() & branch.weights.keys()):
             raise ModelError(f"tensor '{name}' exists already")
         tensors, wide, read = self.tensors, self.wide, self.read
@@ -103,7 +103,7 @@ class Importer:
             self.tensors.update(zip(filter(None, node.outputs), results, strict=True))
 
     def fresh(self, hint: str) -> str:
-        """`hint`, or `hint_1`, `hint_2`… if a layer of that name exists or is to come."""
+        """`hint`, or `hint_1`, `hint_2`… if a layer of that name exists or will be made."""
         name, number = hint, self.taken.get(hint, 0)
         while name in self.taken:
             number += 1
@@ -112,7 +112,7 @@ class Importer:
         return name
 
     def constant(self, tensor: str, data: Array) -> Value:
-        """The node that holds a known array; its readers share it."""
+        """The constant node of a known array; all its readers use the same one."""
         if tensor not in self.constants:
             check_float(data, f"tensor '{tensor}'")
             if tensor not in self.model.weights:  # the file has those already
@@ -136,7 +136,7 @@ class Importer:
             self.tensors[declared.name] = self.builder.input(declared.name, input_type(declared, shape))
 
     def _refuse_input(self, declared: Declared) -> None:
-        """Of a type that nothing can be made of; if nobody reads it, it is left out of the graph's inputs."""
+        """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.model.read:
             error = Unsupported(f"an input of type {declared.dtype} is not supported, only {' and '.join(INPUTS)}")
             self._refuse(error, "input", declared.name)
@@ -150,7 +150,7 @@ class Importer:
             return None
 
     def _made(self, name: str) -> Tensor | None:
-        """What stands for an output. Raises ModelError for none, Unsupported for one that no graph can have."""
+        """The value of an output. Raises ModelError if there is none, Unsupported for one that no graph can have."""
         if name not in self.tensors:
             raise ModelError("no node makes it")
         self._check_narrow(name)
@@ -161,7 +161,7 @@ class Importer:
             raise Unsupported(f"computing with float64 value '{name}' is not supported, only float32", "float64")
 
     def _imported(self, node: OnnxNode, name: str) -> list[Tensor | None]:
-        """What stands for each named output of `node`; after a problem, placeholders."""
+        """The value of each named output of `node`; after a problem, placeholders."""
         outputs = [output for output in node.outputs if output]
         try:
             self._check(node)
@@ -211,7 +211,7 @@ class Importer:
         raise Unsupported(f"operator {node.operator} on values computed at run time is not supported")
 
     def _unread_only(self, node: OnnxNode, count: int) -> None:
-        """Outputs that a row does not make (masks, indices) may be named, but not read."""
+        """Raise Unsupported if an output that the row does not compute (a mask, indices) is read."""
         for index, output in enumerate(node.outputs[count:], start=count):
             if output and output in self.read:
                 raise Unsupported(
@@ -222,12 +222,12 @@ class Importer:
         self.problems.append(Problem(error, f"{what} '{short(name)}'"))
 
     def _placeholder(self, output: str) -> Tensor | None:
-        """After a problem the walk goes on with an input in place of the result, so that later nodes are seen too."""
+        """An input in place of a result after a problem, so that problems of later nodes are found too."""
         if output not in self.model.stated:
             return None
         try:
             return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.model.stated[output]))
-        except ModelError:  # too large: told at the node itself
+        except ModelError:  # too large: reported at the node itself
             return None
 
 
@@ -236,7 +236,7 @@ def _sequence(result: Result) -> Sequence[Tensor | None]:
 
 
 def check_names(shapes: Shapes, model: OnnxModel) -> None:
-    """Raises UsageError for a shape given to no input."""
+    """Raise UsageError for a shape with a name that is no input."""
     names = [declared.name for declared in model.inputs]
     for name in shapes:
         if name not in names:
@@ -245,7 +245,7 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
 
 
 def labelled(outputs: Sequence[str]) -> dict[str, str]:
-    """The outputs by the names that they get: one that is listed again is called name_1, name_2…"""
+    """The outputs by their names in the graph: one that is listed again is called name_1, name_2…"""
     labels: dict[str, str] = {}
     again = dict.fromkeys(outputs, 0)
     for name in outputs:
@@ -258,7 +258,7 @@ def labelled(outputs: Sequence[str]) -> dict[str, str]:
 
 
 def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
-    """Raises ShapeError for an input that is too large."""
+    """The type of an input. Raises ShapeError if it is too large."""
     try:
         return TensorType(shape, ELEMENTS[declared.dtype])
     except ShapeError as error:

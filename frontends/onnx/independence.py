@@ -2,8 +2,8 @@
 
 The importer works with N as a number, and N may have become part of the graph: in a constant computed from `Shape`, in
 a literal size, in the choice to leave out an axis of size 1. The graph's nodes do not show it. So every row that could
-see N runs once more with a `Count` in N's place, which hides its number. A row is a function of what its `Call` tells
-it: if it succeeds and makes the same layers, it makes them for every N.
+read N runs once more with a `Count` in N's place, which hides its number. A row depends only on its `Call`: if it
+succeeds and makes the same layers, it makes them for every N.
 
 No operator is named here. Arrays of whole numbers may contain N; a number computed from N hides its value as well.
 """
@@ -31,9 +31,9 @@ Row = Callable[[Call], Sequence[Tensor | None]]
 
 @dataclass(frozen=True)
 class Record:
-    """A node that was imported, by which row, from which inputs, and its results.
+    """A node that was imported, with its row, its inputs and its results.
 
-    Inside of a branch names stand for other tensors than outside; so tensors are told apart by what they are.
+    The same name may be another tensor inside a branch than outside, so inputs and results are tensors, not names.
     """
 
     call: Call
@@ -43,14 +43,14 @@ class Record:
 
 
 class Asked(Exception):
-    """A row that is run again wants to know the number of images, or comes to another result."""
+    """Raised if a row that runs again reads the number of images, or has another result."""
 
 
 def settled(graph: Graph, inputs: Sequence[Declared], records: Sequence[Record], nodes: Mapping[str, Node]) -> Graph:
-    """`graph` with what its nodes do not show: which inputs keep their shape, and why N is fixed, if it is.
+    """`graph` with the facts that its nodes do not show: inputs that keep their shape, and the reason if N is fixed.
 
-    Where the model leaves the first dimension of some inputs open, the others keep their shape. `nodes` are all that
-    were made, also those that the graph does without.
+    If the model leaves the first dimension of some inputs open, the others keep their shape. `nodes` are all nodes that
+    were made, including those that are not in the graph.
     """
     opened = [port.name for port in inputs if port.shape is None or isinstance(next(iter(port.shape), None), str)]
     if opened:
@@ -61,14 +61,14 @@ def settled(graph: Graph, inputs: Sequence[Declared], records: Sequence[Record],
 
 
 def _advice(graph: Graph, opened: Sequence[str]) -> str:
-    """How to have another number of images, if the model leaves that open."""
+    """A hint how to get another number of images, if the model leaves it open."""
     sizes = {name: ["…", *map(str, graph.inputs[name].shape[1:])] for name in opened if name in graph.inputs}
     given = ", ".join(f"{name!r}: ({', '.join(shape)}{',' * (len(shape) == 1)})" for name, shape in sizes.items())
     return f" (shapes={{{given}}} gives another)" if given else ""
 
 
 def _types_with_counts(graph: Graph, images: Images, nodes: Mapping[str, Node]) -> dict[Value, TensorType]:
-    """The types of the values whose shape depends on N, with counts in it: in front, or anywhere if it is not known."""
+    """The types of the values whose shape depends on N, with counts: in the first place, or wherever N may be."""
     found = {value: _counted(graph.type(value)) for value in images.carrying}
     for node in nodes.values():
         if node.name not in graph.nodes and not found.keys().isdisjoint(node.inputs):
@@ -77,7 +77,7 @@ def _types_with_counts(graph: Graph, images: Images, nodes: Mapping[str, Node]) 
 
 
 def _unread(node: Node, found: Mapping[Value, TensorType], nodes: Mapping[str, Node]) -> list[TensorType]:
-    """The same for a node that no output needs, whose shape may have been asked for nevertheless."""
+    """The types with counts for a node that no output needs, since its shape may have been read nevertheless."""
     types = [nodes[value.node].types[value.index] for value in node.inputs]
     counts = [found.get(value, type).shape for value, type in zip(node.inputs, types, strict=True)]
     try:
@@ -94,27 +94,27 @@ def _unread(node: Node, found: Mapping[Value, TensorType], nodes: Mapping[str, N
 
 
 def _counted(type: TensorType) -> TensorType:
-    """The type of images, with N in front."""
+    """The type with a count as its first dimension."""
     return counted(type, (cast(int, N), *type.shape[1:]))
 
 
 def _asking(records: Sequence[Record], types: Mapping[Value, TensorType]) -> str:
-    """Words for the first node that computes with N; none if there is none."""
+    """A text about the first node that computes with N; empty if there is none."""
     marked: dict[int, Array] = {}
     for record in records:
         values = [tensor for tensor in record.inputs if isinstance(tensor, Value)]
         if marked.keys().isdisjoint(map(id, record.inputs)) and types.keys().isdisjoint(values):
             continue
         try:
-            with allowance(Allowance()):  # what is made again does not stay
+            with allowance(Allowance()):  # these layers are dropped again
                 marked.update(_merged(record.row(Again(record, types, marked)), record.results))
-        except Exception:  # NumPy, too, has many words for "that is no number"
+        except Exception:  # NumPy has many exceptions for an operand that is no number
             return f"node '{record.call.node.shown}' computes with the number of images"
     return ""
 
 
 def _merged(found: Sequence[Tensor | None], before: Sequence[Tensor | None]) -> Iterator[tuple[int, Array]]:
-    """For each result with counts in it the array in which they stand. Raises Asked if the results differ."""
+    """(number, array) for each result with counts in its array. Raises Asked if the results differ."""
     if len(found) != len(before):
         raise Asked
     for new, old in zip(found, before, strict=True):
@@ -124,7 +124,7 @@ def _merged(found: Sequence[Tensor | None], before: Sequence[Tensor | None]) -> 
 
 
 def _with_counts(found: Tensor | None, before: Tensor | None) -> Array | None:
-    """What was computed `before`, with the counts of what was `found`: the other elements do not depend on N."""
+    """The array computed `before`, with the counts of the one `found`: the other elements do not depend on N."""
     if not (isinstance(found, np.ndarray) and isinstance(before, np.ndarray)):
         if found != before:
             raise Asked
@@ -140,7 +140,7 @@ def _with_counts(found: Tensor | None, before: Tensor | None) -> Array | None:
 
 
 class Hidden(Count):
-    """N, of which nothing is known but that it is at least 1."""
+    """N without its value: only that it is at least 1 is known."""
 
     def __init__(self, pure: bool = True) -> None:
         super().__init__(1, _refuse, pure)
@@ -156,7 +156,7 @@ class Hidden(Count):
 
 
 class Derived(Hidden):
-    """A number that depends on N, of which nothing at all is known."""
+    """A number that depends on N, without any known property."""
 
     def __init__(self) -> None:
         super().__init__(pure=False)
@@ -176,7 +176,7 @@ N = Hidden()
 
 
 class Marked(np.ndarray[Any, Any]):
-    """An array in which counts stand: as integers of at least 32 bits they stay what they are."""
+    """An array with counts: a conversion to integers of at least 32 bits keeps them."""
 
     def astype(self, dtype: Any, *_: Any, **__: Any) -> Any:
         same = np.dtype(dtype).kind in "iu" and np.dtype(dtype).itemsize >= 4
@@ -186,7 +186,7 @@ class Marked(np.ndarray[Any, Any]):
 
 
 class Again(Call):
-    """A node once more, with counts wherever N stood; what its row makes must be what it made before."""
+    """The second run of a node's row, with counts in place of N; it must make the same layers as the first."""
 
     def __init__(self, record: Record, types: Mapping[Value, TensorType], marked: Mapping[int, Array]):
         super().__init__(record.call.importer, record.call.node, record.call.name)
@@ -215,7 +215,7 @@ class Again(Call):
     def add_all(self, op: Op, *inputs: Value, role: str = "") -> tuple[Value, ...]:
         values = next(self.steps)
         node = self.importer.builder.nodes[values[0].node]
-        same = node.op == op or repr(node.op) == repr(op)  # a NaN is equal to none
+        same = node.op == op or repr(node.op) == repr(op)  # NaN differs from itself
         if not same or node.inputs != inputs:
             raise Asked
         return values

@@ -12,10 +12,10 @@ from .call import Call, Result
 
 
 def gemm(call: Call) -> Result:
-    """alpha · A · B + beta · C as a dense layer, whose weights are B transposed. With beta = 0 nobody looks at C.
+    """alpha · A · B + beta · C as a dense layer, whose weights are B transposed. With beta = 0, C is not read.
 
-    Known factors go into known weights, rounded once, where the products are numbers of float32; otherwise they are
-    layers of their own.
+    Factors are multiplied into known weights, rounded once, if the products are in the range of float32; otherwise
+    they become layers of their own.
     """
     alpha, beta = call.attribute("alpha", 1.0), call.attribute("beta", 1.0)
     call.only("broadcast", 0, 1)  # opset 6 and before: C is broadcast anyway
@@ -38,7 +38,7 @@ def gemm(call: Call) -> Result:
 
 
 def fits(data: Array, factor: float) -> bool:
-    """Whether `data` times a number rounds as well as ever: none becomes infinite, loses digits or vanishes."""
+    """Whether `data` times a number has full precision: no product is infinite, subnormal or rounded to 0."""
     with np.errstate(all="ignore"):
         size = np.abs(data.astype(np.float64) * factor)
         kept = ~np.isfinite(data) | (size == 0) | ((size >= 2.0**-126) & (size <= np.finfo(np.float32).max))
@@ -46,7 +46,7 @@ def fits(data: Array, factor: float) -> bool:
 
 
 def dense_weights(call: Call, transposed: bool, alpha: float = 1.0) -> Value:
-    """Input 1, times `alpha` if it is known, as a dense layer's weights (outputs, features)."""
+    """Input 1, multiplied by `alpha` if it is known, as a dense layer's weights (outputs, features)."""
     known = call.known(1)
     if len(call.shape(1)) != 2:
         raise ShapeError(f"{call.operator} takes matrices, got B of shape {call.shape(1)}")
@@ -82,7 +82,7 @@ def scaled(call: Call, value: Value, factor: float, role: str) -> Value:
 
 
 def matmul(call: Call) -> Result:
-    """Two axes times known weights are a dense layer, everything else a product of matrices."""
+    """A matrix (two axes) times known weights is a dense layer, everything else a matrix product."""
     if call.known(1) is not None and len(call.shape(0)) == len(call.shape(1)) == 2:
         return call.add(ops.Dense(), call.value(0), dense_weights(call, False))
     return call.add(ops.MatMul(), *call.values())

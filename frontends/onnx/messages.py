@@ -1,4 +1,4 @@
-"""What is said about a model that cannot be imported: one sentence, of a length that no file can enlarge."""
+"""Error messages about a model that cannot be imported: one sentence, of bounded length for any file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 from ...errors import CnnccError, ModelError
 
 KINDS, NAMES = 6, 3
-"""How many kinds of problems are told, and how many places of each."""
+"""The largest numbers of kinds of problems in a message, and of places of each kind."""
 
 NAME, REASON, WHOLE = 60, 400, 8000
-"""The greatest lengths, in characters, of a name, of what is said about one kind, and of a whole message."""
+"""The largest lengths, in characters, of a name, of the text about one kind, and of a whole message."""
 
 
 class Unsupported(ModelError):
-    """Something that ONNX has and cnncc has not; the message says what, the importer adds where.
+    """A feature of ONNX that cnncc does not support; the message names it, the importer adds the place.
 
-    Problems of the same `kind` (default: the same message) are told once.
+    Problems of the same `kind` (default: the same message) are reported once.
     """
 
     def __init__(self, message: str, kind: str = ""):
@@ -40,19 +40,19 @@ class Problem:
 
 
 def short(text: str, limit: int = NAME) -> str:
-    """`text`, without its middle if it has more than `limit` characters."""
+    """`text`; its middle is left out if it has more than `limit` characters."""
     half = (limit - 1) // 2
     return text if len(text) <= limit else f"{text[:half]}…{text[-half:]}"
 
 
 def listed(texts: Sequence[str], most: int = NAMES) -> str:
-    """The first of `texts`, and how many more there are."""
+    """The first of `texts`, and the number of the others."""
     more = f" and {len(texts) - most} more" if len(texts) > most else ""
     return f"{', '.join(texts[:most])}{more}"
 
 
 def report(file: Path, problems: Sequence[Problem]) -> ModelError:
-    """One error that tells of all problems: each kind once, with its first places."""
+    """One error for all problems: each kind once, with its first places."""
     first = problems[0]
     if len(problems) == 1 and not isinstance(first.error, Unsupported):
         place = "" if first.error.node or not first.place else f"{first.place}: "
@@ -73,7 +73,7 @@ def _told(problems: Sequence[Problem]) -> str:
 
 @contextmanager
 def bounded() -> Iterator[None]:
-    """Whatever names a file holds: errors raised inside tell no more than `WHOLE` characters."""
+    """Limits the messages of errors raised inside to `WHOLE` characters, whatever names a file has."""
     try:
         yield
     except CnnccError as error:

@@ -13,7 +13,7 @@ from .call import Call, Result, Unsupported
 
 
 def batch_normalization(call: Call) -> Result:
-    """By known statistics, or as in training by those of the batch; running statistics are not made."""
+    """With known statistics, or as in training with those of the batch; running statistics are not computed."""
     call.ignore("momentum")
     epsilon = call.attribute("epsilon", 1e-5)
     if call.version >= 9:
@@ -26,7 +26,7 @@ def batch_normalization(call: Call) -> Result:
 
 
 def training(call: Call) -> bool:
-    """Whether the batch's own statistics count: up to opset 13 that is told by the number of outputs."""
+    """Whether the statistics of the batch are used; up to opset 13 the number of outputs tells it."""
     if call.version >= 14:
         return bool(call.attribute("training_mode", 0))
     if call.version < 7 and call.optional("is_test"):
@@ -38,7 +38,7 @@ def training(call: Call) -> bool:
 
 
 def each_element_alone(call: Call, epsilon: float) -> Result:
-    """spatial = 0, up to opset 8: statistics (C, spatial…) for each element of an image, as if each were a channel."""
+    """spatial = 0, up to opset 8: each element of an image has its own statistics (C, spatial…), as if a channel."""
     if training(call):
         raise Unsupported(f"{call.operator} with spatial=0 in training mode is not supported")
     shape = call.shape(0)
@@ -59,7 +59,7 @@ def log_softmax(call: Call) -> Result:
 
 
 def over_axis(call: Call, make: Callable[[int], Op]) -> Result:
-    """Up to opset 12 all axes from `axis` on count as one, from 13 on `axis` alone."""
+    """Up to opset 12 over all axes from `axis` on as one, from 13 on over `axis` alone."""
     shape = call.shape(0)
     if call.version >= 13:
         return call.add(make(call.attribute("axis", -1)), call.value(0))
@@ -84,7 +84,7 @@ def group_normalization(call: Call) -> Result:
 
 
 def spread(call: Call, index: int, times: int, role: str) -> Value:
-    """A vector with each of its elements `times` times."""
+    """A vector with each element repeated `times` times."""
     known = call.known(index)
     if times == 1:
         return call.value(index)
@@ -101,7 +101,7 @@ def layer_normalization(call: Call) -> Result:
 
 
 def reduction(op: Callable[[tuple[int, ...] | None, bool], Op]) -> Callable[[Call], Result]:
-    """A row for a reduction: over the axes given as an attribute or an input, or without any over all of them."""
+    """A row for a reduction: over the axes of an attribute or an input; without any, over all axes."""
 
     def row(call: Call) -> Result:
         axes, none = call.setting("axes", 1), () if call.attribute("noop_with_empty_axes", 0) else None

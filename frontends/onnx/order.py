@@ -1,7 +1,7 @@
-"""Which nodes of a graph its outputs need, in an order in which each stands behind those whose results it reads.
+"""The nodes that the outputs of a graph need, in topological order.
 
-The standard asks for sorted nodes, but not all exporters write them so, and other engines sort them. What no output
-needs is left out before anybody looks at what it is.
+The standard requires sorted nodes, but not all exporters sort them, and other engines do. Nodes that no output
+needs are left out before their operators are read.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ from ...errors import ModelError
 from .messages import listed, short
 
 Producers = Mapping[int, Sequence[int]]
-"""For the number of each needed node those of the nodes whose results it reads."""
+"""For each needed node, by number, the numbers of the nodes whose results it reads."""
 
 
 @dataclass(frozen=True)
 class Wiring:
-    """What a node is called, reads (as `inside` also in graphs inside it) and makes."""
+    """The name of a node, its inputs (`inside` those of graphs inside it) and its outputs."""
 
     shown: str
     inputs: tuple[str, ...]
@@ -31,9 +31,9 @@ class Wiring:
 
 
 def needed(nodes: Sequence[Wiring], outputs: Iterable[str]) -> list[int]:
-    """The numbers of the nodes that `outputs` need, sorted; as they stand where they are sorted already.
+    """The numbers of the nodes that `outputs` need, in topological order; in file order if that is one.
 
-    All makers of a name that is made twice are among them. Raises ModelError for a cycle.
+    If several nodes make one name, all of them are included. Raises ModelError for a cycle.
     """
     makers: dict[str, list[int]] = {}
     for number, node in enumerate(nodes):
@@ -50,11 +50,11 @@ def needed(nodes: Sequence[Wiring], outputs: Iterable[str]) -> list[int]:
 
 
 def _sorted(producers: Producers, nodes: Sequence[Wiring]) -> list[int]:
-    """As they stand, if they are sorted; else depth first, each node behind its producers."""
+    """The nodes in file order if that is topological; else depth first, each node after its producers."""
     order = sorted(producers)
     if all(producer < number for number in order for producer in producers[number]):
         return order
-    import networkx as nx  # not for files that are sorted, as most are: it takes 0.1 s
+    import networkx as nx  # only for unsorted files, since its import takes 0.1 s
 
     graph = nx.DiGraph()
     graph.add_nodes_from(order)
@@ -65,7 +65,7 @@ def _sorted(producers: Producers, nodes: Sequence[Wiring]) -> list[int]:
 
 
 def _cycle(nodes: Sequence[Wiring]) -> ModelError:
-    """Each of `nodes` reads what the next one makes, the last one what the first one makes."""
+    """The error for a cycle: each of `nodes` reads a result of the next one, the last one a result of the first."""
     links = [_link(reader, maker) for reader, maker in zip(nodes, (*nodes[1:], nodes[0]), strict=True)]
     return ModelError(f"nodes wait for each other in a cycle: {listed(links)}")
 

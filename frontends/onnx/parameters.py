@@ -1,4 +1,4 @@
-"""What operators say about axes, parts and shapes, read once for layers and for arrays known at compile time."""
+"""Axes, slices and shapes from the attributes and inputs of operators, for layers and for folding alike."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def axes(call: Call, index: int, rank: int, name: str = "axes") -> tuple[int, ..
 
 
 def concat_axis(call: Call) -> int:
-    """As it stands in the file; without a default from opset 4 on."""
+    """The axis as in the file; required from opset 4 on."""
     return call.attribute("axis", 1) if call.version < 4 else call.required("axis", int)
 
 
 def new_shape(call: Call) -> tuple[int, ...]:
-    """Reshape's target with its 0 (as in the input) and −1 (whatever is left) filled in."""
+    """Reshape's target with 0 (the size of the input) and −1 (all remaining elements) replaced."""
     old, new = call.shape(0), _target(call)
     if not call.attribute("allowzero", 0):
         new = _with_copies(old, new)
@@ -68,7 +68,7 @@ def _with_the_rest(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...
 
 
 def _target(call: Call) -> tuple[int, ...]:
-    """Reshape's target as it is given: an attribute up to opset 4."""
+    """Reshape's target as in the file: an attribute up to opset 4, then an input."""
     given = call.integers("shape", ()) if "shape" in call.node.attributes else None
     if given is None and not call.has(1):
         raise ModelError("Reshape without a shape")
@@ -87,7 +87,7 @@ def squeezed(call: Call) -> tuple[int, ...]:
 
 
 def unsqueezed(call: Call) -> tuple[int, ...]:
-    """The shape with axes of size 1 where `axes` (of the result) say."""
+    """The shape with axes of size 1 inserted at `axes` (of the result)."""
     old = call.shape(0)
     rank = len(old) + len(call.setting("axes", 1) or ())
     new = axes(call, 1, rank) or ()
@@ -105,7 +105,7 @@ def flattened(call: Call) -> tuple[int, int]:
 
 
 def permutation(call: Call) -> tuple[int, ...]:
-    """Transpose's axes; all reversed without them."""
+    """Transpose's axes; in reverse order if there are none."""
     rank = len(call.shape(0))
     perm = call.integers("perm", tuple(reversed(range(rank))))
     if sorted(perm) != list(range(rank)):
@@ -129,7 +129,7 @@ def parts(call: Call) -> tuple[slice, ...]:
 
 
 def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
-    """The sizes given, or equal ones, one for each output; from opset 18 on the last may be smaller."""
+    """The given sizes, or equal ones, one for each output; from opset 18 on the last may be smaller."""
     total, given = call.shape(0)[axis], call.setting("split", 1)
     if given is not None:
         if sum(given) != total or min(given) < 0:
@@ -148,14 +148,14 @@ def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
 
 
 def expanded(call: Call) -> tuple[int, ...]:
-    """Expand's shape: that of the input broadcast with the one asked for."""
+    """Expand's shape: the input's shape and the given one, broadcast to each other."""
     return broadcast(call.shape(0), call.numbers("shape", 1))
 
 
 def beside(call: Call) -> tuple[int, ...]:
-    """The shape with which input 1 broadcasts to input 0: up to opset 6 its axes stand under those from `axis` on.
+    """The shape with which input 1 broadcasts to input 0: up to opset 6 its axes match those from `axis` on.
 
-    Without `axis` they stand under the last ones, as in NumPy.
+    Without `axis` they match the last ones, as in NumPy.
     """
     ours, rank = call.shape(1), len(call.shape(0))
     if call.version >= 7:
@@ -169,13 +169,13 @@ def beside(call: Call) -> tuple[int, ...]:
 
 
 def expansion(old: Sequence[int], new: Sequence[int]) -> tuple[int, ...]:
-    """Sizes that expand `old` to `new`: 1 for a first one that is the tensor's own, whatever the number of images."""
+    """Sizes that expand `old` to `new`; the first is 1 if it equals the tensor's own for every number of images."""
     own = len(old) == len(new) > 0 and equal(old[0], new[0])
     return (1, *new[1:]) if own else tuple(new)
 
 
 def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
-    """The shape to which all of them broadcast; it asks no number of images for its value."""
+    """The shape to which all of them broadcast; it does not read the value of a count."""
     rank = max(map(len, shapes), default=0)
     expect_rank(rank)
     found: list[int] = []
@@ -188,10 +188,10 @@ def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
 
 
 def room(call: Call, shape: Sequence[int], *like: Array) -> tuple[int, ...]:
-    """`shape`, for a result about to be made with elements as wide as those of `like`.
+    """`shape`, for a result that is about to be made, with elements of the size of those of `like`.
 
-    Every row asks before it makes an array; what only looks at its input from elsewhere needs none. Raises ShapeError
-    for a shape that no tensor has, ModelError where constants would take more than they may.
+    Every row calls it before it makes an array; a view of the input needs no memory. Raises ShapeError
+    for a shape that no tensor can have, ModelError if the constants would exceed their allowance.
     """
     sizes = tuple(int(size) for size in shape)
     expect_rank(len(sizes))

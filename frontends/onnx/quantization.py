@@ -1,6 +1,6 @@
 """Quantised numbers that are known at compile time: weights of files whose arithmetic is float32.
 
-y = (x − zero point) · scale, with one scale for all elements, for each place along an axis (from opset 13 on), or for
+y = (x − zero point) · scale, with one scale for all elements, for each index of an axis (from opset 13 on), or for
 each block of an axis (from opset 21 on). Quantised arithmetic is not supported.
 """
 
@@ -17,7 +17,7 @@ from .call import Call, Unsupported
 
 RANGES = {"uint4": (0, 15), "int4": (-8, 7)}
 RANGES |= {name: (np.iinfo(name).min, np.iinfo(name).max) for name in ("uint8", "int8", "uint16", "int16")}
-"""What QuantizeLinear can make, and where it saturates."""
+"""The result types of QuantizeLinear, with the numbers at which they saturate."""
 
 NUMBERED = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "int4"}
 """ONNX's numbers of these types."""
@@ -38,7 +38,7 @@ def dequantize(call: Call) -> Any:
 
 
 def quantize(call: Call) -> Any:
-    """Rounded to the nearest whole number (of two, the even one), then saturated."""
+    """Rounded to the nearest whole number, ties to even, then saturated."""
     x, scale = call.array(0, "inputs"), call.array(1, "a scale")
     call.ignore("saturate", "precision")  # for float8, which is refused
     name = target(call)
@@ -53,7 +53,7 @@ def quantize(call: Call) -> Any:
 
 
 def target(call: Call) -> str:
-    """The type to quantise to: that of the zero point, or the one named, or bytes."""
+    """The type of the result: that of the zero point, or of `output_dtype`, or uint8."""
     if call.has(2):
         return call.array(2, "a zero point").dtype.name
     number = call.attribute("output_dtype", 0) or 2
@@ -66,7 +66,7 @@ def zero_point(call: Call, x: Array) -> Array:
 
 
 def aligned(call: Call, x: Array, vector: Array) -> Array:
-    """Scales or zero points as they stand beside the elements of x."""
+    """Scales or zero points in a shape that broadcasts to x."""
     block, axis = call.attribute("block_size", 0), call.attribute("axis", 1)
     if vector.size == 1 and vector.ndim <= 1:
         return vector.reshape(())

@@ -1,4 +1,4 @@
-"""ONNX files as plain data. No other module knows protobuf or imports the `onnx` package."""
+"""ONNX files as plain data. No other module uses protobuf or imports the `onnx` package."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ from . import external
 from .order import Wiring, needed
 
 STANDARD = ("", "ai.onnx")
-"""The two names of the domain where ONNX's own operators live."""
+"""The two names of the domain of ONNX's own operators."""
 
 NEWEST = 28
-"""The last opset to whose text the operators were held: a later one may change what they mean."""
+"""The last opset with which the operators were compared: a later one may change their meaning."""
 
 GRAPHS = (5, 10)
 """The types of attributes that hold graphs."""
 
-_DTYPES = {"float": "float32", "double": "float64"}  # names that NumPy spells otherwise
+_DTYPES = {"float": "float32", "double": "float64"}  # types with another name in NumPy
 
 
 @dataclass(frozen=True)
 class Declared:
-    """An input as the model declares it; an open dimension is its name, or '?'. `shape` None: of any rank."""
+    """An input as declared in the model; an open dimension is its name, or '?'. `shape` None: of any rank."""
 
     name: str
     shape: tuple[int | str, ...] | None
@@ -54,16 +54,16 @@ class OnnxNode:
 
     @property
     def shown(self) -> str:
-        """How messages call the node: many files name values only."""
+        """The node in messages, with a name of a value if it has none itself, as in many files."""
         return self.name or next(filter(None, self.outputs), self.operator)
 
 
 @dataclass(frozen=True)
 class OnnxModel:
-    """What a file holds. Inputs exclude those that are weights (older files list both).
+    """The content of a file. Inputs exclude those that are weights (older files list both).
 
-    Nodes are sorted; they and the weights are those that the outputs need, and `read` the names that these nodes read
-    or that are outputs.
+    Nodes are in topological order. Nodes and weights are those that the outputs need; `read` are the names of outputs
+    and of values that these nodes read.
     """
 
     file: Path
@@ -80,7 +80,7 @@ class OnnxModel:
     def stated(self) -> dict[str, tuple[int, ...]]:
         """Shapes of float values inside the graph that the file states without open dimensions.
 
-        ONNX could infer more, but its code ends the whole process for some nodes that are wrong.
+        ONNX could infer more, but its code ends the whole process for some malformed nodes.
         """
         onnx = _package(self.file)
         ports = [_declared(value, onnx) for value in (*self.proto.graph.value_info, *self.proto.graph.output)]
@@ -89,7 +89,7 @@ class OnnxModel:
 
 @dataclass(frozen=True)
 class Branch:
-    """What the outputs of a graph, perhaps of one inside a node, need: see `OnnxModel`."""
+    """The nodes and weights that the outputs of a graph need, perhaps of one inside a node: see `OnnxModel`."""
 
     nodes: tuple[OnnxNode, ...]
     weights: Mapping[str, Array]
@@ -106,7 +106,7 @@ def _static(port: Declared) -> tuple[int, ...] | None:
 
 
 def parse(file: Path, content: bytes | None = None) -> Any:
-    """The message in `file`, whose bytes may be given; weights that it names in other files stay there.
+    """The message in `file`, or in `content` if given; weights in other files are not read.
 
     Raises UsageError without the `onnx` package, ModelError if there is no such file or no such message in it.
     """
@@ -123,20 +123,20 @@ def parse(file: Path, content: bytes | None = None) -> Any:
 
 
 def refuse_other_kinds(file: Path, content: bytes) -> None:
-    """Raises ValueError that tells what a file is, if it is of a kind that is known and not ONNX's."""
+    """Raise ValueError with the kind of a file, if that is a known kind other than ONNX."""
     kind = kind_of(io.BytesIO(content[:HEAD]))
     if kind not in (ONNX, TEXT, EMPTY, UNKNOWN):
         raise ValueError(f"it is {explained(file, kind)}")
 
 
 def outside(file: Path, proto: Any) -> list[external.Part]:
-    """The parts of other files that a message parsed from `file` needs. Raises ModelError if there is nonsense."""
+    """The ranges of other files that a message parsed from `file` needs. Raises ModelError for impossible ones."""
     with _explained(file):
         return sorted({external.part_of(tensor) for tensor in external.tensors(proto.graph)})
 
 
 def read(file: Path, proto: Any) -> OnnxModel:
-    """The model in a message that was parsed from `file`. Raises ModelError if it is none."""
+    """The model in a message that was parsed from `file`. Raises ModelError for a malformed one."""
     onnx = _package(file)
     with _explained(file):
         external.read_parts(file.parent, proto.graph)
@@ -145,7 +145,7 @@ def read(file: Path, proto: Any) -> OnnxModel:
 
 @contextmanager
 def _explained(file: Path) -> Iterator[None]:
-    """Whatever protobuf, missing weights and malformed tensors raise becomes a ModelError."""
+    """Converts exceptions of protobuf, missing weights and malformed tensors to ModelError."""
     try:
         yield
     except CnnccError:
@@ -185,14 +185,14 @@ def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
 
 
 def branch(graph: Any, standard: int, file: Path) -> Branch:
-    """A graph inside an attribute, of the same opset. Raises ModelError if it is none."""
+    """A graph inside an attribute, of the same opset. Raises ModelError for a malformed one."""
     onnx = _package(file)
     with _explained(file):
         return _part(graph, _texts(value.name for value in graph.output), standard, onnx)
 
 
 def _part(graph: Any, outputs: tuple[str, ...], standard: int, onnx: Any) -> Branch:
-    """What `outputs` need of a graph."""
+    """The part of a graph that `outputs` need."""
     wiring = [_wiring(node) for node in graph.node]
     order = needed(wiring, outputs)
     names = frozenset(outputs).union(*(wiring[k].reads for k in order))
@@ -231,7 +231,7 @@ def _operator(domain: str, name: str) -> str:
 
 
 def _text(text: str | bytes) -> str:
-    """Text of a file, which messages can quote: bytes that are no UTF-8, line ends and the like are escaped."""
+    """Text of a file for quotation in messages: bytes that are not UTF-8, line ends and the like are escaped."""
     text = text.decode(errors="backslashreplace") if isinstance(text, bytes) else text
     return text if text.isprintable() else "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)
 
@@ -241,7 +241,7 @@ def _texts(texts: Iterable[str | bytes]) -> tuple[str, ...]:
 
 
 def _plain(value: Any, onnx: Any) -> Any:
-    """An attribute in Python's own types; tensors as arrays. Subgraphs stay what they are."""
+    """An attribute in Python's own types; tensors become arrays, subgraphs stay as they are."""
     if isinstance(value, bytes):
         return _text(value)
     if isinstance(value, onnx.TensorProto):

@@ -14,7 +14,7 @@ from .call import Call, Result, Unsupported
 
 
 def upsample(call: Call) -> Result:
-    """Opset 1 names two scales, 7 has them as an attribute, 9 as an input; all count from the first element."""
+    """Scales are two attributes in opset 1, one in 7, an input in 9; all coordinates count from the first element."""
     scales: tuple[float, ...]
     if call.version < 7:
         scales = (1.0, 1.0, call.required("height_scale", float), call.required("width_scale", float))
@@ -36,8 +36,8 @@ def resize(call: Call) -> Result:
         call.only("exclude_outside", 0)
     if "sizes" in target:
         call.only("keep_aspect_ratio_policy", "stretch")
-    call.ignore("antialias", "exclude_outside", "keep_aspect_ratio_policy")  # where they make no difference
-    call.ignore("extrapolation_value")  # of tf_crop_and_resize, which our op does not know
+    call.ignore("antialias", "exclude_outside", "keep_aspect_ratio_policy")  # where they have no effect
+    call.ignore("extrapolation_value")  # of tf_crop_and_resize, which the op does not support
     return resized(
         call,
         target,
@@ -56,7 +56,7 @@ def shrinks(call: Call, target: dict[str, Any]) -> bool:
 
 
 def first_resize(call: Call) -> Result:
-    """Opset 10, whose nearest element is the one after where an axis shrinks, else the one before."""
+    """Opset 10: the nearest element is the next one if an axis shrinks, else the one before."""
     scales, mode = spatial(call, floats(call, 1), 1), call.attribute("mode", "nearest")
     less, more = tuple(min(scale, 1.0) for scale in scales), tuple(max(scale, 1.0) for scale in scales)
     if mode != "nearest" or scales in (less, more):
@@ -79,7 +79,7 @@ def resized(
 
 
 def wanted(call: Call) -> dict[str, Any]:
-    """The scales or the sizes of the spatial axes, from inputs 2 and 3, of which one is there (or not empty)."""
+    """The scales or the sizes of the spatial axes, from inputs 2 and 3, one of which is present and not empty."""
     shape = call.shape(0)
     axes = parameters.front_all(call.integers("axes", range(len(shape))), len(shape))
     if call.has(3) and (sizes := call.sizes(3, "sizes")):
@@ -90,7 +90,7 @@ def wanted(call: Call) -> dict[str, Any]:
 
 
 def floats(call: Call, index: int) -> tuple[float, ...]:
-    """The scales as decimals that round to the float32 numbers in the file: 0.7 is meant, not 0.699999988."""
+    """The scales as the shortest decimals that round to the float32 numbers in the file: 0.7, not 0.699999988."""
     array = call.array(index, "scales")
     if not array.size:
         raise ModelError(f"{call.operator} with neither scales nor sizes")
@@ -98,7 +98,7 @@ def floats(call: Call, index: int) -> tuple[float, ...]:
 
 
 def spatial(call: Call, numbers: Sequence[Any], unchanged: Any) -> tuple[Any, ...]:
-    """The numbers of the spatial axes, if images and channels stay what they are."""
+    """The numbers of the spatial axes, if those of images and channels are `unchanged`."""
     if len(numbers) != len(call.shape(0)):
         raise ModelError(f"{call.operator} of {len(call.shape(0))} axes with {len(numbers)} scales or sizes")
     if np.any(np.asarray(numbers[:2]) != unchanged):

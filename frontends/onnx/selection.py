@@ -1,4 +1,4 @@
-"""What is chosen when a model is imported: a branch, elements by their places, elements by a mask."""
+"""Selections that are known at import: a branch, elements by indices, elements by a mask."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ def conditional(call: Call) -> Result:
 
 
 def gather_nd(call: Call) -> Result:
-    """Rows at known places: the last axis of the indices counts along several axes of the input, which are joined.
+    """Elements at known indices: the last axis of the indices has one for each of several axes, which are merged.
 
-    With `batch_dims` the first axes of both belong together; they are joined, too.
+    With `batch_dims` the first axes of both correspond to each other; they are merged, too.
     """
     indices, shape = whole(call.array(1, "indices"), "indices"), call.shape(0)
     batch = call.attribute("batch_dims", 0)
@@ -51,10 +51,10 @@ def gather_nd(call: Call) -> Result:
 
 
 def where(call: Call) -> Result:
-    """Elements of input 1 where a known mask holds, else of input 2: both stand side by side, and one is looked up.
+    """Elements of input 1 where a known mask holds, else of input 2: a gather from the concatenation of both.
 
-    So nothing of the other one, say NaN, comes into it. The axes from the first one on along which the mask changes
-    are joined for that; images stay apart where the mask is the same for all.
+    So the other element, for example NaN, has no effect. All axes from the first one along which the mask varies are
+    merged for the gather; the axis of images is not merged if the mask is the same for all.
     """
     mask = call.array(0, "a condition").astype(bool)
     shape = parameters.broadcast(mask.shape, call.shape(1), call.shape(2))
@@ -75,7 +75,7 @@ def where(call: Call) -> Result:
 
 
 def number(call: Call) -> int | None:
-    """Which input of Where is one known number: a single element behind the other input is enough for it."""
+    """The input of Where that is one known number, if any: a single element after the other input suffices for it."""
     for index in (1, 2):
         known = call.known(index)
         if known is not None and known.size == 1 and known.dtype == np.float32 and call.known(3 - index) is None:
@@ -84,7 +84,7 @@ def number(call: Call) -> int | None:
 
 
 def joined(call: Call, index: int, shape: tuple[int, ...], axis: int) -> Value:
-    """An input of Where, broadcast to `shape`, with all axes from `axis` on as one."""
+    """An input of Where, broadcast to `shape`, with all axes from `axis` on merged."""
     value = call.value(index)
     own = call.shape(index)
     if len(own) != len(shape) or not all(map(equal, own, shape)):

@@ -1,4 +1,4 @@
-"""Operators that arrange elements, and those that only pass values on."""
+"""Operators that arrange elements, and those that return their input."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from .folding import DTYPES
 
 
 def same(call: Call) -> Result:
-    """The input itself: nothing is left of the operator."""
+    """The input itself, without a layer."""
     return call.tensor(0)
 
 
 def constant(call: Call) -> Result:
-    """Whichever attribute holds the value."""
+    """The value, from the attribute that has it."""
     for name, dtype in {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64}.items():
         if (number := call.optional(name)) is not None:
             return np.array(number, dtype)
@@ -44,7 +44,7 @@ def size(call: Call) -> Result:
 
 
 def cast(call: Call) -> Result:
-    """From float32 or bytes (pictures) to float32, or by way of float64, with which nothing is computed."""
+    """From float32 or bytes (pictures) to float32, also through float64 if nothing is computed in it."""
     call.ignore("saturate", "round_mode")
     x, dtype = call.value(0), element_type(call)
     if dtype not in ("float32", "float64"):
@@ -55,7 +55,7 @@ def cast(call: Call) -> Result:
 
 
 def element_type(call: Call) -> str:
-    """What Cast makes; opset 5 and before spell it out."""
+    """The result type of Cast; up to opset 5 a text."""
     to = call.optional("to")
     names = {"FLOAT": "float32", "DOUBLE": "float64"}
     dtype = names.get(to, to.lower()) if isinstance(to, str) else DTYPES.get(to, f"element type {to}")
@@ -65,7 +65,7 @@ def element_type(call: Call) -> str:
 
 
 def dropout(call: Call) -> Result:
-    """The identity; a mask that somebody reads is refused by the importer."""
+    """The identity; the importer refuses a mask that is read."""
     call.ignore("seed")
     ratio = call.known(1) if call.has(1) else call.optional("ratio")
     trains = call.has(2) and call.array(2, "training_mode").any() and (ratio is None or np.any(ratio))
@@ -75,7 +75,7 @@ def dropout(call: Call) -> Result:
 
 
 def reshape(call: Call) -> Result:
-    """The first size stays open where the target repeats it."""
+    """Reshape; the first size stays open if the target repeats it."""
     old, new = call.shape(0), parameters.new_shape(call)
     first = (0,) if old[:1] == new[:1] else new[:1]
     return call.add(ops.Reshape((*first, *new[1:])), call.value(0))
@@ -122,7 +122,7 @@ def gather(call: Call) -> Result:
 
 
 def nested(indices: object) -> object:
-    """Lists as tuples, which an op can hold."""
+    """Lists as tuples, since the attributes of an op are hashable."""
     return tuple(map(nested, indices)) if isinstance(indices, list) else indices
 
 
@@ -142,7 +142,7 @@ def tile(call: Call) -> Result:
 
 
 def pad(call: Call) -> Result:
-    """Pads as (begins…, ends…), of `axes` only if there are any; the value is an attribute up to opset 10."""
+    """Pads are (begins…, ends…), for `axes` only if these are given; the value is an attribute up to opset 10."""
     rank = len(call.shape(0))
     older = "paddings" if call.version < 2 else "pads"
     if (pads := call.setting(older, 1)) is None:

@@ -20,7 +20,7 @@ def pairs(pads: Sequence[int]) -> Pairs:
 
 
 def padding(call: Call, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Pairs:
-    """The window's padding, also where auto_pad asks for n / stride outputs, rounded up."""
+    """The window's padding, also from auto_pad, which requires n / stride outputs, rounded up."""
     rank, mode = len(kernel), call.attribute("auto_pad", "NOTSET")
     given = pairs(call.integers("pads", (0,) * 2 * rank))
     if mode == "NOTSET":
@@ -36,7 +36,7 @@ def padding(call: Call, kernel: Sequence[int], stride: Sequence[int], dilation: 
 
 
 def halves(call: Call, mode: str, total: int) -> tuple[int, int]:
-    """The padding of an axis before and after; an odd element goes where the mode says."""
+    """The padding before and after an axis; the mode decides the side of an odd element."""
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         raise Unsupported(f"{call.operator} with auto_pad={mode!r} is not supported")
     less, more = total // 2, total - total // 2
@@ -71,10 +71,10 @@ def conv_transpose(call: Call) -> Result:
 
 
 def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -> tuple[Pairs, tuple[int, ...]]:
-    """What to take away of `full` elements an axis, and what to add behind: from pads, auto_pad or the sizes asked for.
+    """(elements to crop from `full` on each axis, elements to add at the end), from pads, auto_pad or output sizes.
 
-    One element more than `full` is added behind. Of more, or of one with SAME_UPPER, the standard halves a negative
-    number without saying how to round, and engines differ.
+    One element more than `full` is added at the end. For more, or for one with SAME_UPPER, the standard halves a
+    negative number without a rule for rounding, and engines differ, so these are refused.
     """
     rank, mode = len(full), call.attribute("auto_pad", "NOTSET")
     given = pairs(call.integers("pads", (0,) * 2 * rank))
@@ -94,7 +94,7 @@ def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -
 
 
 def pooled(call: Call) -> dict[str, Any]:
-    """What every pool has: its window."""
+    """The attributes of every pool: its window."""
     if not (kernel := call.integers("kernel_shape", ())):
         raise ModelError(f"{call.operator} without kernel_shape")
     kernel, stride, dilation = geometry(call, kernel)

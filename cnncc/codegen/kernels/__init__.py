@@ -1,4 +1,4 @@
-"""The kernel families: one class, one file each (direct convolution has one more for either kind)."""
+"""The kernel families: one class and one file each (direct convolution has one more file for each lane direction)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["KERNELS", "Tensors"]
 
 
 def direct(e: Emitter, kernel: k.Direct, tensors: Tensors) -> DirectConvolution:
-    """Direct convolution of the kind that the plan asks for."""
+    """Direct convolution of the kind that the kernel describes."""
     along = AlongChannels if kernel.lanes_along == "channels" else AlongColumns
     return Filter(e, kernel, tensors) if kernel.is_filter else along(e, kernel, tensors)
 
@@ -41,4 +41,4 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], Family[Any]]] = {
     k.Move: Copy,
     k.Fill: Border,
 }
-"""What emits each kernel of a plan: called with the kernel and its memory, it gives an object with `emit(a, b)`."""
+"""The factory for each kernel of a plan: it takes the kernel and its memory and returns an object with `emit(a, b)`."""

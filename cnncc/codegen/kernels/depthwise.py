@@ -1,9 +1,9 @@
 """Depthwise convolution with lanes along the channels.
 
-A tile holds rows × columns outputs of one or two vectors of channels. Each pixel vector is loaded once and meets the
-weights of every tap that reaches it: a 3×3 tile of 14 columns takes 3·16 loads of pixels and 9 of weights for its 126
-multiply-adds. Each output is summed in the order of its taps, starting at its bias, since the rows of pixels are taken
-from top to bottom and each of them from left to right. `plan.kernels.depthwise` chooses tile and block.
+A tile holds rows × columns outputs of one or two vectors of channels. Each pixel vector is loaded once and multiplied
+by the weights of every tap that reaches it: a 3×3 tile of 14 columns takes 3·16 loads of pixels and 9 of weights for
+its 126 multiply-adds. Rows of pixels are read from top to bottom, and each row from left to right. So each output is
+summed in the order of its taps, starting at its bias. `plan.kernels.depthwise` chooses tile and block.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
 from .sliding import Patch, Place, Sliding
 
-Meeting = tuple[Index, list[tuple[int, Index]]]  # a pixel of a row, and the (column, tap) that it meets
+Meeting = tuple[Index, list[tuple[int, Index]]]  # a pixel of a row, and the pairs (column, tap) that it serves
 
 
 class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
@@ -32,7 +32,7 @@ class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
         super().__init__(e, kernel, tensors, block=kernel.block, pooled=pooled)
 
     def tile(self, patch: Patch) -> None:
-        """`patch` comes with its stored size; it is convolved with all that is pooled of it."""
+        """`patch` has the stored size; the tile computes all outputs that are pooled into it."""
         e = self.e
         stored = self.places(patch)
         first = tuple(e.mul(index, unit) for index, unit in zip(patch.first, self.pooled, strict=True))
@@ -84,7 +84,7 @@ class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
         return reduce_nest(e, extents, sums, len(sums) * (last.kernel if whole else 1), body)
 
     def rows_of_taps(self, patch: Patch, sums: Carry) -> Carry:
-        """Several rows of outputs: each row of pixels meets all rows of taps that reach it."""
+        """Several rows of outputs: each row of pixels serves all rows of taps that reach it."""
         first, *middle, last = self.k.window
         meeting: dict[int, list[tuple[int, int]]] = {}
         for row, tap in itertools.product(range(patch.rows), range(first.kernel)):
@@ -98,7 +98,7 @@ class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
         return sums
 
     def reach(self, patch: Patch, taps: Sequence[Index]) -> list[Meeting]:
-        """From the first column on, what each pixel meets of a row of taps: (columns from there, [(column, tap)])."""
+        """For each pixel of a row: its distance in columns from the first, and the pairs (column, tap) it serves."""
         e, w = self.e, self.k.window[-1]
         meeting: dict[Index, list[tuple[int, Index]]] = {}
         for column, tap in itertools.product(range(patch.columns), taps):
@@ -108,7 +108,7 @@ class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
     def pixel_row(
         self, patch: Patch, shift: Sequence[Index], met: Sequence[tuple[int, Place]], across: list[Meeting], sums: Carry
     ) -> Carry:
-        """The row of pixels `shift` from the first one, into the sums of the (row, outer taps) that it meets."""
+        """Add the row of pixels at `shift` from the first one to the sums of the (row, outer taps) that it serves."""
         e, sums = self.e, list(sums)
         parts = [replace(patch, channel=self.channel(patch, vector)) for vector in self.side_by_side]
         rows = [self.row_of_pixels(part, shift) for part in parts]

@@ -3,8 +3,8 @@
 Each output is summed in the order (taps…, channel), starting at its bias: the same bits for every tile,
 thread count and batch. A step of the innermost loop multiplies `s` scalars, each repeated to all lanes, by
 `v` vectors into s·v accumulators. Either the scalars are pixels and the vectors hold output channels
-(`direct_channels.py`), or the scalars are output channels' weights and the vectors hold columns of the image
-(`direct_columns.py`). The loop nest of both, from the outside:
+(`direct_channels.py`), or the scalars are weights of output channels and the vectors hold columns of the image
+(`direct_columns.py`). The loop nest of both, outermost first:
 
     images, groups, chunks of rows, blocks of outputs, rows, tiles of columns       this file
     taps, channels, s scalars times v vectors                                       `direct_tile.py`
@@ -27,10 +27,10 @@ Range = tuple[Index, Index]
 
 
 class DirectConvolution(DirectTile):
-    """Emits one direct convolution; what depends on where the lanes lie is left to its two kinds."""
+    """Emits one direct convolution; its two subclasses have the code that depends on the axis of the lanes."""
 
     def emit(self, a: Index, b: Index) -> None:
-        """Rows [a, b), or groups or blocks of outputs [a, b) where shards share those."""
+        """Rows [a, b), or groups or blocks of outputs [a, b) where shards divide these."""
         e, k = self.e, self.k
         rows: Range = a, b
         groups: Range = 0, k.groups
@@ -47,7 +47,7 @@ class DirectConvolution(DirectTile):
 
     @contextmanager
     def chunks(self, a: Index, b: Index) -> Iterator[Range]:
-        """The rows [a, b) in parts of `chunk`, the last one up to twice as long."""
+        """The rows [a, b) in chunks of `chunk` rows; the last one has up to twice as many."""
         e, chunk = self.e, self.k.chunk
         if not chunk:
             yield a, b
@@ -59,7 +59,7 @@ class DirectConvolution(DirectTile):
             yield begin, e.choose(last, b, e.add(begin, chunk))
 
     def blocks(self, n: Index, g: Index, weights: Index, blocks: Range, rows: Range) -> None:
-        """Outputs of a group, a block at a time; `weights` is where those of the group begin."""
+        """Outputs of a group, a block at a time; the weights of the group begin at `weights`."""
         e, k = self.e, self.k
         per_group = k.outputs // k.groups
         full, rest = divmod(per_group, k.block)
@@ -82,7 +82,7 @@ class DirectConvolution(DirectTile):
                 self.rows(n, Outputs(e.add(first, full * k.block), rest, place, g), *rows)
 
     def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
-        """As many rows at a time as a pool's window has, or a tile; what is left by fewer of them."""
+        """As many rows at a time as a pool's window or a tile has; the last ones with fewer."""
         e, tile = self.e, self.k.tile
         if self.rank == 0:
             with e.loop(a, b):
@@ -111,16 +111,16 @@ class DirectConvolution(DirectTile):
 
     @abstractmethod
     def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, Shape]]:
-        """Loops over the tiles of a row: where each begins (among the stored columns)."""
+        """Loops over the tiles of a row; yields the first stored column of each."""
 
     @abstractmethod
     def sizes(self) -> list[tuple[int, Shape]]:
-        """(stored columns, tile) for a range that is known only at run time, the largest first, down to one column."""
+        """(stored columns, tile) for a range known only at run time, the largest first, down to one column."""
 
     def sliding(self, a: Index, b: Index, sizes: Sequence[tuple[int, Shape]]) -> Iterator[tuple[Index, Shape]]:
         """Tiles of the first of `sizes` that is not longer than the range; the last one slides back.
 
-        What it computes again comes out with the same bits.
+        The outputs that it computes again have the same bits.
         """
         e, (stored, shape) = self.e, sizes[0]
         if stored == 1 or len(sizes) == 1:

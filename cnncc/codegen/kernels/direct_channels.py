@@ -1,7 +1,7 @@
 """Direct convolution with lanes along the output channels: s pixels, each in all lanes, times v vectors of weights.
 
-Tiles are runs of columns (30 as 10 + 10 + 10). Where the last vector of a block has outputs in half its lanes at most,
-two pixels share it, one in its lower and one in its upper lanes: 24 outputs take 3 multiply-adds for two pixels, not 4.
+Tiles are runs of columns (30 as 10 + 10 + 10). A last vector of a block with outputs in at most half of its lanes
+serves two pixels, one in the lower and one in the upper lanes: 24 outputs take 3 multiply-adds for two pixels, not 4.
 """
 
 from __future__ import annotations
@@ -92,10 +92,10 @@ class AlongChannels(DirectConvolution):
 
         return load
 
-    # A last vector of few outputs, shared by two pixels
+    # A last vector of few outputs serves two pixels
 
     def paired(self, outputs: Outputs, shape: Shape) -> bool:
-        """Whether the outputs of the last vector take at most half its lanes, so that it serves two pixels."""
+        """Whether the last vector serves two pixels: its outputs take at most half of its lanes."""
         tail = outputs.count % shape.lanes
         return 0 < 2 * tail <= shape.lanes and len(shape.places) > 1
 
@@ -112,7 +112,7 @@ class AlongChannels(DirectConvolution):
     def paired_products(
         self, own: Sequence[Ssa], shared: Ssa, pixels: Sequence[Callable[[], Ssa]], sums: Carry
     ) -> Carry:
-        """As `products`; the shared vector meets one pixel in its lower and the next one in its upper half."""
+        """As `products`; the last vector multiplies one pixel in its lower and the next one in its upper half."""
         e, half, left = self.e, self.k.lanes // 2, iter(sums)
         following = []
         for number in range(0, len(pixels), 2):
@@ -127,7 +127,7 @@ class AlongChannels(DirectConvolution):
     def accumulate(
         self, outputs: Outputs, n: Index, first: Sequence[Index], shape: Shape, guarded: bool
     ) -> dict[Key, Ssa]:
-        """The sums of each place by itself."""
+        """As in the base class; of a last vector for two pixels the halves are separated."""
         sums = super().accumulate(outputs, n, first, shape, guarded)
         if not self.paired(outputs, shape):
             return sums

@@ -1,7 +1,7 @@
 """Direct convolution with lanes along the columns: s outputs' weights, each in all lanes, times v vectors of columns.
 
 For planar images with few channels, or few outputs. The last vector of a row slides back over columns that were
-computed already: the same bits. Where all rows of a pool's window fit into one vector, they lie in it side by side.
+computed already, and gives the same bits. If all rows of a pool's window fit into one vector, it holds all of them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from .direct_tile import Load, Outputs, Place, Shape
 
 
 class AlongColumns(DirectConvolution):
-    """Output channels' weights are the scalars, columns the vectors."""
+    """Weights of output channels are the scalars, columns the vectors."""
 
     across = 1
 
@@ -29,7 +29,7 @@ class AlongColumns(DirectConvolution):
     # Tiles
 
     def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, Shape]]:
-        """Vectors of which the last slides back, or one vector that holds all columns of several rows."""
+        """Vectors, the last of which slides back, or one vector that holds all columns of several rows."""
         if self.k.tile.folded > 1:
             yield 0, Shape(rows, (0,), self.k.lanes, self.k.tile.folded)
             return
@@ -80,7 +80,7 @@ class AlongColumns(DirectConvolution):
         return self.e.splat(self.weights.scalar(at), lanes)
 
     def load(self, position: list[Index], lanes: int, guarded: bool) -> Load:
-        """A vector of columns, one window apart."""
+        """A vector of columns, one stride of the window apart."""
         e, step = self.e, self.k.window[-1].stride
         last = self.rank + 1
         if not guarded:
@@ -119,7 +119,7 @@ class AlongColumns(DirectConvolution):
         return first
 
     def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
-        """A register for each row."""
+        """As in the base class, after a vector of several rows is split into one register for each row."""
         if shape.folded > 1:
             parts = [range(row * shape.width, (row + 1) * shape.width) for row in range(shape.folded)]
             sums = {
@@ -133,7 +133,7 @@ class AlongColumns(DirectConvolution):
     # Pools
 
     def finish(self, cells: Mapping[Key, Cell], pooled: Mapping[Key, tuple[Index, ...]], shape: Shape) -> None:
-        """Pairs of neighbouring vectors as one: what a pool takes apart then fills whole vectors."""
+        """Join pairs of neighbouring vectors first: the vectors that a pool splits are then full."""
         if self.k.epilogue.pool:
             cells = self.joined(cells, shape)
             pooled = {key: position for key, position in pooled.items() if key in cells}

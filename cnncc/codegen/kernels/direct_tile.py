@@ -1,4 +1,4 @@
-"""One register tile of direct convolution: its sums over taps and channels, and its results (see `direct.py`)."""
+"""One register tile of direct convolution: its sums over taps and channels, and the store (see `direct.py`)."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ Load = Callable[[Index], Ssa]  # a register of pixels, given the offset of a cha
 
 @dataclass(frozen=True)
 class Shape:
-    """The tile at hand: rows, and columns (scalars) or the starts of vectors of `lanes` columns.
+    """The shape of a tile: rows, and columns (scalars) or the first columns of vectors of `lanes` columns.
 
-    A vector of columns may hold those of `folded` rows, one after the other.
+    A vector of columns may hold the columns of `folded` rows, one row after the other.
     """
 
     rows: int
@@ -44,7 +44,7 @@ class Shape:
 
 @dataclass(frozen=True)
 class Outputs:
-    """The block of output channels at hand: its first channel, its number, and its place in the weights."""
+    """A block of output channels: its first channel, its number, and the offset of its weights."""
 
     first: Index
     count: int
@@ -54,14 +54,14 @@ class Outputs:
 
 @dataclass(frozen=True)
 class Place:
-    """Where a tile lies: image, stored position on each spatial axis (before the tile's own offsets)."""
+    """The position of a tile: image, and stored position on each spatial axis (before offsets inside the tile)."""
 
     image: Index
     spatial: tuple[Index, ...]
 
 
 class DirectTile(WithWeights[Direct]):
-    """A tile is summed up and stored; what depends on where the lanes lie is left to the two kinds."""
+    """Sums up and stores a tile; subclasses have the code that depends on the axis of the lanes."""
 
     def __init__(self, e: Emitter, kernel: Direct, tensors: Tensors):
         super().__init__(e, kernel, tensors)
@@ -91,7 +91,7 @@ class DirectTile(WithWeights[Direct]):
     ) -> dict[Key, Ssa]:
         """The sums of a tile.
 
-        Taps are unrolled only together with all channels of a group, and only few: each has loads of its own, and
+        Taps are unrolled only together with all channels of a group, and only if they are few. Each has its own loads;
         LLVM would load for many steps at once and spill the sums.
         """
         e, k = self.e, self.k
@@ -122,10 +122,10 @@ class DirectTile(WithWeights[Direct]):
     def step(
         self, outputs: Outputs, shape: Shape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
     ) -> Carry:
-        """Each of a tile's pixels (or vectors of them) times each of a block's weights, which begin `at`."""
+        """Each pixel of a tile (or vector of pixels) times each weight of a block; the weights begin at `at`."""
 
     def products(self, vectors: Sequence[Ssa], scalars: Sequence[Callable[[], Ssa]], sums: Carry) -> Carry:
-        """Each scalar, loaded when its turn comes so that one register holds it, times every vector."""
+        """Each scalar times every vector; a scalar is loaded just before its use, so one register holds it."""
         following = []
         for number, load in enumerate(scalars):
             scalar = load()
@@ -141,7 +141,7 @@ class DirectTile(WithWeights[Direct]):
         return [loaded[number] for _, _, number in keys]
 
     def start(self, outputs: Outputs, number: int, shape: Shape) -> Ssa:
-        """What the accumulators of a vector of outputs (or of one output) start with."""
+        """The initial value of the accumulators of a vector of outputs (or of one output)."""
         if self.bias is None:
             return nothing(self.e, shape.lanes)
         lanes = self.counted_lanes(outputs, number, shape)
@@ -150,7 +150,7 @@ class DirectTile(WithWeights[Direct]):
     def pixels(
         self, outputs: Outputs, n: Index, first: Sequence[Index], tap: Sequence[Index], shape: Shape, guarded: bool
     ) -> list[Load]:
-        """For each row and column of the tile, how to load its value under a tap, given a channel's offset."""
+        """For each row and column of the tile a function that loads its value under a tap, given a channel's offset."""
         e, k = self.e, self.k
         channel = e.mul(outputs.group, self.group_channels)
         loads: list[Load] = []
@@ -167,7 +167,7 @@ class DirectTile(WithWeights[Direct]):
         return loads
 
     def prefetch(self, outputs: Outputs, first: Sequence[Index]) -> Callable[[Index, Index], None]:
-        """Ask, step by step, for a part of the weights of the next block: each tile for another part."""
+        """A function that prefetches, step by step, a part of the next block's weights; each tile has another part."""
         e, k = self.e, self.k
         if not k.ahead:
             return lambda channel, tap: None
@@ -183,7 +183,7 @@ class DirectTile(WithWeights[Direct]):
 
         return ahead
 
-    # What depends on where the lanes lie
+    # What depends on the axis of the lanes
 
     @property
     @abstractmethod
@@ -193,7 +193,7 @@ class DirectTile(WithWeights[Direct]):
     @property
     @abstractmethod
     def across(self) -> int:
-        """Numbers of columns of a tile (pixels, or vectors of them) for each one that is stored."""
+        """Columns of a tile (pixels, or vectors of them) for each column that is stored."""
 
     @abstractmethod
     def span(self, shape: Shape) -> int:
@@ -213,12 +213,12 @@ class DirectTile(WithWeights[Direct]):
 
     @abstractmethod
     def load(self, position: list[Index], lanes: int, guarded: bool) -> Load:
-        """A pixel in all lanes, or a vector of neighbouring ones."""
+        """A pixel in all lanes, or a vector of neighbouring pixels."""
 
     # Results
 
     def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
-        """Hand the tile to the epilogue, with the position of every register before and after pooling."""
+        """Pass the tile to the epilogue, with the position of every register before and after pooling."""
         k = self.k
         cells: dict[Key, Cell] = {}
         pooled: dict[Key, tuple[Index, ...]] = {}
@@ -234,7 +234,7 @@ class DirectTile(WithWeights[Direct]):
         self.finish(cells, pooled, shape)
 
     def moved(self, spatial: Sequence[Index], row: int, column: int) -> list[Index]:
-        """The position `row` rows and `column` columns on."""
+        """The position `row` rows and `column` columns after `spatial`."""
         place = list(spatial)
         if self.rank > 1:
             place[0] = self.e.add(place[0], row)

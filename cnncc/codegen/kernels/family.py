@@ -1,4 +1,4 @@
-"""What all kernel families are: code that computes rows [a, b) of a step's target."""
+"""The base class of all kernel families: code that computes rows [a, b) of a step's target."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ C = TypeVar("C", bound=Convolution)
 
 @dataclass(frozen=True)
 class Tensors:
-    """The memory of a step: what the kernel reads, what its epilogue reads, what it writes, and room of its own."""
+    """The memory of a step: the kernel's sources, its epilogue's operands, its target and its scratch memory."""
 
     sources: Sequence[Access]
     operands: Sequence[Access]
@@ -29,7 +29,7 @@ class Tensors:
 
 
 class Family(ABC, Generic[K]):
-    """The code of one step; the class of each family is its loop nest, `emit` the outermost loops."""
+    """The code of one step: the class of a family is its loop nest, and `emit` has the outermost loops."""
 
     def __init__(self, e: Emitter, kernel: K, tensors: Tensors):
         self.e, self.k = e, kernel
@@ -37,11 +37,11 @@ class Family(ABC, Generic[K]):
 
     @abstractmethod
     def emit(self, a: Index, b: Index) -> None:
-        """Rows [a, b) of the target, or of whatever else shards share (`Step.units`)."""
+        """Emit rows [a, b) of the target, or other units that shards divide (`Step.units`)."""
 
 
 class WithWeights(Family[C]):
-    """A family of convolutions: its sources by name."""
+    """A family of convolutions, with names for its sources."""
 
     def __init__(self, e: Emitter, kernel: C, tensors: Tensors):
         super().__init__(e, kernel, tensors)
@@ -51,7 +51,7 @@ class WithWeights(Family[C]):
         self.guarded_axes = outside_axes(kernel.window, self.image)
 
     def bias_of(self, channel: Index, lanes: int, lane_axis: int = 1) -> Ssa:
-        """What the sums of outputs from `channel` on start with: their bias, or zero."""
+        """The initial value of the sums of outputs from `channel` on: their bias, or zero."""
         if self.bias is None:
             return nothing(self.e, lanes)
         return self.bias.load(self.bias.offset([0, channel, *[0] * self.rank]), lane_axis, lanes)

@@ -1,4 +1,4 @@
-"""The border of a buffer: what a window reads around the image."""
+"""The border of a buffer: the elements around the image that a window reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .family import Family, Tensors
 
 
 class Border(Family[Fill]):
-    """Emits one border: above and below the image whole rows, beside it the two ends."""
+    """Emits one border: whole rows above and below the image, and both ends of the rows between."""
 
     def __init__(self, e: Emitter, kernel: Fill, tensors: Tensors):
         super().__init__(e, kernel, tensors)
@@ -30,7 +30,7 @@ class Border(Family[Fill]):
                 self.visit(self.axes, origin, True, (a, b))
 
     def visit(self, remaining: list[int], position: list[Index], inside: bool, rows: tuple[Index, Index]) -> None:
-        """All positions of `remaining` that have some axis, here or earlier, in its border."""
+        """All positions of the `remaining` axes that lie in the border of at least one axis, these or earlier ones."""
         if remaining == [self.inner] and not inside:
             self.run(position, rows)
             return
@@ -63,7 +63,7 @@ class Border(Family[Fill]):
         self.target.store(self.target.number(self.k.value, lanes), self.target.offset(position), self.inner)
 
     def part(self, axis: int, begin: Index, end: Index, rows: tuple[Index, Index]) -> tuple[Index, Index]:
-        """The part of [begin, end) that belongs to the rows asked for, which count from the top of the border."""
+        """The part of [begin, end) inside `rows`, which are counted from the top of the border."""
         if axis != ROW_AXIS:
             return begin, end
         e, top = self.e, self.border[ROW_AXIS][0]

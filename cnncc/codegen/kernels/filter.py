@@ -1,8 +1,8 @@
-"""Filters: planar convolutions of one input channel a group, their weights in registers (see `plan.kernels.filters`).
+"""Filters: planar convolutions with one input channel a group and weights in registers (see `plan.kernels.filters`).
 
-The nest is that of direct convolution with lanes along the columns, except that a tile has several rows, and that
-the loop over taps is turned round: it goes over the rows of the input. Each output still sums up its taps in order,
-since the rows of the input come in order.
+The loop nest is that of direct convolution with lanes along the columns, with two differences: a tile has several
+rows, and the loop over rows of taps is replaced by one over the rows of the input. These are read in order, so each
+output still sums its taps in order.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Filter(AlongColumns):
     """Emits one filter."""
 
     def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
-        """The weights are loaded before all rows."""
+        """As in the base class, after all weights are loaded."""
         count = self.k.taps * self.k.block
         places = [self.e.add(outputs.weights, number) for number in range(count)]
         self.loaded = [self.weight(place, self.k.lanes) for place in places]
@@ -55,8 +55,8 @@ class Filter(AlongColumns):
     ) -> Callable[[int], list[Ssa]]:
         """The vectors of one row of the input under each tap of a row.
 
-        Where the tile stays inside, every other tap's are put together of two neighbours. (Frozen: LLVM would load
-        again what a shuffle takes from two loads.)
+        Where the tile lies inside the image, a shuffle combines two neighbours for every other tap. The shuffles are
+        opaque: LLVM would replace each by a load.
         """
         e, (down, across) = self.e, self.k.window
         row = e.add(e.sub(e.mul(first[0], down.stride), down.low), place)

@@ -1,13 +1,13 @@
 """Grouped convolution with few channels in a group: the lanes of a vector are the outputs of neighbouring groups.
 
-With I inputs and O outputs in a group, a vector of L = ⌊lanes / O⌋ · O outputs reads L / O · I input channels, which
-lie side by side. They are loaded once for a pixel; for each c < I one shuffle brings to every lane the channel c of
-its own group, and one multiply-add applies it: I multiply-adds for a tap and a vector, none of them wasted.
+With I inputs and O outputs in a group, a vector of L = ⌊lanes / O⌋ · O outputs reads L / O · I adjacent input
+channels. They are loaded once for a pixel. For each c < I, one shuffle moves the channel c of its own group to every
+lane, and one multiply-add uses it: I multiply-adds for a tap and a vector, with no lane wasted.
 
-A shuffle competes with the multiply-adds for the pipes. So the pixels of a row are taken from left to right, and each
-shuffled pixel meets the weights of every tap that reaches it, as in the depthwise kernel: at stride 1 a row of p
-outputs takes p + 2 pixels for its three taps instead of 3·p. Each output still sees its taps from left to right and
-in each tap its channels in order: one chain in the order (taps…, channel) from the bias, as everywhere.
+A shuffle competes with the multiply-adds for the pipes. So the pixels of a row are read from left to right, and each
+shuffled pixel serves every tap that reaches it, as in the depthwise kernel: at stride 1 a row of p
+outputs takes p + 2 pixels for its three taps instead of 3·p. Each output still sums its taps from left to right, and
+the channels of each tap in order: one chain in the order (taps…, channel) from the bias, as in all convolutions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from ..nest import Carry, flat, interior, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
 
-PAIRED = 8  # channels of a group that takes 256 bits
+PAIRED = 8  # channels of a group of 256 bits
 
 
 class GroupedConvolution(WithWeights[Grouped]):
@@ -58,7 +58,7 @@ class GroupedConvolution(WithWeights[Grouped]):
             self.columns(n, whole, rest, outer, a, b)
 
     def columns(self, n: Index, block: Index, count: int, outer: tuple[Index, ...], a: Index, b: Index) -> None:
-        """Tiles of columns, of nearly equal width where the row is known, then what is left in a narrower one."""
+        """Tiles of columns: of nearly equal width if the row is known at compile time, else with narrower last ones."""
         e, tile, left = self.e, self.k.tile.columns, 1
         if isinstance(a, int) and isinstance(b, int):
             tile = -(-(b - a) // -(-(b - a) // tile))
@@ -134,10 +134,11 @@ class GroupedConvolution(WithWeights[Grouped]):
         return self.image.load_guarded(guard, guard.offset, 1, count // self.members * self.inputs, 0.0)
 
     def spread(self, pixel: Ssa, count: int) -> Iterator[Ssa]:
-        """For each channel of a group a vector that has it, from its own group, in every lane.
+        """For each channel of a group a vector that holds, in every lane, this channel of the lane's own group.
 
-        Across 128 bits only pairs of lanes move by one instruction that needs no register of indices. So in a group of
-        8, even and odd channels are doubled first, and then pairs of equals move: 10 shuffles for 8 channels, not 12.
+        Across 128 bits, only pairs of lanes can be moved by one instruction without a register of indices. So in a
+        group of 8, even and odd channels are duplicated first, and then equal pairs move: 10 shuffles for 8 channels,
+        not 12.
         """
         e = self.e
         groups = [lane // self.members * self.inputs for lane in range(count)]

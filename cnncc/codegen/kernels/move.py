@@ -1,4 +1,4 @@
-"""A copy between two views of one shape, whatever their strides: every change of memory order is this.
+"""A copy between two views of one shape with any strides: every change of memory order is such a copy.
 
 Where the innermost axes differ (planar to channels last), squares of block × block elements are loaded along
 one axis, transposed in registers and stored along the other.
@@ -33,7 +33,7 @@ class Copy(Family[Move]):
         value = self.source.load_at(position, self.k.lane_axis, lanes)
         self.target.store(value, self.target.offset(position), self.k.lane_axis)
 
-    # Squares of block × block; the last ones slide back along the source's axis, and lack rows along the other
+    # Squares of block × block; the last ones slide back along the source's axis, and have fewer rows along the other
 
     def visit(self, axes: list[int], position: list[Index], rows: tuple[Index, Index]) -> None:
         """Loops over `axes`, then over columns of squares."""
@@ -60,7 +60,7 @@ class Copy(Family[Move]):
             self.square([*place[:t], full, *place[t + 1 :]], self.shape[t] - full)
 
     def square(self, place: list[Index], rows: int) -> None:
-        """`rows` vectors of `block` elements to `block` vectors of `rows`; what lacks is never stored."""
+        """Transpose `rows` vectors of `block` elements to `block` vectors of `rows`; missing rows are never stored."""
         e, s, t, block = self.e, self.k.source_axis, self.k.lane_axis, self.k.block
         read, write = self.source.offset(place), self.target.offset(place)
         step = self.source.view.strides[t]
@@ -73,7 +73,7 @@ class Copy(Family[Move]):
 def transpose(e: Emitter, rows: list[Ssa]) -> list[Ssa]:
     """A square of n vectors of n lanes (n a power of two) transposed by log2 n rounds of shuffles.
 
-    Round with distance d exchanges, between rows that differ in bit d, the lanes that differ in bit d.
+    The round with distance d exchanges lanes that differ in bit d between rows that differ in bit d.
     """
     n = len(rows)
     distance = n // 2

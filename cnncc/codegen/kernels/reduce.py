@@ -1,8 +1,8 @@
 """Maximum or sum over whole axes.
 
 With lanes along a kept axis each lane is a chain of its own. With lanes along the innermost reduced axis the
-lanes hold partial results, folded in halves at the end: an order that only the plan decides. The lanes fill several
-registers, so that the chains hide the latency of an addition.
+lanes hold partial results, which are combined in halves at the end; only the plan decides this order. The lanes fill
+several registers, so that the chains hide the latency of an addition.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ class WholeReduction(Family[Reduce]):
         return combine(self.e, self.k.combine, total, value)
 
     def fold_axis(self, place: list[Index], total: Ssa, width: int) -> Ssa:
-        """All of the lane axis into the partial results, a vector at a time; the rest fills up with identities."""
+        """Reduce the lane axis into the partial results, a vector at a time; the last is padded with the identity."""
         e, axis = self.e, self.k.lane_axis
         size = self.source.view.shape[axis]
         whole = size // width * width
@@ -73,7 +73,7 @@ class WholeReduction(Family[Reduce]):
         return total
 
     def fold_lanes(self, value: Ssa) -> Ssa:
-        """Halves onto each other until one lane is left; an odd lane goes first."""
+        """Combine halves until one lane is left; an odd lane is combined first."""
         e = self.e
         while (lanes := value.lanes) > 1:
             half = lanes // 2

@@ -1,8 +1,8 @@
-"""Windows that slide over an image channel by channel, with lanes along the channels: what such kernels share.
+"""The base class of kernels whose windows slide over an image channel by channel, with lanes along the channels.
 
-The loops are: images, blocks of channels, rows, tiles of columns, vectors of the block. What lies outside of the image
-is masked to the fill value: rows only in single rows at the edges, columns only where a tile reaches beyond the ends of
-its row. So the code of a kernel is that of one tile and that of one row of a tile.
+The loops are: images, blocks of channels, rows, tiles of columns, vectors of the block. Pixels outside of the image
+are masked to the fill value: rows only in single rows at the edges, columns only where a tile reaches beyond the ends
+of its row. So the code of a kernel is that of one tile and that of one row of a tile.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ Span = tuple[int, int]
 
 @dataclass(frozen=True)
 class Patch:
-    """The outputs of one tile: stored ones, or (before pooling) all that are computed.
+    """The outputs of one tile: the stored ones or, before pooling, all computed ones.
 
-    `span` holds the least and the largest of the columns `first[-1]` that the code is for; on the axes `edges` its
-    windows may leave the image.
+    The code serves first columns `first[-1]` from the least to the largest of `span`. On the axes `edges` its windows
+    may leave the image.
     """
 
     image: Index
@@ -42,7 +42,7 @@ class Patch:
 
 @dataclass(frozen=True)
 class Pixels:
-    """A row of pixels: the place of column 0 of a tile's first window, and the condition that the row exists."""
+    """A row of pixels: the position of column 0 of a tile's first window, and the condition that the row exists."""
 
     place: Place
     inside: Ssa | None
@@ -52,7 +52,7 @@ S = TypeVar("S", bound=Depthwise | Window)
 
 
 class Sliding(Family[S]):
-    """Emits a kernel whose tiles are given by `tile`; `block` channels go over all rows before the next ones."""
+    """Emits a kernel whose tiles are given by `tile`; all rows are computed for `block` channels before the next."""
 
     fill = 0.0
 
@@ -66,7 +66,7 @@ class Sliding(Family[S]):
 
     @abstractmethod
     def tile(self, patch: Patch) -> None:
-        """Compute and store a patch, which comes with its stored size."""
+        """Compute and store a patch; it has the stored size."""
 
     # Loops
 
@@ -78,7 +78,7 @@ class Sliding(Family[S]):
             self.rows(n.index, (block.index, e.least(end, self.channels) if self.channels % self.block else end), a, b)
 
     def rows(self, n: Index, channels: tuple[Index, Index], a: Index, b: Index) -> None:
-        """Whole tiles of rows inside of the image; single rows at its edges, and those that are left."""
+        """Whole tiles of rows inside of the image; single rows at its edges and for the remainder."""
         e, step = self.e, self.stored(0) if self.last else self.stored(self.last)
 
         def run(begin: Index, end: Index, step: int, edge: bool) -> None:
@@ -119,7 +119,7 @@ class Sliding(Family[S]):
     def vectors(self, patch: Patch, channels: tuple[Index, Index]) -> None:
         """Vectors of channels, as many at a time as a tile has.
 
-        The last ones slide back over what is there already: the same bits again.
+        The last ones slide back over channels that are computed already, and give the same bits.
         """
         e, width = self.e, self.lanes * self.size.vectors
         with e.loop(*channels, width) as c:
@@ -127,14 +127,14 @@ class Sliding(Family[S]):
             self.tile(replace(patch, channel=e.least(c.index, most) if most % width else c.index))
 
     def stored(self, axis: int) -> int:
-        """Positions of the result that a tile makes along the first or last axis."""
+        """Positions of the stored result of a tile along the first or last axis."""
         own = self.size.columns if axis == self.last else self.size.rows
         return max(1, own // self.pooled[axis])
 
     # Pixels
 
     def row_of_pixels(self, patch: Patch, shift: Sequence[Index]) -> Pixels:
-        """The row `shift` (on all axes but the last) from the first pixels of a patch; row 0 for one outside."""
+        """The row at `shift` (on all axes but the last) from the first pixels of a patch; row 0 if it is outside."""
         e = self.e
         starts = [e.sub(e.mul(at, w.stride), w.low) for at, w in zip(patch.first, self.window, strict=True)]
         row = [e.add(start, by) for start, by in zip(starts, shift, strict=False)]

@@ -1,7 +1,7 @@
 """Pooling: maximum or average over a window, per channel, with lanes along channels or along columns.
 
-With lanes along the channels, neighbours share the pixels that they read, and maxima of columns of pixels, of which
-those of an output are taken: 3×3 with stride 2 takes 6 loads instead of 9 and half of the operations.
+With lanes along the channels, neighbouring outputs reuse the pixels that both read, and the maxima of columns of
+pixels: 3×3 with stride 2 takes 6 loads instead of 9 and half of the operations.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class WindowReduction(Family[Window]):
         return reduce_nest(e, kernel, [self.source.number(self.fill, lanes)], 1, tap)[0]
 
     def load(self, place: list[Index], lanes: int, guarded: bool) -> Ssa:
-        """The values under a tap: one for each lane."""
+        """The values under a tap, one for each lane."""
         source, step = self.source, self.k.window[-1].stride
         last = source.view.rank - 1
         axes = [axis + 2 for axis in self.guarded_axes] if guarded else []
@@ -94,7 +94,7 @@ class WindowReduction(Family[Window]):
         return e.binary("divide", total, divisor)
 
     def taps_counted(self, axis: int, index: Index) -> Index:
-        """Taps of the window at output `index` that lie inside the source widened by what counts of its padding.
+        """Taps of the window at output `index` inside the source and the counted part of its padding.
 
         Taps t with −low ≤ start + t·d < size + high: from ⌈(−low − start) / d⌉ to ⌊(size + high − 1 − start) / d⌋.
         """
@@ -132,7 +132,7 @@ class Tiles(Sliding[Window]):
             for column in range(patch.columns)
         ]
         pixels = {at: [self.pixel(patch, row, at) for row in rows] for at in sorted({*itertools.chain(*reach)})}
-        if k.combine == "maximum":  # does not depend on the order, a sum goes from left to right in each row
+        if k.combine == "maximum":  # any order gives the same maximum; a sum goes from left to right in each row
             pixels = {at: [combine_all(e, k.combine, column)] for at, column in pixels.items()}
         for column, window in enumerate(reach):
             place = [patch.image, patch.channel, *patch.first[:-1], e.add(patch.first[-1], column)]
@@ -143,7 +143,7 @@ class Tiles(Sliding[Window]):
 
 
 def pooling(e: Emitter, kernel: Window, tensors: Tensors) -> Family[Window]:
-    """In tiles where lanes lie along the channels and the code of a tile is short, else one vector at a time."""
+    """Pooling in tiles if lanes lie along the channels and the code of a tile is short, else one vector at a time."""
     small = math.prod(w.kernel for w in kernel.window) * kernel.tile.columns <= UNROLL_ALL
     family = Tiles if kernel.lane_axis == 1 and small else WindowReduction
     return family(e, kernel, tensors)

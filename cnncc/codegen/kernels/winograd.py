@@ -1,12 +1,12 @@
 """Winograd convolution: input transform, one matrix product for each point, output transform.
 
 The arithmetic is that of `cook_toom`: straight-line vector code made from its matrices, with lanes along channels.
-All tiles of an image are numbered in one row, so that their number, not the width of the image, decides how well the
-products fill their register tiles. A block of them goes through all three phases while its transformed inputs
-are in the second-level cache; the weights pass by once for each block.
+All tiles of an image are numbered in one row, so their number, not the width of the image, decides how well the
+products fill their register tiles. All three stages are computed for a block of tiles while its transformed inputs
+are in the second-level cache; the weights are read once for each block.
 
-The grid of tiles belongs to the image, not to the range of rows: a tile that meets the range is computed as a whole
-and the rows of it that are in the range are stored.
+The grid of tiles belongs to the image, not to the range of rows: a tile with rows in the range is computed as a whole,
+and its rows in the range are stored.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import Tensors, WithWeights
 
-Spot = tuple[int, ...]  # a place inside a tile: one of its pixels, points or outputs
+Spot = tuple[int, ...]  # an index inside a tile: of one of its pixels, points or outputs
 Load = Callable[[Index, int], Ssa]  # a vector of channels, from the offset of its first channel and its lanes
 Range = tuple[Index, Index]
 Wanted = Sequence[Sequence[Ssa | None]]
@@ -44,7 +44,7 @@ class Place:
 
 
 class WinogradConvolution(WithWeights[Winograd]):
-    """Emits one Winograd convolution: `emit` is the loop nest, the methods below are its phases."""
+    """Emits one Winograd convolution: `emit` is the loop nest, the methods below are its stages."""
 
     def __init__(self, e: Emitter, kernel: Winograd, tensors: Tensors):
         super().__init__(e, kernel, tensors)
@@ -57,7 +57,7 @@ class WinogradConvolution(WithWeights[Winograd]):
     def emit(self, a: Index, b: Index) -> None:
         """Images, blocks of tiles, blocks of outputs.
 
-        [a, b) are rows or, where shards share those, blocks of outputs, or rows of tiles.
+        [a, b) are rows or, where shards divide these, blocks of outputs or rows of tiles.
         """
         e, k = self.e, self.k
         rows: Range = (a, b) if k.shared == "rows" else (0, self.target.view.rows)
@@ -74,7 +74,7 @@ class WinogradConvolution(WithWeights[Winograd]):
                     self.transform_outputs(place, e.add(e.mul(block, k.block), inner), inner, size, rows)
 
     def blocks(self, begin: Index, end: Index) -> Iterator[tuple[Index, Index, int]]:
-        """A loop over blocks of outputs or their parts: the block, its first output asked for, and how many."""
+        """A loop over blocks of outputs or their parts; yields the block, its first output and their number."""
         e, k = self.e, self.k
         if k.parts > 1:
             size = k.block // k.parts
@@ -92,14 +92,14 @@ class WinogradConvolution(WithWeights[Winograd]):
     # Tiles
 
     def range(self, a: Index, b: Index) -> tuple[Index, Index]:
-        """The numbers of the tiles that meet rows [a, b)."""
+        """The numbers of the tiles with rows in [a, b)."""
         e, k = self.e, self.k
         begin, end = e.div(a, k.tile_rows), e.div(e.add(b, k.tile_rows - 1), k.tile_rows)
         step = k.window[0].dilation * self.inner
         return e.mul(begin, step), e.mul(end, step)
 
     def place(self, n: Index, block: Index, number: Index) -> Place:
-        """Where a tile of a block begins: its number in the image, split into places along the axes."""
+        """The position of a tile of a block: its number in the image, split into positions along the axes."""
         left, first = self.e.add(block, number), []
         axes = list(zip(self.k.grid, self.k.steps, self.k.window, strict=True))
         for size, m, w in reversed(axes[1:]):
@@ -109,7 +109,7 @@ class WinogradConvolution(WithWeights[Winograd]):
         return Place(n, number, tuple(reversed(first)))
 
     def begin(self, along: Index, m: int, dilation: int) -> Index:
-        """The first output of tile `along` of an axis: phases of a dilation lie side by side."""
+        """The first output of tile `along` of an axis; tiles of all residues of a dilation are numbered together."""
         group, phase = self.split(along, dilation)
         return self.e.add(self.e.mul(group, m * dilation), phase)
 
@@ -142,13 +142,13 @@ class WinogradConvolution(WithWeights[Winograd]):
         with_guards(e, self.readable(start), body)
 
     def pixels(self, n: Index, start: Sequence[Index], guarded: bool) -> dict[Spot, Load]:
-        """How to load a vector of channels of each pixel of a tile; zero outside the image."""
+        """For each pixel of a tile a function that loads a vector of channels; zero outside the image."""
         e, strides = self.e, self.image.view.strides
         spots = list(itertools.product(*map(range, self.k.pixels)))
         if guarded:
             return {spot: self.guarded_pixel(n, start, spot) for spot in spots}
         steps = [w.dilation * stride for w, stride in zip(self.k.window, strides[2:], strict=True)]
-        if self.image.view.ring:  # rows do not follow each other: each has an address of its own
+        if self.image.view.ring:  # rows are not equally far apart: each has an address of its own
             starts = [
                 [n, 0, e.add(start[0], row * self.k.window[0].dilation), *start[1:]] for row in range(self.k.pixels[0])
             ]
@@ -169,7 +169,7 @@ class WinogradConvolution(WithWeights[Winograd]):
         return lambda moved, lanes: self.image.load_guarded(guard, e.add(guard.offset, moved), 1, lanes, 0.0)
 
     def readable(self, start: Sequence[Index]) -> Ssa | bool:
-        """Whether all pixels of a tile lie in the image or in the border that it brings."""
+        """Whether all pixels of a tile lie in the image or in its border."""
         e, tests = self.e, []
         for axis, (begin, w, n) in enumerate(zip(start, self.k.window, self.k.pixels, strict=True)):
             low, high = self.image.view.border[axis + 2] if self.image.view.border else (0, 0)
@@ -205,10 +205,10 @@ class WinogradConvolution(WithWeights[Winograd]):
     # Products
 
     def products(self, block: Index, inner: Index, size: int, count: Index) -> None:
-        """M[ξ] = V[ξ] · U[ξ] for `size` outputs of a block from `inner` on, the point outside, groups of tiles inside.
+        """M[ξ] = V[ξ] · U[ξ] for `size` outputs of a block from `inner` on: loops over points, then groups of tiles.
 
-        If at most half a group is left at the end, it is computed as one. The last one may reach beyond the tiles
-        there are; the scratch memory has room, and nothing reads it.
+        If at most half a group is left at the end, half a group is computed. The last group may reach beyond the last
+        tile: the scratch memory has room for it, and nothing reads those elements.
         """
         e, k = self.e, self.k
         points = math.prod(k.points)
@@ -227,7 +227,7 @@ class WinogradConvolution(WithWeights[Winograd]):
                     self.group(tile.index, half, inputs, weights, results, size)
 
     def half_group(self) -> int:
-        """Tiles of half a group, or 0 if more than that are left at the end of any range that may be asked for."""
+        """Tiles of half a group, or 0 if no possible range leaves so few tiles, or fewer, at its end."""
         columns, half = self.k.tile.columns, (self.k.tile.columns + 1) // 2
         lines = [self.k.grid[0]] if self.k.shared == "blocks" else range(1, self.k.grid[0] + 1)
         return half if any(0 < line * self.inner % columns <= half for line in lines) else 0
@@ -303,7 +303,7 @@ class WinogradConvolution(WithWeights[Winograd]):
         return self.e.add(self.e.div(place.first[axis], pool), number * dilation)
 
     def wanted(self, place: Place, rows: Range) -> Wanted:
-        """For each axis and each result along it: whether it exists and is asked for (None: always)."""
+        """For each axis and each result along it: whether it exists and lies in `rows` (None: always)."""
         tests = []
         for axis, (m, size) in enumerate(zip(self.k.steps, self.target.view.shape[2:], strict=True)):
             count = m // self.k.epilogue.pooled(axis)
@@ -322,7 +322,7 @@ class WinogradConvolution(WithWeights[Winograd]):
     def store(
         self, place: Place, channel: Index, results: Mapping[Spot, Ssa], lanes: int, wanted: Wanted | None
     ) -> None:
-        """Hand a tile to the epilogue, all of it or each stored position if it is `wanted`."""
+        """Pass a tile to the epilogue: the whole tile, or each stored position that is `wanted`."""
         e, k = self.e, self.k
         cells: dict[Key, Cell] = {}
         for spot, value in results.items():
@@ -349,7 +349,7 @@ class WinogradConvolution(WithWeights[Winograd]):
                 finish(e, k.epilogue, own, {key: pooled[key]}, 1, self.target, self.operands)
 
     def key(self, spot: Spot, sizes: Sequence[int]) -> Key:
-        """A place in a tile as the epilogue counts: row and column (of an image of rows)."""
+        """An index in a tile as the key of the epilogue: row and column."""
         row, *columns = (0, *spot) if len(spot) == 1 else spot
         return row, math.prod(sizes[2:]) * columns[0] + sum(columns[1:]), 0
 

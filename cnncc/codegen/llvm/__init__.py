@@ -1,5 +1,5 @@
-"""The back end that writes LLVM IR as text: the only place that spells LLVM.
+"""The back end that writes LLVM IR as text; no other module contains LLVM text.
 
-Writing text is an order of magnitude faster than building llvmlite's objects, and nothing is lost: every module is
-parsed and verified before use.
+Writing text is an order of magnitude faster than building llvmlite's objects. LLVM parses and verifies every module
+before use.
 """

@@ -116,7 +116,7 @@ class Arithmetic(Control):
         return self.assign(wide, f"shufflevector {type} {a.name}, {type} {other}, <{len(lanes)} x i32> <{numbers}>")
 
     def _inserted(self, wide: RegisterType, scalars: Sequence[Ssa | None], lanes: Sequence[int]) -> Ssa:
-        """A vector of scalars; those of lanes below 0 are left out."""
+        """A vector of scalars; lanes below 0 stay undefined."""
         result = self.undefined(wide)
         for place, (scalar, lane) in enumerate(zip(scalars, lanes, strict=True)):
             if lane >= 0 and scalar is not None:

@@ -12,7 +12,7 @@ from .text import spell
 
 
 class Control(Emitter):
-    """The function under construction: its lines, the number of the last name, and the block at hand."""
+    """The function under construction: its lines, the number of the last name, and the current block."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -59,7 +59,7 @@ class Control(Emitter):
 
     @contextmanager
     def counted_loop(self, begin: Index, end: Index, step: int, carry: Sequence[Ssa]) -> Iterator[Loop]:
-        """The test stands at the bottom, unless there may be no iteration."""
+        """The test is at the end of the body, unless there may be no iteration."""
         known = isinstance(begin, int) and isinstance(end, int) and begin < end
         head, body, after = (self.fresh_label(hint) for hint in ("head", "body", "after"))
         before = self.block

@@ -54,7 +54,7 @@ class LlvmEmitter(Memory):
         return ", ".join(f"{spell(value.type)} {value.name}" for value in values)
 
     def module(self) -> str:
-        """Functions, declarations, and what the code may assume of its CPU."""
+        """Functions, declarations, and the attributes: what the code may assume of its CPU."""
         parts = [f'target triple = "{self.target.triple}"', *self.functions, *self.declarations.values()]
         return "\n\n".join([*parts, f"attributes #0 = {{ {' '.join(self._attributes())} }}"]) + "\n"
 
@@ -66,5 +66,5 @@ class LlvmEmitter(Memory):
         if target.tune:
             yield f'"tune-cpu"="{target.tune}"'
         if target.architecture == "x86-64":
-            # Some CPUs' tuning splits 512-bit vectors unless told that they are wanted.
+            # The tuning of some CPUs splits 512-bit vectors without this attribute.
             yield f'"prefer-vector-width"="{target.vector_bits}" "min-legal-vector-width"="{target.vector_bits}"'

@@ -1,4 +1,4 @@
-"""Memory, what shards share, and the processor itself."""
+"""Memory, atomics between shards, and the processor itself."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Memory(Arithmetic):
         self.emit(f"store {spell(value.type)} {value.name}, ptr {pointer.name}, align {bytes}")
 
     def _bytes(self, type: RegisterType) -> int:
-        """Those of an element."""
+        """Bytes of an element."""
         return (type.bits or self.target.pointer_bits) // 8
 
     def prefetch(self, pointer: Ssa) -> None:

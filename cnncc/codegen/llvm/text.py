@@ -1,4 +1,4 @@
-"""How LLVM spells types, numbers and the names of instructions."""
+"""LLVM's text for types, numbers and the names of instructions."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ ORDERS: Mapping[Order, str] = {
 
 @functools.cache
 def spell(type: RegisterType) -> str:
-    """A type as operands name it."""
+    """A type in front of an operand."""
     if type.kind == "pointer":
         return "ptr"
     element = FLOATS[type.bits] if type.kind == "float" else f"i{type.bits}"
@@ -58,13 +58,13 @@ def spell(type: RegisterType) -> str:
 
 @functools.cache
 def suffix(type: RegisterType) -> str:
-    """A type as the names of intrinsics end."""
+    """A type as the suffix of an intrinsic's name."""
     element = f"{type.kind[0]}{type.bits}"
     return element if type.lanes == 1 else f"v{type.lanes}{element}"
 
 
 def literal(value: float) -> str:
-    """A float32 number as LLVM writes it: the bits of the equal double."""
+    """A float32 number as LLVM text: the bits of the equal double."""
     single = struct.unpack("<f", struct.pack("<f", value))[0]
     return f"0x{struct.unpack('<Q', struct.pack('<d', single))[0]:016X}"
 
@@ -80,7 +80,7 @@ def constant(value: float, type: RegisterType) -> str:
 
 @functools.cache
 def every_lane(text: str, type: RegisterType) -> str:
-    """The literal of a lane as that of the whole."""
+    """The literal of a vector with `text` in every lane."""
     if type.lanes == 1:
         return text
     if text == "false":

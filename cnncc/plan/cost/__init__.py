@@ -1,5 +1,5 @@
-"""What work costs, in cycles of one core: models of steps and tiles, of memory, and of shards.
+"""Cost models, in cycles of one core: steps and tiles, memory transfers, and shards.
 
-All numbers of a machine are those of its `Core`; what stands here as a constant is a margin or a limit of a model. The
-models know neither kernels nor views: whoever plans counts operations and bytes, and asks here for cycles.
+The numbers of a machine are fields of its `Core`; the constants here are margins and limits of the models. The models
+know neither kernels nor views: the planner counts operations and bytes, and the models convert them to cycles.
 """

@@ -1,4 +1,4 @@
-"""Cycles that several shards add or save: barriers, lines of cache that others wrote, uneven shares."""
+"""Cycles that several shards add or save: barriers, cache lines written by other shards, uneven partitions."""
 
 from __future__ import annotations
 
@@ -21,5 +21,5 @@ def foreign(core: Core, size: float) -> float:
 
 
 def largest_part(pieces: int, shards: int) -> float:
-    """The part of a stage that the busiest shard has."""
+    """The fraction of a stage that the busiest shard computes."""
     return math.ceil(pieces / shards) / pieces

@@ -1,15 +1,14 @@
-"""Cycles of a step of the innermost loop, of the tile that repeats it, and of what ends it.
+"""Cycles of a step of the innermost loop, of the tile that repeats it, and of the end of a tile.
 
-One step of a direct convolution meets s scalars with v vectors. It issues s·v multiply-adds and s + v loads; it cannot
-be shorter than the latency of a multiply-add, since each accumulator is one chain; and where the weights of a block of
-outputs do not stay in the first cache, its v vectors come from the second one. With the measured core:
+One step of a direct convolution multiplies s scalars by v vectors. It issues s·v multiply-adds and s + v loads. It
+takes at least the latency of a multiply-add, since each accumulator is one dependency chain. Where the weights of a
+block of outputs exceed the first cache, the v vectors come from the second one. With the measured core:
 
-    s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30     (of a dense layer, whose pipes wait: / 53)
+    s·v / 2,   (s + v) / 2,   4,   4·lanes·v / 30     (in a dense layer, whose pipes are idle: / 53)
 
-The longest of these bounds the step, and near-equal ones get in each other's way: their fifth norm is what was
-measured (8 chains take 4.6 cycles, not 4; 14 take 7.1). A core looks some 400 instructions ahead, so that a short
-tile's latency, and what begins and ends a tile of up to 14 sums, hide behind the next tile; each sum beyond costs 4
-cycles a tile.
+The longest of these bounds the step. Near-equal bounds delay each other: their fifth norm is what was measured (8
+chains take 4.6 cycles, not 4; 14 take 7.1). A core looks some 400 instructions ahead. So the latency of a short tile,
+and the start and end of a tile of up to 14 sums, overlap the next tile; each further sum costs 4 cycles a tile.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from ...target import Target
 from .transfer import arrival
 
 TRANSCENDENTAL = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
-"""Functions that are computed by a series."""
+"""Functions that are computed by a polynomial series."""
 TRANSFORMED = 1.5  # a Winograd convolution with its transforms, in units of its products
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
-SPARE_DEPTHWISE = 4  # … that a depthwise tile leaves, if it has as many sums as possible: pixels and weights
-CLIP = 0.1  # what tests at the edges add to a direct convolution, since a ring brings no border
+SPARE_DEPTHWISE = 4  # the same for a depthwise tile with as many sums as possible: for pixels and weights
+CLIP = 0.1  # fraction that tests at the edges add to a direct convolution that reads a ring: rings have no border
 UNROLLED = 400  # multiply-adds in the code of a tile, or of a row of taps
 ROWS_OF_A_ROUND = 2  # at least, of a chain of layers: one alone does not fill tiles of rows
 POOL_COLUMNS = 4  # results of a pool that share the pixels between them
@@ -42,7 +41,7 @@ def peak(target: Target) -> float:
 
 
 def unaligned_loads(target: Target) -> float:
-    """Loads that one of a vector of columns counts for: it begins anywhere in a cache line, and may cross its end.
+    """Loads that the load of one vector of columns counts for: it begins anywhere in a cache line, and may cross it.
 
     Of 16 places in a line of 64 bytes, a vector of 16 elements crosses at 15, one of 8 at 7, one of 4 at 3.
     """
@@ -61,8 +60,8 @@ def widening(weights: Element, lanes: int, *, scalar: bool = False) -> int:
 def longest(core: Core, products: float, loads: float, chain: float = 1) -> float:
     """Cycles of what bounds a tile: its multiply-adds, its loads, or its chains of `chain` multiply-adds each.
 
-    Disagrees with `step_cycles`, which adds near-equal bounds: filters, groups and the shares of Winograd's products
-    are costed by the longest bound alone, and candidates of both models are compared where both exist.
+    Differs from `step_cycles`, which adds near-equal bounds. Filters, groups and the partitions of Winograd's products
+    are costed by the longest bound alone; where both models give candidates, these are compared with each other.
     """
     return max(products / core.mac.rate, loads / core.load_ports, core.mac.latency * chain)
 
@@ -77,7 +76,7 @@ def step_cycles(
     saved: int = 0,
     widened: int = 0,
 ) -> float:
-    """Cycles of one step of the innermost loop: the norm of what bounds it.
+    """Cycles of one step of the innermost loop: the norm of its bounds.
 
     `vector_load` is what a load of a vector counts for, `latency` and `arrival` are cycles, `saved` counts
     multiply-adds that serve two sums, and `widened` instructions that widen weights, which find a pipe as shuffles do.
@@ -93,7 +92,7 @@ def step_cycles(
 
 
 def with_ends(core: Core, cycles: float, sums: int) -> float:
-    """Cycles of a tile of so many sums, whose steps take `cycles`."""
+    """Cycles of a tile with `sums` accumulators, whose steps take `cycles`."""
     return cycles + core.tile_cycles + core.exposed_sum_cycles * max(0, sums - core.hidden_sums)
 
 
@@ -130,7 +129,7 @@ class Steps:
         return with_ends(core, self.count * step, sums) + self.finish * sums
 
     def arrival(self, weights: int) -> float:
-        """Cycles until the weights of a step have come from the second cache; 0 if they stay in the first one."""
+        """Cycles to fetch the weights of a step from the second cache; 0 if they stay in the first one."""
         held = self.count * (self.once or weights) * self.bytes
         return arrival(self.target, held, weights * self.bytes, streamed=bool(self.once))
 
@@ -140,12 +139,12 @@ class Steps:
 
 
 def products_tile(steps: Steps, columns: int, vectors: int) -> float:
-    """Cycles of a tile of a product of matrices; with few steps its stores take longest."""
+    """Cycles of a tile of a matrix product; with few steps its stores bound it."""
     return max(steps.tile(columns, vectors, weights=vectors), columns * vectors * steps.target.core.store_cycles)
 
 
 def filter_tile(core: Core, products: int, loads: float, taps: int, sums: int) -> float:
-    """Cycles of a filter's tile, by what bounds it; each sum is one chain over the taps."""
+    """Cycles of a filter's tile, by its longest bound; each sum is one chain over the taps."""
     return longest(core, products, loads, taps) + core.tile_cycles + core.filter_store_cycles * sums
 
 
@@ -165,17 +164,17 @@ def busy_sums(core: Core) -> int:
 
 
 def computed(target: Target, products: float) -> float:
-    """About the cycles of a layer of usual size with so many multiply-adds."""
+    """Approximate cycles of a layer of usual size with `products` multiply-adds."""
     return products / (peak(target) * target.core.sustained) + target.core.call_cycles
 
 
 def moved(core: Core, elements: int, lanes: int) -> float:
-    """About the cycles of a step that only moves elements, so many of them in a vector."""
+    """Approximate cycles of a step that only moves elements, `lanes` of them in a vector."""
     return core.call_cycles + elements / (core.moved_vectors * lanes)
 
 
 def series(*expressions: Expr) -> int:
-    """How many functions are computed by a series (exp, tanh…)."""
+    """The number of functions (exp, tanh…) that are computed by a series."""
     return sum(isinstance(part, Call) and part.function in TRANSCENDENTAL for e in expressions for part in parts(e))
 
 

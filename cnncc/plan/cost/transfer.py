@@ -1,4 +1,4 @@
-"""Cycles that bytes take between the levels of memory, and what each level is trusted to hold."""
+"""Cycles of transfers between the levels of memory, and how much each level is assumed to hold."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PLANAR_CHANNELS = 8  # up to here, reading a planar image channel by channel bea
 SMALL_BORDER = 64 << 10  # bytes of a border that no buffer is too small for: edges cost a small image a fifth
 LARGE_IMAGE = 4096  # elements of an image whose rows are reduced one by one
 FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
-CROWDED_SETS = 8  # of the first cache: pixels that meet in so few are a crowd
+CROWDED_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
 
 
 def arrival(target: Target, held: int, fetched: int, *, streamed: bool) -> float:
-    """Cycles to fetch bytes from the second cache, of a block that `held` of them; 0 if it stays in the first cache.
+    """Cycles to fetch `fetched` bytes of a block of `held` bytes from the second cache; 0 if it stays in the first.
 
-    `streamed` if nothing else keeps the pipes busy.
+    `streamed` tells that the pipes have nothing else to do meanwhile.
     """
     if held <= WEIGHTS_OF_L1 * target.l1:
         return 0.0
@@ -27,23 +27,23 @@ def arrival(target: Target, held: int, fetched: int, *, streamed: bool) -> float
 
 
 def line_by_line(core: Core, size: int) -> float:
-    """Cycles at best to read bytes from the second cache, or to write them, each line once."""
+    """Least cycles to read `size` bytes from the second cache, or to write them, each line once."""
     return core.l2_line_cycles / core.line_bytes * size
 
 
 def weights_cycles(core: Core, size: int, *, beyond: bool, distant: bool = False) -> float:
-    """Cycles of weights that come from the second cache, from `beyond` it, or from memory if they are `distant`."""
+    """Cycles to fetch weights from the second cache, from the third if `beyond`, or from memory if also `distant`."""
     return size / (core.l2_rate if not beyond else core.dram_rate if distant else core.l3_weights_rate)
 
 
 def round_trip(target: Target, size: int) -> float:
-    """Cycles that a tensor of `size` bytes takes on its way out of the second cache and back."""
+    """Cycles to write a tensor of `size` bytes out of the second cache and to read it back."""
     beyond = min(1.0, max(0.0, 2 * size / target.l2 - 1)) if target.l2 else 0.0
     return 2 * size * beyond / target.core.l3_rate
 
 
 def reordered(core: Core, elements: int) -> float:
-    """Cycles of a copy that brings elements into another order."""
+    """Cycles of a copy that changes the memory order of elements."""
     return core.reorder_cycles * elements
 
 

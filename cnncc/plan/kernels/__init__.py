@@ -1,6 +1,6 @@
-"""The kernels: a page for each family, which answers what the plan asks of it; how they are chosen for a contraction.
+"""The kernels: one module for each family, which implements what the plan asks, and the choice for a contraction.
 
-Code generation has a table of its own, `cnncc.codegen.kernels.KERNELS`.
+Code generation has its own table, `cnncc.codegen.kernels.KERNELS`.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Preferred:
-    """A kernel that is taken for each layer that it is there for, without a comparison."""
+    """A kernel that is taken for each layer that it accepts, without a comparison."""
 
     kernel: Callable[[Target, Layer], Convolution | None]
     why: str
@@ -59,7 +59,7 @@ class Preferred:
 
 @dataclass(frozen=True)
 class Compared:
-    """A kernel whose candidates are compared with all others by their cycles; of equal ones the first is taken."""
+    """A kernel whose candidates are compared with all others by cycles; among equals the first is taken."""
 
     candidates: Callable[[Target, Layer], list[Candidate]]
     why: str

@@ -1,11 +1,10 @@
-"""What a kernel is: the contract that every one keeps, and what the plan asks of it.
+"""The contract of a kernel, and the interface through which the plan asks about it.
 
-Every kernel obeys one contract: it computes rows [a, b) of its target (positions of the outermost spatial
-axis; a tensor without spatial axes is one row) from row views of its sources. Where a window leaves its
-source, a view that brings its border (`halo`) is read there, and otherwise the kernel itself puts the fill
-value in place of what it does not read (`clip`): both give the same bits.
+Every kernel computes rows [a, b) of its target from row views of its sources. Rows are positions of the outermost
+spatial axis; a tensor without spatial axes is one row. Where a window leaves its source, the kernel reads the border
+of a view that has one (`halo`), and otherwise substitutes the fill value (`clip`): both give the same bits.
 
-The plan asks a kernel by the properties and methods of `Kernel`, never for its class.
+The plan calls the properties and methods of `Kernel` and never tests the class of a kernel.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from ..views import View, elements
 
 @dataclass(frozen=True)
 class RowNeed:
-    """Target rows [a, b) read source rows [a·stride − low, (b − 1)·stride − low + extent), cut to those that exist.
+    """Target rows [a, b) read source rows [a·stride − low, (b − 1)·stride − low + extent), as far as they exist.
 
     `grain` rows of the target are computed together.
     """
@@ -36,7 +35,7 @@ class RowNeed:
 
 
 def row_need(window: Sequence[WindowAxis], pooled: int = 1, grain: int = 1) -> RowNeed:
-    """The rows that a window reads, where `pooled` of its positions make one row; without a window, as many rows."""
+    """The rows that a window reads, with `pooled` positions for each target row; without a window, the same rows."""
     if not window:
         return RowNeed(grain=grain)
     rows = window[0]
@@ -44,28 +43,29 @@ def row_need(window: Sequence[WindowAxis], pooled: int = 1, grain: int = 1) -> R
 
 
 class Kernel(ABC):
-    """A frozen description with all that the code depends on: steps with equal ones, and views, share a function.
+    """A frozen description with everything that the code depends on.
 
-    What is stated here holds for a kernel that says nothing else.
+    Steps with equal kernels and views share a function. The properties and methods here are defaults; a kernel
+    overrides those that differ.
     """
 
     reads_borders = False
-    """Whether it reads borders of its sources, filled with 0, where they bring them."""
+    """Whether it reads the borders of its sources, filled with 0, where they have any."""
     only_border = False
     """Whether it writes the border of its target and nothing else."""
     is_copy = False
-    """Whether it only copies, so that its time counts for who reads the copy."""
+    """Whether it only copies: its time is then counted for the reader of the copy."""
 
     # What it computes
 
     @property
     @abstractmethod
     def sources(self) -> int:
-        """Views that it reads itself, before the operands of its epilogue."""
+        """The number of views that it reads before the operands of its epilogue."""
 
     @abstractmethod
     def describe(self) -> str:
-        """What it computes, its vectors and its tile, in a few words."""
+        """Its computation, vectors and tile, in a few words."""
 
     @property
     def roles(self) -> list[str]:
@@ -79,7 +79,7 @@ class Kernel(ABC):
 
     @property
     def transform(self) -> tuple[Contraction, tuple[int, ...]] | None:
-        """The contraction and the outputs per tile of a Cook–Toom transform, which rounds otherwise than one sum."""
+        """The contraction and the outputs per tile of a Cook–Toom transform, which rounds differently from a sum."""
         return None
 
     # Rows and shards
@@ -91,46 +91,46 @@ class Kernel(ABC):
 
     @property
     def grain(self) -> int:
-        """Units that shards should not part."""
+        """The number of units that should stay in one shard."""
         return 1
 
     def units(self, result: View) -> int:
-        """What shards share: rows, unless it says otherwise."""
+        """The number of units that shards divide: rows by default."""
         return result.rows
 
     @property
     def writes_own_rows(self) -> bool:
-        """Whether shards share the rows of an image, and each writes its own ones only."""
+        """Whether shards divide the rows of an image, and each writes its own rows only."""
         return True
 
     @property
     def streams(self) -> bool:
-        """Whether it may read a ring of a few rows and write to one."""
+        """Whether it may read from a ring of a few rows and write to one."""
         return False
 
     def shared_evenly(self, target: Target, sources: Sequence[View], result: View) -> Kernel:
-        """The same kernel, sharing what shards divide best."""
+        """The same kernel, partitioned along the axis that shards divide best."""
         return self
 
     # Memory
 
     @property
     def scratch(self) -> int:
-        """Elements of memory that each shard uses as it likes."""
+        """Elements of scratch memory for each shard."""
         return 0
 
     def follows_tables(self, number: int, source: View) -> bool:
-        """Whether it reads source `number` through the tables of its view; else it is given a plain copy."""
+        """Whether it reads source `number` through the index tables of its view; else the plan makes a plain copy."""
         return False
 
     def touched(self, view: View) -> int:
-        """Elements of a view that it reads or writes: each once, however often it is repeated."""
+        """Elements of a view that it reads or writes; a repeated element counts once."""
         return math.prod(size for size, stride in zip(view.shape, view.strides, strict=True) if stride)
 
     # Cost
 
     def macs(self, result: View) -> int:
-        """Multiply-adds of its definition; padding counts as if it were multiplied."""
+        """Multiply-adds of its definition, those with padding included."""
         return 0
 
     def multiplied(self, result: View) -> int:
@@ -138,7 +138,7 @@ class Kernel(ABC):
         return self.macs(result)
 
     def moved(self, sources: Sequence[View], result: View) -> int:
-        """Elements that it reads or writes, whichever are more."""
+        """The larger of the elements that it reads and those that it writes."""
         return max(elements(view.shape) for view in (result, *sources[:1]))
 
     @property
@@ -147,30 +147,30 @@ class Kernel(ABC):
         return 1
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        """About how long one core takes.
+        """Approximate cycles on one core.
 
-        A guess for decisions between steps, where a third more or less does not matter; the costs of `Candidate` are
-        finer.
+        An estimate for decisions between steps, where an error of a third does not matter; the costs of `Candidate` are
+        more exact.
         """
         along = max(1, result.shape[self.vector_axis]) if self.vector_axis < result.rank else 1
         return step.moved(target.core, self.moved(sources, result), min(target.lanes, along))
 
 
 def balanced(total: int, most: int) -> list[int]:
-    """`total` in as few nearly equal parts of at most `most` as possible: 30 by 14 is 10, 10, 10."""
+    """`total` as the least number of nearly equal parts of at most `most`: 30 by 14 is 10, 10, 10."""
     count = -(-total // most)
     size, larger = divmod(total, count)
     return [size + 1] * larger + [size] * (count - larger)
 
 
 def lane_axis(view: View) -> int:
-    """The axis along which vectors lie: side by side in memory if possible."""
+    """The axis along which vectors lie: one whose elements are adjacent in memory, if possible."""
     close = [axis for axis, stride in enumerate(view.strides) if stride == 1 and view.shape[axis] > 1]
     return max(close, key=lambda axis: view.shape[axis]) if close else view.rank - 1
 
 
 def sizes(numbers: Sequence[int]) -> str:
-    """Such as '3×3'."""
+    """Numbers as text, such as '3×3'."""
     return "×".join(map(str, numbers))
 
 

@@ -1,4 +1,4 @@
-"""What the kernels of contractions share: an epilogue, packed weights, and how layers are offered to them."""
+"""The common part of the kernels of contractions: epilogue, packed weights, and the description of a layer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Reads = Literal["planar", "channels last", "either"]
 
 @dataclass(frozen=True)
 class Pooling:
-    """Windows side by side over a kernel's own result, reduced in registers."""
+    """Adjacent windows over a kernel's own result, reduced in registers."""
 
     kernel: tuple[int, ...]
     combine: Combine
@@ -37,7 +37,7 @@ class Pooling:
 
 @dataclass(frozen=True)
 class Epilogue:
-    """What happens to a result between its last operation and its only store.
+    """The operations on a result between its last multiply-add and its only store.
 
     In `before` and `after`, argument 0 is the running value and argument k ≥ 1 the step's operand k − 1
     (a view of the full rank, possibly with strides of 0); the pool stands between them.
@@ -67,11 +67,10 @@ PLAIN = Epilogue()  # the sum is stored as it is
 
 @dataclass(frozen=True)
 class Tile:
-    """What one run of the innermost loops keeps in registers.
+    """The accumulators that one run of the innermost loops keeps in registers.
 
     `rows` × `columns` output positions times `vectors` vectors of channels (or, with lanes along columns,
-    `outputs` channels times `rows` × `vectors` vectors of columns). Of short rows `folded` ones lie side by side in a
-    vector.
+    `outputs` channels times `rows` × `vectors` vectors of columns). Of short rows, one vector holds `folded` ones.
     """
 
     rows: int = 1
@@ -103,14 +102,14 @@ class Convolution(Kernel):
 
     reads_borders = True
     prefers_border = True
-    """Whether it is faster where its image brings the border that its window reads."""
+    """Whether it is faster if its image has the border that its window reads."""
     prefers_many_rows = False
-    """Whether the few rows of a stream's round are too few for it."""
+    """Whether it needs more rows at a time than a round of a stream has."""
 
     @property
     @abstractmethod
     def filters(self) -> tuple[int, int]:
-        """(outputs, channels that each of them reads)."""
+        """(outputs, input channels that each output reads)."""
 
     @property
     def sources(self) -> int:
@@ -138,7 +137,7 @@ class Convolution(Kernel):
 
     @property
     def reads(self) -> Reads:
-        """The memory order of the image that it reads; of either, the cheaper one is taken."""
+        """The memory order of the image that it reads; for 'either' the plan takes the cheaper one."""
         return "either"
 
     # Cost
@@ -147,7 +146,7 @@ class Convolution(Kernel):
         return result.shape[0] * math.prod(axis.out for axis in self.window) * self.taps * math.prod(self.filters)
 
     def products(self, target: Target, result: View) -> float:
-        """Multiply-adds that its algorithm does, those of lanes without a result included."""
+        """Multiply-adds of its algorithm, lanes without a result included."""
         return self.macs(result)
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
@@ -156,12 +155,12 @@ class Convolution(Kernel):
         return max(computed, weights, super().cycles(target, sources, result))
 
     def least_cycles(self, target: Target) -> float:
-        """Cycles for an image if every lane of every multiply-add counted."""
+        """Cycles for an image if every lane of every multiply-add produced a result."""
         positions = math.prod(axis.out for axis in self.window)
         return positions * self.taps * math.prod(self.filters) / step.peak(target)
 
     def edge_cycles(self, target: Target) -> float:
-        """Cycles that a border around its image saves: those of tiles that test and select every pixel."""
+        """Cycles that a border around its image saves: without one, tiles at the edges test and select every pixel."""
         return 0.0
 
     # Weights
@@ -180,19 +179,19 @@ class Convolution(Kernel):
         return math.prod(self.packed_shape) * (images if self.weights_per_image else 1)
 
     def pack(self, weights: Array, flip: bool) -> Array:
-        """Known weights (see `weights_shape`) in packed order; those of several images follow each other."""
+        """Constant weights of `weights_shape` in packed order, those of several images one after the other."""
         if flip:
             weights = np.flip(weights, tuple(range(weights.ndim - len(self.window), weights.ndim)))
         return np.stack([self.packed(one) for one in weights]) if self.weights_per_image else self.packed(weights)
 
     def packed(self, weights: Array) -> Array:
-        """Those of one image."""
+        """The packed weights of one image."""
         return packing.in_blocks(weights, self.packed_shape)
 
     def packing_moves(self, weights: View, buffer: str, flip: bool) -> list[tuple[View, View]]:
         """For weights that arrive at run time: the copies (source, target) that pack them.
 
-        `weights` is a view of `weights_shape`. Lanes beyond the last output stay undefined: their results are never
+        `weights` is a view of `weights_shape`. Lanes beyond the last output stay undefined; their results are not
         stored.
         """
         if flip:
@@ -200,13 +199,13 @@ class Convolution(Kernel):
         return self.moves(weights, buffer)
 
     def moves(self, weights: View, buffer: str) -> list[tuple[View, View]]:
-        """Those of weights in the right order."""
+        """The copies (source, target) that pack weights whose taps are in the order of the window."""
         return packing.moves_into_blocks(weights, buffer, self.packed_shape, len(self.window))
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A contraction that is to be computed, and all that its candidates and their cost depend on.
+    """A contraction, with everything that its candidates and their cost depend on.
 
     `stored` are the spatial sizes of what is stored. `copies` has the elements that must change their order, for each
     way that lanes may lie (one that is missing is not possible), `copied_last` those of a kernel that reads channels
@@ -230,7 +229,7 @@ class Layer:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to compute a contraction: a short readable name, the cycles that it should take, its kernel."""
+    """One way to compute a contraction: a short readable name, its estimated cycles, its kernel."""
 
     label: str
     cycles: float
@@ -238,7 +237,7 @@ class Candidate:
 
 
 def guarded_share(window: Sequence[WindowAxis], across: int) -> float:
-    """The share of tiles, `across` positions wide and one high, that reach beyond the edges of their image."""
+    """The fraction of tiles, `across` positions wide and one high, that reach beyond the edges of their image."""
     plain = 1.0
     for number, axis in enumerate(window):
         begin, end = axis.interior

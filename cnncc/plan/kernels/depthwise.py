@@ -1,21 +1,21 @@
-"""Depthwise convolution: lanes along the channels, and what its tile and its block of channels are chosen by.
+"""Depthwise convolution: lanes along the channels, and the choice of its tile and its block of channels.
 
-A vector of outputs takes one multiply-add for each tap, on two pipes, so 4.5 cycles for 3×3. Its store takes one cycle,
-and its loads are few, since a pixel vector serves all the taps that reach it: a row of 14 outputs of 3×3 loads 3·16
-pixels and 9 weights, 2 cycles for each output. So the multiply-adds bound it as long as
+A vector of outputs takes one multiply-add for each tap, on two pipes: 4.5 cycles for 3×3. Its store takes one cycle.
+Its loads are few, since a pixel vector serves all the taps that reach it: a row of 14 outputs of 3×3 loads 3·16
+pixels and 9 weights, 2 cycles for each output. So the multiply-adds bound it under two conditions:
 
-- the accumulators hide the latency of the pipes: 8 chains, better some more, in one row or, where rows are narrow, in
-  several. More than half of the registers would push out the weights of a row of taps and the pixel;
-- each element comes from the second cache once: the rows that the next ones read again must stay in the first cache, so
-  that all rows are computed for a block of channels before the next block. Where only the third cache holds the
+- The accumulators hide the latency of the pipes: 8 chains, better some more, in one row or, where rows are narrow, in
+  several. More than half of the registers would leave too few for the weights of a row of taps and the pixel.
+- Each element comes from the second cache once. The first cache must hold the rows that the next rows read again, so
+  all rows are computed for a block of channels before the next block. Where only the third cache holds the
   tensors, its bandwidth bounds all orders alike.
 
-With a stride of 2, four lines are read from the second cache for each one that is written, and this, not 4.5 cycles of
-multiply-adds, bounds a 3×3. Then it counts how the lines come. A loop whose loads, up to about 80 of them, all advance
-by even steps through memory sets the prefetcher for such steps going, and a line takes 2 cycles; a loop of 100 loads
-and more is left in peace, and a line takes 1.6; if two neighbouring lines are read together, it takes 1.3 (measured
-with loops of nothing but loads). So these tiles are as large as the registers allow, weights and all read from the
-first cache, and hold two vectors of channels: 1 × 14 × 2 or 2 × 7 × 2.
+With a stride of 2, four lines are read from the second cache for each line that is written. This bounds a 3×3, not the
+4.5 cycles of multiply-adds, and the time of a line depends on the loop. A loop of up to about 80 loads that advance
+by a constant stride activates the stride prefetcher: a line takes 2 cycles. With 100 loads or more the prefetcher
+stops: a line takes 1.6. If two neighbouring lines are read together, it takes 1.3 (measured with loops of nothing but
+loads). So these tiles are as large as the registers allow, with weights read from the first cache, and hold two vectors
+of channels: 1 × 14 × 2 or 2 × 7 × 2.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ from .packing import dense_strides
 class Depthwise(Convolution):
     """Depthwise convolution with lanes along the channels; weights packed as [taps…][channel].
 
-    All rows are computed for `block` channels (a multiple of the lanes) before the next ones.
+    All rows are computed for `block` channels (a multiple of the lanes) before the next `block`.
     """
 
     window: tuple[WindowAxis, ...]
@@ -82,7 +82,7 @@ class Depthwise(Convolution):
 
 
 def kernel(target: Target, layer: Layer) -> Depthwise | None:
-    """The kernel for a depthwise layer; none for a planar image of few channels, whose columns fill the lanes."""
+    """The kernel for a depthwise layer; None for a planar image of few channels, whose columns fill the lanes."""
     c, epilogue = layer.contraction, layer.epilogue
     if not c.depthwise or (layer.planar and narrow(target, c)):
         return None
@@ -93,7 +93,7 @@ def kernel(target: Target, layer: Layer) -> Depthwise | None:
 
 
 def narrow(target: Target, c: Contraction) -> bool:
-    """Whether most lanes are empty, if they lie along the channels."""
+    """Whether lanes along the channels would mostly be empty."""
     return c.channels * 2 <= target.lanes
 
 
@@ -106,12 +106,12 @@ def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilo
     if len(c.window) == 1:
         return Tile(1, columns, vectors)
     rows = max(1, min(chains // columns, UNROLLED // (c.taps * columns * vectors)) // high)
-    begin, end = c.window[0].interior  # what a tile of rows cannot begin at is done row by row
+    begin, end = c.window[0].interior  # rows outside of it are computed one by one
     return Tile(max(balanced(max(1, (end - begin) // high), rows)) * high, columns, vectors)
 
 
 def _sums(target: Target, c: Contraction) -> tuple[int, int, int]:
-    """(vectors of channels, most sums of each in a row, and in several rows) of a tile."""
+    """(vectors of channels, most sums of a vector in one row, most sums in several rows) of a tile."""
     if not _reading_bounds(target, c):
         half = target.registers // 2
         return 1, half, min(busy_sums(target.core), half)
@@ -130,7 +130,7 @@ def _reading_bounds(target: Target, c: Contraction) -> bool:
 def _block(target: Target, layer: Layer, tile: Tile, lanes: int) -> int:
     """All channels, if their weights and the rows that a tile reads and writes fit into the first cache.
 
-    Else equal blocks of the most channels that fit well, since lines at their ends are read for two blocks.
+    Else equal blocks of as many channels as fit, since the lines at the ends of a block are read twice.
     """
     c = layer.contraction
     first, *rest = c.window

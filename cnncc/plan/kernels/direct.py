@@ -27,12 +27,11 @@ class Direct(Convolution):
     """Direct convolution: source, packed weights and, if `bias`, a bias vector.
 
     The weights are packed as [group][block of `block` outputs][taps…][channel][output in the block], so that
-    the innermost loops read them from front to back. What is asked of it in parts are its rows or, where shards
-    should share it that way, its groups or blocks of outputs, or `parts` of each block.
+    the innermost loops read them from front to back. Shards divide its rows or, with another partition, its groups or
+    blocks of outputs, or `parts` of each block.
 
-    All blocks of outputs pass over `chunk` rows before the next ones (0: over all rows), so that what they read and
-    write again is still in the cache. For each position that a block is computed at, the kernel asks for `ahead`
-    weights of the next block, which would else have to wait for the memory.
+    All blocks of outputs are computed for `chunk` rows before the next rows (0: for all rows), while the rows are in
+    the cache. At each position of a block the kernel prefetches `ahead` weights of the next block.
     """
 
     window: tuple[WindowAxis, ...]
@@ -54,7 +53,7 @@ class Direct(Convolution):
 
     @property
     def is_filter(self) -> bool:
-        """Whether its weights stay in registers while it goes over planar images (see `filters`)."""
+        """Whether its weights stay in registers, over planar images (see `filters`)."""
         alone = self.channels == self.groups and self.block == self.outputs // self.groups
         planar = self.lanes_along == "columns" and len(self.window) == 2 and self.window[1].stride == 1
         alone = alone and not self.epilogue.pool
@@ -79,7 +78,7 @@ class Direct(Convolution):
         return "planar" if self.lanes_along == "columns" else "either"
 
     def follows_tables(self, number: int, source: View) -> bool:
-        """It loads one channel after the other: those of the image may come from a table."""
+        """Channels of the image are loaded one after the other, so a table may give their places."""
         return number == 0 and self.groups == 1 and all(axis == 1 for axis, _ in source.lookups)
 
     def describe(self) -> str:
@@ -119,7 +118,7 @@ class Direct(Convolution):
         return self.shared == "rows"
 
     def shared_evenly(self, target: Target, sources: Sequence[View], result: View) -> Direct:
-        """By rows, or by blocks or parts of them if that balances better."""
+        """Partitioned by rows, or by blocks or parts of blocks if that balances better."""
         whole = self.cycles(target, sources, result)
         rows = whole * sum(self.largest_rows(result.rows, shards) for shards in BALANCED)
         blocks = [
@@ -128,7 +127,7 @@ class Direct(Convolution):
         return most_even(target.core, (sources[0], result), rows, self, blocks)
 
     def largest_rows(self, rows: int, shards: int) -> float:
-        """The part of the work that the busiest shard has, by rows; along a single axis it computes whole tiles."""
+        """The fraction of the work of the busiest shard, by rows; along a single axis it computes whole tiles."""
         share = math.ceil(rows / shards)
         if len(self.window) != 1:
             return share / rows
@@ -136,7 +135,7 @@ class Direct(Convolution):
         return (math.ceil(share / tile) * tile if share >= tile else min(NARROW * share, rows)) / rows
 
     def largest_blocks(self, shards: int) -> float:
-        """The same by blocks, all but the last of which are full."""
+        """The fraction of the work of the busiest shard, by blocks; the last block may be smaller."""
         if self.groups > 1:
             return math.ceil(self.groups / shards) / self.groups
         return min(1.0, largest_outputs(self, shards) / self.outputs)

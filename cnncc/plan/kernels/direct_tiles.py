@@ -1,7 +1,7 @@
 """The tiles of direct convolutions: small pure functions from shapes and the target to kernels.
 
-What a tile costs is counted by `cost.step`. A layer's cost is that of all its tiles, tails included; the cheapest tile
-within the register law wins.
+`cost.step` gives the cycles of a tile. The cost of a layer is that of all its tiles, narrower last ones included. The
+cheapest tile that fits into the registers is taken.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ OFFERED = 24  # candidates that a tuner may choose from
 
 @dataclass(frozen=True)
 class Way:
-    """A tile of direct convolution, and the cycles of the layer with it."""
+    """A tile of direct convolution, and the cycles of the layer with this tile."""
 
     cycles: float
     lanes_along: LanesAlong
@@ -33,7 +33,7 @@ class Way:
 
     @property
     def label(self) -> str:
-        """Such as 'direct 13×2': what one run of the innermost loop computes, lanes last."""
+        """The result of one run of the innermost loop, lanes last, such as 'direct 13×2'."""
         tile, pooled = self.tile, f"{self.tile.rows}×" if self.tile.rows > 1 else ""
         if self.lanes_along == "columns":
             return f"columns {pooled}{tile.outputs}×{tile.vectors}" + (" folded" if tile.folded > 1 else "")
@@ -77,7 +77,7 @@ def _kernel(target: Target, layer: Layer, way: Way) -> Direct:
 def _chunk(target: Target, layer: Layer, way: Way) -> int:
     """Rows whose image and results take half of the second cache, if all of them take more than all of it.
 
-    Only where that saves something: several blocks of outputs, and weights that the cache holds besides.
+    Only with several blocks of outputs, and weights that fit into the cache as well: otherwise nothing is saved.
     """
     c, stored = layer.contraction, layer.stored
     weights = layer.weights.bytes * _count(c) * c.outputs
@@ -120,7 +120,7 @@ def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[i
 
 
 def _tiles(c: Contraction, width: int, columns: int) -> list[tuple[int, int]]:
-    """(columns, how many) of the tiles of a row: balanced; or equal, the last sliding back (one open range)."""
+    """(columns, number) of the tiles of a row: balanced; in a 1-D range equal, and the last one slides back."""
     count = -(-width // columns)
     if len(c.window) < 2:
         return [(columns, count)]
@@ -140,12 +140,12 @@ def _by_channels(target: Target, layer: Layer) -> Iterator[Way]:
         steps = replace(steps, once=total * c.groups)
     paired = 0 < outputs % lanes <= lanes // 2
     for vectors in range(1, min(total, 16) + 1):
-        blocks, last = divmod(total - 1, vectors)  # whole blocks before the last one, and its vectors but one
-        # `rows` of `columns` pixels: the register law bounds the columns.
+        blocks, last = divmod(total - 1, vectors)  # whole blocks before the last one, and its vectors minus one
+        # `rows` of `columns` pixels: the number of registers bounds the columns.
         most = ((target.registers - 1 - SPARE) // vectors - 1) // rows // unit
         for columns in range(1, min(most, width) + 1):
             if len(c.window) > 1 and columns != -(-width // -(-width // columns)):
-                continue  # balanced tiles of a smaller width are the same tiles
+                continue  # a smaller width gives the same balanced tiles
             cycles = 0.0
             for size, count in _tiles(c, width, columns):
                 pixels = rows * size * unit
@@ -153,7 +153,7 @@ def _by_channels(target: Target, layer: Layer) -> Iterator[Way]:
                 cycles += count * (whole + steps.tile(pixels, last + 1, weights=last + 1, paired=paired))
             tile = Tile(rows, columns * unit, vectors)
             yield Way(cycles * times, "channels", lanes, vectors * lanes, tile)
-    if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: let it spill
+    if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: it spills
         tile = Tile(rows, unit, 1)
         cycles = times * width * total * steps.spilled(rows * unit)
         yield Way(cycles, "channels", lanes, lanes, tile)
@@ -187,7 +187,7 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
 
 
 def _widths(c: Contraction, total: int, vectors: int, rows: int) -> list[tuple[int, int]]:
-    """(vectors, how many) of the tiles of a row: the last is narrower; or it slides back, along a single axis."""
+    """(vectors, number) of the tiles of a row: the last is narrower; along a single axis it slides back."""
     if len(c.window) == 1:
         return [(vectors * rows, -(-total // vectors))]
     full, rest = divmod(total, vectors)
@@ -195,7 +195,7 @@ def _widths(c: Contraction, total: int, vectors: int, rows: int) -> list[tuple[i
 
 
 def _over_blocks(steps: Steps, outputs: int, block: int, sizes: Sequence[tuple[int, int]], load: float) -> float:
-    """Cycles of a row of tiles for all outputs, in blocks of which the last may be smaller."""
+    """Cycles of a row of tiles for all outputs, in blocks; the last block may be smaller."""
     blocks, tail = divmod(outputs, block)
     cycles = 0.0
     for scalars, repeats in ((block, blocks), (tail, 1 if tail else 0)):
@@ -222,5 +222,5 @@ def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[W
 
 
 def _power_of_two(number: int) -> int:
-    """The smallest power of two that is not below."""
+    """The smallest power of two that is at least `number`."""
     return 1 << (number - 1).bit_length()

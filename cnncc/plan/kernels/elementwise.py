@@ -25,7 +25,7 @@ class Elementwise(Kernel):
 
     @property
     def streams(self) -> bool:
-        """Not if a vector holds several rows (of one column): in a ring it might reach beyond the last one."""
+        """False if a vector holds several rows of one column: in a ring it might reach beyond the last row."""
         return self.lane_axis != ROW_AXIS
 
     @property

@@ -11,7 +11,7 @@ from .base import Kernel
 
 @dataclass(frozen=True)
 class Fill(Kernel):
-    """The border of the target, filled; its rows are those of the buffer, border included."""
+    """Fills the border of the target; its rows are those of the buffer, border included."""
 
     value: float
 
@@ -27,7 +27,7 @@ class Fill(Kernel):
 
     @property
     def writes_own_rows(self) -> bool:
-        """Its rows are no rows of the image."""
+        """False: its rows count the border, so they differ from those of the image."""
         return False
 
     def touched(self, view: View) -> int:

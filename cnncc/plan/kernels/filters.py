@@ -1,14 +1,14 @@
-"""Filters: planar convolutions of one input channel a group whose few weights stay in registers.
+"""Filters: planar convolutions with one input channel a group, whose few weights stay in registers.
 
-A tile of r rows and v vectors of columns of s outputs goes over the rows of the *input* that it needs: each is loaded
-once for a column of taps and meets every row of the tile whose window holds it. Columns of taps are shifts by some
-elements: every other one is loaded (an unaligned vector takes both ports for a cycle), the others are put together of
-two neighbours by a shuffle, which costs no load. For k·l taps at stride 1
+A tile of r rows and v vectors of columns of s outputs iterates over the rows of the *input* that it needs. Each row is
+loaded once for a column of taps, and serves every row of the tile whose window contains it. Columns of taps are shifts
+by some elements. Every other shift is loaded (an unaligned vector takes both ports for a cycle); a shuffle combines its
+two neighbours to the shift between them, without a load. For k·l taps at stride 1 a tile takes the longest of
 
     multiply-adds   r·v·s·k·l / 2          loads   (r + k − 1)·v·⌈(l + 1) / 2⌉·2 / 2          latency   4·k·l
 
-cycles for a tile on the measured core, so several rows make up for what a filter lacks in outputs: 7×1 needs 4 rows to
-be bound by its multiply-adds.
+cycles on the measured core. A filter has few outputs, so it needs several rows: 7×1 needs 4 rows to be bound by its
+multiply-adds.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def tiles(target: Target, c: Contraction, stored: Sequence[int]) -> Iterator[tup
     taps = c.taps
     lanes = min(target.lanes, width)
     total = -(-width // lanes)
-    shared = MOST_ROWS if c.window[0].kernel > 1 else 1  # rows of a tile that share rows of the input
+    shared = MOST_ROWS if c.window[0].kernel > 1 else 1  # rows of a tile that reuse rows of the input
     for r in range(1, min(shared, rows) + 1):
         for v in range(1, min(MOST_VECTORS, total) + 1):
             sums = r * v * outputs
@@ -51,7 +51,7 @@ def tiles(target: Target, c: Contraction, stored: Sequence[int]) -> Iterator[tup
 
 
 def _cycles(target: Target, c: Contraction, rows: int, vectors: int) -> float:
-    """Cycles of one tile, by what bounds it."""
+    """Cycles of one tile, by its longest bound."""
     down, across = c.window
     sums = rows * vectors * (c.outputs // c.groups)
     taps = down.kernel * across.kernel

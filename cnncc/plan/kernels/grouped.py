@@ -1,8 +1,7 @@
 """Convolution in groups of few outputs, whose vectors hold the outputs of several groups.
 
-Each multiply-add shares the pipes with shuffles, which bring to every lane its own group's channel; a shuffled
-pixel serves all taps of a row that reach it. The weights of a row of taps stay in registers or are loaded for
-each multiply-add.
+Shuffles give every lane the channel of its own group, and take pipes from the multiply-adds. A shuffled pixel serves
+all taps of a row that reach it. The weights of a row of taps stay in registers or are loaded for each multiply-add.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class Grouped(Convolution):
 
 
 def candidates(target: Target, layer: Layer) -> list[Candidate]:
-    """Those of few outputs a group, the cheapest first."""
+    """Grouped convolutions for layers with few outputs a group, the cheapest first."""
     c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     if "channels" not in layer.copies:
         return []
@@ -75,8 +74,8 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     rows = math.prod(stored[:-1]) * -(-c.outputs // block)
     above = math.prod(w.kernel for w in c.window[:-1])  # taps of the other axes
     ways = []
-    # Sums and the weights of a row of taps, some values on the way: else a few sums, and weights loaded again. With
-    # a stride most pixels meet one tap, so more of them are on the way.
+    # Registers hold sums, the weights of a row of taps and some pixels; else few sums, and weights are loaded again.
+    # With a stride most pixels serve one tap, so more of them are in flight.
     few = 8 if c.window[-1].stride == 1 else 6
     most = min(max(target.registers - 6 - row, few), stored[-1], UNROLLED // row)
     for columns in range(1, most + 1):

@@ -48,7 +48,7 @@ def kernel(target: Target, source: View, result: View) -> Move:
     by_table = source.looks_up(along) or source.looks_up(source_along)
     across = along != source_along and ROW_AXIS not in (along, source_along)
     if across and source.strides[source_along] == 1 and not by_table:
-        # Vectors that the source's axis fills; no larger than the other needs, where squares may lack rows.
+        # The source's axis fills the vectors; along the other axis the squares may have fewer rows.
         block = 1 << (min(target.lanes, result.shape[source_along]).bit_length() - 1)
         block = min(block, 1 << (width - 1).bit_length())
     return Move(along, source_along, width, block if block >= 4 else 1)

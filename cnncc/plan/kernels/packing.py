@@ -1,6 +1,6 @@
 """Weights in blocks of outputs: [group][block][taps][channel][output in the block].
 
-So most convolutions read them, from front to back; Winograd's have points of the transform in place of taps.
+Most convolutions read them in this order, from front to back. Winograd's have points of the transform in place of taps.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ..views import View
 
 
 def in_blocks(weights: Array, packed: Sequence[int]) -> Array:
-    """Weights (O, C / groups, taps…) in blocks of the shape `packed`, the last block filled up with zeros."""
+    """Weights (O, C / groups, taps…) in blocks of the shape `packed`, the last block padded with zeros."""
     groups, blocks, taps, channels, block = packed
     outputs = weights.shape[0] // groups
     filled = np.zeros((groups, blocks * block, channels, taps), weights.dtype)
@@ -24,7 +24,7 @@ def in_blocks(weights: Array, packed: Sequence[int]) -> Array:
 
 
 def reversed_taps(weights: View, rank: int) -> View:
-    """The view with its last `rank` axes from back to front."""
+    """The view with its last `rank` axes reversed."""
     strides, offset = list(weights.strides), weights.offset
     for axis in range(weights.rank - rank, weights.rank):
         offset += (weights.shape[axis] - 1) * strides[axis]

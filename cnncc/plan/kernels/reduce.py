@@ -48,26 +48,25 @@ def kernel(target: Target, computation: Reduction, source: View) -> Reduce:
 
 
 def by_rows_first(kernel: Reduce, source: View) -> bool:
-    """Whether a reduction over all positions of an image takes its rows one by one, and then their results."""
+    """Whether a reduction over all positions of an image first reduces each row, and then the results."""
     over_positions = kernel.axes == tuple(range(ROW_AXIS, source.rank)) and source.rank > 3
     return over_positions and kernel.lane_axis == 1 and source.rows > 1 and math.prod(source.shape) >= LARGE_IMAGE
 
 
 def reduction_axis(source: View, axes: Sequence[int]) -> int:
-    """The axis whose neighbours lie closest, kept or reduced.
+    """The axis, kept or reduced, with the smallest stride.
 
-    One of a single element has no neighbours, and its stride depends on borders: those must not decide in which order
-    a sum is taken.
+    An axis of one element is left out: its stride depends on borders, and these must not decide the order of a sum.
     """
     long = [axis for axis, stride in enumerate(source.strides) if stride and source.shape[axis] > 1]
     return min(long, key=lambda axis: (abs(source.strides[axis]), axis), default=axes[0])
 
 
 def reduction_lanes(target: Target, source: View, axis: int, axes: Sequence[int]) -> int:
-    """Several vectors side by side, as long as they lie so in memory: one alone would wait for each sum before.
+    """The lanes of several adjacent vectors, if memory has them: a single one would wait for each former sum.
 
-    Of an axis that is kept as many as there are registers for: so many loads in the code of a loop are left in peace by
-    the prefetcher that follows even steps (see `depthwise`).
+    Along a kept axis there are as many as the registers hold: with so many loads in a loop the stride prefetcher
+    stops, and the loop is faster (see `depthwise`).
     """
     size = source.shape[axis]
     if size < target.lanes or source.strides[axis] != 1:

@@ -1,12 +1,12 @@
-"""How shards share a convolution: each takes some of its rows or, where rows are few, some of its blocks of outputs.
+"""The partition of a convolution: shards divide its rows or, where rows are few, its blocks of outputs.
 
-A dense layer has one row, a convolution deep in a network seven: two shards would take one and none, four and
-three. Its output channels divide better, and each shard then reads only its own part of the weights. Rows are
-kept where they are no worse, since a shard finds its own rows of the layer before in its own cache.
+A dense layer has one row, a late convolution of a network seven: two shards would take one and none, or four and
+three. Output channels divide more evenly, and each shard then reads only its own part of the weights. Rows are
+kept where they are no worse, since a shard's own rows of the layer before are in its own cache.
 
-A block of outputs is as wide as a register tile wants it, and one core computes them all, so there may be fewer
-blocks than shards. Then shards share halves of blocks: tiles half as wide, as long as they still have the chains of
-multiply-adds that keep the pipes busy.
+A block of outputs is as wide as a register tile, so a layer may have fewer blocks than there are shards. Then shards
+divide halves of blocks, with tiles half as wide, if these still have enough chains of multiply-adds to keep the pipes
+busy.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ K = TypeVar("K", bound=InBlocks)
 
 
 def by_blocks(core: Core, kernel: K) -> Iterator[K]:
-    """The kernel shared by blocks, and by halves of them if all blocks have such."""
+    """The kernel partitioned by blocks, and by halves of blocks if all blocks can be halved."""
     yield _shared(kernel, "blocks", 1)
     chains = kernel.tile.rows * kernel.tile.columns * kernel.tile.vectors
     whole = kernel.groups == 1 and kernel.outputs % kernel.block == 0
@@ -70,9 +70,9 @@ def largest_outputs(kernel: InBlocks, shards: int) -> int:
 
 
 def most_even(core: Core, views: Sequence[View], rows: float, kernel: K, others: Sequence[tuple[float, K]]) -> K:
-    """The kernel as it is, which takes cycles `rows`, or the cheapest other one if that is much cheaper.
+    """The kernel as it is, which takes `rows` cycles, or the cheapest of `others` if that is much cheaper.
 
-    `views` are the image and the result, parts of which a shard then fetches from others.
+    `views` are the image and the result; with another partition a shard fetches parts of them from other shards.
     """
     blocks, other = min(others, key=lambda other: other[0])
     moved = core.mac.pixel.bytes * sum(elements(view.shape) for view in views)
@@ -81,5 +81,5 @@ def most_even(core: Core, views: Sequence[View], rows: float, kernel: K, others:
 
 
 def shared_blocks(parts: int) -> str:
-    """In words."""
+    """The partition by blocks, in words."""
     return f", shared by {'half blocks' if parts > 1 else 'blocks'} of outputs"

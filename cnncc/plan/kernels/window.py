@@ -20,7 +20,7 @@ Divisor = Literal["none", "taps", "valid"]
 
 @dataclass(frozen=True)
 class Window(Kernel):
-    """Maximum or (weighted) sum over a window, per channel; the tile counts for lanes along the channels."""
+    """Maximum or (weighted) sum over a window, per channel; the tile is used with lanes along the channels."""
 
     window: tuple[WindowAxis, ...]
     combine: Combine
@@ -40,7 +40,7 @@ class Window(Kernel):
 
     @property
     def streams(self) -> bool:
-        """Not if a vector holds several rows (of one column): in a ring it might reach beyond the last one."""
+        """False if a vector holds several rows of one column: in a ring it might reach beyond the last row."""
         return self.lane_axis != ROW_AXIS
 
     @property
@@ -71,6 +71,6 @@ def kernel(target: Target, computation: WindowReduction, result: View) -> Window
 
 
 def lane_axis(view: View) -> int:
-    """As in `base`, of the two along which a window can have its lanes: the channels and the columns."""
+    """As `base.lane_axis`, of the two axes that lanes of a window can lie along: channels and columns."""
     last = view.rank - 1
     return 1 if view.strides[1] == 1 and (view.strides[last] != 1 or view.shape[1] > view.shape[last]) else last

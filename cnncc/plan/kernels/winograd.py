@@ -32,16 +32,16 @@ from .winograd_transforms import one_transform
 
 @dataclass(frozen=True)
 class Winograd(Convolution):
-    """Convolution by Cook–Toom transforms (see `cook_toom`): tiles of `steps[axis]` outputs, stride 1, known weights.
+    """Convolution by Cook–Toom transforms (see `cook_toom`): `steps[axis]` outputs a tile, stride 1, constant weights.
 
-    A block of `tiles` tiles goes through three phases: V = Bᵀ d B for all channels, then for each `block` of outputs
+    A block of `tiles` tiles is computed in three stages: V = Bᵀ d B for all channels, then for each `block` of outputs
     the products M[ξ] = V[ξ] · U[ξ] for each point ξ of the transforms, and Aᵀ M A. The products keep `tile.columns`
-    tiles times `tile.vectors` vectors of outputs in registers. V and M live in the step's scratch memory,
+    tiles times `tile.vectors` vectors of outputs in registers. V and M lie in the step's scratch memory,
     [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
 
-    With a dilation of d, each of the d phases of an axis has tiles of its own. Weights `ahead` of those in use are
-    asked for, where they stream from beyond the second-level cache. If `shared` by blocks of outputs (or by `parts` of
-    each), every shard transforms all inputs; with a dilation, the rows of tiles of its phases are shared.
+    With a dilation of d, each of the d residues of an axis has tiles of its own. Weights that stream from beyond the
+    second-level cache are prefetched `ahead` elements early. If `shared` by blocks of outputs (or by `parts` of
+    each), every shard transforms all inputs; with a dilation, shards divide the rows of tiles of all residues.
     """
 
     window: tuple[WindowAxis, ...]
@@ -60,7 +60,7 @@ class Winograd(Convolution):
 
     groups = 1
     lanes_along = "channels"
-    prefers_many_rows = True  # they are its blocks of tiles
+    prefers_many_rows = True  # many rows make full blocks of tiles
 
     @property
     def points(self) -> tuple[int, ...]:
@@ -74,7 +74,7 @@ class Winograd(Convolution):
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """Tiles on each axis, phases of a dilation side by side."""
+        """Tiles on each axis, those of all residues of a dilation together."""
         return tuple(-(-w.out // (m * w.dilation)) * w.dilation for m, w in zip(self.steps, self.window, strict=True))
 
     @property
@@ -84,14 +84,14 @@ class Winograd(Convolution):
 
     @property
     def pitch(self) -> int:
-        """Elements from a tile's channels to the next one's, for one point."""
+        """Elements from the channels of one tile to those of the next, for one point."""
         return -(-self.channels // self.lanes) * self.lanes
 
     def plane(self, width: int) -> int:
-        """Elements from one point to the next: `width` for each tile of a block, to an odd number of cache lines.
+        """Elements from one point to the next: `width` for each tile of a block, up to an odd number of cache lines.
 
-        So the points of one tile, which are written one after the other, lie in different sets of the cache: of an even
-        number of lines, multiples meet in half of the 64 sets, of 96 lines in two.
+        The points of one tile are written one after the other, so they should lie in different sets of the cache.
+        Multiples of an even number of lines use at most half of the 64 sets, multiples of 96 lines only two.
         """
         return (-(-self.tiles * width // line_elements(FLOAT32)) | 1) * line_elements(FLOAT32)
 
@@ -132,7 +132,7 @@ class Winograd(Convolution):
         return 1, self.blocks, math.prod(self.points), self.channels, self.block
 
     def packed(self, weights: Array) -> Array:
-        """G w along every axis, in float64: rounded once, where they are stored."""
+        """G w along every axis, in float64: rounded only when they are stored."""
         weights = weights.astype(np.float64)
         for axis, (m, w) in enumerate(zip(self.steps, self.window, strict=True), start=2):
             matrix = np.array(transforms(m, w.kernel).weights, np.float64)
@@ -172,7 +172,7 @@ class Winograd(Convolution):
         return self.shared == "rows"
 
     def shared_evenly(self, target: Target, sources: Sequence[View], result: View) -> Winograd:
-        """By rows of tiles, or by blocks of outputs or parts of them if that balances better."""
+        """Partitioned by rows of tiles, or by blocks of outputs or parts of them if that balances better."""
         core = target.core
         kernel = replace(self, shared="tiles") if self.window[0].dilation > 1 else self
         rows = sum(self.cycles_by_rows(core, result.rows, shards) for shards in BALANCED)
@@ -180,16 +180,16 @@ class Winograd(Convolution):
         return most_even(core, (sources[0], result), rows, kernel, blocks)
 
     def cycles_by_rows(self, core: Core, rows: int, shards: int) -> float:
-        """Of the busiest shard by rows of tiles; those of the phases of a dilation do not depend on each other."""
+        """Cycles of the busiest shard, by rows of tiles; the residues of a dilation do not depend on each other."""
         grains = self.grid[0] if self.window[0].dilation > 1 else math.ceil(rows / self.tile_rows)
         return self.part_cycles(core, math.ceil(grains / shards) * math.prod(self.grid) // grains, self.outputs)
 
     def cycles_by_blocks(self, core: Core, shards: int) -> float:
-        """The same by blocks of outputs."""
+        """Cycles of the busiest shard, by blocks of outputs."""
         return self.part_cycles(core, math.prod(self.grid), min(self.outputs, largest_outputs(self, shards)))
 
     def part_cycles(self, core: Core, tiles: int, outputs: int) -> float:
-        """About what a shard takes for a part of the tiles or of the outputs, whose weights it reads."""
+        """Approximate cycles of a shard for some of the tiles or outputs, with reading their weights."""
         taps = tuple(w.kernel for w in self.window)
         ins, outs = (one_transform(core, self.steps, taps, inputs) for inputs in (True, False))
         vectors, count = math.ceil(outputs / self.lanes), math.prod(self.points)

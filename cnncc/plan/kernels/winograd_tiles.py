@@ -1,10 +1,10 @@
-"""Which Winograd convolution: outputs per tile, register tile of the products, tiles in a block, and what it costs.
+"""The choice of a Winograd convolution: outputs per tile, register tile of the products, tiles in a block, cost.
 
-The cost counts cycles of the three phases. With n points on an axis in place of m outputs × r taps, the products
-shrink by Π n / (m·r), while both transforms grow with the number of operations of their matrices; tiles that
+The cost is the cycles of the three stages. With n points on an axis in place of m outputs × r taps, the products
+shrink by Π n / (m·r). Both transforms grow with the number of operations of their matrices. Tiles that
 reach over the edge of the image are computed as a whole. The products are tiles of direct convolution with one tap,
-but their weights are larger: where they do not stay in the second-level cache, they stream by once for each
-block of tiles, partly hidden behind the multiply-adds.
+but their weights are larger. Weights that do not fit into the second-level cache are read once for each block of
+tiles; part of that time overlaps the multiply-adds.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from .winograd import Winograd
 from .winograd_transforms import one_transform
 
 SIZES = (2, 3, 4, 5)
-"""Outputs of a tile along an axis; 6 for 3 taps gain nothing: 64 values of a tile do not fit into registers."""
+"""Outputs of a tile along an axis; 6 for 3 taps gain nothing, since the 64 values of a tile exceed the registers."""
 LARGEST = 64  # points of a tile: transforms are straight-line code
 SHARES = (1 / 8, 1 / 2, 3 / 4)  # of the second-level cache, for scratch memory; the last one if weights stream
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
@@ -40,8 +40,8 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     those of F(4×4, 3×3) 8, where a direct sum takes 2. And their rounding reaches the result as
     2^-11 |Aᵀ|((|G||w||Gᵀ|) ⊙ (|Bᵀ||x||B|))|A|, at random numbers 7 and 51 times the 2^-11 Σ|w||x| of a direct sum.
 
-    `frugal` ones (which cost as much for the model, so that the choice and its bits stay) have scratch memory for one
-    row of tiles.
+    In a `frugal` layer they have scratch memory for one row of tiles. Their cost in the model stays the same, so that
+    the choice, and with it the bits of the result, stay the same.
     """
     if layer.strict or not layer.tame or layer.weights is not FLOAT32:
         return []
@@ -68,9 +68,9 @@ def label(kernel: Winograd) -> str:
 
 
 def all_steps(target: Target, c: Contraction, epilogue: Epilogue) -> list[tuple[int, ...]]:
-    """Outputs per tile on each axis: the same for all, or for each what multiplies least.
+    """Outputs per tile on each axis: the same number for all axes, or for each the one with the fewest products.
 
-    Only for stride 1, more than one output, and pools that do not reach over tiles.
+    Empty unless the stride is 1, there is more than one output, and pools lie within tiles.
     """
     if c.groups > 1 or c.weights_per_image or not target.l2 or not all(map(simple, c.window)):
         return []
@@ -92,19 +92,19 @@ def feasible(c: Contraction, steps: Sequence[int], axes: Sequence[Sequence[int]]
 
 
 def sizes(w: WindowAxis, pool: int) -> list[int]:
-    """Outputs of a tile along an axis: with points enough, and a whole number of pools."""
+    """The possible outputs of a tile along an axis: there are points for them, and they hold whole pools."""
     if w.kernel == 1:
         return [1] if pool == 1 else []
     return [m for m in SIZES if m + math.ceil(w.kernel / 2) - 1 <= MOST and m % pool == 0]
 
 
 def simple(w: WindowAxis) -> bool:
-    """Whether an axis can be transformed, or has nothing to transform."""
+    """Whether an axis can be transformed, or needs no transform."""
     return w.stride == 1 and (w.out > 1 or w.kernel == 1)
 
 
 def multiplications(w: WindowAxis, m: int) -> int:
-    """Along one axis."""
+    """Multiplications along one axis, for tiles of `m` outputs."""
     return points(m, w.kernel) * math.ceil(w.out / m)
 
 
@@ -124,7 +124,7 @@ def register_tiles(target: Target, c: Contraction, epilogue: Epilogue, steps: tu
 
 
 def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
-    """Blocks of equal size, as large as some shares of the second-level cache allow."""
+    """Kernels with blocks of equal size, as large as fractions of the second-level cache (`SHARES`) allow."""
     tiles, columns = math.prod(one.grid), one.tile.columns
     each = scratch_bytes(target, one) // one.tiles
     for share in SHARES:
@@ -137,7 +137,7 @@ def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
 
 
 def narrowed(kernel: Winograd) -> Winograd:
-    """With blocks for one row of tiles."""
+    """The kernel with blocks of one row of tiles."""
     columns = kernel.tile.columns
     row = math.ceil(math.prod(kernel.grid[1:]) / columns) * columns
     return dataclasses.replace(kernel, tiles=min(kernel.tiles, row))
@@ -162,7 +162,7 @@ def streams(target: Target, kernel: Winograd) -> bool:
 
 
 def transform_cycles(target: Target, kernel: Winograd) -> float:
-    """Both transforms of all tiles, in vectors of channels, and the epilogue."""
+    """Cycles of both transforms of all tiles, in vectors of channels, and of the epilogue."""
     core, taps, epilogue = target.core, tuple(w.kernel for w in kernel.window), kernel.epilogue
     ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
     outs += step.series_cycles(core, epilogue.before, epilogue.after) * math.prod(kernel.steps)
@@ -178,7 +178,7 @@ def touched_rows(kernel: Winograd) -> int:
 
 
 def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
-    """All register tiles, those that reach beyond the last tile included, while the weights come from afar."""
+    """Cycles of all register tiles, those that reach beyond the last tile included, and of fetching the weights."""
     tiles = math.prod(kernel.grid)
     blocks, rest = divmod(tiles, kernel.tiles)
     columns, vectors = kernel.tile.columns, kernel.tile.vectors

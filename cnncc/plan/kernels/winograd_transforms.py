@@ -1,4 +1,4 @@
-"""What the transforms of a tile of a Winograd convolution cost."""
+"""The cost of the transforms of a tile of a Winograd convolution."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..cost import step
 
 
 def one_transform(core: Core, steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> float:
-    """One tile and one vector of channels."""
+    """Cycles of one transform for one tile and one vector of channels."""
     return step.transform_cycles(core, *transform_operations(steps, taps, inputs))
 
 
