@@ -11,10 +11,11 @@ from typing import Any
 
 from ..errors import Location, ModelError, caller_location
 from ..types import TensorType
+from .arguments import located, paddings, sizes, spread, whole
 from .generic import checked_activation, op_layers
 from .layers import Activation, Concat, Conv, DepthwiseConv, Sizes
 from .norms import BatchNorm
-from .symbols import Layer, Tensor, located, paddings, sizes, spread, whole
+from .symbols import Layer, Tensor
 
 
 class Block(Layer):

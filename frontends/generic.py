@@ -19,8 +19,9 @@ from ..errors import CnnccError, ModelError, caller_location
 from ..op import REGISTRY, Op
 from ..ops.elementwise import Binary, Unary
 from ..types import TensorType
+from .arguments import located, paddings, sizes, spread, whole
 from .counts import Count
-from .symbols import Layer, Tensor, located, paddings, sizes, spread, whole
+from .symbols import Layer, Tensor
 
 SPELLINGS = {
     "Relu": "ReLU",

@@ -16,7 +16,8 @@ from ..ir import Builder, Value
 from ..op import Op
 from ..ops import Div, ImageToTensor, Mul, Sub
 from ..types import TensorType
-from .symbols import Tensor, checked_name, located, whole, wholes
+from .arguments import checked_name, located, whole, wholes
+from .symbols import Tensor
 
 _LAYOUTS = {rank: (f"NC{axes}", f"N{axes}C") for rank, axes in ((3, "W"), (4, "HW"), (5, "DHW"))}
 

@@ -12,8 +12,9 @@ from .. import ops
 from ..errors import caller_location
 from ..op import Op
 from ..types import Array, TensorType
+from .arguments import located, paddings, sizes, spread, whole, wholes
 from .generic import OpLayer, checked_activation
-from .symbols import Layer, Spec, Tensor, located, paddings, sizes, spread, whole, wholes
+from .symbols import Layer, Spec, Tensor
 
 Sizes = int | Sequence[int]
 Activation = str | OpLayer | None

@@ -12,10 +12,11 @@ import numpy as np
 from ..errors import ModelError, caller_location
 from ..ir import Builder, Graph, Value
 from ..types import Array
+from .arguments import checked_name, located, whole
 from .blocks import Chain, chain, checked_layer
 from .inputs import Input
 from .summary import Summary, summary
-from .symbols import Call, Constant, Layer, Parameter, Tensor, checked_name, located, whole
+from .symbols import Call, Constant, Layer, Parameter, Tensor
 from .weights import assign, read_weights, write_weights
 
 MAX_PARAMETERS = 2**28  # a gigabyte

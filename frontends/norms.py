@@ -10,8 +10,9 @@ from .. import ops
 from ..errors import ShapeError
 from ..op import Op
 from ..types import Array, TensorType
+from .arguments import located, whole
 from .layers import OneResult, zeros
-from .symbols import Spec, located, whole
+from .symbols import Spec
 
 
 def ones(random: np.random.Generator, shape: tuple[int, ...]) -> Array:

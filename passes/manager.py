@@ -132,7 +132,8 @@ def _check_bits(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]
 
 
 def _check_bounds(step: Pass, before: Graph, after: Graph, feeds: dict[str, Array]) -> None:
-    from ..check.tolerance import compare, rewrite_bounds
+    from ..check.bound import compare
+    from ..check.tolerance import rewrite_bounds
     from ..interpreter import run
 
     found = run(after, feeds)

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from cnncc.check.bound import Bound, compare
 from cnncc.check.model import algorithms
-from cnncc.check.tolerance import Bound, bounds, compare
+from cnncc.check.tolerance import bounds
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import FLOAT32, Element, element_of
 from cnncc.errors import TargetError

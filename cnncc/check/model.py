@@ -27,7 +27,8 @@ from ..passes.unfuse import expand
 from ..runtime.model import Model
 from ..types import Array
 from .algorithms import Algorithms
-from .tolerance import Bound, bounds, compare, op_bounds, rewrite_bounds
+from .bound import Bound, compare
+from .tolerance import bounds, op_bounds, rewrite_bounds
 
 Feeds = Mapping[str, Array]
 Verdict = Literal["ok", "off", "inherited"]

@@ -35,13 +35,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 
 from ..computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
-from ..elements import COMPUTED, FLOAT32, element_of
-from ..errors import DifferenceError
+from ..elements import FLOAT32
 from ..expr import evaluate_with_error
 from ..functions import LARGEST, OVERFLOW, TINY, UNIT
 from ..interpreter import evaluate
@@ -51,49 +50,11 @@ from ..ops.fused import Fused
 from ..types import Array, TensorType
 from . import winograd as tolerance_winograd
 from .algorithms import DIRECT, Algorithms
+from .bound import Bound, same
 from .sums import contract, per_channel, slide
 from .winograd import Steps
 
 NORMAL = FLOAT32.normal  # below it, digits are lost
-
-
-@dataclass(frozen=True)
-class Bound:
-    """`reference` (floats in float64) and what may lie between it and another evaluation (`error` ≥ 0, same shape).
-
-    Whole numbers and truth values have an error of 0 or an infinite one.
-    """
-
-    reference: Array
-    error: Array
-
-    @staticmethod
-    def exact(data: Array) -> Bound:
-        """Of floats, and of bytes (which become floats), in float64; of whole numbers and truth values as they are."""
-        kept = element_of(data) in COMPUTED and data.dtype.kind != "f"
-        return Bound(data if kept else data.astype(np.float64), np.zeros(data.shape))
-
-    @property
-    def is_float(self) -> bool:
-        return self.reference.dtype.kind == "f"
-
-    @property
-    def held(self) -> Array:
-        """The reference as a tensor holds it."""
-        return self.reference.astype(element_of(self.reference).numpy)
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """`worst_ratio` is the largest |actual − reference| / error, at `index`; up to 1 is `ok`.
-
-    `unbounded` elements have an infinite bound, which nothing contradicts.
-    """
-
-    ok: bool
-    worst_ratio: float
-    index: tuple[int, ...]
-    unbounded: int = 0
 
 
 def bounds(
@@ -133,31 +94,6 @@ def rewrite_bounds(before: Graph, after: Graph, feeds: Mapping[str, Array]) -> d
     }
 
 
-def compare(actual: Array, bound: Bound) -> Comparison:
-    """How `actual` stands to `bound`: NaN must meet NaN and an infinity the same one; −0 equals 0.
-
-    An infinite bound accepts everything, and is counted. Raises DifferenceError if the shapes differ.
-    """
-    if actual.shape != bound.reference.shape:
-        raise DifferenceError(f"expected a result of shape {bound.reference.shape}, got {actual.shape}")
-    if not bound.is_float and actual.dtype != bound.reference.dtype:
-        raise DifferenceError(f"expected a result of {bound.reference.dtype}, got {actual.dtype}")
-    found = actual.astype(np.float64) if bound.is_float else actual
-    ratio = _ratio(found, bound) if bound.is_float else np.full(bound.error.shape, np.inf)
-    ratio = np.where(_same(found, bound.reference) | np.isinf(bound.error), 0.0, ratio)
-    index = np.unravel_index(int(ratio.argmax()), ratio.shape)
-    worst = float(ratio[index])
-    return Comparison(worst <= 1, worst, tuple(int(i) for i in index), int(np.isinf(bound.error).sum()))
-
-
-def _ratio(found: Array, bound: Bound) -> Array:
-    """|found − reference| / error; infinite where it is no number."""
-    with np.errstate(all="ignore"):
-        difference = np.abs(found - bound.reference)
-        ratio = np.where(difference == 0, 0.0, difference / bound.error)
-    return np.where(np.isnan(ratio), np.inf, ratio)
-
-
 def op_bounds(op: Op, inputs: Sequence[Bound], how: Algorithms = DIRECT) -> list[Bound]:
     """The bound of each output of `op`, from those of its inputs."""
     if isinstance(op, Fused):
@@ -192,13 +128,8 @@ def _as_interpreted(reference: Array, bound: Bound) -> Bound:
     finite = np.isfinite(reference) & np.isfinite(bound.reference)
     with np.errstate(all="ignore"):
         moved = np.where(finite, np.abs(reference - bound.reference), 0.0)
-    alike = finite | _same(reference, bound.reference)
+    alike = finite | same(reference, bound.reference)
     return Bound(reference, np.where(alike, bound.error + moved, np.inf))
-
-
-def _same(a: Array, b: Array) -> Array:
-    """Equal, or both NaN."""
-    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
 
 
 def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int, ...], how: Algorithms) -> Bound:
@@ -358,7 +289,7 @@ def _extreme(x: Bound, over: Callable[[Array], Array]) -> Bound:
 
     value, above, below = over(x.reference), over(x.reference + x.error), over(x.reference - x.error)
     error = np.maximum(np.abs(above - value), np.abs(below - value))
-    error = np.where(_same(above, value) & _same(below, value), 0.0, np.where(np.isnan(error), np.inf, error))
+    error = np.where(same(above, value) & same(below, value), 0.0, np.where(np.isnan(error), np.inf, error))
     unbounded = np.isinf(x.error)
     surely_nan = some(np.isnan(x.reference) & ~unbounded)
     return Bound(value, np.where(surely_nan, 0.0, np.where(some(unbounded), np.inf, error)))

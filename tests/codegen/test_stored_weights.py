@@ -10,7 +10,8 @@ import pytest
 
 import cnncc
 from cnncc.check.algorithms import Algorithms
-from cnncc.check.tolerance import Bound, bounds, compare, op_bounds
+from cnncc.check.bound import Bound, compare
+from cnncc.check.tolerance import bounds, op_bounds
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import FLOAT16, FLOAT32
 from cnncc.errors import ModelError, TargetError, UsageError

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from cnncc.check.tolerance import bounds, compare
+from cnncc.check.bound import compare
+from cnncc.check.tolerance import bounds
 from cnncc.compiler import Compilation
 from cnncc.ir import Graph, Value
 from cnncc.ops import Add, AveragePool, Conv, MaxPool, Relu

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from cnncc.check.tolerance import Bound
+from cnncc.check.bound import Bound
 from cnncc.compiler import Compilation, resolve_target
 from cnncc.ir import Graph
 from cnncc.op import Constant

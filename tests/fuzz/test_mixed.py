@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from cnncc import text
+from cnncc.check.bound import compare
 from cnncc.check.graph import verify
-from cnncc.check.tolerance import bounds, compare
+from cnncc.check.tolerance import bounds
 from cnncc.elements import COMPUTED, FLOAT32, bits
 from cnncc.interpreter import run
 from cnncc.op import REGISTRY, Constant

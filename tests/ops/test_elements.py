@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cnncc.check.tolerance import Bound, bounds, compare, op_bounds
+from cnncc.check.bound import Bound, compare
+from cnncc.check.tolerance import bounds, op_bounds
 from cnncc.elements import (
     BOOL,
     COMPUTED,

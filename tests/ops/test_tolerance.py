@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from cnncc.check import tolerance
-from cnncc.check.tolerance import Bound, bounds, compare, op_bounds
+from cnncc.check.bound import Bound, compare
+from cnncc.check.tolerance import bounds, op_bounds
 from cnncc.elements import FLOAT32
 from cnncc.errors import DifferenceError
 from cnncc.expr import Arg, evaluate, evaluate_with_error, power, unary

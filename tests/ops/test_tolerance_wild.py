@@ -12,7 +12,8 @@ from itertools import product
 import numpy as np
 import pytest
 
-from cnncc.check.tolerance import Bound, compare, op_bounds
+from cnncc.check.bound import Bound, compare
+from cnncc.check.tolerance import op_bounds
 from cnncc.computation import Contraction, Pointwise, Reduction, WindowReduction
 from cnncc.expr import Arg, Number
 from cnncc.functions import FUNCTIONS

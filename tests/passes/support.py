@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from cnncc.check.bound import compare
 from cnncc.check.graph import verify
-from cnncc.check.tolerance import compare, rewrite_bounds
+from cnncc.check.tolerance import rewrite_bounds
 from cnncc.interpreter import run
 from cnncc.ir import Builder, Graph, Value
 from cnncc.op import Op

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from cnncc import compile
-from cnncc.check.tolerance import bounds, compare
+from cnncc.check.bound import compare
+from cnncc.check.tolerance import bounds
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import UINT8
 from cnncc.errors import InputError
