@@ -366,7 +366,7 @@ class Layer:
                 raise ModelError(f"takes tensors, got {type(tensor).__name__}")
 
     def _parameter(self, role: str, spec: Spec, given: Mapping[str, Tensor]) -> Parameter | Tensor:
-        """What the op reads as `role`: the tensor given for it, or else the layer's own parameter."""
+        """The op's input for `role`: the tensor given for it, or else the layer's own parameter."""
         expected = TensorType(spec.shape, FLOAT32)
         if role not in given:
             return self.parameters.get(role) or Parameter(self, role, expected, spec.initial)

@@ -63,7 +63,7 @@ def nearly(kernel: Array) -> tuple[Array, Array] | None:
     for scale in np.linspace(1, 2, SCALES, endpoint=False):
         first, second = (vector.astype(kernel.dtype) for vector in _scaled(u * scale, v / scale))
         product = np.multiply.outer(first.astype(np.float64), second.astype(np.float64))
-        # An infinite factor would be within any bound of its product.
+        # A product with an infinite factor would satisfy any bound.
         if np.isfinite(product).all() and np.all(np.abs(product - k) <= 2 * FLOAT32.unit * np.abs(product)):
             return first, second
     return None

@@ -30,11 +30,11 @@ from .affine import Affine
 from .match import fresh
 from .report import Refused
 
-LIMIT = 4.0  # how many times larger a fold may make the terms of a sum
+LIMIT = 4.0  # the largest factor by which a fold may enlarge the terms of a sum
 
 
 def rounding(products: Array, bias: Array) -> float:
-    """2^-24 (Σ|w||x| + |b|): weights and bias are each rounded once, which moves a result by as much."""
+    """2^-24 (Σ|w||x| + |b|): the most that one rounding of weights and bias changes a result."""
     return FLOAT32.unit * float((products + np.abs(bias)).max())
 
 

@@ -21,7 +21,7 @@ Code = Callable[..., Ssa]
 
 
 def own(function: Callable[..., Lanes]) -> Code:
-    """A function of ours, on the emitter's values."""
+    """A function on `Lanes` as a function on the emitter's values."""
     return lambda e, *arguments: function(*(Lanes(e, argument) for argument in arguments)).ssa
 
 

@@ -94,7 +94,7 @@ class Access:
         return self.e.address(self.base, self._checked(offset, lanes), self.stored)
 
     def prefetch(self, offset: Index) -> None:
-        """Ask for the cache line of an element, which may lie outside the buffer: a wish, not an access."""
+        """Prefetch the cache line of an element: a hint, not an access; the element may lie outside the buffer."""
         self.e.prefetch(self.e.address(self.base, offset, self.stored, inside=False))
 
     def scalar(self, offset: Index) -> Ssa:

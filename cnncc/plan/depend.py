@@ -219,7 +219,7 @@ def _has_rows(view: View) -> bool:
 
 
 def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int) -> Pieces:
-    """The pieces of a view of which each touches `extent` rows, `ahead` rows further on for each row of the target."""
+    """The partitions of a view: each touches `extent` rows and begins `ahead` rows later for each row of the target."""
     size, row = buffer.dtype.bytes, view.strides[ROW_AXIS]
     axes = [
         (n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != ROW_AXIS

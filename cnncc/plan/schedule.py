@@ -66,7 +66,7 @@ def shared_evenly(step: Step, target: Target) -> Step:
 
 
 def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer]) -> int:
-    """Rows of a round of a chain."""
+    """The rows of a round of a chain."""
     types = [TensorType(step.target.shape, buffers[step.target.buffer].dtype) for step in chain]
     return rows_of_a_round(target, [step.row_need for step in chain], types)
 

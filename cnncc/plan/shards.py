@@ -120,7 +120,7 @@ def view_bytes(view: View, buffers: Mapping[str, Buffer]) -> int:
 
 
 def _change(core: Core, last: State, state: State, stage: Stage, split: bool, s: Schedule) -> float:
-    """Cycles of a barrier before a stage, and of fetching what others made of what it reads.
+    """Cycles of a barrier before a stage, and of fetching the elements that it reads and other shards wrote.
 
     `split` tells whether a barrier stands before it unless both stages divide the same rows.
     """

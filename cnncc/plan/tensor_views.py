@@ -107,7 +107,7 @@ class TensorViews:
         return view
 
     def with_room(self, tensor: Tensor, border: Border) -> Border:
-        """The border, and room between pixels that would crowd in the first cache (if there is one)."""
+        """The border, widened where pixels would fall into few sets of the first cache (if there is one)."""
         room = spread(self.types[tensor], self.orders[tensor], self.layout.target.core)
         if not room or not self.layout.target.l1 or tensor in self.homes.reshaped:
             return border
@@ -140,7 +140,7 @@ class TensorViews:
         return replace(first, border=(), lookups=(*view.lookups, (axis, name)))
 
     def constant_in_order(self, tensor: Tensor, order: Order) -> View:
-        """A known tensor of full shape, packed in the order of what it meets."""
+        """A constant tensor of full shape, packed in the order of the other operand."""
         array, name = self.constants[tensor], f"{tensor}@{''.join(map(str, order))}"
         buffer = self.known((tensor, order), name, array.transpose(order), self.types[tensor].dtype)
         return dense_view(buffer.name, array.shape, order)

@@ -64,7 +64,7 @@ def view_order(view: View) -> str:
 
 
 def copied_bytes(plan: Plan, step: Step) -> int:
-    """What a move writes, and as much is read."""
+    """Bytes that a move writes, which equal those that it reads."""
     return size_of(plan, step.target) if step.kernel.is_copy else 0
 
 
@@ -75,7 +75,7 @@ def size_of(plan: Plan, view: View, border: Sequence[tuple[int, int]] = ()) -> i
 
 
 def _copies(plan: Plan) -> str:
-    """The copies that no view could spare."""
+    """The number of copies that are left, with their bytes."""
     sizes = [size for step in plan.steps if (size := copied_bytes(plan, step))]
     return f"{len(sizes)} {'copy' if len(sizes) == 1 else 'copies'} of {sum(sizes):,} bytes" if sizes else "no copies"
 
@@ -107,7 +107,7 @@ def _view(plan: Plan, view: View) -> str:
 
 
 def _border(plan: Plan, step: Step, view: View) -> str:
-    """How a kernel meets the edges of its image, with the sizes of both ways."""
+    """How a kernel treats the edges of its image (halo or clip), with the bytes of both ways."""
     reach = _reach(step)
     if not any(map(any, reach)):
         return ""

@@ -203,7 +203,7 @@ def may_grow(type: TensorType, border: Sequence[tuple[int, int]], limit: float) 
 
 
 def spread(type: TensorType, order: Order, core: Core) -> tuple[tuple[int, int], ...]:
-    """A border that keeps the pixels of a channels-last image from crowding in few sets of the first cache.
+    """A border that avoids conflict misses of a channels-last image whose pixels fall into few sets of the first cache.
 
     A cache of 8 to 12 ways holds that many lines of each set. With 1024 channels this is less than the pixels of 3×3
     windows in two rows need. One more line for each pixel distributes the pixels over all sets.

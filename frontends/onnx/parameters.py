@@ -57,7 +57,7 @@ def _with_copies(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
 
 def _with_the_rest(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...]:
     """`new` with what is left of the elements in place of −1."""
-    # Where both begin with the same size, N stays out of the arithmetic.
+    # If both begin with the same size, N is left out of the arithmetic.
     begin = int(bool(old) and old[:1] == new[:1] and 0 not in old[1:])
     rest, total = math.prod(size for size in new[begin:] if size != -1), math.prod(old[begin:])
     if new.count(-1) == 1 and rest and total % rest == 0:

@@ -89,7 +89,7 @@ def every_lane(text: str, type: RegisterType) -> str:
 
 
 def conversion(source: RegisterType, type: RegisterType, signed: bool) -> str:
-    """The instruction that takes a number from one type to another."""
+    """The instruction that converts a number from one type to another."""
     if source.kind == type.kind == "float":
         return "fptrunc" if type.bits < source.bits else "fpext"
     if source.kind != "float" and type.kind == "int":

@@ -28,15 +28,15 @@ SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a
 SPARE_DEPTHWISE = 4  # the same for a depthwise tile with as many sums as possible: for pixels and weights
 CLIP = 0.1  # fraction that tests at the edges add to a direct convolution that reads a ring: rings have no border
 UNROLLED = 400  # multiply-adds in the code of a tile, or of a row of taps
-ROWS_OF_A_ROUND = 2  # at least, of a chain of layers: one alone does not fill tiles of rows
-POOL_COLUMNS = 4  # results of a pool that share the pixels between them
+ROWS_OF_A_ROUND = 2  # at least, in a chain of layers: a single row does not fill tiles of rows
+POOL_COLUMNS = 4  # neighbouring results of a pool that reuse the pixels they have in common
 WIDEN_VECTOR = 1  # instructions that make float32 of a vector of narrower weights, loaded by the conversion itself
 WIDEN_SCALAR = 3  # … of one, for all lanes: a load of its own, the conversion and the broadcast
 WIDEN_ONE = 2  # … where a register is one lane: from a core register into one for floats, and the conversion
 
 
 def peak(target: Target) -> float:
-    """Multiply-adds of one element each in a cycle, at best."""
+    """The most multiply-adds of one element a cycle."""
     return target.mac.rate * target.lanes
 
 
@@ -100,7 +100,7 @@ def with_ends(core: Core, cycles: float, sums: int) -> float:
 class Steps:
     """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results.
 
-    Of a layer with one position, which uses every weight once, `once` holds the vectors of weights of a step.
+    A layer with one position uses every weight once; `once` then holds the vectors of weights of a step.
     `widen_scalar` and `widen_vector` are instructions that a scalar or a vector takes after its load.
     """
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from ...core import Core
 from ...target import Target
 
-WEIGHTS_OF_L1 = 0.8  # of the first cache, for the weights of a block; the image and the results pass through the rest
-ROWS_OF_L1 = 1.1  # … for the rows of all channels: a tenth more than fits is read again in order, and that is cheap
-BLOCKS_IN_L1 = 2  # blocks of some of the channels that the first cache could hold: each takes half of it at most
-RINGS_OF_L2 = 0.7  # of the second cache, which rings take at most: weights and the rows at both ends need the rest
+WEIGHTS_OF_L1 = 0.8  # of the first cache for the weights of a block; the image and the results use the rest
+ROWS_OF_L1 = 1.1  # of it for the rows of all channels: the tenth that does not fit is read in order, which is cheap
+BLOCKS_IN_L1 = 2  # blocks of channels that the first cache could hold: each takes at most half of it
+RINGS_OF_L2 = 0.7  # of the second cache for rings, at most: weights and the rows at both ends need the rest
 PLANAR_CHANNELS = 8  # up to here, reading a planar image channel by channel beats copying it to channels last
 SMALL_BORDER = 64 << 10  # bytes of a border that no buffer is too small for: edges cost a small image a fifth
 LARGE_IMAGE = 4096  # elements of an image whose rows are reduced one by one

@@ -122,7 +122,7 @@ def _sums(target: Target, c: Contraction) -> tuple[int, int, int]:
 
 
 def _reading_bounds(target: Target, c: Contraction) -> bool:
-    """Whether what is read and written for a vector of outputs takes longer than its multiply-adds."""
+    """Whether the reads and writes for a vector of outputs take longer than its multiply-adds."""
     moved = target.mac.pixel.bytes * target.lanes * (math.prod(w.stride for w in c.window) + 1)
     return target.l2 > 0 and transfer.line_by_line(target.core, moved) > c.taps / target.mac.rate
 

@@ -41,7 +41,7 @@ class Way:
 
 
 def candidates(target: Target, layer: Layer) -> list[Candidate]:
-    """Direct convolutions, the cheapest first; lanes along the columns need neighbouring columns side by side."""
+    """Direct convolutions, the cheapest first; lanes along the columns need columns that are adjacent in memory."""
     c, copies = layer.contraction, layer.copies
     ways: list[Way] = []
     if "channels" in copies:
@@ -75,7 +75,7 @@ def _kernel(target: Target, layer: Layer, way: Way) -> Direct:
 
 
 def _chunk(target: Target, layer: Layer, way: Way) -> int:
-    """Rows whose image and results take half of the second cache, if all of them take more than all of it.
+    """Rows whose image and results take half of the second cache, if all rows together exceed it; else 0.
 
     Only with several blocks of outputs, and weights that fit into the cache as well: otherwise nothing is saved.
     """
@@ -92,7 +92,7 @@ def _chunk(target: Target, layer: Layer, way: Way) -> int:
 
 
 def _ahead(target: Target, layer: Layer, way: Way) -> int:
-    """Weights of the next block to ask for at each position, where few positions share the time of fetching them."""
+    """Weights of the next block to prefetch at each position, if positions are few; else 0."""
     c = layer.contraction
     positions = math.prod(axis.out for axis in c.window)
     weights = _count(c) * way.block
@@ -160,7 +160,7 @@ def _by_channels(target: Target, layer: Layer) -> Iterator[Way]:
 
 
 def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
-    """Output channels' weights as scalars, vectors of columns."""
+    """Weights of output channels as scalars, vectors of columns."""
     c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, width * unit) // unit * unit
@@ -175,7 +175,7 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
     total = -(-width // (lanes // unit))
     steps, times = _steps(target, layer, lanes), c.groups * math.prod(stored[:-1])
     steps = replace(steps, widen_scalar=step.widening(layer.weights, lanes, scalar=True))
-    load = step.unaligned_loads(target) * c.window[-1].stride  # every other column is taken of two vectors
+    load = step.unaligned_loads(target) * c.window[-1].stride  # with a stride of 2, every other column of two vectors
     for vectors in range(1, min(total, 4) + 1):
         most = (target.registers - 1 - SPARE) // (vectors * rows) - 1
         if most < 1:
@@ -205,7 +205,7 @@ def _over_blocks(steps: Steps, outputs: int, block: int, sizes: Sequence[tuple[i
 
 
 def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[Way]:
-    """Rows so short that all those of a pool's window fit into one vector, each loaded and put beside the others."""
+    """Tiles for short rows: one vector holds all rows of a pool's window, each loaded by itself."""
     c, stored = layer.contraction, layer.stored
     lanes, outputs = rows * columns, c.outputs // c.groups
     steps = replace(_steps(target, layer, lanes), widen_scalar=step.widening(layer.weights, lanes, scalar=True))

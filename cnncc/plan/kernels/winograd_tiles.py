@@ -144,7 +144,7 @@ def narrowed(kernel: Winograd) -> Winograd:
 
 
 def weight_bytes(target: Target, kernel: Winograd) -> int:
-    """Of the transformed weights."""
+    """Bytes of the transformed weights."""
     return target.mac.weight.bytes * math.prod(kernel.points) * kernel.channels * kernel.block * kernel.blocks
 
 
