@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncc.check import tolerance
-from cnncc.check.bound import Bound, compare
+from cnncc.check.bound import Bound, Comparison, compare
 from cnncc.check.tolerance import bounds, op_bounds
 from cnncc.elements import FLOAT32
 from cnncc.errors import DifferenceError
@@ -302,8 +302,8 @@ class TestSpecialValues:
 def test_compare_tells_the_worst_element():
     bound = Bound(np.array([[1.0, 2.0], [3.0, 4.0]]), np.full((2, 2), 0.5))
     found = compare(np.array([[1.25, 2.0], [4.0, 4.0]], F32), bound)
-    assert found == tolerance.Comparison(False, 2.0, (1, 0))
-    assert compare(np.float32(1.0).reshape(()), Bound.exact(np.array(1.0))) == tolerance.Comparison(True, 0.0, ())
+    assert found == Comparison(False, 2.0, (1, 0))
+    assert compare(np.float32(1.0).reshape(()), Bound.exact(np.array(1.0))) == Comparison(True, 0.0, ())
 
 
 def test_compare_refuses_another_shape():
