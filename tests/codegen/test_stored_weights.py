@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -260,6 +261,13 @@ def test_objects_call_nothing(target: str) -> None:
     graph = net.graph(*groups(net), *columns(net), *dense(net))
     compiled = compilation(graph, target, weights="float16")
     assert compiled.plan.stored and compiled.build().undefined == ()
+
+
+def test_a_row_with_the_extension_converts() -> None:
+    """RISC-V cores that have it: the features and the field of a row are all there is to say."""
+    row = TARGETS["riscv64"]
+    able = replace(row, name="rv64", features=f"{row.features},+zfhmin,+zvfhmin", float16=True)
+    assert compilation(made(dense)[0], able, weights="float16").build().undefined == ()
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS.keys() - ABLE))
