@@ -97,7 +97,7 @@ class Arrangement:
 
 
 @dataclass(frozen=True)
-class Reshape(Arrangement):
+class RowMajorReshape(Arrangement):
     """The same elements in the same row-major order under another shape."""
 
     def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
@@ -105,7 +105,7 @@ class Reshape(Arrangement):
 
 
 @dataclass(frozen=True)
-class Transpose(Arrangement):
+class Permute(Arrangement):
     """Axis a of the result is axis `axes[a]` of the operand."""
 
     axes: tuple[int, ...]
@@ -115,7 +115,7 @@ class Transpose(Arrangement):
 
 
 @dataclass(frozen=True)
-class Part(Arrangement):
+class StridedSlice(Arrangement):
     """Elements begin, begin + step, … along `axis` (as many as the result's type says); a negative step goes back."""
 
     axis: int
@@ -128,7 +128,7 @@ class Part(Arrangement):
 
 
 @dataclass(frozen=True)
-class Lookup(Arrangement):
+class Take(Arrangement):
     """Element i along `axis` is element `indices[i]` of the operand."""
 
     axis: int
@@ -139,7 +139,7 @@ class Lookup(Arrangement):
 
 
 @dataclass(frozen=True)
-class Repeat(Arrangement):
+class Broadcast(Arrangement):
     """The operand repeated along axes where it has size 1."""
 
     def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
@@ -147,7 +147,7 @@ class Repeat(Arrangement):
 
 
 @dataclass(frozen=True)
-class Join(Arrangement):
+class Concatenate(Arrangement):
     """Operands one after the other along `axis`."""
 
     axis: int
@@ -170,7 +170,7 @@ class Interleave(Arrangement):
 
 
 @dataclass(frozen=True)
-class Inset(Arrangement):
+class ConstantPad(Arrangement):
     """The operand placed at `begins`, with `value` around it."""
 
     begins: tuple[int, ...]
@@ -184,7 +184,7 @@ class Inset(Arrangement):
 
 
 @dataclass(frozen=True)
-class Known(Arrangement):
+class ConstantTensor(Arrangement):
     """Floats known when the op is lowered, in row-major order: weights of an interpolation, a transform's matrix.
 
     It has no operands. The numbers are rounded once, where they are stored.
@@ -200,7 +200,7 @@ Computation = Contraction | WindowReduction | Pointwise | Reduction | Arrangemen
 
 
 @dataclass(frozen=True)
-class Piece:
+class ComputationNode:
     """One computation with its operands.
 
     An operand below the number of the op's inputs is that input; the others count earlier pieces of the
@@ -216,27 +216,27 @@ class Piece:
 class Lowering:
     """The pieces of an op in order, and which references are its results (one for each output)."""
 
-    pieces: tuple[Piece, ...]
+    pieces: tuple[ComputationNode, ...]
     results: tuple[int, ...]
 
 
 def single(computation: Computation, inputs: int, type: TensorType) -> Lowering:
     """A lowering of one piece that takes all `inputs` in order and makes the only output."""
-    return Lowering((Piece(computation, tuple(range(inputs)), type),), (inputs,))
+    return Lowering((ComputationNode(computation, tuple(range(inputs)), type),), (inputs,))
 
 
-class Pieces:
+class LoweringBuilder:
     """Collects the pieces of a lowering; a reference (the inputs first, then the pieces) is a number."""
 
     def __init__(self, inputs: Sequence[TensorType]):
         self.types = list(inputs)
         self.inputs = len(inputs)
-        self.pieces: list[Piece] = []
+        self.pieces: list[ComputationNode] = []
 
     def add(self, computation: Computation, operands: Sequence[int], shape: Sequence[int]) -> int:
         """A further piece with a result of `shape`; returns its reference."""
         type = TensorType(tuple(int(size) for size in shape), self._element(computation, operands))
-        self.pieces.append(Piece(computation, tuple(operands), type))
+        self.pieces.append(ComputationNode(computation, tuple(operands), type))
         self.types.append(type)
         return len(self.types) - 1
 
@@ -252,34 +252,34 @@ class Pieces:
 
     def known(self, values: Array) -> int:
         """An array known now."""
-        return self.add(Known(tuple(values.ravel().tolist())), (), values.shape)
+        return self.add(ConstantTensor(tuple(values.ravel().tolist())), (), values.shape)
 
     def reshape(self, reference: int, shape: Sequence[int]) -> int:
         """`reference` itself if it has that shape."""
         shape = tuple(shape)
-        return reference if shape == self.shape(reference) else self.add(Reshape(), (reference,), shape)
+        return reference if shape == self.shape(reference) else self.add(RowMajorReshape(), (reference,), shape)
 
     def transpose(self, reference: int, axes: Sequence[int]) -> int:
         shape = self.shape(reference)
-        return self.add(Transpose(tuple(axes)), (reference,), [shape[axis] for axis in axes])
+        return self.add(Permute(tuple(axes)), (reference,), [shape[axis] for axis in axes])
 
     def part(self, reference: int, axis: int, begin: int, size: int, step: int = 1) -> int:
         """`reference` itself if the part is all of it."""
         shape = self.shape(reference)
         if (begin, size, step) == (0, shape[axis], 1):
             return reference
-        return self.add(Part(axis, begin, step), (reference,), replaced(shape, axis, size))
+        return self.add(StridedSlice(axis, begin, step), (reference,), replaced(shape, axis, size))
 
     def lookup(self, reference: int, axis: int, indices: Sequence[int]) -> int:
         shape = replaced(self.shape(reference), axis, len(indices))
-        return self.add(Lookup(axis, tuple(int(index) for index in indices)), (reference,), shape)
+        return self.add(Take(axis, tuple(int(index) for index in indices)), (reference,), shape)
 
     def join(self, references: Sequence[int], axis: int) -> int:
         """The only one itself, if it is only one."""
         if len(references) == 1:
             return references[0]
         total = sum(self.shape(reference)[axis] for reference in references)
-        return self.add(Join(axis), references, replaced(self.shape(references[0]), axis, total))
+        return self.add(Concatenate(axis), references, replaced(self.shape(references[0]), axis, total))
 
     def pointwise(self, expr: Expr, references: Sequence[int]) -> int:
         """An expression of operands that broadcast as NumPy's do."""
@@ -298,7 +298,7 @@ class Pieces:
     def ending(self, result: int) -> Lowering:
         """The lowering that makes `result`, as a view of it where it is an input."""
         if result < self.inputs:
-            result = self.add(Reshape(), (result,), self.shape(result))
+            result = self.add(RowMajorReshape(), (result,), self.shape(result))
         return self.lowering(result)
 
 

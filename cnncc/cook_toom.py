@@ -179,7 +179,7 @@ def dot(on: Arithmetic[Value], row: Row, values: Sequence[Value]) -> Value:
     return total
 
 
-class Depth:
+class RoundingDepth:
     """Counts roundings: a value is the largest number of them that any of its terms went through."""
 
     def plus(self, total: int | None, factor: Fraction, value: int) -> int:
@@ -189,7 +189,7 @@ class Depth:
         return max(total, value + (abs(factor) != 1)) + 1
 
 
-class Count:
+class OperationCount:
     """Counts operations; values do not matter."""
 
     def __init__(self) -> None:
@@ -203,12 +203,12 @@ class Count:
 @functools.cache
 def depth(matrix: Matrix) -> int:
     """Roundings that a term of matrix · x goes through at most."""
-    return max(multiply(Depth(), matrix, [0] * len(matrix[0])))
+    return max(multiply(RoundingDepth(), matrix, [0] * len(matrix[0])))
 
 
 @functools.cache
 def operations(matrix: Matrix) -> int:
     """Additions and multiply-adds of matrix · x."""
-    count = Count()
+    count = OperationCount()
     multiply(count, matrix, [0] * len(matrix[0]))
     return count.operations

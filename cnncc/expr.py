@@ -25,28 +25,28 @@ class Expr:
     """A node of an expression tree; operators build larger trees."""
 
     def __add__(self, other: Operand) -> Expr:
-        return Call("add", (self, wrap(other)))
+        return Apply("add", (self, wrap(other)))
 
     def __sub__(self, other: Operand) -> Expr:
-        return Call("subtract", (self, wrap(other)))
+        return Apply("subtract", (self, wrap(other)))
 
     def __mul__(self, other: Operand) -> Expr:
-        return Call("multiply", (self, wrap(other)))
+        return Apply("multiply", (self, wrap(other)))
 
     def __truediv__(self, other: Operand) -> Expr:
-        return Call("divide", (self, wrap(other)))
+        return Apply("divide", (self, wrap(other)))
 
     def __radd__(self, other: float) -> Expr:
-        return Call("add", (wrap(other), self))
+        return Apply("add", (wrap(other), self))
 
     def __rsub__(self, other: float) -> Expr:
-        return Call("subtract", (wrap(other), self))
+        return Apply("subtract", (wrap(other), self))
 
     def __rmul__(self, other: float) -> Expr:
-        return Call("multiply", (wrap(other), self))
+        return Apply("multiply", (wrap(other), self))
 
     def __rtruediv__(self, other: float) -> Expr:
-        return Call("divide", (wrap(other), self))
+        return Apply("divide", (wrap(other), self))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Number(Expr):
 
 
 @dataclass(frozen=True)
-class Call(Expr):
+class Apply(Expr):
     """A function of the vocabulary applied to sub-expressions."""
 
     function: str
@@ -94,17 +94,17 @@ def wrap(value: Operand) -> Expr:
 
 def maximum(a: Operand, b: Operand) -> Expr:
     """The larger one; NaN if either is NaN (NumPy's `maximum`)."""
-    return Call("maximum", (wrap(a), wrap(b)))
+    return Apply("maximum", (wrap(a), wrap(b)))
 
 
 def minimum(a: Operand, b: Operand) -> Expr:
     """The smaller one; NaN if either is NaN (NumPy's `minimum`)."""
-    return Call("minimum", (wrap(a), wrap(b)))
+    return Apply("minimum", (wrap(a), wrap(b)))
 
 
 def unary(function: str, x: Operand) -> Expr:
     """A function of one argument, by its name in the vocabulary."""
-    return Call(function, (wrap(x),))
+    return Apply(function, (wrap(x),))
 
 
 def exp(x: Operand) -> Expr:
@@ -121,32 +121,32 @@ def sqrt(x: Operand) -> Expr:
 
 def power(x: Operand, y: Operand) -> Expr:
     """x to the power of y, with the special cases of IEEE 754 (see `ieee_power`)."""
-    return Call("power", (wrap(x), wrap(y)))
+    return Apply("power", (wrap(x), wrap(y)))
 
 
 def where_less(x: Operand, y: Operand, a: Operand, b: Operand) -> Expr:
     """`a` where x < y, else `b`: also where x or y is NaN, for then no comparison holds."""
-    return Call("where_less", (wrap(x), wrap(y), wrap(a), wrap(b)))
+    return Apply("where_less", (wrap(x), wrap(y), wrap(a), wrap(b)))
 
 
 def equal(x: Operand, y: Operand) -> Expr:
     """Whether x = y; not so where either is NaN."""
-    return Call("equal", (wrap(x), wrap(y)))
+    return Apply("equal", (wrap(x), wrap(y)))
 
 
 def less(x: Operand, y: Operand) -> Expr:
     """Whether x < y; not so where either is NaN."""
-    return Call("less", (wrap(x), wrap(y)))
+    return Apply("less", (wrap(x), wrap(y)))
 
 
 def less_equal(x: Operand, y: Operand) -> Expr:
     """Whether x ≤ y; not so where either is NaN."""
-    return Call("less_equal", (wrap(x), wrap(y)))
+    return Apply("less_equal", (wrap(x), wrap(y)))
 
 
 def select(condition: Operand, a: Operand, b: Operand) -> Expr:
     """`a` where the condition, a truth value, holds, else `b`."""
-    return Call("select", (wrap(condition), wrap(a), wrap(b)))
+    return Apply("select", (wrap(condition), wrap(a), wrap(b)))
 
 
 def convert(x: Operand, element: Element) -> Expr:
@@ -156,7 +156,7 @@ def convert(x: Operand, element: Element) -> Expr:
 
 def multiply_add(a: Operand, b: Operand, c: Operand) -> Expr:
     """a * b + c, in one rounding where the target has the instruction."""
-    return Call("multiply_add", (wrap(a), wrap(b), wrap(c)))
+    return Apply("multiply_add", (wrap(a), wrap(b), wrap(c)))
 
 
 def typed(expr: Expr, arguments: Sequence[Element]) -> Element:
@@ -169,7 +169,7 @@ def typed(expr: Expr, arguments: Sequence[Element]) -> Element:
     def visit(part: Expr) -> Element:
         if isinstance(part, Arg):
             return arguments[part.index]
-        if not isinstance(part, Call):
+        if not isinstance(part, Apply):
             return FLOAT32
         if id(part) not in known:
             known[id(part)] = _result(part, visit)
@@ -178,7 +178,7 @@ def typed(expr: Expr, arguments: Sequence[Element]) -> Element:
     return visit(expr)
 
 
-def _result(call: Call, visit: Callable[[Expr], Element]) -> Element:
+def _result(call: Apply, visit: Callable[[Expr], Element]) -> Element:
     function = FUNCTIONS[call.function]
     alike = function.alike(call.arguments)
     elements = {visit(part) for part in alike if not isinstance(part, Number)} or {FLOAT32}
@@ -195,14 +195,14 @@ def evaluate(expr: Expr, arguments: Sequence[Array]) -> Array:
         return arguments[expr.index]
     if isinstance(expr, Number):
         return np.asarray(expr.value, dtype=np.float64)
-    assert isinstance(expr, Call)
+    assert isinstance(expr, Apply)
     parts = _operands(expr, lambda part: evaluate(part, arguments), lambda x: x, lambda x: x)
     with np.errstate(all="ignore"):
         return FUNCTIONS[expr.function].of(*parts)
 
 
 def _operands(
-    call: Call, visit: Callable[[Expr], T], array: Callable[[T], Array], exact: Callable[[Array], T]
+    call: Apply, visit: Callable[[Expr], T], array: Callable[[T], Array], exact: Callable[[Array], T]
 ) -> list[T]:
     """The arguments of a call; a number beside whole numbers is `exact`, one of their element."""
     found = [visit(part) for part in call.arguments]
@@ -223,7 +223,7 @@ def evaluate_with_error(expr: Expr, arguments: Sequence[tuple[Array, Array]]) ->
         return arguments[expr.index]
     if isinstance(expr, Number):
         return np.asarray(expr.value, np.float64), np.asarray(_literal_error(expr.value))
-    assert isinstance(expr, Call)
+    assert isinstance(expr, Apply)
     function = FUNCTIONS[expr.function]
     parts = _operands(
         expr, lambda part: evaluate_with_error(part, arguments), lambda x: x[0], lambda x: (x, np.zeros(()))
@@ -254,10 +254,10 @@ def substitute(expr: Expr, arguments: Mapping[int, Expr]) -> Expr:
     def visit(part: Expr) -> Expr:
         if isinstance(part, Arg):
             return arguments.get(part.index, part)
-        if not isinstance(part, Call):
+        if not isinstance(part, Apply):
             return part
         if id(part) not in known:
-            known[id(part)] = Call(part.function, tuple(visit(inner) for inner in part.arguments))
+            known[id(part)] = Apply(part.function, tuple(visit(inner) for inner in part.arguments))
         return known[id(part)]
 
     return visit(expr)
@@ -270,7 +270,7 @@ def parts(expr: Expr) -> list[Expr]:
     def visit(part: Expr) -> None:
         if id(part) not in found:
             found[id(part)] = part
-            for inner in part.arguments if isinstance(part, Call) else ():
+            for inner in part.arguments if isinstance(part, Apply) else ():
                 visit(inner)
 
     visit(expr)
@@ -284,4 +284,4 @@ def arguments_of(expr: Expr) -> set[int]:
 
 def calls(expr: Expr) -> int:
     """How many functions are computed."""
-    return sum(isinstance(part, Call) for part in parts(expr))
+    return sum(isinstance(part, Apply) for part in parts(expr))

@@ -64,7 +64,7 @@ class LoadedCode:
         self._trackers.append(tracker)  # dropping any tracker would unload the code
         return int(tracker[symbol])
 
-    def keep_for_ever(self) -> LoadedCode:
+    def keep_loaded(self) -> LoadedCode:
         """Never unload this code: for what threads may still execute while the interpreter ends."""
         for handle in (*self._trackers, self._engine):
             handle.detach()

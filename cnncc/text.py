@@ -27,7 +27,7 @@ from .elements import ELEMENTS, VALUES
 from .errors import CnnccError, Location, ModelError
 from .ir import Builder, Graph, Node, Value
 from .op import REGISTRY, Constant, Input, Op
-from .ops import Fused, Stage
+from .ops import Fused, FusedOp
 from .types import Array, TensorType
 
 DIGEST = 16  # hexadecimal digits shown
@@ -114,7 +114,7 @@ def _node(node: Node) -> str:
 
 def _spell(value: Any) -> str:
     """An attribute as a Python literal, an op as a call with the attributes that are not the default."""
-    if isinstance(value, Op | Stage):
+    if isinstance(value, Op | FusedOp):
         told = [(f, getattr(value, f.name)) for f in fields(value)]
         shown = [f"{f.name}={_spell(v)}" for f, v in told if f.default is MISSING or v != f.default]
         return f"{type(value).__name__}({', '.join(shown)})"
@@ -228,7 +228,7 @@ def _read(tree: ast.expr) -> Any:
         return tuple(_read(part) for part in tree.elts)
     if not isinstance(tree, ast.Call):
         return _literal(ast.unparse(tree))
-    known: dict[str, Any] = {**REGISTRY, "Fused": Fused, "Stage": Stage}
+    known: dict[str, Any] = {**REGISTRY, "Fused": Fused, "FusedOp": FusedOp}
     called = tree.func.id if isinstance(tree.func, ast.Name) else ast.unparse(tree.func)
     if called not in known:
         raise ModelError(f"unknown op '{called}'")

@@ -16,7 +16,7 @@ from .arguments import checked_name, located, whole
 from .blocks import Chain, chain, checked_layer
 from .inputs import Input
 from .summary import Summary, summary
-from .symbols import Call, Constant, Layer, Parameter, Tensor
+from .symbols import Constant, Layer, LayerCall, Parameter, Tensor
 from .weights import assign, read_weights, write_weights
 
 MAX_PARAMETERS = 2**28  # a gigabyte
@@ -148,7 +148,7 @@ class _Lowering:
         self.model = model
         self.builder = Builder(model.name, model.labels)
         self.parameters = {parameter: name for name, parameter in model._parameters.items()}
-        self.made: dict[Tensor | Parameter | tuple[Call, int], Value] = {}
+        self.made: dict[Tensor | Parameter | tuple[LayerCall, int], Value] = {}
 
     def graph(self) -> Graph:
         self.builder.fixed = self.model._fixed
@@ -217,12 +217,12 @@ def _checked_labels(labels: Sequence[str], outputs: Mapping[str, Tensor]) -> tup
     return tuple(map(str, labels))
 
 
-def _in_order(outputs: Iterable[Tensor]) -> list[Call]:
+def _in_order(outputs: Iterable[Tensor]) -> list[LayerCall]:
     """The calls that compute `outputs`, each after those whose results it reads (depth first, without recursion).
 
     A call cannot read the result of a later call, so there are no cycles, and networkx is not imported (see `ir`).
     """
-    done: dict[Call, None] = {}
+    done: dict[LayerCall, None] = {}
     stack = [tensor.call for tensor in reversed(list(outputs)) if tensor.call]
     while stack:
         call = stack[-1]
@@ -234,7 +234,7 @@ def _in_order(outputs: Iterable[Tensor]) -> list[Call]:
     return list(done)
 
 
-def _check_reach(inputs: Sequence[Input], outputs: Iterable[Tensor], calls: Sequence[Call]) -> None:
+def _check_reach(inputs: Sequence[Input], outputs: Iterable[Tensor], calls: Sequence[LayerCall]) -> None:
     """Raise ModelError unless the declared inputs are the inputs that are read."""
     read = [*outputs, *(tensor for call in calls for tensor in call.inputs)]
     for tensor in read:
@@ -245,7 +245,7 @@ def _check_reach(inputs: Sequence[Input], outputs: Iterable[Tensor], calls: Sequ
             raise ModelError(f"input '{tensor.name}' is read by nothing on the way to an output", where=tensor.where)
 
 
-def _layer_names(calls: Sequence[Call], inputs: Sequence[str]) -> dict[Layer, str]:
+def _layer_names(calls: Sequence[LayerCall], inputs: Sequence[str]) -> dict[Layer, str]:
     """Given names as they are; other layers are named by their block, their kind and a running number."""
     layers = list(dict.fromkeys(layer for call in calls for layer in _lineage(call.layer)))
     owners = set(inputs)

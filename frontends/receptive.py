@@ -15,18 +15,18 @@ from fractions import Fraction
 from statistics import mean
 
 from ..computation import (
+    Broadcast,
     Computation,
+    Concatenate,
+    ConstantPad,
     Contraction,
-    Inset,
     Interleave,
-    Join,
-    Lookup,
-    Part,
+    Permute,
     Pointwise,
     Reduction,
-    Repeat,
-    Reshape,
-    Transpose,
+    RowMajorReshape,
+    StridedSlice,
+    Take,
     WindowReduction,
 )
 from ..op import Op
@@ -35,7 +35,7 @@ from ..windows import WindowAxis
 
 
 @dataclass(frozen=True)
-class Step:
+class AxisStride:
     """The axis of the input that an axis of a tensor follows: neighbours are `size` elements of the input apart."""
 
     source: int
@@ -51,13 +51,15 @@ class Field:
 
     low: tuple[Fraction, ...]
     high: tuple[Fraction, ...]
-    steps: tuple[Step | None, ...]
+    steps: tuple[AxisStride | None, ...]
 
     @staticmethod
     def of_input(rank: int) -> Field:
         """The field of the input itself: one element; images and channels are not counted."""
         nothing = (Fraction(0),) * rank
-        return Field(nothing, nothing, tuple(Step(axis, Fraction(1)) if axis > 1 else None for axis in range(rank)))
+        return Field(
+            nothing, nothing, tuple(AxisStride(axis, Fraction(1)) if axis > 1 else None for axis in range(rank))
+        )
 
     @property
     def seen(self) -> tuple[int, ...]:
@@ -78,12 +80,12 @@ class Field:
     def scaled(self, axis: int, factor: Fraction) -> Field:
         """The field with neighbours on an axis `factor` times as far apart."""
         step = self.steps[axis]
-        return self if step is None else self.along(axis, Step(step.source, step.size * factor))
+        return self if step is None else self.along(axis, AxisStride(step.source, step.size * factor))
 
-    def along(self, axis: int, step: Step | None) -> Field:
+    def along(self, axis: int, step: AxisStride | None) -> Field:
         return self.stepping((*self.steps[:axis], step, *self.steps[axis + 1 :]))
 
-    def stepping(self, steps: Iterable[Step | None]) -> Field:
+    def stepping(self, steps: Iterable[AxisStride | None]) -> Field:
         return Field(self.low, self.high, tuple(steps))
 
     def collapsed(self, axis: int, size: int) -> Field:
@@ -107,7 +109,7 @@ def results(op: Op, types: Sequence[TensorType], fields: Sequence[Field | None])
         operands = [(number, known[k], shapes[k]) for number, k in enumerate(piece.operands)]
         shape = piece.type.shape
         parts = [_one(piece.computation, number, field, old, shape) for number, field, old in operands if field]
-        known.append(_united(parts, isinstance(piece.computation, Join | Interleave)))
+        known.append(_united(parts, isinstance(piece.computation, Concatenate | Interleave)))
         shapes.append(shape)
     return [known[result] for result in lowering.results]
 
@@ -140,23 +142,23 @@ def _one(computation: Computation, number: int, field: Field, old: tuple[int, ..
             for axis in axes:
                 field = field.collapsed(axis, old[axis])
             return field
-        case Transpose(axes):
+        case Permute(axes):
             return field.stepping(field.steps[axis] for axis in axes)
-        case Reshape():
+        case RowMajorReshape():
             return _reshaped(field, old, new)
-        case Part(axis, begin, step):
+        case StridedSlice(axis, begin, step):
             return field.widened(axis, begin, begin).scaled(axis, Fraction(step))
-        case Lookup(axis, indices):
+        case Take(axis, indices):
             scale = Fraction(old[axis], len(indices))
             usual = mean(index - place * scale for place, index in enumerate(indices))
             return field.widened(axis, usual, usual).scaled(axis, scale)
-        case Inset(begins):
+        case ConstantPad(begins):
             for axis, begin in enumerate(begins):
                 field = field.widened(axis, -begin, -begin)
             return field
         case Interleave(axis):
             return field.scaled(axis, Fraction(old[axis], new[axis]))
-        case Repeat():
+        case Broadcast():
             return field.stepping(step if a == b else None for step, a, b in zip(field.steps, old, new, strict=True))
     return field
 
@@ -173,7 +175,7 @@ def _reshaped(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field
 
     Otherwise an element counts for all of the merged axes.
     """
-    steps: list[Step | None] = []
+    steps: list[AxisStride | None] = []
     for merged, split in _groups(old, new):
         running = [axis for axis in merged if field.steps[axis] is not None and old[axis] > 1]
         outer = [axis for axis in merged if running and axis < running[0] and old[axis] > 1]
@@ -182,9 +184,9 @@ def _reshaped(field: Field, old: tuple[int, ...], new: tuple[int, ...]) -> Field
                 field = field.collapsed(axis, old[axis])
         step = field.steps[running[0]] if running else None
         size = Fraction(math.prod(old[axis] for axis in merged if running and axis > running[0]))
-        own: list[Step | None] = []
+        own: list[AxisStride | None] = []
         for axis in reversed(split):
-            own.insert(0, step and Step(step.source, step.size / size))
+            own.insert(0, step and AxisStride(step.source, step.size / size))
             size /= new[axis]
         steps += own
     return field.stepping(steps)

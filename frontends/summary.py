@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..types import TensorType
 from .receptive import Field, results
-from .symbols import Call, Layer, Parameter, Tensor
+from .symbols import Layer, LayerCall, Parameter, Tensor
 
 HEADINGS = ("layer", "kind", "output", "parameters", "MACs", "receptive field")
 
@@ -53,7 +53,7 @@ class Summary:
         return "\n".join(_table(HEADINGS, [row.cells for row in self.rows], total))
 
 
-def summary(name: str, first: Tensor, calls: Sequence[Call], names: Mapping[Layer, str]) -> Summary:
+def summary(name: str, first: Tensor, calls: Sequence[LayerCall], names: Mapping[Layer, str]) -> Summary:
     """The summary of the model `name` with these `calls` in order; receptive fields are in its `first` input."""
     fields = _fields(first, calls)
     rows, counted = [], set[Parameter]()
@@ -74,7 +74,7 @@ def summary(name: str, first: Tensor, calls: Sequence[Call], names: Mapping[Laye
     return Summary(name, tuple(rows))
 
 
-def _uses(calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
+def _uses(calls: Sequence[LayerCall]) -> Iterable[Sequence[LayerCall]]:
     """Each use of a layer: its own call, with the call of its activation."""
     activations = {call.inputs[0].call: call for call in calls if call.suffix and isinstance(call.inputs[0], Tensor)}
     for call in calls:
@@ -82,17 +82,17 @@ def _uses(calls: Sequence[Call]) -> Iterable[Sequence[Call]]:
             yield (call, activations[call]) if call in activations else (call,)
 
 
-def _kind(call: Call) -> str:
+def _kind(call: LayerCall) -> str:
     return call.suffix.lstrip(".") or call.op.name
 
 
-def _types(call: Call) -> list[TensorType]:
+def _types(call: LayerCall) -> list[TensorType]:
     return [value.exact for value in call.inputs]
 
 
-def _fields(first: Tensor, calls: Sequence[Call]) -> Mapping[tuple[Call, int], Field | None]:
+def _fields(first: Tensor, calls: Sequence[LayerCall]) -> Mapping[tuple[LayerCall, int], Field | None]:
     """The receptive field of every tensor in the model's first input."""
-    found: dict[tuple[Call, int], Field | None] = {}
+    found: dict[tuple[LayerCall, int], Field | None] = {}
     for call in calls:
         fields = [
             Field.of_input(first.exact.rank)

@@ -56,7 +56,9 @@ class Tensor:
     asked: Location | None = None
     """Where the script first read the number of images of a tensor computed from this one; for inputs only."""
 
-    def __init__(self, exact: TensorType, call: Call | None = None, index: int = 0, more: TensorType | None = None):
+    def __init__(
+        self, exact: TensorType, call: LayerCall | None = None, index: int = 0, more: TensorType | None = None
+    ):
         self.exact, self.call, self.index = exact, call, index
         self.more = more or exact
 
@@ -248,7 +250,7 @@ class Parameter:
 
 
 @dataclass(frozen=True, eq=False)
-class Call:
+class LayerCall:
     """One use of a layer; `suffix` distinguishes the nodes of one layer ('conv1', then 'conv1.relu')."""
 
     layer: Layer
@@ -278,7 +280,7 @@ class Call:
 def origins(tensor: Tensor) -> set[Tensor]:
     """The inputs and constants that a tensor is computed from."""
     found: set[Tensor] = set()
-    waiting, seen = [tensor], set[Call]()
+    waiting, seen = [tensor], set[LayerCall]()
     while waiting:
         call = (one := waiting.pop()).call
         if call is None:
@@ -332,9 +334,9 @@ class Layer:
             if self.activation is None:
                 return call.outputs
             name, op = self.activation
-            return Call(self, op, call.outputs, op.infer(*call.types), where, f".{name}").outputs
+            return LayerCall(self, op, call.outputs, op.infer(*call.types), where, f".{name}").outputs
 
-    def _call(self, tensors: Sequence[Tensor], given: Mapping[str, Tensor], where: Location | None) -> Call:
+    def _call(self, tensors: Sequence[Tensor], given: Mapping[str, Tensor], where: Location | None) -> LayerCall:
         self._check(tensors)
         types = [tensor.exact for tensor in tensors]
         op, specs = self.operation(*types), self.specify(*types)
@@ -348,7 +350,7 @@ class Layer:
         inputs = (*tensors, *chosen.values())
         results = op.infer(*(value.exact for value in inputs))
         self.parameters.update({role: own for role, own in chosen.items() if isinstance(own, Parameter)})
-        return Call(self, op, inputs, results, where)
+        return LayerCall(self, op, inputs, results, where)
 
     def _steady(self, op: Op, specs: Mapping[str, Spec], more: Sequence[TensorType]) -> bool:
         """Whether op and parameters are the same for one image more."""

@@ -13,12 +13,12 @@ from .groups import find_groups
 from .identities import remove_identities
 from .padding import fold_padding
 from .parallel import merge_parallel
-from .report import Fired, NotFired, Optimised, Pass
+from .report import Applied, Missed, Optimised, Pass
 from .separable import lower_separable
 from .subexpressions import merge_subexpressions
 from .zero_rings import trim_zero_rings
 
-__all__ = ["PIPELINE", "Fired", "NotFired", "Optimised", "Pass"]
+__all__ = ["PIPELINE", "Applied", "Missed", "Optimised", "Pass"]
 
 PIPELINE: tuple[Pass, ...] = (
     Pass(

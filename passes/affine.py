@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Pointwise
-from ..expr import Arg, Call, Expr, Number
+from ..expr import Apply, Arg, Expr, Number
 from ..functions import FUNCTIONS
 from ..ir import Graph, Node
 from ..types import Array
@@ -158,7 +158,7 @@ def _evaluate(expr: Expr, arguments: Sequence[Term]) -> Term:
         return arguments[expr.index]
     if isinstance(expr, Number):
         return np.asarray(expr.value, np.float64)
-    assert isinstance(expr, Call)
+    assert isinstance(expr, Apply)
     parts = [_evaluate(part, arguments) for part in expr.arguments]
     with np.errstate(all="ignore"):
         if not any(isinstance(part, Affine) for part in parts):

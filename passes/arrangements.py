@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from ..batching import with_one_more
-from ..computation import Reshape as Reshaping
-from ..computation import Transpose as Transposing
+from ..computation import Permute as Transposing
+from ..computation import RowMajorReshape as Reshaping
 from ..errors import ShapeError
 from ..ir import Graph, Node, Rewriter, Value
 from ..op import Op

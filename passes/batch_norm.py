@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..computation import Join
+from ..computation import Concatenate
 from ..ir import Graph, Node, Value
 from .affine import CHANNELS, Affine, affine
 from .folding import Folding
 from .match import not_alone, sole_computation
 from .report import Notes, Optimised, Refused, Rule
-from .weighted import LIMIT, Weighted, rounding
+from .weighted import LIMIT, FoldedWeights, rounding
 
 RULE = Rule("batchnorm(conv(x, w)) => conv(x, w*s) + b", "rounding")
 
@@ -21,7 +21,7 @@ def fold_batch_norm(graph: Graph) -> Optimised:
     return find(graph, notes).apply(graph, notes, RULE, fold)
 
 
-def fold(layer: Weighted, later: Affine) -> tuple[Weighted, str]:
+def fold(layer: FoldedWeights, later: Affine) -> tuple[FoldedWeights, str]:
     """`layer` with `later` in its weights, and the bound; raises Refused where that would lose precision."""
     folded, growth = _folded(layer, later)
     cost = rounding(np.abs(later.factor) * layer.sizes(), folded.bias)
@@ -29,7 +29,7 @@ def fold(layer: Weighted, later: Affine) -> tuple[Weighted, str]:
     return folded, f"{bound}; products and bias are {growth:.2g} times what the products were"
 
 
-def _folded(layer: Weighted, later: Affine) -> tuple[Weighted, float]:
+def _folded(layer: FoldedWeights, later: Affine) -> tuple[FoldedWeights, float]:
     """`layer` with `later` in its weights, and the factor by which the terms of its sums grow; raises Refused."""
     folded = layer.before(later)
     folded.rounded()
@@ -66,7 +66,7 @@ def _fold(graph: Graph, node: Node, source: Value, map: Affine, folding: Folding
     totals: list[Affine] = []
     for maker, begin, end in takers:
         own = folding.maps.get(maker.name, Affine.identity(end - begin)).then(map.part(begin, end))
-        _folded(Weighted.of(graph, maker), own)
+        _folded(FoldedWeights.of(graph, maker), own)
         totals.append(own)
     for (maker, _, _), total in zip(takers, totals, strict=True):
         folding.maps[maker.name] = total
@@ -94,4 +94,4 @@ def _makers(graph: Graph, value: Value, folding: Folding, begin: int = 0) -> lis
 
 
 def _joins_channels(graph: Graph, node: Node) -> bool:
-    return sole_computation(graph, node) == Join(CHANNELS)
+    return sole_computation(graph, node) == Concatenate(CHANNELS)

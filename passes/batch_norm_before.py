@@ -9,7 +9,7 @@ from .affine import Affine, affine
 from .folding import Folding
 from .match import contraction
 from .report import Notes, Optimised, Refused, Rule
-from .weighted import LIMIT, Weighted, rounding
+from .weighted import LIMIT, FoldedWeights, rounding
 
 RULE = Rule("conv(batchnorm(x), w) => conv(x, w*s) + b", "rounding")
 
@@ -20,7 +20,7 @@ def fold_batch_norm_before(graph: Graph) -> Optimised:
     return find(graph, notes).apply(graph, notes, RULE, fold)
 
 
-def fold(layer: Weighted, earlier: Affine) -> tuple[Weighted, str]:
+def fold(layer: FoldedWeights, earlier: Affine) -> tuple[FoldedWeights, str]:
     """`layer` with `earlier` in its weights, and the bound; raises Refused where that would lose precision."""
     folded, growth = _folded(layer, earlier)
     one, typical = (rounding(layer.sizes(size), folded.bias) for size in (np.abs(earlier.factor), earlier.sizes()[0]))
@@ -28,7 +28,7 @@ def fold(layer: Weighted, earlier: Affine) -> tuple[Weighted, str]:
     return folded, f"{bound}, whose products are {growth:.2g} times what they were"
 
 
-def _folded(layer: Weighted, earlier: Affine) -> tuple[Weighted, float]:
+def _folded(layer: FoldedWeights, earlier: Affine) -> tuple[FoldedWeights, float]:
     """`layer` with `earlier` in its weights, and the factor by which the terms of its sums grow; raises Refused."""
     folded = layer.after(earlier)
     folded.rounded()
@@ -63,7 +63,7 @@ def _fold(graph: Graph, node: Node, map: Affine, folding: Folding) -> None:
         later = folding.maps.get(reader.name)
         totals[reader.name] = map if later is None else map.then(later)
         _check_border(graph, reader, totals[reader.name])
-        _folded(Weighted.of(graph, reader), totals[reader.name])
+        _folded(FoldedWeights.of(graph, reader), totals[reader.name])
     folding.maps.update(totals)
     for name in totals:
         folding.absorbed.setdefault(name, []).insert(0, node.name)

@@ -9,7 +9,7 @@ from collections.abc import Set
 from dataclasses import dataclass, field
 
 from ..ir import Graph, Node, Value
-from ..ops import Fused, Stage
+from ..ops import Fused, FusedOp
 from .fuse import LONGEST, composed, maps_in_place, only_reader, positions
 from .match import fused
 from .merge import Merge, merged
@@ -24,7 +24,7 @@ class Diamond:
 
     source: Value
     members: list[Node] = field(default_factory=list)
-    stages: list[Stage] = field(default_factory=list)
+    stages: list[FusedOp] = field(default_factory=list)
     extras: list[Value] = field(default_factory=list)
 
     @property
@@ -40,7 +40,7 @@ class Diamond:
             running = self.members[-1].values[0]
             position, *again = positions(node, running)
             others = [value for value in node.inputs if value != running]
-            self.stages.append(Stage(node.op, position, len(others), tuple(again)))
+            self.stages.append(FusedOp(node.op, position, len(others), tuple(again)))
             self.extras += others
         self.members.append(node)
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from ..ir import Graph, Node, Rewriter, Value
 from .affine import Affine
 from .report import Notes, Optimised, Rule
-from .weighted import Weighted
+from .weighted import FoldedWeights
 
-Fold = Callable[[Weighted, Affine], tuple[Weighted, str]]
+Fold = Callable[[FoldedWeights, Affine], tuple[FoldedWeights, str]]
 """The layer with a map folded in, and a bound for the change of its results; raises Refused."""
 
 
@@ -34,7 +34,7 @@ class Folding:
                 return (inputs[self.gone[node.name]],)
             if node.name not in self.maps:
                 return None
-            folded, bound = fold(Weighted.of(graph, node), self.maps[node.name])
+            folded, bound = fold(FoldedWeights.of(graph, node), self.maps[node.name])
             notes.fired(rule, node.name, f"absorbs {', '.join(self.absorbed[node.name])}", bound)
             return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 from ..computation import Contraction, Interleave, Lowering, Pointwise, WindowReduction
 from ..ir import Graph, Node, Value
-from ..ops import Fused, Stage
+from ..ops import Fused, FusedOp
 from .match import fused, lowering, not_alone, sole_computation
 from .merge import Merge, merged
 from .report import Notes, Optimised, Refused, Rule
@@ -25,13 +25,13 @@ LONGEST = 24  # most members of a chain: each adds a level to the expression for
 
 
 @dataclass
-class Chain:
+class FusionChain:
     """An anchor and the nodes absorbed so far; `running` is the result of the last of them."""
 
     anchor: Node
     last_piece: Contraction | Interleave | Pointwise
     members: list[Node] = field(default_factory=list)
-    stages: list[Stage] = field(default_factory=list)
+    stages: list[FusedOp] = field(default_factory=list)
     extras: list[Value] = field(default_factory=list)
     pooled: bool = False
     stopped: str = ""
@@ -52,7 +52,7 @@ class Chain:
         position, *again = positions(node, self.running)
         others = [value for value in node.inputs if value != self.running]
         self.members.append(node)
-        self.stages.append(Stage(node.op, position, len(others), tuple(again)))
+        self.stages.append(FusedOp(node.op, position, len(others), tuple(again)))
         self.extras += others
 
 
@@ -70,27 +70,27 @@ def fuse(graph: Graph) -> Optimised:
     return notes.on(whole)
 
 
-def _note(notes: Notes, chain: Chain) -> None:
+def _note(notes: Notes, chain: FusionChain) -> None:
     if chain.members:
         notes.fired(RULE, chain.anchor.name, f"absorbs {', '.join(node.name for node in chain.members)}")
     more = "no further layer: " if chain.members else ""
     notes.refused(chain.anchor.name, f"{more}{chain.stopped}")
 
 
-def find_chains(graph: Graph) -> dict[str, Chain]:
+def find_chains(graph: Graph) -> dict[str, FusionChain]:
     """The chain of each anchor that no other chain has absorbed, in the graph's order.
 
     Chains of contractions are found before those of element-wise anchors, the later ones first. If two convolutions are
     added, the later one absorbs the sum, so that no node moves to a later place.
     """
     nodes = list(graph)
-    chains: dict[str, Chain] = {}
+    chains: dict[str, FusionChain] = {}
     taken: dict[str, str] = {}
     for kind, order in ((Contraction | Interleave, reversed(nodes)), (Pointwise, iter(nodes))):
         for node in order:
             piece = last_piece(graph, node)
             if isinstance(piece, kind) and node.name not in taken:
-                chains[node.name] = _grow(graph, Chain(node, piece), taken)
+                chains[node.name] = _grow(graph, FusionChain(node, piece), taken)
     return {node.name: chains[node.name] for node in nodes if node.name in chains}
 
 
@@ -103,7 +103,7 @@ def last_piece(graph: Graph, node: Node) -> Contraction | Interleave | Pointwise
     return computation if isinstance(computation, Contraction | Interleave | Pointwise) else None
 
 
-def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
+def _grow(graph: Graph, chain: FusionChain, taken: dict[str, str]) -> FusionChain:
     """Absorb readers until one cannot be fused."""
     while True:
         try:
@@ -116,7 +116,7 @@ def _grow(graph: Graph, chain: Chain, taken: dict[str, str]) -> Chain:
         taken[node.name] = chain.anchor.name
 
 
-def _reader(graph: Graph, chain: Chain, taken: dict[str, str]) -> Node:
+def _reader(graph: Graph, chain: FusionChain, taken: dict[str, str]) -> Node:
     """The only reader of the running value; raises Refused if there are none or several, or if a chain has it."""
     node = only_reader(graph, chain.running)
     if node is None:
@@ -134,7 +134,7 @@ def only_reader(graph: Graph, value: Value) -> Node | None:
     return next(iter(readers.values())) if len(readers) == 1 and value not in graph.leaving else None
 
 
-def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:
+def _check_stage(graph: Graph, chain: FusionChain, node: Node) -> bool:
     """Whether `node` is a pool (else it is point-wise); raises Refused if it cannot be fused."""
     computation = sole_computation(graph, node)
     if isinstance(computation, WindowReduction):
@@ -151,7 +151,7 @@ def _check_stage(graph: Graph, chain: Chain, node: Node) -> bool:
     return False
 
 
-def _check_pool(chain: Chain, node: Node, pool: WindowReduction) -> None:
+def _check_pool(chain: FusionChain, node: Node, pool: WindowReduction) -> None:
     """Raise Refused unless the windows of a pool are adjacent, so that it can read the accumulators."""
     if chain.pooled:
         raise Refused(f"'{node.name}' would be the second pool")

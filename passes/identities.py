@@ -8,7 +8,7 @@ import numpy as np
 
 from ..computation import Pointwise
 from ..elements import Element, bits
-from ..expr import Arg, Call, Expr, Number, convert
+from ..expr import Apply, Arg, Expr, Number, convert
 from ..ir import Graph, Node, Rewriter, Value
 from .match import fused, sole_computation
 from .moves import Origins
@@ -92,7 +92,7 @@ def _neutral(graph: Graph, node: Node) -> int | None:
         position = expr.index
     elif expr == convert(Arg(0), element):
         position = 0
-    elif isinstance(expr, Call) and len(expr.arguments) == 2 and (known := neutral(element).get(expr.function)):
+    elif isinstance(expr, Apply) and len(expr.arguments) == 2 and (known := neutral(element).get(expr.function)):
         for kept, other in ((0, 1), (1, 0)):
             argument = expr.arguments[kept]
             if isinstance(argument, Arg) and _is(graph, node, expr.arguments[other], known[other]):
@@ -129,7 +129,7 @@ def _range(rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[f
 def _cuts(expr: Expr) -> tuple[Expr, list[tuple[str, float]]]:
     """What an expression takes maxima and minima of, and the functions with their numbers, the last one first."""
     cuts: list[tuple[str, float]] = []
-    while isinstance(expr, Call) and expr.function in ("maximum", "minimum"):
+    while isinstance(expr, Apply) and expr.function in ("maximum", "minimum"):
         numbers = [part.value for part in expr.arguments if isinstance(part, Number)]
         others = [part for part in expr.arguments if not isinstance(part, Number)]
         if len(numbers) != 1 or len(others) != 1:

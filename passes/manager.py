@@ -14,7 +14,7 @@ from ..errors import DifferenceError, ShapeError, UsageError, VerifyError
 from ..ir import Graph
 from ..types import Array, TensorType
 from . import PIPELINE, typical
-from .report import Entry, NotFired, Optimised, Pass, Tag
+from .report import Entry, Missed, Optimised, Pass, Tag
 
 PRECISIONS: dict[str, frozenset[Tag]] = {
     "fast": frozenset({"exact", "finite", "rounding"}),
@@ -39,9 +39,9 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
     given = graph
     for step in PIPELINE:
         if step.name in off:
-            log.append(NotFired(step.name, None, "it is switched off"))
+            log.append(Missed(step.name, None, "it is switched off"))
         elif step.tag not in allowed:
-            log.append(NotFired(step.name, None, f"precision '{precision}' allows no rewrites that are {step.tag}"))
+            log.append(Missed(step.name, None, f"precision '{precision}' allows no rewrites that are {step.tag}"))
         else:
             result = _run(step, graph)
             if check:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..computation import Arrangement, Inset, Piece
+from ..computation import Arrangement, ComputationNode, ConstantPad
 from ..ir import Graph, Node, Value
 from ..types import Array
 from .match import lowering
@@ -63,13 +63,13 @@ class Origins:
         return self.known.get(value) or Origin(value, _numbers(self.graph, value))
 
 
-def _moved(piece: Piece, operands: list[Array]) -> Array:
+def _moved(piece: ComputationNode, operands: list[Array]) -> Array:
     """The indices after an arrangement; elements that come from no operand are NaN."""
     how = piece.computation
     assert isinstance(how, Arrangement)
     if not operands:
         return np.full(piece.type.shape, np.nan)
-    return (replace(how, value=np.nan) if isinstance(how, Inset) else how).arrange(operands, piece.type.shape)
+    return (replace(how, value=np.nan) if isinstance(how, ConstantPad) else how).arrange(operands, piece.type.shape)
 
 
 def _numbers(graph: Graph, value: Value) -> Array:

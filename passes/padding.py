@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import replace
 
-from ..computation import Inset
+from ..computation import ConstantPad
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Conv
 from ..windows import WindowAxis
@@ -24,7 +24,7 @@ def fold_padding(graph: Graph) -> Optimised:
         if whole is None or not whole.window:
             return None
         window, image = whole.window, node.inputs[0]
-        while isinstance(inset := sole_computation(graph, pad := graph[image.node]), Inset):
+        while isinstance(inset := sole_computation(graph, pad := graph[image.node]), ConstantPad):
             try:
                 window = _wider(graph, window, pad, inset)
             except Refused as why:
@@ -40,7 +40,7 @@ def fold_padding(graph: Graph) -> Optimised:
     return notes.on(rewriter.rewrite(visit))
 
 
-def _wider(graph: Graph, window: tuple[WindowAxis, ...], pad: Node, inset: Inset) -> tuple[WindowAxis, ...]:
+def _wider(graph: Graph, window: tuple[WindowAxis, ...], pad: Node, inset: ConstantPad) -> tuple[WindowAxis, ...]:
     """The window with both paddings; raises Refused if `pad` adds anything but zeros around the image."""
     if inset.value != 0 or math.copysign(1, inset.value) < 0:
         raise Refused(f"'{pad.name}' pads with {inset.value:g}, not with 0")

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..computation import Join
+from ..computation import Concatenate
 from ..ir import Graph, Node, Rewriter, Value
 from ..ops import Split
 from .match import anchored, fresh, fused, rounded, sole_computation
@@ -74,7 +74,7 @@ def _check(graph: Graph, node: Node) -> None:
     if result in graph.leaving:
         raise Refused("its result leaves the graph, so a part of a merged one would have to be copied")
     for reader in graph.consumers[result]:
-        if isinstance(sole_computation(graph, reader), Join):
+        if isinstance(sole_computation(graph, reader), Concatenate):
             raise Refused(
                 f"its result is a part of '{reader.name}', to which a part of a merged one would have to be copied"
             )

@@ -13,7 +13,7 @@ Tag = Literal["exact", "finite", "rounding"]
 
 
 class Refused(Exception):
-    """Why a rewrite that matches is not applied; passes turn it into a NotFired entry."""
+    """Why a rewrite that matches is not applied; passes turn it into a Missed entry."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Fired:
+class Applied:
     """`rule` was applied at `layer`.
 
     A rounding rewrite states in `bound` the largest difference of the new layer to exact arithmetic on the old one
@@ -46,7 +46,7 @@ class Fired:
 
 
 @dataclass(frozen=True)
-class NotFired:
+class Missed:
     """A pass left `layer` as it was; `layer` is None if the pass did not run at all."""
 
     pass_name: str
@@ -58,7 +58,7 @@ class NotFired:
         return f"{self.pass_name} not{place}: {self.why}"
 
 
-Entry = Fired | NotFired
+Entry = Applied | Missed
 
 
 @dataclass(frozen=True)
@@ -69,12 +69,12 @@ class Optimised:
     log: tuple[Entry, ...] = ()
 
     @property
-    def fired(self) -> tuple[Fired, ...]:
-        return tuple(entry for entry in self.log if isinstance(entry, Fired))
+    def fired(self) -> tuple[Applied, ...]:
+        return tuple(entry for entry in self.log if isinstance(entry, Applied))
 
     @property
-    def not_fired(self) -> tuple[NotFired, ...]:
-        return tuple(entry for entry in self.log if isinstance(entry, NotFired))
+    def not_fired(self) -> tuple[Missed, ...]:
+        return tuple(entry for entry in self.log if isinstance(entry, Missed))
 
 
 @dataclass
@@ -85,10 +85,10 @@ class Notes:
     entries: list[Entry] = field(default_factory=list)
 
     def fired(self, rule: Rule, layer: str, detail: str = "", bound: str = "") -> None:
-        self.entries.append(Fired(self.pass_name, rule.title, rule.tag, layer, detail, bound))
+        self.entries.append(Applied(self.pass_name, rule.title, rule.tag, layer, detail, bound))
 
     def refused(self, layer: str, why: str) -> None:
-        self.entries.append(NotFired(self.pass_name, layer, why))
+        self.entries.append(Missed(self.pass_name, layer, why))
 
     def on(self, graph: Graph) -> Optimised:
         return Optimised(graph, tuple(self.entries))

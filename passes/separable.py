@@ -25,7 +25,7 @@ LABELS = {2: ("column", "row"), 3: ("depth", "column", "row")}
 
 
 @dataclass(frozen=True)
-class Step:
+class AxisConvolution:
     """One convolution of the chain: weights (O, C / groups, taps…) with taps along `axes` of the window only.
 
     Each one that is `rounded` adds a rounding between the kernel and the product of all weights.
@@ -62,7 +62,7 @@ def lower_separable(graph: Graph) -> Optimised:
 
 
 def _chain(
-    rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Sequence[Step], ops: Sequence[Conv]
+    rewriter: Rewriter, node: Node, inputs: tuple[Value, ...], steps: Sequence[AxisConvolution], ops: Sequence[Conv]
 ) -> tuple[Value, ...]:
     """The convolutions one after the other; the last one has the bias and the name."""
     values = inputs[:1]
@@ -76,7 +76,7 @@ def _chain(
     return values
 
 
-def split(graph: Graph, node: Node, whole: Contraction) -> tuple[Step, ...]:
+def split(graph: Graph, node: Node, whole: Contraction) -> tuple[AxisConvolution, ...]:
     """The convolutions for `node`, along the first axis first; raises Refused if it is not separable."""
     if sum(axis.kernel > 1 for axis in whole.window) < 2:
         raise Refused("only kernels with taps along two axes can be separated")
@@ -86,7 +86,7 @@ def split(graph: Graph, node: Node, whole: Contraction) -> tuple[Step, ...]:
     return shared(weights, whole.groups) or bank(weights, whole.groups)
 
 
-def shared(weights: Array, groups: int) -> tuple[Step, ...] | None:
+def shared(weights: Array, groups: int) -> tuple[AxisConvolution, ...] | None:
     """Two convolutions through one channel for each group, if each group's (I·k₁) × (O·k₂…) matrix has rank one.
 
     Only for groups with several outputs: for one output of one channel `bank` gives the same.
@@ -104,10 +104,10 @@ def shared(weights: Array, groups: int) -> tuple[Step, ...] | None:
     u, v = (np.stack(vectors) for vectors in zip(*pairs, strict=True))
     columns = u.reshape(groups, channels, first, *(1 for _ in rest))
     rows = v.reshape(outputs, 1, 1, *rest)
-    return Step(columns, groups, (0,)), Step(rows, groups, tuple(range(1, len(rest) + 1)), False)
+    return AxisConvolution(columns, groups, (0,)), AxisConvolution(rows, groups, tuple(range(1, len(rest) + 1)), False)
 
 
-def bank(weights: Array, groups: int) -> tuple[Step, ...]:
+def bank(weights: Array, groups: int) -> tuple[AxisConvolution, ...]:
     """A convolution along each axis, for each output by itself; raises Refused for several channels or higher ranks."""
     outputs, channels, *sizes = weights.shape
     if channels != 1:
@@ -117,7 +117,7 @@ def bank(weights: Array, groups: int) -> tuple[Step, ...]:
         )
     axes = [axis for axis, size in enumerate(sizes) if size > 1]
     rest = weights.reshape(outputs, *(sizes[axis] for axis in axes))
-    steps: list[Step] = []
+    steps: list[AxisConvolution] = []
     near = False
     for axis in axes[:-1]:
         first, rest, near = _factored(rest, len(axes) == 2)
@@ -125,11 +125,11 @@ def bank(weights: Array, groups: int) -> tuple[Step, ...]:
     return (*steps, _along(axes[-1], rest, len(sizes), outputs, near))
 
 
-def _along(axis: int, vectors: Array, rank: int, groups: int, rounded: bool) -> Step:
+def _along(axis: int, vectors: Array, rank: int, groups: int, rounded: bool) -> AxisConvolution:
     """A convolution along `axis` with one vector of taps for each output; `vectors` is (outputs, taps)."""
     shape = [1] * rank
     shape[axis] = vectors.shape[1]
-    return Step(vectors.reshape(len(vectors), 1, *shape), groups, (axis,), rounded)
+    return AxisConvolution(vectors.reshape(len(vectors), 1, *shape), groups, (axis,), rounded)
 
 
 def _factored(kernels: Array, try_nearly: bool) -> tuple[Array, Array, bool]:
@@ -150,7 +150,7 @@ def _factored(kernels: Array, try_nearly: bool) -> tuple[Array, Array, bool]:
     return np.stack(first), np.stack(rest), near
 
 
-def passes(whole: Contraction, steps: Sequence[Step]) -> Iterator[Conv]:
+def passes(whole: Contraction, steps: Sequence[AxisConvolution]) -> Iterator[Conv]:
     """A convolution for each step: stride, dilation and padding of its own axes."""
     done: set[int] = set()
     for step in steps:
@@ -164,7 +164,7 @@ def passes(whole: Contraction, steps: Sequence[Step]) -> Iterator[Conv]:
         yield Conv.over(window, step.groups, whole.flip)
 
 
-def _macs(graph: Graph, node: Node, steps: Sequence[Step], ops: Sequence[Conv]) -> tuple[int, int]:
+def _macs(graph: Graph, node: Node, steps: Sequence[AxisConvolution], ops: Sequence[Conv]) -> tuple[int, int]:
     """Multiply-accumulates before and after; raises Refused if they would not fall."""
     types = graph.types(node.inputs)
     before, after, running = node.op.cost(*types).macs, 0, types[0]
@@ -177,7 +177,7 @@ def _macs(graph: Graph, node: Node, steps: Sequence[Step], ops: Sequence[Conv]) 
     return before, after
 
 
-def _bound(weights: Array | None, steps: Sequence[Step], bias: Array | None) -> str:
+def _bound(weights: Array | None, steps: Sequence[AxisConvolution], bias: Array | None) -> str:
     """The rounding of each convolution's sum, and the difference between the taps and the product of the factors."""
     assert weights is not None
     terms = sum(math.prod(step.weights.shape[1:]) + step.rounded for step in steps)

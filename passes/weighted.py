@@ -39,7 +39,7 @@ def rounding(products: Array, bias: Array) -> float:
 
 
 @dataclass(frozen=True)
-class Weighted:
+class FoldedWeights:
     """Weights in float64 as (group, output of the group, input of the group, tap), and the bias (outputs,)."""
 
     node: Node
@@ -48,7 +48,7 @@ class Weighted:
     bias: Array
 
     @staticmethod
-    def of(graph: Graph, node: Node) -> Weighted:
+    def of(graph: Graph, node: Node) -> FoldedWeights:
         """The weights of a `node` whose op has a layout for them; raises Refused if they arrive at run time."""
         layout = node.op.weight_layout
         assert layout is not None
@@ -57,21 +57,21 @@ class Weighted:
             raise Refused(f"the weights of '{node.name}' are known only at run time")
         w, *bias = (np.asarray(array, np.float64) for array in arrays)
         filters = layout.filters(w)
-        return Weighted(node, layout, filters, bias[0] if bias else np.zeros(layout.groups * filters.shape[1]))
+        return FoldedWeights(node, layout, filters, bias[0] if bias else np.zeros(layout.groups * filters.shape[1]))
 
     @property
     def weights(self) -> Array:
         """The weights in the op's own order, with the taps along one axis."""
         return self.layout.weights(self.filters)
 
-    def before(self, later: Affine) -> Weighted:
+    def before(self, later: Affine) -> FoldedWeights:
         """The layer followed by `later` on its outputs."""
         groups, outputs = self.filters.shape[:2]
         factor = later.factor.reshape(groups, outputs, 1, 1)
         with np.errstate(all="ignore"):
             return replace(self, filters=self.filters * factor, bias=self.bias * later.factor + later.shift)
 
-    def after(self, earlier: Affine) -> Weighted:
+    def after(self, earlier: Affine) -> FoldedWeights:
         """The layer preceded by `earlier` on its inputs; a shift requires that every output sums over all taps."""
         groups, _, inputs = self.filters.shape[:3]
         factor, shift = (vector.reshape(groups, 1, inputs, 1) for vector in (earlier.factor, earlier.shift))

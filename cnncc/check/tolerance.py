@@ -39,7 +39,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from ..computation import Arrangement, Computation, Contraction, Inset, Known, Pointwise, Reduction, WindowReduction
+from ..computation import (
+    Arrangement,
+    Computation,
+    ConstantPad,
+    ConstantTensor,
+    Contraction,
+    Pointwise,
+    Reduction,
+    WindowReduction,
+)
 from ..elements import FLOAT32
 from ..expr import evaluate_with_error
 from ..functions import LARGEST, OVERFLOW, TINY, UNIT
@@ -318,7 +327,7 @@ def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Boun
 def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
     """Moving elements moves their errors along and adds none; a value that fills up is exact, a known one rounded."""
     value = c.arrange([bound.reference for bound in operands], shape)
-    if isinstance(c, Known):
+    if isinstance(c, ConstantTensor):
         return Bound(value, np.abs(value - rounded(value)))
-    exact = replace(c, value=0.0) if isinstance(c, Inset) else c
+    exact = replace(c, value=0.0) if isinstance(c, ConstantPad) else c
     return Bound(value, exact.arrange([bound.error for bound in operands], shape))

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 @dataclass(frozen=True)
-class Call:
+class RunRequest:
     """One call of the model: its inputs by name, and the files that they came from."""
 
     feeds: dict[str, Array]
@@ -63,7 +63,7 @@ def run(arguments: argparse.Namespace) -> None:
             write(arguments.output, model, results)
 
 
-def _run(model: Model, call: Call) -> tuple[Array, ...]:
+def _run(model: Model, call: RunRequest) -> tuple[Array, ...]:
     try:
         answer: Any = model(call.feeds)
     except InputError as error:
@@ -85,7 +85,7 @@ def _model(arguments: argparse.Namespace) -> Model:
     return load(arguments.model, threads=arguments.threads)
 
 
-def _calls(model: Model, arguments: argparse.Namespace) -> list[Call]:
+def _calls(model: Model, arguments: argparse.Namespace) -> list[RunRequest]:
     """All files read and checked for what can be seen before the first call."""
     named = _named(model, arguments.input)
     files = [Path(file) for file in arguments.files]
@@ -110,7 +110,7 @@ def _named(model: Model, given: Iterable[str]) -> dict[str, Path]:
     return named
 
 
-def _one_input(model: Model, files: list[Path], resize: bool) -> Iterator[Call]:
+def _one_input(model: Model, files: list[Path], resize: bool) -> Iterator[RunRequest]:
     """Neighbouring pictures become one batch where images do not mix, else as many calls as it takes."""
     from .inputs import is_picture, read
 
@@ -122,7 +122,7 @@ def _one_input(model: Model, files: list[Path], resize: bool) -> Iterator[Call]:
             raise InputError(f"model '{model.name}' takes {size} pictures at a time, got {len(members)}")
         for start in range(0, len(members), size):
             part = members[start : start + size]
-            yield Call({port.name: _joined([read(file, port, resize) for file in part])}, tuple(map(str, part)))
+            yield RunRequest({port.name: _joined([read(file, port, resize) for file in part])}, tuple(map(str, part)))
 
 
 def _joined(arrays: list[Array]) -> Array:
@@ -143,7 +143,7 @@ def _named_arrays(file: Path, names: Sequence[str]) -> dict[str, Array]:
     return {name: arrays[name] for name in names}
 
 
-def _several_inputs(model: Model, files: list[Path], named: dict[str, Path], resize: bool) -> Call:
+def _several_inputs(model: Model, files: list[Path], named: dict[str, Path], resize: bool) -> RunRequest:
     """Files in the order of the inputs that no `--input` names."""
     from .inputs import read
 
@@ -158,4 +158,4 @@ def _several_inputs(model: Model, files: list[Path], named: dict[str, Path], res
         feeds = {name: read(file, ports[name], resize) for name, file in zip(free, files, strict=True)}
     feeds |= {name: read(file, ports[name], resize) for name, file in named.items()}
     together = " + ".join(dict.fromkeys(map(str, (*files, *named.values()))))
-    return Call({name: feeds[name] for name in ports}, (together,))
+    return RunRequest({name: feeds[name] for name in ports}, (together,))

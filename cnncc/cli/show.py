@@ -17,7 +17,7 @@ from .console import say
 if TYPE_CHECKING:
     from ..compiler import Compilation
     from ..ir import Graph
-    from ..passes import Fired, NotFired, Optimised
+    from ..passes import Applied, Missed, Optimised
 
 STAGES = ("graph", "passes", "plan", "memory", "llvm", "asm", "dot")
 
@@ -55,16 +55,16 @@ def _printers() -> dict[str, Callable[[Compilation], str]]:
 
 def show_passes(graph: Graph, optimised: Optimised) -> str:
     """Layer by layer what fired and what did not and why, then passes that did not run, then the graph they left."""
-    from ..passes import NotFired
+    from ..passes import Missed
     from ..text import show
 
     constants = {node.name for node in graph if node.op.source == "constant"}
-    layers: dict[str, list[Fired | NotFired]] = {}
+    layers: dict[str, list[Applied | Missed]] = {}
     whole, removed = [], []
     for entry in optimised.log:
         if entry.layer is None:
             whole.append(entry)
-        elif not isinstance(entry, NotFired) and entry.layer in constants and entry.pass_name == "dead_code":
+        elif not isinstance(entry, Missed) and entry.layer in constants and entry.pass_name == "dead_code":
             removed.append(entry.layer)
         else:
             layers.setdefault(entry.layer, []).append(entry)
@@ -75,21 +75,21 @@ def show_passes(graph: Graph, optimised: Optimised) -> str:
     return "\n".join([*lines, "", "The graph after the passes:", "", show(optimised.graph)])
 
 
-def _why(entry: Fired | NotFired) -> str:
+def _why(entry: Applied | Missed) -> str:
     return getattr(entry, "why", "")
 
 
-def _distinct(entries: Iterable[Fired | NotFired]) -> Iterator[Fired | NotFired]:
+def _distinct(entries: Iterable[Applied | Missed]) -> Iterator[Applied | Missed]:
     """Neighbours that say the same once."""
     return (next(group) for _, group in groupby(dict.fromkeys(entries)))
 
 
-def _layer(layer: str, entries: Iterable[Fired | NotFired]) -> Iterator[str]:
-    from ..passes import Fired
+def _layer(layer: str, entries: Iterable[Applied | Missed]) -> Iterator[str]:
+    from ..passes import Applied
 
     yield layer
     for entry in entries:
-        if isinstance(entry, Fired):
+        if isinstance(entry, Applied):
             detail = f": {entry.detail}" if entry.detail else ""
             yield f"  + {entry.pass_name} ({entry.tag}){detail}"
             yield f"      {entry.rule}"

@@ -23,17 +23,17 @@ def emit(e: Emitter) -> None:
         pair, more, after = (e.fresh_label(hint) for hint in ("pair", "more", "after"))
         e.branch_if(e.compare("==", shards, 2), pair, more)
         e.label(pair)
-        _meet_one(e, workspace, shard, wait, argument)
+        _two_party_barrier(e, workspace, shard, wait, argument)
         e.branch(after)
         e.label(more)
         with e.when(e.compare(">", shards, 2, unsigned=True)):
-            _meet_all(e, workspace, shards, wait, argument)
+            _counter_barrier(e, workspace, shards, wait, argument)
         e.branch(after)
         e.label(after)
         e.ret()
 
 
-def _meet_one(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) -> None:
+def _two_party_barrier(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) -> None:
     words = [e.address(workspace, offset, BYTE) for offset in abi.PAIR]
     first = e.compare("==", shard, 0)
     own, other = (e.select(first, a, b) for a, b in (words, reversed(words)))
@@ -44,7 +44,7 @@ def _meet_one(e: Emitter, workspace: Ssa, shard: Ssa, wait: Ssa, argument: Ssa) 
     e.label(joined)
 
 
-def _meet_all(e: Emitter, workspace: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:
+def _counter_barrier(e: Emitter, workspace: Ssa, shards: Ssa, wait: Ssa, argument: Ssa) -> None:
     arrived = e.address(workspace, abi.ARRIVED, BYTE)
     generation = e.address(workspace, abi.GENERATION, BYTE)
     mine = e.atomic_load(generation, "acquire")

@@ -21,7 +21,7 @@ Key = tuple[int, int, int]  # row of the tile, column (or vector of columns), ve
 
 
 @dataclass(frozen=True)
-class Cell:
+class ResultVector:
     """One register of results: the logical position of lane 0, and the number of lanes with results."""
 
     position: tuple[Index, ...]
@@ -32,7 +32,7 @@ class Cell:
 def finish(
     e: Emitter,
     epilogue: Epilogue,
-    cells: Mapping[Key, Cell],
+    cells: Mapping[Key, ResultVector],
     pooled: Mapping[Key, tuple[Index, ...]],
     lane_axis: int,
     target: Access,
@@ -49,7 +49,9 @@ def finish(
         target.store(e.resize(cell.value, cell.lanes), target.offset(cell.position), lane_axis)
 
 
-def _apply(e: Emitter, expr: Expr, cell: Cell, element: Element, lane_axis: int, operands: Sequence[Access]) -> Cell:
+def _apply(
+    e: Emitter, expr: Expr, cell: ResultVector, element: Element, lane_axis: int, operands: Sequence[Access]
+) -> ResultVector:
     """The cell with an expression of its value, of such an element, and of the operands at its position."""
     used = arguments_of(expr)
     width = cell.value.lanes
@@ -61,7 +63,7 @@ def _apply(e: Emitter, expr: Expr, cell: Cell, element: Element, lane_axis: int,
         loaded = operand.load(operand.offset(cell.position), lane_axis, cell.lanes)
         arguments.append(e.resize(loaded, width))
     elements = [element, *(operand.element for operand in operands)]
-    return Cell(cell.position, emit(e, expr, arguments, elements, width), cell.lanes)
+    return ResultVector(cell.position, emit(e, expr, arguments, elements, width), cell.lanes)
 
 
 COMBINE: Mapping[Combine, Callable[[Emitter, Ssa, Ssa], Ssa]] = {
@@ -96,16 +98,16 @@ def combine_all(e: Emitter, kind: Combine, values: Sequence[Ssa]) -> Ssa:
 def _pool(
     e: Emitter,
     pool: Pooling,
-    cells: Mapping[Key, Cell],
+    cells: Mapping[Key, ResultVector],
     pooled: Mapping[Key, tuple[Index, ...]],
     lane_axis: int,
     rank: int,
-) -> dict[Key, Cell]:
+) -> dict[Key, ResultVector]:
     """Each window of registers reduced to one register, in row-major order of the window."""
     across = pool.kernel[-1]
     height = pool.kernel[0] if len(pool.kernel) > 1 else 1
     along_columns = lane_axis == rank - 1
-    result: dict[Key, Cell] = {}
+    result: dict[Key, ResultVector] = {}
     for key, position in pooled.items():
         row, column, channel = key
         if along_columns:
@@ -117,7 +119,7 @@ def _pool(
         if pool.average:
             value = e.binary("divide", value, e.number(float(math.prod(pool.kernel)), value.lanes))
         lanes = value.lanes if along_columns else cells[row * height, column * across, channel].lanes
-        result[key] = Cell(position, value, lanes)
+        result[key] = ResultVector(position, value, lanes)
     return result
 
 

@@ -6,7 +6,7 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 
 from ..elements import BOOL, FLOAT32, INTEGERS, Element, Kind
-from ..expr import Arg, Call, Expr, Number
+from ..expr import Apply, Arg, Expr, Number
 from ..functions import FUNCTIONS, converter
 from . import functions, integers
 from .emitter import Emitter
@@ -142,12 +142,12 @@ def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], elements: Sequence[El
             return arguments[part.index], computed[part.index]
         if isinstance(part, Number):
             return number(part, FLOAT32), FLOAT32
-        assert isinstance(part, Call)
+        assert isinstance(part, Apply)
         if id(part) not in known:
             known[id(part)] = call(part)
         return known[id(part)]
 
-    def call(part: Call) -> tuple[Ssa, Element]:
+    def call(part: Apply) -> tuple[Ssa, Element]:
         function = FUNCTIONS[part.function]
         made = {at: visit(inner) for at, inner in enumerate(part.arguments) if not isinstance(inner, Number)}
         first = len(part.arguments) - len(function.alike(part.arguments))

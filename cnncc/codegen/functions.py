@@ -21,8 +21,8 @@ INFINITY = math.inf
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.693359375  # 9 bits: the product with any |k| < 2^15 is exact
 LN2_LOW = -2.12194440054690583e-4
-LARGEST = 88.72283172607422  # the largest float32 whose exp is finite
-SMALLEST = -103.97208404541016  # below it exp rounds to 0
+EXP_OVERFLOW = 88.72283172607422  # the largest float32 whose exp is finite
+EXP_UNDERFLOW = -103.97208404541016  # below it exp rounds to 0
 ROUND = 12582912.0  # 1.5 · 2^23: adding it rounds to the nearest whole number
 WHOLE = 8388608.0  # 2^23: from here on all floats are whole
 NORMAL = 2.0**-126  # the smallest normal number
@@ -37,7 +37,7 @@ def exp(x: Lanes) -> Lanes:
 
     Subnormal results are scaled in two steps, so that they are rounded once.
     """
-    above, below = x > LARGEST, x < SMALLEST
+    above, below = x > EXP_OVERFLOW, x < EXP_UNDERFLOW
     result = exp_inside((above | below).where(0.0, x))
     return below.where(0.0, above.where(INFINITY, result))
 
@@ -75,7 +75,7 @@ def expm1(x: Lanes) -> Lanes:
     2^k·(exp(r) − 1) + (2^k − 1), with all terms halved until the end, since 2^128 is not a float. Up to −20 it is −1,
     and near 0 it is x.
     """
-    above = x > LARGEST
+    above = x > EXP_OVERFLOW
     safe = above.where(0.0, (x < -20.0).where(-20.0, x))
     k, r = _less_ln2(safe)
     series = r.polynomial(COEFFICIENTS).times_plus(r * r, r)

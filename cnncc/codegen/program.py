@@ -79,7 +79,7 @@ def workspace_bytes(e: Emitter, plan: Plan, symbol: str, shard_bytes: int) -> No
 
 
 @dataclass
-class Call:
+class CallFields:
     """The fields of a cnncc_call (`abi.CALL`) after the first, loaded."""
 
     images: Ssa
@@ -103,12 +103,12 @@ class Program:
     def __init__(self, e: Emitter, plan: Plan, symbol: str, names: Sequence[str], profiled: bool = False):
         self.e, self.plan, self.symbol, self.names, self.profiled = e, plan, symbol, names, profiled
         self.shard_bytes = plan.shard_bytes + (tick_bytes(plan) if profiled else 0)
-        self.alone = True  # the code being emitted is that of a single shard
+        self.single_shard = True  # the code being emitted is that of a single shard
 
     def emit(self) -> None:
         """All segments, once for a single shard (no partition, no barriers) and once for several; then `run`."""
         e, plan = self.e, self.plan
-        for self.alone in (True, False) if plan.target.atomics else (True,):
+        for self.single_shard in (True, False) if plan.target.atomics else (True,):
             for number, stages in enumerate(self.segments()):
                 self.segment(number, stages)
         with e.function(f"{self.symbol}_run", [(POINTER, "call")], INT32) as (pointer,):
@@ -126,26 +126,26 @@ class Program:
                     )
                 )
 
-    def ways(self, call: Call, images: Index) -> None:
+    def ways(self, call: CallFields, images: Index) -> None:
         """All images, by a single shard or by one of several."""
         e = self.e
-        self.alone = not self.plan.target.atomics
-        if self.alone:
+        self.single_shard = not self.plan.target.atomics
+        if self.single_shard:
             self.images(call, images)
             return
         one, several, after = (e.fresh_label(hint) for hint in ("one", "several", "after"))
         e.branch_if(e.compare("==", call.shards, 1), one, several)
-        for label, self.alone in ((one, True), (several, False)):
+        for label, self.single_shard in ((one, True), (several, False)):
             e.label(label)
             self.images(call, images)
             e.branch(after)
         e.label(after)
 
-    def images(self, call: Call, images: Index) -> None:
+    def images(self, call: CallFields, images: Index) -> None:
         """Every segment for every image."""
         e = self.e
         with e.loop(0, images) as image:
-            if self.plan.batchable and not self.alone:
+            if self.plan.batchable and not self.single_shard:
                 with e.when(e.compare("!=", image.index, 0)):
                     self.barrier(call)  # this image reuses the arena
             arguments = [*vars(call).values(), e.value(image.index)]
@@ -155,7 +155,7 @@ class Program:
             self.barrier(call)  # every shard returns the same code
 
     def segment_name(self, number: int) -> str:
-        return f"segment{number}{'_alone' if self.alone else ''}"
+        return f"segment{number}{'_alone' if self.single_shard else ''}"
 
     def segments(self) -> list[tuple[Stage, ...]]:
         """The schedule in segments: LLVM takes more than twice as long for a function of twice the length."""
@@ -168,8 +168,8 @@ class Program:
         parameters = [(_register(field), field.name) for field in abi.CALL[1:]]
         parameters.append((e.index_type, "image"))
         with e.function(self.segment_name(number), parameters, internal=True) as (*values, image):
-            call = Call(*values)
-            memory = Memory(self, call, image)
+            call = CallFields(*values)
+            memory = BufferAddresses(self, call, image)
             fault = e.address(call.workspace, abi.FAULT_STEP, BYTE)
             for stage in stages:
                 if stage.barrier:
@@ -179,12 +179,12 @@ class Program:
 
     # Arguments
 
-    def arguments(self, pointer: Ssa) -> Call:
+    def arguments(self, pointer: Ssa) -> CallFields:
         """Load and test the call: for a wrong one every shard returns the same error code."""
         e, plan = self.e, self.plan
         self.refuse_if(e.compare("==", pointer, e.null()), ErrorCode.NULL_POINTER)
         version, *values = self.fields(pointer)
-        call = Call(*values)
+        call = CallFields(*values)
         self.refuse_if(e.compare("!=", version, abi.VERSION), ErrorCode.WRONG_ABI)
         if plan.batchable:
             self.refuse_if(e.compare("==", call.images, 0), ErrorCode.WRONG_IMAGES)
@@ -234,37 +234,39 @@ class Program:
 
     # Schedule
 
-    def barrier(self, call: Call) -> None:
-        if not self.alone:
+    def barrier(self, call: CallFields) -> None:
+        if not self.single_shard:
             barrier.call(self.e, call.workspace, call.shard, call.shards, call.wait, call.wait_argument)
 
-    def share(self, units: int, grain: int, call: Call) -> tuple[Index, Index]:
+    def share(self, units: int, granularity: int, call: CallFields) -> tuple[Index, Index]:
         """This shard's units: of n = units / grain partitions [n·shard / shards, n·(shard + 1) / shards)."""
         e = self.e
-        if self.alone:
+        if self.single_shard:
             return 0, units
-        shard, shards, pieces = self.widen(call.shard), self.widen(call.shards), -(-units // grain)
-        ends = [e.mul(e.div(e.mul(at, pieces), shards), grain) for at in (shard, e.add(shard, 1))]
-        return (ends[0], ends[1]) if units % grain == 0 else (e.least(ends[0], units), e.least(ends[1], units))
+        shard, shards, pieces = self.widen(call.shard), self.widen(call.shards), -(-units // granularity)
+        ends = [e.mul(e.div(e.mul(at, pieces), shards), granularity) for at in (shard, e.add(shard, 1))]
+        return (ends[0], ends[1]) if units % granularity == 0 else (e.least(ends[0], units), e.least(ends[1], units))
 
-    def stage(self, stage: Stage, memory: Memory, call: Call, fault: Ssa) -> None:
+    def stage(self, stage: Stage, memory: BufferAddresses, call: CallFields, fault: Ssa) -> None:
         steps = [self.plan.steps[number] for number in stage.steps]
-        if stage.alone and not self.alone:
+        if stage.single_shard and not self.single_shard:
             with self.e.when(self.e.compare("==", call.shard, 0)):
                 self.rows(stage, steps, 0, steps[-1].units, memory, fault)
-        elif stage.each:
+        elif stage.replicated:
             self.rows(stage, steps, 0, steps[-1].units, memory, fault)
         else:
-            self.rows(stage, steps, *self.share(steps[-1].units, steps[-1].grain, call), memory, fault)
+            self.rows(stage, steps, *self.share(steps[-1].units, steps[-1].granularity, call), memory, fault)
 
-    def rows(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
+    def rows(
+        self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: BufferAddresses, fault: Ssa
+    ) -> None:
         """Rows (or other units that shards divide) [a, b) of a stage."""
         if len(steps) == 1:
             self.run(stage.steps[0], a, b, memory, fault)
         else:
             self.stream(stage, steps, a, b, memory, fault)
 
-    def run(self, number: int, a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
+    def run(self, number: int, a: Index, b: Index, memory: BufferAddresses, fault: Ssa) -> None:
         e, step = self.e, self.plan.steps[number]
         names = [view.buffer for view in step.views]
         arguments = [memory.base(name) for name in (*names, *step.tables)]
@@ -274,7 +276,9 @@ class Program:
         with ticks.timed(e, memory.ticks(number)) if self.profiled else nullcontext():
             e.call(self.names[number], arguments)
 
-    def stream(self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: Memory, fault: Ssa) -> None:
+    def stream(
+        self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: BufferAddresses, fault: Ssa
+    ) -> None:
         """Blocks of rows of the last step; before each, every other step computes the rows that the next one reads."""
         e = self.e
         begins: list[Index] = [a]
@@ -282,14 +286,14 @@ class Program:
         for producer, step in reversed(pairs):
             need, rows = step.row_need, step.sources[0].rows
             begin = e.least(e.largest(e.sub(e.mul(begins[0], need.stride), need.low), 0), rows)
-            begins.insert(0, e.mul(e.div(begin, producer.grain), producer.grain))
+            begins.insert(0, e.mul(e.div(begin, producer.granularity), producer.granularity))
         done = [e.value(begin) for begin in begins[:-1]]
         with e.loop(a, b, stage.block, carry=done) as loop:
             ends: list[Index] = [e.least(e.add(loop.index, stage.block), b)]
             for producer, step in reversed(pairs):
                 need, rows = step.row_need, step.sources[0].rows
                 last = e.largest(e.add(e.mul(e.sub(ends[0], 1), need.stride), need.extent - need.low), 0)
-                whole = e.mul(e.div(e.add(last, producer.grain - 1), producer.grain), producer.grain)
+                whole = e.mul(e.div(e.add(last, producer.granularity - 1), producer.granularity), producer.granularity)
                 ends.insert(0, e.least(whole, rows))
             following = []
             for position, number in enumerate(stage.steps[:-1]):
@@ -301,7 +305,7 @@ class Program:
 
 
 @dataclass
-class Memory:
+class BufferAddresses:
     """The addresses of buffers, for one image and this shard.
 
     They are computed at each use: keeping the addresses of a whole network alive would cost registers and,
@@ -309,7 +313,7 @@ class Memory:
     """
 
     program: Program
-    call: Call
+    call: CallFields
     image: Index
 
     def base(self, name: str) -> Ssa:

@@ -80,7 +80,7 @@ class Tuned:
 
 
 @dataclass
-class Entry:
+class TuningRecord:
     """The result for a signature: the label to take, and each label's part of a call (1 is the model's plan)."""
 
     label: str
@@ -123,12 +123,12 @@ class Tuning:
             raise TargetError(f"cannot tune for target '{target.name}' here: candidates are timed on this machine")
         self.base, self.progress, self.budget = compilation, progress, budget
         self.timer: Callable[[Compilation], Timer] = timer or StepTimer
-        self.memory = Memory(compilation, use_cache)
+        self.memory = TuningStore(compilation, use_cache)
         self.fixed = dict(compilation.options.plan.choices)
         self.layers = layers_by_signature(compilation.plan)
         self.offers = {name: shortlist(compilation.plan.offers[name]) for name in self.layers}
         self.defaults = {name: offers[0].label for name, offers in self.offers.items()}
-        self.known: dict[str, Entry] = {}
+        self.known: dict[str, TuningRecord] = {}
         for signature in self.layers:
             entry = self.memory.read(signature)
             there = any(entry and entry.label == offer.label for offer in compilation.plan.offers[signature])
@@ -139,7 +139,7 @@ class Tuning:
         remembered = len(self.known)
         unknown = [name for name in self.layers if name not in self.known and name not in self.fixed]
         unknown = [name for name in unknown if len(self.offers[name]) > 1]
-        found: dict[str, Entry] = {}
+        found: dict[str, TuningRecord] = {}
         if unknown:
             found = self.measure(unknown)
             self.known |= found
@@ -154,10 +154,10 @@ class Tuning:
         choices = tuple(sorted((chosen | self.fixed).items()))
         return self.base.varied(plan=replace(self.base.options.plan, choices=choices, source=""))
 
-    def measure(self, unknown: Sequence[str]) -> dict[str, Entry]:
+    def measure(self, unknown: Sequence[str]) -> dict[str, TuningRecord]:
         """An entry for each unknown signature, if time allows."""
         trials = Trials(self.timer)
-        found: dict[str, Entry] = {}
+        found: dict[str, TuningRecord] = {}
         try:
             self.compile(trials, unknown)
             self.rounds(trials, "measuring", MEASURING, COMPILE, ROUND)
@@ -207,7 +207,7 @@ class Tuning:
             with self.budget.work(ROUND):
                 trials.round()
 
-    def verify(self, trials: Trials, found: dict[str, Entry]) -> None:
+    def verify(self, trials: Trials, found: dict[str, TuningRecord]) -> None:
         """Compare the choices, taken together, with the model's own plan; choices without a gain are taken back."""
         for _ in range(CHECKS):
             changed = {name: entry.label for name, entry in found.items() if entry.label != self.defaults[name]}
@@ -336,7 +336,7 @@ def shortlist(offers: Sequence[Candidate], count: int = CANDIDATES) -> list[Cand
     return [*ordered[: max(1, count - len(extra))], *extra]
 
 
-def decide(trials: Trials, signatures: Iterable[str], defaults: Mapping[str, str]) -> dict[str, Entry]:
+def decide(trials: Trials, signatures: Iterable[str], defaults: Mapping[str, str]) -> dict[str, TuningRecord]:
     """The fastest label of each signature with several measured ones; the model's own if the difference is noise."""
     ticks = trials.ticks()
     found = {}
@@ -346,11 +346,11 @@ def decide(trials: Trials, signatures: Iterable[str], defaults: Mapping[str, str
             continue
         shares = {label: round(spent / measured[default], 4) for label, spent in measured.items()}
         best = min(shares, key=lambda label: shares[label])
-        found[signature] = Entry(best if shares[best] < 1 - MARGIN else default, shares)
+        found[signature] = TuningRecord(best if shares[best] < 1 - MARGIN else default, shares)
     return found
 
 
-class Memory:
+class TuningStore:
     """Entries on disk, by compiler, target, other options that affect candidates or measurements, and signature."""
 
     def __init__(self, compilation: Compilation, use_cache: bool):
@@ -359,18 +359,20 @@ class Memory:
         self.prefix = f"choice 2\n{compiler_identity()}\n{options.target!r}\n{kind}\n"
         self.used, self.unreadable = use_cache, 0
 
-    def read(self, signature: str) -> Entry | None:
+    def read(self, signature: str) -> TuningRecord | None:
         """The stored entry; a damaged one counts as unreadable."""
         key = self.prefix + signature
         if not self.used or not store.exists(key):
             return None
         try:
             found: Any = json.loads(bytes(store.read(key) or b""))
-            return Entry(str(found["label"]), {str(label): float(share) for label, share in found["shares"].items()})
+            return TuningRecord(
+                str(found["label"]), {str(label): float(share) for label, share in found["shares"].items()}
+            )
         except (ValueError, KeyError, TypeError, AttributeError):
             self.unreadable += 1
             return None
 
-    def write(self, signature: str, entry: Entry) -> None:
+    def write(self, signature: str, entry: TuningRecord) -> None:
         if self.used:
             store.write(self.prefix + signature, json.dumps({"label": entry.label, "shares": entry.shares}).encode())

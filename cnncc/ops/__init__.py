@@ -31,7 +31,7 @@ from .cast import Cast
 from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual
 from .conv import Conv
 from .conv_transpose import ConvTranspose
-from .fused import Fused, Stage
+from .fused import Fused, FusedOp
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
@@ -101,6 +101,7 @@ __all__ = [
     "Flatten",
     "Floor",
     "Fused",
+    "FusedOp",
     "Gather",
     "Gelu",
     "GlobalAveragePool",
@@ -167,7 +168,6 @@ __all__ = [
     "Split",
     "Sqrt",
     "Squeeze",
-    "Stage",
     "Sub",
     "Sum",
     "Tanh",

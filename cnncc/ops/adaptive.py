@@ -11,7 +11,7 @@ from typing import Literal
 
 import numpy as np
 
-from ..computation import Lowering, Pieces, WindowReduction
+from ..computation import Lowering, LoweringBuilder, WindowReduction
 from ..errors import ShapeError
 from ..expr import Arg, Number
 from ..op import Cost, Op, Sample, expect_count, rounded
@@ -37,7 +37,7 @@ def regular(size: int, count: int) -> WindowAxis | None:
     return WindowAxis(size, lengths.pop(), steps.pop())
 
 
-def reduce_bins(pieces: Pieces, x: int, counts: Sequence[int], kind: Kind) -> int:
+def reduce_bins(pieces: LoweringBuilder, x: int, counts: Sequence[int], kind: Kind) -> int:
     """Append the maximum or sum over the bins of each spatial axis: windows where they are regular, else parts."""
     shape = pieces.shape(x)
     windows = [regular(size, count) for size, count in zip(shape[2:], counts, strict=True)]
@@ -52,7 +52,7 @@ def reduce_bins(pieces: Pieces, x: int, counts: Sequence[int], kind: Kind) -> in
     return x
 
 
-def average_bins(pieces: Pieces, x: int, counts: Sequence[int]) -> int:
+def average_bins(pieces: LoweringBuilder, x: int, counts: Sequence[int]) -> int:
     """Append the mean of each bin: sums axis by axis, divided by the number of elements once."""
     sums = reduce_bins(pieces, x, counts, "add")
     sizes = [
@@ -113,7 +113,7 @@ class GlobalMaxPool(GlobalPool):
         return (x.max(axis=tuple(range(2, x.ndim)), keepdims=True),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         return pieces.lowering(pieces.reduce(0, range(2, inputs[0].rank), "maximum"))
 
 
@@ -128,7 +128,7 @@ class GlobalAveragePool(GlobalPool):
             return (rounded(mean),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         total = pieces.reduce(0, range(2, inputs[0].rank), "add")
         count = math.prod(inputs[0].shape[2:])
         return pieces.lowering(pieces.pointwise(Arg(0) / Number(float(count)), (total,)))
@@ -172,7 +172,7 @@ class AdaptiveMaxPool(AdaptivePool):
         return (rounded(pool_bins(inputs[0], counts, "maximum")),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         return pieces.ending(reduce_bins(pieces, 0, self.counts(inputs[0]), "maximum"))
 
 
@@ -185,7 +185,7 @@ class AdaptiveAveragePool(AdaptivePool):
         return (rounded(pool_bins(inputs[0], counts, "add")),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         return pieces.ending(average_bins(pieces, 0, self.counts(inputs[0])))
 
 
@@ -223,7 +223,7 @@ class SpatialPyramidPool(Op):
 
     def lower(self, *inputs: TensorType) -> Lowering:
         (x,) = inputs
-        pieces, flat = Pieces(inputs), []
+        pieces, flat = LoweringBuilder(inputs), []
         for counts in self.counts(x):
             level = reduce_bins(pieces, 0, counts, "maximum") if self.mode == "max" else average_bins(pieces, 0, counts)
             flat.append(pieces.reshape(level, (x.shape[0], x.shape[1] * math.prod(counts))))

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..elements import INT32, INT64, INTEGERS, NUMBERS
-from ..expr import Call, Expr, exp, log, maximum, minimum, power, sqrt, unary
+from ..expr import Apply, Expr, exp, log, maximum, minimum, power, sqrt, unary
 from ..functions import ieee_power
 from ..integers import modulo, quotient, remainder
 from ..op import Sample
@@ -84,7 +84,7 @@ class Mod(Binary):
         return remainder(*x) if self.fmod else modulo(*x)
 
     def expression(self, *x: Expr) -> Expr:
-        return Call("remainder" if self.fmod else "modulo", x)
+        return Apply("remainder" if self.fmod else "modulo", x)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..computation import Lowering, Pieces
+from ..computation import Lowering, LoweringBuilder
 from ..elements import VALUES
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
@@ -24,7 +24,7 @@ class Arranging(Op, abstract=True):
         """The shape of the result; raises ShapeError."""
         raise NotImplementedError
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         raise NotImplementedError
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
@@ -36,7 +36,7 @@ class Arranging(Op, abstract=True):
 
     def lower(self, *inputs: TensorType) -> Lowering:
         self.infer(*inputs)
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         return pieces.ending(self.arranged(pieces, 0))
 
 
@@ -50,7 +50,7 @@ class Identity(Arranging):
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return inputs
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         return x
 
     @classmethod

@@ -11,11 +11,11 @@ from ..expr import Expr, convert
 from ..integers import converted
 from ..op import Sample, either
 from ..types import Array, TensorType
-from .elementwise import Elementwise
+from .elementwise import ElementwiseOp
 
 
 @dataclass(frozen=True)
-class Cast(Elementwise):
+class Cast(ElementwiseOp):
     """x as `to`, the name of an element type.
 
     Floats become whole numbers toward zero, those beyond the range its nearest end, and NaN becomes 0. Whole numbers

@@ -10,14 +10,14 @@ import numpy as np
 
 from ..computation import (
     Computation,
+    ComputationNode,
     Contraction,
     Interleave,
     Lowering,
-    Part,
-    Piece,
+    Permute,
     Pointwise,
-    Reshape,
-    Transpose,
+    RowMajorReshape,
+    StridedSlice,
 )
 from ..errors import ShapeError
 from ..expr import Arg, Number
@@ -204,11 +204,11 @@ class _Builder:
     def __init__(self, op: ConvTranspose, inputs: Sequence[TensorType], out: TensorType):
         self.op, self.inputs, self.out = op, inputs, out
         self.axes = op.axes(inputs[0])
-        self.pieces: list[Piece] = []
+        self.pieces: list[ComputationNode] = []
 
     def add(self, computation: Computation, operands: tuple[int, ...], *shape: int) -> int:
         """A further piece; returns its reference."""
-        self.pieces.append(Piece(computation, operands, self.out.shaped(shape)))
+        self.pieces.append(ComputationNode(computation, operands, self.out.shaped(shape)))
         return len(self.inputs) + len(self.pieces) - 1
 
     def lowering(self) -> Lowering:
@@ -220,10 +220,10 @@ class _Builder:
         """Weights (C, O / groups, taps…) as (O, C / groups, taps…): within a group the two axes change places."""
         groups, rank, kernel = self.op.groups, self.op.rank, self.op.kernel
         channels, outputs = self.inputs[1].shape[0] // groups, self.inputs[1].shape[1]
-        parted = self.add(Reshape(), (1,), groups, channels, outputs, *kernel)
+        parted = self.add(RowMajorReshape(), (1,), groups, channels, outputs, *kernel)
         axes = (0, 2, 1, *range(3, rank + 3))
-        turned = self.add(Transpose(axes), (parted,), groups, outputs, channels, *kernel)
-        return self.add(Reshape(), (turned,), groups * outputs, channels, *kernel)
+        turned = self.add(Permute(axes), (parted,), groups, outputs, channels, *kernel)
+        return self.add(RowMajorReshape(), (turned,), groups * outputs, channels, *kernel)
 
     def interleaved(self, weights: int, phases: tuple[Phase, ...]) -> int:
         """The result for given phases of the leading axes, with all outputs of the others."""
@@ -250,9 +250,9 @@ class _Builder:
         for axis, phase in enumerate(phases, start=2):
             if phase.end - phase.begin < image_shape[axis]:
                 image_shape[axis] = phase.end - phase.begin
-                image = self.add(Part(axis, phase.begin), (image,), *image_shape)
+                image = self.add(StridedSlice(axis, phase.begin), (image,), *image_shape)
             weights_shape[axis] = len(phase.taps)
-            weights = self.add(Part(axis, phase.taps[0], phase.taps.step), (weights,), *weights_shape)
+            weights = self.add(StridedSlice(axis, phase.taps[0], phase.taps.step), (weights,), *weights_shape)
         window = tuple(phase.window for phase in phases)
         contraction = Contraction(window, image_shape[1], shape[1], self.op.groups, bias=bool(bias))
         return self.add(contraction, (image, weights, *bias), *shape)

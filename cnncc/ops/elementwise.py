@@ -8,7 +8,7 @@ from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 
-from ..computation import Lowering, Pieces, Pointwise, single
+from ..computation import Lowering, LoweringBuilder, Pointwise, single
 from ..elements import Element, element_of
 from ..errors import ShapeError
 from ..expr import Arg, Expr, calls
@@ -17,7 +17,7 @@ from ..types import Array, TensorType
 
 
 @dataclass(frozen=True)
-class Elementwise(Op, abstract=True):
+class ElementwiseOp(Op, abstract=True):
     """An op whose inputs broadcast to one shape as NumPy's do.
 
     `formula` says the meaning in NumPy's float64 (whole numbers stay as they are), `expression` how kernels compute it;
@@ -71,7 +71,7 @@ class Elementwise(Op, abstract=True):
 
 
 @dataclass(frozen=True)
-class Unary(Elementwise, abstract=True):
+class Unary(ElementwiseOp, abstract=True):
     """A function of one input. `variants` are the uses of its attributes that tests should reach."""
 
     @classmethod
@@ -87,7 +87,7 @@ class Unary(Elementwise, abstract=True):
 
 
 @dataclass(frozen=True)
-class Binary(Elementwise, abstract=True):
+class Binary(ElementwiseOp, abstract=True):
     """A function of two inputs."""
 
     def arity(self) -> int | None:
@@ -128,7 +128,7 @@ def in_groups(combine: Callable[[Sequence[T]], T], values: Sequence[T]) -> Seque
 
 
 @dataclass(frozen=True)
-class Variadic(Elementwise, abstract=True):
+class Variadic(ElementwiseOp, abstract=True):
     """A function of any number of inputs, from one up: pairs are `combined`, the whole is `finished`.
 
     `formula` has the same order as the kernels: float64, too, rounds differently in another one.
@@ -163,7 +163,7 @@ class Variadic(Elementwise, abstract=True):
         """One piece for each group of inputs, and for each group of those."""
         if len(inputs) <= MOST_OPERANDS:
             return super().lower(*inputs)
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
 
         def piece(group: Sequence[int]) -> int:
             return pieces.pointwise(self._joined([Arg(index) for index in range(len(group))]), group)

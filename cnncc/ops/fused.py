@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from ..computation import Lowering, Piece, Pointwise
+from ..computation import ComputationNode, Lowering, Pointwise
 from ..expr import RUNNING, Arg, Expr, substitute
 from ..op import Cost, Op, Sample
 from ..types import Array, TensorType
@@ -18,7 +18,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Stage:
+class FusedOp:
     """One op of an epilogue: the running value is its input `position`, `extra` inputs are its others.
 
     An op that reads the running value more than once (x · sigmoid(x)) names the further positions in `again`.
@@ -48,7 +48,7 @@ class Fused(Op, abstract=True):
 
     anchor: Op
     anchor_inputs: int
-    epilogue: tuple[Stage, ...]
+    epilogue: tuple[FusedOp, ...]
 
     def split(self, inputs: Sequence[T]) -> list[tuple[T, ...]]:
         """`inputs` parted into the anchor's and those of each stage."""
@@ -121,7 +121,7 @@ class _Composed:
 
     def __init__(self, inputs: Sequence[TensorType]):
         self.inputs = inputs
-        self.prepared: list[Piece] = []
+        self.prepared: list[ComputationNode] = []
         self.operands: list[int] = []
         self.dims: list[tuple[int, ...]] = []
         self.expr: Expr = RUNNING
@@ -132,7 +132,9 @@ class _Composed:
         *before, last = op.lower(*(self.type if k == _RUNNING else self.inputs[k] for k in arguments)).pieces
         references = list(arguments)
         for piece in before:
-            self.prepared.append(Piece(piece.computation, tuple(references[k] for k in piece.operands), piece.type))
+            self.prepared.append(
+                ComputationNode(piece.computation, tuple(references[k] for k in piece.operands), piece.type)
+            )
             references.append(len(self.inputs) + len(self.prepared) - 1)
         if not isinstance(last.computation, Pointwise):
             raise NotImplementedError(f"{op.name} is not element-wise: the plan lowers such a body stage by stage")
@@ -147,5 +149,5 @@ class _Composed:
         self.expr, self.type = substitute(last.computation.expr, known), last.type
 
     def lowering(self) -> Lowering:
-        final = Piece(Pointwise(self.expr, tuple(self.dims)), tuple(self.operands), self.type)
+        final = ComputationNode(Pointwise(self.expr, tuple(self.dims)), tuple(self.operands), self.type)
         return Lowering((*self.prepared, final), (len(self.inputs) + len(self.prepared),))

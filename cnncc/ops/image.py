@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Lowering, Piece, Pointwise, Reshape, Transpose
+from ..computation import ComputationNode, Lowering, Permute, Pointwise, RowMajorReshape
 from ..elements import FLOAT32, UINT8
 from ..errors import ShapeError
 from ..expr import Arg, multiply_add
@@ -62,11 +62,11 @@ class ImageToTensor(Op):
     def lower(self, *inputs: TensorType) -> Lowering:
         """A view of the picture with its axes where they belong (bytes become floats as they are read), then scaled."""
         (out,) = self.infer(*inputs)
-        view = Transpose(self.axes(out.rank)) if self.channels_last else Reshape()
-        pieces = [Piece(view, (0,), out)]
+        view = Permute(self.axes(out.rank)) if self.channels_last else RowMajorReshape()
+        pieces = [ComputationNode(view, (0,), out)]
         if len(inputs) == 3:
             affine = Pointwise(multiply_add(Arg(0), Arg(1), Arg(2)), (tuple(range(out.rank)), (1,), (1,)))
-            pieces.append(Piece(affine, (3, 1, 2), out))
+            pieces.append(ComputationNode(affine, (3, 1, 2), out))
         return Lowering(tuple(pieces), (len(inputs) + len(pieces) - 1,))
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:

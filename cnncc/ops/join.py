@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Join, Lowering, Part, Piece, replaced, single
+from ..computation import ComputationNode, Concatenate, Lowering, StridedSlice, replaced, single
 from ..elements import VALUES
 from ..errors import ShapeError
 from ..op import Cost, Op, Sample, expect_count
@@ -42,7 +42,7 @@ class Concat(Op):
         return Cost(moved=sum(x.size for x in inputs))
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        return single(Join(axis_of(self.axis, inputs[0].rank)), len(inputs), self.infer(*inputs)[0])
+        return single(Concatenate(axis_of(self.axis, inputs[0].rank)), len(inputs), self.infer(*inputs)[0])
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         return None if axis_of(self.axis, ranks[0]) == 0 else tuple(True for _ in ranks)
@@ -86,7 +86,7 @@ class Split(Op):
         axis = axis_of(self.axis, inputs[0].rank)
         pieces, begin = [], 0
         for size, type in zip(self.sizes, self.infer(*inputs), strict=True):
-            pieces.append(Piece(Part(axis, begin), (0,), type))
+            pieces.append(ComputationNode(StridedSlice(axis, begin), (0,), type))
             begin += size
         return Lowering(tuple(pieces), tuple(range(1, len(pieces) + 1)))
 

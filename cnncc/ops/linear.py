@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Contraction, Lowering, Pieces, Repeat, single
+from ..computation import Broadcast, Contraction, Lowering, LoweringBuilder, single
 from ..errors import ShapeError
 from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
 from ..types import Array, TensorType
@@ -88,7 +88,7 @@ class MatMul(Op):
     def lower(self, *inputs: TensorType) -> Lowering:
         """The same matrix for every row is a 1×1 convolution; only two batches of matrices meet one by one."""
         (out,) = self.infer(*inputs)
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         a, b = inputs[0].shape, inputs[1].shape
         left = pieces.reshape(0, a if len(a) > 1 else (1, *a))
         right = pieces.reshape(1, b if len(b) > 1 else (*b, 1))
@@ -119,7 +119,7 @@ class MatMul(Op):
         yield Sample(cls(), ((5,), (5,)))
 
 
-def rows_by_matrix(pieces: Pieces, left: int, right: int) -> int:
+def rows_by_matrix(pieces: LoweringBuilder, left: int, right: int) -> int:
     """Append (rows, K) · (K, P): each row is a position with K channels; returns (rows, P)."""
     shape, (k, p) = pieces.shape(left), pieces.shape(right)[-2:]
     rows = math.prod(shape[:-1])
@@ -132,7 +132,7 @@ def rows_by_matrix(pieces: Pieces, left: int, right: int) -> int:
     return pieces.transpose(columns, (0, 2, 1))
 
 
-def matrix_by_each(pieces: Pieces, left: int, right: int) -> int:
+def matrix_by_each(pieces: LoweringBuilder, left: int, right: int) -> int:
     """Append (M, K) · (B, K, P): the rows of the right matrices are channels; returns (B, M, P)."""
     *batch, k, p = pieces.shape(right)
     m = pieces.shape(left)[-2]
@@ -141,7 +141,7 @@ def matrix_by_each(pieces: Pieces, left: int, right: int) -> int:
     return pieces.add(product, (image, pieces.reshape(left, (m, k, 1))), (math.prod(batch), m, p))
 
 
-def each_by_each(pieces: Pieces, left: int, right: int) -> int:
+def each_by_each(pieces: LoweringBuilder, left: int, right: int) -> int:
     """Append (B, M, K) · (B, K, P), after repeating what is broadcast; returns (B, M, P)."""
     batch = np.broadcast_shapes(pieces.shape(left)[:-2], pieces.shape(right)[:-2])
     left, right = (_repeated(pieces, matrices, batch) for matrices in (left, right))
@@ -151,11 +151,11 @@ def each_by_each(pieces: Pieces, left: int, right: int) -> int:
     return pieces.add(product, (right, pieces.reshape(left, (count, m, k, 1))), (count, m, p))
 
 
-def _repeated(pieces: Pieces, matrices: int, batch: Sequence[int]) -> int:
+def _repeated(pieces: LoweringBuilder, matrices: int, batch: Sequence[int]) -> int:
     """Matrices of shape (…, rows, columns) as (B, rows, columns)."""
     shape = pieces.shape(matrices)
     full, missing = (*batch, *shape[-2:]), len(batch) + 2 - len(shape)
     whole = pieces.reshape(matrices, (1,) * missing + shape)
     if pieces.shape(whole) != full:
-        whole = pieces.add(Repeat(), (whole,), full)
+        whole = pieces.add(Broadcast(), (whole,), full)
     return pieces.reshape(whole, (math.prod(batch), *shape[-2:]))

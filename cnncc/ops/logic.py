@@ -11,10 +11,10 @@ import numpy as np
 
 from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, Element
 from ..errors import ShapeError
-from ..expr import Call, Expr, select, unary
+from ..expr import Apply, Expr, select, unary
 from ..op import Sample, expect_alike
 from ..types import Array, TensorType
-from .elementwise import Binary, Elementwise, Unary
+from .elementwise import Binary, ElementwiseOp, Unary
 
 SHAPES = (((2, 20, 3, 7), (2, 20, 3, 7)), ((1, 5, 4, 6), (5, 1, 1)))
 
@@ -40,7 +40,7 @@ class And(Logic):
         return x[0] & x[1]
 
     def expression(self, *x: Expr) -> Expr:
-        return Call("and", x)
+        return Apply("and", x)
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Or(Logic):
         return x[0] | x[1]
 
     def expression(self, *x: Expr) -> Expr:
-        return Call("or", x)
+        return Apply("or", x)
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Xor(Logic):
         return x[0] ^ x[1]
 
     def expression(self, *x: Expr) -> Expr:
-        return Call("xor", x)
+        return Apply("xor", x)
 
 
 @dataclass(frozen=True)
@@ -112,7 +112,7 @@ class BitwiseNot(Not):
 
 
 @dataclass(frozen=True)
-class Where(Elementwise):
+class Where(ElementwiseOp):
     """a where the condition, a truth value, holds, b elsewhere; all three broadcast."""
 
     takes = COMPUTED

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Lowering, Pieces, WindowReduction
+from ..computation import Lowering, LoweringBuilder, WindowReduction
 from ..errors import ShapeError
 from ..expr import Arg, power
 from ..op import Cost, Op, Sample, expect_count, rounded
@@ -59,7 +59,7 @@ class LRN(Op):
         low, high = self.reach(channels)
         rows = (x.shape[0], 1, channels, math.prod(x.shape[2:]))
         window = (WindowAxis(channels, low + 1 + high, low=low, high=high), WindowAxis(rows[3]))
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         squares = pieces.reshape(pieces.pointwise(Arg(0) * Arg(0), (0,)), rows)
         total = pieces.add(WindowReduction(window, "add"), (squares,), rows)
         total = pieces.reshape(total, x.shape)

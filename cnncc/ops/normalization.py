@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Lowering, Piece, Pieces, Pointwise
+from ..computation import ComputationNode, Lowering, LoweringBuilder, Pointwise
 from ..errors import ShapeError
 from ..expr import Arg, multiply_add, sqrt
 from ..op import Cost, Op, Sample, expect_count, rounded
@@ -69,7 +69,7 @@ class BatchNormalization(Op):
         factor = Pointwise(Arg(0) / sqrt(Arg(1) + self.epsilon), ((0,), (0,)))
         scaled = multiply_add(Arg(0) - Arg(1), Arg(2), Arg(3))
         affine = Pointwise(scaled, (tuple(range(x.rank)), (1,), (1,), (1,)))
-        return Lowering((Piece(factor, (1, 4), vector), Piece(affine, (0, 3, 5, 2), x)), (6,))
+        return Lowering((ComputationNode(factor, (1, 4), vector), ComputationNode(affine, (0, 3, 5, 2), x)), (6,))
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         return (True, False, False, False, False)
@@ -125,7 +125,7 @@ class Standardizing(Op, abstract=True):
     def lower(self, *inputs: TensorType) -> Lowering:
         """The mean is taken away before squaring, so that the variance does not cancel."""
         x, *vectors = inputs
-        pieces, axes = Pieces(inputs), self.axes(x)
+        pieces, axes = LoweringBuilder(inputs), self.axes(x)
         data = pieces.reshape(0, self.view(x))
         count = math.prod(pieces.shape(data)[axis] for axis in axes)
         total = pieces.reduce(data, axes, "add")

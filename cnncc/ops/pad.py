@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Inset, Pieces
+from ..computation import ConstantPad, LoweringBuilder
 from ..elements import element_of
 from ..errors import ShapeError
 from ..op import Sample, as_held
@@ -55,7 +55,7 @@ class Pad(Arranging):
             return (np.pad(x, more, constant_values=as_held("value", self.value, element_of(x))),)
         return (np.pad(x, more, mode=self.mode),)  # type: ignore[call-overload]
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         for axis, (low, high) in enumerate(self.pads):
             size = pieces.shape(x)[axis]
             x = pieces.part(x, axis, max(0, -low), size - max(0, -low) - max(0, -high))
@@ -64,7 +64,7 @@ class Pad(Arranging):
             return x
         if self.mode == "constant":
             shape = [size + low + high for size, (low, high) in zip(pieces.shape(x), more, strict=True)]
-            inset = Inset(tuple(low for low, _ in more), as_held("value", self.value, pieces.types[x].dtype))
+            inset = ConstantPad(tuple(low for low, _ in more), as_held("value", self.value, pieces.types[x].dtype))
             return pieces.add(inset, (x,), shape)
         for axis, pair in enumerate(more):
             if any(pair):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Lowering, Pieces, WindowReduction
+from ..computation import Lowering, LoweringBuilder, WindowReduction
 from ..elements import FLOAT32
 from ..errors import ShapeError
 from ..expr import Arg, Number, maximum, sqrt
@@ -74,7 +74,7 @@ class Pool(Op, abstract=True):
         taps = tuple(slice(None, None, a.dilation) for a in window)
         return seen[(slice(None), slice(None), *steps, *taps)]
 
-    def slide(self, pieces: Pieces, x: int, reduction: WindowReduction) -> int:
+    def slide(self, pieces: LoweringBuilder, x: int, reduction: WindowReduction) -> int:
         """Append a reduction over this window."""
         return pieces.add(reduction, (x,), self.infer(pieces.types[x])[0].shape)
 
@@ -110,7 +110,7 @@ class MaxPool(Pool):
         return (rounded(self.windows(inputs[0], -np.inf).max(axis=self.taps)),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         return pieces.lowering(self.slide(pieces, 0, WindowReduction(self.window(inputs[0]), "maximum")))
 
 
@@ -170,7 +170,7 @@ class AveragePool(Averaging):
         return (rounded(self.mean(inputs[0])),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         return pieces.lowering(self.slide(pieces, 0, self.average(inputs[0])))
 
 
@@ -197,7 +197,7 @@ class MixedPool(Averaging):
         return (rounded(result),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         of_maximum, of_mean = self.factors()
         largest = self.slide(pieces, 0, WindowReduction(self.window(inputs[0]), "maximum"))
         mean = self.slide(pieces, 0, self.average(inputs[0]))
@@ -228,7 +228,7 @@ class LpPool(Pool):
             return (rounded(result),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         x = Arg(0)
         power = pieces.pointwise(maximum(x, Number(0.0) - x) if self.p == 1 else x * x, (0,))
         total = self.slide(pieces, power, WindowReduction(self.window(inputs[0]), "add"))

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..computation import Combine, Lowering, Pieces
+from ..computation import Combine, Lowering, LoweringBuilder
 from ..elements import COMPUTED, NUMBERS, element_of
 from ..expr import Arg, Expr, exp, log, maximum, minimum, sqrt, unary
 from ..functions import LARGEST
@@ -66,11 +66,11 @@ class Reducing(Op, abstract=True):
 
     def lower(self, *inputs: TensorType) -> Lowering:
         (out,) = self.infer(*inputs)
-        pieces = Pieces(inputs)
+        pieces = LoweringBuilder(inputs)
         result = self.combined(pieces, self.reduced(inputs[0].rank))
         return pieces.ending(pieces.reshape(result, out.shape))
 
-    def combined(self, pieces: Pieces, axes: tuple[int, ...]) -> int:
+    def combined(self, pieces: LoweringBuilder, axes: tuple[int, ...]) -> int:
         """The pieces up to the result with the axes kept."""
         count = math.prod(pieces.shape(0)[axis] for axis in axes)
         before, after = self.before(Arg(0)), self.after(Arg(0), count)
@@ -198,7 +198,7 @@ class ReduceLogSumExp(Reducing):
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
         return np.asarray(np.logaddexp.reduce(x, axes, keepdims=True)) if axes else x
 
-    def combined(self, pieces: Pieces, axes: tuple[int, ...]) -> int:
+    def combined(self, pieces: LoweringBuilder, axes: tuple[int, ...]) -> int:
         """log Σ exp(x − m) + m with the maximum m, or the finite number nearest to it: then ∞ − ∞ never meets."""
         largest = pieces.reduce(0, axes, "maximum") if axes else 0
         shift = pieces.pointwise(maximum(minimum(Arg(0), LARGEST), -LARGEST), (largest,))

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Pieces, Repeat, replaced
+from ..computation import Broadcast, LoweringBuilder, replaced
 from ..errors import ShapeError
 from ..op import Sample
 from ..types import Array, TensorType
@@ -34,11 +34,11 @@ class Expand(Arranging):
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return (np.broadcast_to(inputs[0], self.shape(TensorType.of(inputs[0]))).copy(),)
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         shape = self.shape(pieces.types[x])
         own = pieces.shape(x)
         x = pieces.reshape(x, ((1,) * (len(shape) - len(own)) + own))
-        return x if pieces.shape(x) == shape else pieces.add(Repeat(), (x,), shape)
+        return x if pieces.shape(x) == shape else pieces.add(Broadcast(), (x,), shape)
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         free = len(self.sizes) < ranks[0] or (len(self.sizes) == ranks[0] and self.sizes[0] == 1)
@@ -68,16 +68,16 @@ class Tile(Arranging):
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return (np.tile(inputs[0], self.repeats),)
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         for axis, times in enumerate(self.repeats):
             shape = pieces.shape(x)
             if times > 1 and shape[axis] == 1:
-                x = pieces.add(Repeat(), (x,), replaced(shape, axis, times))
+                x = pieces.add(Broadcast(), (x,), replaced(shape, axis, times))
             elif 1 < times <= FEW:
                 x = pieces.join((x,) * times, axis)
             elif times > 1:
                 rows = pieces.reshape(x, (math.prod(shape[:axis]), 1, math.prod(shape[axis:])))
-                x = pieces.add(Repeat(), (rows,), replaced(pieces.shape(rows), 1, times))
+                x = pieces.add(Broadcast(), (rows,), replaced(pieces.shape(rows), 1, times))
                 x = pieces.reshape(x, replaced(shape, axis, times * shape[axis]))
         return x
 

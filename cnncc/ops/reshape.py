@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..computation import Pieces
+from ..computation import LoweringBuilder
 from ..errors import ShapeError
 from ..op import Sample
 from ..types import Array, TensorType
@@ -21,7 +21,7 @@ class Reshaping(Arranging, abstract=True):
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return (inputs[0].reshape(self.shape(TensorType.of(inputs[0]))),)
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         return pieces.reshape(x, self.shape(pieces.types[x]))
 
 

@@ -10,7 +10,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..computation import Lowering, Pieces
+from ..computation import Lowering, LoweringBuilder
 from ..errors import ShapeError
 from ..expr import Arg, Expr, multiply_add
 from ..op import Cost, Op, Sample, expect_count, rounded
@@ -123,7 +123,7 @@ class Resize(Op):
         return Cost(macs=0 if self.mode == "nearest" else 2 * out.size, moved=out.size)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces, x = Pieces(inputs), 0
+        pieces, x = LoweringBuilder(inputs), 0
         for number, axis in enumerate(self.axes(inputs[0]), start=2):
             x = resampled(pieces, x, number, self.taps(axis))
         return pieces.ending(x)
@@ -142,7 +142,7 @@ class Resize(Op):
         yield Sample(cls((4, 3, 6), nearest="floor"), ((1, 2, 3, 3, 4),))
 
 
-def resampled(pieces: Pieces, x: int, axis: int, taps: list[tuple[Array, Array]]) -> int:
+def resampled(pieces: LoweringBuilder, x: int, axis: int, taps: list[tuple[Array, Array]]) -> int:
     """Append one axis: the sum of look-ups, each times weights that are known."""
     size, behind = pieces.shape(x)[axis], len(pieces.shape(x)) - axis - 1
     if len(taps) == 1 and (taps[0][1] == 1).all():

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..computation import Pieces
+from ..computation import LoweringBuilder
 from ..errors import ShapeError
 from ..op import Sample
 from ..types import Array, TensorType
@@ -54,7 +54,7 @@ class Slice(Arranging):
             x = x.take(indices, axis)
         return (x,)
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         for axis, indices in self.ranges(pieces.shape(x)).items():
             x = pieces.part(x, axis, indices[0], len(indices), indices.step)
         return x
@@ -103,7 +103,7 @@ class Gather(Arranging):
         (x,) = inputs
         return (np.asarray(x.take(self.table(x.shape[self.axis]), self.axis)),)
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         type = pieces.types[x]
         axis = axis_of(self.axis, type.rank)
         chosen = pieces.lookup(x, axis, self.table(type.shape[axis]).ravel().tolist())

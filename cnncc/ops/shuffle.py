@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Pieces
+from ..computation import LoweringBuilder
 from ..errors import ShapeError
 from ..op import Sample
 from ..types import Array, TensorType
@@ -33,7 +33,7 @@ class Transpose(Arranging):
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return (np.asarray(inputs[0].transpose(self.order(inputs[0].ndim)), order="C"),)
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         return pieces.transpose(x, self.order(pieces.types[x].rank))
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
@@ -60,7 +60,7 @@ class Shuffling(Arranging, abstract=True):
         parted, order = self.split(x.shape)
         return (np.ascontiguousarray(x.reshape(parted).transpose(order).reshape(self.shape(TensorType.of(x)))),)
 
-    def arranged(self, pieces: Pieces, x: int) -> int:
+    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
         parted, order = self.split(pieces.shape(x))
         whole = self.shape(pieces.types[x])
         return pieces.reshape(pieces.transpose(pieces.reshape(x, parted), order), whole)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Lowering, Pieces
+from ..computation import Lowering, LoweringBuilder
 from ..expr import Arg, exp, log
 from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
@@ -50,7 +50,7 @@ class Softmax(_Softmax):
             return (rounded(powers / powers.sum(axis=self.axis, keepdims=True)),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces, axis = Pieces(inputs), (axis_of(self.axis, inputs[0].rank),)
+        pieces, axis = LoweringBuilder(inputs), (axis_of(self.axis, inputs[0].rank),)
         largest = pieces.reduce(0, axis, "maximum")
         powers = pieces.pointwise(exp(Arg(0) - Arg(1)), (0, largest))
         total = pieces.reduce(powers, axis, "add")
@@ -69,7 +69,7 @@ class LogSoftmax(_Softmax):
             return (rounded(shifted - logarithm),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces, axis = Pieces(inputs), (axis_of(self.axis, inputs[0].rank),)
+        pieces, axis = LoweringBuilder(inputs), (axis_of(self.axis, inputs[0].rank),)
         largest = pieces.reduce(0, axis, "maximum")
         shifted = pieces.pointwise(Arg(0) - Arg(1), (0, largest))
         total = pieces.reduce(pieces.pointwise(exp(Arg(0)), (shifted,)), axis, "add")

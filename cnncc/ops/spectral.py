@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import Contraction, Lowering, Pieces, replaced
+from ..computation import Contraction, Lowering, LoweringBuilder, replaced
 from ..errors import ShapeError
 from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
@@ -79,7 +79,7 @@ class SpectralPool(Op):
         return Cost(macs=macs, moved=math.prod(shape))
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        pieces, x = Pieces(inputs), 0
+        pieces, x = LoweringBuilder(inputs), 0
         for axis, size in enumerate(self.infer(*inputs)[0].shape[2:], start=2):
             if size < pieces.shape(x)[axis]:
                 x = along(pieces, x, axis, spectral_matrix(pieces.shape(x)[axis], size))
@@ -94,7 +94,7 @@ class SpectralPool(Op):
         yield Sample(cls((2, 3, 1)), ((1, 2, 3, 4, 5),))
 
 
-def along(pieces: Pieces, x: int, axis: int, matrix: Array) -> int:
+def along(pieces: LoweringBuilder, x: int, axis: int, matrix: Array) -> int:
     """Append a matrix applied along a spatial axis: a 1×1 convolution with that axis in the channels' place."""
     rank = len(pieces.shape(x))
     out, size = matrix.shape

@@ -20,7 +20,7 @@ Where = Literal["inside", "border", "both"]
 
 
 @dataclass(frozen=True)
-class Pieces:
+class RowPartition:
     """Where the partitions of a stage lie: partition p of `count` in bytes [begin + p·step, begin + p·step + extent).
 
     The range repeats for every channel or image whose rows lie together: `planes` are pairs (number, distance in
@@ -33,7 +33,7 @@ class Pieces:
     extent: int = 0
     planes: tuple[tuple[int, int], ...] = ()
 
-    def keep_to_themselves(self, other: Pieces) -> bool:
+    def keep_to_themselves(self, other: RowPartition) -> bool:
         """Whether different partitions of two stages have no byte in common."""
         if self.count != other.count:
             return False
@@ -49,7 +49,7 @@ class Pieces:
 
 
 @dataclass(frozen=True)
-class Touch:
+class MemoryAccess:
     """Memory that a stage reads or writes: bytes [begin, end) of a space; `view` gives the elements among them."""
 
     space: str
@@ -58,11 +58,11 @@ class Touch:
     view: View
     writes: bool
     where: Where
-    alone: bool
-    pieces: Pieces | None
+    single_shard: bool
+    partitions: RowPartition | None
     itemsize: int
 
-    def conflicts(self, other: Touch, *, placed: bool) -> bool:
+    def conflicts(self, other: MemoryAccess, *, placed: bool) -> bool:
         """Whether the two need a barrier: their order matters and nothing else ensures it.
 
         Unless `placed`, no two buffers share memory.
@@ -73,20 +73,20 @@ class Touch:
             return self.meets(other)
         return placed and self.begin < other.end and other.begin < self.end
 
-    def in_order(self, other: Touch) -> bool:
+    def in_order(self, other: MemoryAccess) -> bool:
         """Whether each shard touches only what it touched itself: one shard runs both, or both partition alike."""
-        if self.alone and other.alone:
+        if self.single_shard and other.single_shard:
             return True
-        return bool(self.pieces and other.pieces and self.pieces.keep_to_themselves(other.pieces))
+        return bool(self.partitions and other.partitions and self.partitions.keep_to_themselves(other.partitions))
 
-    def meets(self, other: Touch) -> bool:
+    def meets(self, other: MemoryAccess) -> bool:
         """Whether two touches of one buffer may have an element in common that one of them writes."""
         if {self.where, other.where} == {"inside", "border"}:  # the border of one tensor may lie inside another
             return not (self.writes and other.writes)
         return self.where != "inside" or other.where != "inside" or not apart(self.view, other.view)
 
 
-class Since:
+class PendingAccesses:
     """The accesses since the last barrier, indexed by those that they may conflict with.
 
     Hundreds of branches write their parts of one concatenation, or read one image, in the same way at other offsets.
@@ -95,34 +95,36 @@ class Since:
 
     def __init__(self, *, placed: bool) -> None:
         self.placed = placed
-        self.kinds: dict[Touch, int] = {}
+        self.kinds: dict[MemoryAccess, int] = {}
         self.known: dict[tuple[int, int, int], bool] = {}
-        self.of_buffer: dict[str, dict[int, dict[int, Touch]]] = {}  # by buffer, kind and offset
-        self.of_range: dict[object, dict[str, Touch]] = {}  # by all that another buffer's touch asks; two buffers do
+        self.of_buffer: dict[str, dict[int, dict[int, MemoryAccess]]] = {}  # by buffer, kind and offset
+        self.of_range: dict[
+            object, dict[str, MemoryAccess]
+        ] = {}  # by all that another buffer's touch asks; two buffers do
 
     def clear(self) -> None:
         """Forget all accesses: a barrier stands here."""
         self.of_buffer.clear()
         self.of_range.clear()
 
-    def kind(self, touch: Touch) -> int:
+    def kind(self, touch: MemoryAccess) -> int:
         """A number that is equal for all accesses that differ only by their offset."""
-        view, pieces = touch.view, touch.pieces
-        if pieces and pieces.count > 1:
-            pieces = replace(pieces, begin=pieces.begin - view.offset * touch.itemsize)
-        alike = replace(touch, view=replace(view, offset=0), pieces=pieces)
+        view, partitions = touch.view, touch.partitions
+        if partitions and partitions.count > 1:
+            partitions = replace(partitions, begin=partitions.begin - view.offset * touch.itemsize)
+        alike = replace(touch, view=replace(view, offset=0), partitions=partitions)
         return self.kinds.setdefault(alike, len(self.kinds))
 
-    def add(self, touch: Touch) -> None:
+    def add(self, touch: MemoryAccess) -> None:
         kinds = self.of_buffer.setdefault(touch.view.buffer, {})
         kinds.setdefault(self.kind(touch), {}).setdefault(touch.view.offset, touch)
         if touch.space == "arena":
-            asked = touch.begin, touch.end, touch.writes, touch.alone, touch.pieces
+            asked = touch.begin, touch.end, touch.writes, touch.single_shard, touch.partitions
             buffers = self.of_range.setdefault(asked, {})
             if len(buffers) < 2:
                 buffers.setdefault(touch.view.buffer, touch)
 
-    def conflicts(self, touch: Touch) -> bool:
+    def conflicts(self, touch: MemoryAccess) -> bool:
         """Whether an access conflicts with one since the last barrier."""
         kind, offset = self.kind(touch), touch.view.offset
         for other_kind, offsets in self.of_buffer.get(touch.view.buffer, {}).items():
@@ -134,7 +136,7 @@ class Since:
                     return True
         return self.placed and touch.space == "arena" and self._meets_another(touch)
 
-    def _meets_another(self, touch: Touch) -> bool:
+    def _meets_another(self, touch: MemoryAccess) -> bool:
         """Whether it conflicts with an access to another buffer that lies at the same bytes."""
         for buffers in self.of_range.values():
             other = next((other for name, other in buffers.items() if name != touch.view.buffer), None)
@@ -143,19 +145,19 @@ class Since:
         return False
 
 
-def with_barriers(s: Schedule, *, placed: bool = True, pieces: bool = True) -> Schedule:
+def with_barriers(s: Schedule, *, placed: bool = True, partitions: bool = True) -> Schedule:
     """The schedule with a barrier before each stage that depends on one since the last barrier.
 
     Memory of each shard's own is left out, and stages that one shard runs alone are in order without a barrier.
-    Without `pieces`, a barrier also stands where each shard touches its own rows only. Unless `placed`, no two buffers
-    share memory yet.
+    Without `partitions`, a barrier also stands where each shard touches its own rows only. Unless `placed`, no two
+    buffers share memory yet.
     """
     result: list[Stage] = []
-    since = Since(placed=placed)
+    since = PendingAccesses(placed=placed)
     for stage in s.stages:
         found = touches(stage, s.steps, s.buffers)
-        if not pieces:
-            found = [replace(touch, pieces=None) for touch in found]
+        if not partitions:
+            found = [replace(touch, partitions=None) for touch in found]
         barrier = any(map(since.conflicts, found))
         if barrier:
             since.clear()
@@ -165,16 +167,16 @@ def with_barriers(s: Schedule, *, placed: bool = True, pieces: bool = True) -> S
     return replace(s, stages=tuple(result))
 
 
-def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> list[Touch]:
+def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> list[MemoryAccess]:
     """The accesses of a stage to memory that all shards have in common."""
     return [
-        Touch(
+        MemoryAccess(
             buffer.space,
             *span(buffer),
             view,
             writes,
             where(step, view),
-            stage.alone,
+            stage.single_shard,
             pieces_of(stage, steps, step, at, buffers),
             buffer.dtype.bytes,
         )
@@ -201,14 +203,16 @@ def where(step: Step, view: View) -> Where:
 # Partitions
 
 
-def pieces_of(stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers: Mapping[str, Buffer]) -> Pieces | None:
+def pieces_of(
+    stage: Stage, steps: Sequence[Step], step: Step, at: int, buffers: Mapping[str, Buffer]
+) -> RowPartition | None:
     """The partitions of view number `at` of a step, if each partition of the stage has rows of its own there."""
     last = steps[stage.steps[-1]]
     view = (*step.sources, step.target)[at]
-    if stage.alone or stage.each:
+    if stage.single_shard or stage.replicated:
         return None
-    if last.pieces == 1:
-        return Pieces(1)
+    if last.partitions == 1:
+        return RowPartition(1)
     rows = rows_for_each(step, at) if step is last and by_rows(step) else None
     return _rows_apart(last, view, buffers[view.buffer], *rows) if rows and _has_rows(view) else None
 
@@ -218,8 +222,9 @@ def _has_rows(view: View) -> bool:
     return not (view.ring or view.lookups or min(view.strides) < 0 or view.strides[ROW_AXIS] == 0)
 
 
-def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int) -> Pieces:
-    """The partitions of a view: each touches `extent` rows and begins `ahead` rows later for each row of the target."""
+def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int) -> RowPartition:
+    """The partitions of a view: each touches `extent` rows and begins `prefetch_elements` rows later for each row of
+    the target."""
     size, row = buffer.dtype.bytes, view.strides[ROW_AXIS]
     axes = [
         (n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != ROW_AXIS
@@ -227,8 +232,12 @@ def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int)
     inner = sum((n - 1) * stride for n, stride in axes if stride <= row)
     planes = sorted(((n, stride * size) for n, stride in axes if n > 1 and stride > row), key=lambda plane: plane[1])
     begin = (buffer.place if buffer.space == "arena" else 0) + view.offset * size
-    return Pieces(
-        step.pieces, begin, ahead * step.grain * row * size, ((extent - 1) * row + inner + 1) * size, tuple(planes)
+    return RowPartition(
+        step.partitions,
+        begin,
+        ahead * step.granularity * row * size,
+        ((extent - 1) * row + inner + 1) * size,
+        tuple(planes),
     )
 
 
@@ -245,7 +254,7 @@ def rows_for_each(step: Step, at: int) -> tuple[int, int] | None:
         return (
             None
             if need.low or need.extent > need.stride
-            else (need.stride, (need.grain - 1) * need.stride + need.extent)
+            else (need.stride, (need.granularity - 1) * need.stride + need.extent)
         )
     ratio, rest = divmod(view.rows, step.target.rows)
-    return None if rest or view.rank <= ROW_AXIS else (ratio, step.grain * ratio)
+    return None if rest or view.rank <= ROW_AXIS else (ratio, step.granularity * ratio)

@@ -5,30 +5,40 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ..computation import Contraction, Inset, Interleave, Join, Lookup, Part, Repeat, Reshape, Transpose
+from ..computation import (
+    Broadcast,
+    Concatenate,
+    ConstantPad,
+    Contraction,
+    Interleave,
+    Permute,
+    RowMajorReshape,
+    StridedSlice,
+    Take,
+)
 from ..target import Target
 from ..types import TensorType
 from .candidates import Chosen
 from .kernels import Candidate, Convolution
-from .lower import Operand, Work, Works
+from .lower import LoweredGraph, LoweredOp, Operand
 from .tensors import Tensor
 from .views import Order
 
-ALIASES = (Reshape, Transpose, Part, Lookup, Repeat)
+VIEW_ARRANGEMENTS = (RowMajorReshape, Permute, StridedSlice, Take, Broadcast)
 """Arrangements whose result is a view of their operand, where strides and tables can express it."""
-HOLDERS = (Join, Interleave, Inset)
+IN_PLACE_ARRANGEMENTS = (Concatenate, Interleave, ConstantPad)
 """Arrangements whose operands may be computed at their place in the result."""
 
 
 @dataclass(frozen=True)
-class Job:
+class PlannedOp:
     """A lowered op with its algorithm (contractions only) and the tensors that it reads, copies considered.
 
     A copy into another order is a concatenation of one operand. `chosen` tells how `kernel` was chosen, if there was a
     choice; `merged` is the kernel over spatial axes merged into one.
     """
 
-    work: Work
+    work: LoweredOp
     operands: Sequence[Tensor]
     extras: Sequence[Operand] = ()
     kernel: Convolution | None = None
@@ -48,7 +58,7 @@ class Job:
     @property
     def is_copy(self) -> bool:
         """Whether it is a copy: a concatenation of one operand has no other use."""
-        return isinstance(self.work.computation, Join) and len(self.operands) == 1
+        return isinstance(self.work.computation, Concatenate) and len(self.operands) == 1
 
 
 @dataclass(frozen=True)
@@ -59,9 +69,9 @@ class Layout:
     kernels, by signature.
     """
 
-    works: Works
+    works: LoweredGraph
     target: Target
-    jobs: Sequence[Job]
+    jobs: Sequence[PlannedOp]
     types: Mapping[Tensor, TensorType]
     orders: Mapping[Tensor, Order]
     direct_outputs: Mapping[Tensor, str]
@@ -81,7 +91,7 @@ def is_planar(shape: Sequence[int], order: Order) -> bool:
 def needed(layout: Layout) -> Layout:
     """The layout without the jobs that no output needs; jobs are in order, so one pass from the back suffices."""
     tensors = set(layout.direct_outputs)
-    kept: list[Job] = []
+    kept: list[PlannedOp] = []
     for job in reversed(layout.jobs):
         if job.result in tensors:
             kept.append(job)

@@ -14,12 +14,12 @@ from dataclasses import replace
 import numpy as np
 
 from ..computation import (
+    Concatenate,
     Contraction,
     Interleave,
-    Join,
+    Permute,
     Pointwise,
-    Reshape,
-    Transpose,
+    RowMajorReshape,
 )
 from ..elements import FLOAT32, Element
 from ..expr import arguments_of
@@ -29,18 +29,18 @@ from ..windows import WindowAxis
 from . import kernels
 from .candidates import Choices, Chosen, signature
 from .cost import transfer
-from .jobs import ALIASES, HOLDERS, Job, Layout, is_planar
+from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
 from .kernels import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, depthwise
-from .lower import Operand, Work, Works
+from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .tensors import Tensor
 from .views import Order, channels_last, may_grow, planar
 
-TAME = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
+WINOGRAD_WEIGHT_LIMIT = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
 
 
 def lay_out(
-    works: Works,
+    works: LoweredGraph,
     target: Target,
     options: PlanOptions | None = None,
     strict: bool = False,
@@ -60,7 +60,7 @@ def lay_out(
 class LayoutBuilder:
     """Makes the jobs one after the other, with the copies between them; `orders` has all tensors made so far."""
 
-    def __init__(self, works: Works, target: Target, options: PlanOptions, *, strict: bool, weights: Element):
+    def __init__(self, works: LoweredGraph, target: Target, options: PlanOptions, *, strict: bool, weights: Element):
         self.works, self.target, self.options, self.strict, self.weights = works, target, options, strict, weights
         self.distant = sum(array.nbytes for array in works.constants.values()) > target.l3 // 2
         self.choices = Choices(dict(options.choices))
@@ -68,7 +68,7 @@ class LayoutBuilder:
         self.makers, self.readers = works.makers, works.readers
         given = {name: type for name, type in works.types.items() if name not in self.makers}
         self.orders = {name: planar(type.rank) for name, type in given.items()}
-        self.jobs: list[Job] = []
+        self.jobs: list[PlannedOp] = []
         self.offered: dict[str, Sequence[Candidate]] = {}
 
     def is_planar(self, tensor: Tensor) -> bool:
@@ -87,12 +87,12 @@ class LayoutBuilder:
         if copy not in self.types:
             self.types[copy] = self.types[tensor]
             self.orders[copy] = order
-            self.jobs.append(Job(Work(str(copy), Join(0), [tensor], copy), [tensor]))
+            self.jobs.append(PlannedOp(LoweredOp(str(copy), Concatenate(0), [tensor], copy), [tensor]))
         return copy
 
     # One lowered op
 
-    def job(self, work: Work) -> Job:
+    def job(self, work: LoweredOp) -> PlannedOp:
         """The job of a lowered op, after the copies that it needs."""
         computation = work.computation
         if isinstance(computation, Contraction):
@@ -100,25 +100,25 @@ class LayoutBuilder:
         order, operands = self.order(work), work.operands
         if isinstance(computation, Pointwise):
             operands = [self.like(operand, work.result, order) for operand in operands]
-        elif isinstance(computation, Join | Interleave):
+        elif isinstance(computation, Concatenate | Interleave):
             operands = [self.in_order(operand, order) for operand in operands]
         self.orders[work.result] = order
-        return Job(work, operands)
+        return PlannedOp(work, operands)
 
-    def order(self, work: Work) -> Order:
+    def order(self, work: LoweredOp) -> Order:
         """The order of a result: that of the first operand, if both have the same axes."""
         rank, computation = self.types[work.result].rank, work.computation
         if isinstance(computation, Pointwise):
             return self.pointwise_order(work)
         order = self.orders[work.operands[0]] if work.operands else planar(rank)
-        if isinstance(computation, Transpose):
+        if isinstance(computation, Permute):
             return tuple(computation.axes.index(axis) for axis in order)
-        if isinstance(computation, Reshape) or rank != len(order):
+        if isinstance(computation, RowMajorReshape) or rank != len(order):
             flat = self.is_planar(work.operands[0]) or rank < 3
             return planar(rank) if flat else channels_last(rank)
         return order
 
-    def pointwise_order(self, work: Work) -> Order:
+    def pointwise_order(self, work: LoweredOp) -> Order:
         """The order of the first operand that has the result's shape."""
         type = self.types[work.result]
         for operand in work.operands:
@@ -130,7 +130,7 @@ class LayoutBuilder:
         """An operand of the result's shape in the result's order; a broadcast operand stays as it is."""
         return self.in_order(operand, order) if self.types[operand].shape == self.types[result].shape else operand
 
-    def contraction(self, work: Work, c: Contraction) -> Job:
+    def contraction(self, work: LoweredOp, c: Contraction) -> PlannedOp:
         """Choose the algorithm, then bring the image into the order that it reads."""
         image, *parameters = work.operands
         stored = self.types[work.result].shape[2:]
@@ -148,7 +148,7 @@ class LayoutBuilder:
             kernel = chosen.kernel
         image, order = self.image_for(kernel, image, c)
         self.orders[work.result] = planar(2) if flattened else order
-        return Job(work, [image, *parameters], self.extras(work), kernel, merged, c, chosen)
+        return PlannedOp(work, [image, *parameters], self.extras(work), kernel, merged, c, chosen)
 
     def image_for(self, kernel: Convolution, image: Tensor, c: Contraction) -> tuple[Tensor, Order]:
         """The image, or a copy in the order that a kernel reads, and the order in which the kernel writes."""
@@ -159,7 +159,7 @@ class LayoutBuilder:
             image = self.in_order(image, last)
         return self.bordered(image, kernel), last if kernel.lanes_along == "channels" else flat
 
-    def extras(self, work: Work) -> list[Operand]:
+    def extras(self, work: LoweredOp) -> list[Operand]:
         """The operands of a contraction's epilogue: of the result's shape before the pool, of the pooled one after."""
         early, order = arguments_of(work.before), self.orders[work.result]
         return [
@@ -167,7 +167,7 @@ class LayoutBuilder:
             for number, extra in enumerate(work.extras, start=1)
         ]
 
-    def layer(self, work: Work, c: Contraction, image: Tensor, stored: Sequence[int], epilogue: Epilogue) -> Layer:
+    def layer(self, work: LoweredOp, c: Contraction, image: Tensor, stored: Sequence[int], epilogue: Epilogue) -> Layer:
         """What the choice of a kernel depends on. Kernels that read channels last do so with any number of channels."""
         copies = self.reordered(work, c, image)
         is_planar = self.is_planar(image)
@@ -182,7 +182,7 @@ class LayoutBuilder:
             self.strict or not c.window or self.tame(work),
             self.strict,
             self.distant,
-            self.options.frugal,
+            self.options.save_memory,
             self.stored(work.operands[1]),
         )
 
@@ -191,7 +191,7 @@ class LayoutBuilder:
         own = weights in self.works.constants and weights not in self.works.coefficients
         return self.weights if own else self.types[weights].dtype
 
-    def direct(self, work: Work, layer: Layer) -> tuple[Chosen, Chosen | None]:
+    def direct(self, work: LoweredOp, layer: Layer) -> tuple[Chosen, Chosen | None]:
         """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the strides allow it)."""
         c, stored = layer.contraction, layer.stored
         if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
@@ -209,12 +209,12 @@ class LayoutBuilder:
             self.offered[alike] = kernels.candidates(self.target, layer)
         return self.choices.pick(signature(layer), self.offered[alike])
 
-    def tame(self, work: Work) -> bool:
+    def tame(self, work: LoweredOp) -> bool:
         """Whether weights may be transformed: they are constant, and no sum of some of them overflows."""
         weights = self.works.constants.get(work.operands[1])
-        return weights is not None and bool(np.abs(weights).max() < TAME)
+        return weights is not None and bool(np.abs(weights).max() < WINOGRAD_WEIGHT_LIMIT)
 
-    def lanes_along_channels(self, work: Work) -> bool:
+    def lanes_along_channels(self, work: LoweredOp) -> bool:
         """Whether the kernel will read channels last for any order of its image: the channels fill the lanes."""
         c = work.computation
         if not isinstance(c, Contraction) or c.weights_per_image:
@@ -223,7 +223,7 @@ class LayoutBuilder:
             not depthwise.narrow(self.target, c) if c.depthwise else min(c.channels, c.outputs) >= self.target.lanes > 1
         )
 
-    def reordered(self, work: Work, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
+    def reordered(self, work: LoweredOp, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
         """Elements that must be reordered, for each axis that lanes may lie along.
 
         Outputs are planar; other readers of a result read channels last, unless the network was planar before.
@@ -269,7 +269,7 @@ class LayoutBuilder:
         The weights are permuted instead of the image.
         """
         maker = self.makers.get(image)
-        if c.window or c.weights_per_image or maker is None or not isinstance(maker.computation, Reshape):
+        if c.window or c.weights_per_image or maker is None or not isinstance(maker.computation, RowMajorReshape):
             return None
         source = maker.operands[0]
         shape = self.types[source].shape
@@ -279,13 +279,13 @@ class LayoutBuilder:
         window = tuple(WindowAxis(size, size) for size in shape[2:])
         return source, replace(c, window=window, channels=shape[1])
 
-    def pooling(self, work: Work) -> Pooling | None:
+    def pooling(self, work: LoweredOp) -> Pooling | None:
         if work.pool is None:
             return None
         kernel = tuple(axis.kernel for axis in work.pool.window)
         return Pooling(kernel, work.pool.combine, work.pool.divisor != "none")
 
-    def before_pool(self, work: Work) -> TensorType:
+    def before_pool(self, work: LoweredOp) -> TensorType:
         """Type of the contraction's own result."""
         out = self.types[work.result]
         if work.pool is None:
@@ -305,11 +305,16 @@ class LayoutBuilder:
 
         Returns the output for each tensor that is computed there.
         """
-        inside = {operand for job in self.jobs if isinstance(job.work.computation, HOLDERS) for operand in job.operands}
+        inside = {
+            operand
+            for job in self.jobs
+            if isinstance(job.work.computation, IN_PLACE_ARRANGEMENTS)
+            for operand in job.operands
+        }
         found: dict[Tensor, str] = {}
         for output, tensor in self.works.outputs.items():
             maker = self.makers.get(tensor)
-            alias = maker is None or isinstance(maker.computation, ALIASES)
+            alias = maker is None or isinstance(maker.computation, VIEW_ARRANGEMENTS)
             if alias or tensor in found or tensor in inside or not self.is_planar(tensor):
                 tensor = self.copy(tensor, Tensor("output", (output,)), planar(self.types[tensor].rank))
             self.orders[tensor] = planar(self.types[tensor].rank)

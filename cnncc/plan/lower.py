@@ -9,8 +9,8 @@ import numpy as np
 
 from ..allowance import charge
 from ..batching import images_of
-from ..computation import Arrangement, Computation, Contraction, Interleave, Piece, Pointwise, WindowReduction
-from ..expr import RUNNING, Arg, Call, Expr, Number, evaluate, substitute
+from ..computation import Arrangement, Computation, ComputationNode, Contraction, Interleave, Pointwise, WindowReduction
+from ..expr import RUNNING, Apply, Arg, Expr, Number, evaluate, substitute
 from ..ir import Graph, Node, Value
 from ..op import Constant
 from ..ops import Fused
@@ -29,7 +29,7 @@ class Operand:
 
 
 @dataclass
-class Work:
+class LoweredOp:
     """One computation to be planned, its tensors, and its epilogue in registers."""
 
     name: str
@@ -53,7 +53,7 @@ class Work:
 
 
 @dataclass(frozen=True)
-class Works:
+class LoweredGraph:
     """All lowered ops of a graph in order.
 
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
@@ -61,7 +61,7 @@ class Works:
     of the graph's, nor made of such, but an op's own numbers. `fixed` tells why it is not batchable.
     """
 
-    works: list[Work]
+    works: list[LoweredOp]
     types: dict[Tensor, TensorType]
     constants: dict[Tensor, Array]
     inputs: dict[str, Tensor]
@@ -72,26 +72,26 @@ class Works:
     coefficients: set[Tensor] = field(default_factory=set)
 
     @property
-    def makers(self) -> dict[Tensor, Work]:
+    def makers(self) -> dict[Tensor, LoweredOp]:
         """The lowered op that computes each tensor."""
         return {work.result: work for work in self.works}
 
     @property
-    def readers(self) -> dict[Tensor, list[Work]]:
+    def readers(self) -> dict[Tensor, list[LoweredOp]]:
         """The lowered ops that read each tensor, each once."""
-        found: dict[Tensor, list[Work]] = {}
+        found: dict[Tensor, list[LoweredOp]] = {}
         for work in self.works:
             for tensor in dict.fromkeys(work.reads):
                 found.setdefault(tensor, []).append(work)
         return found
 
 
-def lower(graph: Graph) -> Works:
+def lower(graph: Graph) -> LoweredGraph:
     """The lowered ops of an optimised graph."""
     images = images_of(graph)
     inputs = {name: tensors.value(Value(name)) for name in graph.inputs}
     outputs = {name: tensors.value(value) for name, value in graph.outputs.items()}
-    result = Works([], {}, {}, inputs, outputs, images.batched or {}, images.batched is not None, images.fixed)
+    result = LoweredGraph([], {}, {}, inputs, outputs, images.batched or {}, images.batched is not None, images.fixed)
     for node in graph:
         if isinstance(node.op, Constant):
             result.constants[tensors.value(Value(node.name))] = node.op.data
@@ -105,7 +105,7 @@ def lower(graph: Graph) -> Works:
     return result
 
 
-def _lower_node(node: Node, result: Works) -> None:
+def _lower_node(node: Node, result: LoweredGraph) -> None:
     names = [tensors.value(value) for value in node.inputs]
     if isinstance(node.op, Fused):
         _lower_fused(node, node.op, names, result)
@@ -118,10 +118,10 @@ def _lower_node(node: Node, result: Works) -> None:
 def _add_pieces(
     node: str,
     stage: int,
-    pieces: Sequence[Piece],
+    pieces: Sequence[ComputationNode],
     inputs: Sequence[Tensor],
     finals: Mapping[int, Tensor],
-    result: Works,
+    result: LoweredGraph,
 ) -> list[Tensor]:
     """A lowered op for each computation of a node's op, or of an op fused into it; returns all tensors by reference."""
     found = list(inputs)
@@ -135,7 +135,7 @@ def _add_pieces(
             if result.coefficients.issuperset(operands):
                 result.coefficients.add(tensor)
         else:
-            result.works.append(Work(tensors.stage_name(node, stage), piece.computation, operands, tensor))
+            result.works.append(LoweredOp(tensors.stage_name(node, stage), piece.computation, operands, tensor))
     return found
 
 
@@ -144,7 +144,7 @@ def foldable(computation: Computation) -> bool:
     return isinstance(computation, Pointwise | Arrangement)
 
 
-def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType, result: Works) -> Array:
+def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType, result: LoweredGraph) -> Array:
     """A piece whose operands are all known, computed now; floats in float64."""
     charge(8 * type.size, f"a constant {type}, computed when compiling,")
     arrays = [result.constants[operand] for operand in operands]
@@ -160,7 +160,7 @@ def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType
     return np.broadcast_to(evaluate(computation.expr, arguments), type.shape).copy()
 
 
-def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: Works) -> None:
+def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: LoweredGraph) -> None:
     """The anchor with the fused ops as its epilogue, or further lowered ops where an epilogue cannot hold them."""
     own, *extras = fused.split(names)
     begin = len(result.works)
@@ -187,12 +187,12 @@ def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: Work
     _rename(result, begin, running, tensors.value(node.values[0]))
 
 
-def _renumber(piece: Piece) -> Piece:
+def _renumber(piece: ComputationNode) -> ComputationNode:
     """The computation with its operands numbered 0, 1, 2, …"""
-    return Piece(piece.computation, tuple(range(len(piece.operands))), piece.type)
+    return ComputationNode(piece.computation, tuple(range(len(piece.operands))), piece.type)
 
 
-def _rename(result: Works, begin: int, old: Tensor, new: Tensor) -> None:
+def _rename(result: LoweredGraph, begin: int, old: Tensor, new: Tensor) -> None:
     """Rename a tensor that a lowered op from number `begin` on makes."""
     for work in result.works[begin:]:
         if work.result == old:
@@ -202,7 +202,7 @@ def _rename(result: Works, begin: int, old: Tensor, new: Tensor) -> None:
     result.types[new] = result.types.pop(old)
 
 
-def _absorb(work: Work, piece: Piece, operands: Sequence[Tensor], running: Tensor) -> bool:
+def _absorb(work: LoweredOp, piece: ComputationNode, operands: Sequence[Tensor], running: Tensor) -> bool:
     """Add a fused op to the epilogue of `work`, if it fits there; returns whether it did."""
     computation = piece.computation
     if isinstance(computation, WindowReduction):
@@ -214,7 +214,7 @@ def _absorb(work: Work, piece: Piece, operands: Sequence[Tensor], running: Tenso
     return isinstance(work.computation, Contraction) and _absorb_pointwise(work, computation, operands, running)
 
 
-def _absorb_pool(work: Work, pool: WindowReduction) -> bool:
+def _absorb_pool(work: LoweredOp, pool: WindowReduction) -> bool:
     """Add one pool over at most two axes to an epilogue."""
     if work.pool or len(pool.window) > 2:
         return False
@@ -224,7 +224,7 @@ def _absorb_pool(work: Work, pool: WindowReduction) -> bool:
     return True
 
 
-def _absorb_pointwise(work: Work, computation: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
+def _absorb_pointwise(work: LoweredOp, computation: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
     """Add an expression to an epilogue; its operands besides the running value become `extras`."""
     arguments: dict[int, Expr] = {}
     for number, (tensor, dims) in enumerate(zip(operands, computation.dims, strict=True)):
@@ -242,7 +242,11 @@ def _absorb_pointwise(work: Work, computation: Pointwise, operands: Sequence[Ten
 
 
 def _absorb_interleaved(
-    works: Sequence[Work], piece: Piece, operands: Sequence[Tensor], running: Tensor, types: Mapping[Tensor, TensorType]
+    works: Sequence[LoweredOp],
+    piece: ComputationNode,
+    operands: Sequence[Tensor],
+    running: Tensor,
+    types: Mapping[Tensor, TensorType],
 ) -> bool:
     """Add a point-wise op to the epilogues of the lowered ops whose results, interleaved, are the running value.
 
@@ -272,7 +276,7 @@ def _reads_along(
     return any(dim in axes and size > 1 for shape, dims in others for dim, size in zip(dims, shape, strict=True))
 
 
-def _interleaved(makers: Mapping[Tensor, Work], tensor: Tensor) -> tuple[list[Work | None], set[int]]:
+def _interleaved(makers: Mapping[Tensor, LoweredOp], tensor: Tensor) -> tuple[list[LoweredOp | None], set[int]]:
     """The lowered ops whose results are interleaved to `tensor` (None for a constant part), and along which axes."""
     work = makers.get(tensor)
     if work is None or not isinstance(work.computation, Interleave):
@@ -287,15 +291,15 @@ def _clamped(expr: Expr) -> tuple[Expr, Expr]:
 
     Clamping is monotone, so it may change places with a maximum or minimum over several values.
     """
-    if isinstance(expr, Call) and expr.function in ("maximum", "minimum"):
+    if isinstance(expr, Apply) and expr.function in ("maximum", "minimum"):
         value, limit = expr.arguments
         if isinstance(limit, Number):
             inner, outer = _clamped(value)
-            return inner, Call(expr.function, (outer, limit))
+            return inner, Apply(expr.function, (outer, limit))
     return expr, RUNNING
 
 
-def _compose(work: Work, first: Pointwise, second: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
+def _compose(work: LoweredOp, first: Pointwise, second: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:
     """Two expressions in one: the second reads the first's result from registers."""
     arguments: dict[int, Expr] = {}
     dims = list(first.dims)

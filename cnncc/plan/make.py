@@ -9,19 +9,19 @@ from typing import Any
 from ..elements import FLOAT32, Element
 from ..ir import Graph
 from ..target import Target
+from .bufferization import find_homes
 from .depend import with_barriers
-from .homes import find_homes
 from .jobs import Layout, needed
 from .layout import lay_out
-from .lower import Works, lower
+from .lower import LoweredGraph, lower
 from .memory import Arena, arena
 from .options import PlanOptions
 from .place import Placed, place
 from .plan import Interface, Plan, Schedule, most_shards
 from .saved import refuse_unknown
 from .schedule import streamed, with_shares
-from .shards import divided, useful, with_pieces
 from .shuffle import shuffles_as_tables
+from .stage_partition import divided, useful, with_pieces
 from .stream import links
 
 
@@ -94,7 +94,14 @@ def useful_shards(schedule: Schedule, target: Target, options: PlanOptions) -> i
 
 
 def assembled(
-    graph: Graph, target: Target, works: Works, layout: Layout, placed: Placed, arena: Arena, s: Schedule, shards: int
+    graph: Graph,
+    target: Target,
+    works: LoweredGraph,
+    layout: Layout,
+    placed: Placed,
+    arena: Arena,
+    s: Schedule,
+    shards: int,
 ) -> Plan:
     """The plan: the results that code generation needs."""
     batchable = works.batchable

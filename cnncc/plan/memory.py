@@ -21,14 +21,14 @@ ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred 
 
 
 @dataclass(frozen=True)
-class Life:
+class LiveRange:
     """A buffer of `size` bytes that is alive from stage `first` to stage `last`, both included."""
 
     size: int
     first: int
     last: int
 
-    def meets(self, other: Life) -> bool:
+    def meets(self, other: LiveRange) -> bool:
         return self.first <= other.last and other.first <= self.last
 
 
@@ -47,7 +47,7 @@ class Arena:
 
 def arena(s: Schedule) -> Arena:
     """The offsets of all buffers that are used. The barriers of `s` assume that no two buffers share memory."""
-    whole, rings = (lives(s.stages, s.steps, s.buffers, space) for space in ("arena", "ring"))
+    whole, rings = (live_ranges(s.stages, s.steps, s.buffers, space) for space in ("arena", "ring"))
     places, nbytes = assign(to_barriers(whole, [stage.barrier for stage in s.stages]))
     ring_places, shard_bytes = assign(rings)
     places.update(ring_places)
@@ -60,29 +60,31 @@ def arena(s: Schedule) -> Arena:
     return Arena(replace(s, buffers=buffers), nbytes, lower_bound(whole), shard_bytes)
 
 
-def lives(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], space: str) -> dict[str, Life]:
+def live_ranges(
+    stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], space: str
+) -> dict[str, LiveRange]:
     """The live range of every buffer of a space, in stages."""
-    result: dict[str, Life] = {}
+    result: dict[str, LiveRange] = {}
     for at, stage in enumerate(stages):
         for buffer in (buffers[view.buffer] for number in stage.steps for view in steps[number].views):
             if buffer.space == space:
-                known = result.get(buffer.name, Life(buffer.nbytes, at, at))
+                known = result.get(buffer.name, LiveRange(buffer.nbytes, at, at))
                 result[buffer.name] = replace(known, last=at)
     return result
 
 
-def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str, Life]:
+def to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) -> dict[str, LiveRange]:
     """The live ranges, extended to the next barrier where that takes no more memory.
 
     `barriers` says before which stages a barrier stands if no buffers share memory. A buffer that reused the memory of
     another one before that barrier would need a barrier of its own, since another shard might still read the first.
     """
     alive = [0] * len(barriers)
-    for life in lives.values():
+    for life in live_ranges.values():
         for at in range(life.first, life.last + 1):
             alive[at] += rounded_up(life.size)
-    most, result = max(alive, default=0), dict(lives)
-    for name, life in sorted(lives.items(), key=lambda item: item[1].size):
+    most, result = max(alive, default=0), dict(live_ranges)
+    for name, life in sorted(live_ranges.items(), key=lambda item: item[1].size):
         end = next((at for at in range(life.last + 1, len(barriers)) if barriers[at]), len(barriers))
         longer = range(life.last + 1, end)
         if all(alive[at] + rounded_up(life.size) <= most for at in longer):
@@ -92,49 +94,52 @@ def to_barriers(lives: Mapping[str, Life], barriers: Sequence[bool]) -> dict[str
     return result
 
 
-def assign(lives: Mapping[str, Life]) -> tuple[dict[str, int], int]:
+def assign(live_ranges: Mapping[str, LiveRange]) -> tuple[dict[str, int], int]:
     """The byte offset of each buffer, and the size of the arena in bytes.
 
     Of the interference graph only the neighbours of a buffer are needed, so it is kept as lists of neighbours.
     """
-    bound, chance = lower_bound(lives), random.Random(0)
+    bound, chance = lower_bound(live_ranges), random.Random(0)
     near = {
-        name: [other for other in lives if other != name and life.meets(lives[other])] for name, life in lives.items()
+        name: [other for other in live_ranges if other != name and life.meets(live_ranges[other])]
+        for name, life in live_ranges.items()
     }
-    order = sorted(lives, key=lambda name: (-lives[name].size, lives[name].first, name))
-    best = found = first_fit(lives, near, order)
+    order = sorted(live_ranges, key=lambda name: (-live_ranges[name].size, live_ranges[name].first, name))
+    best = found = first_fit(live_ranges, near, order)
     for _ in range(ROUNDS):
         if best[1] <= bound:
             break
-        for late in [name for name in order if found[0][name] + rounded_up(lives[name].size) > bound]:
+        for late in [name for name in order if found[0][name] + rounded_up(live_ranges[name].size) > bound]:
             at = order.index(late)
             order.insert(chance.randrange(at + 1), order.pop(at))
-        found = first_fit(lives, near, order)
+        found = first_fit(live_ranges, near, order)
         best = min(best, found, key=lambda result: result[1])
     return best
 
 
 def first_fit(
-    lives: Mapping[str, Life], near: Mapping[str, Sequence[str]], order: Sequence[str]
+    live_ranges: Mapping[str, LiveRange], near: Mapping[str, Sequence[str]], order: Sequence[str]
 ) -> tuple[dict[str, int], int]:
     """Each buffer in `order` at the lowest offset that no earlier buffer of those `near` it in time occupies."""
     placed: dict[str, int] = {}
     for name in order:
-        size, offset = rounded_up(lives[name].size), 0
+        size, offset = rounded_up(live_ranges[name].size), 0
         for begin, end in sorted(
-            (placed[other], placed[other] + rounded_up(lives[other].size)) for other in near[name] if other in placed
+            (placed[other], placed[other] + rounded_up(live_ranges[other].size))
+            for other in near[name]
+            if other in placed
         ):
             if offset + size <= begin:
                 break
             offset = max(offset, end)
         placed[name] = offset
-    return placed, max((placed[name] + rounded_up(lives[name].size) for name in lives), default=0)
+    return placed, max((placed[name] + rounded_up(live_ranges[name].size) for name in live_ranges), default=0)
 
 
-def lower_bound(lives: Mapping[str, Life]) -> int:
+def lower_bound(live_ranges: Mapping[str, LiveRange]) -> int:
     """The largest number of bytes alive at any stage."""
-    stages = {life.first for life in lives.values()}
+    stages = {life.first for life in live_ranges.values()}
     return max(
-        (sum(rounded_up(life.size) for life in lives.values() if life.first <= at <= life.last) for at in stages),
+        (sum(rounded_up(life.size) for life in live_ranges.values() if life.first <= at <= life.last) for at in stages),
         default=0,
     )

@@ -17,8 +17,8 @@ class PlanOptions:
     runs chains of layers a few rows at a time where that saves more than it costs (see `plan.stream`); 'chains' runs
     every possible chain so. `border_limit` is the factor by which a border may grow a buffer that is not small (1.4:
     by 40 %, reached at about 11²); beyond it kernels clip at the edges. 1 means no borders at all.
-    `sharing` 'cost' runs stages that take less time than a barrier on one shard (see `plan.shards`); 'all' divides
-    every stage.
+    `sharing` 'cost' runs stages that take less time than a barrier on one shard (see `plan.stage_partition`); 'all'
+    divides every stage.
     `choices` are pairs (signature, label): the candidate to take for a contraction (see `plan.candidates`) in place
     of the cheapest by the model. `source` is the file that they come from, if any: then they must all fit the model.
     """
@@ -30,11 +30,11 @@ class PlanOptions:
     source: str = field(default="", repr=False, compare=False)
 
     @property
-    def frugal(self) -> bool:
+    def save_memory(self) -> bool:
         """Whether the plan saves memory at the cost of cycles."""
         return self.streaming == "chains"
 
     @property
     def growth(self) -> float:
         """The factor by which a border may grow a buffer: `border_limit`, or 1 where the plan saves memory."""
-        return 1.0 if self.frugal else self.border_limit
+        return 1.0 if self.save_memory else self.border_limit

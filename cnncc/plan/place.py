@@ -10,18 +10,18 @@ import numpy as np
 
 from ..computation import (
     Arrangement,
-    Inset,
+    ConstantPad,
     Pointwise,
     Reduction,
-    Reshape,
+    RowMajorReshape,
     WindowReduction,
 )
 from ..elements import FLOAT32, Element
 from ..errors import ModelError
 from ..types import Array
+from .bufferization import Bufferization, places
 from .candidates import Chosen
-from .homes import Homes, places
-from .jobs import ALIASES, HOLDERS, Job
+from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
 from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, window
 from .lower import Operand
 from .plan import Step
@@ -43,41 +43,41 @@ class Placed:
     links: frozenset[str]
 
 
-def place(homes: Homes) -> Placed:
+def place(bufferization: Bufferization) -> Placed:
     """The steps of a layout, on the views of its tensors."""
-    placement = Placement(views_of(homes))
-    for job in homes.layout.jobs:
+    placement = StepBuilder(views_of(bufferization))
+    for job in bufferization.layout.jobs:
         placement.place(job)
-    views = placement.homes
-    links = frozenset(views.names[tensor] for tensor in homes.links if tensor in views.names)
+    views = placement.bufferization
+    links = frozenset(views.names[tensor] for tensor in bufferization.links if tensor in views.names)
     return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)
 
 
-class Placement:
+class StepBuilder:
     """Appends the steps of one job after the other."""
 
-    def __init__(self, homes: TensorViews):
-        self.homes = homes
+    def __init__(self, bufferization: TensorViews):
+        self.bufferization = bufferization
         self.steps: list[Step] = []
         self.filled: set[str] = set()
         self.plains: dict[View, View] = {}
 
-    def place(self, job: Job) -> None:
+    def place(self, job: PlannedOp) -> None:
         """Append the steps of one job."""
         computation = job.work.computation
-        if isinstance(computation, HOLDERS):
+        if isinstance(computation, IN_PLACE_ARRANGEMENTS):
             self.hold(job)
             return
-        target = self.homes.view(job.result)
-        if isinstance(computation, ALIASES):
+        target = self.bufferization.view(job.result)
+        if isinstance(computation, VIEW_ARRANGEMENTS):
             self.arrange(job, computation, target)
             return
         if job.kernel is not None:
             self.contraction(job, job.kernel)
             return
-        sources = [self.homes.view(operand) for operand in job.operands]
+        sources = [self.bufferization.view(operand) for operand in job.operands]
         kernel: Kernel
-        machine = self.homes.layout.target
+        machine = self.bufferization.layout.target
         match computation:
             case WindowReduction():
                 kernel = window.kernel(machine, computation, target)
@@ -90,7 +90,7 @@ class Placement:
                 target = with_an_axis(target)
                 kernel = elementwise.kernel(machine, computation.expr, len(sources), target)
                 sources = [
-                    self.operand(Operand(tensor, dims), target.shape, self.homes.orders[job.result])
+                    self.operand(Operand(tensor, dims), target.shape, self.bufferization.orders[job.result])
                     for tensor, dims in zip(job.operands, computation.dims, strict=True)
                 ]
             case _:
@@ -102,7 +102,7 @@ class Placement:
         axes = tuple(axis for axis in kernel.axes if axis != ROW_AXIS)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
         key, text = (name, "rows", *shape), f"{name}: rows"
-        buffer = self.homes.room(key, text, math.prod(shape), self.homes.element(source))
+        buffer = self.bufferization.room(key, text, math.prod(shape), self.bufferization.element(source))
         rows = dense_view(buffer.name, shape, channels_last(len(shape)))
         self.step(name, replace(kernel, axes=axes), [source], rows)
         return rows
@@ -114,10 +114,10 @@ class Placement:
 
         Kernels that clip get views without the border.
         """
-        root = self.homes.buffers[target.buffer]
+        root = self.bufferization.buffers[target.buffer]
         if any(map(any, root.border[2:])) and root.name not in self.filled:
             self.filled.add(root.name)
-            whole = self.homes.wholes[root.name]
+            whole = self.bufferization.wholes[root.name]
             whole = replace(whole, border=((0, 0), (0, 0), *whole.border[2:]))
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
         if not kernel.reads_borders:
@@ -132,38 +132,38 @@ class Placement:
         if kernel.scratch:
             number = len(self.steps)
             text = f"{target.buffer}: scratch of step {number}"
-            element = self.homes.layout.target.mac.sum
-            buffer = self.homes.room(("scratch", number), text, kernel.scratch, element, "ring")
+            element = self.bufferization.layout.target.mac.sum
+            buffer = self.bufferization.room(("scratch", number), text, kernel.scratch, element, "ring")
             scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
 
     def move(self, name: str, source: View, target: View) -> None:
         source, target = with_an_axis(source), with_an_axis(target)
-        self.step(name, move.kernel(self.homes.layout.target, source, target), [source], target)
+        self.step(name, move.kernel(self.bufferization.layout.target, source, target), [source], target)
 
-    def hold(self, job: Job) -> None:
+    def hold(self, job: PlannedOp) -> None:
         """Move in the operands that could not be computed in place, and fill the elements around them."""
-        for tensor, place in zip(job.operands, places(job, self.homes.types), strict=True):
-            if self.homes.inside.get(tensor) != place:
-                self.move(job.work.name, self.homes.view(tensor), self.homes.part_of(place, tensor))
-        if isinstance(job.work.computation, Inset):
-            (tensor,), (place,) = job.operands, places(job, self.homes.types)
-            whole, inner = self.homes.view(job.result), self.homes.part_of(place, tensor)
+        for tensor, place in zip(job.operands, places(job, self.bufferization.types), strict=True):
+            if self.bufferization.inside.get(tensor) != place:
+                self.move(job.work.name, self.bufferization.view(tensor), self.bufferization.part_of(place, tensor))
+        if isinstance(job.work.computation, ConstantPad):
+            (tensor,), (place,) = job.operands, places(job, self.bufferization.types)
+            whole, inner = self.bufferization.view(job.result), self.bufferization.part_of(place, tensor)
             pairs = zip(place.begins, inner.shape, whole.shape, strict=True)
             border = tuple((begin, outer - begin - size) for begin, size, outer in pairs)
             value = job.work.computation.value
             if any(map(any, border)):
                 self.steps.append(Step(f"{job.work.name}: border", Fill(value), (), replace(inner, border=border)))
 
-    def arrange(self, job: Job, computation: Arrangement, target: View) -> None:
+    def arrange(self, job: PlannedOp, computation: Arrangement, target: View) -> None:
         """Append a move, unless the result is a view of its operand."""
-        source = self.homes.view(job.operands[0])
+        source = self.bufferization.view(job.operands[0])
         if target.buffer == source.buffer:
             return
-        if not isinstance(computation, Reshape):
+        if not isinstance(computation, RowMajorReshape):
             source = self.plain(source, f"{job.result}: source")
-            alias = self.homes.alias(source, computation, target.shape)
+            alias = self.bufferization.alias(source, computation, target.shape)
             assert alias is not None, "a plain view can be arranged in any way"
             self.move(job.work.name, alias, target)
             return
@@ -181,7 +181,7 @@ class Placement:
 
     def dense(self, key: Hashable, text: str, source: View, order: Order | None = None) -> View:
         """A copy of a view in the logical order, or in another one, in a buffer of its own."""
-        buffer = self.homes.room(key, text, math.prod(source.shape), self.homes.element(source))
+        buffer = self.bufferization.room(key, text, math.prod(source.shape), self.bufferization.element(source))
         copy = dense_view(buffer.name, source.shape, order or planar(source.rank))
         self.move(text, replace(source, border=()), copy)
         return copy
@@ -198,15 +198,15 @@ class Placement:
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
         """A view of the operand at full rank, with a stride of 0 where it is broadcast."""
-        full = self.homes.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
-        if full and operand.tensor in self.homes.constants:
-            return self.homes.constant_in_order(operand.tensor, order)
-        return self.homes.view(operand.tensor).broadcast(operand.dims, shape)
+        full = self.bufferization.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
+        if full and operand.tensor in self.bufferization.constants:
+            return self.bufferization.constant_in_order(operand.tensor, order)
+        return self.bufferization.view(operand.tensor).broadcast(operand.dims, shape)
 
-    def contraction(self, job: Job, kernel: Convolution) -> None:
+    def contraction(self, job: PlannedOp, kernel: Convolution) -> None:
         rank = len(kernel.window) + 2
         image, weights, *bias = job.operands
-        target = self.homes.view(job.result)
+        target = self.bufferization.view(job.result)
         shape = (*target.shape, *(1,) * (rank - target.rank))
         if target.rank < rank:
             whole = target.unfold(shape)
@@ -215,16 +215,16 @@ class Placement:
         inner = list(shape)
         if job.work.pool:
             inner[2:] = [axis.size for axis in job.work.pool.window]
-        views = [self.homes.view(image)]
+        views = [self.bufferization.view(image)]
         if bias:
-            views.append(self.homes.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
-        order = self.homes.orders[job.result]
+            views.append(self.bufferization.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
+        order = self.bufferization.orders[job.result]
         for extra in job.extras:
-            full = inner if self.homes.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
+            full = inner if self.bufferization.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
             views.append(self.operand(extra, full, order))
         views.append(target)
         chosen = job.chosen
-        if job.merged and not self.homes.links & {image, job.result}:
+        if job.merged and not self.bufferization.links & {image, job.result}:
             flat = [view for view in map(merge_axes, views) if view]
             if len(flat) == len(views):
                 kernel, chosen, views = job.merged.kernel, job.merged, flat
@@ -232,20 +232,20 @@ class Placement:
         packed = self.weights(job, kernel, weights)
         self.step(job.work.name, kernel, [first, packed, *others], target, chosen)
 
-    def weights(self, job: Job, kernel: Convolution, tensor: Tensor) -> View:
+    def weights(self, job: PlannedOp, kernel: Convolution, tensor: Tensor) -> View:
         """The packed weights: in the weights' block if they are constant, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
-        images, element = self.homes.types[tensor].shape[0], kernel.weights
+        images, element = self.bufferization.types[tensor].shape[0], kernel.weights
         shape, size = kernel.weights_shape(images), kernel.packed_elements(images)
         key, name = (job.result, "weights"), f"{job.result}: weights"
-        if tensor in self.homes.constants:
-            expect_finite(job.work.name, self.homes.constants[tensor], element)
-            packed_now = kernel.pack(self.homes.constants[tensor].reshape(shape), flip)
-            return View(self.homes.known(key, name, packed_now, element).name, (size,), (1,))
-        packed = View(self.homes.room(key, name, size, element).name, (size,), (1,))
-        source = replace(self.homes.view(tensor), border=()).unfold(shape)
+        if tensor in self.bufferization.constants:
+            expect_finite(job.work.name, self.bufferization.constants[tensor], element)
+            packed_now = kernel.pack(self.bufferization.constants[tensor].reshape(shape), flip)
+            return View(self.bufferization.known(key, name, packed_now, element).name, (size,), (1,))
+        packed = View(self.bufferization.room(key, name, size, element).name, (size,), (1,))
+        source = replace(self.bufferization.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
-            source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.homes.view(tensor)).unfold(shape)
+            source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.bufferization.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
         for piece, place in kernel.packing_moves(source, packed.buffer, flip):
             self.move(name, piece, place)

@@ -21,7 +21,7 @@ class Step:
     `signature` names the candidates of the kernel in `Plan.offers`, if there were any, and `label` the one that was
     taken; the kernel itself may differ from it by its partition.
     `scratch` is memory of each shard for the kernel's own use. Shards divide the step's rows only at multiples of
-    `together`, so that each has the same rows as in another step (see `depend`).
+    `row_multiple`, so that each has the same rows as in another step (see `depend`).
     """
 
     name: str
@@ -31,7 +31,7 @@ class Step:
     signature: str = ""
     label: str = ""
     scratch: View | None = None
-    together: int = 1
+    row_multiple: int = 1
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -39,14 +39,14 @@ class Step:
         return (*self.sources, self.target, *([self.scratch] if self.scratch else []))
 
     @property
-    def grain(self) -> int:
+    def granularity(self) -> int:
         """The number of rows (or other units) that should stay in one shard."""
-        return self.together * self.kernel.grain
+        return self.row_multiple * self.kernel.granularity
 
     @property
-    def pieces(self) -> int:
+    def partitions(self) -> int:
         """The number of partitions: of n, shard s of S computes those from ⌊n·s / S⌋ up to ⌊n·(s + 1) / S⌋."""
-        return max(1, -(-self.units // self.grain))
+        return max(1, -(-self.units // self.granularity))
 
     @property
     def operands(self) -> tuple[View, ...]:
@@ -66,7 +66,7 @@ class Step:
     @property
     def row_need(self) -> RowNeed:
         """The rows of the first source that rows of the target read, pooling included."""
-        return replace(self.kernel.row_need, grain=self.grain)
+        return replace(self.kernel.row_need, granularity=self.granularity)
 
     @property
     def macs(self) -> int:
@@ -82,16 +82,16 @@ class Step:
 class Stage:
     """Steps that run together, with a barrier before them if `barrier`.
 
-    One shard runs the whole stage if `alone`; if `each`, every shard runs the whole, into memory of its own.
-    A single step computes all rows of its shard at once. Several steps are streamed: for each `block` rows of the
+    One shard runs the whole stage if `single_shard`; if `replicated`, every shard runs the whole, into memory of its
+    own. A single step computes all rows of its shard at once. Several steps are streamed: for each `block` rows of the
     last step, every step computes the rows that the next step reads and that the ring does not hold yet.
     """
 
     steps: tuple[int, ...]
     block: int = 0
     barrier: bool = False
-    alone: bool = False
-    each: bool = False
+    single_shard: bool = False
+    replicated: bool = False
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..computation import Contraction, Join, Lookup, Part, Reshape, Transpose, replaced
+from ..computation import Concatenate, Contraction, Permute, RowMajorReshape, StridedSlice, Take, replaced
 from ..types import TensorType
-from .lower import Operand, Work, Works
+from .lower import LoweredGraph, LoweredOp, Operand
 from .tensors import Tensor
 
 MOST_RUNS = 16
@@ -24,15 +24,15 @@ MOST_RUNS = 16
 
 
 @dataclass(frozen=True)
-class Picked:
+class ChannelSelection:
     """A tensor whose channel c is channel `indices[c]` of `source`."""
 
     source: Tensor
     indices: tuple[int, ...]
 
-    def then(self, indices: Sequence[int]) -> Picked:
+    def then(self, indices: Sequence[int]) -> ChannelSelection:
         """A selection of its channels."""
-        return Picked(self.source, tuple(self.indices[index] for index in indices))
+        return ChannelSelection(self.source, tuple(self.indices[index] for index in indices))
 
     @property
     def ranks(self) -> list[int]:
@@ -57,7 +57,7 @@ class Picked:
         return found
 
 
-def shuffles_as_tables(works: Works) -> Works:
+def shuffles_as_tables(works: LoweredGraph) -> LoweredGraph:
     """The same program with every selection of channels as a gather, moved to where it costs least."""
     rewriter = Shuffles(works)
     for work in works.works:
@@ -82,42 +82,42 @@ def shuffled(shape: Sequence[int], between: Sequence[int], axes: Sequence[int]) 
 class Shuffles:
     """Rewrites lowered ops in order; `picked` has the tensors that are a selection of another tensor's channels."""
 
-    def __init__(self, works: Works):
+    def __init__(self, works: LoweredGraph):
         self.types, self.constants = dict(works.types), dict(works.constants)
         self.outputs = set(works.outputs.values())
         self.makers, self.readers = works.makers, works.readers
-        self.picked: dict[Tensor, Picked] = {}
-        self.works: list[Work] = []
+        self.picked: dict[Tensor, ChannelSelection] = {}
+        self.works: list[LoweredOp] = []
 
-    def rewrite(self, work: Work) -> None:
+    def rewrite(self, work: LoweredOp) -> None:
         """Append the replacement of a lowered op."""
         picked = self.choice(work) or self.carried(work)
         if picked is None:
             self.works.append(work)
         else:
             self.picked[work.result] = picked
-            self.works.append(Work(work.name, Lookup(1, picked.indices), [picked.source], work.result))
+            self.works.append(LoweredOp(work.name, Take(1, picked.indices), [picked.source], work.result))
 
-    def carried(self, work: Work) -> Picked | None:
+    def carried(self, work: LoweredOp) -> ChannelSelection | None:
         """The result of a lowered op as a selection of channels, if all of its readers can read one; else None."""
-        if not self.welcome(work.result):
+        if not self.accepts_gather(work.result):
             return None
-        if isinstance(work.computation, Join):
+        if isinstance(work.computation, Concatenate):
             return self.by_runs(work, work.computation)
         return self.in_source_order(work) if self.movable(work) else None
 
     # Results that are a selection of channels
 
-    def choice(self, work: Work) -> Picked | None:
+    def choice(self, work: LoweredOp) -> ChannelSelection | None:
         """The channels that an arrangement selects, if it does nothing else."""
         computation = work.computation
-        if isinstance(computation, Reshape):
+        if isinstance(computation, RowMajorReshape):
             return self.shuffle(work)
-        if not isinstance(computation, Part | Lookup) or computation.axis != 1:
+        if not isinstance(computation, StridedSlice | Take) or computation.axis != 1:
             return None
         (operand,) = work.operands
         size = self.types[work.result].shape[1]
-        if isinstance(computation, Lookup):
+        if isinstance(computation, Take):
             return self.origin(operand).then(computation.indices)
         if operand not in self.picked:
             return None  # a slice is a view already
@@ -125,11 +125,13 @@ class Shuffles:
             range(self.types[operand].shape[1])[computation.begin :: computation.step][:size]
         )
 
-    def shuffle(self, work: Work) -> Picked | None:
+    def shuffle(self, work: LoweredOp) -> ChannelSelection | None:
         """The selection by a reshape, a transpose and a reshape back that move only channels."""
         turn = self.makers.get(work.operands[0])
         split = self.makers.get(turn.operands[0]) if turn and turn.operands else None
-        if not (turn and isinstance(turn.computation, Transpose) and split and isinstance(split.computation, Reshape)):
+        if not (
+            turn and isinstance(turn.computation, Permute) and split and isinstance(split.computation, RowMajorReshape)
+        ):
             return None
         shape, between = self.types[split.operands[0]].shape, self.types[split.result].shape
         order = shuffled(shape, between, turn.computation.axes)
@@ -137,49 +139,51 @@ class Shuffles:
             return None
         return self.origin(split.operands[0]).then(order)
 
-    def origin(self, tensor: Tensor) -> Picked:
-        return self.picked.get(tensor) or Picked(tensor, tuple(range(self.types[tensor].shape[1])))
+    def origin(self, tensor: Tensor) -> ChannelSelection:
+        return self.picked.get(tensor) or ChannelSelection(tensor, tuple(range(self.types[tensor].shape[1])))
 
     # Propagation towards readers
 
-    def welcome(self, tensor: Tensor) -> bool:
+    def accepts_gather(self, tensor: Tensor) -> bool:
         """Whether all readers of a tensor can read a selection of channels, or propagate it."""
-        return tensor not in self.outputs and all(self.welcomes(work, tensor) for work in self.readers.get(tensor, ()))
+        return tensor not in self.outputs and all(
+            self.reads_gather(work, tensor) for work in self.readers.get(tensor, ())
+        )
 
-    def welcomes(self, work: Work, tensor: Tensor) -> bool:
+    def reads_gather(self, work: LoweredOp, tensor: Tensor) -> bool:
         """Whether a lowered op can read a selection of a tensor's channels, or propagate it."""
         match work.computation:
             case Contraction() as c:
                 return self.takes_image(work, c, tensor)
-            case Part(axis=1) | Lookup(axis=1) | Join(axis=1):
-                return self.welcome(work.result)
-            case Reshape():
+            case StridedSlice(axis=1) | Take(axis=1) | Concatenate(axis=1):
+                return self.accepts_gather(work.result)
+            case RowMajorReshape():
                 ends = [end for turn in self.readers.get(work.result, ()) for end in self.readers.get(turn.result, ())]
-                return bool(ends) and all(self.shuffle(end) and self.welcome(end.result) for end in ends)
+                return bool(ends) and all(self.shuffle(end) and self.accepts_gather(end.result) for end in ends)
         return False
 
-    def takes_image(self, work: Work, c: Contraction, tensor: Tensor) -> bool:
+    def takes_image(self, work: LoweredOp, c: Contraction, tensor: Tensor) -> bool:
         """Whether a convolution reads a tensor only as its image, and one channel after the other."""
         if work.reads.count(tensor) != 1 or work.operands[0] != tensor:
             return False
         loads = c.groups == 1 and bool(c.window) and not c.weights_per_image
-        return loads or (self.has_known_weights(work) and self.welcome(work.result))
+        return loads or (self.has_known_weights(work) and self.accepts_gather(work.result))
 
-    def has_known_weights(self, work: Work) -> bool:
+    def has_known_weights(self, work: LoweredOp) -> bool:
         """Whether a lowered op is a depthwise convolution whose channels can be permuted."""
         c = work.computation
         known = all(operand in self.constants for operand in work.operands[1:])
         by_channel = all(extra.tensor in self.constants and extra.dims == (1,) for extra in work.extras)
         return isinstance(c, Contraction) and c.depthwise and known and by_channel
 
-    def movable(self, work: Work) -> bool:
+    def movable(self, work: LoweredOp) -> bool:
         """Whether a depthwise convolution of shuffled channels can be computed before the shuffle."""
         if not self.has_known_weights(work) or work.operands[0] not in self.picked:
             return False
         picked = self.picked[work.operands[0]]
         return sorted(picked.indices) == list(range(self.types[picked.source].shape[1]))
 
-    def in_source_order(self, work: Work) -> Picked:
+    def in_source_order(self, work: LoweredOp) -> ChannelSelection:
         """A depthwise convolution of the channels in the order of the source, with permuted weights."""
         picked = self.picked[work.operands[0]]
 
@@ -195,9 +199,9 @@ class Shuffles:
         extras = [Operand(placed(extra.tensor), extra.dims) for extra in work.extras]
         operands = [picked.source, *map(placed, work.operands[1:])]
         self.works.append(replace(work, operands=operands, result=result, extras=extras))
-        return Picked(result, picked.indices)
+        return ChannelSelection(result, picked.indices)
 
-    def by_runs(self, work: Work, join: Join) -> Picked | None:
+    def by_runs(self, work: LoweredOp, join: Concatenate) -> ChannelSelection | None:
         """A concatenation of the runs of neighbouring channels of its operands' sources, in their order."""
         if join.axis != 1 or self.picked.keys().isdisjoint(work.operands):
             return None
@@ -210,15 +214,15 @@ class Shuffles:
         parts = [self.run(work, origin.source, *run) for origin in origins for run in origin.runs]
         result = self.new(Tensor("by runs", (work.result,)), self.types[work.result].shape)
         self.works.append(replace(work, operands=parts, result=result))
-        return Picked(result, tuple(places))
+        return ChannelSelection(result, tuple(places))
 
-    def run(self, work: Work, source: Tensor, first: int, number: int) -> Tensor:
+    def run(self, work: LoweredOp, source: Tensor, first: int, number: int) -> Tensor:
         """Some neighbouring channels of a tensor."""
         shape = self.types[source].shape
         if number == shape[1]:
             return source
         part = self.new(Tensor("run", (work.result, source), (first, number)), replaced(shape, 1, number))
-        self.works.append(Work(work.name, Part(1, first), [source], part))
+        self.works.append(LoweredOp(work.name, StridedSlice(1, first), [source], part))
         return part
 
     def new(self, tensor: Tensor, shape: tuple[int, ...]) -> Tensor:

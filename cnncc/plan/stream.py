@@ -26,14 +26,14 @@ from ..computation import Contraction, Pointwise, WindowReduction
 from ..target import Target
 from ..types import TensorType
 from .cost import step, transfer
-from .jobs import Job, Layout
+from .jobs import Layout, PlannedOp
 from .kernels.base import RowNeed, row_need
 from .options import PlanOptions, Streaming
 from .tensors import Tensor
 from .views import ROW_AXIS, elements
 
 ROWS = (4, 3, 2, 1)  # rows of the last layer in a round; more rows were not faster in any measurement
-LONGEST = 12  # most steps of a chain
+LONGEST_CHAIN = 12  # most steps of a chain
 
 
 def links(layout: Layout, options: PlanOptions) -> frozenset[Tensor]:
@@ -44,7 +44,7 @@ def links(layout: Layout, options: PlanOptions) -> frozenset[Tensor]:
     return frozenset(job.result for chain in chains for job in chain[:-1])
 
 
-def chains_of(layout: Layout, run: Sequence[Job], streaming: Streaming) -> Sequence[Sequence[Job]]:
+def chains_of(layout: Layout, run: Sequence[PlannedOp], streaming: Streaming) -> Sequence[Sequence[PlannedOp]]:
     """The chains of a run: those that save most, pools with their producers, or the run as a whole, by `streaming`."""
     if streaming == "cost":
         return best_chains(layout, run)
@@ -53,13 +53,13 @@ def chains_of(layout: Layout, run: Sequence[Job], streaming: Streaming) -> Seque
     return [run]
 
 
-def runs(layout: Layout) -> Iterator[list[Job]]:
+def runs(layout: Layout) -> Iterator[list[PlannedOp]]:
     """The longest chains of jobs in which each job is the only reader of the job before, row by row."""
-    readers: dict[Tensor, list[Job]] = {}
+    readers: dict[Tensor, list[PlannedOp]] = {}
     for job in layout.jobs:
         for tensor in job.reads:
             readers.setdefault(tensor, []).append(job)
-    run: list[Job] = []
+    run: list[PlannedOp] = []
     for job in layout.jobs:
         alone = bool(run) and readers.get(run[-1].result) == [job] and job.operands[0] == run[-1].result
         if alone and may_link(layout, run[-1], job):
@@ -70,22 +70,22 @@ def runs(layout: Layout) -> Iterator[list[Job]]:
     yield run
 
 
-def best_chains(layout: Layout, run: Sequence[Job]) -> list[Sequence[Job]]:
+def best_chains(layout: Layout, run: Sequence[PlannedOp]) -> list[Sequence[PlannedOp]]:
     """The run cut into the chains that together save most, by dynamic programming over its beginnings.
 
     It is a longest path from cut to cut; each edge is used once, so a networkx graph would only store a copy of them.
     """
-    best: list[tuple[float, list[Sequence[Job]]]] = [(0.0, [])]
+    best: list[tuple[float, list[Sequence[PlannedOp]]]] = [(0.0, [])]
     for end in range(1, len(run) + 1):
         options = [
             (best[begin][0] + gain(layout, run[begin:end]), [*best[begin][1], run[begin:end]])
-            for begin in range(max(0, end - LONGEST), end)
+            for begin in range(max(0, end - LONGEST_CHAIN), end)
         ]
         best.append(max(options, key=lambda option: option[0]))
     return best[-1][1]
 
 
-def may_link(layout: Layout, maker: Job, reader: Job) -> bool:
+def may_link(layout: Layout, maker: PlannedOp, reader: PlannedOp) -> bool:
     """Whether maker and reader both compute row by row, over images of one rank."""
     types = layout.types
     ranks = {types[tensor].rank for tensor in (maker.result, reader.operands[0], reader.result)}
@@ -93,16 +93,16 @@ def may_link(layout: Layout, maker: Job, reader: Job) -> bool:
     return ours and min(ranks) > 3 and len(ranks) == 1 and by_rows(maker) and by_rows(reader)
 
 
-def by_rows(job: Job) -> bool:
+def by_rows(job: PlannedOp) -> bool:
     """Whether a job can compute a few rows at a time."""
     return need(job) is not None
 
 
-def _is_pool(job: Job) -> bool:
+def _is_pool(job: PlannedOp) -> bool:
     return isinstance(job.work.computation, WindowReduction)
 
 
-def gain(layout: Layout, chain: Sequence[Job]) -> float:
+def gain(layout: Layout, chain: Sequence[PlannedOp]) -> float:
     """Cycles that a chain saves, or −∞ if it should not be one; 0 for a single job."""
     if len(chain) < 2:
         return 0.0
@@ -123,7 +123,7 @@ def gain(layout: Layout, chain: Sequence[Job]) -> float:
     return total
 
 
-def _cycles(layout: Layout, job: Job) -> float:
+def _cycles(layout: Layout, job: PlannedOp) -> float:
     """Least cycles of the multiply-adds of a job."""
     c = job.work.computation
     if not isinstance(c, Contraction):
@@ -132,7 +132,7 @@ def _cycles(layout: Layout, job: Job) -> float:
     return math.prod(layout.types[job.result].shape) * taps / step.peak(layout.target)
 
 
-def need(job: Job) -> RowNeed | None:
+def need(job: PlannedOp) -> RowNeed | None:
     """Rows of its image that a job reads, pooling included; None if it does not compute row by row."""
     if job.kernel:
         return job.kernel.row_need if job.kernel.streams else None
@@ -153,7 +153,7 @@ def ring_heights(needs: Sequence[RowNeed], rows: int) -> list[int]:
     """
     heights: list[int] = []
     for maker, reader in reversed(list(itertools.pairwise(needs))):
-        rows = (rows - 1) * reader.stride + max(reader.stride, reader.extent) + 2 * (maker.grain - 1)
+        rows = (rows - 1) * reader.stride + max(reader.stride, reader.extent) + 2 * (maker.granularity - 1)
         heights.insert(0, 1 << (rows - 1).bit_length())
     return heights
 
@@ -163,8 +163,8 @@ def rows_of_a_round(target: Target, needs: Sequence[RowNeed], types: Sequence[Te
 
     They are whole grains of the last step. `types` are those of the chain's results.
     """
-    possible, grain = 0, needs[-1].grain
-    for rows in (-(-rows // grain) * grain for rows in ROWS):
+    possible, granularity = 0, needs[-1].granularity
+    for rows in (-(-rows // granularity) * granularity for rows in ROWS):
         heights = ring_heights(needs, rows)
         if all(height < type.shape[ROW_AXIS] for height, type in zip(heights, types, strict=False)):
             possible = rows

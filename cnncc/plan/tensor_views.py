@@ -7,23 +7,28 @@ import itertools
 from collections.abc import Hashable
 from dataclasses import replace
 
-from ..computation import Arrangement, Lookup, Part, Repeat, Reshape, Transpose
+from ..computation import Arrangement, Broadcast, Permute, RowMajorReshape, StridedSlice, Take
 from ..elements import Element
 from ..types import Array
-from .homes import Border, Homes, Inside, places
-from .jobs import ALIASES
+from .bufferization import Border, Bufferization, Subview, places
+from .jobs import VIEW_ARRANGEMENTS
 from .pack import WeightsBlock
 from .tensors import Tensor
-from .views import Buffer, Order, Space, View, dense_view, elements, spread
+from .views import Buffer, Order, Space, View, conflict_padding, dense_view, elements
 
 
 class TensorViews:
     """Makes views from the bufferization of a layout; constant data is packed in the order of the requests."""
 
-    def __init__(self, homes: Homes):
-        self.homes, self.layout, self.types, self.orders = homes, homes.layout, homes.types, homes.orders
-        self.constants, self.links = homes.layout.works.constants, homes.links
-        self.inside = dict(homes.inside)
+    def __init__(self, bufferization: Bufferization):
+        self.bufferization, self.layout, self.types, self.orders = (
+            bufferization,
+            bufferization.layout,
+            bufferization.types,
+            bufferization.orders,
+        )
+        self.constants, self.links = bufferization.layout.works.constants, bufferization.links
+        self.inside = dict(bufferization.inside)
         self.block = WeightsBlock()
         self.buffers: dict[str, Buffer] = {}
         self.names: dict[Hashable, str] = {}
@@ -76,14 +81,14 @@ class TensorViews:
             return dense_view(buffer.name, shape, tuple(range(len(shape))))
         if tensor in self.inside:
             return self.part_of(self.inside[tensor], tensor)
-        job = self.homes.makers[tensor]
-        if isinstance(job.work.computation, ALIASES):
+        job = self.bufferization.makers[tensor]
+        if isinstance(job.work.computation, VIEW_ARRANGEMENTS):
             alias = self.alias(self.view(job.operands[0]), job.work.computation, shape)
             if alias:
                 return alias
             if self.moved_to_output(tensor):
                 return self.view(self.inside[tensor].tensor)
-        border = self.with_room(tensor, self.homes.borders.get(tensor, ()))
+        border = self.with_room(tensor, self.bufferization.borders.get(tensor, ()))
         return self.own(
             tensor, Buffer(str(tensor), "arena", elements(shape, border or None), 0, border, dtype=type.dtype)
         )
@@ -97,7 +102,7 @@ class TensorViews:
             self.inside[tensor] = places(readers[0], self.types)[0]
         return tensor in self.inside
 
-    def part_of(self, place: Inside, tensor: Tensor) -> View:
+    def part_of(self, place: Subview, tensor: Tensor) -> View:
         """The view of a tensor inside another one."""
         view = self.view(place.tensor)
         shape = self.types[tensor].shape
@@ -108,23 +113,23 @@ class TensorViews:
 
     def with_room(self, tensor: Tensor, border: Border) -> Border:
         """The border, widened where pixels would fall into few sets of the first cache (if there is one)."""
-        room = spread(self.types[tensor], self.orders[tensor], self.layout.target.core)
-        if not room or not self.layout.target.l1 or tensor in self.homes.reshaped:
+        room = conflict_padding(self.types[tensor], self.orders[tensor], self.layout.target.core)
+        if not room or not self.layout.target.l1 or tensor in self.bufferization.reshaped:
             return border
         return room[:2] + (border[2:] or room[2:])
 
     def alias(self, view: View, computation: Arrangement, shape: tuple[int, ...]) -> View | None:
         """The result as a view of the operand, or None."""
         match computation:
-            case Reshape():
+            case RowMajorReshape():
                 return view.unfold(shape)
-            case Transpose(axes):
+            case Permute(axes):
                 return view.transpose(axes)
-            case Repeat():
+            case Broadcast():
                 return view.broadcast(range(view.rank), shape)
-            case Part(axis, begin, step):
+            case StridedSlice(axis, begin, step):
                 return None if view.looks_up(axis) else view.part(axis, begin, shape[axis], step)
-            case Lookup(axis, indices):
+            case Take(axis, indices):
                 return None if view.looks_up(axis) else self.looked_up(view, axis, indices)
         raise AssertionError(f"no view for {computation}")
 
@@ -146,9 +151,9 @@ class TensorViews:
         return dense_view(buffer.name, array.shape, order)
 
 
-def views_of(homes: Homes) -> TensorViews:
+def views_of(bufferization: Bufferization) -> TensorViews:
     """The views of a layout's tensors; at first only those in the caller's buffers."""
-    views = TensorViews(homes)
-    for tensor, buffer in homes.callers.items():
+    views = TensorViews(bufferization)
+    for tensor, buffer in bufferization.callers.items():
         views.views[tensor] = views.own(tensor, buffer)
     return views

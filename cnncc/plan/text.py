@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from .memory import lives
+from .memory import live_ranges
 from .plan import Plan, Step
 from .views import View, channels_last, elements
 
@@ -25,7 +25,11 @@ def show_plan(plan: Plan) -> str:
             rings = sum(plan.buffer(plan.steps[member].target).nbytes for member in stage.steps[:-1])
             head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows, rings of {rings:,} bytes"
         head += ", after a barrier" if stage.barrier else ""
-        lines += ["", head + (", by one shard" if stage.alone else ", by every shard for itself" if stage.each else "")]
+        lines += [
+            "",
+            head
+            + (", by one shard" if stage.single_shard else ", by every shard for itself" if stage.replicated else ""),
+        ]
         for member in stage.steps:
             lines += _step(plan, member)
     return "\n".join(lines)
@@ -132,7 +136,7 @@ def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
 
 def _buffers(plan: Plan, space: str) -> Iterator[str]:
     """Each buffer of a space by offset, with its live range as numbers and, if the stages fit on a line, a picture."""
-    found = lives(plan.stages, plan.steps, plan.buffers, space)
+    found = live_ranges(plan.stages, plan.steps, plan.buffers, space)
     if not found:
         return
     yield ""

@@ -16,7 +16,7 @@ from ..abi import ALIGNMENT
 from ..core import Core
 from ..elements import FLOAT32, Element
 from ..types import TensorType
-from .cost.transfer import SMALL_BORDER, crowding
+from .cost.transfer import SMALL_BORDER, conflict_stride
 
 Space = Literal["input", "output", "arena", "ring", "weights"]
 ROW_AXIS = 2  # the outermost spatial axis: kernels compute rows, its positions
@@ -202,13 +202,13 @@ def may_grow(type: TensorType, border: Sequence[tuple[int, int]], limit: float) 
     return grown <= (limit - 1) * type.size or (limit > 1 and grown * type.dtype.bytes <= SMALL_BORDER)
 
 
-def spread(type: TensorType, order: Order, core: Core) -> tuple[tuple[int, int], ...]:
+def conflict_padding(type: TensorType, order: Order, core: Core) -> tuple[tuple[int, int], ...]:
     """A border that avoids conflict misses of a channels-last image whose pixels fall into few sets of the first cache.
 
     A cache of 8 to 12 ways holds that many lines of each set. With 1024 channels this is less than the pixels of 3×3
     windows in two rows need. One more line for each pixel distributes the pixels over all sets.
     """
-    distance, shape, size = crowding(core), type.shape, type.dtype.bytes
+    distance, shape, size = conflict_stride(core), type.shape, type.dtype.bytes
     crowded = distance and type.rank > 2 and order == channels_last(type.rank) and size * shape[1] % distance == 0
     if not crowded or math.prod(shape[2:]) == 1:
         return ()

@@ -10,7 +10,7 @@ from .. import abi
 _U32, _PTR = ctypes.c_uint32, ctypes.c_void_p
 
 
-class Buffer(ctypes.Structure):
+class PyBuffer(ctypes.Structure):
     """`Py_buffer` of Python's C interface."""
 
     _fields_ = (
@@ -28,20 +28,20 @@ class Buffer(ctypes.Structure):
     )
 
 
-class Call(ctypes.Structure):
+class CallStruct(ctypes.Structure):
     """`cnncc_call` of the ABI."""
 
     _fields_ = tuple((field.name, _PTR if field.is_pointer else _U32) for field in abi.CALL)
 
 
-class Port(ctypes.Structure):
+class PortStruct(ctypes.Structure):
     """Rank, dimensions and element type (its format character of `struct`, and its alignment − 1) for a fast call."""
 
     _fields_ = (
         ("rank", ctypes.c_int64),
         ("dimensions", _PTR),
-        ("letter", ctypes.c_uint16),
-        ("crooked", ctypes.c_uint16),
+        ("format_char", ctypes.c_uint16),
+        ("align_mask", ctypes.c_uint16),
     )
 
 
@@ -51,7 +51,7 @@ class Worker(ctypes.Structure):
     _fields_ = (("asleep", _U32), ("shard", _U32), ("lock", _PTR), ("_pad", ctypes.c_char * 48))
 
 
-class Session(ctypes.Structure):
+class SessionStruct(ctypes.Structure):
     """The state that one call at a time may use: its workspace, its workers, the call itself.
 
     Each field that several threads write (`busy`, `generation`, `done`) has a cache line of its own.
@@ -74,11 +74,11 @@ class Session(ctypes.Structure):
         ("_pad_generation", ctypes.c_char * 60),
         ("done", _U32),
         ("_pad_done", ctypes.c_char * 60),
-        ("call", Call),
+        ("call", CallStruct),
     )
 
 
-class Record(ctypes.Structure):
+class CallRecord(ctypes.Structure):
     """The `self` of a shim function: a session, and the arguments of the call."""
 
     _fields_ = (
@@ -96,20 +96,20 @@ class Record(ctypes.Structure):
     )
 
 
-class Seat(ctypes.Structure):
+class WorkerHandle(ctypes.Structure):
     """The `self` of the function that a worker runs."""
 
     _fields_ = (("session", _PTR), ("worker", _PTR))
 
 
-class Owned(bytearray):
+class KeepAlive(bytearray):
     """A structure's bytes together with the objects whose addresses they hold."""
 
     __slots__ = ("owners",)
     owners: tuple[Any, ...]
 
     @classmethod
-    def of(cls, structure: ctypes.Structure, *owners: Any) -> Owned:
+    def of(cls, structure: ctypes.Structure, *owners: Any) -> KeepAlive:
         owned = cls(bytes(structure))
         owned.owners = owners
         return owned

@@ -210,31 +210,31 @@ class Model:
 
     def _record(
         self, session: Session, images: int, arrays: list[Array], results: list[Array], **objects: Any
-    ) -> layout.Owned:
+    ) -> layout.KeepAlive:
         """A call with all addresses resolved; `objects` are Python objects that the shim returns or calls."""
         inputs, outputs = (layout.pointers([a.ctypes.data for a in group]) for group in (arrays, results))
-        record = layout.Record(
+        record = layout.CallRecord(
             session=session.address,
             inputs=ctypes.addressof(inputs),
             outputs=ctypes.addressof(outputs),
             images=images,
             **{name: id(value) for name, value in objects.items()},
         )
-        return layout.Owned.of(record, session, inputs, outputs, arrays, results, objects)
+        return layout.KeepAlive.of(record, session, inputs, outputs, arrays, results, objects)
 
-    def _fast_record(self) -> layout.Owned:
+    def _fast_record(self) -> layout.KeepAlive:
         """The record of the usual call: arrays of exactly the graph's shapes."""
         ports = (*self.inputs, *self.outputs)
         dimensions = [(ctypes.c_int64 * len(port.shape))(*port.shape) for port in ports]
-        table = (layout.Port * len(ports))(
+        table = (layout.PortStruct * len(ports))(
             *(
-                layout.Port(len(port.shape), ctypes.addressof(d), ord(kind.char), kind.alignment - 1)
+                layout.PortStruct(len(port.shape), ctypes.addressof(d), ord(kind.char), kind.alignment - 1)
                 for port, d in zip(ports, dimensions, strict=True)
                 for kind in (port.type.dtype.numpy,)
             )
         )
         allocate = _allocator(self.outputs)
-        record = layout.Record(
+        record = layout.CallRecord(
             session=self._session.address,
             ports=ctypes.addressof(table),
             allocate=id(allocate),
@@ -242,7 +242,7 @@ class Model:
             n_in=len(self.inputs),
             n_out=len(self.outputs),
         )
-        return layout.Owned.of(record, self._session, table, dimensions, allocate)
+        return layout.KeepAlive.of(record, self._session, table, dimensions, allocate)
 
     def _answer(self, results: list[Array]) -> Result:
         return results[0] if len(results) == 1 else tuple(results)

@@ -70,14 +70,14 @@ class Session:
         *,
         measures: bool = False,
     ):
-        self._block = aligned(ctypes.sizeof(layout.Session))
+        self._block = aligned(ctypes.sizeof(layout.SessionStruct))
         self._workers = aligned((shards - 1) * ctypes.sizeof(layout.Worker))
         self._workspace, self._owners = workspace, owners
-        self._state = layout.Session.from_buffer(self._block.data)
+        self._state = layout.SessionStruct.from_buffer(self._block.data)
         self._state.run, self._state.workers = run, self._workers.ctypes.data
         self._state.trials = 0 if measures and shards > 1 else _NO_TRIALS
         self._state.rest = _FIRST_REST
-        self._state.call = layout.Call(
+        self._state.call = layout.CallStruct(
             abi=abi.VERSION,
             shards=shards,
             workspace=workspace.ctypes.data,
@@ -86,8 +86,8 @@ class Session:
         )
         self._threads: list[threading.Thread] = []
         self._starting = threading.Lock()
-        seat = layout.Seat(self.address, None)
-        self._stop = shim().function("stop", layout.Owned.of(seat, self._block, self._workers))
+        seat = layout.WorkerHandle(self.address, None)
+        self._stop = shim().function("stop", layout.KeepAlive.of(seat, self._block, self._workers))
         self._finalizer = weakref.finalize(self, _dismiss, self._stop, self._threads)
         _SESSIONS.add(self)
 
@@ -128,9 +128,9 @@ class Session:
         size = ctypes.sizeof(layout.Worker)
         worker = layout.Worker.from_buffer(self._workers.data, (index - 1) * size)
         worker.asleep, worker.shard, worker.lock = 0, index, lock.address
-        seat = layout.Seat(self.address, ctypes.addressof(worker))
+        seat = layout.WorkerHandle(self.address, ctypes.addressof(worker))
         owners = (self._block, self._workers, self._workspace, self._owners, lock)
-        work = shim().function("work", layout.Owned.of(seat, *owners))
+        work = shim().function("work", layout.KeepAlive.of(seat, *owners))
         here = _processor()
 
         def begin() -> None:

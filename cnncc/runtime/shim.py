@@ -1,6 +1,6 @@
 """Native functions that Python calls without ctypes: one small module for each process, independent of any model.
 
-A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `Owned` structure. So calling
+A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `KeepAlive` structure. So calling
 a model costs a function call, two buffer look-ups and a release of the GIL. Only this module uses Python's symbols;
 code objects use none.
 """
@@ -18,7 +18,7 @@ from ..cache import store
 from ..errors import NativeError, TargetError
 from ..native import backend_version, emit_object, host_target, load_object
 from ..target import Target
-from .layout import Owned
+from .layout import KeepAlive
 from .shim_text import shim_text
 
 _METH_NOARGS, _METH_FASTCALL = 0x04, 0x80
@@ -76,9 +76,9 @@ class Shim:
             name: _Method(name.encode(), code.address(f"cnncc_{name}"), flags, None)
             for name, flags in _FUNCTIONS.items()
         }
-        code.keep_for_ever()
+        code.keep_loaded()
 
-    def function(self, name: str, record: Owned) -> Callable[..., Any]:
+    def function(self, name: str, record: KeepAlive) -> Callable[..., Any]:
         """The shim's function `name` (a key of `_FUNCTIONS`) over `record`, which it keeps alive."""
         made: Callable[..., Any] = _new_function(ctypes.addressof(self._methods[name]), record, None)
         return made

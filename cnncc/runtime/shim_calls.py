@@ -4,19 +4,19 @@ TEXT = r"""
 ; Does a buffer have the element type, alignment and exact shape of a port?
 define internal i1 @fits(ptr %buffer, ptr %port) nounwind {
   %data = load ptr, ptr %buffer
-  %crooked = load Port.crooked of %port
-  %crooked64 = zext i16 %crooked to i64
+  %align_mask = load PortStruct.align_mask of %port
+  %crooked64 = zext i16 %align_mask to i64
   %address = ptrtoint ptr %data to i64
   %low = and i64 %address, %crooked64
   %aligned = icmp eq i64 %low, 0
-  %format = load Buffer.format of %buffer
+  %format = load PyBuffer.format of %buffer
   %untold = icmp eq ptr %format, null
   br i1 %untold, label %no, label %told
 told:
   %letters = load i16, ptr %format, align 1
-  %letter = load Port.letter of %port
-  %typed = icmp eq i16 %letters, %letter
-  %rank.p = field Buffer.ndim of %buffer
+  %format_char = load PortStruct.format_char of %port
+  %typed = icmp eq i16 %letters, %format_char
+  %rank.p = field PyBuffer.ndim of %buffer
   %rank32 = load i32, ptr %rank.p
   %rank = sext i32 %rank32 to i64
   %wanted = load i64, ptr %port
@@ -25,8 +25,8 @@ told:
   %plausible = and i1 %formed, %same
   br i1 %plausible, label %shape, label %no
 shape:
-  %dimensions = load Buffer.shape of %buffer
-  %expected = load Port.dimensions of %port
+  %dimensions = load PyBuffer.shape of %buffer
+  %expected = load PortStruct.dimensions of %port
   br label %axis
 axis:
   %i = phi i64 [ 0, %shape ], [ %i.after, %equal ]
@@ -50,9 +50,9 @@ no:
 
 ; Does buffer `last` share memory with one of the buffers before it?
 define internal i1 @overlaps(ptr %buffers, i32 %last) nounwind {
-  %mine = getelementptr %Buffer, ptr %buffers, i32 %last
+  %mine = getelementptr %PyBuffer, ptr %buffers, i32 %last
   %start = load ptr, ptr %mine
-  %length = load Buffer.len of %mine
+  %length = load PyBuffer.len of %mine
   %end = getelementptr i8, ptr %start, i64 %length
   br label %next
 next:
@@ -60,9 +60,9 @@ next:
   %more = icmp ult i32 %i, %last
   br i1 %more, label %look, label %no
 look:
-  %other = getelementptr %Buffer, ptr %buffers, i32 %i
+  %other = getelementptr %PyBuffer, ptr %buffers, i32 %i
   %other.start = load ptr, ptr %other
-  %other.length = load Buffer.len of %other
+  %other.length = load PyBuffer.len of %other
   %other.end = getelementptr i8, ptr %other.start, i64 %other.length
   %before = icmp ult ptr %other.start, %end
   %after = icmp ult ptr %start, %other.end
@@ -80,12 +80,12 @@ no:
 ; Take the buffers of inputs and outputs, run if all are standard, release them. Fresh outputs are right as they are:
 ; of them only the address is read, which NumPy's ABI has right behind the object's head.
 define internal i32 @infer(ptr %record, ptr %inputs, ptr %outputs, i1 %fresh) nounwind {
-  %n_in = load Record.n_in of %record
-  %n_out = load Record.n_out of %record
+  %n_in = load CallRecord.n_in of %record
+  %n_out = load CallRecord.n_out of %record
   %n = add i32 %n_in, %n_out
   %n.checked = select i1 %fresh, i32 %n_in, i32 %n
-  %ports = load Record.ports of %record
-  %buffers = alloca %Buffer, i32 %n
+  %ports = load CallRecord.ports of %record
+  %buffers = alloca %PyBuffer, i32 %n
   %pointers = alloca ptr, i32 %n
   br label %next
 next:
@@ -100,7 +100,7 @@ take:
   %object.p = getelementptr ptr, ptr %from, i32 %k
   %object = load ptr, ptr %object.p
   %flags = select i1 %is_input, i32 $input_flags, i32 $output_flags
-  %buffer = getelementptr %Buffer, ptr %buffers, i32 %i
+  %buffer = getelementptr %PyBuffer, ptr %buffers, i32 %i
   %error = call i32 @PyObject_GetBuffer(ptr %object, ptr %buffer, i32 %flags)
   %got = icmp eq i32 %error, 0
   br i1 %got, label %check, label %none
@@ -108,7 +108,7 @@ none:
   call void @PyErr_Clear()
   br label %release
 check:
-  %port = getelementptr %Port, ptr %ports, i32 %i
+  %port = getelementptr %PortStruct, ptr %ports, i32 %i
   %fits = call i1 @fits(ptr %buffer, ptr %port)
   %i.after = add i32 %i, 1
   br i1 %fits, label %distinct, label %release
@@ -138,7 +138,7 @@ rest.one:
   br label %rest
 all:
   %session = load ptr, ptr %record
-  %images = load Record.images of %record
+  %images = load CallRecord.images of %record
   %results = getelementptr ptr, ptr %pointers, i32 %n_in
   %code = call i32 @run(ptr %session, i32 %images, ptr %pointers, ptr %results)
   br label %release
@@ -151,7 +151,7 @@ release.next:
   %held = icmp ult i32 %r, %taken
   br i1 %held, label %release.one, label %out
 release.one:
-  %done = getelementptr %Buffer, ptr %buffers, i32 %r
+  %done = getelementptr %PyBuffer, ptr %buffers, i32 %r
   call void @PyBuffer_Release(ptr %done)
   %r.after = add i32 %r, 1
   br label %release.next
@@ -184,11 +184,11 @@ done:
 }
 
 ; (tuple of inputs, out or None) → the outputs, or None where the call is not standard (METH_FASTCALL; self holds a
-; %Record). One output is an array, several are a tuple; fresh ones come from the record's `allocate`.
+; %CallRecord). One output is an array, several are a tuple; fresh ones come from the record's `allocate`.
 define ptr @cnncc_call(ptr %self, ptr %arguments, i64 %count) nounwind {
   %record = call ptr @PyByteArray_AsString(ptr %self)
-  %n_in = load Record.n_in of %record
-  %n_out = load Record.n_out of %record
+  %n_in = load CallRecord.n_in of %record
+  %n_out = load CallRecord.n_out of %record
   %inputs = alloca ptr, i32 %n_in
   %outputs = alloca ptr, i32 %n_out
   %tuple = load ptr, ptr %arguments
@@ -203,7 +203,7 @@ given:
   call void @Py_IncRef(ptr %out)
   br label %place
 allocate:
-  %allocate.p = field Record.allocate of %record
+  %allocate.p = field CallRecord.allocate of %record
   %allocator = load ptr, ptr %allocate.p
   %made = call ptr @PyObject_CallNoArgs(ptr %allocator)
   %null = icmp eq ptr %made, null
@@ -237,14 +237,14 @@ none:
 ; Run a record whose addresses are resolved.
 define internal i32 @resolved(ptr %record) nounwind {
   %session = load ptr, ptr %record
-  %images = load Record.images of %record
-  %inputs = load Record.inputs of %record
-  %outputs = load Record.outputs of %record
+  %images = load CallRecord.images of %record
+  %inputs = load CallRecord.inputs of %record
+  %outputs = load CallRecord.outputs of %record
   %code = call i32 @run(ptr %session, i32 %images, ptr %inputs, ptr %outputs)
   ret i32 %code
 }
 
-; () → status code (METH_NOARGS; self holds a resolved %Record).
+; () → status code (METH_NOARGS; self holds a resolved %CallRecord).
 define ptr @cnncc_execute(ptr %self, ptr %unused) nounwind {
   %record = call ptr @PyByteArray_AsString(ptr %self)
   %code = call i32 @resolved(ptr %record)
@@ -253,7 +253,7 @@ define ptr @cnncc_execute(ptr %self, ptr %unused) nounwind {
   ret ptr %number
 }
 
-; () → the bound outputs (METH_NOARGS; self holds a resolved %Record). What does not go as planned is left to the
+; () → the bound outputs (METH_NOARGS; self holds a resolved %CallRecord). What does not go as planned is left to the
 ; record's fallback, called with no arguments.
 define ptr @cnncc_bound(ptr %self, ptr %unused) nounwind {
   %record = call ptr @PyByteArray_AsString(ptr %self)
@@ -261,11 +261,11 @@ define ptr @cnncc_bound(ptr %self, ptr %unused) nounwind {
   %fine = icmp eq i32 %code, 0
   br i1 %fine, label %good, label %bad
 good:
-  %result = load Record.result of %record
+  %result = load CallRecord.result of %record
   call void @Py_IncRef(ptr %result)
   ret ptr %result
 bad:
-  %fallback = load Record.fallback of %record
+  %fallback = load CallRecord.fallback of %record
   %answer = call ptr @PyObject_CallNoArgs(ptr %fallback)
   ret ptr %answer
 }

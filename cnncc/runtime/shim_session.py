@@ -20,14 +20,14 @@ done:
 
 ; Run one of the shards of the session's current call.
 define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
-  %call = alloca %Call
+  %call = alloca %CallStruct
   %spins = alloca i32
   store i32 0, ptr %spins
-  %current = load Session.call of %session
-  %indexed = insertvalue %Call %current, i32 %index, $shard_field
-  %shared = insertvalue %Call %indexed, i32 %shards, $shards_field
-  %complete = insertvalue %Call %shared, ptr %spins, $argument_field
-  store %Call %complete, ptr %call
+  %current = load SessionStruct.call of %session
+  %indexed = insertvalue %CallStruct %current, i32 %index, $shard_field
+  %shared = insertvalue %CallStruct %indexed, i32 %shards, $shards_field
+  %complete = insertvalue %CallStruct %shared, ptr %spins, $argument_field
+  store %CallStruct %complete, ptr %call
   %run = load ptr, ptr %session
   %code = call i32 %run(ptr %call)
   ret i32 %code
@@ -39,12 +39,12 @@ define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
 ; data to fetch. `trials` counts down through them and through the calls up to the next ones: `rest` calls, each time
 ; twice as many, since a bad moment at the beginning should be forgotten soon. 0xffffffff: all, always.
 define internal i32 @choose(ptr %session, i32 %shards) nounwind {
-  %trials.p = field Session.trials of %session
-  %one.p = field Session.ticks_of_one of %session
-  %all.p = field Session.ticks_of_all of %session
+  %trials.p = field SessionStruct.trials of %session
+  %one.p = field SessionStruct.ticks_of_one of %session
+  %all.p = field SessionStruct.ticks_of_all of %session
   %trials = load i32, ptr %trials.p
   %measured = icmp ne i32 %trials, -1
-  %started = load Session.started of %session
+  %started = load SessionStruct.started of %session
   %ready = icmp ne i32 %started, 0
   %chooses = and i1 %measured, %ready
   br i1 %chooses, label %count, label %whole
@@ -65,7 +65,7 @@ measured_all:
   %ended = icmp eq i32 %next, $settled
   br i1 %ended, label %longer, label %settled
 longer:
-  %rest.p = field Session.rest of %session
+  %rest.p = field SessionStruct.rest of %session
   %rest = load i32, ptr %rest.p
   store i32 %rest, ptr %trials.p
   %twice = shl i32 %rest, 1
@@ -91,7 +91,7 @@ whole:
 
 ; Is the call at hand a trial?
 define internal i1 @measured(ptr %session) nounwind {
-  %trials = load Session.trials of %session
+  %trials = load SessionStruct.trials of %session
   %place = sub i32 %trials, $first
   %trial = icmp ult i32 %place, $trials
   ret i1 %trial
@@ -100,8 +100,8 @@ define internal i1 @measured(ptr %session) nounwind {
 ; Remember the least ticks that an image took with this number of shards.
 define internal void @remember(ptr %session, i32 %shards, i32 %images, i64 %ticks) nounwind {
   %single = icmp eq i32 %shards, 1
-  %one.p = field Session.ticks_of_one of %session
-  %all.p = field Session.ticks_of_all of %session
+  %one.p = field SessionStruct.ticks_of_one of %session
+  %all.p = field SessionStruct.ticks_of_all of %session
   %least.p = select i1 %single, ptr %one.p, ptr %all.p
   %least = load i64, ptr %least.p
   %none = icmp eq i32 %images, 0
@@ -116,18 +116,18 @@ define internal void @remember(ptr %session, i32 %shards, i32 %images, i64 %tick
 
 ; Claim the session, run a call on its shards without the GIL, give the session back.
 define internal i32 @run(ptr %session, i32 %images, ptr %inputs, ptr %outputs) nounwind {
-  %busy = field Session.busy of %session
+  %busy = field SessionStruct.busy of %session
   %claim = cmpxchg ptr %busy, i32 0, i32 1 acquire monotonic
   %mine = extractvalue { i32, i1 } %claim, 1
   br i1 %mine, label %claimed, label %refused
 refused:
   ret i32 -2
 claimed:
-  %shards.p = field Session.call.shards of %session
+  %shards.p = field SessionStruct.call.shards of %session
   %available = load i32, ptr %shards.p
   %shards = call i32 @choose(ptr %session, i32 %available)
   %many = icmp ugt i32 %shards, 1
-  %started = load Session.started of %session
+  %started = load SessionStruct.started of %session
   %none = icmp eq i32 %started, 0
   %unready = and i1 %many, %none
   br i1 %unready, label %unstarted, label %go
@@ -135,15 +135,15 @@ unstarted:
   store atomic i32 0, ptr %busy release, align 4
   ret i32 -3
 go:
-  %images.p = field Session.call.images of %session
+  %images.p = field SessionStruct.call.images of %session
   store i32 %images, ptr %images.p
-  %inputs.p = field Session.call.inputs of %session
+  %inputs.p = field SessionStruct.call.inputs of %session
   store ptr %inputs, ptr %inputs.p
-  %outputs.p = field Session.call.outputs of %session
+  %outputs.p = field SessionStruct.call.outputs of %session
   store ptr %outputs, ptr %outputs.p
-  %fault.p = field Session.fault of %session
+  %fault.p = field SessionStruct.fault of %session
   store atomic i32 0, ptr %fault.p monotonic, align 4
-  %done.p = field Session.done of %session
+  %done.p = field SessionStruct.done of %session
   store atomic i32 0, ptr %done.p monotonic, align 4
   %thread = call ptr @PyEval_SaveThread()
   %measured = call i1 @measured(ptr %session)

@@ -4,8 +4,8 @@ It is written by hand, in three parts: one call of the code object (`shim_sessio
 (`shim_workers.py`), and the functions that Python calls (`shim_calls.py`). Structures are those of `layout.py`. The
 text names their fields by two macros, for their addresses and values:
 
-    %x = field Session.call.shards of %session      the address of a field
-    %x = load Session.call.shards of %session       its value
+    %x = field SessionStruct.call.shards of %session      the address of a field
+    %x = load SessionStruct.call.shards of %session       its value
 
 Status codes are those of the ABI, or negative: `-1` the call is not standard, `-2` the session is busy, `-3` its
 workers have not been started.
@@ -18,9 +18,17 @@ from string import Template
 
 from ..architecture import Architecture, Hint
 from . import shim_calls, shim_session, shim_workers
-from .layout import Buffer, Call, Port, Record, Seat, Session, Worker
+from .layout import CallRecord, CallStruct, PortStruct, PyBuffer, SessionStruct, Worker, WorkerHandle
 
-_STRUCTURES: tuple[type[ctypes.Structure], ...] = (Buffer, Call, Port, Worker, Session, Record, Seat)
+_STRUCTURES: tuple[type[ctypes.Structure], ...] = (
+    PyBuffer,
+    CallStruct,
+    PortStruct,
+    Worker,
+    SessionStruct,
+    CallRecord,
+    WorkerHandle,
+)
 _WORDS = {ctypes.c_void_p: "ptr", ctypes.c_uint16: "i16", ctypes.c_uint32: "i32"}
 
 _DECLARATIONS = """
@@ -66,9 +74,9 @@ def shim_text(architecture: Architecture, array_data: int = 16) -> str:
         counter=architecture.counter,
         input_flags=_INPUT_FLAGS,
         output_flags=_OUTPUT_FLAGS,
-        shard_field=_number(Call, "shard"),
-        shards_field=_number(Call, "shards"),
-        argument_field=_number(Call, "wait_argument"),
+        shard_field=_number(CallStruct, "shard"),
+        shards_field=_number(CallStruct, "shards"),
+        argument_field=_number(CallStruct, "wait_argument"),
         array_data=array_data,
         worker_spins=_WORKER_SPINS,
         period=_SETTLED + _TRIALS,

@@ -19,11 +19,11 @@ out:
 ; Begin a new generation, then release the lock of every worker that sleeps: whoever turns `asleep` from 1 to 0 owes
 ; (the caller) or spares (the worker) that one release.
 define internal void @wake(ptr %session) nounwind {
-  %generation = field Session.generation of %session
+  %generation = field SessionStruct.generation of %session
   %before = atomicrmw add ptr %generation, i32 1 seq_cst
-  %shards = load Session.call.shards of %session
+  %shards = load SessionStruct.call.shards of %session
   %others = sub i32 %shards, 1
-  %workers = load Session.workers of %session
+  %workers = load SessionStruct.workers of %session
   br label %next
 next:
   %i = phi i32 [ 0, %0 ], [ %i.after, %step ]
@@ -76,17 +76,17 @@ out:
   ret void
 }
 
-; A worker's whole life (METH_NOARGS; self holds a %Seat): one shard of every generation until `stop`.
+; A worker's whole life (METH_NOARGS; self holds a %WorkerHandle): one shard of every generation until `stop`.
 define ptr @cnncc_work(ptr %self, ptr %unused) nounwind {
   %seat = call ptr @PyByteArray_AsString(ptr %self)
   %session = load ptr, ptr %seat
-  %worker = load Seat.worker of %seat
+  %worker = load WorkerHandle.worker of %seat
   %index = load Worker.shard of %worker
-  %generation = field Session.generation of %session
-  %shards = load Session.call.shards of %session
-  %stop.p = field Session.stop of %session
-  %fault.p = field Session.fault of %session
-  %done.p = field Session.done of %session
+  %generation = field SessionStruct.generation of %session
+  %shards = load SessionStruct.call.shards of %session
+  %stop.p = field SessionStruct.stop of %session
+  %fault.p = field SessionStruct.fault of %session
+  %done.p = field SessionStruct.done of %session
   %thread = call ptr @PyEval_SaveThread()
   br label %next
 next:
@@ -112,16 +112,16 @@ leave:
   ret ptr @python_none
 }
 
-; Claim the session for ever and send its workers home (METH_NOARGS; self holds a %Seat). False if it was busy.
+; Claim the session for ever and send its workers home (METH_NOARGS; self holds a %WorkerHandle). False if it was busy.
 define ptr @cnncc_stop(ptr %self, ptr %unused) nounwind {
   %seat = call ptr @PyByteArray_AsString(ptr %self)
   %session = load ptr, ptr %seat
-  %busy = field Session.busy of %session
+  %busy = field SessionStruct.busy of %session
   %claim = cmpxchg ptr %busy, i32 0, i32 1 acquire monotonic
   %mine = extractvalue { i32, i1 } %claim, 1
   br i1 %mine, label %claimed, label %refused
 claimed:
-  %stop.p = field Session.stop of %session
+  %stop.p = field SessionStruct.stop of %session
   store atomic i32 1, ptr %stop.p release, align 4
   call void @wake(ptr %session)
   br label %refused

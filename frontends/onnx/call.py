@@ -58,7 +58,7 @@ class Importing(Protocol):
     def inline(self, branch: Branch) -> list[Tensor | None]: ...
 
 
-class Call:
+class NodeContext:
     """One node during its import.
 
     The attributes that a row reads are recorded, so that an unread one can be refused, and so are the layers that it

@@ -12,16 +12,16 @@ from ...errors import ModelError
 from ...ir import Value
 from ...op import Op
 from . import parameters
-from .call import Call, Result, Unsupported
+from .call import NodeContext, Result, Unsupported
 
 
-def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[Call], Result]:
+def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[NodeContext], Result]:
     """A row for an operator that equals `op`; `defaults` are the attributes that both have, under ONNX's names.
 
     A type in place of a default marks a required attribute of this type.
     """
 
-    def row(call: Call) -> Result:
+    def row(call: NodeContext) -> Result:
         attributes = {
             name: call.required(name, default) if isinstance(default, type) else call.attribute(name, default)
             for name, default in defaults.items()
@@ -31,19 +31,19 @@ def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[Call], Result]:
     return row
 
 
-def binary(op: Callable[[], Op]) -> Callable[[Call], Result]:
+def binary(op: Callable[[], Op]) -> Callable[[NodeContext], Result]:
     """A row for two inputs that broadcast; up to opset 6 under rules of their own."""
 
     return lambda call: call.add(op(), call.value(0), second(call, call.value(1)))
 
 
-def second(call: Call, value: Value) -> Value:
+def second(call: NodeContext, value: Value) -> Value:
     """`value`, in place of input 1, with the axes with which it broadcasts to input 0."""
     shape = parameters.beside(call)
     return value if shape == call.shape(1) else call.add(ops.Reshape(shape), value, role="aligned")
 
 
-def power(call: Call) -> Result:
+def power(call: NodeContext) -> Result:
     """From opset 12 on the exponent may be of another type than the base: a known one is rounded to float32."""
     exponent = call.known(1)
     if exponent is None or exponent.dtype == np.float32 or exponent.dtype.kind not in "iuf":
@@ -60,20 +60,20 @@ WHOLE = 2**24
 """Whole numbers up to this one are exact in float32, so an exponent stays odd or even."""
 
 
-def selu(call: Call) -> Result:
+def selu(call: NodeContext) -> Result:
     """Up to opset 5 the defaults have four decimals."""
     alpha, gamma = (1.6732, 1.0507) if call.version < 6 else (1.67326319217681884765625, 1.05070102214813232421875)
     return call.add(ops.Selu(call.attribute("alpha", alpha), call.attribute("gamma", gamma)), call.value(0))
 
 
-def clip(call: Call) -> Result:
+def clip(call: NodeContext) -> Result:
     """Bounds are attributes up to opset 10, inputs from 11 on; a missing bound is the largest number (not ∞)."""
     largest = None if call.version < 6 else float(np.finfo(np.float32).max)
     low, high = bound(call, "min", 1, largest and -largest), bound(call, "max", 2, largest)
     return call.add(ops.Clip(low, high), call.value(0))
 
 
-def bound(call: Call, name: str, index: int, missing: float | None) -> float | None:
+def bound(call: NodeContext, name: str, index: int, missing: float | None) -> float | None:
     if not call.has(index):
         given = call.optional(name)
         return missing if given is None else float(given)
@@ -83,7 +83,7 @@ def bound(call: Call, name: str, index: int, missing: float | None) -> float | N
     return float(array.reshape(()))
 
 
-def prelu(call: Call) -> Result:
+def prelu(call: NodeContext) -> Result:
     """Up to opset 6 a vector of slopes holds one for each channel."""
     slope, shape = call.value(1), call.shape(1)
     behind = len(call.shape(0)) - 2

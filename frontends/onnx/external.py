@@ -15,7 +15,7 @@ SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13
 """Bytes of an element by ONNX's number of its type, for types of whole bytes."""
 
 
-class Part(NamedTuple):
+class FileRange(NamedTuple):
     """A range of bytes of a file, named relative to the folder of the model."""
 
     location: str
@@ -36,7 +36,7 @@ def _outside(tensor: Any) -> bool:
     return bool(tensor.data_location == tensor.EXTERNAL)
 
 
-def part_of(tensor: Any) -> Part:
+def part_of(tensor: Any) -> FileRange:
     """The range of a tensor's bytes, with the size of its shape and type. Raises ValueError for impossible ones."""
     entries = {entry.key: entry.value for entry in tensor.external_data}
     elements = math.prod(tensor.dims)
@@ -44,7 +44,7 @@ def part_of(tensor: Any) -> Part:
         raise ValueError(f"elements of type {tensor.data_type} in another file are not supported")
     if min(tensor.dims, default=1) < 0 or elements > MAX_ELEMENTS:
         raise ValueError(f"its shape {tuple(tensor.dims)} has a negative size or more than {MAX_ELEMENTS} elements")
-    part = Part(entries.get("location", ""), _whole(entries, "offset", 0), elements * SIZES[tensor.data_type])
+    part = FileRange(entries.get("location", ""), _whole(entries, "offset", 0), elements * SIZES[tensor.data_type])
     if (stated := _whole(entries, "length", part.length)) != part.length:
         raise ValueError(f"length={stated}, but its shape {tuple(tensor.dims)} takes {part.length} bytes")
     return part
@@ -71,7 +71,7 @@ def read_parts(folder: Path, graph: Any) -> None:
         del tensor.external_data[:]
 
 
-def read_part(folder: Path, part: Part) -> bytes:
+def read_part(folder: Path, part: FileRange) -> bytes:
     """Exactly the bytes of the range. Raises ValueError or OSError if the file is too short or cannot be read."""
     with opened_below(folder, part.location) as stream:
         size = stream.seek(0, 2)

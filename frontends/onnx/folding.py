@@ -16,10 +16,10 @@ import numpy as np
 from ...errors import ModelError
 from ...types import Array, expect_rank
 from . import parameters, quantization
-from .call import Call, Unsupported
+from .call import NodeContext, Unsupported
 from .parameters import room
 
-Row = Callable[[Call], Any]
+Row = Callable[[NodeContext], Any]
 """From a call to its result in NumPy: an array, a number, or a list of arrays for several outputs."""
 
 # ONNX's numbers for element types.
@@ -27,7 +27,7 @@ DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64
 DTYPES |= {4: "uint16", 11: "float64", 12: "uint32", 13: "uint64"}
 
 
-def fold(row: Row, call: Call) -> list[Array]:
+def fold(row: Row, call: NodeContext) -> list[Array]:
     """The row's results as arrays."""
     with np.errstate(all="ignore"):
         result = row(call)
@@ -37,15 +37,15 @@ def fold(row: Row, call: Call) -> list[Array]:
     return made
 
 
-def arrays(call: Call) -> list[Array]:
+def arrays(call: NodeContext) -> list[Array]:
     return [call.array(index, "inputs") for index in range(call.count) if call.has(index)]
 
 
-def first(call: Call) -> Array:
+def first(call: NodeContext) -> Array:
     return call.array(0, "inputs")
 
 
-def together(call: Call) -> list[Array]:
+def together(call: NodeContext) -> list[Array]:
     """All inputs of an operator that broadcasts them to one shape; raises if the result would be too large."""
     given = arrays(call)
     room(call, parameters.broadcast(*(array.shape for array in given)), *given)
@@ -60,7 +60,7 @@ def elementwise(function: Callable[..., Any]) -> Row:
 def binary(function: Callable[[Array, Array], Any]) -> Row:
     """A row for a NumPy function of two inputs that broadcast, up to opset 6 by other rules."""
 
-    def row(call: Call) -> Any:
+    def row(call: NodeContext) -> Any:
         a, b = first(call), call.array(1, "inputs").reshape(parameters.beside(call))
         room(call, parameters.broadcast(a.shape, b.shape), a, b)
         return function(a, b)
@@ -74,7 +74,7 @@ def chained(function: Callable[[Any, Any], Any]) -> Row:
 
 
 def reduction(function: Callable[..., Any]) -> Row:
-    def row(call: Call) -> Any:
+    def row(call: NodeContext) -> Any:
         x = first(call)
         none = () if call.attribute("noop_with_empty_axes", 0) else None
         axes = parameters.axes(call, 1, x.ndim) or none
@@ -91,8 +91,8 @@ def mean(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
     return total / (x.size / max(total.size, 1))
 
 
-def reshaped(shape: Callable[[Call], tuple[int, ...]]) -> Row:
-    def row(call: Call) -> Any:
+def reshaped(shape: Callable[[NodeContext], tuple[int, ...]]) -> Row:
+    def row(call: NodeContext) -> Any:
         x, new = first(call), shape(call)
         if not x.flags.c_contiguous:  # otherwise the result uses the same memory
             room(call, x.shape, x)
@@ -112,12 +112,12 @@ def divide(a: Array, b: Array) -> Array:
     return result
 
 
-def modulo(call: Call) -> Any:
+def modulo(call: NodeContext) -> Any:
     a, b = together(call)
     return np.fmod(a, b) if call.attribute("fmod", 0) else np.mod(a, b)
 
 
-def cast(call: Call) -> Any:
+def cast(call: NodeContext) -> Any:
     number = call.attribute("to", 0)
     call.ignore("saturate", "round_mode")
     if number not in DTYPES:
@@ -127,52 +127,52 @@ def cast(call: Call) -> Any:
     return x.astype(DTYPES[number])
 
 
-def gather(call: Call) -> Any:
+def gather(call: NodeContext) -> Any:
     x, indices = arrays(call)
     axis = parameters.axis(call, 0, x.ndim)
     room(call, (*x.shape[:axis], *indices.shape, *x.shape[axis + 1 :]), x)
     return np.take(x, indices, axis)
 
 
-def concat(call: Call) -> Any:
+def concat(call: NodeContext) -> Any:
     parts = arrays(call)
     axis = parameters.front(parameters.concat_axis(call), parts[0].ndim)
     room(call, (sum(part.size for part in parts),), *parts)
     return np.concatenate(parts, axis)
 
 
-def split(call: Call) -> Any:
+def split(call: NodeContext) -> Any:
     x = first(call)
     axis = parameters.axis(call, 0, x.ndim)
     sizes = parameters.split_sizes(call, axis)
     return np.split(x, np.cumsum(sizes)[:-1], axis)
 
 
-def part(call: Call) -> Any:
+def part(call: NodeContext) -> Any:
     return first(call)[parameters.parts(call)]
 
 
-def transpose(call: Call) -> Any:
+def transpose(call: NodeContext) -> Any:
     return first(call).transpose(parameters.permutation(call))
 
 
-def expand(call: Call) -> Any:
+def expand(call: NodeContext) -> Any:
     x = first(call)
     return np.broadcast_to(x, room(call, parameters.expanded(call), x))
 
 
-def tile(call: Call) -> Any:
+def tile(call: NodeContext) -> Any:
     x, repeats = arrays(call)
     room(call, [size * int(n) for size, n in zip(x.shape, repeats, strict=True)], x)
     return np.tile(x, repeats)
 
 
-def constant_of_shape(call: Call) -> Any:
+def constant_of_shape(call: NodeContext) -> Any:
     value = call.attribute("value", np.zeros(1, np.float32))
     return np.full(room(call, call.sizes(0, "its shape"), value), value.reshape(-1)[0], value.dtype)
 
 
-def arange(call: Call) -> Any:
+def arange(call: NodeContext) -> Any:
     begin, end, step = (array.item() for array in arrays(call))
     room(call, [max(0, math.ceil((end - begin) / step))])
     return np.arange(begin, end, step).astype(first(call).dtype)

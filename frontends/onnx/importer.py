@@ -15,9 +15,9 @@ from ...elements import ELEMENTS, FLOAT32, UINT8
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...types import Array, TensorType
-from .call import Call, Result, Tensor, check_float
+from .call import NodeContext, Result, Tensor, check_float
 from .folding import FOLDS, fold
-from .independence import Record, Row, settled
+from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
 from .read import Branch, Declared, OnnxModel, OnnxNode, parse, read
 from .table import OPERATORS
@@ -66,7 +66,7 @@ class Importer:
         self.tensors: dict[str, Tensor | None] = {"": None, **model.weights}
         self.constants: dict[str, Value] = {}
         self.problems: list[Problem] = []
-        self.records: list[Record] = []
+        self.records: list[ImportedNode] = []
         self.read = model.read
         self.taken: dict[str, int] = {}
         """Names of layers, with the last number that was added to each."""
@@ -191,14 +191,14 @@ class Importer:
 
     def _apply(self, node: OnnxNode, name: str) -> Sequence[Tensor | None]:
         """The row of the node's operator: in NumPy if all inputs are known and it has such a row."""
-        call = Call(self, node, name)
+        call = NodeContext(self, node, name)
         row = self._row(node)
         try:
             results = row(call)
         except MALFORMED as error:
             raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
         call.finish()
-        self.records.append(Record(call, row, tuple(self.tensors[name] for name in node.inputs), results))
+        self.records.append(ImportedNode(call, row, tuple(self.tensors[name] for name in node.inputs), results))
         return results
 
     def _row(self, node: OnnxNode) -> Row:

@@ -2,8 +2,8 @@
 
 The importer works with N as a number, and N may have become part of the graph: in a constant computed from `Shape`, in
 a literal size, in the choice to leave out an axis of size 1. The graph's nodes do not show it. So every row that could
-read N runs once more with a `Count` in N's place, which hides its number. A row depends only on its `Call`: if it
-succeeds and makes the same layers, it makes them for every N.
+read N runs once more with a `Count` in N's place, which hides its number. A row depends only on its `NodeContext`: if
+it succeeds and makes the same layers, it makes them for every N.
 
 No operator is named here. Arrays of whole numbers may contain N; a number computed from N hides its value as well.
 """
@@ -23,20 +23,20 @@ from ...ir import Graph, Node, Value
 from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count, counted
-from .call import Call, Tensor
+from .call import NodeContext, Tensor
 from .read import Branch, Declared
 
-Row = Callable[[Call], Sequence[Tensor | None]]
+Row = Callable[[NodeContext], Sequence[Tensor | None]]
 
 
 @dataclass(frozen=True)
-class Record:
+class ImportedNode:
     """A node that was imported, with its row, its inputs and its results.
 
     The same name may be another tensor inside a branch than outside, so inputs and results are tensors, not names.
     """
 
-    call: Call
+    call: NodeContext
     row: Row
     inputs: Sequence[Tensor | None]
     results: Sequence[Tensor | None]
@@ -46,7 +46,9 @@ class Asked(Exception):
     """Raised if a row that runs again reads the number of images, or has another result."""
 
 
-def settled(graph: Graph, inputs: Sequence[Declared], records: Sequence[Record], nodes: Mapping[str, Node]) -> Graph:
+def settled(
+    graph: Graph, inputs: Sequence[Declared], records: Sequence[ImportedNode], nodes: Mapping[str, Node]
+) -> Graph:
     """`graph` with the facts that its nodes do not show: inputs that keep their shape, and the reason if N is fixed.
 
     If the model leaves the first dimension of some inputs open, the others keep their shape. `nodes` are all nodes that
@@ -98,7 +100,7 @@ def _counted(type: TensorType) -> TensorType:
     return counted(type, (cast(int, N), *type.shape[1:]))
 
 
-def _asking(records: Sequence[Record], types: Mapping[Value, TensorType]) -> str:
+def _asking(records: Sequence[ImportedNode], types: Mapping[Value, TensorType]) -> str:
     """A text about the first node that computes with N; empty if there is none."""
     marked: dict[int, Array] = {}
     for record in records:
@@ -107,7 +109,7 @@ def _asking(records: Sequence[Record], types: Mapping[Value, TensorType]) -> str
             continue
         try:
             with allowance(Allowance()):  # these layers are dropped again
-                marked.update(_merged(record.row(Again(record, types, marked)), record.results))
+                marked.update(_merged(record.row(Replay(record, types, marked)), record.results))
         except Exception:  # NumPy has many exceptions for an operand that is no number
             return f"node '{record.call.node.shown}' computes with the number of images"
     return ""
@@ -185,10 +187,10 @@ class Marked(np.ndarray[Any, Any]):
         return changed.reshape(self.shape)
 
 
-class Again(Call):
+class Replay(NodeContext):
     """The second run of a node's row, with counts in place of N; it must make the same layers as the first."""
 
-    def __init__(self, record: Record, types: Mapping[Value, TensorType], marked: Mapping[int, Array]):
+    def __init__(self, record: ImportedNode, types: Mapping[Value, TensorType], marked: Mapping[int, Array]):
         super().__init__(record.call.importer, record.call.node, record.call.name)
         self.record, self.types, self.marked = record, types, marked
         self.steps = iter(record.call.made)

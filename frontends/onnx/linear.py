@@ -8,10 +8,10 @@ from ... import ops
 from ...errors import ShapeError
 from ...ir import Value
 from ...types import Array
-from .call import Call, Result
+from .call import NodeContext, Result
 
 
-def gemm(call: Call) -> Result:
+def gemm(call: NodeContext) -> Result:
     """alpha · A · B + beta · C as a dense layer, whose weights are B transposed. With beta = 0, C is not read.
 
     Factors are multiplied into known weights, rounded once, if the products are in the range of float32; otherwise
@@ -45,7 +45,7 @@ def fits(data: Array, factor: float) -> bool:
     return bool(np.all(kept))
 
 
-def dense_weights(call: Call, transposed: bool, alpha: float = 1.0) -> Value:
+def dense_weights(call: NodeContext, transposed: bool, alpha: float = 1.0) -> Value:
     """Input 1, multiplied by `alpha` if it is known, as a dense layer's weights (outputs, features)."""
     known = call.known(1)
     if len(call.shape(1)) != 2:
@@ -57,7 +57,7 @@ def dense_weights(call: Call, transposed: bool, alpha: float = 1.0) -> Value:
     return scaled_constant(call, known if transposed else known.T, alpha, "weights")
 
 
-def dense_bias(call: Call, outputs: int, beta: float) -> Value | None:
+def dense_bias(call: NodeContext, outputs: int, beta: float) -> Value | None:
     """Input 2 as a dense layer's bias; None if it is not the same for all rows."""
     known, shape = call.known(2), call.shape(2)
     if known is None or known.size not in (1, outputs) or (known.size > 1 and shape[-1] != outputs):
@@ -67,13 +67,13 @@ def dense_bias(call: Call, outputs: int, beta: float) -> Value | None:
     return scaled_constant(call, np.broadcast_to(known.reshape(-1), (outputs,)), beta, "bias")
 
 
-def scaled_constant(call: Call, data: Array, factor: float, role: str) -> Value:
+def scaled_constant(call: NodeContext, data: Array, factor: float, role: str) -> Value:
     if factor == 1.0:
         return call.constant(data, role)
     return call.constant(data.astype(np.float64) * factor, role, rounded=True)
 
 
-def scaled(call: Call, value: Value, factor: float, role: str) -> Value:
+def scaled(call: NodeContext, value: Value, factor: float, role: str) -> Value:
     """`value` times a number, as a layer if it changes anything."""
     if factor == 1.0:
         return value
@@ -81,7 +81,7 @@ def scaled(call: Call, value: Value, factor: float, role: str) -> Value:
     return call.add(ops.Mul(), value, number, role=role)
 
 
-def matmul(call: Call) -> Result:
+def matmul(call: NodeContext) -> Result:
     """A matrix (two axes) times known weights is a dense layer, everything else a matrix product."""
     if call.known(1) is not None and len(call.shape(0)) == len(call.shape(1)) == 2:
         return call.add(ops.Dense(), call.value(0), dense_weights(call, False))

@@ -9,10 +9,10 @@ from ...errors import ShapeError
 from ...ir import Value
 from ...op import Op
 from . import parameters
-from .call import Call, Result, Unsupported
+from .call import NodeContext, Result, Unsupported
 
 
-def batch_normalization(call: Call) -> Result:
+def batch_normalization(call: NodeContext) -> Result:
     """With known statistics, or as in training with those of the batch; running statistics are not computed."""
     call.ignore("momentum")
     epsilon = call.attribute("epsilon", 1e-5)
@@ -25,7 +25,7 @@ def batch_normalization(call: Call) -> Result:
     return call.add(ops.BatchNormalization(epsilon), *call.values())
 
 
-def training(call: Call) -> bool:
+def training(call: NodeContext) -> bool:
     """Whether the statistics of the batch are used; up to opset 13 the number of outputs tells it."""
     if call.version >= 14:
         return bool(call.attribute("training_mode", 0))
@@ -37,7 +37,7 @@ def training(call: Call) -> bool:
     return several
 
 
-def each_element_alone(call: Call, epsilon: float) -> Result:
+def each_element_alone(call: NodeContext, epsilon: float) -> Result:
     """spatial = 0, up to opset 8: each element of an image has its own statistics (C, spatial…), as if a channel."""
     if training(call):
         raise Unsupported(f"{call.operator} with spatial=0 in training mode is not supported")
@@ -50,15 +50,15 @@ def each_element_alone(call: Call, epsilon: float) -> Result:
     return call.add(ops.Reshape((0, *shape[1:])), normal)
 
 
-def softmax(call: Call) -> Result:
+def softmax(call: NodeContext) -> Result:
     return over_axis(call, ops.Softmax)
 
 
-def log_softmax(call: Call) -> Result:
+def log_softmax(call: NodeContext) -> Result:
     return over_axis(call, ops.LogSoftmax)
 
 
-def over_axis(call: Call, make: Callable[[int], Op]) -> Result:
+def over_axis(call: NodeContext, make: Callable[[int], Op]) -> Result:
     """Up to opset 12 over all axes from `axis` on as one, from 13 on over `axis` alone."""
     shape = call.shape(0)
     if call.version >= 13:
@@ -73,7 +73,7 @@ def over_axis(call: Call, make: Callable[[int], Op]) -> Result:
     return call.add(ops.Reshape((0 if axis else shape[0], *shape[1:])), soft)
 
 
-def group_normalization(call: Call) -> Result:
+def group_normalization(call: NodeContext) -> Result:
     """Up to opset 20 scale and bias are given for each group, from 21 on for each channel."""
     call.only("stash_type", 1)
     groups: int = call.required("num_groups", int)
@@ -83,7 +83,7 @@ def group_normalization(call: Call) -> Result:
     return call.add(ops.GroupNormalization(groups, call.attribute("epsilon", 1e-5)), call.value(0), *vectors)
 
 
-def spread(call: Call, index: int, times: int, role: str) -> Value:
+def spread(call: NodeContext, index: int, times: int, role: str) -> Value:
     """A vector with each element repeated `times` times."""
     known = call.known(index)
     if times == 1:
@@ -94,16 +94,16 @@ def spread(call: Call, index: int, times: int, role: str) -> Value:
     return call.add(ops.Gather(places, 0), call.value(index), role=role)
 
 
-def layer_normalization(call: Call) -> Result:
+def layer_normalization(call: NodeContext) -> Result:
     call.only("stash_type", 1)
     op = ops.LayerNormalization(call.attribute("axis", -1), call.attribute("epsilon", 1e-5))
     return call.add(op, *call.values())
 
 
-def reduction(op: Callable[[tuple[int, ...] | None, bool], Op]) -> Callable[[Call], Result]:
+def reduction(op: Callable[[tuple[int, ...] | None, bool], Op]) -> Callable[[NodeContext], Result]:
     """A row for a reduction: over the axes of an attribute or an input; without any, over all axes."""
 
-    def row(call: Call) -> Result:
+    def row(call: NodeContext) -> Result:
         axes, none = call.setting("axes", 1), () if call.attribute("noop_with_empty_axes", 0) else None
         return call.add(op(axes or none, bool(call.attribute("keepdims", 1))), call.value(0))
 

@@ -9,10 +9,10 @@ from ...allowance import charge
 from ...errors import ModelError, ShapeError
 from ...types import MAX_ELEMENTS, Array, expect_rank
 from ..counts import equal
-from .call import Call
+from .call import NodeContext
 
 
-def axis(call: Call, default: int, rank: int, name: str = "axis") -> int:
+def axis(call: NodeContext, default: int, rank: int, name: str = "axis") -> int:
     """An axis counted from the front."""
     return front(call.attribute(name, default), rank)
 
@@ -27,18 +27,18 @@ def front_all(axes: Sequence[int], rank: int) -> tuple[int, ...]:
     return tuple(front(axis, rank) for axis in axes)
 
 
-def axes(call: Call, index: int, rank: int, name: str = "axes") -> tuple[int, ...] | None:
+def axes(call: NodeContext, index: int, rank: int, name: str = "axes") -> tuple[int, ...] | None:
     """Axes counted from the front; None if there are none."""
     given = call.setting(name, index)
     return None if given is None else front_all(given, rank)
 
 
-def concat_axis(call: Call) -> int:
+def concat_axis(call: NodeContext) -> int:
     """The axis as in the file; required from opset 4 on."""
     return call.attribute("axis", 1) if call.version < 4 else call.required("axis", int)
 
 
-def new_shape(call: Call) -> tuple[int, ...]:
+def new_shape(call: NodeContext) -> tuple[int, ...]:
     """Reshape's target with 0 (the size of the input) and −1 (all remaining elements) replaced."""
     old, new = call.shape(0), _target(call)
     if not call.attribute("allowzero", 0):
@@ -67,7 +67,7 @@ def _with_the_rest(old: tuple[int, ...], new: tuple[int, ...]) -> tuple[int, ...
     return new
 
 
-def _target(call: Call) -> tuple[int, ...]:
+def _target(call: NodeContext) -> tuple[int, ...]:
     """Reshape's target as in the file: an attribute up to opset 4, then an input."""
     given = call.integers("shape", ()) if "shape" in call.node.attributes else None
     if given is None and not call.has(1):
@@ -75,7 +75,7 @@ def _target(call: Call) -> tuple[int, ...]:
     return call.sizes(1, "shape") if given is None else given
 
 
-def squeezed(call: Call) -> tuple[int, ...]:
+def squeezed(call: NodeContext) -> tuple[int, ...]:
     """The shape without `axes`, or without all axes of size 1."""
     old = call.shape(0)
     gone = axes(call, 1, len(old))
@@ -86,7 +86,7 @@ def squeezed(call: Call) -> tuple[int, ...]:
     return tuple(size for axis, size in enumerate(old) if axis not in gone)
 
 
-def unsqueezed(call: Call) -> tuple[int, ...]:
+def unsqueezed(call: NodeContext) -> tuple[int, ...]:
     """The shape with axes of size 1 inserted at `axes` (of the result)."""
     old = call.shape(0)
     rank = len(old) + len(call.setting("axes", 1) or ())
@@ -97,14 +97,14 @@ def unsqueezed(call: Call) -> tuple[int, ...]:
     return tuple(1 if axis in new else next(sizes) for axis in range(rank))
 
 
-def flattened(call: Call) -> tuple[int, int]:
+def flattened(call: NodeContext) -> tuple[int, int]:
     old = call.shape(0)
     begin = call.attribute("axis", 1)
     begin = begin if begin == len(old) else front(begin, len(old))
     return math.prod(old[:begin]), math.prod(old[begin:])
 
 
-def permutation(call: Call) -> tuple[int, ...]:
+def permutation(call: NodeContext) -> tuple[int, ...]:
     """Transpose's axes; in reverse order if there are none."""
     rank = len(call.shape(0))
     perm = call.integers("perm", tuple(reversed(range(rank))))
@@ -113,7 +113,7 @@ def permutation(call: Call) -> tuple[int, ...]:
     return perm
 
 
-def parts(call: Call) -> tuple[slice, ...]:
+def parts(call: NodeContext) -> tuple[slice, ...]:
     """Slice's range on every axis, with plain bounds: begin, end and step, negative ends as None."""
     shape = call.shape(0)
     begins, ends = call.setting("starts", 1), call.setting("ends", 2)
@@ -128,7 +128,7 @@ def parts(call: Call) -> tuple[slice, ...]:
     return tuple(result)
 
 
-def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
+def split_sizes(call: NodeContext, axis: int) -> tuple[int, ...]:
     """The given sizes, or equal ones, one for each output; from opset 18 on the last may be smaller."""
     total, given = call.shape(0)[axis], call.setting("split", 1)
     if given is not None:
@@ -147,12 +147,12 @@ def split_sizes(call: Call, axis: int) -> tuple[int, ...]:
     return (*(size,) * (count - 1), last)
 
 
-def expanded(call: Call) -> tuple[int, ...]:
+def expanded(call: NodeContext) -> tuple[int, ...]:
     """Expand's shape: the input's shape and the given one, broadcast to each other."""
     return broadcast(call.shape(0), call.numbers("shape", 1))
 
 
-def beside(call: Call) -> tuple[int, ...]:
+def beside(call: NodeContext) -> tuple[int, ...]:
     """The shape with which input 1 broadcasts to input 0: up to opset 6 its axes match those from `axis` on.
 
     Without `axis` they match the last ones, as in NumPy.
@@ -187,7 +187,7 @@ def broadcast(*shapes: Sequence[int]) -> tuple[int, ...]:
     return tuple(found)
 
 
-def room(call: Call, shape: Sequence[int], *like: Array) -> tuple[int, ...]:
+def room(call: NodeContext, shape: Sequence[int], *like: Array) -> tuple[int, ...]:
     """`shape`, for a result that is about to be made, with elements of the size of those of `like`.
 
     Every row calls it before it makes an array; a view of the input needs no memory. Raises ShapeError

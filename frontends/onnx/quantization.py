@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import ModelError, ShapeError
 from ...types import Array
 from . import parameters
-from .call import Call, Unsupported
+from .call import NodeContext, Unsupported
 
 RANGES = {"uint4": (0, 15), "int4": (-8, 7)}
 RANGES |= {name: (np.iinfo(name).min, np.iinfo(name).max) for name in ("uint8", "int8", "uint16", "int16")}
@@ -25,7 +25,7 @@ NUMBERED = {2: "uint8", 3: "int8", 4: "uint16", 5: "int16", 21: "uint4", 22: "in
 FLOATS = {1: "float32", 10: "float16", 11: "float64"}
 
 
-def dequantize(call: Call) -> Any:
+def dequantize(call: NodeContext) -> Any:
     """The result has the type of the scale, in which the product is computed, unless `output_dtype` names another."""
     x, scale = call.array(0, "inputs"), call.array(1, "a scale")
     number = call.attribute("output_dtype", 0)
@@ -37,7 +37,7 @@ def dequantize(call: Call) -> Any:
     return (_wide(x) - _wide(zero)).astype(dtype) * factor.astype(dtype)
 
 
-def quantize(call: Call) -> Any:
+def quantize(call: NodeContext) -> Any:
     """Rounded to the nearest whole number, ties to even, then saturated."""
     x, scale = call.array(0, "inputs"), call.array(1, "a scale")
     call.ignore("saturate", "precision")  # for float8, which is refused
@@ -52,7 +52,7 @@ def quantize(call: Call) -> Any:
     return np.clip(steps, *RANGES[name]).astype(name.replace("int4", "int8"))
 
 
-def target(call: Call) -> str:
+def target(call: NodeContext) -> str:
     """The type of the result: that of the zero point, or of `output_dtype`, or uint8."""
     if call.has(2):
         return call.array(2, "a zero point").dtype.name
@@ -60,12 +60,12 @@ def target(call: Call) -> str:
     return NUMBERED.get(number, f"element type {number}")
 
 
-def zero_point(call: Call, x: Array) -> Array:
+def zero_point(call: NodeContext, x: Array) -> Array:
     call.optional("output_dtype")
     return aligned(call, x, call.array(2, "a zero point")) if call.has(2) else np.zeros((), np.int8)
 
 
-def aligned(call: Call, x: Array, vector: Array) -> Array:
+def aligned(call: NodeContext, x: Array, vector: Array) -> Array:
     """Scales or zero points in a shape that broadcasts to x."""
     block, axis = call.attribute("block_size", 0), call.attribute("axis", 1)
     if vector.size == 1 and vector.ndim <= 1:

@@ -129,7 +129,7 @@ def refuse_other_kinds(file: Path, content: bytes) -> None:
         raise ValueError(f"it is {explained(file, kind)}")
 
 
-def outside(file: Path, proto: Any) -> list[external.Part]:
+def outside(file: Path, proto: Any) -> list[external.FileRange]:
     """The ranges of other files that a message parsed from `file` needs. Raises ModelError for impossible ones."""
     with _explained(file):
         return sorted({external.part_of(tensor) for tensor in external.tensors(proto.graph)})

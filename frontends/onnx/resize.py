@@ -10,10 +10,10 @@ import numpy as np
 from ... import ops
 from ...errors import ModelError, ShapeError
 from . import parameters
-from .call import Call, Result, Unsupported
+from .call import NodeContext, Result, Unsupported
 
 
-def upsample(call: Call) -> Result:
+def upsample(call: NodeContext) -> Result:
     """Scales are two attributes in opset 1, one in 7, an input in 9; all coordinates count from the first element."""
     scales: tuple[float, ...]
     if call.version < 7:
@@ -26,7 +26,7 @@ def upsample(call: Call) -> Result:
     return resized(call, {"scales": spatial(call, scales, 1)}, mode, "asymmetric", "floor")
 
 
-def resize(call: Call) -> Result:
+def resize(call: NodeContext) -> Result:
     if call.version < 11:
         return first_resize(call)
     target, mode = wanted(call), call.attribute("mode", "nearest")
@@ -48,14 +48,14 @@ def resize(call: Call) -> Result:
     )
 
 
-def shrinks(call: Call, target: dict[str, Any]) -> bool:
+def shrinks(call: NodeContext, target: dict[str, Any]) -> bool:
     sizes = call.shape(0)[2:]
     return any(scale < 1 for scale in target.get("scales", ())) or any(
         new < old for new, old in zip(target.get("sizes", ()), sizes, strict=False)
     )
 
 
-def first_resize(call: Call) -> Result:
+def first_resize(call: NodeContext) -> Result:
     """Opset 10: the nearest element is the next one if an axis shrinks, else the one before."""
     scales, mode = spatial(call, floats(call, 1), 1), call.attribute("mode", "nearest")
     less, more = tuple(min(scale, 1.0) for scale in scales), tuple(max(scale, 1.0) for scale in scales)
@@ -70,7 +70,7 @@ COORDINATES = ("half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "alig
 
 
 def resized(
-    call: Call, target: dict[str, Any], mode: str, coordinates: str, nearest: str, cubic: float = -0.75
+    call: NodeContext, target: dict[str, Any], mode: str, coordinates: str, nearest: str, cubic: float = -0.75
 ) -> Result:
     if coordinates not in COORDINATES:
         raise Unsupported(f"{call.operator} with coordinate_transformation_mode={coordinates!r} is not supported")
@@ -78,7 +78,7 @@ def resized(
     return call.add(op, call.value(0))
 
 
-def wanted(call: Call) -> dict[str, Any]:
+def wanted(call: NodeContext) -> dict[str, Any]:
     """The scales or the sizes of the spatial axes, from inputs 2 and 3, one of which is present and not empty."""
     shape = call.shape(0)
     axes = parameters.front_all(call.integers("axes", range(len(shape))), len(shape))
@@ -89,7 +89,7 @@ def wanted(call: Call) -> dict[str, Any]:
     return {"scales": spatial(call, [factors.get(axis, 1.0) for axis in range(len(shape))], 1)}
 
 
-def floats(call: Call, index: int) -> tuple[float, ...]:
+def floats(call: NodeContext, index: int) -> tuple[float, ...]:
     """The scales as the shortest decimals that round to the float32 numbers in the file: 0.7, not 0.699999988."""
     array = call.array(index, "scales")
     if not array.size:
@@ -97,7 +97,7 @@ def floats(call: Call, index: int) -> tuple[float, ...]:
     return tuple(float(str(scale)) for scale in array)
 
 
-def spatial(call: Call, numbers: Sequence[Any], unchanged: Any) -> tuple[Any, ...]:
+def spatial(call: NodeContext, numbers: Sequence[Any], unchanged: Any) -> tuple[Any, ...]:
     """The numbers of the spatial axes, if those of images and channels are `unchanged`."""
     if len(numbers) != len(call.shape(0)):
         raise ModelError(f"{call.operator} of {len(call.shape(0))} axes with {len(numbers)} scales or sizes")

@@ -12,12 +12,12 @@ from ...ir import Value
 from ...ops.axes import expect_tables
 from ..counts import equal
 from . import parameters
-from .call import Call, Result, whole
+from .call import NodeContext, Result, whole
 from .read import branch
 from .shapes import nested
 
 
-def conditional(call: Call) -> Result:
+def conditional(call: NodeContext) -> Result:
     """The branch that a known condition takes; its nodes become layers."""
     condition = call.array(0, "a condition")
     if condition.size != 1:
@@ -29,7 +29,7 @@ def conditional(call: Call) -> Result:
     return call.inline(branch(graph, call.version, call.importer.model.file))
 
 
-def gather_nd(call: Call) -> Result:
+def gather_nd(call: NodeContext) -> Result:
     """Elements at known indices: the last axis of the indices has one for each of several axes, which are merged.
 
     With `batch_dims` the first axes of both correspond to each other; they are merged, too.
@@ -50,7 +50,7 @@ def gather_nd(call: Call) -> Result:
     return call.add(ops.Gather(nested(flat.tolist()), 0), x)
 
 
-def where(call: Call) -> Result:
+def where(call: NodeContext) -> Result:
     """Elements of input 1 where a known mask holds, else of input 2: a gather from the concatenation of both.
 
     So the other element, for example NaN, has no effect. All axes from the first one along which the mask varies are
@@ -74,7 +74,7 @@ def where(call: Call) -> Result:
     return call.add(ops.Reshape((0, *shape[1:]) if axis else shape), chosen)
 
 
-def number(call: Call) -> int | None:
+def number(call: NodeContext) -> int | None:
     """The input of Where that is one known number, if any: a single element after the other input suffices for it."""
     for index in (1, 2):
         known = call.known(index)
@@ -83,7 +83,7 @@ def number(call: Call) -> int | None:
     return None
 
 
-def joined(call: Call, index: int, shape: tuple[int, ...], axis: int) -> Value:
+def joined(call: NodeContext, index: int, shape: tuple[int, ...], axis: int) -> Value:
     """An input of Where, broadcast to `shape`, with all axes from `axis` on merged."""
     value = call.value(index)
     own = call.shape(index)

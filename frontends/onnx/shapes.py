@@ -12,16 +12,16 @@ from ...elements import UINT8
 from ...errors import ModelError
 from ..counts import vector
 from . import parameters
-from .call import NUMBER_BYTES, Call, Result, Unsupported, whole
+from .call import NUMBER_BYTES, NodeContext, Result, Unsupported, whole
 from .folding import DTYPES
 
 
-def same(call: Call) -> Result:
+def same(call: NodeContext) -> Result:
     """The input itself, without a layer."""
     return call.tensor(0)
 
 
-def constant(call: Call) -> Result:
+def constant(call: NodeContext) -> Result:
     """The value, from the attribute that has it."""
     for name, dtype in {"value_float": np.float32, "value_floats": np.float32, "value_int": np.int64}.items():
         if (number := call.optional(name)) is not None:
@@ -34,16 +34,16 @@ def constant(call: Call) -> Result:
     return value
 
 
-def shape(call: Call) -> Result:
+def shape(call: NodeContext) -> Result:
     """Shapes are known at compile time."""
     return vector(call.shape(0)[slice(call.attribute("start", 0), call.optional("end"))])
 
 
-def size(call: Call) -> Result:
+def size(call: NodeContext) -> Result:
     return vector(math.prod(call.shape(0)))
 
 
-def cast(call: Call) -> Result:
+def cast(call: NodeContext) -> Result:
     """From float32 or bytes (pictures) to float32, also through float64 if nothing is computed in it."""
     call.ignore("saturate", "round_mode")
     x, dtype = call.value(0), element_type(call)
@@ -54,7 +54,7 @@ def cast(call: Call) -> Result:
     return call.add(ops.ImageToTensor(), x) if call.type(x).dtype is UINT8 else x
 
 
-def element_type(call: Call) -> str:
+def element_type(call: NodeContext) -> str:
     """The result type of Cast; up to opset 5 a text."""
     to = call.optional("to")
     names = {"FLOAT": "float32", "DOUBLE": "float64"}
@@ -64,7 +64,7 @@ def element_type(call: Call) -> str:
     return dtype
 
 
-def dropout(call: Call) -> Result:
+def dropout(call: NodeContext) -> Result:
     """The identity; the importer refuses a mask that is read."""
     call.ignore("seed")
     ratio = call.known(1) if call.has(1) else call.optional("ratio")
@@ -74,48 +74,48 @@ def dropout(call: Call) -> Result:
     return call.tensor(0)
 
 
-def reshape(call: Call) -> Result:
+def reshape(call: NodeContext) -> Result:
     """Reshape; the first size stays open if the target repeats it."""
     old, new = call.shape(0), parameters.new_shape(call)
     first = (0,) if old[:1] == new[:1] else new[:1]
     return call.add(ops.Reshape((*first, *new[1:])), call.value(0))
 
 
-def flatten(call: Call) -> Result:
+def flatten(call: NodeContext) -> Result:
     return call.add(ops.Flatten(call.attribute("axis", 1)), call.value(0))
 
 
-def squeeze(call: Call) -> Result:
+def squeeze(call: NodeContext) -> Result:
     return call.add(ops.Squeeze(call.setting("axes", 1)), call.value(0))
 
 
-def unsqueeze(call: Call) -> Result:
+def unsqueeze(call: NodeContext) -> Result:
     if (axes := call.setting("axes", 1)) is None:
         raise ModelError("Unsqueeze without axes")
     return call.add(ops.Unsqueeze(axes), call.value(0))
 
 
-def transpose(call: Call) -> Result:
+def transpose(call: NodeContext) -> Result:
     return call.add(ops.Transpose(parameters.permutation(call)), call.value(0))
 
 
-def concat(call: Call) -> Result:
+def concat(call: NodeContext) -> Result:
     return call.add(ops.Concat(parameters.concat_axis(call)), *call.values())
 
 
-def split(call: Call) -> Result:
+def split(call: NodeContext) -> Result:
     axis = parameters.axis(call, 0, len(call.shape(0)))
     return call.add_all(ops.Split(parameters.split_sizes(call, axis), axis), call.value(0))
 
 
-def part(call: Call) -> Result:
+def part(call: NodeContext) -> Result:
     begins, ends = call.setting("starts", 1), call.setting("ends", 2)
     if begins is None or ends is None:
         raise ModelError("Slice without starts or ends")
     return call.add(ops.Slice(begins, ends, call.setting("axes", 3), call.setting("steps", 4)), call.value(0))
 
 
-def gather(call: Call) -> Result:
+def gather(call: NodeContext) -> Result:
     indices = whole(call.array(1, "indices"), "indices")
     charge(NUMBER_BYTES * indices.size, f"{indices.size} indices of Gather")
     return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
@@ -126,13 +126,13 @@ def nested(indices: object) -> object:
     return tuple(map(nested, indices)) if isinstance(indices, list) else indices
 
 
-def expand(call: Call) -> Result:
+def expand(call: NodeContext) -> Result:
     if not call.has(1):
         raise ModelError("Expand without shape")
     return call.add(ops.Expand(parameters.expansion(call.shape(0), call.sizes(1, "shape"))), call.value(0))
 
 
-def tile(call: Call) -> Result:
+def tile(call: NodeContext) -> Result:
     """Up to opset 5 a number of repeats and an axis."""
     if call.version < 6:
         ones = [1] * len(call.shape(0))
@@ -141,7 +141,7 @@ def tile(call: Call) -> Result:
     return call.add(ops.Tile(call.numbers("repeats", 1)), call.value(0))
 
 
-def pad(call: Call) -> Result:
+def pad(call: NodeContext) -> Result:
     """Pads are (begins…, ends…), for `axes` only if these are given; the value is an attribute up to opset 10."""
     rank = len(call.shape(0))
     older = "paddings" if call.version < 2 else "pads"
@@ -157,10 +157,10 @@ def pad(call: Call) -> Result:
     return call.add(ops.Pad(sides, call.attribute("mode", "constant"), number), call.value(0))
 
 
-def depth_to_space(call: Call) -> Result:
+def depth_to_space(call: NodeContext) -> Result:
     return call.add(ops.DepthToSpace(call.required("blocksize", int), call.attribute("mode", "DCR")), call.value(0))
 
 
-def space_to_depth(call: Call) -> Result:
+def space_to_depth(call: NodeContext) -> Result:
     call.only("mode", "DCR")
     return call.add(ops.SpaceToDepth(call.required("blocksize", int)), call.value(0))

@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 from ... import ops
 from . import elementwise, linear, normalization, resize, selection, shapes, windows
-from .call import Call, Result
+from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
 
-OPERATORS: dict[str, Callable[[Call], Result]] = {
+OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Abs": plain(ops.Abs),
     "Add": binary(ops.Add),
     "AveragePool": windows.average_pool,

@@ -8,7 +8,7 @@ from typing import Any
 from ... import ops
 from ...errors import ModelError
 from ...windows import brief, brief_padding
-from .call import Call, Result, Unsupported
+from .call import NodeContext, Result, Unsupported
 
 Pairs = tuple[tuple[int, int], ...]
 
@@ -19,7 +19,7 @@ def pairs(pads: Sequence[int]) -> Pairs:
     return tuple(zip(pads[:half], pads[half:], strict=True))
 
 
-def padding(call: Call, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Pairs:
+def padding(call: NodeContext, kernel: Sequence[int], stride: Sequence[int], dilation: Sequence[int]) -> Pairs:
     """The window's padding, also from auto_pad, which requires n / stride outputs, rounded up."""
     rank, mode = len(kernel), call.attribute("auto_pad", "NOTSET")
     given = pairs(call.integers("pads", (0,) * 2 * rank))
@@ -35,7 +35,7 @@ def padding(call: Call, kernel: Sequence[int], stride: Sequence[int], dilation: 
     return tuple(halves(call, mode, total) for total in totals)
 
 
-def halves(call: Call, mode: str, total: int) -> tuple[int, int]:
+def halves(call: NodeContext, mode: str, total: int) -> tuple[int, int]:
     """The padding before and after an axis; the mode decides the side of an odd element."""
     if mode not in ("SAME_UPPER", "SAME_LOWER"):
         raise Unsupported(f"{call.operator} with auto_pad={mode!r} is not supported")
@@ -43,20 +43,20 @@ def halves(call: Call, mode: str, total: int) -> tuple[int, int]:
     return (less, more) if mode == "SAME_UPPER" else (more, less)
 
 
-def geometry(call: Call, kernel: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
+def geometry(call: NodeContext, kernel: Sequence[int]) -> tuple[tuple[int, ...], tuple[int, ...], tuple[int, ...]]:
     """Kernel, stride and dilation, one number for each spatial axis."""
     ones = (1,) * len(kernel)
     return tuple(kernel), call.integers("strides", ones), call.integers("dilations", ones)
 
 
-def conv(call: Call) -> Result:
+def conv(call: NodeContext) -> Result:
     kernel, stride, dilation = geometry(call, call.integers("kernel_shape", call.shape(1)[2:]))
     pads = brief_padding(padding(call, kernel, stride, dilation))
     op = ops.Conv(kernel, brief(stride), brief(dilation), pads, call.attribute("group", 1))
     return call.add(op, *call.values())
 
 
-def conv_transpose(call: Call) -> Result:
+def conv_transpose(call: NodeContext) -> Result:
     kernel, stride, dilation = geometry(call, call.integers("kernel_shape", call.shape(1)[2:]))
     added = call.integers("output_padding", (0,) * len(kernel))
     full = [
@@ -70,7 +70,7 @@ def conv_transpose(call: Call) -> Result:
     return call.add(op, *call.values())
 
 
-def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -> tuple[Pairs, tuple[int, ...]]:
+def transposed_padding(call: NodeContext, full: Sequence[int], stride: Sequence[int]) -> tuple[Pairs, tuple[int, ...]]:
     """(elements to crop from `full` on each axis, elements to add at the end), from pads, auto_pad or output sizes.
 
     One element more than `full` is added at the end. For more, or for one with SAME_UPPER, the standard halves a
@@ -93,7 +93,7 @@ def transposed_padding(call: Call, full: Sequence[int], stride: Sequence[int]) -
     return tuple(halves(call, rule, max(0, t)) for t in totals), tuple(max(0, -t) for t in totals)
 
 
-def pooled(call: Call) -> dict[str, Any]:
+def pooled(call: NodeContext) -> dict[str, Any]:
     """The attributes of every pool: its window."""
     if not (kernel := call.integers("kernel_shape", ())):
         raise ModelError(f"{call.operator} without kernel_shape")
@@ -107,17 +107,17 @@ def pooled(call: Call) -> dict[str, Any]:
     }
 
 
-def max_pool(call: Call) -> Result:
+def max_pool(call: NodeContext) -> Result:
     call.ignore("storage_order")  # of the indices, which are refused where they are read
     return call.add(ops.MaxPool(**pooled(call)), call.value(0))
 
 
-def average_pool(call: Call) -> Result:
+def average_pool(call: NodeContext) -> Result:
     counted = bool(call.attribute("count_include_pad", 0))
     return call.add(ops.AveragePool(**pooled(call), count_padding=counted), call.value(0))
 
 
-def lp_pool(call: Call) -> Result:
+def lp_pool(call: NodeContext) -> Result:
     p = call.attribute("p", 2.0)  # a float in opset 1
     if p not in (1.0, 2.0):
         raise Unsupported(f"{call.operator} with p={p:g} is not supported, only 1 and 2")

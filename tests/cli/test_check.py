@@ -18,7 +18,7 @@ from cnncc.check.model import Report, check, random_feeds
 from cnncc.codegen import program
 from cnncc.codegen.emitter import Emitter
 from cnncc.codegen.kernels import KERNELS, Tensors
-from cnncc.codegen.kernels.family import Family
+from cnncc.codegen.kernels.family import KernelEmitter
 from cnncc.compiler import Options, resolve_target
 from cnncc.ir import Graph, Rewriter
 from cnncc.op import Constant
@@ -171,7 +171,7 @@ def test_wrong_stream_is_told_from_wrong_layers(cli: Cli, tmp_path: Path, monkey
     assert cli("check", script, "--plan", plan).code == 0
     family = KERNELS[k.Window]
 
-    def wrong_on_rings(e: Emitter, kernel: k.Window, tensors: Tensors) -> Family[Any]:
+    def wrong_on_rings(e: Emitter, kernel: k.Window, tensors: Tensors) -> KernelEmitter[Any]:
         return family(e, replace(kernel, combine="add") if tensors.sources[0].view.ring else kernel, tensors)
 
     monkeypatch.setattr(program, "KERNELS", {**KERNELS, k.Window: wrong_on_rings})

@@ -67,7 +67,7 @@ class CEmitter(Emitter):
         self.target, self.checked = target, checked
         self.index_type = RegisterType("int", target.pointer_bits)
         self.functions: list[str] = []
-        self.shared: dict[str, str] = {}
+        self.partition_axis: dict[str, str] = {}
         self.numbers = itertools.count()
         self.lines: list[str] = []
         self.variables: list[str] = []
@@ -115,10 +115,10 @@ class CEmitter(Emitter):
 
     def share_function(self, name: str) -> str:
         text = self.functions.pop()
-        if text not in self.shared:
-            self.shared[text] = f"{name}{len(self.shared)}"
-            self.functions.append(text.replace(f" {name}(", f" {self.shared[text]}(", 1))
-        return self.shared[text]
+        if text not in self.partition_axis:
+            self.partition_axis[text] = f"{name}{len(self.partition_axis)}"
+            self.functions.append(text.replace(f" {name}(", f" {self.partition_axis[text]}(", 1))
+        return self.partition_axis[text]
 
     def call(self, name: str, arguments: Sequence[Ssa]) -> None:
         self.emit(f"{name}({', '.join(map(str, arguments))})")

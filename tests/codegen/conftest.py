@@ -11,7 +11,7 @@ import pytest
 
 from cnncc.plan import kernels
 from cnncc.plan.kernels import direct_tiles, winograd_tiles
-from cnncc.plan.kernels.direct_tiles import Way
+from cnncc.plan.kernels.direct_tiles import TileCandidate
 
 Force = Callable[[str, int], None]
 FAR = 1e12
@@ -27,7 +27,7 @@ def force(monkeypatch: pytest.MonkeyPatch) -> Force:
         def instead(name: str, extra: float) -> None:
             original = getattr(direct_tiles, name)
 
-            def one(*arguments: Any) -> Iterator[Way]:
+            def one(*arguments: Any) -> Iterator[TileCandidate]:
                 candidates = list(original(*arguments))
                 if candidates:
                     chosen = candidates[int(rng.integers(len(candidates)))]

@@ -127,7 +127,7 @@ def guarded_run(executable: Executable, feeds: dict[str, Array]) -> int:
     weights = alignment.aligned_bytes(executable.weights)
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([zone(port.type.nbytes) for port in executable.outputs])
-    record = layout.Call(
+    record = layout.CallStruct(
         abi=1,
         images=executable.images,
         shard=0,

@@ -89,7 +89,7 @@ def by_hand(
     results = layout.pointers([array.ctypes.data for array in outputs.values()])
     yield_ = ctypes.cast(ctypes.CDLL(None).sched_yield, ctypes.c_void_p).value if wait else None
     calls = [
-        layout.Call(
+        layout.CallStruct(
             abi=abi.VERSION,
             images=executable.images,
             shard=shard,
@@ -232,7 +232,7 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
     wait = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(turns.wait)
 
     def shard(number: int) -> None:
-        call = layout.Call(
+        call = layout.CallStruct(
             abi=abi.VERSION,
             images=executable.images,
             shard=number,

@@ -142,7 +142,7 @@ def test_chunks_of_rows_make_the_same_bits(force: Force, target: str, threads: i
     large = compilation(graph, replace(machine, l1=1 << 30, l2=1 << 30))
     kernels = [step.kernel for step in small.plan.steps if isinstance(step.kernel, Direct)]
     assert all(kernel.chunk or kernel.block >= 70 for kernel in kernels), kernels
-    assert any(kernel.ahead for kernel in kernels) and any(kernel.chunk for kernel in kernels)
+    assert any(kernel.prefetch_elements for kernel in kernels) and any(kernel.chunk for kernel in kernels)
     found = native(small, net.feeds, threads)
     worst_ratio(found, expected(small, net.feeds))
     assert_same_bits(found, native(large, net.feeds))

@@ -77,4 +77,4 @@ def test_groups_shared_by_shards_have_all_rows() -> None:
     check(graph, net.feeds, near)
     check(graph, net.feeds, near, checked=True)
     kernels = [step.kernel for step in compilation(graph, near).plan.steps if isinstance(step.kernel, Direct)]
-    assert all(kernel.shared == "blocks" and kernel.is_filter for kernel in kernels)
+    assert all(kernel.partition_axis == "blocks" and kernel.is_filter for kernel in kernels)

@@ -191,7 +191,7 @@ def test_short_rows_lie_side_by_side_in_a_vector(
     compiled = compilation(graph, target)
     for threads in (1, 3):
         assert_same_bits(native(compiled, net.feeds, threads), wanted)
-    folded = {step.kernel.tile.folded for step in compiled.plan.steps if isinstance(step.kernel, Direct)}
+    folded = {step.kernel.tile.rows_per_vector for step in compiled.plan.steps if isinstance(step.kernel, Direct)}
     fits = pool[0] * columns <= compiled.plan.target.lanes
     assert (max(folded) > 1) <= fits
     check(graph, net.feeds, target, checked=True)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncc import ops
-from cnncc.expr import Arg, Call, Expr
+from cnncc.expr import Apply, Arg, Expr
 from cnncc.ops.elementwise import MOST_OPERANDS, Variadic
 from cnncc.types import MAX_RANK, TensorType
 
@@ -38,7 +38,7 @@ def test_special_values_among_many_inputs(op: Variadic) -> None:
 
 
 def depth(expr: Expr) -> int:
-    return 1 + max(map(depth, expr.arguments), default=0) if isinstance(expr, Call) else 0
+    return 1 + max(map(depth, expr.arguments), default=0) if isinstance(expr, Apply) else 0
 
 
 @pytest.mark.parametrize("op", OPS, ids=str)

@@ -57,7 +57,7 @@ def all_exponents() -> Array:
 
 def ends() -> Array:
     """Both ends, float by float."""
-    around = [functions.LARGEST, functions.SMALLEST, -87.3365447506, 0.0, np.log(2) / 2, -np.log(2) / 2]
+    around = [functions.EXP_OVERFLOW, functions.EXP_UNDERFLOW, -87.3365447506, 0.0, np.log(2) / 2, -np.log(2) / 2]
     found = []
     for centre in np.array(around, np.float32):
         bits = centre.view(np.int32) + np.arange(-300, 301, dtype=np.int32)
@@ -89,19 +89,19 @@ def test_exp_is_as_exact_as_stated(target: str, lanes: int) -> None:
 def test_exp_at_the_ends(target: str) -> None:
     tiny = np.float32(2.0**-149)
     x = np.array(
-        [np.nan, np.inf, -np.inf, functions.LARGEST, 88.73, -103.97, -104, 3e38, -3e38, 0, -0.0, tiny, -tiny],
+        [np.nan, np.inf, -np.inf, functions.EXP_OVERFLOW, 88.73, -103.97, -104, 3e38, -3e38, 0, -0.0, tiny, -tiny],
         np.float32,
     )
     found = run_expression("exp", x, target=target, lanes=1)
-    largest = np.float32(np.exp(functions.LARGEST))
+    largest = np.float32(np.exp(functions.EXP_OVERFLOW))
     wanted = np.array([np.nan, np.inf, 0, largest, np.inf, tiny, 0, np.inf, 0, 1, 1, 1, 1], np.float32)
     np.testing.assert_allclose(found, wanted, rtol=3e-7, atol=0)
 
 
 def test_the_largest_finite_argument() -> None:
     with np.errstate(over="ignore"):
-        beyond = np.nextafter(np.float32(functions.LARGEST), np.float32(100))
-        assert np.isfinite(np.exp(np.float64(functions.LARGEST)).astype(np.float32))
+        beyond = np.nextafter(np.float32(functions.EXP_OVERFLOW), np.float32(100))
+        assert np.isfinite(np.exp(np.float64(functions.EXP_OVERFLOW)).astype(np.float32))
         assert np.isinf(np.exp(np.float64(beyond)).astype(np.float32))
 
 

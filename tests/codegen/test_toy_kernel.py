@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from cnncc.codegen.emitter import Index
-from cnncc.codegen.epilogue import Cell, finish
+from cnncc.codegen.epilogue import ResultVector, finish
 from cnncc.codegen.kernels import KERNELS
-from cnncc.codegen.kernels.family import WithWeights
+from cnncc.codegen.kernels.family import ConvolutionEmitter
 from cnncc.codegen.nest import Carry, flat, positions, reduce_nest
 from cnncc.ir import Graph
 from cnncc.ops import Add, Conv, MaxPool, Relu, Tanh
@@ -19,7 +19,7 @@ from tests.graphs import Net, assert_same_bits, check, compilation, native, runn
 from tests.plan.toy_kernel import Toy, candidates
 
 
-class ToyConvolution(WithWeights[Toy]):
+class ToyConvolution(ConvolutionEmitter[Toy]):
     """One chain of multiply-adds for each vector of outputs, in the order (taps…, channel), from the bias."""
 
     def emit(self, a: Index, b: Index) -> None:
@@ -42,7 +42,7 @@ class ToyConvolution(WithWeights[Toy]):
 
         extents = [*(w.kernel for w in self.k.window), self.k.channels]
         (result,) = reduce_nest(self.e, extents, [self.bias_of(output, lanes)], 4, tap)
-        cells = {(0, 0, 0): Cell(tuple(position), result, lanes)}
+        cells = {(0, 0, 0): ResultVector(tuple(position), result, lanes)}
         finish(self.e, self.k.epilogue, cells, {}, 1, self.target, self.operands)
 
 

@@ -192,7 +192,7 @@ def test_shards_part_no_grain() -> None:
     net = Net()
     x = net.input(1, 8, 28, 28)
     compiled = transformed(net.graph(convolved(net, x, 16, Conv((3, 3), padding=1))), label="winograd 4×4")
-    assert {step.grain for step in compiled.plan.steps if isinstance(step.kernel, Winograd)} == {4}
+    assert {step.granularity for step in compiled.plan.steps if isinstance(step.kernel, Winograd)} == {4}
 
 
 @pytest.mark.parametrize("checked", [False, True])
@@ -202,7 +202,9 @@ def test_shares_of_blocks_of_outputs(checked: bool) -> None:
     x = net.input(1, 20, 13, 13)
     graph = net.graph(net.apply(Relu(), convolved(net, x, 280, Conv((3, 3), padding=1))))
     compiled = transformed(graph, label="winograd 5×5", checked=checked)
-    assert {step.kernel.shared for step in compiled.plan.steps if isinstance(step.kernel, Winograd)} == {"blocks"}
+    assert {step.kernel.partition_axis for step in compiled.plan.steps if isinstance(step.kernel, Winograd)} == {
+        "blocks"
+    }
     wanted = native(compiled, net.feeds)
     worst_ratio(wanted, expected(compiled, net.feeds))
     for threads in (2, 3, 7, 20):

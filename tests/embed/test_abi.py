@@ -63,9 +63,9 @@ def test_another_offset_is_seen(tmp_path: Path) -> None:
 
 def test_the_call_in_ctypes() -> None:
     pointer_bytes = ctypes.sizeof(ctypes.c_void_p)
-    found = {field.name: getattr(layout.Call, field.name) for field in abi.CALL}
+    found = {field.name: getattr(layout.CallStruct, field.name) for field in abi.CALL}
     assert {name: field.offset for name, field in found.items()} == abi.offsets(pointer_bytes)
-    assert ctypes.sizeof(layout.Call) == abi.call_bytes(pointer_bytes)
+    assert ctypes.sizeof(layout.CallStruct) == abi.call_bytes(pointer_bytes)
     assert {field.size for field in found.values()} == {abi.WORD_BYTES, pointer_bytes}
 
 

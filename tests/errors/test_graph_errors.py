@@ -18,12 +18,12 @@ from cnncc.ops import (
     Dense,
     Flatten,
     Fused,
+    FusedOp,
     ImageToTensor,
     MaxPool,
     Relu,
     Softmax,
     Split,
-    Stage,
 )
 from cnncc.types import MAX_ELEMENTS, TensorType
 
@@ -172,7 +172,7 @@ REFUSED = [
     (Softmax(), (IMAGE, IMAGE), "Softmax takes 1 inputs, got 2"),
     (Softmax(2), ((1, 3),), "axis 2 does not exist in a tensor of 2 axes"),
     (
-        Fused(Conv((3, 3)), 2, (Stage(Relu()), Stage(MaxPool((7, 7))))),
+        Fused(Conv((3, 3)), 2, (FusedOp(Relu()), FusedOp(MaxPool((7, 7))))),
         (IMAGE, WEIGHTS),
         "a window of 7 elements does not fit into 6 + 0 + 0 (axis 0 of the window)",
     ),

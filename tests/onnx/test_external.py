@@ -128,7 +128,7 @@ def read_bytes(monkeypatch: pytest.MonkeyPatch) -> Callable[[], int]:
     total = [0]
     real = external.read_part
 
-    def counted(place: Path, part: external.Part) -> bytes:
+    def counted(place: Path, part: external.FileRange) -> bytes:
         total[0] += part.length
         return real(place, part)
 

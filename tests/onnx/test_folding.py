@@ -16,7 +16,7 @@ from onnx import defs, helper, numpy_helper
 from cnncc.allowance import allowance
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx import importer
-from cnncc.frontends.onnx.call import Call
+from cnncc.frontends.onnx.call import NodeContext
 from cnncc.frontends.onnx.folding import FOLDS, fold
 from cnncc.types import Array
 
@@ -141,7 +141,7 @@ def rows(operator, names, outputs, attributes, opset, weights, folder: Path) -> 
     read = importer.read(folder / "m.onnx", proto)
     walk = importer.Importer(replace(read, weights=weights), {})
     with allowance():
-        return fold(FOLDS[operator], Call(walk, read.nodes[0], "name"))
+        return fold(FOLDS[operator], NodeContext(walk, read.nodes[0], "name"))
 
 
 CONSTANTS = [

@@ -9,7 +9,7 @@ import pytest
 
 from cnncc.batching import batched_inputs, images_of
 from cnncc.ir import Builder, Rewriter
-from cnncc.ops import Add, Concat, Conv, Dense, Flatten, Fused, MaxPool, Relu, Reshape, Softmax, Split, Stage
+from cnncc.ops import Add, Concat, Conv, Dense, Flatten, Fused, FusedOp, MaxPool, Relu, Reshape, Softmax, Split
 from cnncc.types import TensorType
 
 
@@ -101,7 +101,7 @@ def test_a_scalar_has_no_images():
 
 
 def test_fused_nodes_are_followed_stage_by_stage():
-    op = Fused(Conv((3, 3), padding=1), 2, (Stage(Add(), 0, 1), Stage(Relu()), Stage(MaxPool((2, 2)))))
+    op = Fused(Conv((3, 3), padding=1), 2, (FusedOp(Add(), 0, 1), FusedOp(Relu()), FusedOp(MaxPool((2, 2)))))
 
     def build(b, x, w, residual):
         return b.add(op, (x, w, residual), "fused")

@@ -27,7 +27,7 @@ from cnncc.elements import (
     element_of,
 )
 from cnncc.errors import DifferenceError, ShapeError
-from cnncc.expr import Arg, Call, Number, convert, evaluate, evaluate_with_error, less, maximum, select, typed, unary
+from cnncc.expr import Apply, Arg, Number, convert, evaluate, evaluate_with_error, less, maximum, select, typed, unary
 from cnncc.functions import FUNCTIONS
 from cnncc.integers import converted, modulo, quotient, remainder
 from cnncc.ops import Add, Cast, Clip, Div, Equal, Less, Mod, Mul, Pad, ReduceProd, ReduceSum, Where
@@ -208,7 +208,7 @@ def test_elements_of_expressions():
         (unary("exp", x), (INT32,)),
         (select(x, y, y), (INT32, INT32)),
         (unary("not", x), (FLOAT32,)),
-        (Call("modulo", (x, y)), (FLOAT32, FLOAT32)),
+        (Apply("modulo", (x, y)), (FLOAT32, FLOAT32)),
     ):
         with pytest.raises(TypeError):
             typed(wrong, elements)
@@ -301,9 +301,9 @@ def test_perturbed_floats_stay_inside(rng):
     expressions = [
         select(less(x, y), x + y, 2 * x),
         convert(convert(x * 4, INT32) + 3, FLOAT32),
-        unary("not", Call("equal", (convert(x, INT64), convert(y, INT64)))),
+        unary("not", Apply("equal", (convert(x, INT64), convert(y, INT64)))),
         select(convert(x, BOOL), convert(less(y, 0.5), FLOAT32), y),
-        convert(Call("modulo", (convert(2 * x + 0.125, INT32), convert(y, INT32))), FLOAT32),
+        convert(Apply("modulo", (convert(2 * x + 0.125, INT32), convert(y, INT32))), FLOAT32),
     ]
     values = [np.round(rng.standard_normal(4000) * 8).astype(np.float32) / np.float32(8) for _ in range(2)]
     moved = [(v + rng.uniform(-0.02, 0.02, v.shape)).astype(np.float32) for v in values]

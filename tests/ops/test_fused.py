@@ -7,13 +7,13 @@ import pytest
 
 from cnncc.errors import ShapeError
 from cnncc.op import REGISTRY, Cost
-from cnncc.ops import Add, AveragePool, BatchNormalization, Conv, Dense, Fused, MaxPool, Relu, Stage
+from cnncc.ops import Add, AveragePool, BatchNormalization, Conv, Dense, Fused, FusedOp, MaxPool, Relu
 from cnncc.types import TensorType
 
 OP = Fused(
     Conv((3, 3), padding=1),
     3,
-    (Stage(BatchNormalization(), extra=4), Stage(Add(), 1, 1), Stage(Relu()), Stage(MaxPool((2, 2)))),
+    (FusedOp(BatchNormalization(), extra=4), FusedOp(Add(), 1, 1), FusedOp(Relu()), FusedOp(MaxPool((2, 2)))),
 )
 SHAPES = ((2, 3, 6, 6), (5, 3, 3, 3), (5,), (5,), (5,), (5,), (5,), (2, 5, 6, 6))
 
@@ -41,9 +41,9 @@ def test_reference_and_type_fold_over_the_body(rng):
 
 
 def test_the_running_value_takes_its_position():
-    stage = Stage(Add(), 1, 1)
+    stage = FusedOp(Add(), 1, 1)
     assert stage.arguments("running", ["other"]) == ["other", "running"]
-    assert Stage(Add(), 0, 1).arguments("running", ["other"]) == ["running", "other"]
+    assert FusedOp(Add(), 0, 1).arguments("running", ["other"]) == ["running", "other"]
 
 
 def test_cost_adds_up():
@@ -54,12 +54,12 @@ def test_cost_adds_up():
 def test_images_come_from_the_body():
     ranks = [len(shape) for shape in SHAPES]
     assert OP.images(*ranks) == (True, False, False, False, False, False, False, True)
-    assert Fused(Dense(), 2, (Stage(Relu()),)).images(2, 2) == (True, False)
+    assert Fused(Dense(), 2, (FusedOp(Relu()),)).images(2, 2) == (True, False)
 
 
 def test_a_stage_that_does_not_fit_is_refused():
     with pytest.raises(ShapeError, match="window of 9 elements"):
-        Fused(Conv((3, 3)), 2, (Stage(AveragePool((9, 9))),)).infer(*map(TensorType, SHAPES[:2]))
+        Fused(Conv((3, 3)), 2, (FusedOp(AveragePool((9, 9))),)).infer(*map(TensorType, SHAPES[:2]))
 
 
 def test_it_is_no_op_of_its_own():

@@ -8,18 +8,18 @@ from itertools import product
 import numpy as np
 
 from cnncc.computation import (
+    Broadcast,
+    Concatenate,
+    ConstantPad,
+    ConstantTensor,
     Contraction,
-    Inset,
     Interleave,
-    Join,
-    Known,
-    Lookup,
-    Part,
+    Permute,
     Pointwise,
     Reduction,
-    Repeat,
-    Reshape,
-    Transpose,
+    RowMajorReshape,
+    StridedSlice,
+    Take,
     WindowReduction,
 )
 from cnncc.expr import Arg, Number
@@ -131,17 +131,17 @@ def moved(c, operands, shape):
     """Arrangements, element by element, by the loops of the oracles."""
     x = operands[0]
     match c:
-        case Reshape():
+        case RowMajorReshape():
             return oracles_moving.row_major(x, shape)
-        case Transpose():
+        case Permute():
             return oracles_moving.transpose(x, c.axes)
-        case Part():
+        case StridedSlice():
             places = [c.begin + c.step * i for i in range(shape[c.axis])]
             assert all(0 <= place < x.shape[c.axis] for place in places)
             return oracles_moving.gather(x, tuple(places), c.axis)
-        case Lookup():
+        case Take():
             return oracles_moving.gather(x, c.indices, c.axis)
-        case Repeat():
+        case Broadcast():
             return oracles_moving.expand(x, shape)
         case Interleave():
             return oracles_moving.fetched(
@@ -149,7 +149,7 @@ def moved(c, operands, shape):
                 shape,
                 lambda w: operands[w[c.axis] % len(operands)][oracles_moving.at(w, c.axis, w[c.axis] // len(operands))],
             )
-        case Inset():
+        case ConstantPad():
             sizes = zip(c.begins, x.shape, shape, strict=True)
             pads = [(begin, outer - begin - size) for begin, size, outer in sizes]
             return oracles_moving.pad(x, pads, "constant", c.value)
@@ -166,9 +166,9 @@ def evaluate(computation, operands, shape):
             return pointwise(computation, operands, shape)
         case Reduction():
             return reduction(computation, *operands, shape)
-        case Join():
+        case Concatenate():
             return oracles.concat(*operands, axis=computation.axis)
-        case Known():
+        case ConstantTensor():
             return np.array(computation.values).reshape(shape)
     return moved(computation, operands, shape)
 

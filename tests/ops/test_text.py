@@ -10,7 +10,7 @@ import pytest
 from cnncc.errors import ModelError
 from cnncc.ir import Builder
 from cnncc.op import Constant
-from cnncc.ops import Add, BatchNormalization, Conv, Fused, MaxPool, Relu, Split, Stage
+from cnncc.ops import Add, BatchNormalization, Conv, Fused, FusedOp, MaxPool, Relu, Split
 from cnncc.text import dot, parse, show
 from cnncc.types import TensorType
 
@@ -28,7 +28,12 @@ def network():
     x = b.input("x", TensorType((1, 2, 6, 6)))
     w = b.constant(rng.standard_normal((4, 2, 3, 3)), "conv/w")
     bias = b.constant(rng.standard_normal(4), "b: (1), 50%", rounded=True)
-    epilogue = (Stage(Add(), 1, 1), Stage(BatchNormalization(1e-3), extra=4), Stage(Relu()), Stage(MaxPool((2, 2))))
+    epilogue = (
+        FusedOp(Add(), 1, 1),
+        FusedOp(BatchNormalization(1e-3), extra=4),
+        FusedOp(Relu()),
+        FusedOp(MaxPool((2, 2))),
+    )
     residual = b.input("Überrest", TensorType((1, 4, 6, 6)))
     statistics = [b.constant(np.ones(4), f"s{k}") for k in range(4)]
     op = Fused(Conv((3, 3), padding=((1, 1), 1)), 3, epilogue)
@@ -46,8 +51,8 @@ def test_the_text():
         "%%C3%9Cberrest = Input : float32[1, 4, 6, 6]\n"
         + "".join(f"%s{k} = Constant {network()['s0'].op.digest[:16]} : float32[4]\n" for k in range(4))
         + "%fused = Fused(anchor=Conv(kernel=(3, 3), padding=((1, 1), 1)), anchor_inputs=3, epilogue=("
-        "Stage(op=Add(), position=1, extra=1), Stage(op=BatchNormalization(epsilon=0.001), extra=4), "
-        "Stage(op=Relu()), Stage(op=MaxPool(kernel=(2, 2))))) "
+        "FusedOp(op=Add(), position=1, extra=1), FusedOp(op=BatchNormalization(epsilon=0.001), extra=4), "
+        "FusedOp(op=Relu()), FusedOp(op=MaxPool(kernel=(2, 2))))) "
         "(%x, %conv/w, %b%3A%20%281%29%2C%2050%25, %%C3%9Cberrest, %s0, %s1, %s2, %s3) : float32[1, 4, 3, 3]\n"
         "%parts = Split(sizes=(1, 3)) (%fused) : float32[1, 1, 3, 3] float32[1, 3, 3, 3]\n"
         "output low = %parts\n"

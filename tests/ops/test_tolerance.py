@@ -28,6 +28,7 @@ from cnncc.ops import (
     Exp,
     Flatten,
     Fused,
+    FusedOp,
     HardSigmoid,
     HardSwish,
     LeakyRelu,
@@ -43,7 +44,6 @@ from cnncc.ops import (
     Relu,
     Selu,
     Softmax,
-    Stage,
 )
 from cnncc.types import TensorType
 
@@ -146,9 +146,9 @@ def test_functions_in_float32_stay_inside(name, rng):
     arity = ARITY.get(name, 1)
     values = [rng.uniform(0.5, 4.0, 1000).astype(F32) for _ in range(arity)]
     moved = [(v + rng.uniform(-1e-4, 1e-4, 1000)).astype(F32) for v in values]
-    from cnncc.expr import Call
+    from cnncc.expr import Apply
 
-    expr = Call(name, tuple(Arg(k) for k in range(arity)))
+    expr = Apply(name, tuple(Arg(k) for k in range(arity)))
     arguments = [(v.astype(float), np.abs(m.astype(float) - v)) for v, m in zip(values, moved, strict=True)]
     value, error = evaluate_with_error(expr, arguments)
     actual = np.asarray(function.meaning(*(m.astype(float) for m in moved)), F32)
@@ -343,7 +343,7 @@ def test_a_rounding_rewrite_stays_inside_its_bound(make_feeds):
 
 def test_a_fused_node_is_bounded_like_its_stages(make_feeds, rng):
     fused, apart = Builder(), Builder()
-    stages = (Stage(Add(), 0, 1), Stage(Relu()), Stage(AveragePool((2, 2))))
+    stages = (FusedOp(Add(), 0, 1), FusedOp(Relu()), FusedOp(AveragePool((2, 2))))
     w = rng.standard_normal((4, 2, 3, 3))
     for b in (fused, apart):
         x, r = b.input("x", TensorType((1, 2, 6, 6))), b.input("r", TensorType((1, 4, 6, 6)))

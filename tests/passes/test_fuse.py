@@ -7,7 +7,7 @@ import pytest
 
 from cnncc.errors import Location
 from cnncc.ir import Graph, Value
-from cnncc.ops import Add, AveragePool, Concat, Conv, ConvTranspose, Dense, Fused, MaxPool, Softmax, Split, Stage
+from cnncc.ops import Add, AveragePool, Concat, Conv, ConvTranspose, Dense, Fused, FusedOp, MaxPool, Softmax, Split
 from cnncc.passes.fuse import fuse
 
 from .support import Net, apply, assert_same_bits, layers, why
@@ -92,7 +92,7 @@ def test_the_stage_knows_where_the_running_value_stands() -> None:
     y = net.conv(net.input(1, 3, 6, 6), 4, 3, 3)
     result = apply(fuse, net.graph(net.add(net.input(1, 4, 4, 4, name="r"), y)))
     node = result.graph["conv"]
-    assert isinstance(node.op, Fused) and node.op.epilogue == (Stage(Add(), 1, 1),)
+    assert isinstance(node.op, Fused) and node.op.epilogue == (FusedOp(Add(), 1, 1),)
     assert node.inputs == (Value("x"), Value("constant"), Value("r"))
 
 
@@ -157,7 +157,7 @@ def test_a_value_added_to_itself() -> None:
     result = apply(fuse, before)
     assert layers(result.graph) == ["conv"]
     op = result.graph["conv"].op
-    assert isinstance(op, Fused) and op.epilogue[0] == Stage(Add(), 0, 0, (1,))
+    assert isinstance(op, Fused) and op.epilogue[0] == FusedOp(Add(), 0, 0, (1,))
     assert_same_bits(before, result.graph)
 
 

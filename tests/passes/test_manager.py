@@ -11,7 +11,7 @@ from cnncc.errors import DifferenceError, PassError, UsageError, VerifyError
 from cnncc.ir import Graph, Node, Rewriter, Value
 from cnncc.op import Constant
 from cnncc.ops import Concat, Conv, MaxPool, Mul, Pad, Slice, Softmax, Transpose
-from cnncc.passes import PIPELINE, Fired, NotFired, Optimised, Pass, manager
+from cnncc.passes import PIPELINE, Applied, Missed, Optimised, Pass, manager
 from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
 from .support import Net, assert_same_bits, assert_within_bounds, layers
@@ -88,7 +88,7 @@ def test_each_pass_can_be_left_out(name: str) -> None:
     before = network()
     result = optimise(before, off=(name,), check=True)
     assert all(entry.pass_name != name for entry in result.fired)
-    assert NotFired(name, None, "it is switched off") in result.log
+    assert Missed(name, None, "it is switched off") in result.log
     assert_within_bounds(before, result.graph)
 
 
@@ -261,4 +261,4 @@ def test_feeds_are_the_same_every_time() -> None:
 
 def test_a_fired_entry_names_pass_rule_tag_and_layer() -> None:
     *_, entry = (entry for entry in optimise(network()).fired if entry.pass_name == "fuse")
-    assert entry == Fired("fuse", entry.rule, "exact", "conv", "absorbs add_3, relu_5, maxpool, last, add_4")
+    assert entry == Applied("fuse", entry.rule, "exact", "conv", "absorbs add_3, relu_5, maxpool, last, add_4")

@@ -29,7 +29,7 @@ from cnncc.ops import (
     Split,
     Transpose,
 )
-from cnncc.ops.elementwise import Elementwise
+from cnncc.ops.elementwise import ElementwiseOp
 from cnncc.passes import PIPELINE
 from cnncc.passes.fuse import find_chains
 from cnncc.passes.manager import optimise, seeded_feeds
@@ -88,7 +88,7 @@ def elementwise(arity: int) -> list[Op]:
     return [
         sample.op
         for kind in REGISTRY.values()
-        if issubclass(kind, Elementwise)
+        if issubclass(kind, ElementwiseOp)
         for sample in kind.samples()
         if len(sample.shapes) == arity
     ]

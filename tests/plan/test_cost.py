@@ -142,7 +142,7 @@ def test_cycles_grow_with_what_a_step_does(core: Core) -> None:
             for more in (choice for choice in choices if choice > arguments[at]):
                 assert step.step_cycles(core, *arguments[:at], more, *arguments[at + 1 :]) >= cycles
         assert cycles >= step.longest(core, arguments[0] * arguments[1], 0, 0)
-    tiles = [step.Steps(on(core), count, 64).tile(7, 2, weights=2) for count in range(1, 300, 7)]
+    tiles = [step.InnerLoop(on(core), count, 64).tile(7, 2, weights=2) for count in range(1, 300, 7)]
     assert tiles == sorted(tiles)
     for cost in (transfer.round_trip, transfer.copied):
         found = [cost(on(core), size) for size in range(0, 4 << 20, 1 << 16)]
@@ -152,13 +152,13 @@ def test_cycles_grow_with_what_a_step_does(core: Core) -> None:
 def test_costs_of_the_measured_core() -> None:
     """The figures of the documentation."""
     target = on(AVX512_SERVER)
-    layer = step.Steps(target, 576, 64)
+    layer = step.InnerLoop(target, 576, 64)
     found = [step.step_cycles(target.core, s, 2, 1.0, 4.0, layer.arrival(2)) for s in (7, 10)]
     assert [round(cycles, 1) for cycles in found] == [7.3, 10.2]
     assert step.peak(target) == 32
     assert step.busy_sums(target.core) == 14
     assert parallel.foreign(target.core, 64) == target.core.foreign_line_cycles
-    assert transfer.crowding(target.core) == 512
+    assert transfer.conflict_stride(target.core) == 512
     assert transfer.line_by_line(target.core, 64) == 1.2
 
 

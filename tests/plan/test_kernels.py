@@ -75,7 +75,7 @@ def test_answers_fit_together() -> None:
             assert len(kernel.roles) == kernel.sources == len(step.sources) - len(step.operands)
             assert (step.scratch.shape if step.scratch else (0,)) == (kernel.scratch,)
             assert bool(step.macs) == isinstance(kernel, Convolution) and step.cycles(plan.target) > 0
-            assert step.units >= 1 <= kernel.grain and kernel.describe()
+            assert step.units >= 1 <= kernel.granularity and kernel.describe()
             assert not kernel.writes_own_rows or step.units == step.target.rows
             if isinstance(kernel, Convolution):
                 weights = rng.standard_normal(kernel.weights_shape(step.target.shape[0])).astype(np.float32)

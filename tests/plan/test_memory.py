@@ -6,41 +6,45 @@ import numpy as np
 
 from cnncc.abi import ALIGNMENT
 from cnncc.alignment import rounded_up
-from cnncc.plan.memory import Life, assign, lower_bound
+from cnncc.plan.memory import LiveRange, assign, lower_bound
 from tests.fuzz.generate import random_graph
 from tests.graphs import compilation
 
 
-def random_lives(seed: int) -> dict[str, Life]:
+def random_lives(seed: int) -> dict[str, LiveRange]:
     rng = np.random.default_rng(seed)
-    lives = {}
+    live_ranges = {}
     for number in range(int(rng.integers(1, 20))):
         first = int(rng.integers(0, 10))
-        lives[f"b{number}"] = Life(int(rng.integers(1, 500)) * 4, first, first + int(rng.integers(0, 5)))
-    return lives
+        live_ranges[f"b{number}"] = LiveRange(int(rng.integers(1, 500)) * 4, first, first + int(rng.integers(0, 5)))
+    return live_ranges
 
 
 def test_live_buffers_never_overlap() -> None:
     for seed in range(300):
-        lives = random_lives(seed)
-        places, size = assign(lives)
-        assert size >= lower_bound(lives)
-        for name, life in lives.items():
+        live_ranges = random_lives(seed)
+        places, size = assign(live_ranges)
+        assert size >= lower_bound(live_ranges)
+        for name, life in live_ranges.items():
             assert places[name] % ALIGNMENT == 0 and places[name] + life.size <= size
             for other, begin in places.items():
-                if other != name and life.meets(lives[other]):
-                    apart = begin + lives[other].size <= places[name] or places[name] + life.size <= begin
+                if other != name and life.meets(live_ranges[other]):
+                    apart = begin + live_ranges[other].size <= places[name] or places[name] + life.size <= begin
                     assert apart, (seed, name, other)
 
 
 def test_buffers_that_do_not_meet_share_memory() -> None:
-    places, size = assign({"a": Life(640, 0, 1), "b": Life(640, 2, 3)})
+    places, size = assign({"a": LiveRange(640, 0, 1), "b": LiveRange(640, 2, 3)})
     assert places == {"a": 0, "b": 0} and size == 640
 
 
 def test_the_lower_bound_is_met_where_all_are_alive() -> None:
-    lives = {f"b{number}": Life(4 * number, 0, 9) for number in range(1, 9)}
-    assert assign(lives)[1] == lower_bound(lives) == sum(rounded_up(life.size) for life in lives.values())
+    live_ranges = {f"b{number}": LiveRange(4 * number, 0, 9) for number in range(1, 9)}
+    assert (
+        assign(live_ranges)[1]
+        == lower_bound(live_ranges)
+        == sum(rounded_up(life.size) for life in live_ranges.values())
+    )
 
 
 def test_no_buffers() -> None:
@@ -57,8 +61,9 @@ def test_a_residual_chain_meets_the_bound_that_the_largest_first_misses() -> Non
     """Lives of a network of two blocks, where a large sum must lie beside a larger one: it has to come earlier."""
     sizes = [512, 1088, 1024, 2048, 2048, 1088, 1024, 2048, 2112, 512, 1024, 1024]
     spans = [(0, 5), (1, 3), (3, 4), (4, 5), (5, 9), (6, 8), (8, 9), (9, 14), (10, 12), (12, 13), (13, 14), (14, 18)]
-    lives = {
-        f"b{number}": Life(size * 1024, *span) for number, (size, span) in enumerate(zip(sizes, spans, strict=True))
+    live_ranges = {
+        f"b{number}": LiveRange(size * 1024, *span)
+        for number, (size, span) in enumerate(zip(sizes, spans, strict=True))
     }
-    assert assign(lives)[1] == lower_bound(lives)
-    assert assign(lives) == assign(dict(reversed(lives.items())))
+    assert assign(live_ranges)[1] == lower_bound(live_ranges)
+    assert assign(live_ranges) == assign(dict(reversed(live_ranges.items())))

@@ -10,7 +10,7 @@ import pytest
 from cnncc.ir import Graph
 from cnncc.ops import Concat, Conv, Dense, Flatten, MaxPool, Relu, Reshape
 from cnncc.plan.kernels import Fill
-from cnncc.plan.views import channels_last, planar, spread
+from cnncc.plan.views import channels_last, conflict_padding, planar
 from cnncc.target import named
 from cnncc.types import TensorType
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets
@@ -31,15 +31,19 @@ def network() -> tuple[Graph, dict[str, np.ndarray]]:
 
 def test_which_images_have_room() -> None:
     last, core = channels_last(4), named("x86-64-v4").core
-    assert spread(TensorType((1, 256, 7, 7)), last, core) == ((0, 0), (0, 16), (0, 0), (0, 0))
-    assert spread(TensorType((1, 96, 7, 7)), last, core) == spread(TensorType((1, 256, 1, 1)), last, core) == ()
-    assert spread(TensorType((1, 256, 7, 7)), planar(4), core) == ()
+    assert conflict_padding(TensorType((1, 256, 7, 7)), last, core) == ((0, 0), (0, 16), (0, 0), (0, 0))
+    assert (
+        conflict_padding(TensorType((1, 96, 7, 7)), last, core)
+        == conflict_padding(TensorType((1, 256, 1, 1)), last, core)
+        == ()
+    )
+    assert conflict_padding(TensorType((1, 256, 7, 7)), planar(4), core) == ()
 
 
 def test_more_sets_crowd_later_and_longer_lines_take_more_room() -> None:
     core = replace(named("x86-64-v4").core, l1_sets=128, line_bytes=128)
-    assert spread(TensorType((1, 256, 7, 7)), channels_last(4), core) == ()
-    assert spread(TensorType((1, 512, 7, 7)), channels_last(4), core) == ((0, 0), (0, 32), (0, 0), (0, 0))
+    assert conflict_padding(TensorType((1, 256, 7, 7)), channels_last(4), core) == ()
+    assert conflict_padding(TensorType((1, 512, 7, 7)), channels_last(4), core) == ((0, 0), (0, 32), (0, 0), (0, 0))
 
 
 def test_room_is_no_border_to_fill() -> None:

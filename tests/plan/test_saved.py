@@ -72,7 +72,7 @@ ON_EVERY_TARGET = pytest.mark.parametrize("target", TARGETS.values(), ids=TARGET
 
 def unshared(kernel: Any) -> Any:
     """A kernel as it was offered: how shards share it is decided later."""
-    return kernel if isinstance(kernel, Grouped) else replace(kernel, shared="rows", parts=1)
+    return kernel if isinstance(kernel, Grouped) else replace(kernel, partition_axis="rows", parts=1)
 
 
 def check_labels(plan: Plan) -> None:
@@ -100,7 +100,7 @@ def test_a_saved_plan_has_every_layer_and_makes_the_same_plan(target: Target) ->
             assert sorted(saved) == sorted(step.name for step in plan.steps if step.label)
             again = tuple(sorted((choice["signature"], choice["label"]) for choice in content))
             assert made.varied(plan=replace(options, choices=again, source="plan.json")).plan == plan
-            shared += sum(getattr(step.kernel, "shared", "rows") != "rows" for step in plan.steps)
+            shared += sum(getattr(step.kernel, "partition_axis", "rows") != "rows" for step in plan.steps)
     assert shared > 3
 
 

@@ -95,11 +95,13 @@ def own_rows(step: Step, at: int, shard: int) -> range | None:
     """The rows of view number `at` of a step that a shard touches; None for all that there are."""
     view = (*step.sources, step.target)[at]
     low = view.border[2][0] if isinstance(step.kernel, Fill) and view.border and view.rank > 2 else 0
-    begin, end = (min(step.pieces * number // SHARDS * step.grain, step.units) for number in (shard, shard + 1))
+    begin, end = (
+        min(step.partitions * number // SHARDS * step.granularity, step.units) for number in (shard, shard + 1)
+    )
     if begin == end:
         return range(0)
     whole = isinstance(step.kernel, Reduce) and 2 in step.kernel.axes
-    by_rows = getattr(step.kernel, "shared", "rows") == "rows" and not whole
+    by_rows = getattr(step.kernel, "partition_axis", "rows") == "rows" and not whole
     if not by_rows or view.rank < 3 or step.target.rank < 3:
         return None
     if at == 0 and step.kernel.own_window:
@@ -118,8 +120,8 @@ def accesses(plan: Plan, stage: Stage, shard: int) -> tuple[Cells, Cells]:
         for at, view in enumerate((*step.sources, step.target)):
             target = view is step.target
             streamed = number != stage.steps[-1] or (len(stage.steps) > 1 and not target)
-            rows = None if streamed or stage.alone or stage.each else own_rows(step, at, shard)
-            if (stage.alone and shard) or rows == range(0) or plan.buffer(view).space not in SHARED:
+            rows = None if streamed or stage.single_shard or stage.replicated else own_rows(step, at, shard)
+            if (stage.single_shard and shard) or rows == range(0) or plan.buffer(view).space not in SHARED:
                 continue
             border = isinstance(step.kernel, Fill) or not target
             (writes if target else reads).update(cells(plan, step, view, rows, border=border))
@@ -161,7 +163,7 @@ def test_rows_that_each_shard_has_for_itself_need_no_barrier() -> None:
     graph, _ = chain(Conv((3, 3), padding="same"), MaxPool((3, 3), 2), Conv((1, 1)), Conv((1, 1)), rows=33)
     plan = compilation(graph, off=("fuse",), streaming="none").plan
     assert [stage.barrier for stage in plan.stages[-3:]] == [True, False, False]
-    assert [plan.steps[stage.steps[-1]].pieces for stage in plan.stages[-3:]] == [16] * 3
+    assert [plan.steps[stage.steps[-1]].partitions for stage in plan.stages[-3:]] == [16] * 3
     assert_separated(plan)
 
 
@@ -256,4 +258,4 @@ def test_needs_and_heights_of_rings() -> None:
     needs = [RowNeed(1, 1), RowNeed(1, 3), RowNeed(2, 3), RowNeed(1, 1)]
     assert ring_heights(needs, 2) == [8, 8, 2]
     assert ring_heights(needs[:1], 4) == []
-    assert ring_heights([RowNeed(1, 1, grain=4), RowNeed(1, 1)], 2) == [8]
+    assert ring_heights([RowNeed(1, 1, granularity=4), RowNeed(1, 1)], 2) == [8]

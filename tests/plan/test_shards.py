@@ -9,7 +9,7 @@ import pytest
 from cnncc.ir import Graph
 from cnncc.ops import Conv, GlobalAveragePool, MaxPool, Relu
 from cnncc.plan.plan import Plan, Schedule
-from cnncc.plan.shards import divided
+from cnncc.plan.stage_partition import divided
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
@@ -43,7 +43,7 @@ def test_a_small_model_is_for_one_shard() -> None:
 
 def test_small_stages_at_the_end_are_not_shared() -> None:
     plan = by_cost(network(64, 32)[0])
-    shared = [not (stage.alone or stage.each) for stage in plan.stages]
+    shared = [not (stage.single_shard or stage.replicated) for stage in plan.stages]
     assert plan.useful_shards > 1
     assert shared[0]
     assert not any(shared[-3:])
@@ -55,7 +55,7 @@ def test_everything_is_shared_where_barriers_cost_nothing() -> None:
     core = replace(plan.target.core, barrier_cycles=0.0, foreign_line_cycles=0.0)
     schedule = Schedule(plan.stages, plan.steps, plan.buffers)
     for stage in divided(schedule, replace(plan.target, core=core)).stages:
-        assert (stage.alone or stage.each) == (plan.steps[stage.steps[-1]].pieces == 1)
+        assert (stage.single_shard or stage.replicated) == (plan.steps[stage.steps[-1]].partitions == 1)
 
 
 def test_one_core_without_atomics_has_nothing_to_share_with() -> None:

@@ -60,7 +60,7 @@ def test_every_share_gives_the_same_bits(case: str, target: str) -> None:
 
 def shares(graph: Graph) -> list[str]:
     plan = compilation(graph, "x86-64-v4").plan
-    return [step.kernel.shared for step in plan.steps if isinstance(step.kernel, Direct)]
+    return [step.kernel.partition_axis for step in plan.steps if isinstance(step.kernel, Direct)]
 
 
 def test_blocks_are_shared_where_rows_are_few() -> None:
@@ -75,7 +75,7 @@ def test_blocks_are_shared_where_rows_are_few() -> None:
 def test_phases_of_a_dilation_are_shared() -> None:
     plan = compilation(dilated(32, 8)[0], "x86-64-v4").plan
     (kernel,) = (step.kernel for step in plan.steps if isinstance(step.kernel, Winograd))
-    assert kernel.shared == "tiles" and kernel.tile_rows == 32 and kernel.grid[0] == 8
+    assert kernel.partition_axis == "tiles" and kernel.tile_rows == 32 and kernel.grid[0] == 8
 
 
 @pytest.mark.parametrize("case", ["halves of blocks, transformed", "halves of blocks, direct"])
@@ -85,7 +85,7 @@ def test_halves_are_shared_where_blocks_are_few(case: str) -> None:
         for step in compilation(CASES[case][0], "x86-64-v4").plan.steps
         if isinstance(step.kernel, Direct | Winograd)
     )
-    assert kernel.shared == "blocks" and kernel.parts == 2 and kernel.blocks <= 2
+    assert kernel.partition_axis == "blocks" and kernel.parts == 2 and kernel.blocks <= 2
 
 
 def test_units_are_what_shards_share() -> None:

@@ -9,7 +9,7 @@ import pytest
 from cnncc.ir import Value
 from cnncc.ops import Add, ChannelShuffle, Concat, Conv, Gather, MaxPool, Relu, Reshape, Split
 from cnncc.plan.kernels import Move
-from cnncc.plan.shuffle import Picked
+from cnncc.plan.shuffle import ChannelSelection
 from cnncc.plan.text import copied_bytes, show_plan
 from tests.graphs import Net, check, compilation, runnable_targets
 
@@ -70,5 +70,5 @@ def test_channels_picked_twice_or_in_no_order() -> None:
 
 
 def test_runs_of_a_choice() -> None:
-    assert Picked("x", (5, 0, 3, 4, 1)).runs == [(0, 2), (3, 3)]
-    assert Picked("x", (2, 4, 6)).then((2, 0)) == Picked("x", (6, 2))
+    assert ChannelSelection("x", (5, 0, 3, 4, 1)).runs == [(0, 2), (3, 3)]
+    assert ChannelSelection("x", (2, 4, 6)).then((2, 0)) == ChannelSelection("x", (6, 2))

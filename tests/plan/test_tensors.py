@@ -10,7 +10,7 @@ from cnncc.ir import Graph, Value
 from cnncc.op import Op
 from cnncc.ops import Add, ChannelShuffle, Conv, Dense, Flatten, MaxPool, Relu, Softmax, Tanh, Transpose
 from cnncc.plan.make import make_plan
-from cnncc.plan.shuffle import Picked
+from cnncc.plan.shuffle import ChannelSelection
 from cnncc.plan.tensors import Tensor, piece, value
 from cnncc.target import named
 from cnncc.types import Array
@@ -86,7 +86,7 @@ def test_tensors_with_one_text_differ() -> None:
     assert str(x) == str(piece("conv", 0, 0)) and x != piece("conv", 0, 0)
     copies = [Tensor("copy", (x,), order) for order in ((0, 2, 3, 1), (0, 3, 2, 1))]
     assert str(copies[0]) == str(copies[1]) == "conv#0@last" and copies[0] != copies[1]
-    assert Picked(x, (1, 0)) != Picked(piece("conv", 0, 0), (1, 0))
+    assert ChannelSelection(x, (1, 0)) != ChannelSelection(piece("conv", 0, 0), (1, 0))
 
 
 def test_buffers_of_one_text_are_numbered() -> None:

@@ -291,7 +291,7 @@ def test_the_abi_reports_codes(model: Model, change: dict[str, Any], code: int) 
     call, keep = _call(model.executable)
     for name, value in change.items():
         setattr(call, name, value)
-    run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(layout.Call))(model._code.address("toy_run"))
+    run = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(layout.CallStruct))(model._code.address("toy_run"))
     assert run(ctypes.byref(call)) == code and keep
 
 
@@ -308,11 +308,11 @@ def rebuilt(size: int) -> Model:
     return Model(toy.executable(size), rebuild=(rebuilt, (size,)))
 
 
-def _call(executable: Executable) -> tuple[layout.Call, list[Any]]:
+def _call(executable: Executable) -> tuple[layout.CallStruct, list[Any]]:
     x, y = toy.images(), np.zeros((1, 6), np.float32)
     inputs, outputs = layout.pointers([x.ctypes.data]), layout.pointers([y.ctypes.data])
     workspace, weights = alignment.aligned(executable.workspace_bytes(1)), alignment.aligned_bytes(executable.weights)
-    call = layout.Call(
+    call = layout.CallStruct(
         abi=1,
         images=1,
         shards=1,

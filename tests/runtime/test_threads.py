@@ -229,7 +229,7 @@ def measuring(delays: Sequence[int]) -> tuple[Model, list[int]]:
     calls: list[int] = []
 
     def run(pointer: int) -> int:
-        call = layout.Call.from_address(pointer)
+        call = layout.CallStruct.from_address(pointer)
         if call.shard == 0:
             calls.append(call.shards)
             time.sleep(delays[call.shards - 1] / 1000)

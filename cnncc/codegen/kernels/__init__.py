@@ -12,7 +12,7 @@ from .direct import DirectConvolution
 from .direct_channels import AlongChannels
 from .direct_columns import AlongColumns
 from .elementwise import ElementwiseExpression
-from .family import Family, Tensors
+from .family import KernelEmitter, Tensors
 from .fill import Border
 from .filter import Filter
 from .grouped import GroupedConvolution
@@ -30,7 +30,7 @@ def direct(e: Emitter, kernel: k.Direct, tensors: Tensors) -> DirectConvolution:
     return Filter(e, kernel, tensors) if kernel.is_filter else along(e, kernel, tensors)
 
 
-KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], Family[Any]]] = {
+KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = {
     k.Direct: direct,
     k.Grouped: GroupedConvolution,
     k.Depthwise: DepthwiseConvolution,

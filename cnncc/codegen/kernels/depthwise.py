@@ -14,17 +14,17 @@ from dataclasses import replace
 
 from ...plan.kernels import Depthwise
 from ..emitter import Emitter
-from ..epilogue import Cell, Key, finish
+from ..epilogue import Key, ResultVector, finish
 from ..macs import accumulate
 from ..nest import UNROLL_ALL, Carry, flat, reduce_nest
 from ..registers import Index, Ssa
-from .family import Tensors, WithWeights
+from .family import ConvolutionEmitter, Tensors
 from .sliding import Patch, Place, Sliding
 
 Meeting = tuple[Index, list[tuple[int, Index]]]  # a pixel of a row, and the pairs (column, tap) that it serves
 
 
-class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
+class DepthwiseConvolution(Sliding[Depthwise], ConvolutionEmitter[Depthwise]):
     """Emits one depthwise convolution."""
 
     def __init__(self, e: Emitter, kernel: Depthwise, tensors: Tensors):
@@ -41,7 +41,7 @@ class DepthwiseConvolution(Sliding[Depthwise], WithWeights[Depthwise]):
         patch = replace(patch, first=first, rows=rows, columns=patch.columns * self.pooled[-1], span=(least, most))
         places = self.places(patch)
         sums = self.sums(patch)
-        cells = {key: Cell(places[key], value, self.k.lanes) for key, value in zip(places, sums, strict=True)}
+        cells = {key: ResultVector(places[key], value, self.k.lanes) for key, value in zip(places, sums, strict=True)}
         finish(e, self.k.epilogue, cells, stored, 1, self.target, self.operands)
 
     def places(self, patch: Patch) -> dict[Key, Place]:

@@ -21,7 +21,7 @@ from contextlib import contextmanager
 
 from ..nest import block_parts
 from ..registers import Index
-from .direct_tile import DirectTile, Outputs, Place, Shape
+from .direct_tile import DirectTile, OutputBlock, TilePosition, TileShape
 
 Range = tuple[Index, Index]
 
@@ -35,7 +35,7 @@ class DirectConvolution(DirectTile):
         rows: Range = a, b
         groups: Range = 0, k.groups
         blocks: Range = 0, -(-(k.outputs // k.groups) // k.block) * k.parts
-        if k.shared == "blocks":
+        if k.partition_axis == "blocks":
             rows = 0, self.target.view.rows
             groups, blocks = ((a, b), blocks) if k.groups > 1 else (groups, (a, b))
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(*groups) as g:
@@ -69,55 +69,55 @@ class DirectConvolution(DirectTile):
                 inner = e.mul(part, k.block // k.parts)
                 channel = e.add(e.mul(number, k.block), inner)
                 place = e.add(e.add(weights, e.mul(number, self.block_weights)), inner)
-                self.rows(n, Outputs(channel, count * k.block // k.parts, place, g), *rows)
+                self.rows(n, OutputBlock(channel, count * k.block // k.parts, place, g), *rows)
             return
         if full:
             with e.loop(begin, e.least(end, full)) as block:
                 channel = e.add(first, e.mul(block.index, k.block))
                 place = e.add(weights, e.mul(block.index, self.block_weights))
-                self.rows(n, Outputs(channel, k.block, place, g), *rows)
+                self.rows(n, OutputBlock(channel, k.block, place, g), *rows)
         if rest:
             with e.loop(e.largest(begin, full), end):  # the last block, which is not full
                 place = e.add(weights, full * self.block_weights)
-                self.rows(n, Outputs(e.add(first, full * k.block), rest, place, g), *rows)
+                self.rows(n, OutputBlock(e.add(first, full * k.block), rest, place, g), *rows)
 
-    def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
+    def rows(self, n: Index, outputs: OutputBlock, a: Index, b: Index) -> None:
         """As many rows at a time as a pool's window or a tile has; the last ones with fewer."""
         e, tile = self.e, self.k.tile
         if self.rank == 0:
             with e.loop(a, b):
-                self.tile(outputs, Place(n, ()), Shape(1, (0,), self.k.lanes))
+                self.tile(outputs, TilePosition(n, ()), TileShape(1, (0,), self.k.lanes))
             return
         if self.rank == 1:
             for x, shape in self.sliding(a, b, self.sizes()):
-                self.tile(outputs, Place(n, (x,)), shape)
+                self.tile(outputs, TilePosition(n, (x,)), shape)
             return
         if self.rank == 3:
             with e.loop(a, b) as y, e.loop(0, self.target.view.shape[3]) as z:
-                self.columns(outputs, Place(n, (y.index, z.index)), tile.rows)
+                self.columns(outputs, TilePosition(n, (y.index, z.index)), tile.rows)
             return
         least = self.k.epilogue.pooled(0)
         stored = tile.rows // least
         whole = e.sub(b, e.remainder(e.sub(b, a), stored))
         with e.loop(a, whole, stored) as y:
-            self.columns(outputs, Place(n, (y.index,)), tile.rows)
+            self.columns(outputs, TilePosition(n, (y.index,)), tile.rows)
         if stored > 1 and whole != b:
             with e.loop(whole, b) as y:
-                self.columns(outputs, Place(n, (y.index,)), least)
+                self.columns(outputs, TilePosition(n, (y.index,)), least)
 
-    def columns(self, outputs: Outputs, place: Place, rows: int) -> None:
+    def columns(self, outputs: OutputBlock, place: TilePosition, rows: int) -> None:
         for x, shape in self.tiles(rows, self.target.view.shape[-1]):
-            self.tile(outputs, Place(place.image, (*place.spatial, x)), shape)
+            self.tile(outputs, TilePosition(place.image, (*place.spatial, x)), shape)
 
     @abstractmethod
-    def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, Shape]]:
+    def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, TileShape]]:
         """Loops over the tiles of a row; yields the first stored column of each."""
 
     @abstractmethod
-    def sizes(self) -> list[tuple[int, Shape]]:
+    def sizes(self) -> list[tuple[int, TileShape]]:
         """(stored columns, tile) for a range known only at run time, the largest first, down to one column."""
 
-    def sliding(self, a: Index, b: Index, sizes: Sequence[tuple[int, Shape]]) -> Iterator[tuple[Index, Shape]]:
+    def sliding(self, a: Index, b: Index, sizes: Sequence[tuple[int, TileShape]]) -> Iterator[tuple[Index, TileShape]]:
         """Tiles of the first of `sizes` that is not longer than the range; the last one slides back.
 
         The outputs that it computes again have the same bits.

@@ -14,7 +14,7 @@ from ..memory import Guard
 from ..nest import Carry, runs
 from ..registers import Index, Ssa
 from .direct import DirectConvolution
-from .direct_tile import Load, Outputs, Shape
+from .direct_tile import Load, OutputBlock, TileShape
 
 
 class AlongChannels(DirectConvolution):
@@ -28,25 +28,25 @@ class AlongChannels(DirectConvolution):
 
     # Tiles
 
-    def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, Shape]]:
+    def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, TileShape]]:
         """Tiles of nearly equal width."""
         for begin, end, stored in runs(width, self.k.tile.columns // self.unit):
             with self.e.loop(begin, end, stored) as x:
                 yield x.index, self.shape(rows, stored)
 
-    def sizes(self) -> list[tuple[int, Shape]]:
+    def sizes(self) -> list[tuple[int, TileShape]]:
         stored = self.k.tile.columns // self.unit
         return [(stored, self.shape(1, stored)), (1, self.shape(1, 1))]
 
-    def shape(self, rows: int, stored: int) -> Shape:
-        return Shape(rows, tuple(range(stored * self.unit)), self.k.lanes)
+    def shape(self, rows: int, stored: int) -> TileShape:
+        return TileShape(rows, tuple(range(stored * self.unit)), self.k.lanes)
 
-    def span(self, shape: Shape) -> int:
+    def span(self, shape: TileShape) -> int:
         return len(shape.columns)
 
     # Registers
 
-    def keys(self, outputs: Outputs, shape: Shape) -> list[Key]:
+    def keys(self, outputs: OutputBlock, shape: TileShape) -> list[Key]:
         places = shape.places
         if not self.paired(outputs, shape):
             return [(*place, vector) for place in places for vector in range(-(-outputs.count // shape.lanes))]
@@ -57,14 +57,14 @@ class AlongChannels(DirectConvolution):
             keys += [*((*place, vector) for place in pair for vector in range(full)), (*pair[0], full)]
         return keys
 
-    def channel(self, outputs: Outputs, number: int) -> Index:
+    def channel(self, outputs: OutputBlock, number: int) -> Index:
         return self.e.add(outputs.first, number * self.k.lanes)
 
-    def counted_lanes(self, outputs: Outputs, number: int, shape: Shape) -> int:
+    def counted_lanes(self, outputs: OutputBlock, number: int, shape: TileShape) -> int:
         return min(shape.lanes, outputs.count - number * shape.lanes)
 
     def step(
-        self, outputs: Outputs, shape: Shape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
+        self, outputs: OutputBlock, shape: TileShape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
     ) -> Carry:
         """The vectors of weights are loaded first, the pixels one by one."""
         paired = self.paired(outputs, shape)
@@ -94,7 +94,7 @@ class AlongChannels(DirectConvolution):
 
     # A last vector of few outputs serves two pixels
 
-    def paired(self, outputs: Outputs, shape: Shape) -> bool:
+    def paired(self, outputs: OutputBlock, shape: TileShape) -> bool:
         """Whether the last vector serves two pixels: its outputs take at most half of its lanes."""
         tail = outputs.count % shape.lanes
         return 0 < 2 * tail <= shape.lanes and len(shape.places) > 1
@@ -104,7 +104,7 @@ class AlongChannels(DirectConvolution):
         half = self.k.lanes // 2
         return self.e.shuffle(value, None, [*range(half), *range(half)])
 
-    def start(self, outputs: Outputs, number: int, shape: Shape) -> Ssa:
+    def start(self, outputs: OutputBlock, number: int, shape: TileShape) -> Ssa:
         value = super().start(outputs, number, shape)
         shared = self.paired(outputs, shape) and number == outputs.count // shape.lanes
         return self.twice(value) if shared and self.bias is not None else value
@@ -125,7 +125,7 @@ class AlongChannels(DirectConvolution):
         return following
 
     def accumulate(
-        self, outputs: Outputs, n: Index, first: Sequence[Index], shape: Shape, guarded: bool
+        self, outputs: OutputBlock, n: Index, first: Sequence[Index], shape: TileShape, guarded: bool
     ) -> dict[Key, Ssa]:
         """As in the base class; of a last vector for two pixels the halves are separated."""
         sums = super().accumulate(outputs, n, first, shape, guarded)

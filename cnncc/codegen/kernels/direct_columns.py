@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
-from ..epilogue import Cell, Key
+from ..epilogue import Key, ResultVector
 from ..nest import Carry
 from ..registers import Index, Ssa
 from .direct import DirectConvolution
-from .direct_tile import Load, Outputs, Place, Shape
+from .direct_tile import Load, OutputBlock, TilePosition, TileShape
 
 
 class AlongColumns(DirectConvolution):
@@ -28,10 +28,10 @@ class AlongColumns(DirectConvolution):
 
     # Tiles
 
-    def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, Shape]]:
+    def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, TileShape]]:
         """Vectors, the last of which slides back, or one vector that holds all columns of several rows."""
-        if self.k.tile.folded > 1:
-            yield 0, Shape(rows, (0,), self.k.lanes, self.k.tile.folded)
+        if self.k.tile.rows_per_vector > 1:
+            yield 0, TileShape(rows, (0,), self.k.lanes, self.k.tile.rows_per_vector)
             return
         stored, step = self.k.lanes // self.unit, self.k.tile.vectors
         vectors = -(-width // stored)
@@ -43,32 +43,32 @@ class AlongColumns(DirectConvolution):
         for first in range(regular, vectors, step):
             begin, *others = starts[first : first + step]
             columns = (0, *((start - begin) * self.unit for start in others))
-            yield begin, Shape(rows, columns, self.k.lanes)
+            yield begin, TileShape(rows, columns, self.k.lanes)
 
-    def sizes(self) -> list[tuple[int, Shape]]:
+    def sizes(self) -> list[tuple[int, TileShape]]:
         stored, vectors = self.k.lanes // self.unit, self.k.tile.vectors
         counts = [vectors, 1] if vectors > 1 else [1]
-        return [*((count * stored, self.shape(1, count)) for count in counts), (1, Shape(1, (0,), self.unit))]
+        return [*((count * stored, self.shape(1, count)) for count in counts), (1, TileShape(1, (0,), self.unit))]
 
-    def shape(self, rows: int, vectors: int) -> Shape:
-        return Shape(rows, tuple(number * self.k.lanes for number in range(vectors)), self.k.lanes)
+    def shape(self, rows: int, vectors: int) -> TileShape:
+        return TileShape(rows, tuple(number * self.k.lanes for number in range(vectors)), self.k.lanes)
 
-    def span(self, shape: Shape) -> int:
+    def span(self, shape: TileShape) -> int:
         return shape.columns[-1] + shape.width
 
     # Registers
 
-    def keys(self, outputs: Outputs, shape: Shape) -> list[Key]:
+    def keys(self, outputs: OutputBlock, shape: TileShape) -> list[Key]:
         return [(row, column, channel) for channel in range(outputs.count) for row, column in shape.places]
 
-    def channel(self, outputs: Outputs, number: int) -> Index:
+    def channel(self, outputs: OutputBlock, number: int) -> Index:
         return self.e.add(outputs.first, number)
 
-    def counted_lanes(self, outputs: Outputs, number: int, shape: Shape) -> int:
+    def counted_lanes(self, outputs: OutputBlock, number: int, shape: TileShape) -> int:
         return shape.lanes
 
     def step(
-        self, outputs: Outputs, shape: Shape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
+        self, outputs: OutputBlock, shape: TileShape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
     ) -> Carry:
         """The vectors of columns are loaded first, the weights one by one."""
         columns = [load() for load in pixels]
@@ -103,12 +103,18 @@ class AlongColumns(DirectConvolution):
     # Several rows in one vector
 
     def pixels(
-        self, outputs: Outputs, n: Index, first: Sequence[Index], tap: Sequence[Index], shape: Shape, guarded: bool
+        self,
+        outputs: OutputBlock,
+        n: Index,
+        first: Sequence[Index],
+        tap: Sequence[Index],
+        shape: TileShape,
+        guarded: bool,
     ) -> list[Load]:
         loads = super().pixels(outputs, n, first, tap, shape, guarded)
-        if shape.folded == 1:
+        if shape.rows_per_vector == 1:
             return loads
-        groups = [loads[first : first + shape.folded] for first in range(0, shape.rows, shape.folded)]
+        groups = [loads[first : first + shape.rows_per_vector] for first in range(0, shape.rows, shape.rows_per_vector)]
         return [partial(self.side_by_side, group) for group in groups]
 
     def side_by_side(self, loads: Sequence[Load], moved: Index) -> Ssa:
@@ -118,29 +124,33 @@ class AlongColumns(DirectConvolution):
             first = self.e.join(first, other)
         return first
 
-    def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
+    def store(
+        self, outputs: OutputBlock, place: TilePosition, first: Sequence[Index], shape: TileShape, sums: dict[Key, Ssa]
+    ) -> None:
         """As in the base class, after a vector of several rows is split into one register for each row."""
-        if shape.folded > 1:
-            parts = [range(row * shape.width, (row + 1) * shape.width) for row in range(shape.folded)]
+        if shape.rows_per_vector > 1:
+            parts = [range(row * shape.width, (row + 1) * shape.width) for row in range(shape.rows_per_vector)]
             sums = {
-                (row * shape.folded + inner, column, number): self.e.shuffle(value, None, part)
+                (row * shape.rows_per_vector + inner, column, number): self.e.shuffle(value, None, part)
                 for (row, column, number), value in sums.items()
                 for inner, part in enumerate(parts)
             }
-            shape = replace(shape, lanes=shape.width, folded=1)
+            shape = replace(shape, lanes=shape.width, rows_per_vector=1)
         super().store(outputs, place, first, shape, sums)
 
     # Pools
 
-    def finish(self, cells: Mapping[Key, Cell], pooled: Mapping[Key, tuple[Index, ...]], shape: Shape) -> None:
+    def finish(
+        self, cells: Mapping[Key, ResultVector], pooled: Mapping[Key, tuple[Index, ...]], shape: TileShape
+    ) -> None:
         """Join pairs of neighbouring vectors first: the vectors that a pool splits are then full."""
         if self.k.epilogue.pool:
             cells = self.joined(cells, shape)
             pooled = {key: position for key, position in pooled.items() if key in cells}
         super().finish(cells, pooled, shape)
 
-    def joined(self, cells: Mapping[Key, Cell], shape: Shape) -> dict[Key, Cell]:
-        result: dict[Key, Cell] = {}
+    def joined(self, cells: Mapping[Key, ResultVector], shape: TileShape) -> dict[Key, ResultVector]:
+        result: dict[Key, ResultVector] = {}
         second: set[int] = set()
         for (row, column, number), cell in cells.items():
             if column in second:

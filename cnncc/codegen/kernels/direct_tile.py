@@ -10,40 +10,42 @@ from functools import partial
 from ...plan.kernels import Direct
 from ...plan.views import line_elements
 from ..emitter import Emitter
-from ..epilogue import Cell, Key, finish
+from ..epilogue import Key, ResultVector, finish
 from ..macs import accumulate, nothing
 from ..nest import UNROLL_LOOP, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
 from ..registers import Index, Ssa
-from .family import Tensors, WithWeights
+from .family import ConvolutionEmitter, Tensors
 
 Load = Callable[[Index], Ssa]  # a register of pixels, given the offset of a channel
 
 
 @dataclass(frozen=True)
-class Shape:
+class TileShape:
     """The shape of a tile: rows, and columns (scalars) or the first columns of vectors of `lanes` columns.
 
-    A vector of columns may hold the columns of `folded` rows, one row after the other.
+    A vector of columns may hold the columns of `rows_per_vector` rows, one row after the other.
     """
 
     rows: int
     columns: tuple[int, ...]
     lanes: int
-    folded: int = 1
+    rows_per_vector: int = 1
 
     @property
     def width(self) -> int:
         """Columns of a vector."""
-        return self.lanes // self.folded
+        return self.lanes // self.rows_per_vector
 
     @property
     def places(self) -> list[tuple[int, int]]:
         """(row of vectors, number of the column), row by row."""
-        return [(row, column) for row in range(self.rows // self.folded) for column in range(len(self.columns))]
+        return [
+            (row, column) for row in range(self.rows // self.rows_per_vector) for column in range(len(self.columns))
+        ]
 
 
 @dataclass(frozen=True)
-class Outputs:
+class OutputBlock:
     """A block of output channels: its first channel, its number, and the offset of its weights."""
 
     first: Index
@@ -53,14 +55,14 @@ class Outputs:
 
 
 @dataclass(frozen=True)
-class Place:
+class TilePosition:
     """The position of a tile: image, and stored position on each spatial axis (before offsets inside the tile)."""
 
     image: Index
     spatial: tuple[Index, ...]
 
 
-class DirectTile(WithWeights[Direct]):
+class DirectTile(ConvolutionEmitter[Direct]):
     """Sums up and stores a tile; subclasses have the code that depends on the axis of the lanes."""
 
     def __init__(self, e: Emitter, kernel: Direct, tensors: Tensors):
@@ -70,7 +72,7 @@ class DirectTile(WithWeights[Direct]):
         self.block_weights = self.group_channels * kernel.taps * kernel.block
         self.group_weights = self.block_weights * -(-(kernel.outputs // kernel.groups) // kernel.block)
 
-    def tile(self, outputs: Outputs, place: Place, shape: Shape) -> None:
+    def tile(self, outputs: OutputBlock, place: TilePosition, shape: TileShape) -> None:
         """Sum up a tile and store it, with guards only where its windows leave the image."""
         e, k = self.e, self.k
         first = [e.mul(index, k.epilogue.pooled(axis)) for axis, index in enumerate(place.spatial)]
@@ -87,7 +89,7 @@ class DirectTile(WithWeights[Direct]):
         with_guards(e, inside, body)
 
     def accumulate(
-        self, outputs: Outputs, n: Index, first: Sequence[Index], shape: Shape, guarded: bool
+        self, outputs: OutputBlock, n: Index, first: Sequence[Index], shape: TileShape, guarded: bool
     ) -> dict[Key, Ssa]:
         """The sums of a tile.
 
@@ -120,7 +122,7 @@ class DirectTile(WithWeights[Direct]):
 
     @abstractmethod
     def step(
-        self, outputs: Outputs, shape: Shape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
+        self, outputs: OutputBlock, shape: TileShape, at: Index, pixels: Sequence[Callable[[], Ssa]], sums: Carry
     ) -> Carry:
         """Each pixel of a tile (or vector of pixels) times each weight of a block; the weights begin at `at`."""
 
@@ -134,13 +136,13 @@ class DirectTile(WithWeights[Direct]):
                 following.append(accumulate(self.e, scalar, vector, total))
         return following
 
-    def initial(self, outputs: Outputs, keys: Sequence[Key], shape: Shape) -> Carry:
+    def initial(self, outputs: OutputBlock, keys: Sequence[Key], shape: TileShape) -> Carry:
         """The bias in every accumulator, or zero."""
         numbers = dict.fromkeys(number for _, _, number in keys)
         loaded = {number: self.start(outputs, number, shape) for number in numbers}
         return [loaded[number] for _, _, number in keys]
 
-    def start(self, outputs: Outputs, number: int, shape: Shape) -> Ssa:
+    def start(self, outputs: OutputBlock, number: int, shape: TileShape) -> Ssa:
         """The initial value of the accumulators of a vector of outputs (or of one output)."""
         if self.bias is None:
             return nothing(self.e, shape.lanes)
@@ -148,7 +150,13 @@ class DirectTile(WithWeights[Direct]):
         return self.e.resize(self.bias_of(self.channel(outputs, number), lanes, self.lane_axis), shape.lanes)
 
     def pixels(
-        self, outputs: Outputs, n: Index, first: Sequence[Index], tap: Sequence[Index], shape: Shape, guarded: bool
+        self,
+        outputs: OutputBlock,
+        n: Index,
+        first: Sequence[Index],
+        tap: Sequence[Index],
+        shape: TileShape,
+        guarded: bool,
     ) -> list[Load]:
         """For each row and column of the tile a function that loads its value under a tap, given a channel's offset."""
         e, k = self.e, self.k
@@ -166,15 +174,15 @@ class DirectTile(WithWeights[Direct]):
                 loads.append(self.load([n, channel, *place], shape.width, guarded))
         return loads
 
-    def prefetch(self, outputs: Outputs, first: Sequence[Index]) -> Callable[[Index, Index], None]:
+    def prefetch(self, outputs: OutputBlock, first: Sequence[Index]) -> Callable[[Index, Index], None]:
         """A function that prefetches, step by step, a part of the next block's weights; each tile has another part."""
         e, k = self.e, self.k
-        if not k.ahead:
+        if not k.prefetch_elements:
             return lambda channel, tap: None
         position = flat(e, first, [axis.out for axis in k.window])
         steps = self.group_channels * k.taps
-        begin = e.add(e.add(outputs.weights, self.block_weights), e.mul(position, k.ahead))
-        each = -(-k.ahead * k.tile.rows * k.tile.columns // steps)
+        begin = e.add(e.add(outputs.weights, self.block_weights), e.mul(position, k.prefetch_elements))
+        each = -(-k.prefetch_elements * k.tile.rows * k.tile.columns // steps)
 
         def ahead(channel: Index, tap: Index) -> None:
             step = e.add(e.mul(tap, self.group_channels), channel)
@@ -196,19 +204,19 @@ class DirectTile(WithWeights[Direct]):
         """Columns of a tile (pixels, or vectors of them) for each column that is stored."""
 
     @abstractmethod
-    def span(self, shape: Shape) -> int:
+    def span(self, shape: TileShape) -> int:
         """Columns from the first to the last of a tile."""
 
     @abstractmethod
-    def keys(self, outputs: Outputs, shape: Shape) -> list[Key]:
+    def keys(self, outputs: OutputBlock, shape: TileShape) -> list[Key]:
         """Accumulators in the order in which they are carried: scalars outside, vectors inside."""
 
     @abstractmethod
-    def channel(self, outputs: Outputs, number: int) -> Index:
+    def channel(self, outputs: OutputBlock, number: int) -> Index:
         """First output channel of vector (or scalar) `number` of the block."""
 
     @abstractmethod
-    def counted_lanes(self, outputs: Outputs, number: int, shape: Shape) -> int:
+    def counted_lanes(self, outputs: OutputBlock, number: int, shape: TileShape) -> int:
         """Lanes of a register that hold results."""
 
     @abstractmethod
@@ -217,17 +225,19 @@ class DirectTile(WithWeights[Direct]):
 
     # Results
 
-    def store(self, outputs: Outputs, place: Place, first: Sequence[Index], shape: Shape, sums: dict[Key, Ssa]) -> None:
+    def store(
+        self, outputs: OutputBlock, place: TilePosition, first: Sequence[Index], shape: TileShape, sums: dict[Key, Ssa]
+    ) -> None:
         """Pass the tile to the epilogue, with the position of every register before and after pooling."""
         k = self.k
-        cells: dict[Key, Cell] = {}
+        cells: dict[Key, ResultVector] = {}
         pooled: dict[Key, tuple[Index, ...]] = {}
         height = k.epilogue.pooled(0) if self.rank > 1 else 1
         for (row, column, number), value in sums.items():
             channel = self.channel(outputs, number)
             own = self.moved(first, row, shape.columns[column])
             lanes = self.counted_lanes(outputs, number, shape)
-            cells[row, column, number] = Cell((place.image, channel, *own), value, lanes)
+            cells[row, column, number] = ResultVector((place.image, channel, *own), value, lanes)
             if k.epilogue.pool and row % height == 0 and column % self.across == 0:
                 stored = self.moved(place.spatial, row // height, shape.columns[column] // self.unit)
                 pooled[row // height, column // self.across, number] = (place.image, channel, *stored)
@@ -242,5 +252,7 @@ class DirectTile(WithWeights[Direct]):
             place[-1] = self.e.add(place[-1], column)
         return place
 
-    def finish(self, cells: Mapping[Key, Cell], pooled: Mapping[Key, tuple[Index, ...]], shape: Shape) -> None:
+    def finish(
+        self, cells: Mapping[Key, ResultVector], pooled: Mapping[Key, tuple[Index, ...]], shape: TileShape
+    ) -> None:
         finish(self.e, self.k.epilogue, cells, pooled, self.lane_axis, self.target, self.operands)

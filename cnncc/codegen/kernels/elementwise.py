@@ -6,10 +6,10 @@ from ...plan.kernels import Elementwise
 from ..expression import emit
 from ..nest import positions
 from ..registers import Index
-from .family import Family
+from .family import KernelEmitter
 
 
-class ElementwiseExpression(Family[Elementwise]):
+class ElementwiseExpression(KernelEmitter[Elementwise]):
     """Emits one expression over all positions."""
 
     def emit(self, a: Index, b: Index) -> None:

@@ -28,7 +28,7 @@ class Tensors:
     scratch: Sequence[Access] = ()
 
 
-class Family(ABC, Generic[K]):
+class KernelEmitter(ABC, Generic[K]):
     """The code of one step: the class of a family is its loop nest, and `emit` has the outermost loops."""
 
     def __init__(self, e: Emitter, kernel: K, tensors: Tensors):
@@ -40,7 +40,7 @@ class Family(ABC, Generic[K]):
         """Emit rows [a, b) of the target, or other units that shards divide (`Step.units`)."""
 
 
-class WithWeights(Family[C]):
+class ConvolutionEmitter(KernelEmitter[C]):
     """A family of convolutions, with names for its sources."""
 
     def __init__(self, e: Emitter, kernel: C, tensors: Tensors):

@@ -7,10 +7,10 @@ from ...plan.views import ROW_AXIS
 from ..emitter import Emitter
 from ..nest import lane_runs
 from ..registers import Index
-from .family import Family, Tensors
+from .family import KernelEmitter, Tensors
 
 
-class Border(Family[Fill]):
+class Border(KernelEmitter[Fill]):
     """Emits one border: whole rows above and below the image, and both ends of the rows between."""
 
     def __init__(self, e: Emitter, kernel: Fill, tensors: Tensors):

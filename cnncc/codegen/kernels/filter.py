@@ -13,13 +13,13 @@ from ..epilogue import Key
 from ..macs import accumulate
 from ..registers import Index, Ssa
 from .direct_columns import AlongColumns
-from .direct_tile import Outputs, Shape
+from .direct_tile import OutputBlock, TileShape
 
 
 class Filter(AlongColumns):
     """Emits one filter."""
 
-    def rows(self, n: Index, outputs: Outputs, a: Index, b: Index) -> None:
+    def rows(self, n: Index, outputs: OutputBlock, a: Index, b: Index) -> None:
         """As in the base class, after all weights are loaded."""
         count = self.k.taps * self.k.block
         places = [self.e.add(outputs.weights, number) for number in range(count)]
@@ -27,7 +27,7 @@ class Filter(AlongColumns):
         super().rows(n, outputs, a, b)
 
     def accumulate(
-        self, outputs: Outputs, n: Index, first: Sequence[Index], shape: Shape, guarded: bool
+        self, outputs: OutputBlock, n: Index, first: Sequence[Index], shape: TileShape, guarded: bool
     ) -> dict[Key, Ssa]:
         e, k = self.e, self.k
         keys = self.keys(outputs, shape)
@@ -51,7 +51,7 @@ class Filter(AlongColumns):
         return sums
 
     def shifted(
-        self, outputs: Outputs, n: Index, first: Sequence[Index], place: int, shape: Shape, guarded: bool
+        self, outputs: OutputBlock, n: Index, first: Sequence[Index], place: int, shape: TileShape, guarded: bool
     ) -> Callable[[int], list[Ssa]]:
         """The vectors of one row of the input under each tap of a row.
 

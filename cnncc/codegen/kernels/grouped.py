@@ -16,16 +16,16 @@ from collections.abc import Iterator, Sequence
 
 from ...plan.kernels import Grouped
 from ..emitter import Emitter
-from ..epilogue import Cell, Key, finish
+from ..epilogue import Key, ResultVector, finish
 from ..macs import accumulate, nothing
 from ..nest import Carry, flat, interior, reduce_nest, with_guards
 from ..registers import Index, Ssa
-from .family import Tensors, WithWeights
+from .family import ConvolutionEmitter, Tensors
 
 PAIRED = 8  # channels of a group of 256 bits
 
 
-class GroupedConvolution(WithWeights[Grouped]):
+class GroupedConvolution(ConvolutionEmitter[Grouped]):
     """Emits one grouped convolution."""
 
     def __init__(self, e: Emitter, kernel: Grouped, tensors: Tensors):
@@ -79,10 +79,10 @@ class GroupedConvolution(WithWeights[Grouped]):
         counts = [1] * (self.rank - 1) + [columns]
 
         def body(guarded: bool) -> None:
-            cells: dict[Key, Cell] = {}
+            cells: dict[Key, ResultVector] = {}
             for column, value in enumerate(self.sums(n, block, count, place, columns, guarded)):
                 position = (n, channel, *place[:-1], e.add(place[-1], column))
-                cells[0, column, 0] = Cell(position, value, count)
+                cells[0, column, 0] = ResultVector(position, value, count)
             finish(e, k.epilogue, cells, {}, 1, self.target, self.operands)
 
         with_guards(e, interior(e, k.window, self.guarded_axes, place, counts), body)

@@ -11,10 +11,10 @@ from ...plan.views import ROW_AXIS
 from ..emitter import Emitter
 from ..nest import positions
 from ..registers import Index, Ssa
-from .family import Family, Tensors
+from .family import KernelEmitter, Tensors
 
 
-class Copy(Family[Move]):
+class Copy(KernelEmitter[Move]):
     """Emits one copy."""
 
     def __init__(self, e: Emitter, kernel: Move, tensors: Tensors):

@@ -14,39 +14,41 @@ from ..emitter import Emitter
 from ..epilogue import combine, identity
 from ..nest import Carry, positions, reduce_nest
 from ..registers import Index, Ssa
-from .family import Family, Tensors
+from .family import KernelEmitter, Tensors
 
 
-class WholeReduction(Family[Reduce]):
+class WholeReduction(KernelEmitter[Reduce]):
     """Emits one reduction."""
 
     def __init__(self, e: Emitter, kernel: Reduce, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
         self.identity = identity(kernel.combine, self.source.element.computed)
-        self.folded = kernel.lane_axis in kernel.axes
+        self.rows_per_vector = kernel.lane_axis in kernel.axes
 
     def emit(self, a: Index, b: Index) -> None:
-        lane_axis = None if self.folded else self.k.lane_axis
+        lane_axis = None if self.rows_per_vector else self.k.lane_axis
         positions(self.e, self.target.view.shape, (a, b), lane_axis, self.k.lanes, self.at)
 
     def at(self, position: list[Index], lanes: int) -> None:
         e, k = self.e, self.k
         sizes = self.source.view.shape
         outer = [axis for axis in k.axes if axis != k.lane_axis]
-        width = min(k.lanes, sizes[k.lane_axis]) if self.folded else lanes
+        width = min(k.lanes, sizes[k.lane_axis]) if self.rows_per_vector else lanes
 
         def along(indices: list[Index], carry: Carry) -> Carry:
             place = list(position)
             for axis, index in zip(outer, indices, strict=True):
                 place[axis] = index
-            return [self.fold_axis(place, carry[0], width) if self.folded else self.take(place, carry[0], width)]
+            return [
+                self.fold_axis(place, carry[0], width) if self.rows_per_vector else self.take(place, carry[0], width)
+            ]
 
         cost = -(-width // e.target.lanes)
         result = reduce_nest(
             e, [sizes[axis] for axis in outer], [self.source.number(self.identity, width)], cost, along
         )[0]
-        if self.folded:
+        if self.rows_per_vector:
             result = self.fold_lanes(result)
         self.target.store(result, self.target.offset(position), k.lane_axis)
 

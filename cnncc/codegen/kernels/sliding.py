@@ -17,7 +17,7 @@ from ..emitter import Emitter
 from ..memory import Guard
 from ..nest import loops, outside_axes, runs
 from ..registers import Index, Ssa
-from .family import Family, Tensors
+from .family import KernelEmitter, Tensors
 
 Place = tuple[Index, ...]
 Span = tuple[int, int]
@@ -51,7 +51,7 @@ class Pixels:
 S = TypeVar("S", bound=Depthwise | Window)
 
 
-class Sliding(Family[S]):
+class Sliding(KernelEmitter[S]):
     """Emits a kernel whose tiles are given by `tile`; all rows are computed for `block` channels before the next."""
 
     fill = 0.0

@@ -15,11 +15,11 @@ from ..emitter import Emitter
 from ..epilogue import combine, combine_all, identity
 from ..nest import UNROLL_ALL, Carry, interior, outside_axes, positions, reduce_nest, with_guards
 from ..registers import FLOAT, Index, Ssa
-from .family import Family, Tensors
+from .family import KernelEmitter, Tensors
 from .sliding import Patch, Sliding
 
 
-class WindowReduction(Family[Window]):
+class WindowReductionEmitter(KernelEmitter[Window]):
     """Emits one pooling kernel."""
 
     def __init__(self, e: Emitter, kernel: Window, tensors: Tensors):
@@ -119,7 +119,7 @@ class Tiles(Sliding[Window]):
     def __init__(self, e: Emitter, kernel: Window, tensors: Tensors):
         channels = tensors.target.view.shape[1]
         super().__init__(e, kernel, tensors, block=channels, pooled=(1,) * len(kernel.window))
-        self.one = WindowReduction(e, kernel, tensors)
+        self.one = WindowReductionEmitter(e, kernel, tensors)
         self.fill = self.one.fill
 
     def tile(self, patch: Patch) -> None:
@@ -142,8 +142,8 @@ class Tiles(Sliding[Window]):
             self.target.store(value, self.target.offset(place), 1)
 
 
-def pooling(e: Emitter, kernel: Window, tensors: Tensors) -> Family[Window]:
+def pooling(e: Emitter, kernel: Window, tensors: Tensors) -> KernelEmitter[Window]:
     """Pooling in tiles if lanes lie along the channels and the code of a tile is short, else one vector at a time."""
     small = math.prod(w.kernel for w in kernel.window) * kernel.tile.columns <= UNROLL_ALL
-    family = Tiles if kernel.lane_axis == 1 and small else WindowReduction
+    family = Tiles if kernel.lane_axis == 1 and small else WindowReductionEmitter
     return family(e, kernel, tensors)

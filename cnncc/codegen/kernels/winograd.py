@@ -22,11 +22,11 @@ from ...cook_toom import Matrix, multiply, transforms
 from ...plan.kernels import Winograd
 from ...plan.views import line_elements
 from ..emitter import Emitter
-from ..epilogue import Cell, Key, finish
+from ..epilogue import Key, ResultVector, finish
 from ..macs import accumulate, nothing
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
 from ..registers import Index, Ssa
-from .family import Tensors, WithWeights
+from .family import ConvolutionEmitter, Tensors
 
 Spot = tuple[int, ...]  # an index inside a tile: of one of its pixels, points or outputs
 Load = Callable[[Index, int], Ssa]  # a vector of channels, from the offset of its first channel and its lanes
@@ -35,7 +35,7 @@ Wanted = Sequence[Sequence[Ssa | None]]
 
 
 @dataclass(frozen=True)
-class Place:
+class WinogradTile:
     """A tile of an image: its number in the block, and its first output on each axis."""
 
     image: Index
@@ -43,7 +43,7 @@ class Place:
     first: tuple[Index, ...]
 
 
-class WinogradConvolution(WithWeights[Winograd]):
+class WinogradConvolution(ConvolutionEmitter[Winograd]):
     """Emits one Winograd convolution: `emit` is the loop nest, the methods below are its stages."""
 
     def __init__(self, e: Emitter, kernel: Winograd, tensors: Tensors):
@@ -60,9 +60,9 @@ class WinogradConvolution(WithWeights[Winograd]):
         [a, b) are rows or, where shards divide these, blocks of outputs or rows of tiles.
         """
         e, k = self.e, self.k
-        rows: Range = (a, b) if k.shared == "rows" else (0, self.target.view.rows)
-        blocks: Range = (a, b) if k.shared == "blocks" else (0, k.blocks * k.parts)
-        first, last = (e.mul(at, self.inner) for at in (a, b)) if k.shared == "tiles" else self.range(*rows)
+        rows: Range = (a, b) if k.partition_axis == "rows" else (0, self.target.view.rows)
+        blocks: Range = (a, b) if k.partition_axis == "blocks" else (0, k.blocks * k.parts)
+        first, last = (e.mul(at, self.inner) for at in (a, b)) if k.partition_axis == "tiles" else self.range(*rows)
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as begin:
             count = e.least(k.tiles, e.sub(last, begin.index))
             with e.loop(0, count) as tile:
@@ -98,7 +98,7 @@ class WinogradConvolution(WithWeights[Winograd]):
         step = k.window[0].dilation * self.inner
         return e.mul(begin, step), e.mul(end, step)
 
-    def place(self, n: Index, block: Index, number: Index) -> Place:
+    def place(self, n: Index, block: Index, number: Index) -> WinogradTile:
         """The position of a tile of a block: its number in the image, split into positions along the axes."""
         left, first = self.e.add(block, number), []
         axes = list(zip(self.k.grid, self.k.steps, self.k.window, strict=True))
@@ -106,7 +106,7 @@ class WinogradConvolution(WithWeights[Winograd]):
             left, along = self.split(left, size)
             first.append(self.begin(along, m, w.dilation))
         first.append(self.begin(left, axes[0][1], axes[0][2].dilation))
-        return Place(n, number, tuple(reversed(first)))
+        return WinogradTile(n, number, tuple(reversed(first)))
 
     def begin(self, along: Index, m: int, dilation: int) -> Index:
         """The first output of tile `along` of an axis; tiles of all residues of a dilation are numbered together."""
@@ -122,7 +122,7 @@ class WinogradConvolution(WithWeights[Winograd]):
 
     # Input transform
 
-    def transform_inputs(self, place: Place) -> None:
+    def transform_inputs(self, place: WinogradTile) -> None:
         """V = Bᵀ d B of one tile, for all channels."""
         e, k = self.e, self.k
         start = [e.sub(first, w.low) for first, w in zip(place.first, k.window, strict=True)]
@@ -229,7 +229,7 @@ class WinogradConvolution(WithWeights[Winograd]):
     def half_group(self) -> int:
         """Tiles of half a group, or 0 if no possible range leaves so few tiles, or fewer, at its end."""
         columns, half = self.k.tile.columns, (self.k.tile.columns + 1) // 2
-        lines = [self.k.grid[0]] if self.k.shared == "blocks" else range(1, self.k.grid[0] + 1)
+        lines = [self.k.grid[0]] if self.k.partition_axis == "blocks" else range(1, self.k.grid[0] + 1)
         return half if any(0 < line * self.inner % columns <= half for line in lines) else 0
 
     def group(self, tile: Index, columns: int, inputs: Index, weights: Index, results: Index, size: int) -> None:
@@ -250,9 +250,9 @@ class WinogradConvolution(WithWeights[Winograd]):
         def step(index: list[Index], sums: Carry) -> Carry:
             at = e.add(weights, e.mul(index[0], k.block))
             loaded = [self.weights.load_strided(e.add(at, v * k.lanes), 1, k.lanes) for v in range(vectors)]
-            if k.ahead:
+            if k.prefetch_elements:
                 for begin in range(0, k.block, line_elements(self.weights.element)):
-                    self.weights.prefetch(e.add(at, k.ahead + begin))
+                    self.weights.prefetch(e.add(at, k.prefetch_elements + begin))
             following = []
             for column in range(columns):
                 scalar = self.scratch.scalar(e.add(e.add(inputs, index[0]), column * k.pitch))
@@ -265,7 +265,7 @@ class WinogradConvolution(WithWeights[Winograd]):
 
     # Output transform
 
-    def transform_outputs(self, place: Place, first: Index, inner: Index, size: int, rows: Range) -> None:
+    def transform_outputs(self, place: WinogradTile, first: Index, inner: Index, size: int, rows: Range) -> None:
         """Aᵀ M A of one tile for `size` outputs from `first` on, `inner` in their block, then bias and epilogue."""
         e, k = self.e, self.k
         at = e.add(len(self.spots) * self.planes[0], e.mul(place.number, k.block))
@@ -297,12 +297,12 @@ class WinogradConvolution(WithWeights[Winograd]):
         bias = e.resize(self.bias_of(channel, lanes), k.lanes)
         return {spot: e.binary("add", value, bias) for spot, value in results.items()}
 
-    def stored(self, place: Place, axis: int, number: int) -> Index:
+    def stored(self, place: WinogradTile, axis: int, number: int) -> Index:
         """The position, along an axis, of the result `number` that a tile stores."""
         pool, dilation = self.k.epilogue.pooled(axis), self.k.window[axis].dilation
         return self.e.add(self.e.div(place.first[axis], pool), number * dilation)
 
-    def wanted(self, place: Place, rows: Range) -> Wanted:
+    def wanted(self, place: WinogradTile, rows: Range) -> Wanted:
         """For each axis and each result along it: whether it exists and lies in `rows` (None: always)."""
         tests = []
         for axis, (m, size) in enumerate(zip(self.k.steps, self.target.view.shape[2:], strict=True)):
@@ -320,15 +320,15 @@ class WinogradConvolution(WithWeights[Winograd]):
         return e.all_of([*tests, e.compare("<", at, end)])
 
     def store(
-        self, place: Place, channel: Index, results: Mapping[Spot, Ssa], lanes: int, wanted: Wanted | None
+        self, place: WinogradTile, channel: Index, results: Mapping[Spot, Ssa], lanes: int, wanted: Wanted | None
     ) -> None:
         """Pass a tile to the epilogue: the whole tile, or each stored position that is `wanted`."""
         e, k = self.e, self.k
-        cells: dict[Key, Cell] = {}
+        cells: dict[Key, ResultVector] = {}
         for spot, value in results.items():
             steps = zip(place.first, spot, k.window, strict=True)
             position = (place.image, channel, *(e.add(first, at * w.dilation) for first, at, w in steps))
-            cells[self.key(spot, k.steps)] = Cell(position, value, lanes)
+            cells[self.key(spot, k.steps)] = ResultVector(position, value, lanes)
         pools = [k.epilogue.pooled(axis) for axis in range(len(k.window))]
         sizes = [m // pool for m, pool in zip(k.steps, pools, strict=True)]
         pooled: dict[Key, tuple[Index, ...]] = {}

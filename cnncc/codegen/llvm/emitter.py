@@ -19,7 +19,7 @@ class LlvmEmitter(Memory):
         self.target, self.checked = target, checked
         self.index_type = RegisterType("int", target.pointer_bits)
         self.functions: list[str] = []
-        self.shared: dict[str, str] = {}
+        self.partition_axis: dict[str, str] = {}
 
     @contextmanager
     def function(
@@ -39,10 +39,10 @@ class LlvmEmitter(Memory):
 
     def share_function(self, name: str) -> str:
         text = self.functions.pop()
-        if text not in self.shared:
-            self.shared[text] = f"{name}{len(self.shared)}"
-            self.functions.append(text.replace(f"@{name}(", f"@{self.shared[text]}(", 1))
-        return self.shared[text]
+        if text not in self.partition_axis:
+            self.partition_axis[text] = f"{name}{len(self.partition_axis)}"
+            self.functions.append(text.replace(f"@{name}(", f"@{self.partition_axis[text]}(", 1))
+        return self.partition_axis[text]
 
     def call(self, name: str, arguments: Sequence[Ssa]) -> None:
         self.emit(f"call void @{name}({self._list(arguments)})")

@@ -6,10 +6,10 @@ import math
 
 from ...core import Core
 
-TYPICAL = 2  # shards for which stages are divided
-BALANCED = (2, 4)  # the numbers of shards for which a step is shared evenly
+TYPICAL_SHARDS = 2  # shards for which stages are divided
+BALANCED_SHARDS = (2, 4)  # the numbers of shards for which a step is shared evenly
 FASTER = 0.97  # of the time that fewer shards take: more have to be that much faster
-OWN = 16 << 10  # bytes that every shard may have a copy of: a third of a first cache
+REPLICATED_ELEMENTS = 16 << 10  # bytes that every shard may have a copy of: a third of a first cache
 NARROW = 4  # times that one position by itself takes, where a share is narrower than a tile
 FEW_ROWS = 3  # rows of Winograd's tiles, up to which shards share blocks of outputs
 UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 from ...core import Core
 from ...elements import FLOAT32, Element
-from ...expr import Call, Expr, parts
+from ...expr import Apply, Expr, parts
 from ...target import Target
 from .transfer import arrival
 
@@ -97,7 +97,7 @@ def with_ends(core: Core, cycles: float, sums: int) -> float:
 
 
 @dataclass(frozen=True)
-class Steps:
+class InnerLoop:
     """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results.
 
     A layer with one position uses every weight once; `once` then holds the vectors of weights of a step.
@@ -138,7 +138,7 @@ class Steps:
         return self.count * self.target.core.spilled_sum_cycles * sums
 
 
-def products_tile(steps: Steps, columns: int, vectors: int) -> float:
+def products_tile(steps: InnerLoop, columns: int, vectors: int) -> float:
     """Cycles of a tile of a matrix product; with few steps its stores bound it."""
     return max(steps.tile(columns, vectors, weights=vectors), columns * vectors * steps.target.core.store_cycles)
 
@@ -175,7 +175,7 @@ def moved(core: Core, elements: int, lanes: int) -> float:
 
 def series(*expressions: Expr) -> int:
     """The number of functions (exp, tanh…) that are computed by a series."""
-    return sum(isinstance(part, Call) and part.function in TRANSCENDENTAL for e in expressions for part in parts(e))
+    return sum(isinstance(part, Apply) and part.function in TRANSCENDENTAL for e in expressions for part in parts(e))
 
 
 def series_cycles(core: Core, *expressions: Expr) -> float:

@@ -13,7 +13,7 @@ PLANAR_CHANNELS = 8  # up to here, reading a planar image channel by channel bea
 SMALL_BORDER = 64 << 10  # bytes of a border that no buffer is too small for: edges cost a small image a fifth
 LARGE_IMAGE = 4096  # elements of an image whose rows are reduced one by one
 FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
-CROWDED_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
+CONFLICT_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
 
 
 def arrival(target: Target, held: int, fetched: int, *, streamed: bool) -> float:
@@ -52,9 +52,9 @@ def copied(target: Target, elements: int) -> float:
     return target.core.copy_cycles * elements / target.lanes
 
 
-def crowding(core: Core) -> int:
+def conflict_stride(core: Core) -> int:
     """Bytes of such a distance, or a multiple of it, crowd in few sets of the first cache: at most 8 of 64.
 
     0 for a core without a cache.
     """
-    return core.l1_sets // CROWDED_SETS * core.line_bytes
+    return core.l1_sets // CONFLICT_SETS * core.line_bytes

@@ -25,21 +25,21 @@ from ..views import View, elements
 class RowNeed:
     """Target rows [a, b) read source rows [a·stride − low, (b − 1)·stride − low + extent), as far as they exist.
 
-    `grain` rows of the target are computed together.
+    `granularity` rows of the target are computed together.
     """
 
     stride: int = 1
     extent: int = 1
     low: int = 0
-    grain: int = 1
+    granularity: int = 1
 
 
-def row_need(window: Sequence[WindowAxis], pooled: int = 1, grain: int = 1) -> RowNeed:
+def row_need(window: Sequence[WindowAxis], pooled: int = 1, granularity: int = 1) -> RowNeed:
     """The rows that a window reads, with `pooled` positions for each target row; without a window, the same rows."""
     if not window:
-        return RowNeed(grain=grain)
+        return RowNeed(granularity=granularity)
     rows = window[0]
-    return RowNeed(pooled * rows.stride, (pooled - 1) * rows.stride + rows.extent, rows.low, grain)
+    return RowNeed(pooled * rows.stride, (pooled - 1) * rows.stride + rows.extent, rows.low, granularity)
 
 
 class Kernel(ABC):
@@ -87,10 +87,10 @@ class Kernel(ABC):
     @property
     def row_need(self) -> RowNeed:
         """The rows of its first source that it reads."""
-        return row_need(self.own_window, grain=self.grain)
+        return row_need(self.own_window, granularity=self.granularity)
 
     @property
-    def grain(self) -> int:
+    def granularity(self) -> int:
         """The number of units that should stay in one shard."""
         return 1
 

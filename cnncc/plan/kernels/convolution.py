@@ -70,20 +70,21 @@ class Tile:
     """The accumulators that one run of the innermost loops keeps in registers.
 
     `rows` × `columns` output positions times `vectors` vectors of channels (or, with lanes along columns,
-    `outputs` channels times `rows` × `vectors` vectors of columns). Of short rows, one vector holds `folded` ones.
+    `outputs` channels times `rows` × `vectors` vectors of columns). Of short rows, one vector holds `rows_per_vector`
+    ones.
     """
 
     rows: int = 1
     columns: int = 1
     vectors: int = 1
     outputs: int = 1
-    folded: int = 1
+    rows_per_vector: int = 1
 
     def registers(self, lanes_along: LanesAlong) -> int:
         """The register law: accumulators, one register for each vector operand, one for the scalar operand."""
         if lanes_along == "channels":
             return self.rows * self.columns * self.vectors + self.vectors + 1
-        vectors = self.vectors * self.rows // self.folded
+        vectors = self.vectors * self.rows // self.rows_per_vector
         return self.outputs * vectors + vectors + 1
 
 
@@ -129,7 +130,7 @@ class Convolution(Kernel):
 
     @property
     def row_need(self) -> RowNeed:
-        return row_need(self.window, self.epilogue.pooled(0), self.grain)
+        return row_need(self.window, self.epilogue.pooled(0), self.granularity)
 
     @property
     def streams(self) -> bool:
@@ -211,7 +212,8 @@ class Layer:
     way that lanes may lie (one that is missing is not possible), `copied_last` those of a kernel that reads channels
     last only. The image lies `planar` in memory or with channels last. Weights are `tame` if they are known and no
     sum of some of them overflows; `strict` layers allow only what rounds as one sum does. `distant` weights come from
-    memory, not from a cache; `frugal` kernels keep their scratch memory small. `weights` is what they are stored as.
+    memory, not from a cache; `save_memory` kernels keep their scratch memory small. `weights` is what they are stored
+    as.
     """
 
     contraction: Contraction
@@ -223,7 +225,7 @@ class Layer:
     tame: bool = True
     strict: bool = False
     distant: bool = False
-    frugal: bool = False
+    save_memory: bool = False
     weights: Element = FLOAT32
 
 

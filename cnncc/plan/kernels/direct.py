@@ -13,11 +13,11 @@ from typing import Literal
 from ...elements import FLOAT32, Element
 from ...target import Target
 from ...windows import WindowAxis
-from ..cost.parallel import BALANCED, NARROW
+from ..cost.parallel import BALANCED_SHARDS, NARROW
 from ..views import View
 from .base import taps_of
 from .convolution import PLAIN, Convolution, Epilogue, LanesAlong, Reads, Tile, guarded_share
-from .sharing import by_blocks, largest_outputs, most_even, shared_blocks
+from .partition import by_blocks, largest_outputs, most_even, shared_blocks
 
 FILTER_WEIGHTS = 32  # weights of a group that a filter may have
 
@@ -31,7 +31,7 @@ class Direct(Convolution):
     blocks of outputs, or `parts` of each block.
 
     All blocks of outputs are computed for `chunk` rows before the next rows (0: for all rows), while the rows are in
-    the cache. At each position of a block the kernel prefetches `ahead` weights of the next block.
+    the cache. At each position of a block the kernel prefetches `prefetch_elements` weights of the next block.
     """
 
     window: tuple[WindowAxis, ...]
@@ -46,8 +46,8 @@ class Direct(Convolution):
     epilogue: Epilogue = PLAIN
     weights_per_image: bool = False
     chunk: int = 0
-    ahead: int = 0
-    shared: Literal["rows", "blocks"] = "rows"
+    prefetch_elements: int = 0
+    partition_axis: Literal["rows", "blocks"] = "rows"
     parts: int = 1
     weights: Element = FLOAT32
 
@@ -90,7 +90,7 @@ class Direct(Convolution):
             held = f"{tile.outputs} outputs × {tile.rows}×{tile.vectors} vectors"
         lanes = f"{self.lanes} lanes along {self.lanes_along}"
         law = f"tile {held}, {tile.registers(self.lanes_along)} registers"
-        blocks = shared_blocks(self.parts) if self.shared == "blocks" else ""
+        blocks = shared_blocks(self.parts) if self.partition_axis == "blocks" else ""
         told = f"direct {size}, {self.channels} → {self.outputs}{groups}; {lanes}, {law}{blocks}"
         return told + self.epilogue.describe()
 
@@ -111,18 +111,19 @@ class Direct(Convolution):
     # Shards
 
     def units(self, result: View) -> int:
-        return self.blocks * self.parts if self.shared == "blocks" else result.rows
+        return self.blocks * self.parts if self.partition_axis == "blocks" else result.rows
 
     @property
     def writes_own_rows(self) -> bool:
-        return self.shared == "rows"
+        return self.partition_axis == "rows"
 
     def shared_evenly(self, target: Target, sources: Sequence[View], result: View) -> Direct:
         """Partitioned by rows, or by blocks or parts of blocks if that balances better."""
         whole = self.cycles(target, sources, result)
-        rows = whole * sum(self.largest_rows(result.rows, shards) for shards in BALANCED)
+        rows = whole * sum(self.largest_rows(result.rows, shards) for shards in BALANCED_SHARDS)
         blocks = [
-            (whole * sum(by.largest_blocks(shards) for shards in BALANCED), by) for by in by_blocks(target.core, self)
+            (whole * sum(by.largest_blocks(shards) for shards in BALANCED_SHARDS), by)
+            for by in by_blocks(target.core, self)
         ]
         return most_even(target.core, (sources[0], result), rows, self, blocks)
 

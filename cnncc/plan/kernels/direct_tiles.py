@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from ...computation import Contraction
 from ...target import Target
 from ..cost import step, transfer
-from ..cost.step import SPARE, Steps
+from ..cost.step import SPARE, InnerLoop
 from . import filters
 from .convolution import Candidate, Epilogue, LanesAlong, Layer, Tile
 from .direct import Direct
@@ -22,7 +22,7 @@ OFFERED = 24  # candidates that a tuner may choose from
 
 
 @dataclass(frozen=True)
-class Way:
+class TileCandidate:
     """A tile of direct convolution, and the cycles of the layer with this tile."""
 
     cycles: float
@@ -36,14 +36,14 @@ class Way:
         """The result of one run of the innermost loop, lanes last, such as 'direct 13×2'."""
         tile, pooled = self.tile, f"{self.tile.rows}×" if self.tile.rows > 1 else ""
         if self.lanes_along == "columns":
-            return f"columns {pooled}{tile.outputs}×{tile.vectors}" + (" folded" if tile.folded > 1 else "")
+            return f"columns {pooled}{tile.outputs}×{tile.vectors}" + (" folded" if tile.rows_per_vector > 1 else "")
         return f"direct {pooled}{tile.columns}×{tile.vectors}"
 
 
 def candidates(target: Target, layer: Layer) -> list[Candidate]:
     """Direct convolutions, the cheapest first; lanes along the columns need columns that are adjacent in memory."""
     c, copies = layer.contraction, layer.copies
-    ways: list[Way] = []
+    ways: list[TileCandidate] = []
     if "channels" in copies:
         ways += _by_channels(target, layer)
     if "columns" in copies and c.window and c.window[-1].stride <= 2:
@@ -54,7 +54,7 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     return [Candidate(way.label, way.cycles, _kernel(target, layer, way)) for way in ways[:OFFERED]]
 
 
-def _kernel(target: Target, layer: Layer, way: Way) -> Direct:
+def _kernel(target: Target, layer: Layer, way: TileCandidate) -> Direct:
     c = layer.contraction
     return Direct(
         c.window,
@@ -74,7 +74,7 @@ def _kernel(target: Target, layer: Layer, way: Way) -> Direct:
     )
 
 
-def _chunk(target: Target, layer: Layer, way: Way) -> int:
+def _chunk(target: Target, layer: Layer, way: TileCandidate) -> int:
     """Rows whose image and results take half of the second cache, if all rows together exceed it; else 0.
 
     Only with several blocks of outputs, and weights that fit into the cache as well: otherwise nothing is saved.
@@ -91,7 +91,7 @@ def _chunk(target: Target, layer: Layer, way: Way) -> int:
     return max(target.l2 // (2 * row), least)
 
 
-def _ahead(target: Target, layer: Layer, way: Way) -> int:
+def _ahead(target: Target, layer: Layer, way: TileCandidate) -> int:
     """Weights of the next block to prefetch at each position, if positions are few; else 0."""
     c = layer.contraction
     positions = math.prod(axis.out for axis in c.window)
@@ -106,9 +106,9 @@ def _count(c: Contraction) -> int:
     return c.taps * (c.channels // c.groups)
 
 
-def _steps(target: Target, layer: Layer, lanes: int) -> Steps:
+def _steps(target: Target, layer: Layer, lanes: int) -> InnerLoop:
     finish = step.series_cycles(target.core, layer.epilogue.before, layer.epilogue.after)
-    return Steps(target, _count(layer.contraction), layer.weights.bytes * lanes, finish)
+    return InnerLoop(target, _count(layer.contraction), layer.weights.bytes * lanes, finish)
 
 
 def _shape(c: Contraction, stored: Sequence[int], epilogue: Epilogue) -> tuple[int, int, int, int]:
@@ -128,7 +128,7 @@ def _tiles(c: Contraction, width: int, columns: int) -> list[tuple[int, int]]:
     return [(size + 1, larger), (size, count - larger)]
 
 
-def _by_channels(target: Target, layer: Layer) -> Iterator[Way]:
+def _by_channels(target: Target, layer: Layer) -> Iterator[TileCandidate]:
     """Pixels as scalars, vectors of output channels."""
     c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     rows, unit, width, outputs = _shape(c, stored, epilogue)
@@ -152,14 +152,14 @@ def _by_channels(target: Target, layer: Layer) -> Iterator[Way]:
                 whole = blocks * steps.tile(pixels, vectors, weights=vectors)
                 cycles += count * (whole + steps.tile(pixels, last + 1, weights=last + 1, paired=paired))
             tile = Tile(rows, columns * unit, vectors)
-            yield Way(cycles * times, "channels", lanes, vectors * lanes, tile)
+            yield TileCandidate(cycles * times, "channels", lanes, vectors * lanes, tile)
     if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: it spills
         tile = Tile(rows, unit, 1)
         cycles = times * width * total * steps.spilled(rows * unit)
-        yield Way(cycles, "channels", lanes, lanes, tile)
+        yield TileCandidate(cycles, "channels", lanes, lanes, tile)
 
 
-def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
+def _by_columns(target: Target, layer: Layer) -> Iterator[TileCandidate]:
     """Weights of output channels as scalars, vectors of columns."""
     c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     rows, unit, width, outputs = _shape(c, stored, epilogue)
@@ -168,7 +168,7 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
         return
     if filters.fits(c, epilogue):
         for cycles, narrow, tile in filters.tiles(target, c, stored):
-            yield Way(cycles, "columns", narrow, outputs, tile)
+            yield TileCandidate(cycles, "columns", narrow, outputs, tile)
         return
     if rows > 1 and rows * width * unit <= target.lanes:
         yield from _folded(target, layer, rows, width * unit)
@@ -183,7 +183,7 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[Way]:
         count = -(-outputs // most)
         for block in sorted({outputs // count, -(-outputs // count)}):
             cycles = _over_blocks(steps, outputs, block, _widths(c, total, vectors, rows), load)
-            yield Way(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
+            yield TileCandidate(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
 
 
 def _widths(c: Contraction, total: int, vectors: int, rows: int) -> list[tuple[int, int]]:
@@ -194,7 +194,7 @@ def _widths(c: Contraction, total: int, vectors: int, rows: int) -> list[tuple[i
     return [(vectors * rows, full), (rest * rows, 1 if rest else 0)]
 
 
-def _over_blocks(steps: Steps, outputs: int, block: int, sizes: Sequence[tuple[int, int]], load: float) -> float:
+def _over_blocks(steps: InnerLoop, outputs: int, block: int, sizes: Sequence[tuple[int, int]], load: float) -> float:
     """Cycles of a row of tiles for all outputs, in blocks; the last block may be smaller."""
     blocks, tail = divmod(outputs, block)
     cycles = 0.0
@@ -204,7 +204,7 @@ def _over_blocks(steps: Steps, outputs: int, block: int, sizes: Sequence[tuple[i
     return cycles
 
 
-def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[Way]:
+def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[TileCandidate]:
     """Tiles for short rows: one vector holds all rows of a pool's window, each loaded by itself."""
     c, stored = layer.contraction, layer.stored
     lanes, outputs = rows * columns, c.outputs // c.groups
@@ -218,7 +218,7 @@ def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[W
         for times, size in ((whole, vectors), (rest, 1)):
             one = blocks * steps.tile(block, size, load) + (steps.tile(tail, size, load) if tail else 0)
             cycles += c.groups * times * one
-        yield Way(cycles, "columns", lanes, block, Tile(rows * vectors, 1, 1, block, folded=rows))
+        yield TileCandidate(cycles, "columns", lanes, block, Tile(rows * vectors, 1, 1, block, rows_per_vector=rows))
 
 
 def _power_of_two(number: int) -> int:

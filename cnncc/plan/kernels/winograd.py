@@ -20,13 +20,13 @@ from ...target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step, transfer
-from ..cost.parallel import BALANCED
+from ..cost.parallel import BALANCED_SHARDS
 from ..cost.step import TRANSFORMED
 from ..views import View, line_elements
 from . import packing
 from .base import sizes, taps_of
 from .convolution import PLAIN, Convolution, Epilogue, Reads, Tile
-from .sharing import by_blocks, largest_outputs, most_even, shared_blocks
+from .partition import by_blocks, largest_outputs, most_even, shared_blocks
 from .winograd_transforms import one_transform
 
 
@@ -40,8 +40,9 @@ class Winograd(Convolution):
     [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
 
     With a dilation of d, each of the d residues of an axis has tiles of its own. Weights that stream from beyond the
-    second-level cache are prefetched `ahead` elements early. If `shared` by blocks of outputs (or by `parts` of
-    each), every shard transforms all inputs; with a dilation, shards divide the rows of tiles of all residues.
+    second-level cache are prefetched `prefetch_elements` elements early. If `partition_axis` by blocks of outputs (or
+    by `parts` of each), every shard transforms all inputs; with a dilation, shards divide the rows of tiles of all
+    residues.
     """
 
     window: tuple[WindowAxis, ...]
@@ -54,8 +55,8 @@ class Winograd(Convolution):
     tile: Tile
     tiles: int
     epilogue: Epilogue = PLAIN
-    ahead: int = 0
-    shared: Literal["rows", "blocks", "tiles"] = "rows"
+    prefetch_elements: int = 0
+    partition_axis: Literal["rows", "blocks", "tiles"] = "rows"
     parts: int = 1
 
     groups = 1
@@ -118,8 +119,8 @@ class Winograd(Convolution):
 
     def describe(self) -> str:
         held = f"{self.tile.columns} tiles × {self.tile.vectors} vectors"
-        by_tiles = ", shared by rows of tiles" if self.shared == "tiles" else ""
-        shared = shared_blocks(self.parts) if self.shared == "blocks" else by_tiles
+        by_tiles = ", shared by rows of tiles" if self.partition_axis == "tiles" else ""
+        shared = shared_blocks(self.parts) if self.partition_axis == "blocks" else by_tiles
         return (
             f"winograd F({sizes(self.steps)}, {taps_of(self.window)}), {self.channels} → {self.outputs}; {self.lanes} "
             f"lanes along channels, {sizes(self.grid)} tiles in blocks of {self.tiles}, products of {held}{shared}"
@@ -161,22 +162,24 @@ class Winograd(Convolution):
         return self.steps[0] * self.window[0].dilation // self.epilogue.pooled(0)
 
     @property
-    def grain(self) -> int:
-        return self.tile_rows if self.shared == "rows" else 1
+    def granularity(self) -> int:
+        return self.tile_rows if self.partition_axis == "rows" else 1
 
     def units(self, result: View) -> int:
-        return {"rows": result.rows, "blocks": self.blocks * self.parts, "tiles": self.grid[0]}[self.shared]
+        return {"rows": result.rows, "blocks": self.blocks * self.parts, "tiles": self.grid[0]}[self.partition_axis]
 
     @property
     def writes_own_rows(self) -> bool:
-        return self.shared == "rows"
+        return self.partition_axis == "rows"
 
     def shared_evenly(self, target: Target, sources: Sequence[View], result: View) -> Winograd:
         """Partitioned by rows of tiles, or by blocks of outputs or parts of them if that balances better."""
         core = target.core
-        kernel = replace(self, shared="tiles") if self.window[0].dilation > 1 else self
-        rows = sum(self.cycles_by_rows(core, result.rows, shards) for shards in BALANCED)
-        blocks = [(sum(by.cycles_by_blocks(core, shards) for shards in BALANCED), by) for by in by_blocks(core, self)]
+        kernel = replace(self, partition_axis="tiles") if self.window[0].dilation > 1 else self
+        rows = sum(self.cycles_by_rows(core, result.rows, shards) for shards in BALANCED_SHARDS)
+        blocks = [
+            (sum(by.cycles_by_blocks(core, shards) for shards in BALANCED_SHARDS), by) for by in by_blocks(core, self)
+        ]
         return most_even(core, (sources[0], result), rows, kernel, blocks)
 
     def cycles_by_rows(self, core: Core, rows: int, shards: int) -> float:
@@ -198,7 +201,7 @@ class Winograd(Convolution):
         groups = whole * step_of(core, columns, wide)
         groups += step_of(core, columns if 2 * rest > columns + 1 else (columns + 1) // 2, wide) if rest else 0.0
         size = core.mac.weight.bytes * count * self.channels * outputs
-        weights = transfer.weights_cycles(core, size, beyond=bool(self.ahead))
+        weights = transfer.weights_cycles(core, size, beyond=bool(self.prefetch_elements))
         products = math.hypot(count * self.channels * groups * vectors / wide, weights)
         return tiles * (ins * self.pitch / self.lanes + outs * vectors) + products
 

@@ -21,7 +21,7 @@ from ...target import Target
 from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.parallel import FEW_ROWS, UNSHARED
-from ..cost.step import SPARE, Steps
+from ..cost.step import SPARE, InnerLoop
 from .convolution import Candidate, Epilogue, Layer, Tile
 from .winograd import Winograd
 from .winograd_transforms import one_transform
@@ -40,8 +40,8 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     those of F(4×4, 3×3) 8, where a direct sum takes 2. And their rounding reaches the result as
     2^-11 |Aᵀ|((|G||w||Gᵀ|) ⊙ (|Bᵀ||x||B|))|A|, at random numbers 7 and 51 times the 2^-11 Σ|w||x| of a direct sum.
 
-    In a `frugal` layer they have scratch memory for one row of tiles. Their cost in the model stays the same, so that
-    the choice, and with it the bits of the result, stay the same.
+    In a `save_memory` layer they have scratch memory for one row of tiles. Their cost in the model stays the same, so
+    that the choice, and with it the bits of the result, stay the same.
     """
     if layer.strict or not layer.tame or layer.weights is not FLOAT32:
         return []
@@ -54,7 +54,7 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
             cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
             name = label(kernel)
             if name not in offered or cost < offered[name].cycles:
-                offered[name] = Candidate(name, cost, narrowed(kernel) if layer.frugal else kernel)
+                offered[name] = Candidate(name, cost, narrowed(kernel) if layer.save_memory else kernel)
         found += sorted(offered.values(), key=lambda candidate: candidate.cycles)[:OFFERED]
     return sorted(found, key=lambda candidate: candidate.cycles)
 
@@ -131,7 +131,7 @@ def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
         blocks = math.ceil(tiles / max(int(share * target.l2) // each, columns))
         kernel = dataclasses.replace(one, tiles=math.ceil(tiles / blocks / columns) * columns)
         if streams(target, kernel):
-            yield dataclasses.replace(kernel, ahead=target.core.prefetch_bytes // target.mac.weight.bytes)
+            yield dataclasses.replace(kernel, prefetch_elements=target.core.prefetch_bytes // target.mac.weight.bytes)
         elif share != SHARES[-1]:
             yield kernel
 
@@ -184,7 +184,7 @@ def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     columns, vectors = kernel.tile.columns, kernel.tile.vectors
     groups = blocks * (kernel.tiles // columns) + math.ceil(rest / columns)
     whole, left = divmod(math.ceil(kernel.outputs / kernel.lanes), vectors)
-    steps = Steps(target, kernel.channels, target.mac.weight.bytes * kernel.lanes)
+    steps = InnerLoop(target, kernel.channels, target.mac.weight.bytes * kernel.lanes)
     cycles = whole * step.products_tile(steps, columns, vectors)
     cycles += step.products_tile(steps, columns, left) if left else 0
     weights = math.ceil(tiles / kernel.tiles) * weight_bytes(target, kernel)

@@ -17,7 +17,7 @@ from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
 from ...core import Core
-from ..cost.parallel import BALANCED, foreign
+from ..cost.parallel import BALANCED_SHARDS, foreign
 from ..views import View, elements
 from .convolution import LanesAlong, Tile
 
@@ -61,7 +61,7 @@ def by_blocks(core: Core, kernel: K) -> Iterator[K]:
 
 
 def _shared(kernel: Any, by: str, parts: int) -> Any:
-    return replace(kernel, shared=by, parts=parts)
+    return replace(kernel, partition_axis=by, parts=parts)
 
 
 def largest_outputs(kernel: InBlocks, shards: int) -> int:
@@ -76,7 +76,7 @@ def most_even(core: Core, views: Sequence[View], rows: float, kernel: K, others:
     """
     blocks, other = min(others, key=lambda other: other[0])
     moved = core.mac.pixel.bytes * sum(elements(view.shape) for view in views)
-    fetched = sum(foreign(core, moved) / shards for shards in BALANCED)
+    fetched = sum(foreign(core, moved) / shards for shards in BALANCED_SHARDS)
     return other if blocks + fetched < rows else kernel
 
 

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ..computation import Inset, Interleave, Join, Part, Reshape
+from ..computation import Concatenate, ConstantPad, Interleave, RowMajorReshape, StridedSlice
 from ..types import TensorType
-from .jobs import ALIASES, HOLDERS, Job, Layout
+from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp
 from .options import PlanOptions
 from .tensors import Tensor
 from .views import Buffer, Order, may_grow
@@ -22,7 +22,7 @@ Border = tuple[tuple[int, int], ...]
 
 
 @dataclass(frozen=True)
-class Inside:
+class Subview:
     """A tensor that lies inside another one: from `begins` on, every `steps`-th element of each axis."""
 
     tensor: Tensor
@@ -31,7 +31,7 @@ class Inside:
 
 
 @dataclass(frozen=True)
-class Homes:
+class Bufferization:
     """The decisions about the buffers of a layout; the views follow from them.
 
     `callers` are the tensors in the caller's buffers. `inside` are those computed at their place inside another
@@ -42,7 +42,7 @@ class Homes:
     layout: Layout
     links: frozenset[Tensor]
     callers: Mapping[Tensor, Buffer]
-    inside: Mapping[Tensor, Inside]
+    inside: Mapping[Tensor, Subview]
     reshaped: frozenset[Tensor] = frozenset()
     borders: Mapping[Tensor, Border] = field(default_factory=dict)
 
@@ -55,7 +55,7 @@ class Homes:
         return self.layout.orders
 
     @cached_property
-    def makers(self) -> dict[Tensor, Job]:
+    def makers(self) -> dict[Tensor, PlannedOp]:
         """The job that computes each tensor."""
         return {job.result: job for job in self.layout.jobs}
 
@@ -65,21 +65,24 @@ class Homes:
             root, same = self.root(self.inside[tensor].tensor)
             return root, same and self.types[tensor].shape[2:] == self.types[root].shape[2:]
         maker = self.makers.get(tensor)
-        if maker and isinstance(maker.work.computation, ALIASES) and tensor not in self.callers:
+        if maker and isinstance(maker.work.computation, VIEW_ARRANGEMENTS) and tensor not in self.callers:
             root, same = self.root(maker.operands[0])
-            plain = isinstance(maker.work.computation, Part) and maker.work.computation.axis < 2
+            plain = isinstance(maker.work.computation, StridedSlice) and maker.work.computation.axis < 2
             return root, same and plain
         return tensor, True
 
 
-def find_homes(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -> Homes:
+def find_homes(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -> Bufferization:
     """The buffers of all tensors; they may grow by their borders as the options say (see `may_grow`)."""
     callers = callers_buffers(layout)
-    homes = Homes(layout, links, callers, joined_in_place(layout, callers))
-    shapes = (job for job in layout.jobs if isinstance(job.work.computation, Reshape))
-    homes = replace(homes, reshaped=frozenset(homes.root(job.result)[0] for job in shapes))
-    wanted = wanted_borders(homes).items()
-    return replace(homes, borders={root: side for root, side in wanted if may_bring(homes, root, side, options.growth)})
+    bufferization = Bufferization(layout, links, callers, joined_in_place(layout, callers))
+    shapes = (job for job in layout.jobs if isinstance(job.work.computation, RowMajorReshape))
+    bufferization = replace(bufferization, reshaped=frozenset(bufferization.root(job.result)[0] for job in shapes))
+    wanted = wanted_borders(bufferization).items()
+    return replace(
+        bufferization,
+        borders={root: side for root, side in wanted if may_bring(bufferization, root, side, options.growth)},
+    )
 
 
 def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
@@ -96,26 +99,28 @@ def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
     return found
 
 
-def joined_in_place(layout: Layout, callers: Mapping[Tensor, Buffer]) -> dict[Tensor, Inside]:
+def joined_in_place(layout: Layout, callers: Mapping[Tensor, Buffer]) -> dict[Tensor, Subview]:
     """Operands of concatenations, and the like, that can be computed at their place in the result."""
     makers = {job.result: job for job in layout.jobs}
-    free = {name for name, job in makers.items() if not isinstance(job.work.computation, ALIASES)} - callers.keys()
-    found: dict[Tensor, Inside] = {}
+    free = {
+        name for name, job in makers.items() if not isinstance(job.work.computation, VIEW_ARRANGEMENTS)
+    } - callers.keys()
+    found: dict[Tensor, Subview] = {}
     for job in layout.jobs:
-        if isinstance(job.work.computation, HOLDERS) and not job.is_copy:
+        if isinstance(job.work.computation, IN_PLACE_ARRANGEMENTS) and not job.is_copy:
             for tensor, place in zip(job.operands, places(job, layout.types), strict=True):
                 if tensor in free and layout.orders[tensor] == layout.orders[job.result]:
                     found.setdefault(tensor, place)
     return found
 
 
-def places(job: Job, types: Mapping[Tensor, TensorType]) -> list[Inside]:
+def places(job: PlannedOp, types: Mapping[Tensor, TensorType]) -> list[Subview]:
     """Where each operand of a job lies in its result."""
     computation, rank = job.work.computation, types[job.result].rank
     every = (1,) * rank
-    if isinstance(computation, Inset):
-        return [Inside(job.result, computation.begins, every)]
-    assert isinstance(computation, Join | Interleave)
+    if isinstance(computation, ConstantPad):
+        return [Subview(job.result, computation.begins, every)]
+    assert isinstance(computation, Concatenate | Interleave)
     axis, found, begin = computation.axis, [], 0
     for number, tensor in enumerate(job.operands):
         if isinstance(computation, Interleave):
@@ -123,7 +128,7 @@ def places(job: Job, types: Mapping[Tensor, TensorType]) -> list[Inside]:
         else:
             begins, steps = _on_axis(rank, axis, begin, 0), every
             begin += types[tensor].shape[axis] if rank else 1
-        found.append(Inside(job.result, begins, steps))
+        found.append(Subview(job.result, begins, steps))
     return found
 
 
@@ -132,19 +137,19 @@ def _on_axis(rank: int, axis: int, value: int, others: int) -> tuple[int, ...]:
     return tuple(value if each == axis else others for each in range(rank))
 
 
-def wanted_borders(homes: Homes) -> dict[Tensor, Border]:
+def wanted_borders(bufferization: Bufferization) -> dict[Tensor, Border]:
     """Borders that convolutions read, by the tensor whose buffer may bring it.
 
     Kernels that clip as fast as they read a border get none.
     """
     wanted: dict[Tensor, Border] = {}
-    for job in homes.layout.jobs:
+    for job in bufferization.layout.jobs:
         if job.kernel is None or not job.kernel.prefers_border:
             continue
-        root, same = homes.root(job.operands[0])
+        root, same = bufferization.root(job.operands[0])
         if same:
             reach = (0, 0), (0, 0), *(window.reach for window in job.kernel.window)
-            wanted[root] = wider(wanted.get(root, ((0, 0),) * homes.types[root].rank), reach)
+            wanted[root] = wider(wanted.get(root, ((0, 0),) * bufferization.types[root].rank), reach)
     return wanted
 
 
@@ -154,12 +159,12 @@ def wider(border: Border, other: Border) -> Border:
     return tuple((max(a[0], b[0]), max(a[1], b[1])) for a, b in sides)
 
 
-def may_bring(homes: Homes, root: Tensor, border: Border, limit: float) -> bool:
+def may_bring(bufferization: Bufferization, root: Tensor, border: Border, limit: float) -> bool:
     """Whether a tensor's buffer may bring a border.
 
     It must not be the caller's, must keep its shape, become no ring, and grow by the border as `limit` allows.
     """
-    ours = root in homes.makers and root not in homes.callers
-    if not ours or root in homes.reshaped or root in homes.links:
+    ours = root in bufferization.makers and root not in bufferization.callers
+    if not ours or root in bufferization.reshaped or root in bufferization.links:
         return False
-    return any(map(any, border)) and may_grow(homes.types[root], border, limit)
+    return any(map(any, border)) and may_grow(bufferization.types[root], border, limit)

@@ -22,13 +22,13 @@ from typing import Literal
 
 from ..core import Core
 from ..target import Target
-from .cost.parallel import FASTER, OWN, TYPICAL, foreign, largest_part
+from .cost.parallel import FASTER, REPLICATED_ELEMENTS, TYPICAL_SHARDS, foreign, largest_part
 from .depend import by_rows, rows_for_each, with_barriers
 from .plan import Schedule, Stage, Step, most_shards
 from .views import ROW_AXIS, Buffer, View, elements
 
-State = Literal["shared", "alone", "each"]
-STATES: tuple[State, ...] = ("shared", "alone", "each")
+State = Literal["shared", "single", "replicated"]
+STATES: tuple[State, ...] = ("shared", "single", "replicated")
 Path = tuple[float, tuple[State, ...]]  # cycles, and the states of the stages so far
 
 
@@ -52,10 +52,12 @@ def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], 
         rows = rows_for_each(step, at)
         if not by_rows(writer) or not rows or not rows[0] * source.strides[ROW_AXIS]:
             continue
-        together, rest = divmod(writer.grain * writer.target.strides[ROW_AXIS], rows[0] * source.strides[ROW_AXIS])
-        if rest == 0 and together > 1 and writer.pieces * together == step.pieces:
-            coarse = replace(step, together=together)
-            uneven = largest_part(coarse.pieces, TYPICAL) - largest_part(step.pieces, TYPICAL)
+        row_multiple, rest = divmod(
+            writer.granularity * writer.target.strides[ROW_AXIS], rows[0] * source.strides[ROW_AXIS]
+        )
+        if rest == 0 and row_multiple > 1 and writer.partitions * row_multiple == step.partitions:
+            coarse = replace(step, row_multiple=row_multiple)
+            uneven = largest_part(coarse.partitions, TYPICAL_SHARDS) - largest_part(step.partitions, TYPICAL_SHARDS)
             return coarse if uneven * step.cycles(target) < target.core.barrier_cycles else step
     return step
 
@@ -65,7 +67,7 @@ def divided(s: Schedule, target: Target) -> Schedule:
 
     The barriers of `s`, and those of the result, assume that no two buffers share memory.
     """
-    split = with_barriers(s, placed=False, pieces=False)
+    split = with_barriers(s, placed=False, partitions=False)
     # For each state of the stage before: the least cycles up to it, and the states of all stages. For sixty stages
     # networkx takes four times as long to build a graph and find its shortest path, and its import takes 0.09 s.
     paths: dict[State, Path] = {"shared": (0.0, ())}
@@ -73,12 +75,12 @@ def divided(s: Schedule, target: Target) -> Schedule:
         paths = dict(_longer(paths, s, stage, parted.barrier, target))
     states = min(paths.values(), key=lambda path: path[0])[1]
     stages = tuple(
-        replace(stage, alone=state == "alone", each=state == "each")
+        replace(stage, single_shard=state == "single", replicated=state == "replicated")
         for stage, state in zip(s.stages, states, strict=True)
     )
     if stages == s.stages:
         return s
-    own = {s.steps[number].target.buffer for stage in stages if stage.each for number in stage.steps}
+    own = {s.steps[number].target.buffer for stage in stages if stage.replicated for number in stage.steps}
     buffers = {name: replace(buffer, space="ring") if name in own else buffer for name, buffer in s.buffers.items()}
     return with_barriers(Schedule(stages, s.steps, buffers), placed=False)
 
@@ -108,10 +110,10 @@ def _time(
     """Cycles of a stage in a state, if one core takes `whole` cycles for all of it."""
     last = steps[stage.steps[-1]]
     if state == "shared":
-        return whole * largest_part(last.pieces, TYPICAL) if last.pieces > 1 else math.inf
-    if state == "each":
+        return whole * largest_part(last.partitions, TYPICAL_SHARDS) if last.partitions > 1 else math.inf
+    if state == "replicated":
         return whole if _may_be_own(stage, steps, buffers) else math.inf
-    return whole + foreign(core, view_bytes(last.target, buffers)) / TYPICAL
+    return whole + foreign(core, view_bytes(last.target, buffers)) / TYPICAL_SHARDS
 
 
 def view_bytes(view: View, buffers: Mapping[str, Buffer]) -> int:
@@ -124,12 +126,12 @@ def _change(core: Core, last: State, state: State, stage: Stage, split: bool, s:
 
     `split` tells whether a barrier stands before it unless both stages divide the same rows.
     """
-    if last == "each" or (last == state and not (stage.barrier and state == "shared")):
+    if last == "replicated" or (last == state and not (stage.barrier and state == "shared")):
         return 0.0
     if last == state:
         return core.barrier_cycles
     read = sum(view_bytes(source, s.buffers) for source in s.steps[stage.steps[0]].sources[:1])
-    return core.barrier_cycles + foreign(core, read) / TYPICAL if split else 0.0
+    return core.barrier_cycles + foreign(core, read) / TYPICAL_SHARDS if split else 0.0
 
 
 def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> bool:
@@ -138,7 +140,7 @@ def _may_be_own(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffe
     name = last.target.buffer
     buffer = buffers[name]
     single = sum(step.target.buffer == name for step in steps) == 1 and not last.kernel.only_border
-    return len(stage.steps) == 1 and single and buffer.space == "arena" and buffer.nbytes <= OWN
+    return len(stage.steps) == 1 and single and buffer.space == "arena" and buffer.nbytes <= REPLICATED_ELEMENTS
 
 
 def useful(s: Schedule, target: Target) -> int:
@@ -155,7 +157,9 @@ def useful(s: Schedule, target: Target) -> int:
 def _times(core: Core, wholes: Sequence[float], s: Schedule, shards: int) -> Iterator[float]:
     """Cycles of each stage, with the barrier before it; `wholes` are the cycles of each on one core."""
     for whole, stage in zip(wholes, s.stages, strict=True):
-        part = 1.0 if stage.alone or stage.each else largest_part(s.steps[stage.steps[-1]].pieces, shards)
+        part = (
+            1.0 if stage.single_shard or stage.replicated else largest_part(s.steps[stage.steps[-1]].partitions, shards)
+        )
         yield whole * part + (core.barrier_cycles if stage.barrier else 0.0)
 
 
