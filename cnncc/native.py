@@ -210,8 +210,8 @@ def _child(arguments: list[str]) -> None:
         result = _emit_here(sys.stdin.buffer.read().decode(), target, kind)
     except NativeError as error:
         sys.exit(" ".join(str(error).split()))
-    sys.stdout.buffer.write(len(result).to_bytes(_SIZE_BYTES, "little") + result)
-    sys.stdout.buffer.flush()
+    with open(sys.stdout.fileno(), "wb", closefd=False) as stream:  # `sys.stdout.buffer` may be unbuffered, and cut
+        stream.write(len(result).to_bytes(_SIZE_BYTES, "little") + result)
 
 
 @functools.cache
