@@ -72,7 +72,7 @@ class Bufferization:
         return tensor, True
 
 
-def find_homes(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -> Bufferization:
+def bufferize(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -> Bufferization:
     """The buffers of all tensors; they may grow by their borders as the options say (see `may_grow`)."""
     callers = callers_buffers(layout)
     bufferization = Bufferization(layout, links, callers, joined_in_place(layout, callers))

@@ -9,7 +9,7 @@ from typing import Any
 from ..elements import FLOAT32, Element
 from ..ir import Graph
 from ..target import Target
-from .bufferization import find_homes
+from .bufferization import bufferize
 from .depend import with_barriers
 from .jobs import Layout, needed
 from .layout import lay_out
@@ -73,7 +73,7 @@ def chains(placed: Placed, target: Target) -> Schedule:
     return streamed(placed.steps, placed.buffers, placed.links, target)
 
 
-def meetings(schedule: Schedule) -> Schedule:
+def first_barriers(schedule: Schedule) -> Schedule:
     """The schedule with the barriers that it needs if no two buffers share memory."""
     return with_barriers(schedule, placed=False)
 
@@ -137,7 +137,7 @@ def stored_narrower(layout: Layout) -> dict[str, Element]:
 
 PHASES: tuple[Phase, ...] = (
     Phase(
-        "works",
+        "lowered",
         lower,
         ("graph",),
         "ops say what they compute, in five kinds of computation; all that follows knows these and no ops",
@@ -145,7 +145,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "tables",
         shuffles_as_tables,
-        ("works",),
+        ("lowered",),
         "a shuffle of channels is a table of indices, not a copy; first, because kernels are chosen for what they read",
     ),
     Phase(
@@ -164,18 +164,18 @@ PHASES: tuple[Phase, ...] = (
         "links",
         links,
         ("needed", "options"),
-        "chains of layers that run a few rows at a time; before homes, since what is a ring of rows has no border",
+        "chains of layers that run a few rows at a time; before bufferization, since a ring of rows has no border",
     ),
     Phase(
-        "homes",
-        find_homes,
+        "bufferization",
+        bufferize,
         ("needed", "links", "options"),
-        "what is computed where it is to stand need not be moved; borders, once it is known which buffer holds what",
+        "a part that is computed inside its whole need not be copied; borders follow from which buffer holds what",
     ),
     Phase(
         "steps",
         place,
-        ("homes",),
+        ("bufferization",),
         "a kernel on views for each job, in order; weights are packed in the order in which steps read them",
     ),
     Phase(
@@ -185,34 +185,35 @@ PHASES: tuple[Phase, ...] = (
         "links whose views allow it become rings; from here on stages are known",
     ),
     Phase(
-        "shares",
+        "partitions",
         with_shares,
         ("chains", "target"),
-        "rows or blocks of outputs; after chains, whose steps are always divided by rows",
+        "what shards divide: rows or blocks of outputs; after chains, whose steps are always divided by rows",
     ),
     Phase(
-        "pieces",
+        "aligned partitions",
         with_pieces,
-        ("shares", "target"),
-        "steps that divide the rows as the one before them need no barrier; before barriers are counted",
+        ("partitions", "target"),
+        "a step that divides rows as the step before it does needs no barrier; before barriers are counted",
     ),
     Phase(
-        "meetings",
-        meetings,
-        ("pieces",),
-        "the barriers that no arena can spare: what the division may save, and until when the arena keeps buffers",
+        "first barriers",
+        first_barriers,
+        ("aligned partitions",),
+        "the barriers that any arena needs: what the division may save, and until when the arena keeps buffers",
     ),
     Phase(
         "division",
         division,
-        ("meetings", "target", "options"),
-        "what is done sooner than shards have met is left to one; before the arena, since results of each are its own",
+        ("first barriers", "target", "options"),
+        "a stage that is shorter than a barrier is left to one shard, or replicated, which takes memory of each shard; "
+        "so before the arena",
     ),
     Phase(
         "arena",
         arena,
         ("division",),
-        "buffers whose lives do not overlap share memory; after all that makes or moves a buffer",
+        "buffers whose live ranges do not overlap share memory; after all that makes or moves a buffer",
     ),
     Phase(
         "schedule",
