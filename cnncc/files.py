@@ -1,4 +1,4 @@
-"""Files that users name: opened only if they are regular, read only within a limit.
+"""Files that users name: opened only if they are regular, read only within a limit, written whole or not at all.
 
 A pipe would wait for its writer and a device may never end, so neither is opened to read.
 """
@@ -8,11 +8,12 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import BinaryIO
 
-from .errors import CnnccError
+from .errors import CnnccError, OutputError
 
 MOST_BYTES = (1 << 31) - 1
 """Of the file of an ONNX model: a protobuf message has no more."""
@@ -104,3 +105,25 @@ def _folder(begin: str, below: list[str]) -> Iterator[int]:
         yield directory
     finally:
         os.close(directory)
+
+
+def write_whole(path: str | os.PathLike[str], what: str, fill: Callable[[BinaryIO], object]) -> None:
+    """Write a file so that under its name stands the old one or the whole new one; `fill` writes to a stream.
+
+    Raises OutputError, in a sentence that names `what` it is (such as "weights file"), if it cannot be written.
+    """
+    file = Path(path)
+    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
+    try:
+        if file.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "it is a folder")
+        try:
+            with temporary.open("xb") as stream:
+                fill(stream)
+            temporary.replace(file)
+        finally:
+            with suppress(OSError):
+                temporary.unlink()
+    except OSError as error:
+        named = f"{what} " if what else ""
+        raise OutputError(f"cannot write {named}'{os.fspath(path)}': {error.strerror or error}") from None

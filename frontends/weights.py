@@ -13,7 +13,7 @@ import numpy as np
 
 from ..allowance import allowance, charge
 from ..errors import CnnccError, Location, OutputError, WeightsError
-from ..files import opened
+from ..files import opened, write_whole
 from ..types import Array
 from .symbols import Parameter
 
@@ -31,20 +31,14 @@ def read_weights(path: str | os.PathLike[str]) -> dict[str, Array]:
 
 def write_weights(path: str | os.PathLike[str], arrays: Mapping[str, Array]) -> None:
     """Write `arrays` so that `path` is always the old file or the complete new one; raises OutputError."""
-    file = Path(path)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        try:
-            with temporary.open("wb") as stream:
-                if _is_safetensors(file):
-                    stream.write(_safetensors(path, OutputError).save(dict(arrays)))
-                else:
-                    np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
-            temporary.replace(file)
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot write weights file '{path}': {error.strerror or error}") from None
+
+    def fill(stream: BinaryIO) -> None:
+        if _is_safetensors(Path(path)):
+            stream.write(_safetensors(path, OutputError).save(dict(arrays)))
+        else:
+            np.savez_compressed(stream, **dict(arrays))  # type: ignore[arg-type]
+
+    write_whole(path, "weights file", fill)
 
 
 def _is_safetensors(file: Path) -> bool:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import OutputError, UsageError
+from ..errors import UsageError
+from ..files import write_whole
 from ..types import Array
 
 if TYPE_CHECKING:
@@ -72,25 +71,7 @@ def write(path: str, model: Model, results: Sequence[tuple[Array, ...]]) -> None
     """The outputs of all calls, one after the other along the first axis. Raises OutputError."""
     arrays = [group[0] if len(group) == 1 else np.concatenate(group) for group in zip(*results, strict=True)]
     if Path(path).suffix == ".npy":
-        write_whole(path, lambda stream: np.save(stream, arrays[0], allow_pickle=False))
+        write_whole(path, "", lambda stream: np.save(stream, arrays[0], allow_pickle=False))
     else:
         named: dict[str, Any] = {port.name: array for port, array in zip(model.outputs, arrays, strict=True)}
-        write_whole(path, lambda stream: np.savez(stream, **named))
-
-
-def write_whole(path: str, fill: Callable[[Any], None]) -> None:
-    """Write a file so that under its name stands the old one or the whole new one. Raises OutputError."""
-    file = Path(path)
-    temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
-    try:
-        if file.is_dir():
-            raise IsADirectoryError(0, "it is a folder")
-        try:
-            with temporary.open("xb") as stream:
-                fill(stream)
-            temporary.replace(file)
-        finally:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-    except OSError as error:
-        raise OutputError(f"cannot write '{path}': {error.strerror or error}") from None
+        write_whole(path, "", lambda stream: np.savez(stream, **named))

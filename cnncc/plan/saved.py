@@ -12,11 +12,10 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import asdict, fields
-from pathlib import Path
 from typing import Any, NoReturn, get_args, get_type_hints
 
-from ..errors import OutputError, UsageError
-from ..files import read
+from ..errors import UsageError
+from ..files import read, write_whole
 from ..target import Target
 from .options import PlanOptions
 from .plan import Plan
@@ -42,13 +41,7 @@ def describe(plan: Plan, options: PlanOptions) -> dict[str, Any]:
 def save(plan: Plan, options: PlanOptions, path: str | os.PathLike[str]) -> None:
     """Write a plan's choices. Raises OutputError if the file cannot be written."""
     text = json.dumps(describe(plan, options), indent=1, ensure_ascii=False) + "\n"
-    temporary = Path(f"{os.fspath(path)}.{os.getpid()}")
-    try:
-        temporary.write_text(text, encoding="utf-8")
-        temporary.replace(path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write plan '{os.fspath(path)}': {error.strerror or error}") from error
+    write_whole(path, "plan", lambda stream: stream.write(text.encode()))
 
 
 def load(path: str | os.PathLike[str], target: Target) -> PlanOptions:

@@ -79,7 +79,7 @@ def test_save_fails_whole(tmp_path: Path) -> None:
     (tmp_path / "folder").mkdir()
     with pytest.raises(OutputError) as info:
         network().save(tmp_path / "folder")
-    assert info.value.message == f"cannot write weights file '{tmp_path / 'folder'}': Is a directory"
+    assert info.value.message == f"cannot write weights file '{tmp_path / 'folder'}': it is a folder"
     assert [file.name for file in tmp_path.iterdir()] == ["folder"]
     with pytest.raises(OutputError, match=r"cannot write weights file '.*': No such file or directory"):
         network().save(tmp_path / "absent" / "w.npz")
