@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,14 @@ MakeFeeds = Callable[[Graph], dict[str, Array]]
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     speeds.mark(items)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Processes take tests from each other: the slowest ones come last, and would else be one process's alone."""
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
