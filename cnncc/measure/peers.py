@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -279,5 +280,10 @@ def serve(engine: str, model: str, threads: int, folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+    try:
+        serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+    except BaseException:
+        sys.stdout.flush()  # the parent reads the last line, which is to be the reason and not what an engine printed
+        traceback.print_exc()
+        os._exit(1)
     os._exit(0)  # some engines are slow to take down

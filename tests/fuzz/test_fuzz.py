@@ -20,7 +20,7 @@ from .check import Finding, live_ops
 from .generate import MOST_NODES, has_structure, random_graph
 from .structured import STRUCTURES
 
-GRAPHS = 300
+GRAPHS = 400
 
 
 def test_random_graphs() -> None:
