@@ -15,9 +15,9 @@ from .compiler import Compilation, Options, resolve_target
 from .errors import InputError, ModelError, ResourceError, UsageError
 from .file_kinds import ONNX, explained, kind_of
 from .files import opened
+from .machine.target import Target
 from .plan import PlanOptions
 from .runtime.model import Model
-from .target import Target
 from .types import Array
 
 if TYPE_CHECKING:

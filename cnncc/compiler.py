@@ -19,10 +19,10 @@ from .cache.identity import compiler_identity
 from .cache.sources import OnnxFile
 from .elements import ELEMENTS
 from .errors import ModelError, TargetError, UsageError
+from .machine.target import TARGETS, Target, named
 from .naming import c_identifier
 from .plan import PlanOptions
 from .runtime.executable import Executable, Port
-from .target import TARGETS, Target, named
 
 if TYPE_CHECKING:
     from .ir import Graph

@@ -18,9 +18,9 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
-from .architecture import of_host
 from .errors import NativeError
-from .target import TARGETS, Target, core_of, lower, x86_level
+from .machine.architecture import of_host
+from .machine.target import TARGETS, Target, core_of, lower, x86_level
 
 _CHILD_SECONDS = 900
 _SIZE_BYTES = 8

@@ -17,11 +17,11 @@ from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import FLOAT32, Element, element_of
 from cnncc.errors import TargetError
 from cnncc.ir import Builder, Graph, Value
+from cnncc.machine.target import Target, runnable
 from cnncc.native import host_target
 from cnncc.op import Op
 from cnncc.plan import PlanOptions
 from cnncc.runtime.model import Model
-from cnncc.target import Target, runnable
 from cnncc.types import Array, TensorType
 
 SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, -1e-45, 3e38], np.float32)

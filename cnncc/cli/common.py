@@ -10,9 +10,9 @@ from ..errors import UsageError
 
 if TYPE_CHECKING:
     from ..compiler import Compilation, Options
+    from ..machine.target import Target
     from ..measure.tuning import Tuned
     from ..plan import PlanOptions
-    from ..target import Target
 
 Parser = argparse.ArgumentParser
 

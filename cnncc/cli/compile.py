@@ -9,15 +9,15 @@ import argparse
 import dataclasses
 from typing import TYPE_CHECKING
 
-from ..architecture import ProcessorCheck
 from ..errors import UsageError
+from ..machine.architecture import ProcessorCheck
 from ..naming import c_identifier, nearest
 from . import common
 from .console import say, table
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
-    from ..target import Target
+    from ..machine.target import Target
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..architecture import ProcessorCheck
+from ..machine.architecture import ProcessorCheck
 from .emitter import Emitter
 from .registers import INT32, Ssa
 

@@ -13,7 +13,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-from ..target import Target
+from ..machine.target import Target
 from .registers import FLOAT, Index, RegisterType, Ssa
 
 Predicate = Literal["<", "<=", ">", ">=", "==", "!="]

@@ -1,4 +1,4 @@
-"""The code of each multiply-accumulate (`cnncc.mac`), of which the target says which one it has."""
+"""The code of each multiply-accumulate (`cnncc.machine.mac`), of which the target says which one it has."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row for the table of cores (`cnncc.cores`), measured on this machine.
+"""A row for the table of cores (`cnncc.machine.cores`), measured on this machine.
 
 Each number of pipes or ports, the latency and each bandwidth of memory is measured with a loop of its own, in cycles of
 the clock. The clock is measured in the same run. All other fields are copied from the nearest row of the table.
@@ -18,8 +18,8 @@ import numpy as np
 from .. import native
 from ..codegen.llvm.emitter import LlvmEmitter
 from ..codegen.registers import POINTER
-from ..core import Core
-from ..target import Target
+from ..machine.core import Core
+from ..machine.target import Target
 from .limits import LEVELS, Bandwidth
 from .peak import Peak
 

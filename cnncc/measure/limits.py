@@ -16,7 +16,7 @@ from ..alignment import aligned
 from ..codegen import ticks
 from ..codegen.llvm.emitter import LlvmEmitter
 from ..codegen.registers import FLOAT, INT64, POINTER
-from ..target import Target
+from ..machine.target import Target
 
 CHAINS = 8  # independent sums: latency of an addition (up to 4 cycles) times two loads a cycle
 SAMPLE_SECONDS = 1e-3

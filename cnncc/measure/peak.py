@@ -14,7 +14,7 @@ import numpy as np
 from .. import native
 from ..codegen.llvm.emitter import LlvmEmitter
 from ..codegen.registers import FLOAT, POINTER
-from ..target import Target
+from ..machine.target import Target
 
 CHAINS = 12  # latency (4 cycles, 8 without fma) times two pipes, and still within 16 registers
 ROUNDS = 8  # multiply-adds of each chain in one iteration of the loop

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from ..errors import TargetError
-from ..target import Target
+from ..machine.target import Target
 from . import elf, elf_data
 from .archive import archive
 from .format import ObjectFormat

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..abi import ALIGNMENT
 from ..alignment import rounded_up
-from ..target import Target
+from ..machine.target import Target
 
 _RELOCATABLE, _OBJECT_OF_ALL = 1, 0x11  # kind of file; symbol info: global, an object
 _BITS, _SYMBOLS, _STRINGS, _NOTE = 1, 2, 3, 7  # section types

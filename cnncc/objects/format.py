@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from ..target import Target
+from ..machine.target import Target
 
 
 @dataclass(frozen=True)

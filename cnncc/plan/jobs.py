@@ -16,7 +16,7 @@ from ..computation import (
     StridedSlice,
     Take,
 )
-from ..target import Target
+from ..machine.target import Target
 from ..types import TensorType
 from .candidates import Chosen
 from .kernels import Candidate, Convolution

@@ -23,7 +23,7 @@ from ..computation import (
 )
 from ..elements import FLOAT32, Element
 from ..expr import arguments_of
-from ..target import Target
+from ..machine.target import Target
 from ..types import TensorType
 from ..windows import WindowAxis
 from . import kernels

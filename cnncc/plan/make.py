@@ -8,7 +8,7 @@ from typing import Any
 
 from ..elements import FLOAT32, Element
 from ..ir import Graph
-from ..target import Target
+from ..machine.target import Target
 from .bufferization import bufferize
 from .depend import with_barriers
 from .jobs import Layout, needed

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 from .. import abi
 from ..computation import Contraction
 from ..elements import Element
-from ..target import Target
+from ..machine.target import Target
 from ..types import TensorType
 from .kernels import Candidate, Kernel, RowNeed
 from .views import Buffer, View

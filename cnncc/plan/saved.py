@@ -16,7 +16,7 @@ from typing import Any, NoReturn, get_args, get_type_hints
 
 from ..errors import UsageError
 from ..files import read, write_whole
-from ..target import Target
+from ..machine.target import Target
 from .options import PlanOptions
 from .plan import Plan
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import replace
 
-from ..target import Target
+from ..machine.target import Target
 from ..types import TensorType
 from .plan import Schedule, Stage, Step
 from .stream import ring_heights, rows_of_a_round

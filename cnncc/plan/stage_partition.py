@@ -20,8 +20,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
-from ..core import Core
-from ..target import Target
+from ..machine.core import Core
+from ..machine.target import Target
 from .cost.parallel import FASTER, REPLICATED_ELEMENTS, TYPICAL_SHARDS, foreign, largest_part
 from .depend import by_rows, rows_for_each, with_barriers
 from .plan import Schedule, Stage, Step, most_shards

@@ -23,7 +23,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from ..computation import Contraction, Pointwise, WindowReduction
-from ..target import Target
+from ..machine.target import Target
 from ..types import TensorType
 from .cost import step, transfer
 from .jobs import Layout, PlannedOp

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..abi import ALIGNMENT
-from ..core import Core
 from ..elements import FLOAT32, Element
+from ..machine.core import Core
 from ..types import TensorType
 from .cost.transfer import SMALL_BORDER, conflict_stride
 

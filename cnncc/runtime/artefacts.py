@@ -15,10 +15,10 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..errors import NativeError, OutputError, UsageError
+from ..machine.target import Target
 from ..naming import file_stem
 from ..native import host_target
 from ..objects import format_of
-from ..target import Target
 from .executable import Executable
 from .header import header
 from .manifest import Manifest, describe, to_json

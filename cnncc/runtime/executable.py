@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..target import Target
+from ..machine.target import Target
 from ..types import TensorType
 
 

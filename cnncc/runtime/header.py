@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from string import Template
 
 from .. import abi
-from ..architecture import ProcessorCheck
+from ..machine.architecture import ProcessorCheck
 from ..naming import macro_prefix
 from .executable import Executable, Port
 

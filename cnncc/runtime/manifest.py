@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import abi
 from ..elements import ELEMENTS
-from ..target import Target
+from ..machine.target import Target
 from ..types import TensorType
 from .executable import Executable, Port
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from ..cache.digest import digest
 from ..errors import NativeError
+from ..machine.target import Target
 from ..objects import format_of
 from ..objects.elf import Library, library
-from ..target import Target
 
 HEAD_BYTES = 4096  # of a file, which contain its segment table
 _OWNER, _KIND, _BYTES = b"cnncc", 1, 32

@@ -16,8 +16,8 @@ import numpy as np
 
 from ..cache import store
 from ..errors import NativeError, TargetError
+from ..machine.target import Target
 from ..native import backend_version, emit_object, host_target, load_object
-from ..target import Target
 from .layout import KeepAlive
 from .shim_text import shim_text
 

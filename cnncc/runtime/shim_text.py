@@ -16,7 +16,7 @@ from __future__ import annotations
 import ctypes
 from string import Template
 
-from ..architecture import Architecture, Hint
+from ..machine.architecture import Architecture, Hint
 from . import shim_calls, shim_session, shim_workers
 from .layout import CallRecord, CallStruct, PortStruct, PyBuffer, SessionStruct, Worker, WorkerHandle
 

@@ -11,10 +11,10 @@ import pytest
 
 import cnncc
 from cnncc.compiler import resolve_target
+from cnncc.machine.target import TARGETS
 from cnncc.measure.benchmark import operations
 from cnncc.measure.peak import CHAINS, ROUNDS, Peak, emit_peak
 from cnncc.native import emit_assembly
-from cnncc.target import TARGETS
 
 from .conftest import DIGITS, Cli
 
@@ -44,7 +44,7 @@ def test_operations_count_a_multiply_add_twice(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
-def test_the_peak_kernel_keeps_its_chains_in_registers(target: cnncc.target.Target) -> None:
+def test_the_peak_kernel_keeps_its_chains_in_registers(target: cnncc.machine.target.Target) -> None:
     """Each multiply-add is there, and the loop touches no memory."""
     assembly = emit_assembly(emit_peak(target), target)
     names = ("vfmadd", "fmla", "vfma.f32", "mulps", "vmla")

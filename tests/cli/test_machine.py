@@ -8,7 +8,7 @@ from dataclasses import fields
 import pytest
 
 from cnncc.cli import main
-from cnncc.core import Core
+from cnncc.machine.core import Core
 from cnncc.measure.core import measured, row
 from cnncc.native import host_target
 

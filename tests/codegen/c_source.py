@@ -16,7 +16,7 @@ from typing import Literal
 from cnncc.codegen.emitter import Emitter
 from cnncc.codegen.instructions import Binary, IndexOperation, Loop, Order, Predicate, Unary
 from cnncc.codegen.registers import BOOL, FLOAT, INT32, INT64, POINTER, Index, RegisterType, Ssa
-from cnncc.target import Target
+from cnncc.machine.target import Target
 
 PRELUDE = """\
 #include <stdint.h>

@@ -20,9 +20,9 @@ from pathlib import Path
 import cnncc
 from cnncc.compiler import Compilation, Options
 from cnncc.ir import Graph
+from cnncc.machine.target import named
 from cnncc.objects import elf
 from cnncc.plan.text import show_memory, show_plan
-from cnncc.target import named
 
 TARGETS = ("x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "cortex-m4")
 

@@ -19,10 +19,10 @@ from cnncc.codegen.kernels import KERNELS
 from cnncc.codegen.llvm.emitter import LlvmEmitter
 from cnncc.codegen.program import generate
 from cnncc.compiler import Compilation
+from cnncc.machine.target import Target
 from cnncc.native import load_object
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.model import Model
-from cnncc.target import Target
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
 from tests.fuzz.mixed import mixed_graph

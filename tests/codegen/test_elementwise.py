@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from cnncc.machine.target import TARGETS
 from cnncc.objects import ELF
 from cnncc.ops import (
     Add,
@@ -31,7 +32,6 @@ from cnncc.ops import (
     Tanh,
 )
 from cnncc.ops.elementwise import Unary
-from cnncc.target import TARGETS
 from tests.graphs import Net, check, check_all, compilation, runnable_targets, sprinkled
 from tests.ops.cases import FLOAT_OPS
 

@@ -17,9 +17,9 @@ from cnncc.codegen.expression import CODE
 from cnncc.codegen.llvm.emitter import LlvmEmitter
 from cnncc.codegen.registers import INT32, POINTER, register_type
 from cnncc.elements import COMPUTED
+from cnncc.machine.target import TARGETS
 from cnncc.objects import ELF
 from cnncc.ops import Sign
-from cnncc.target import TARGETS
 from cnncc.types import Array
 from tests.graphs import Net, compilation, runnable_targets
 from tests.graphs import native as run_native

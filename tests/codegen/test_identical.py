@@ -13,10 +13,10 @@ import pytest
 
 import cnncc
 from cnncc.compiler import Compilation
-from cnncc.cores import CORES
 from cnncc.ir import Graph
+from cnncc.machine.cores import CORES
+from cnncc.machine.target import TARGETS, named
 from cnncc.op import Constant
-from cnncc.target import TARGETS, named
 
 from .identical import differences, record
 

@@ -7,11 +7,11 @@ import pytest
 
 from cnncc.codegen.program import tick_bytes
 from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.machine.target import TARGETS
 from cnncc.measure.limits import emit_clock
 from cnncc.native import emit_assembly
 from cnncc.ops import Conv, MaxPool, Relu
 from cnncc.runtime.model import Model
-from cnncc.target import TARGETS
 from tests.graphs import Net
 
 

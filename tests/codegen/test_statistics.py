@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Value
+from cnncc.machine.target import TARGETS
 from cnncc.objects import ELF
 from cnncc.op import REGISTRY
 from cnncc.ops import (
@@ -22,7 +23,6 @@ from cnncc.ops import (
     Softmax,
 )
 from cnncc.ops.reduction import Reducing
-from cnncc.target import TARGETS
 from tests.graphs import Net, check, check_all, compilation, runnable_targets, sprinkled
 
 pytestmark = pytest.mark.combinations

@@ -17,13 +17,13 @@ from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import FLOAT16, FLOAT32
 from cnncc.errors import ModelError, TargetError, UsageError
 from cnncc.ir import Graph, Value
+from cnncc.machine.target import TARGETS
 from cnncc.ops import Conv, Dense, SpectralPool
 from cnncc.plan import PlanOptions
 from cnncc.plan.kernels import Depthwise, Direct, Grouped, Winograd
 from cnncc.plan.text import show_plan
 from cnncc.runtime.manifest import describe, restore
 from cnncc.runtime.model import Model
-from cnncc.target import TARGETS
 from cnncc.types import Array
 from tests.graphs import (
     Net,

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from cnncc.cli.parser import VERBS
-from cnncc.target import ALIASES, TARGETS
+from cnncc.machine.target import ALIASES, TARGETS
 from tests.packaging.support import ROOT
 from tests.smoke.test_imports import ALLOWED, TOGETHER, modules
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from cnncc.computation import Contraction
+from cnncc.machine.target import TARGETS
 from cnncc.plan.kernels import Candidate, Layer, direct_tiles, winograd_tiles
 from cnncc.plan.kernels.winograd_transforms import one_transform
-from cnncc.target import TARGETS
 from cnncc.windows import WindowAxis
 
 TEXT = (Path(__file__).resolve().parents[2] / "cnncc" / "plan" / "README.md").read_text(encoding="utf-8")

@@ -16,11 +16,11 @@ from cnncc.compiler import Compilation, Options
 from cnncc.elements import UINT8
 from cnncc.errors import TargetError
 from cnncc.ir import Graph, Value
+from cnncc.machine.target import ALIASES, TARGETS
 from cnncc.native import host_target
 from cnncc.objects.elf import global_symbols
 from cnncc.op import REGISTRY, Sample
 from cnncc.runtime import artefacts
-from cnncc.target import ALIASES, TARGETS
 from cnncc.types import Array, TensorType
 from tests.codegen import stored
 from tests.graphs import Net, assert_same_bits, compilation, expected, sprinkled, worst_ratio

@@ -11,11 +11,11 @@ from cnncc.check.graph import verify
 from cnncc.check.tolerance import bounds
 from cnncc.elements import COMPUTED, FLOAT32, bits
 from cnncc.interpreter import run
+from cnncc.machine.target import TARGETS
 from cnncc.op import REGISTRY, Constant
 from cnncc.ops import Fused
 from cnncc.passes.manager import optimise, seeded_feeds
 from cnncc.passes.unfuse import expand
-from cnncc.target import TARGETS
 from tests.graphs import assert_same_bits, compilation, expected, native, runnable_targets, worst_ratio
 
 from .check import live_ops

@@ -10,11 +10,11 @@ import pytest
 
 from cnncc.computation import Contraction
 from cnncc.expr import RUNNING
+from cnncc.machine.target import TARGETS, Target
 from cnncc.ops import Conv
 from cnncc.plan.kernels import Convolution, Depthwise, Direct, Epilogue, Layer, Pooling, Tile, Winograd, direct_tiles
 from cnncc.plan.kernels.reduce import reduction_axis
 from cnncc.plan.views import View, dense_view
-from cnncc.target import TARGETS, Target
 from cnncc.types import Array
 from cnncc.windows import WindowAxis, resolve
 from tests.fuzz.generate import random_graph

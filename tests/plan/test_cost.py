@@ -17,14 +17,14 @@ import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
 from cnncc.computation import Contraction
-from cnncc.core import Core
-from cnncc.cores import AVX512_SERVER
 from cnncc.elements import FLOAT16, FLOAT32, Element
+from cnncc.machine.core import Core
+from cnncc.machine.cores import AVX512_SERVER
+from cnncc.machine.target import TARGETS, Target, named
 from cnncc.ops import Conv, Relu
 from cnncc.plan.cost import parallel, step, transfer
 from cnncc.plan.kernels import Layer, depthwise, direct_tiles, grouped, winograd_tiles
 from cnncc.plan.text import show_plan
-from cnncc.target import TARGETS, Target, named
 from cnncc.windows import WindowAxis
 from tests.graphs import Net, assert_same_bits
 from tests.graphs import native as outputs

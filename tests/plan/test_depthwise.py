@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from cnncc.computation import Contraction
+from cnncc.machine.target import named
 from cnncc.plan.kernels import Layer, Tile, depthwise
-from cnncc.target import named
 from cnncc.windows import WindowAxis
 
 

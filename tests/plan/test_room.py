@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Graph
+from cnncc.machine.target import named
 from cnncc.ops import Concat, Conv, Dense, Flatten, MaxPool, Relu, Reshape
 from cnncc.plan.kernels import Fill
 from cnncc.plan.views import channels_last, conflict_padding, planar
-from cnncc.target import named
 from cnncc.types import TensorType
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets
 

@@ -15,6 +15,7 @@ import pytest
 from cnncc.compiler import Compilation
 from cnncc.errors import OutputError, UsageError
 from cnncc.ir import Graph
+from cnncc.machine.target import TARGETS, Target
 from cnncc.ops import Add, AveragePool, Conv, MaxPool, Relu, Sigmoid, Tanh
 from cnncc.plan import PlanOptions
 from cnncc.plan.candidates import Choices, Chosen
@@ -25,7 +26,6 @@ from cnncc.plan.make import make_plan
 from cnncc.plan.plan import Plan
 from cnncc.plan.saved import describe, load, save
 from cnncc.plan.shuffle import shuffles_as_tables
-from cnncc.target import TARGETS, Target
 from tests.fuzz.check import random_choices
 from tests.fuzz.generate import random_graph
 from tests.graphs import Net, compilation

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import pytest
 
 from cnncc.ir import Graph, Value
+from cnncc.machine.target import named
 from cnncc.op import Op
 from cnncc.ops import Add, ChannelShuffle, Conv, Dense, Flatten, MaxPool, Relu, Softmax, Tanh, Transpose
 from cnncc.plan.make import make_plan
 from cnncc.plan.shuffle import ChannelSelection
 from cnncc.plan.tensors import Tensor, piece, value
-from cnncc.target import named
 from cnncc.types import Array
 from tests.graphs import Net, check, compilation
 

@@ -10,11 +10,11 @@ import pytest
 
 from cnncc.computation import Contraction
 from cnncc.cook_toom import MOST, Matrix, depth, multiply, operations, transforms
+from cnncc.machine.target import TARGETS, Target
 from cnncc.ops import Conv
 from cnncc.plan.kernels import Candidate, Direct, Epilogue, Layer, Pooling, Winograd
 from cnncc.plan.kernels.convolution import PLAIN
 from cnncc.plan.kernels.winograd_tiles import SIZES, all_steps, candidates
-from cnncc.target import TARGETS, Target
 from cnncc.types import Array
 from cnncc.windows import resolve
 from tests.graphs import Net, compilation

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from cnncc.machine.target import Target
 from cnncc.plan.kernels import Candidate, Convolution, Epilogue, Layer
 from cnncc.plan.kernels.base import taps_of
 from cnncc.plan.kernels.convolution import Reads
 from cnncc.plan.kernels.packing import dense_strides
 from cnncc.plan.views import View
-from cnncc.target import Target
 from cnncc.types import Array
 from cnncc.windows import WindowAxis
 

@@ -14,13 +14,13 @@ import numpy as np
 import pytest
 
 from cnncc.errors import InputError, OutputError, TargetError, UsageError
+from cnncc.machine.target import TARGETS
 from cnncc.objects import ELF
 from cnncc.objects.elf import global_symbols
 from cnncc.runtime import artefacts
 from cnncc.runtime.artefacts import KINDS, write
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.reload import load
-from cnncc.target import TARGETS
 
 from . import toy
 

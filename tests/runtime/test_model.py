@@ -12,10 +12,10 @@ import pytest
 
 from cnncc import alignment
 from cnncc.errors import InputError, NativeError, TargetError
+from cnncc.machine.target import TARGETS
 from cnncc.runtime import layout
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.model import Model
-from cnncc.target import TARGETS
 from cnncc.types import Array
 
 from . import toy

@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from cnncc.cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, NEOVERSE
 from cnncc.errors import NativeError, TargetError
+from cnncc.machine.cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, NEOVERSE
+from cnncc.machine.target import TARGETS, core_of, lower, x86_level
 from cnncc.native import emit_assembly, emit_object, host_target, load_object
 from cnncc.objects import ELF
 from cnncc.objects.elf import global_symbols
-from cnncc.target import TARGETS, core_of, lower, x86_level
 from tests.graphs import runnable_targets
 
 from . import toy

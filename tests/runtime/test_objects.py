@@ -14,12 +14,12 @@ import pytest
 
 from cnncc.compiler import Compilation, Options
 from cnncc.errors import TargetError
+from cnncc.machine.target import TARGETS
 from cnncc.native import host_target, load_object
 from cnncc.objects import ELF
 from cnncc.objects.elf import global_symbols
 from cnncc.objects.format import Symbol
 from cnncc.ops import Relu
-from cnncc.target import TARGETS
 from tests.graphs import one_op
 
 BYTES = bytes(range(256)) * 3 + b"odd"

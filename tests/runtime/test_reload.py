@@ -17,6 +17,7 @@ import numpy as np
 import pytest
 
 from cnncc.errors import InputError, OutputError, TargetError
+from cnncc.machine.target import TARGETS
 from cnncc.native import host_target
 from cnncc.objects import ELF
 from cnncc.objects.elf import library
@@ -24,7 +25,6 @@ from cnncc.runtime import artefacts, image, reload
 from cnncc.runtime.model import Model
 from cnncc.runtime.reload import load
 from cnncc.runtime.seal import HEAD_BYTES, is_whole, seal, stated
-from cnncc.target import TARGETS
 
 from . import toy
 

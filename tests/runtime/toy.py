@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from cnncc.machine.target import Target
 from cnncc.native import emit_object, host_target
 from cnncc.objects import ELF
 from cnncc.runtime.executable import Executable, Port
-from cnncc.target import Target
 from cnncc.types import Array, TensorType
 
 WEIGHT = 3.0

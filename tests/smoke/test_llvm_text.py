@@ -10,7 +10,7 @@ import pytest
 
 from .test_imports import modules
 
-HOMES = ("cnncc.codegen.llvm.", "cnncc.native", "cnncc.runtime.shim", "cnncc.architecture", "cnncc.elements")
+HOMES = ("cnncc.codegen.llvm.", "cnncc.native", "cnncc.runtime.shim", "cnncc.machine.architecture", "cnncc.elements")
 """The back end; what hands its text to LLVM; the shim of Python modules, which is no code of a model; and the rows of
 architectures, which name intrinsics."""
 WORDS = """

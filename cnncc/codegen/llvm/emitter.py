@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from ...target import Target
+from ...machine.target import Target
 from ..registers import RegisterType, Ssa
 from .memory import Memory
 from .text import spell

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from ...core import Core
+from ...machine.core import Core
 
 TYPICAL_SHARDS = 2  # shards for which stages are divided
 BALANCED_SHARDS = (2, 4)  # the numbers of shards for which a step is shared evenly

@@ -15,10 +15,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...core import Core
 from ...elements import FLOAT32, Element
 from ...expr import Apply, Expr, parts
-from ...target import Target
+from ...machine.core import Core
+from ...machine.target import Target
 from .transfer import arrival
 
 TRANSCENDENTAL = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ...core import Core
-from ...target import Target
+from ...machine.core import Core
+from ...machine.target import Target
 
 WEIGHTS_OF_L1 = 0.8  # of the first cache for the weights of a block; the image and the results use the rest
 ROWS_OF_L1 = 1.1  # of it for the rows of all channels: the tenth that does not fit is read in order, which is cheap

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ...target import Target
+from ...machine.target import Target
 from . import depthwise, direct_tiles, grouped, winograd_tiles
 from .base import Kernel, RowNeed, balanced
 from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, Tile

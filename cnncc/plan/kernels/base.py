@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...computation import Contraction
-from ...target import Target
+from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step
 from ..views import View, elements

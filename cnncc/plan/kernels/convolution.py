@@ -13,7 +13,7 @@ import numpy as np
 from ...computation import Combine, Contraction
 from ...elements import FLOAT32, Element
 from ...expr import RUNNING, Expr
-from ...target import Target
+from ...machine.target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step

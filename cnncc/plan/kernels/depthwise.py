@@ -26,7 +26,7 @@ from dataclasses import dataclass
 
 from ...computation import Contraction
 from ...elements import FLOAT32, Element
-from ...target import Target
+from ...machine.target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import transfer

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...elements import FLOAT32, Element
-from ...target import Target
+from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost.parallel import BALANCED_SHARDS, NARROW
 from ..views import View

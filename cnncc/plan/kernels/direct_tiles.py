@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from ...computation import Contraction
-from ...target import Target
+from ...machine.target import Target
 from ..cost import step, transfer
 from ..cost.step import SPARE, InnerLoop
 from . import filters

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ...expr import Expr
-from ...target import Target
+from ...machine.target import Target
 from ..views import ROW_AXIS, View
 from .base import Kernel, lane_axis, lanes_on
 

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from ...computation import Contraction
-from ...target import Target
+from ...machine.target import Target
 from ..cost.step import filter_tile, unaligned_loads
 from .convolution import Epilogue, Tile
 from .direct import FILTER_WEIGHTS

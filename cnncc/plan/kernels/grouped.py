@@ -10,7 +10,7 @@ import math
 from dataclasses import dataclass
 
 from ...elements import FLOAT32, Element
-from ...target import Target
+from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.step import UNROLLED

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ...target import Target
+from ...machine.target import Target
 from ..views import ROW_AXIS, View
 from .base import Kernel, lane_axis, lanes_on
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
-from ...core import Core
+from ...machine.core import Core
 from ..cost.parallel import BALANCED_SHARDS, foreign
 from ..views import View, elements
 from .convolution import LanesAlong, Tile

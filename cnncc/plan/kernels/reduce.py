@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...computation import Combine, Reduction
-from ...target import Target
+from ...machine.target import Target
 from ..cost.transfer import LARGE_IMAGE
 from ..views import ROW_AXIS, View
 from .base import Kernel, lanes_on

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...computation import Combine, WindowReduction
-from ...target import Target
+from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost.step import POOL_COLUMNS
 from ..views import ROW_AXIS, View, elements

@@ -14,9 +14,9 @@ import numpy as np
 
 from ...computation import Contraction
 from ...cook_toom import points, transforms
-from ...core import Core
 from ...elements import FLOAT32
-from ...target import Target
+from ...machine.core import Core
+from ...machine.target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step, transfer

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Sequence
 from ...computation import Contraction
 from ...cook_toom import MOST, points
 from ...elements import FLOAT32
-from ...target import Target
+from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.parallel import FEW_ROWS, UNSHARED

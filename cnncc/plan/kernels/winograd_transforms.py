@@ -6,7 +6,7 @@ import functools
 import math
 
 from ...cook_toom import operations, transforms
-from ...core import Core
+from ...machine.core import Core
 from ..cost import step
 
 

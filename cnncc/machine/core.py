@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from .elements import FLOAT32
+from ..elements import FLOAT32
 from .mac import Mac
 
 

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from ..errors import TargetError
 from .architecture import ARCHITECTURES, Architecture
 from .core import Core
 from .cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, CORTEX_M4, NEOVERSE, nearest
-from .errors import TargetError
 from .mac import Mac
 
 

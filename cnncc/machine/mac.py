@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from .elements import Element
+from ..elements import Element
 
 
 @dataclass(frozen=True)
