@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -35,9 +35,6 @@ class Element:
     numpy: np.dtype[Any]
     c: str
     role: Role = "computed"
-
-    float32: ClassVar[Element]
-    uint8: ClassVar[Element]
 
     @property
     def is_float(self) -> bool:
@@ -115,7 +112,6 @@ UINT8 = Element("uint8", 1, "unsigned", 8, "float32", np.dtype(np.uint8), "uint8
 BOOL = Element("bool", 1, "truth", 1, "int32", np.dtype(np.bool_), "uint8_t")
 
 ELEMENTS: dict[str, Element] = {row.name: row for row in (FLOAT32, FLOAT16, INT32, INT64, UINT8, BOOL)}
-Element.float32, Element.uint8 = FLOAT32, UINT8
 
 COMPUTED = tuple(row for row in ELEMENTS.values() if row.role == "computed")
 """What ops make, and what constants and outputs are."""

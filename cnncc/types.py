@@ -15,8 +15,6 @@ from .errors import ShapeError
 
 Array = npt.NDArray[Any]
 
-DType = Element
-
 MAX_BYTES = 2**31 - 4
 """Byte offsets stay below 2^31, also on 32-bit targets."""
 MAX_ELEMENTS = MAX_BYTES // FLOAT32.bytes

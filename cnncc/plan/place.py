@@ -48,7 +48,7 @@ def place(bufferization: Bufferization) -> Placed:
     placement = StepBuilder(views_of(bufferization))
     for job in bufferization.layout.jobs:
         placement.place(job)
-    views = placement.bufferization
+    views = placement.views
     links = frozenset(views.names[tensor] for tensor in bufferization.links if tensor in views.names)
     return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)
 
@@ -56,8 +56,8 @@ def place(bufferization: Bufferization) -> Placed:
 class StepBuilder:
     """Appends the steps of one job after the other."""
 
-    def __init__(self, bufferization: TensorViews):
-        self.bufferization = bufferization
+    def __init__(self, views: TensorViews):
+        self.views = views
         self.steps: list[Step] = []
         self.filled: set[str] = set()
         self.plains: dict[View, View] = {}
@@ -68,16 +68,16 @@ class StepBuilder:
         if isinstance(computation, IN_PLACE_ARRANGEMENTS):
             self.hold(job)
             return
-        target = self.bufferization.view(job.result)
+        target = self.views.view(job.result)
         if isinstance(computation, VIEW_ARRANGEMENTS):
             self.arrange(job, computation, target)
             return
         if job.kernel is not None:
             self.contraction(job, job.kernel)
             return
-        sources = [self.bufferization.view(operand) for operand in job.operands]
+        sources = [self.views.view(operand) for operand in job.operands]
         kernel: Kernel
-        machine = self.bufferization.layout.target
+        machine = self.views.layout.target
         match computation:
             case WindowReduction():
                 kernel = window.kernel(machine, computation, target)
@@ -90,7 +90,7 @@ class StepBuilder:
                 target = with_an_axis(target)
                 kernel = elementwise.kernel(machine, computation.expr, len(sources), target)
                 sources = [
-                    self.operand(Operand(tensor, dims), target.shape, self.bufferization.orders[job.result])
+                    self.operand(Operand(tensor, dims), target.shape, self.views.orders[job.result])
                     for tensor, dims in zip(job.operands, computation.dims, strict=True)
                 ]
             case _:
@@ -102,7 +102,7 @@ class StepBuilder:
         axes = tuple(axis for axis in kernel.axes if axis != ROW_AXIS)
         shape = [1 if axis in axes else size for axis, size in enumerate(source.shape)]
         key, text = (name, "rows", *shape), f"{name}: rows"
-        buffer = self.bufferization.room(key, text, math.prod(shape), self.bufferization.element(source))
+        buffer = self.views.room(key, text, math.prod(shape), self.views.element(source))
         rows = dense_view(buffer.name, shape, channels_last(len(shape)))
         self.step(name, replace(kernel, axes=axes), [source], rows)
         return rows
@@ -114,10 +114,10 @@ class StepBuilder:
 
         Kernels that clip get views without the border.
         """
-        root = self.bufferization.buffers[target.buffer]
+        root = self.views.buffers[target.buffer]
         if any(map(any, root.border[2:])) and root.name not in self.filled:
             self.filled.add(root.name)
-            whole = self.bufferization.wholes[root.name]
+            whole = self.views.wholes[root.name]
             whole = replace(whole, border=((0, 0), (0, 0), *whole.border[2:]))
             self.steps.append(Step(f"{root.name}: border", Fill(root.fill), (), whole))
         if not kernel.reads_borders:
@@ -132,24 +132,24 @@ class StepBuilder:
         if kernel.scratch:
             number = len(self.steps)
             text = f"{target.buffer}: scratch of step {number}"
-            element = self.bufferization.layout.target.mac.sum
-            buffer = self.bufferization.room(("scratch", number), text, kernel.scratch, element, "ring")
+            element = self.views.layout.target.mac.sum
+            buffer = self.views.room(("scratch", number), text, kernel.scratch, element, "ring")
             scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
 
     def move(self, name: str, source: View, target: View) -> None:
         source, target = with_an_axis(source), with_an_axis(target)
-        self.step(name, move.kernel(self.bufferization.layout.target, source, target), [source], target)
+        self.step(name, move.kernel(self.views.layout.target, source, target), [source], target)
 
     def hold(self, job: PlannedOp) -> None:
         """Move in the operands that could not be computed in place, and fill the elements around them."""
-        for tensor, place in zip(job.operands, places(job, self.bufferization.types), strict=True):
-            if self.bufferization.inside.get(tensor) != place:
-                self.move(job.work.name, self.bufferization.view(tensor), self.bufferization.part_of(place, tensor))
+        for tensor, place in zip(job.operands, places(job, self.views.types), strict=True):
+            if self.views.inside.get(tensor) != place:
+                self.move(job.work.name, self.views.view(tensor), self.views.part_of(place, tensor))
         if isinstance(job.work.computation, ConstantPad):
-            (tensor,), (place,) = job.operands, places(job, self.bufferization.types)
-            whole, inner = self.bufferization.view(job.result), self.bufferization.part_of(place, tensor)
+            (tensor,), (place,) = job.operands, places(job, self.views.types)
+            whole, inner = self.views.view(job.result), self.views.part_of(place, tensor)
             pairs = zip(place.begins, inner.shape, whole.shape, strict=True)
             border = tuple((begin, outer - begin - size) for begin, size, outer in pairs)
             value = job.work.computation.value
@@ -158,12 +158,12 @@ class StepBuilder:
 
     def arrange(self, job: PlannedOp, computation: Arrangement, target: View) -> None:
         """Append a move, unless the result is a view of its operand."""
-        source = self.bufferization.view(job.operands[0])
+        source = self.views.view(job.operands[0])
         if target.buffer == source.buffer:
             return
         if not isinstance(computation, RowMajorReshape):
             source = self.plain(source, f"{job.result}: source")
-            alias = self.bufferization.alias(source, computation, target.shape)
+            alias = self.views.alias(source, computation, target.shape)
             assert alias is not None, "a plain view can be arranged in any way"
             self.move(job.work.name, alias, target)
             return
@@ -181,7 +181,7 @@ class StepBuilder:
 
     def dense(self, key: Hashable, text: str, source: View, order: Order | None = None) -> View:
         """A copy of a view in the logical order, or in another one, in a buffer of its own."""
-        buffer = self.bufferization.room(key, text, math.prod(source.shape), self.bufferization.element(source))
+        buffer = self.views.room(key, text, math.prod(source.shape), self.views.element(source))
         copy = dense_view(buffer.name, source.shape, order or planar(source.rank))
         self.move(text, replace(source, border=()), copy)
         return copy
@@ -198,15 +198,15 @@ class StepBuilder:
 
     def operand(self, operand: Operand, shape: Sequence[int], order: Order) -> View:
         """A view of the operand at full rank, with a stride of 0 where it is broadcast."""
-        full = self.bufferization.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
-        if full and operand.tensor in self.bufferization.constants:
-            return self.bufferization.constant_in_order(operand.tensor, order)
-        return self.bufferization.view(operand.tensor).broadcast(operand.dims, shape)
+        full = self.views.types[operand.tensor].shape == tuple(shape) and len(shape) == len(operand.dims)
+        if full and operand.tensor in self.views.constants:
+            return self.views.constant_in_order(operand.tensor, order)
+        return self.views.view(operand.tensor).broadcast(operand.dims, shape)
 
     def contraction(self, job: PlannedOp, kernel: Convolution) -> None:
         rank = len(kernel.window) + 2
         image, weights, *bias = job.operands
-        target = self.bufferization.view(job.result)
+        target = self.views.view(job.result)
         shape = (*target.shape, *(1,) * (rank - target.rank))
         if target.rank < rank:
             whole = target.unfold(shape)
@@ -215,16 +215,16 @@ class StepBuilder:
         inner = list(shape)
         if job.work.pool:
             inner[2:] = [axis.size for axis in job.work.pool.window]
-        views = [self.bufferization.view(image)]
+        views = [self.views.view(image)]
         if bias:
-            views.append(self.bufferization.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
-        order = self.bufferization.orders[job.result]
+            views.append(self.views.view(bias[0]).broadcast((1,), (1, target.shape[1], *(1,) * (rank - 2))))
+        order = self.views.orders[job.result]
         for extra in job.extras:
-            full = inner if self.bufferization.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
+            full = inner if self.views.types[extra.tensor].shape == tuple(inner[: len(extra.dims)]) else shape
             views.append(self.operand(extra, full, order))
         views.append(target)
         chosen = job.chosen
-        if job.merged and not self.bufferization.links & {image, job.result}:
+        if job.merged and not self.views.links & {image, job.result}:
             flat = [view for view in map(merge_axes, views) if view]
             if len(flat) == len(views):
                 kernel, chosen, views = job.merged.kernel, job.merged, flat
@@ -235,17 +235,17 @@ class StepBuilder:
     def weights(self, job: PlannedOp, kernel: Convolution, tensor: Tensor) -> View:
         """The packed weights: in the weights' block if they are constant, else packed by moves at run time."""
         flip = job.contraction is not None and job.contraction.flip
-        images, element = self.bufferization.types[tensor].shape[0], kernel.weights
+        images, element = self.views.types[tensor].shape[0], kernel.weights
         shape, size = kernel.weights_shape(images), kernel.packed_elements(images)
         key, name = (job.result, "weights"), f"{job.result}: weights"
-        if tensor in self.bufferization.constants:
-            expect_finite(job.work.name, self.bufferization.constants[tensor], element)
-            packed_now = kernel.pack(self.bufferization.constants[tensor].reshape(shape), flip)
-            return View(self.bufferization.known(key, name, packed_now, element).name, (size,), (1,))
-        packed = View(self.bufferization.room(key, name, size, element).name, (size,), (1,))
-        source = replace(self.bufferization.view(tensor), border=()).unfold(shape)
+        if tensor in self.views.constants:
+            expect_finite(job.work.name, self.views.constants[tensor], element)
+            packed_now = kernel.pack(self.views.constants[tensor].reshape(shape), flip)
+            return View(self.views.known(key, name, packed_now, element).name, (size,), (1,))
+        packed = View(self.views.room(key, name, size, element).name, (size,), (1,))
+        source = replace(self.views.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
-            source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.bufferization.view(tensor)).unfold(shape)
+            source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.views.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
         for piece, place in kernel.packing_moves(source, packed.buffer, flip):
             self.move(name, piece, place)

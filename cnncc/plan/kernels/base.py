@@ -18,7 +18,7 @@ from ...computation import Contraction
 from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step
-from ..views import View, elements
+from ..views import ROW_AXIS, View, elements
 
 
 @dataclass(frozen=True)
@@ -154,6 +154,23 @@ class Kernel(ABC):
         """
         along = max(1, result.shape[self.vector_axis]) if self.vector_axis < result.rank else 1
         return step.moved(target.core, self.moved(sources, result), min(target.lanes, along))
+
+
+class AlongAxis(Kernel):
+    """A kernel whose vectors lie along one axis of its result, `lane_axis`."""
+
+    lane_axis: int
+    by_rows = False
+    """Whether it computes rows of its result from rows of its sources."""
+
+    @property
+    def streams(self) -> bool:
+        """False if a vector holds several rows of one column: in a ring it might reach beyond the last row."""
+        return self.by_rows and self.lane_axis != ROW_AXIS
+
+    @property
+    def vector_axis(self) -> int:
+        return self.lane_axis
 
 
 def balanced(total: int, most: int) -> list[int]:

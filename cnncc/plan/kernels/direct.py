@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from ...computation import Contraction
 from ...elements import FLOAT32, Element
 from ...machine.target import Target
 from ...windows import WindowAxis
@@ -20,6 +21,13 @@ from .convolution import PLAIN, Convolution, Epilogue, LanesAlong, Reads, Tile, 
 from .partition import by_blocks, largest_outputs, most_even, shared_blocks
 
 FILTER_WEIGHTS = 32  # weights of a group that a filter may have
+
+
+def has_few_weights(c: Contraction | Direct, epilogue: Epilogue) -> bool:
+    """Whether the weights of a group may stay in registers: a filter over two axes, of one channel a group."""
+    alone = c.channels == c.groups and not c.weights_per_image and epilogue.pool is None
+    weights = c.outputs // c.groups * c.taps
+    return alone and len(c.window) == 2 and c.window[1].stride == 1 and weights <= FILTER_WEIGHTS
 
 
 @dataclass(frozen=True)
@@ -54,10 +62,8 @@ class Direct(Convolution):
     @property
     def is_filter(self) -> bool:
         """Whether its weights stay in registers, over planar images (see `filters`)."""
-        alone = self.channels == self.groups and self.block == self.outputs // self.groups
-        planar = self.lanes_along == "columns" and len(self.window) == 2 and self.window[1].stride == 1
-        alone = alone and not self.epilogue.pool
-        return alone and planar and not self.weights_per_image and self.block * self.taps <= FILTER_WEIGHTS
+        whole = self.lanes_along == "columns" and self.block == self.outputs // self.groups
+        return whole and has_few_weights(self, self.epilogue)
 
     @property
     def blocks(self) -> int:

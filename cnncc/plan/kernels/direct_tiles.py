@@ -16,7 +16,7 @@ from ..cost import step, transfer
 from ..cost.step import SPARE, InnerLoop
 from . import filters
 from .convolution import Candidate, Epilogue, LanesAlong, Layer, Tile
-from .direct import Direct
+from .direct import Direct, has_few_weights
 
 OFFERED = 24  # candidates that a tuner may choose from
 
@@ -166,7 +166,7 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[TileCandidate]:
     lanes = min(target.lanes, width * unit) // unit * unit
     if not lanes:
         return
-    if filters.fits(c, epilogue):
+    if has_few_weights(c, epilogue):
         for cycles, narrow, tile in filters.tiles(target, c, stored):
             yield TileCandidate(cycles, "columns", narrow, outputs, tile)
         return

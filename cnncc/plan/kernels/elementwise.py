@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 from ...expr import Expr
 from ...machine.target import Target
-from ..views import ROW_AXIS, View
-from .base import Kernel, lane_axis, lanes_on
+from ..views import View
+from .base import AlongAxis, lane_axis, lanes_on
 
 
 @dataclass(frozen=True)
-class Elementwise(Kernel):
+class Elementwise(AlongAxis):
     """An expression over `operands` views, element by element."""
 
     expr: Expr
@@ -19,18 +19,11 @@ class Elementwise(Kernel):
     lane_axis: int
     lanes: int
 
+    by_rows = True
+
     @property
     def sources(self) -> int:
         return self.operands
-
-    @property
-    def streams(self) -> bool:
-        """False if a vector holds several rows of one column: in a ring it might reach beyond the last row."""
-        return self.lane_axis != ROW_AXIS
-
-    @property
-    def vector_axis(self) -> int:
-        return self.lane_axis
 
     def follows_tables(self, number: int, source: View) -> bool:
         return True

@@ -18,18 +18,10 @@ from collections.abc import Iterator, Sequence
 from ...computation import Contraction
 from ...machine.target import Target
 from ..cost.step import filter_tile, unaligned_loads
-from .convolution import Epilogue, Tile
-from .direct import FILTER_WEIGHTS
+from .convolution import Tile
 
 MOST_ROWS, MOST_VECTORS = 4, 8
 MOST_STEPS = 192  # multiply-adds of a tile, all unrolled
-
-
-def fits(c: Contraction, epilogue: Epilogue) -> bool:
-    """Whether a contraction is a filter."""
-    outputs, taps = c.outputs // c.groups, c.taps
-    alone = c.channels == c.groups and not c.weights_per_image and epilogue.pool is None
-    return alone and len(c.window) == 2 and c.window[1].stride == 1 and outputs * taps <= FILTER_WEIGHTS
 
 
 def tiles(target: Target, c: Contraction, stored: Sequence[int]) -> Iterator[tuple[float, int, Tile]]:

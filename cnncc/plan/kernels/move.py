@@ -6,11 +6,11 @@ from dataclasses import dataclass
 
 from ...machine.target import Target
 from ..views import ROW_AXIS, View
-from .base import Kernel, lane_axis, lanes_on
+from .base import AlongAxis, lane_axis, lanes_on
 
 
 @dataclass(frozen=True)
-class Move(Kernel):
+class Move(AlongAxis):
     """A copy between two views of one shape, whatever their strides.
 
     With `block` > 1 and different innermost axes, squares of block × block elements are transposed in
@@ -27,10 +27,6 @@ class Move(Kernel):
     @property
     def sources(self) -> int:
         return 1
-
-    @property
-    def vector_axis(self) -> int:
-        return self.lane_axis
 
     def follows_tables(self, number: int, source: View) -> bool:
         return True

@@ -10,11 +10,11 @@ from ...computation import Combine, Reduction
 from ...machine.target import Target
 from ..cost.transfer import LARGE_IMAGE
 from ..views import ROW_AXIS, View
-from .base import Kernel, lanes_on
+from .base import AlongAxis, lanes_on
 
 
 @dataclass(frozen=True)
-class Reduce(Kernel):
+class Reduce(AlongAxis):
     """Maximum, minimum, sum or product over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one."""
 
     axes: tuple[int, ...]
@@ -29,10 +29,6 @@ class Reduce(Kernel):
     @property
     def writes_own_rows(self) -> bool:
         return ROW_AXIS not in self.axes
-
-    @property
-    def vector_axis(self) -> int:
-        return self.lane_axis
 
     def follows_tables(self, number: int, source: View) -> bool:
         return True

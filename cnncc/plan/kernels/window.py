@@ -11,15 +11,15 @@ from ...computation import Combine, WindowReduction
 from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost.step import POOL_COLUMNS
-from ..views import ROW_AXIS, View, elements
-from .base import Kernel, balanced, lanes_on, taps_of
+from ..views import View, elements
+from .base import AlongAxis, balanced, lanes_on, taps_of
 from .convolution import Tile
 
 Divisor = Literal["none", "taps", "valid"]
 
 
 @dataclass(frozen=True)
-class Window(Kernel):
+class Window(AlongAxis):
     """Maximum or (weighted) sum over a window, per channel; the tile is used with lanes along the channels."""
 
     window: tuple[WindowAxis, ...]
@@ -30,6 +30,8 @@ class Window(Kernel):
     lanes: int
     tile: Tile
 
+    by_rows = True
+
     @property
     def sources(self) -> int:
         return 1
@@ -37,15 +39,6 @@ class Window(Kernel):
     @property
     def own_window(self) -> tuple[WindowAxis, ...]:
         return self.window
-
-    @property
-    def streams(self) -> bool:
-        """False if a vector holds several rows of one column: in a ring it might reach beyond the last row."""
-        return self.lane_axis != ROW_AXIS
-
-    @property
-    def vector_axis(self) -> int:
-        return self.lane_axis
 
     def moved(self, sources: Sequence[View], result: View) -> int:
         taps = math.prod(axis.kernel for axis in self.window)
