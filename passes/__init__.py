@@ -13,6 +13,7 @@ from .groups import find_groups
 from .identities import remove_identities
 from .padding import fold_padding
 from .parallel import merge_parallel
+from .powers import lower_powers, lower_rounded_powers
 from .report import Applied, Missed, Optimised, Pass
 from .separable import lower_separable
 from .subexpressions import merge_subexpressions
@@ -39,6 +40,19 @@ PIPELINE: tuple[Pass, ...] = (
         remove_identities,
         "exact",
         "what changes nothing is a copy at best; early, because it would stand between layers that belong together",
+    ),
+    Pass(
+        "powers",
+        lower_powers,
+        "finite",
+        "a square is one product, and a power is a logarithm and an exponential; early, because what is left is "
+        "element-wise and can be merged and fused",
+    ),
+    Pass(
+        "rounded_powers",
+        lower_rounded_powers,
+        "rounding",
+        "the same for cubes, which two products make; apart, because of the second rounding",
     ),
     Pass(
         "arrangements",

@@ -21,6 +21,7 @@ NEUTRAL: Neutral = {
     "subtract": (None, 0.0),
     "multiply": (1.0, 1.0),
     "divide": (None, 1.0),
+    "power": (None, 1.0),
     "maximum": (-np.inf, -np.inf),
     "minimum": (np.inf, np.inf),
 }

@@ -10,7 +10,7 @@ from cnncc import passes
 from cnncc.errors import DifferenceError, PassError, UsageError, VerifyError
 from cnncc.ir import Graph, Node, Rewriter, Value
 from cnncc.op import Constant
-from cnncc.ops import Concat, Conv, MaxPool, Mul, Pad, Slice, Softmax, Transpose
+from cnncc.ops import Concat, Conv, MaxPool, Mul, Pad, Pow, Slice, Softmax, Transpose
 from cnncc.passes import PIPELINE, Applied, Missed, Optimised, Pass, manager
 from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
@@ -23,6 +23,8 @@ def network() -> Graph:
     """Something for every pass."""
     net = Net()
     x = net.input(1, 4, 12, 12)
+    for exponent in (2.0, 3.0):
+        x = net.apply(Pow(), net.relu(x), net.known(np.full(1, exponent)), name=f"power{exponent:g}")
     return net.graph(after_the_road(net, on_the_road(net, x)))
 
 
@@ -67,7 +69,12 @@ def test_strict_leaves_the_bits_alone() -> None:
     assert layers(result.graph)[-2:] == ["blur", "conv"]
     assert_same_bits(before, result.graph)
     whole = [entry for entry in result.not_fired if entry.layer is None]
-    assert [entry.pass_name for entry in whole] == ["separable", "fold_batch_norm", "fold_batch_norm_before"]
+    assert [entry.pass_name for entry in whole] == [
+        "rounded_powers",
+        "separable",
+        "fold_batch_norm",
+        "fold_batch_norm_before",
+    ]
     assert "precision 'strict' allows no rewrites that are rounding" in str(whole[0])
 
 
@@ -261,4 +268,4 @@ def test_feeds_are_the_same_every_time() -> None:
 
 def test_a_fired_entry_names_pass_rule_tag_and_layer() -> None:
     *_, entry = (entry for entry in optimise(network()).fired if entry.pass_name == "fuse")
-    assert entry == Applied("fuse", entry.rule, "exact", "conv", "absorbs add_3, relu_5, maxpool, last, add_4")
+    assert entry == Applied("fuse", entry.rule, "exact", "conv", "absorbs add_3, relu_7, maxpool, last, add_4")

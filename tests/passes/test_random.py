@@ -22,6 +22,7 @@ from cnncc.ops import (
     Identity,
     MaxPool,
     Pad,
+    Pow,
     Relu,
     Reshape,
     Slice,
@@ -168,7 +169,12 @@ def grow_twins(net: Net, rng: np.random.Generator, values: list[Value]) -> Value
     return net.apply(Add(), net.apply(Softmax(), x), net.apply(Softmax(), x))
 
 
+def grow_power(net: Net, rng: np.random.Generator, values: list[Value]) -> Value:
+    return net.apply(Pow(), pick(net, rng, values), net.known(np.full(1, rng.choice([2.0, 3.0, -1.0]))))
+
+
 STEPS: list[Grow] = [
+    grow_power,
     grow_twins,
     grow_function,
     grow_function,

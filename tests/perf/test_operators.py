@@ -19,6 +19,6 @@ def test_at_least_150_different_cases() -> None:
 def test_first_of_a_family(family: str, tmp_path: Path) -> None:
     row = Bench("host", 3, tmp_path).measure(family, next(FAMILIES[family]()))
     assert row.error < 1e-5
-    assert 0 < row.bound
+    assert row.bound > 0
     assert label(row.case) in str(row)
     assert summary([row]).startswith("1 operators")
