@@ -34,7 +34,7 @@ from .kernels import Candidate, Convolution, Epilogue, LanesAlong, Layer, Poolin
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .tensors import Tensor
-from .views import Order, channels_last, may_grow, planar
+from .views import Order, channels_last, may_grow, planar, reshaped_order
 
 WINOGRAD_WEIGHT_LIMIT = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
 
@@ -113,6 +113,10 @@ class LayoutBuilder:
         order = self.orders[work.operands[0]] if work.operands else planar(rank)
         if isinstance(computation, Permute):
             return tuple(computation.axes.index(axis) for axis in order)
+        if isinstance(computation, RowMajorReshape):
+            own = reshaped_order(self.types[work.operands[0]].shape, order, self.types[work.result].shape)
+            if own is not None:
+                return own
         if isinstance(computation, RowMajorReshape) or rank != len(order):
             flat = self.is_planar(work.operands[0]) or rank < 3
             return planar(rank) if flat else channels_last(rank)

@@ -193,6 +193,22 @@ def dense_view(
     return View(buffer, tuple(shape), tuple(strides), offset, ring, sides, fill)
 
 
+def reshaped_order(shape: Sequence[int], order: Order, result: Sequence[int]) -> Order | None:
+    """The order of a tensor under another shape, without a copy; None where strides cannot express it.
+
+    It is one of the usual orders wherever only axes of one element differ from it.
+    """
+    view = dense_view("", shape, order).unfold(result)
+    if view is None:
+        return None
+    rank = len(result)
+    real = sorted((axis for axis in range(rank) if result[axis] > 1), key=lambda axis: -view.strides[axis])
+    for usual in (planar(rank), channels_last(rank)):
+        if [axis for axis in usual if result[axis] > 1] == real:
+            return usual
+    return (*(axis for axis in range(rank) if result[axis] == 1), *real)
+
+
 def may_grow(type: TensorType, border: Sequence[tuple[int, int]], limit: float) -> bool:
     """Whether a buffer may bring a border: by up to the share `limit` − 1 of its size, or by a few bytes.
 

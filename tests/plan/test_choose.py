@@ -11,7 +11,7 @@ import pytest
 from cnncc.computation import Contraction
 from cnncc.expr import RUNNING
 from cnncc.machine.target import TARGETS, Target
-from cnncc.ops import Conv
+from cnncc.ops import Conv, Exp, MatMul, Reshape, Slice, Transpose
 from cnncc.plan.kernels import Convolution, Depthwise, Direct, Epilogue, Layer, Pooling, Tile, Winograd, direct_tiles
 from cnncc.plan.kernels.reduce import reduction_axis
 from cnncc.plan.views import View, dense_view
@@ -166,3 +166,15 @@ def test_borders_do_not_decide_in_which_order_a_sum_is_taken(order: tuple[int, .
         found = {reduction_axis(dense_view("x", shape, order, border), axes) for border in borders}
         assert len(found) == 1
         assert shape[found.pop()] > 1 or set(shape) == {1}
+
+
+def test_parts_of_a_merged_product_keep_their_order() -> None:
+    """Queries, keys and values of one product, cut out by an axis of one element: vectors lie along the innermost."""
+    net = Net()
+    x = net.input(1, 20, 48)
+    merged = net.apply(Reshape((1, 20, 3, 3, 16)), net.apply(MatMul(), x, net.weights(48, 144)))
+    turned = net.apply(Transpose((2, 0, 3, 1, 4)), merged)
+    query = net.apply(Reshape((1, 3, 20, 16)), net.apply(Slice((0,), (1,), axes=(0,)), turned))
+    plan = compilation(net.graph(net.apply(Exp(), query)), "x86-64-v4").plan
+    (step,) = (step for step in plan.steps if "exp" in step.kernel.describe())
+    assert "16 lanes along axis 3" in step.kernel.describe()

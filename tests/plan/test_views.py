@@ -8,7 +8,7 @@ import math
 import numpy as np
 import pytest
 
-from cnncc.plan.views import View, apart, channels_last, dense_view, elements, planar
+from cnncc.plan.views import View, apart, channels_last, dense_view, elements, planar, reshaped_order
 from cnncc.types import Array
 
 SHAPES = [(4,), (2, 3), (1, 5), (2, 3, 4), (2, 1, 3, 4), (1, 3, 2, 2, 3)]
@@ -95,6 +95,25 @@ def test_unfold_is_reshape_wherever_strides_can_say_it(shape: tuple[int, ...]) -
             if unfolded is not None:
                 np.testing.assert_array_equal(indices(unfolded), wanted)
             assert (unfolded is not None) == np.shares_memory(wanted, memory), (view, other)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_reshaped_tensor_keeps_its_order_in_memory(shape: tuple[int, ...]) -> None:
+    """A tensor of the new shape in the new order lies as the old one does."""
+    for order in itertools.permutations(range(len(shape))):
+        old = dense_view("b", shape, order)
+        for other in reshapes(shape):
+            new = reshaped_order(shape, order, other)
+            unfolded = old.unfold(other)
+            assert (new is None) == (unfolded is None)
+            if new is not None and unfolded is not None:
+                np.testing.assert_array_equal(indices(dense_view("b", other, new)), indices(unfolded))
+
+
+def test_axes_of_one_element_do_not_make_an_order_unusual() -> None:
+    assert reshaped_order((4, 6), (0, 1), (4, 1, 6)) == planar(3)
+    assert reshaped_order((1, 6, 4), channels_last(3), (1, 6, 4, 1)) == channels_last(4)
+    assert reshaped_order((3, 1, 2, 5, 4), (1, 3, 0, 2, 4), (3, 2, 5, 4)) == (2, 0, 1, 3)
 
 
 def test_unfold_refuses_rings_and_borders() -> None:
