@@ -92,12 +92,14 @@ class Worker(ctypes.Structure):
 class SessionStruct(ctypes.Structure):
     """The state that one call at a time may use: its workspace, its workers, the call itself.
 
-    Each field that several threads write (`busy`, `generation`, `done`) has a cache line of its own.
+    A call that finds it busy goes to the `next` one of the model, if there is one. Each field that several threads
+    write (`busy`, `generation`, `done`) has a cache line of its own.
     """
 
     _fields_ = (
         ("run", _PTR),
         ("workers", _PTR),
+        ("next", _PTR),
         ("started", _U32),
         ("stop", _U32),
         ("fault", _U32),
@@ -105,7 +107,7 @@ class SessionStruct(ctypes.Structure):
         ("ticks_of_one", ctypes.c_uint64),
         ("ticks_of_all", ctypes.c_uint64),
         ("rest", _U32),
-        ("_pad", ctypes.c_char * 12),
+        ("_pad", ctypes.c_char * 4),
         ("busy", _U32),
         ("_pad_busy", ctypes.c_char * 60),
         ("generation", _U32),

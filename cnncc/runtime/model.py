@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -59,8 +60,8 @@ class Model(NativeCallable):
         _check_processor(self._code, executable)
         self._weights = self._aligned_weights() if code is None else None
         self._closed = False
-        self._spares: list[Session] = []
         self._session = self._new_session(self._threads)
+        self._sessions = [self._session]
         self._record, self._entry = self._fast_record(), shim().call
 
     def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
@@ -117,9 +118,10 @@ class Model(NativeCallable):
         return self._session.workspace
 
     def close(self) -> None:
-        """End the workers, after the running call if there is one. Later calls of the model raise NativeError."""
+        """End the workers, after the running calls if there are any. Later calls of the model raise NativeError."""
         self._closed = True
-        self._session.close()
+        for session in self._sessions:
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -153,14 +155,15 @@ class Model(NativeCallable):
         return checked_outputs(self._executable, out, arrays, images)
 
     def _execute(self, images: int, arrays: list[Array], results: list[Array]) -> None:
-        """Run on the model's session; if that is busy, on a spare one, so that no call waits for another."""
-        code = self._execute_on(self._session, images, arrays, results)
-        if code == BUSY:
-            if self._closed:
-                raise NativeError(f"model '{self.name}' has been closed")
-            spare = self._spare()
-            code = self._execute_on(spare, images, arrays, results)
-            self._spares.append(spare)
+        """Run on the first session that is free; if none is, on a new one, so that no call waits for another."""
+        for session in tuple(self._sessions):
+            if self._execute_on(session, images, arrays, results) != BUSY:
+                return
+        if self._closed:
+            raise NativeError(f"model '{self.name}' has been closed")
+        spare = self._new_session(1)
+        self._execute_on(spare, images, arrays, results)
+        self._keep(spare)
 
     def _execute_on(self, session: Session, images: int, arrays: list[Array], results: list[Array]) -> int:
         record = self._resolved(session, images, arrays, results)
@@ -169,12 +172,16 @@ class Model(NativeCallable):
             raise NativeError(self._explain(code, session))
         return code
 
-    def _spare(self) -> Session:
-        """An unused session of one shard; the caller returns it."""
-        try:
-            return self._spares.pop()
-        except IndexError:
-            return self._new_session(1)
+    def _keep(self, spare: Session) -> None:
+        """Let later calls use this session as well, unless the model has been closed meanwhile.
+
+        All links are made again, so that none is missing when two threads are here at the same time.
+        """
+        self._sessions.append(spare)
+        for session, after in itertools.pairwise(self._sessions):
+            session.precede(after)
+        if self._closed:
+            spare.close()
 
     def _explain(self, code: int, session: Session) -> str:
         """One sentence for an error code of the ABI."""

@@ -137,7 +137,7 @@ ready:
 work:
   %session = load CallRecord.session of %record
   %number32 = trunc i64 %number to i32
-  %code = call i32 @run(ptr %session, i32 %number32, ptr %pointers, ptr %results)
+  %code = call i32 @run_on_any(ptr %session, i32 %number32, ptr %pointers, ptr %results)
   %fine = icmp eq i32 %code, 0
   br i1 %fine, label %done, label %drop
 drop:
@@ -207,20 +207,20 @@ raise:
   ret ptr null
 }
 
-; Run a record whose addresses are resolved.
-define internal i32 @resolved(ptr %record) nounwind {
+; Run a record whose addresses are resolved, by `run` or `run_on_any`.
+define internal i32 @resolved(ptr %record, ptr %runs) nounwind {
   %session = load ptr, ptr %record
   %images = load CallRecord.images of %record
   %inputs = load CallRecord.inputs of %record
   %outputs = load CallRecord.outputs of %record
-  %code = call i32 @run(ptr %session, i32 %images, ptr %inputs, ptr %outputs)
+  %code = call i32 %runs(ptr %session, i32 %images, ptr %inputs, ptr %outputs)
   ret i32 %code
 }
 
-; () → status code (METH_NOARGS; self holds a resolved %CallRecord).
+; () → status code of this session (METH_NOARGS; self holds a resolved %CallRecord).
 define ptr @cnncc_execute(ptr %self, ptr %unused) nounwind {
   %record = call ptr @PyByteArray_AsString(ptr %self)
-  %code = call i32 @resolved(ptr %record)
+  %code = call i32 @resolved(ptr %record, ptr @run)
   %status = sext i32 %code to i64
   %number = call ptr @PyLong_FromLong(i64 %status)
   ret ptr %number
@@ -230,7 +230,7 @@ define ptr @cnncc_execute(ptr %self, ptr %unused) nounwind {
 ; record's fallback, called with no arguments.
 define ptr @cnncc_bound(ptr %self, ptr %unused) nounwind {
   %record = call ptr @PyByteArray_AsString(ptr %self)
-  %code = call i32 @resolved(ptr %record)
+  %code = call i32 @resolved(ptr %record, ptr @run_on_any)
   %fine = icmp eq i32 %code, 0
   br i1 %fine, label %good, label %bad
 good:
