@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -74,9 +75,11 @@ def test_what_is_made_without_a_look(size: int, rest: int) -> None:
 @pytest.mark.parametrize("count", [1 << 32, (1 << 32) + 1, 1 << 40])
 def test_more_images_than_can_be_counted(model: Model, count: int) -> None:
     """2**32 + 1 images would be one image, and all other outputs what was in memory before."""
-    for call in (model, model.bind):
+    repeated = np.broadcast_to(np.float32(0), (count, 6))
+    claimed = np.lib.stride_tricks.as_strided(np.zeros(6, np.float32), (count, 6), (24, 4))  # and C-contiguous
+    for call, x in product((model, model.bind, lambda x: model(x, out=x)), (repeated, claimed)):
         with pytest.raises(InputError) as caught:
-            call(np.broadcast_to(np.float32(0), (count, 6)))
+            call(x)
         assert str(caught.value) == f"model 'toy' takes at most 4,294,967,295 images in a call, got {count:,}"
 
 
