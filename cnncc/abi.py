@@ -14,6 +14,8 @@ ALIGNMENT = 64
 """Bytes at whose multiples buffers, weights and the words that shards share begin."""
 WORD_BYTES = 4
 """Bytes of a number in the call and in the header of a workspace."""
+MOST_IMAGES = (1 << 8 * WORD_BYTES) - 1
+"""Of one call."""
 
 
 @dataclass(frozen=True)

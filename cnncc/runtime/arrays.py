@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from ..abi import MOST_IMAGES
 from ..elements import ELEMENTS
 from ..errors import InputError
 from ..types import Array
 from .executable import Executable, Port
-from .memory import allocated
-
-_MOST_IMAGES = (1 << 32) - 1  # `images` of the ABI has 32 bits
+from .memory import allocated, most_unseen
 
 
 def ordered_inputs(executable: Executable, given: Sequence[Any]) -> list[Any]:
@@ -54,8 +53,8 @@ def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[A
     """
     arrays = [_input(port, value) for port, value in zip(executable.inputs, given, strict=True)]
     images = _images(executable, arrays)
-    if images > _MOST_IMAGES:
-        raise InputError(f"model '{executable.name}' takes at most {_MOST_IMAGES:,} images in a call, got {images:,}")
+    if images > MOST_IMAGES:
+        raise InputError(f"model '{executable.name}' takes at most {MOST_IMAGES:,} images in a call, got {images:,}")
     for port, array in zip(executable.inputs, arrays, strict=True):
         _check_shape("input", port, array, shape_for(executable, port, images), _hint(executable, port, array))
     return [_dense(port, array) for port, array in zip(executable.inputs, arrays, strict=True)], images
@@ -96,6 +95,14 @@ def fresh_outputs(executable: Executable, images: int) -> list[Array]:
         lambda: [np.empty(shape, kind) for shape, kind in shapes],
         lambda: f"the outputs of model '{executable.name}' for {images:,} image(s)",
     )
+
+
+def most_fresh(executable: Executable) -> int:
+    """The most images whose fresh outputs are made without a look at free memory; negative if not even for none."""
+    sizes = {True: 0, False: 0}
+    for port in executable.outputs:
+        sizes[port.batched and executable.batchable] += port.type.nbytes
+    return min(most_unseen(sizes[True] // executable.images, sizes[False]), MOST_IMAGES)
 
 
 def _dense(port: Port, array: Array) -> Array:

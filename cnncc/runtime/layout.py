@@ -28,6 +28,31 @@ class PyBuffer(ctypes.Structure):
     )
 
 
+_HEAD = ctypes.c_char * (object.__basicsize__ - ctypes.sizeof(_PTR))  # what every object has before its type
+
+
+class ArrayObject(ctypes.Structure):
+    """`PyArrayObject_fields` of NumPy's C interface, the same in NumPy 1 and 2; the type is that of any object."""
+
+    _fields_ = (
+        ("_head", _HEAD),
+        ("type", _PTR),
+        ("data", _PTR),
+        ("nd", ctypes.c_int),
+        ("dimensions", _PTR),
+        ("strides", _PTR),
+        ("base", _PTR),
+        ("descr", _PTR),
+        ("flags", ctypes.c_uint32),
+    )
+
+
+class CallableObject(ctypes.Structure):
+    """An object that Python calls through a pointer of its own, with the record that the function reads."""
+
+    _fields_ = (("_head", _HEAD), ("type", _PTR), ("entry", _PTR), ("record", _PTR))
+
+
 class CallStruct(ctypes.Structure):
     """`cnncc_call` of the ABI."""
 
@@ -35,11 +60,24 @@ class CallStruct(ctypes.Structure):
 
 
 class PortStruct(ctypes.Structure):
-    """Rank, dimensions and element type (its format character of `struct`, and its alignment − 1) for a fast call."""
+    """What a call without conversions accepts as one input or output.
+
+    `each` is the length of the first axis for one image, or 0 if `dimensions` hold as they are; `bytes` is the size of
+    one image, or of all. An object whose type is `array_type` is an array: it has this `descr` (NumPy's one object for
+    the element type) and, of the flags in `mask`, exactly `flags`. Any other object is asked for a buffer with
+    `buffer_flags`, whose format character is `format_char` and whose address has no bit of `align_mask`.
+    """
 
     _fields_ = (
-        ("rank", ctypes.c_int64),
         ("dimensions", _PTR),
+        ("each", ctypes.c_int64),
+        ("bytes", ctypes.c_int64),
+        ("array_type", _PTR),
+        ("descr", _PTR),
+        ("mask", _U32),
+        ("flags", _U32),
+        ("rank", ctypes.c_int),
+        ("buffer_flags", ctypes.c_int),
         ("format_char", ctypes.c_uint16),
         ("align_mask", ctypes.c_uint16),
     )
@@ -54,12 +92,14 @@ class Worker(ctypes.Structure):
 class SessionStruct(ctypes.Structure):
     """The state that one call at a time may use: its workspace, its workers, the call itself.
 
-    Each field that several threads write (`busy`, `generation`, `done`) has a cache line of its own.
+    A call that finds it busy goes to the `next` one of the model, if there is one. Each field that several threads
+    write (`busy`, `generation`, `done`) has a cache line of its own.
     """
 
     _fields_ = (
         ("run", _PTR),
         ("workers", _PTR),
+        ("next", _PTR),
         ("started", _U32),
         ("stop", _U32),
         ("fault", _U32),
@@ -67,7 +107,7 @@ class SessionStruct(ctypes.Structure):
         ("ticks_of_one", ctypes.c_uint64),
         ("ticks_of_all", ctypes.c_uint64),
         ("rest", _U32),
-        ("_pad", ctypes.c_char * 12),
+        ("_pad", ctypes.c_char * 4),
         ("busy", _U32),
         ("_pad_busy", ctypes.c_char * 60),
         ("generation", _U32),
@@ -79,16 +119,21 @@ class SessionStruct(ctypes.Structure):
 
 
 class CallRecord(ctypes.Structure):
-    """The `self` of a shim function: a session, and the arguments of the call."""
+    """A session, and the arguments of the call: either resolved, or `ports` that tell which ones are accepted.
+
+    `empty` makes fresh outputs, for at most `most_fresh` images. `result` is what a bound call returns; `fallback`
+    is what it calls where a run does not succeed.
+    """
 
     _fields_ = (
         ("session", _PTR),
         ("inputs", _PTR),
         ("outputs", _PTR),
         ("ports", _PTR),
-        ("allocate", _PTR),
+        ("empty", _PTR),
         ("result", _PTR),
         ("fallback", _PTR),
+        ("most_fresh", ctypes.c_int64),
         ("images", _U32),
         ("n_in", _U32),
         ("n_out", _U32),

@@ -28,6 +28,11 @@ def allocated(size: int, make: Callable[[], T], what: Callable[[], str]) -> T:
         raise NoMemoryError(f"not enough memory for {what()}: {size:,} bytes wanted") from error
 
 
+def most_unseen(size: int, rest: int) -> int:
+    """How many times `size` bytes, beside `rest` bytes, are allocated without a look; negative if not even 0 times."""
+    return (_LOOK - 1 - rest) // max(size, 1)
+
+
 def available() -> int | None:
     """Free bytes of memory and swap, at most a container's limit; None where the system does not tell."""
     found = [size for size in (_of_machine(), _of_group()) if size is not None]

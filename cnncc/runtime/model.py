@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-import functools
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any, Self
 
@@ -15,16 +15,19 @@ from ..errors import InputError, NativeError, TargetError
 from ..native import host_target, load_object
 from ..types import Array
 from . import layout
-from .arrays import checked_inputs, checked_outputs, fresh_outputs, ordered_inputs
+from .arrays import checked_inputs, checked_outputs, fresh_outputs, most_fresh, ordered_inputs
+from .callable import CallSignature, NativeCallable
 from .executable import Executable, Port
 from .memory import allocated
+from .numpy_abi import empty_function
+from .ports import port_table
 from .session import BUSY, Code, Session
 from .shim import shim
 
 Result = Array | tuple[Array, ...]
 
 
-class Model:
+class Model(NativeCallable):
     """A model that can be called: `y = model(x)`.
 
     Inputs are arrays of the element types in `inputs`, in that order, or one dict by name. Any buffer with a shape
@@ -41,6 +44,8 @@ class Model:
     or copies.
     """
 
+    __signature__ = CallSignature()
+
     def __init__(
         self,
         executable: Executable,
@@ -55,17 +60,9 @@ class Model:
         _check_processor(self._code, executable)
         self._weights = self._aligned_weights() if code is None else None
         self._closed = False
-        self._spares: list[Session] = []
         self._session = self._new_session(self._threads)
-        self._native_call = shim().function("call", self._fast_record())
-
-    def __call__(self, *inputs: Any, out: Any = None) -> Any:
-        """Run the model; see the class. Returns `out` where it is given."""
-        try:
-            result = self._native_call(inputs, out)
-        except MemoryError:  # for fresh outputs; `_run` reports their size
-            result = None
-        return self._run(inputs, out) if result is None else result
+        self._sessions = [self._session]
+        self._record, self._entry = self._fast_record(), shim().call
 
     def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
         """A callable without arguments that reads these arrays and writes these outputs; it checks nothing again.
@@ -121,9 +118,10 @@ class Model:
         return self._session.workspace
 
     def close(self) -> None:
-        """End the workers, after the running call if there is one. Later calls of the model raise NativeError."""
+        """End the workers, after the running calls if there are any. Later calls of the model raise NativeError."""
         self._closed = True
-        self._session.close()
+        for session in self._sessions:
+            session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -140,13 +138,15 @@ class Model:
             raise TypeError(f"model '{self.name}' was made from object code alone, which is not pickled")
         return self._rebuild
 
-    def _run(self, inputs: tuple[Any, ...], out: Any) -> Any:
-        """Any call that the fast function does not accept: raise an error for what is wrong, or convert and run."""
+    def _call(self, *inputs: Any, out: Any = None) -> Any:
+        """Any call that the native function does not accept: raise an error for what is wrong, or convert and run."""
         arrays, images = checked_inputs(self._executable, ordered_inputs(self._executable, inputs))
         results = self._results(out, arrays, images)
         if images:
             self._execute(images, arrays, results)
         return self._answer(results) if out is None else out
+
+    _call.__qualname__ = "Model.__call__"  # as Python's own messages name it
 
     def _results(self, out: Any, arrays: list[Array], images: int) -> list[Array]:
         """The arrays that a call writes: fresh ones, or those of `out`."""
@@ -155,28 +155,33 @@ class Model:
         return checked_outputs(self._executable, out, arrays, images)
 
     def _execute(self, images: int, arrays: list[Array], results: list[Array]) -> None:
-        """Run on the model's session; if that is busy, on a spare one, so that no call waits for another."""
-        code = self._execute_on(self._session, images, arrays, results)
-        if code == BUSY:
-            if self._closed:
-                raise NativeError(f"model '{self.name}' has been closed")
-            spare = self._spare()
-            code = self._execute_on(spare, images, arrays, results)
-            self._spares.append(spare)
+        """Run on the first session that is free; if none is, on a new one, so that no call waits for another."""
+        for session in tuple(self._sessions):
+            if self._execute_on(session, images, arrays, results) != BUSY:
+                return
+        if self._closed:
+            raise NativeError(f"model '{self.name}' has been closed")
+        spare = self._new_session(1)
+        self._execute_on(spare, images, arrays, results)
+        self._keep(spare)
 
     def _execute_on(self, session: Session, images: int, arrays: list[Array], results: list[Array]) -> int:
-        record = self._record(session, images, arrays, results)
+        record = self._resolved(session, images, arrays, results)
         code = session.execute(shim().function("execute", record))
         if code not in (0, BUSY):
             raise NativeError(self._explain(code, session))
         return code
 
-    def _spare(self) -> Session:
-        """An unused session of one shard; the caller returns it."""
-        try:
-            return self._spares.pop()
-        except IndexError:
-            return self._new_session(1)
+    def _keep(self, spare: Session) -> None:
+        """Let later calls use this session as well, unless the model has been closed meanwhile.
+
+        All links are made again, so that none is missing when two threads are here at the same time.
+        """
+        self._sessions.append(spare)
+        for session, after in itertools.pairwise(self._sessions):
+            session.precede(after)
+        if self._closed:
+            spare.close()
 
     def _explain(self, code: int, session: Session) -> str:
         """One sentence for an error code of the ABI."""
@@ -205,10 +210,10 @@ class Model:
             self._execute(images, arrays, results)
             return answer
 
-        record = self._record(self._session, images, arrays, results, result=answer, fallback=fallback)
+        record = self._resolved(self._session, images, arrays, results, result=answer, fallback=fallback)
         return shim().function("bound", record)
 
-    def _record(
+    def _resolved(
         self, session: Session, images: int, arrays: list[Array], results: list[Array], **objects: Any
     ) -> layout.KeepAlive:
         """A call with all addresses resolved; `objects` are Python objects that the shim returns or calls."""
@@ -223,35 +228,22 @@ class Model:
         return layout.KeepAlive.of(record, session, inputs, outputs, arrays, results, objects)
 
     def _fast_record(self) -> layout.KeepAlive:
-        """The record of the usual call: arrays of exactly the graph's shapes."""
-        ports = (*self.inputs, *self.outputs)
-        dimensions = [(ctypes.c_int64 * len(port.shape))(*port.shape) for port in ports]
-        table = (layout.PortStruct * len(ports))(
-            *(
-                layout.PortStruct(len(port.shape), ctypes.addressof(d), ord(kind.char), kind.alignment - 1)
-                for port, d in zip(ports, dimensions, strict=True)
-                for kind in (port.type.dtype.numpy,)
-            )
-        )
-        allocate = _allocator(self.outputs)
+        """The record of `shim().call`: what arrays it accepts."""
+        table, owners = port_table(self._executable)
+        empty = empty_function()
         record = layout.CallRecord(
             session=self._session.address,
             ports=ctypes.addressof(table),
-            allocate=id(allocate),
+            empty=empty,
+            most_fresh=most_fresh(self._executable) if empty else -1,
             images=self._executable.images,
             n_in=len(self.inputs),
             n_out=len(self.outputs),
         )
-        return layout.KeepAlive.of(record, self._session, table, dimensions, allocate)
+        return layout.KeepAlive.of(record, self._session, table, owners)
 
     def _answer(self, results: list[Array]) -> Result:
         return results[0] if len(results) == 1 else tuple(results)
-
-
-def _allocator(ports: tuple[Port, ...]) -> Callable[[], Result]:
-    """A function that makes arrays for all outputs: one array, or a tuple."""
-    makers = [functools.partial(np.empty, port.shape, port.type.dtype.numpy) for port in ports]
-    return makers[0] if len(makers) == 1 else lambda: tuple(make() for make in makers)
 
 
 def _loaded(executable: Executable) -> Code:

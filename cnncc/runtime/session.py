@@ -84,6 +84,7 @@ class Session:
             weights=weights,
             wait=shim().wait,
         )
+        self._next: Session | None = None
         self._threads: list[threading.Thread] = []
         self._starting = threading.Lock()
         seat = layout.WorkerHandle(self.address, None)
@@ -106,6 +107,10 @@ class Session:
             self._start_workers()
             code = call()
         return code
+
+    def precede(self, session: Session) -> None:
+        """Send calls that find this session busy to another one, which it keeps."""
+        self._next, self._state.next = session, session.address
 
     def close(self) -> None:
         """Wait for the running call, mark the session as busy for good, and end the workers."""

@@ -1,35 +1,38 @@
 """Native functions that Python calls without ctypes: one small module for each process, independent of any model.
 
-A shim function is a `METH_FASTCALL` or `METH_NOARGS` function whose `self` is an `KeepAlive` structure. So calling
-a model costs a function call, two buffer look-ups and a release of the GIL. Only this module uses Python's symbols;
-code objects use none.
+A shim function is the entry of a `callable.NativeCallable`, or a `METH_NOARGS` function whose `self` is a `KeepAlive`
+structure. So calling a model costs a function call, some comparisons for each array and a release of the GIL. Only
+this module uses Python's symbols; code objects use none.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import sys
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ..cache import store
-from ..errors import NativeError, TargetError
+from ..errors import TargetError
 from ..machine.target import Target
 from ..native import backend_version, emit_object, host_target, load_object
 from .layout import KeepAlive
 from .shim_text import shim_text
 
-_METH_NOARGS, _METH_FASTCALL = 0x04, 0x80
+_METH_NOARGS = 0x04
 _PYTHON_SYMBOLS = (
     "PyByteArray_AsString",
     "PyObject_GetBuffer",
     "PyBuffer_Release",
     "PyErr_Clear",
     "PyObject_CallNoArgs",
+    "PyObject_GetAttr",
+    "PyObject_Vectorcall",
+    "PyTuple_New",
     "PyTuple_Size",
     "PyTuple_GetItem",
+    "PyTuple_SetItem",
     "PyLong_FromLong",
     "Py_IncRef",
     "Py_DecRef",
@@ -38,13 +41,11 @@ _PYTHON_SYMBOLS = (
     "PyThread_acquire_lock",
     "PyThread_release_lock",
 )
-_FUNCTIONS = {
-    "call": _METH_FASTCALL,
-    "execute": _METH_NOARGS,
-    "bound": _METH_NOARGS,
-    "work": _METH_NOARGS,
-    "stop": _METH_NOARGS,
-}
+_FUNCTIONS = ("execute", "bound", "work", "stop")
+_NAMES = {
+    "name_out": sys.intern("out"),
+    "name_general": sys.intern("_call"),
+}  # kept, since the shim has their addresses
 
 
 _new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
@@ -70,11 +71,10 @@ class Shim:
         target = host_target()
         if ctypes.sizeof(ctypes.c_void_p) != 8:
             raise TargetError("models run in Python on machines of 64 bits only")
-        code = load_object(_object(shim_text(target.isa, _array_data()), target), _imports())
-        self.wait = code.address("cnncc_wait")
+        code = load_object(_object(shim_text(target.isa), target), _imports())
+        self.wait, self.call = code.address("cnncc_wait"), code.address("cnncc_call")
         self._methods = {
-            name: _Method(name.encode(), code.address(f"cnncc_{name}"), flags, None)
-            for name, flags in _FUNCTIONS.items()
+            name: _Method(name.encode(), code.address(f"cnncc_{name}"), _METH_NOARGS, None) for name in _FUNCTIONS
         }
         code.keep_loaded()
 
@@ -101,19 +101,10 @@ def _object(text: str, target: Target) -> bytes:
     return code
 
 
-def _array_data() -> int:
-    """The offset of the data pointer in a NumPy array: directly after the object's header. It is tested before use."""
-    offset, sample = object.__basicsize__, np.empty(3, np.float32)
-    if ctypes.c_void_p.from_address(id(sample) + offset).value != sample.ctypes.data:
-        raise NativeError("this version of NumPy keeps its arrays in another way than cnncc knows")
-    return offset
-
-
 def _imports() -> dict[str, int]:
     addresses = {name: _address(getattr(ctypes.pythonapi, name)) for name in _PYTHON_SYMBOLS}
     addresses["sched_yield"] = _address(ctypes.CDLL(None).sched_yield)
-    addresses["python_none"] = id(None)
-    return addresses
+    return addresses | {"python_none": id(None)} | {symbol: id(name) for symbol, name in _NAMES.items()}
 
 
 def _address(function: Any) -> int:

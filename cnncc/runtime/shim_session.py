@@ -179,4 +179,20 @@ give:
   call void @PyEval_RestoreThread(ptr %thread)
   ret i32 %worst
 }
+
+; Run a call on the first session of a chain that is not busy.
+define internal i32 @run_on_any(ptr %first, i32 %images, ptr %inputs, ptr %outputs) nounwind {
+  br label %try
+try:
+  %session = phi ptr [ %first, %0 ], [ %next, %busy ]
+  %code = call i32 @run(ptr %session, i32 %images, ptr %inputs, ptr %outputs)
+  %refused = icmp eq i32 %code, -2
+  br i1 %refused, label %busy, label %done
+busy:
+  %next = load SessionStruct.next of %session
+  %last = icmp eq ptr %next, null
+  br i1 %last, label %done, label %try
+done:
+  ret i32 %code
+}
 """

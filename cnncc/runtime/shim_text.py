@@ -1,14 +1,14 @@
 """The LLVM text of the shim, the only native code that uses Python's symbols; `shim.py` tells its purpose.
 
-It is written by hand, in three parts: one call of the code object (`shim_session.py`), the threads that run it together
-(`shim_workers.py`), and the functions that Python calls (`shim_calls.py`). Structures are those of `layout.py`. The
-text names their fields by two macros, for their addresses and values:
+It is written by hand, in four parts: one call of the code object (`shim_session.py`), the threads that run it together
+(`shim_workers.py`), the arguments of a call (`shim_arguments.py`), and the functions that Python calls
+(`shim_calls.py`). Structures are those of `layout.py`. The text names their fields by two macros, for their addresses
+and values:
 
     %x = field SessionStruct.call.shards of %session      the address of a field
     %x = load SessionStruct.call.shards of %session       its value
 
-Status codes are those of the ABI, or negative: `-1` the call is not standard, `-2` the session is busy, `-3` its
-workers have not been started.
+Status codes are those of the ABI, or negative: `-2` the session is busy, `-3` its workers have not been started.
 """
 
 from __future__ import annotations
@@ -16,12 +16,25 @@ from __future__ import annotations
 import ctypes
 from string import Template
 
+from .. import abi
 from ..machine.architecture import Architecture, Hint
-from . import shim_calls, shim_session, shim_workers
-from .layout import CallRecord, CallStruct, PortStruct, PyBuffer, SessionStruct, Worker, WorkerHandle
+from . import shim_arguments, shim_calls, shim_session, shim_workers
+from .layout import (
+    ArrayObject,
+    CallableObject,
+    CallRecord,
+    CallStruct,
+    PortStruct,
+    PyBuffer,
+    SessionStruct,
+    Worker,
+    WorkerHandle,
+)
 
 _STRUCTURES: tuple[type[ctypes.Structure], ...] = (
     PyBuffer,
+    ArrayObject,
+    CallableObject,
     CallStruct,
     PortStruct,
     Worker,
@@ -37,8 +50,12 @@ declare i32  @PyObject_GetBuffer(ptr, ptr, i32)
 declare void @PyBuffer_Release(ptr)
 declare void @PyErr_Clear()
 declare ptr  @PyObject_CallNoArgs(ptr)
+declare ptr  @PyObject_GetAttr(ptr, ptr)
+declare ptr  @PyObject_Vectorcall(ptr, ptr, i64, ptr)
+declare ptr  @PyTuple_New(i64)
 declare i64  @PyTuple_Size(ptr)
 declare ptr  @PyTuple_GetItem(ptr, i64)
+declare i32  @PyTuple_SetItem(ptr, i64, ptr)
 declare ptr  @PyLong_FromLong(i64)
 declare void @Py_IncRef(ptr)
 declare void @Py_DecRef(ptr)
@@ -50,10 +67,10 @@ declare i32  @sched_yield()
 declare i64  @$counter()
 $pause_declaration
 @python_none = external global i8
+@name_out = external global i8
+@name_general = external global i8
 """
 
-_INPUT_FLAGS = 0x38 | 0x04  # PyBUF_C_CONTIGUOUS | PyBUF_FORMAT
-_OUTPUT_FLAGS = _INPUT_FLAGS | 0x01  # PyBUF_WRITABLE
 _WORKER_SPINS = 1000  # some tens of microseconds
 _TRIALS = 12  # successive calls that are measured, half of them with all shards and half with one
 _SETTLED = 2000  # most calls after them that use the faster way without another measurement
@@ -63,21 +80,19 @@ def _argument(hint: Hint) -> str:
     return "" if hint.argument is None else f"i32 {hint.argument}"
 
 
-def shim_text(architecture: Architecture, array_data: int = 16) -> str:
-    """The module for a host of this architecture; `array_data` is the offset of the data pointer in an array."""
+def shim_text(architecture: Architecture) -> str:
+    """The module for a host of this architecture."""
     pause = architecture.pause
     types = "".join(_definition(structure) for structure in _STRUCTURES)
-    text = _DECLARATIONS + shim_session.TEXT + shim_workers.TEXT + shim_calls.TEXT
+    text = _DECLARATIONS + shim_session.TEXT + shim_workers.TEXT + shim_arguments.TEXT + shim_calls.TEXT
     return types + Template("\n".join(map(_spelled_out, text.split("\n")))).substitute(
         pause=f"call void @{pause.intrinsic}({_argument(pause)})" if pause else "",
         pause_declaration=f"declare void @{pause.intrinsic}({_argument(pause).partition(' ')[0]})" if pause else "",
         counter=architecture.counter,
-        input_flags=_INPUT_FLAGS,
-        output_flags=_OUTPUT_FLAGS,
+        most_images=abi.MOST_IMAGES,
         shard_field=_number(CallStruct, "shard"),
         shards_field=_number(CallStruct, "shards"),
         argument_field=_number(CallStruct, "wait_argument"),
-        array_data=array_data,
         worker_spins=_WORKER_SPINS,
         period=_SETTLED + _TRIALS,
         settled=_SETTLED,

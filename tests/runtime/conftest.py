@@ -20,6 +20,16 @@ def model() -> Iterator[Model]:
 
 
 @pytest.fixture
+def only_native(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Calls that native code does not finish by itself are failures."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("this call went on to Python")
+
+    monkeypatch.setattr(Model, "_call", refuse)
+
+
+@pytest.fixture
 def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache folder of this test's own; entries stand in `v1` below it."""
     folder = tmp_path / "cache"

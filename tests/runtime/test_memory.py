@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +39,9 @@ def test_a_copy_for_which_there_is_no_room(model: Model, monkeypatch: pytest.Mon
     np.testing.assert_array_equal(model(toy.images(3)), toy.expected(toy.images(3)))
 
 
-def test_outputs_for_which_there_is_no_room(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_outputs_for_which_there_is_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     room(monkeypatch, 200, look=1)
+    model = Model(toy.executable())
     for call in (model, model.bind):
         with pytest.raises(NoMemoryError) as caught:
             call(toy.images(9))
@@ -49,25 +51,35 @@ def test_outputs_for_which_there_is_no_room(model: Model, monkeypatch: pytest.Mo
     assert model(toy.images(8)).shape == (8, 6)
 
 
-def test_a_fresh_output_that_numpy_cannot_have(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The road without checks asks NumPy for the outputs; what fails there is explained by the other."""
+@pytest.mark.parametrize(("n_out", "most"), [(1, 42), (2, 21)])
+@pytest.mark.usefixtures("only_native")
+def test_native_code_leaves_large_outputs_to_python(n_out: int, most: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Python looks whether there is room for them, native code does not: 24 bytes an image and output."""
+    room(monkeypatch, None, look=24 * 42 + 1)
+    model = Model(toy.executable(n_out=n_out))
+    assert np.shape(model(toy.images(most)))[-2:] == (most, 6)
+    for executable, images in ((toy.executable(n_out=n_out), most + 1), (toy.executable(images=43), 43)):
+        with pytest.raises(AssertionError, match="went on to Python"):
+            Model(executable)(toy.images(images))
 
-    def refuse(*_: object) -> None:
-        raise MemoryError
 
-    monkeypatch.setattr("cnncc.runtime.model._allocator", lambda _: refuse)
-    model, x = Model(toy.executable()), toy.images()
-    monkeypatch.setattr(np, "empty", refuse)
-    with pytest.raises(NoMemoryError, match=r"the outputs of model 'toy' for 1 image\(s\): 24 bytes wanted$"):
-        model(x)
+@pytest.mark.parametrize("size", [1, 24, 1000, (1 << 30) - 1, 1 << 30, 1 << 40])
+@pytest.mark.parametrize("rest", [0, 1, (1 << 30) - 1, 1 << 30, 1 << 40])
+def test_what_is_made_without_a_look(size: int, rest: int) -> None:
+    most = memory.most_unseen(size, rest)
+    assert rest + (most + 1) * size >= 1 << 30
+    assert most < 0 or rest + most * size < 1 << 30
+    assert memory.most_unseen(0, rest) >= 0 or rest >= 1 << 30
 
 
 @pytest.mark.parametrize("count", [1 << 32, (1 << 32) + 1, 1 << 40])
 def test_more_images_than_can_be_counted(model: Model, count: int) -> None:
     """2**32 + 1 images would be one image, and all other outputs what was in memory before."""
-    for call in (model, model.bind):
+    repeated = np.broadcast_to(np.float32(0), (count, 6))
+    claimed = np.lib.stride_tricks.as_strided(np.zeros(6, np.float32), (count, 6), (24, 4))  # and C-contiguous
+    for call, x in product((model, model.bind, lambda x: model(x, out=x)), (repeated, claimed)):
         with pytest.raises(InputError) as caught:
-            call(np.broadcast_to(np.float32(0), (count, 6)))
+            call(x)
         assert str(caught.value) == f"model 'toy' takes at most 4,294,967,295 images in a call, got {count:,}"
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from cnncc.errors import NativeError
 from cnncc.runtime import layout
 from cnncc.runtime.model import Model
 from cnncc.runtime.session import Session
@@ -90,7 +91,42 @@ def test_thousands_of_calls_and_sleeps(threads: int) -> None:
 def test_one_model_in_four_threads(threads: int) -> None:
     with Model(toy.executable(SIZE), threads=threads) as model:
         together(*(caller(model, 300, seed) for seed in range(4)))
-        assert len(model._spares) <= 3
+        assert len(model._sessions) <= 4
+
+
+@pytest.mark.parametrize("taken", [1, 2, 3])
+def test_calls_of_a_busy_model_stay_native(taken: int, request: pytest.FixtureRequest) -> None:
+    """Only the first one that finds all sessions busy goes through Python, which makes another session."""
+    x, y = toy.images(2, SIZE), np.zeros((2, SIZE), np.float32)
+    with Model(toy.executable(SIZE)) as model:
+        bound = model.bind(x, y)
+        for count in range(1, taken + 1):
+            model._sessions[-1]._state.busy = 1
+            np.testing.assert_array_equal(model(x), toy.expected(x))
+            assert len(model._sessions) == count + 1
+        request.getfixturevalue("only_native")
+        np.testing.assert_array_equal(model(x), toy.expected(x))
+        np.testing.assert_array_equal(bound(), toy.expected(x))
+        assert len(model._sessions) == taken + 1
+        for session in model._sessions:
+            session._state.busy = 0
+
+
+def test_sessions_that_are_made_at_the_same_time_are_all_reached() -> None:
+    with Model(toy.executable(SIZE)) as model:
+        barrier = threading.Barrier(4)
+
+        def keep() -> None:
+            spare = model._new_session(1)
+            barrier.wait()
+            model._keep(spare)
+
+        together(*[keep] * 4)
+        reached = [model._session.address]
+        while following := layout.SessionStruct.from_address(reached[-1]).next:
+            reached.append(following)
+        assert reached == [session.address for session in model._sessions]
+        assert len(set(reached)) == 5
 
 
 def test_two_models_in_two_threads() -> None:
@@ -119,6 +155,16 @@ def test_workers_end_with_their_model() -> None:
     del model
     gc.collect()
     assert threading.active_count() == before
+
+
+def test_a_spare_session_is_closed_too() -> None:
+    model, x = Model(toy.executable(SIZE)), toy.images(1, SIZE)
+    model._keep(model._new_session(1))
+    model.close()
+    model._keep(model._new_session(1))
+    for call in (model, model._call):
+        with pytest.raises(NativeError, match="has been closed"):
+            call(x)
 
 
 def test_closing_while_others_call() -> None:
