@@ -18,7 +18,6 @@ from ..registers import Index, Ssa
 from ..transpose import collected, dealt_out, transpose
 from .family import KernelEmitter, Tensors
 
-SIDE_BY_SIDE = 4  # vectors of a run in the body of a loop
 SQUARES = 2  # next to each other along the source's axis: together they read whole cache lines
 
 
@@ -74,19 +73,14 @@ class Copy(KernelEmitter[Move]):
             return
         repeated = self.source.load_strided(read, 0, lanes) if self.reads[axis] == 0 else None
 
-        def copy(begins: Sequence[Index]) -> None:
-            places = [self.e.add(read, self.e.mul(begin, self.reads[axis])) for begin in begins]
-            vectors = [repeated or self.source.load(place, axis, lanes) for place in places]
-            for begin, vector in zip(begins, vectors, strict=True):
-                self.target.store(vector, self.e.add(write, self.e.mul(begin, stride)), axis)
+        def copy(begin: Index) -> None:
+            place = self.e.add(read, self.e.mul(begin, self.reads[axis]))
+            if self.k.ahead and self.reads[axis] > 0:
+                self.source.prefetch(self.e.add(place, self.k.ahead))
+            vector = repeated or self.source.load(place, axis, lanes)
+            self.target.store(vector, self.e.add(write, self.e.mul(begin, stride)), axis)
 
-        several = SIDE_BY_SIDE * lanes
-        whole = size // several * several
-        if whole:
-            with self.e.loop(0, whole, several) as loop:
-                copy([self.e.add(loop.index, begin) for begin in range(0, several, lanes)])
-        if whole < size:
-            copy([min(begin, size - lanes) for begin in range(whole, size, lanes)])
+        self.steps(size, lanes, copy)
 
     def looked_up(self, read: Index, write: Index) -> None:
         """A run through a table; up to a number of vectors it is unrolled, since its entries are then known."""

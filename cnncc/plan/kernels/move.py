@@ -24,6 +24,8 @@ class Move(AlongAxis):
     - "squares": the innermost axes differ; squares of block × block elements are transposed in registers.
     - "dealt out": so do they, and the target's has a few elements, `block`, in the source as many rows: vectors of
       these rows are interleaved. "collected" is the inverse, with a few elements in the source's axis.
+
+    Runs prefetch the source so many elements `ahead`.
     """
 
     form: Form
@@ -31,6 +33,7 @@ class Move(AlongAxis):
     source_axis: int
     lanes: int
     block: int = 1
+    ahead: int = 0
 
     is_copy = True
 
@@ -58,7 +61,7 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
     size, source_size = result.shape[along], result.shape[source_along]
     lanes_moved = min(lanes, size)
     if along == source_along or lanes == 1 or not adjacent(source, result, along, source_along):
-        return Move("runs", along, along, lanes_moved)
+        return Move("runs", along, along, lanes_moved, ahead=ahead(target, result, element))
     if size <= transfer.SMALL_AXIS and result.strides[source_along] == size:
         return Move("dealt out", along, source_along, min(lanes, source_size), size)
     if source_size <= transfer.SMALL_AXIS and source.strides[along] == source_size:
@@ -69,7 +72,13 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
     return Move("squares", along, source_along, block, block)
 
 
+def ahead(target: Target, result: View, element: Element) -> int:
+    """How far a copy prefetches, in elements: not at all if source and result stay in the second cache."""
+    beyond = 2 * math.prod(result.shape) * element.bytes > target.l2 > 0
+    return transfer.PREFETCHED // element.bytes if beyond else 0
+
+
 def adjacent(source: View, result: View, along: int, source_along: int) -> bool:
-    """Whether elements are neighbours in memory along both axes, each on its side, and neither is read by a table."""
-    plain = not (source.looks_up(along) or source.looks_up(source_along))
+    """Whether elements are neighbours in memory along both axes, each on its side: no table, no repeated element."""
+    plain = not (source.looks_up(along) or source.looks_up(source_along)) and source.strides[along] != 0
     return plain and result.strides[along] == 1 and source.strides[source_along] == 1
