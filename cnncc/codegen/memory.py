@@ -7,12 +7,14 @@ memory outside of its buffers.
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ..plan.views import ROW_AXIS, Buffer, View
 from .emitter import Emitter
-from .registers import BOOL, INT32, Index, Ssa, memory_type, register_type
+from .registers import BOOL, INT32, Index, RegisterType, Ssa, memory_type, register_type
+from .transpose import picked
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Guard:
 class Access:
     """One view of a step inside a kernel: its base pointer, and loads and stores by element offset.
 
-    An element is `stored` in memory, and `held` by registers: loads widen it, stores narrow it.
+    An element is `stored` in memory, and `held` by registers: loads widen it, stores narrow it. `entries` are those of
+    its index tables, by axis.
     """
 
     def __init__(
@@ -38,13 +41,22 @@ class Access:
         tables: Mapping[int, Ssa] | None = None,
         fault: Ssa | None = None,
         step: int = 0,
+        entries: Mapping[int, Sequence[int]] | None = None,
     ):
         self.e, self.view, self.base, self.elements = e, view, base, buffer.elements
         self.element = buffer.dtype
         self.stored, self.held = memory_type(self.element), register_type(self.element)
-        self.converts = self.stored != self.held
-        self.tables = tables or {}
+        self.tables, self.entries = tables or {}, entries or {}
         self.fault, self.step = fault, step
+
+    @property
+    def converts(self) -> bool:
+        """Whether registers hold something else than what lies in memory."""
+        return self.stored != self.held
+
+    def hold(self, held: RegisterType) -> None:
+        """Let registers hold elements of another type, for a kernel that only moves them: what lies in memory."""
+        self.held = held
 
     # Addresses
 
@@ -103,7 +115,7 @@ class Access:
     def _load_side_by_side(self, offset: Index, lanes: int) -> Ssa:
         """Neighbours in memory, as registers hold them."""
         stored = self.e.load(self.stored.wide(lanes), self._pointer(offset, lanes))
-        return self._widened(stored) if self.converts else stored
+        return self._widened(stored) if self.converts or self.element.kind == "truth" else stored
 
     def _widened(self, stored: Ssa) -> Ssa:
         """What a register holds of what lies in memory. A byte but 0 is true, whoever wrote it."""
@@ -128,10 +140,18 @@ class Access:
         """`lanes` elements along an axis from a position on, also through an index table."""
         if axis not in self.tables or lanes == 1:
             return self.load(self.offset(position), axis, lanes)
-        result = self.e.undefined(self.held.wide(lanes))
+        begin = [*position[:axis], 0, *position[axis + 1 :]]
+        return self.load_entries(self.offset(begin), axis, position[axis], lanes)
+
+    def load_entries(self, offset: Index, axis: int, first: Index, lanes: int) -> Ssa:
+        """`lanes` elements from number `first` on along an axis with a table; `offset` is that of its element 0."""
+        e, stride = self.e, self.view.strides[axis]
+        if isinstance(first, int) and axis in self.entries:
+            return self.load_places(offset, [entry * stride for entry in self.entries[axis][first : first + lanes]])
+        result = e.undefined(self.held.wide(lanes))
         for lane in range(lanes):
-            place = [*position[:axis], self.e.add(position[axis], lane), *position[axis + 1 :]]
-            result = self.e.insert(result, self.scalar(self.offset(place)), lane)
+            entry = e.load_index(self.tables[axis], e.add(first, lane))
+            result = e.insert(result, self.scalar(e.add(offset, e.mul(entry, stride))), lane)
         return result
 
     def load_strided(self, offset: Index, stride: int, lanes: int) -> Ssa:
@@ -140,22 +160,30 @@ class Access:
             return self.e.splat(self.scalar(offset), lanes)
         if stride == 1 or lanes == 1:
             return self._load_side_by_side(offset, lanes)
-        if stride == 2:
-            return self._every_other(offset, lanes)
-        return self.gather(offset, lanes, stride)
+        return self.load_places(offset, range(0, lanes * stride, stride))
 
-    def _every_other(self, offset: Index, lanes: int) -> Ssa:
-        """Elements 2 apart, from two vectors that overlap in one element: nothing after the last element is read."""
-        first = self._load_side_by_side(offset, lanes)
-        second = self._load_side_by_side(self.e.add(offset, lanes - 1), lanes)
-        places = range(0, 2 * lanes, 2)
-        return self.e.shuffle(first, second, [place if place < lanes else place + 1 for place in places])
+    def load_places(self, offset: Index, places: Sequence[int]) -> Ssa:
+        """The elements at some distances from an offset: shuffled out of a few vectors, if they lie close together.
 
-    def gather(self, offset: Index, lanes: int, stride: int) -> Ssa:
-        """Elements that are `stride` apart, one by one."""
-        result = self.e.undefined(self.held.wide(lanes))
-        for lane in range(lanes):
-            result = self.e.insert(result, self.scalar(self.e.add(offset, lane * stride)), lane)
+        Nothing before the first or behind the last of them is read: the last vector overlaps the one before.
+        """
+        lanes, end = len(places), max(places) + 1
+        width = min(lanes, end - min(places))
+        begins: list[int] = []
+        for place in sorted(places):
+            if not begins or place >= begins[-1] + width:
+                begins.append(min(place, end - width))
+        if lanes == 1 or len(begins) > max(2, lanes // 2):
+            return self.gather(offset, places)
+        vectors = [self._load_side_by_side(self.e.add(offset, begin), width) for begin in begins]
+        numbers = [bisect.bisect_right(begins, place) - 1 for place in places]
+        return picked(self.e, vectors, [(at, place - begins[at]) for at, place in zip(numbers, places, strict=True)])
+
+    def gather(self, offset: Index, places: Sequence[int]) -> Ssa:
+        """The elements at some distances from an offset, one by one."""
+        result = self.e.undefined(self.held.wide(len(places)))
+        for lane, place in enumerate(places):
+            result = self.e.insert(result, self.scalar(self.e.add(offset, place)), lane)
         return result
 
     def load_guarded(self, guard: Guard, offset: Index, axis: int, lanes: int, fill: float) -> Ssa:

@@ -18,6 +18,7 @@ from .registers import Index, Ssa
 UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
 UNROLL_TAPS = 64  # the same for a nest over the taps of a convolution: see DirectTile.accumulate
 UNROLL_LOOP = 128  # vector operations in the body of a partly unrolled loop
+UNROLL_LOOKUPS = 128  # vectors of a row that are looked up in a table: unrolled, each is a few loads and shuffles
 UNROLL_STREAM = 16  # the same if most of them are loads: prefetchers then detect one stream, not many strided ones
 
 Carry = list[Ssa]
@@ -114,11 +115,12 @@ def positions(
     lane_axis: int | None,
     lanes: int,
     body: Callable[[list[Index], int], None],
+    unroll: bool = False,
 ) -> None:
     """`body(position, lanes)` for every position of `shape` with the row axis limited to `rows`.
 
-    The lane axis is innermost and advances by vectors. A shape without a spatial axis is one row: it is
-    visited if the range of rows is [0, 1).
+    The lane axis is innermost and advances by vectors; with `unroll` its indices are numbers known now, unless there
+    are too many. A shape without a spatial axis is one row: it is visited if the range of rows is [0, 1).
     """
     position: list[Index] = [0] * len(shape)
 
@@ -133,7 +135,11 @@ def positions(
                 position[lane_axis] = index
                 body(list(position), width)
 
-            lane_runs(e, begin, end, lanes, run)
+            if unroll and isinstance(end, int) and end <= UNROLL_LOOKUPS * lanes:
+                for index in range(0, end, lanes):
+                    run(index, min(lanes, end - index))
+            else:
+                lane_runs(e, begin, end, lanes, run)
             return
         axis, *rest = axes
         begin, end = rows if axis == ROW_AXIS else (0, shape[axis])

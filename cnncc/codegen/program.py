@@ -63,7 +63,8 @@ def step_functions(e: Emitter, plan: Plan) -> list[str]:
             accesses = []
             for view, base in zip(views, bases, strict=True):
                 looked_up = {axis: named[table] for axis, table in view.lookups}
-                accesses.append(Access(e, view, base, plan.buffer(view), looked_up, fault, number))
+                entries = {axis: plan.entries(table) for axis, table in view.lookups}
+                accesses.append(Access(e, view, base, plan.buffer(view), looked_up, fault, number, entries))
             own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : len(step.sources)]
             target, *scratch = accesses[len(step.sources) :]
             KERNELS[type(step.kernel)](e, step.kernel, Tensors(own, operands, target, scratch)).emit(a, b)

@@ -14,8 +14,8 @@ from ..op import Sample
 from ..types import Array, TensorType
 from .arrangement import Arranging
 
-FEW = 8
-"""Times that a tensor of several elements along an axis is joined with itself; more go by an axis of their own."""
+MOST_ENTRIES = 2**16
+"""Elements of a tiled axis that are looked up in a table; of a longer one, the repetitions are an axis of their own."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,8 @@ class Tile(Arranging):
             shape = pieces.shape(x)
             if times > 1 and shape[axis] == 1:
                 x = pieces.add(Broadcast(), (x,), replaced(shape, axis, times))
-            elif 1 < times <= FEW:
-                x = pieces.join((x,) * times, axis)
+            elif times > 1 and times * shape[axis] <= MOST_ENTRIES:
+                x = pieces.lookup(x, axis, tuple(range(shape[axis])) * times)
             elif times > 1:
                 rows = pieces.reshape(x, (math.prod(shape[:axis]), 1, math.prod(shape[axis:])))
                 x = pieces.add(Broadcast(), (rows,), replaced(pieces.shape(rows), 1, times))

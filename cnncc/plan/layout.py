@@ -118,9 +118,18 @@ class LayoutBuilder:
             if own is not None:
                 return own
         if isinstance(computation, RowMajorReshape) or rank != len(order):
-            flat = self.is_planar(work.operands[0]) or rank < 3
+            flat = self.is_planar(work.operands[0]) or rank < 3 or self.permuted_planar(work)
             return planar(rank) if flat else channels_last(rank)
         return order
+
+    def permuted_planar(self, work: LoweredOp) -> bool:
+        """Whether a reshape follows a transpose of a planar tensor, and no reader prefers channels last."""
+        turn = self.makers.get(work.operands[0])
+        if turn is None or not isinstance(turn.computation, Permute):
+            return False
+        return self.is_planar(turn.operands[0]) and not any(
+            self.lanes_along_channels(reader) for reader in self.readers.get(work.result, ())
+        )
 
     def pointwise_order(self, work: LoweredOp) -> Order:
         """The order of the first operand that has the result's shape."""

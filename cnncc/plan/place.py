@@ -24,6 +24,7 @@ from .candidates import Chosen
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
 from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, window
 from .lower import Operand
+from .moves import as_loops
 from .plan import Step
 from .tensor_views import TensorViews, views_of
 from .tensors import Tensor
@@ -139,8 +140,10 @@ class StepBuilder:
         self.steps.append(Step(name, kernel, tuple(sources), target, signature, label, scratch))
 
     def move(self, name: str, source: View, target: View) -> None:
-        source, target = with_an_axis(source), with_an_axis(target)
-        self.step(name, move.kernel(self.views.layout.target, source, target), [source], target)
+        """Append a copy; its views become plain loops."""
+        source, target = as_loops(replace(source, border=()), target, self.views.tables)
+        kernel = move.kernel(self.views.layout.target, source, target, self.views.element(target))
+        self.step(name, kernel, [source], target)
 
     def hold(self, job: PlannedOp) -> None:
         """Move in the operands that could not be computed in place, and fill the elements around them."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from .. import abi
 from ..computation import Contraction
 from ..elements import Element
@@ -169,6 +171,11 @@ class Plan:
 
     def buffer(self, view: View) -> Buffer:
         return self.buffers[view.buffer]
+
+    def entries(self, table: str) -> tuple[int, ...]:
+        """The entries of an index table."""
+        buffer = self.buffers[table]
+        return tuple(np.frombuffer(self.weights, buffer.dtype.numpy, buffer.elements, buffer.place).tolist())
 
 
 def most_shards(target: Target) -> int:

@@ -34,6 +34,7 @@ class TensorViews:
         self.names: dict[Hashable, str] = {}
         self.taken: set[str] = set()
         self.views: dict[Tensor, View] = {}
+        self.tables: dict[str, tuple[int, ...]] = {}
         self.wholes: dict[str, View] = {}
 
     def name(self, key: Hashable, text: str) -> str:
@@ -141,6 +142,7 @@ class TensorViews:
         steps = tuple(index - indices[0] for index in indices)
         name = self.name(("table", steps), f"table {hashlib.sha256(repr(steps).encode()).hexdigest()[:12]}")
         self.add(self.block.add_table(name, steps))
+        self.tables[name] = steps
         first = view.part(axis, indices[0], len(indices))
         return replace(first, border=(), lookups=(*view.lookups, (axis, name)))
 

@@ -13,7 +13,8 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
     """Emits one expression over all positions."""
 
     def emit(self, a: Index, b: Index) -> None:
-        positions(self.e, self.target.view.shape, (a, b), self.k.lane_axis, self.k.lanes, self.at)
+        by_table = any(source.view.looks_up(self.k.lane_axis) for source in self.sources)
+        positions(self.e, self.target.view.shape, (a, b), self.k.lane_axis, self.k.lanes, self.at, by_table)
 
     def at(self, position: list[Index], lanes: int) -> None:
         values = [source.load_at(position, self.k.lane_axis, lanes) for source in self.sources]

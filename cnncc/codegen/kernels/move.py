@@ -1,17 +1,24 @@
 """A copy between two views of one shape with any strides: every change of memory order is such a copy.
 
-Where the innermost axes differ (planar to channels last), squares of block × block elements are loaded along
-one axis, transposed in registers and stored along the other.
+Its axes stand in the order of the target's memory (`plan.moves`). Where both sides advance along one axis, vectors are
+copied; where the innermost axes differ, vectors are transposed in registers. The last vector of an axis, or the last
+square, slides back over the one before: there are no tails, and the same bits are written twice.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
 from ...plan.kernels import Move
 from ...plan.views import ROW_AXIS
 from ..emitter import Emitter
-from ..nest import positions
+from ..nest import UNROLL_LOOKUPS
 from ..registers import Index, Ssa
+from ..transpose import collected, dealt_out, transpose
 from .family import KernelEmitter, Tensors
+
+SQUARES = 2  # next to each other along the source's axis: together they read whole cache lines
 
 
 class Copy(KernelEmitter[Move]):
@@ -20,72 +27,129 @@ class Copy(KernelEmitter[Move]):
     def __init__(self, e: Emitter, kernel: Move, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
+        if self.source.element is self.target.element:
+            for access in (self.source, self.target):
+                access.hold(access.stored)
         self.shape = self.target.view.shape
+        self.reads, self.writes = self.source.view.strides, self.target.view.strides
 
     def emit(self, a: Index, b: Index) -> None:
-        if self.k.block == 1:
-            positions(self.e, self.shape, (a, b), self.k.lane_axis, self.k.lanes, self.at)
+        forms = {"runs": self.run, "squares": self.squares, "dealt out": self.deal_out, "collected": self.collect}
+        with self.places((a, b)) as (read, write):
+            forms[self.k.form](read, write)
+
+    @contextmanager
+    def places(self, rows: tuple[Index, Index]) -> Iterator[tuple[Index, Index]]:
+        """Loops over all axes but those of the vectors: where the source is read, and the target written."""
+        with ExitStack() as stack:
+            read: Index = self.source.view.offset
+            write: Index = self.target.view.offset
+            for axis, size in enumerate(self.shape):
+                if axis not in (self.k.lane_axis, self.k.source_axis):
+                    loop = stack.enter_context(self.e.loop(*(rows if axis == ROW_AXIS else (0, size))))
+                    read = self.e.add(read, self.source.along(axis, loop.index))
+                    write = self.e.add(write, self.target.along(axis, loop.index))
+            yield read, write
+
+    def steps(self, size: int, step: int, body: Callable[[Index], None]) -> None:
+        """`body` for each `step` elements of `size`, which are at least as many; the last ones slide back."""
+        with self.e.loop(0, size // step * step, step) as loop:
+            body(loop.index)
+        if size % step:
+            body(size - step)
+
+    def store(self, vectors: Sequence[Ssa], write: Index, distance: int) -> None:
+        """Vectors along the lanes' axis, each so far behind the one before."""
+        for number, vector in enumerate(vectors):
+            self.target.store(vector, self.e.add(write, number * distance), self.k.lane_axis)
+
+    # Runs
+
+    def run(self, read: Index, write: Index) -> None:
+        axis, lanes = self.k.lane_axis, self.k.lanes
+        size, stride = self.shape[axis], self.writes[axis]
+        if axis in self.source.tables:
+            self.looked_up(read, write)
             return
-        outer = [axis for axis in range(len(self.shape)) if axis not in (self.k.source_axis, self.k.lane_axis)]
-        self.visit(outer, [0] * len(self.shape), (a, b))
+        repeated = self.source.load_strided(read, 0, lanes) if self.reads[axis] == 0 else None
 
-    def at(self, position: list[Index], lanes: int) -> None:
-        value = self.source.load_at(position, self.k.lane_axis, lanes)
-        self.target.store(value, self.target.offset(position), self.k.lane_axis)
+        def copy(begin: Index) -> None:
+            place = self.e.add(read, self.e.mul(begin, self.reads[axis]))
+            if self.k.ahead and self.reads[axis] > 0:
+                self.source.prefetch(self.e.add(place, self.k.ahead))
+            vector = repeated or self.source.load(place, axis, lanes)
+            self.target.store(vector, self.e.add(write, self.e.mul(begin, stride)), axis)
 
-    # Squares of block × block; the last ones slide back along the source's axis, and have fewer rows along the other
+        self.steps(size, lanes, copy)
 
-    def visit(self, axes: list[int], position: list[Index], rows: tuple[Index, Index]) -> None:
-        """Loops over `axes`, then over columns of squares."""
-        if axes:
-            axis, *rest = axes
-            begin, end = rows if axis == ROW_AXIS else (0, self.shape[axis])
-            with self.e.loop(begin, end) as loop:
-                self.visit(rest, [*position[:axis], loop.index, *position[axis + 1 :]], rows)
+    def looked_up(self, read: Index, write: Index) -> None:
+        """A run through a table; up to a number of vectors it is unrolled, since its entries are then known."""
+        axis, lanes = self.k.lane_axis, self.k.lanes
+        size, stride = self.shape[axis], self.writes[axis]
+
+        def copy(begin: Index) -> None:
+            vector = self.source.load_entries(read, axis, begin, lanes)
+            self.target.store(vector, self.e.add(write, self.e.mul(begin, stride)), axis)
+
+        if size > UNROLL_LOOKUPS * lanes:
+            self.steps(size, lanes, copy)
             return
-        size, block = self.shape[self.k.source_axis], self.k.block
-        with self.e.loop(0, size // block * block, block) as loop:
-            self.column(position, loop.index)
-        if size % block:
-            self.column(position, size - block)
+        for begin in range(0, size, lanes):
+            copy(min(begin, size - lanes))
 
-    def column(self, position: list[Index], begin: Index) -> None:
+    # Transposed in registers
+
+    def squares(self, read: Index, write: Index) -> None:
         s, t, block = self.k.source_axis, self.k.lane_axis, self.k.block
-        place = [*position[:s], begin, *position[s + 1 :]]
-        full = self.shape[t] // block * block
-        if full:
-            with self.e.loop(0, full, block) as loop:
-                self.square([*place[:t], loop.index, *place[t + 1 :]], block)
-        if full < self.shape[t]:
-            self.square([*place[:t], full, *place[t + 1 :]], self.shape[t] - full)
+        count = min(SQUARES, self.shape[s] // block)
+        rows = min(block, self.shape[t])
 
-    def square(self, place: list[Index], rows: int) -> None:
+        def column(first: Index) -> None:
+            def squares(row: Index) -> None:
+                for number in range(count):
+                    begin = self.e.add(first, number * block)
+                    self.square(self.at(read, self.reads, begin, row), self.at(write, self.writes, begin, row), rows)
+
+            self.steps(self.shape[t], rows, squares)
+
+        self.steps(self.shape[s], count * block, column)
+
+    def at(self, offset: Index, strides: Sequence[int], column: Index, row: Index) -> Index:
+        """The place of a square."""
+        e = self.e
+        across = e.add(offset, e.mul(row, strides[self.k.lane_axis]))
+        return e.add(across, e.mul(column, strides[self.k.source_axis]))
+
+    def square(self, read: Index, write: Index, rows: int) -> None:
         """Transpose `rows` vectors of `block` elements to `block` vectors of `rows`; missing rows are never stored."""
-        e, s, t, block = self.e, self.k.source_axis, self.k.lane_axis, self.k.block
-        read, write = self.source.offset(place), self.target.offset(place)
-        step = self.source.view.strides[t]
+        e, block, step = self.e, self.k.block, self.reads[self.k.lane_axis]
         vectors = [self.source.load_strided(e.add(read, row * step), 1, block) for row in range(rows)]
         nothing = e.undefined(vectors[0].type)
-        for column, vector in enumerate(transpose(e, vectors + [nothing] * (block - rows))):
-            self.target.store(e.resize(vector, rows), e.add(write, column * self.target.view.strides[s]), t)
+        columns = transpose(e, vectors + [nothing] * (block - rows))
+        self.store([e.resize(column, rows) for column in columns], write, self.writes[self.k.source_axis])
 
+    def deal_out(self, read: Index, write: Index) -> None:
+        """Vectors of `block` rows of the source become as many in a row in the target."""
+        block, lanes = self.k.block, self.k.lanes
+        step = self.reads[self.k.lane_axis]
 
-def transpose(e: Emitter, rows: list[Ssa]) -> list[Ssa]:
-    """A square of n vectors of n lanes (n a power of two) transposed by log2 n rounds of shuffles.
+        def body(begin: Index) -> None:
+            first = self.e.add(read, begin)
+            rows = [
+                self.source.load_strided(self.e.add(first, row * step), 1, lanes) for row in range(block if step else 1)
+            ]
+            rows *= block // len(rows)
+            self.store(dealt_out(self.e, rows), self.e.add(write, self.e.mul(begin, block)), lanes)
 
-    The round with distance d exchanges lanes that differ in bit d between rows that differ in bit d.
-    """
-    n = len(rows)
-    distance = n // 2
-    while distance:
-        following = list(rows)
-        low = [lane if not lane & distance else n + lane - distance for lane in range(n)]
-        high = [lane + distance if not lane & distance else n + lane for lane in range(n)]
-        for row in range(n):
-            if not row & distance:
-                a, b = rows[row], rows[row + distance]
-                following[row] = e.shuffle(a, b, low)
-                following[row + distance] = e.shuffle(a, b, high)
-        rows = following
-        distance //= 2
-    return rows
+        self.steps(self.shape[self.k.source_axis], lanes, body)
+
+    def collect(self, read: Index, write: Index) -> None:
+        """`block` vectors in a row in the source become vectors of as many rows of the target."""
+        block, lanes = self.k.block, self.k.lanes
+
+        def body(begin: Index) -> None:
+            first = self.e.add(read, self.e.mul(begin, block))
+            vectors = [self.source.load_strided(self.e.add(first, at * lanes), 1, lanes) for at in range(block)]
+            self.store(collected(self.e, vectors), self.e.add(write, begin), self.writes[self.k.source_axis])
+
+        self.steps(self.shape[self.k.lane_axis], lanes, body)

@@ -2,25 +2,38 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
+from ...elements import Element
 from ...machine.target import Target
-from ..views import ROW_AXIS, View
+from ..cost import step, transfer
+from ..views import View
 from .base import AlongAxis, lane_axis, lanes_on
+
+Form = Literal["runs", "squares", "dealt out", "collected"]
 
 
 @dataclass(frozen=True)
 class Move(AlongAxis):
     """A copy between two views of one shape, whatever their strides.
 
-    With `block` > 1 and different innermost axes, squares of block × block elements are transposed in
-    registers.
+    - "runs": both sides advance along `lane_axis`.
+    - "squares": the innermost axes differ; squares of block × block elements are transposed in registers.
+    - "dealt out": so do they, and the target's has a few elements, `block`, in the source as many rows: vectors of
+      these rows are interleaved. "collected" is the inverse, with a few elements in the source's axis.
+
+    Runs prefetch the source so many elements `ahead`.
     """
 
+    form: Form
     lane_axis: int
     source_axis: int
     lanes: int
     block: int = 1
+    ahead: int = 0
 
     is_copy = True
 
@@ -31,20 +44,41 @@ class Move(AlongAxis):
     def follows_tables(self, number: int, source: View) -> bool:
         return True
 
+    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
+        if self.form == "runs":
+            return super().cycles(target, sources, result)
+        return step.moved(target.core, 0, 1) + transfer.reordered(target.core, math.prod(result.shape))
+
     def describe(self) -> str:
-        block = f", squares of {self.block}" if self.block > 1 else ""
+        block = {"runs": "", "squares": f", squares of {self.block}"}.get(self.form, f", {self.block} rows {self.form}")
         return f"move; {lanes_on(self.lanes, self.lane_axis)}{block}"
 
 
-def kernel(target: Target, source: View, result: View) -> Move:
-    """Plain vectors if both views advance along one axis, transposed squares if not."""
+def kernel(target: Target, source: View, result: View, element: Element) -> Move:
+    """The kernel for a copy whose axes stand in the order of the result's memory (`plan.moves`)."""
     along, source_along = lane_axis(result), lane_axis(source)
-    width = min(target.lanes, result.shape[along])
-    block = 1
-    by_table = source.looks_up(along) or source.looks_up(source_along)
-    across = along != source_along and ROW_AXIS not in (along, source_along)
-    if across and source.strides[source_along] == 1 and not by_table:
-        # The source's axis fills the vectors; along the other axis the squares may have fewer rows.
-        block = 1 << (min(target.lanes, result.shape[source_along]).bit_length() - 1)
-        block = min(block, 1 << (width - 1).bit_length())
-    return Move(along, source_along, width, block if block >= 4 else 1)
+    lanes = 1 if target.lanes == 1 else 4 * target.lanes // element.bytes
+    size, source_size = result.shape[along], result.shape[source_along]
+    lanes_moved = min(lanes, size)
+    if along == source_along or lanes == 1 or not adjacent(source, result, along, source_along):
+        return Move("runs", along, along, lanes_moved, ahead=ahead(target, result, element))
+    if size <= transfer.SMALL_AXIS and result.strides[source_along] == size:
+        return Move("dealt out", along, source_along, min(lanes, source_size), size)
+    if source_size <= transfer.SMALL_AXIS and source.strides[along] == source_size:
+        return Move("collected", along, source_along, lanes_moved, source_size)
+    block = 1 << (min(lanes, source_size, max(4, transfer.SQUARE_BYTES // element.bytes)).bit_length() - 1)
+    if block < 4 or size < 4:
+        return Move("runs", along, along, lanes_moved)
+    return Move("squares", along, source_along, block, block)
+
+
+def ahead(target: Target, result: View, element: Element) -> int:
+    """How far a copy prefetches, in elements: not at all if source and result stay in the second cache."""
+    beyond = 2 * math.prod(result.shape) * element.bytes > target.l2 > 0
+    return transfer.PREFETCHED // element.bytes if beyond else 0
+
+
+def adjacent(source: View, result: View, along: int, source_along: int) -> bool:
+    """Whether elements are neighbours in memory along both axes, each on its side: no table, no repeated element."""
+    plain = not (source.looks_up(along) or source.looks_up(source_along)) and source.strides[along] != 0
+    return plain and result.strides[along] == 1 and source.strides[source_along] == 1
