@@ -56,7 +56,7 @@ class Core:
     exposed_sum_cycles: float
     """Cycles of a tile for each sum beyond these."""
     spilled_sum_cycles: float
-    """Cycles of a step for each sum that has no register: loaded, added to and stored again, in one chain."""
+    """Cycles of a depthwise tile for each sum that has no register, and is stored and loaded once more."""
     store_cycles: float
     """Cycles to store a vector, where a tile of products does little else, and to load or store a transform's point."""
     filter_store_cycles: float

@@ -306,12 +306,17 @@ class Variant:
 
 
 def owners(plan: Plan) -> list[str]:
-    """For each step the signature that its time is added to: for a copy its reader's, else its writer's."""
+    """For each step the signature that its time is added to: for a copy its reader's, else its writer's.
+
+    Steps that were split off a layer belong to the choice that split it.
+    """
     readers = {view.buffer: step.signature for step in plan.steps if step.signature for view in step.sources}
     writers = {step.target.buffer: step.signature for step in plan.steps if step.signature}
     return [
         step.signature or readers.get(step.target.buffer) or writers.get(step.sources[0].buffer, "")
         if step.kernel.is_copy
+        else step.split.signature
+        if step.split
         else step.signature
         for step in plan.steps
     ]

@@ -7,6 +7,7 @@ names. Equal layers share one choice, in one model or in several.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,12 +17,43 @@ from .kernels import Candidate, Convolution, Layer
 
 
 @dataclass(frozen=True)
+class Split:
+    """Why a step is not in the epilogue of the layer before it: the choice, if there was one, and the cycles of both.
+
+    `fused` are those of the cheapest way to hold it in registers, infinite if there is none.
+    """
+
+    cycles: float
+    fused: float
+    signature: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Chosen:
-    """The kernel that was taken, the signature of the choice and the label that was chosen."""
+    """The kernel that was taken, the signature of the choice and the label that was chosen.
+
+    `split` tells why the epilogue was split, if it was.
+    """
 
     kernel: Convolution
     signature: str
     label: str
+    split: Split | None = None
+
+
+def chosen(candidate: Candidate, among: Sequence[Candidate], signature: str = "") -> Chosen:
+    """What it means to take `candidate` among others."""
+    label, why = candidate.label if signature else "", None
+    if candidate.split:
+        fused = min((other.cycles for other in among if not other.split), default=math.inf)
+        why = Split(candidate.cycles, fused, signature, label)
+    return Chosen(candidate.kernel, signature, label, why)
+
+
+def cheapest(candidates: Sequence[Candidate]) -> Candidate:
+    """The candidate of the fewest cycles, the first of equals."""
+    return min(candidates, key=lambda candidate: candidate.cycles)
 
 
 class Choices:
@@ -39,8 +71,7 @@ class Choices:
         self.offers[signature] = tuple(candidates)
         label = self.chosen.get(signature)
         named = [candidate for candidate in candidates if candidate.label == label]
-        best = named[0] if named else min(candidates, key=lambda candidate: candidate.cycles)
-        return Chosen(best.kernel, signature, best.label)
+        return chosen(named[0] if named else cheapest(candidates), candidates, signature)
 
 
 def signature(layer: Layer) -> str:
@@ -50,7 +81,7 @@ def signature(layer: Layer) -> str:
     are never transformed, and those that are not stored as float32 name what they are stored as.
     """
     c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
-    exps = series(epilogue.before, epilogue.after)
+    exps, last = series(epilogue.before), series(epilogue.after)
     words = [f"{c.channels}>{c.outputs}"]
     if c.groups > 1:
         words.append(f"g{c.groups}")
@@ -60,11 +91,12 @@ def signature(layer: Layer) -> str:
     words.append("to" + "x".join(map(str, stored)) if stored else "dense")
     if epilogue.pool:
         words.append("pool" + "x".join(map(str, epilogue.pool.kernel)))
+        words += [epilogue.pool.combine] if epilogue.pool.combine != "maximum" else []
     flags = {
         "bias": c.bias,
         "each": c.weights_per_image,
         f"+{epilogue.operands}": epilogue.operands > 0,
-        f"series{exps}": exps > 0,
+        f"series{exps}" + (f"+{last}" if last else ""): exps + last > 0,
         "wild": not layer.tame,
         str(layer.weights): layer.weights is not FLOAT32,
     }

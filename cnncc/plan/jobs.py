@@ -18,7 +18,7 @@ from ..computation import (
 )
 from ..machine.target import Target
 from ..types import TensorType
-from .candidates import Chosen
+from .candidates import Chosen, Split
 from .kernels import Candidate, Convolution
 from .lower import LoweredGraph, LoweredOp, Operand
 from .tensors import Tensor
@@ -35,7 +35,8 @@ class PlannedOp:
     """A lowered op with its algorithm (contractions only) and the tensors that it reads, copies considered.
 
     A copy into another order is a concatenation of one operand. `chosen` tells how `kernel` was chosen, if there was a
-    choice; `merged` is the kernel over spatial axes merged into one.
+    choice; `merged` is the kernel over spatial axes merged into one. `split` tells why it is not in the epilogue of the
+    op before it, of which it is a part.
     """
 
     work: LoweredOp
@@ -45,6 +46,7 @@ class PlannedOp:
     merged: Chosen | None = None
     contraction: Contraction | None = None
     chosen: Chosen | None = None
+    split: Split | None = None
 
     @property
     def result(self) -> Tensor:

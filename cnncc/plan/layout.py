@@ -27,12 +27,13 @@ from ..machine.target import Target
 from ..types import TensorType
 from ..windows import WindowAxis
 from . import kernels
-from .candidates import Choices, Chosen, signature
+from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
-from .kernels import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, depthwise
+from .kernels import Candidate, Convolution, LanesAlong, Layer, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
+from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
 from .tensors import Tensor
 from .views import Order, channels_last, may_grow, planar, reshaped_order
 
@@ -151,17 +152,31 @@ class LayoutBuilder:
         if flattened:
             image, c = flattened
             stored = (1,) * len(c.window)
-        epilogue = Epilogue(work.before, self.pooling(work), work.after, len(work.extras))
-        layer = self.layer(work, c, image, stored, epilogue)
-        merged = None
-        if alone := kernels.preferred(self.target, layer):
-            kernel, chosen = alone, None
-        else:
-            chosen, merged = self.direct(work, layer)
-            kernel = chosen.kernel
+        ways = self.ways(work, self.layer(work, c, image, stored))
+        way, chosen, merged = self.choose(ways)
+        self.types |= way.parts.types
+        held, kernel = way.parts.held, chosen.kernel
         image, order = self.image_for(kernel, image, c)
-        self.orders[work.result] = planar(2) if flattened else order
-        return PlannedOp(work, [image, *parameters], self.extras(work), kernel, merged, c, chosen)
+        self.orders[held.result] = planar(2) if flattened else order
+        named = chosen if chosen.signature else None
+        job = PlannedOp(held, [image, *parameters], self.extras(held), kernel, merged, c, named)
+        return self.followed(job, way.parts.steps, (merged or chosen).split)
+
+    def ways(self, work: LoweredOp, layer: Layer) -> list[Way]:
+        """The ways to divide an epilogue among kernels, all of it in registers first."""
+        whole = fused(work)
+        found = [Way(whole, replace(layer, epilogue=held_epilogue(whole.held)))]
+        if work.pool:
+            apart, sizes = split(work, self.types), tuple(axis.out for axis in layer.contraction.window)
+            found.append(Way(apart, replace(layer, epilogue=held_epilogue(apart.held), stored=sizes)))
+        return found
+
+    def followed(self, job: PlannedOp, steps: Sequence[LoweredOp], why: Split | None) -> PlannedOp:
+        """The last job of a contraction and the steps behind it, after the others."""
+        for work in steps:
+            self.jobs.append(job)
+            job = replace(self.job(work), split=why)
+        return job
 
     def image_for(self, kernel: Convolution, image: Tensor, c: Contraction) -> tuple[Tensor, Order]:
         """The image, or a copy in the order that a kernel reads, and the order in which the kernel writes."""
@@ -180,23 +195,25 @@ class LayoutBuilder:
             for number, extra in enumerate(work.extras, start=1)
         ]
 
-    def layer(self, work: LoweredOp, c: Contraction, image: Tensor, stored: Sequence[int], epilogue: Epilogue) -> Layer:
-        """What the choice of a kernel depends on. Kernels that read channels last do so with any number of channels."""
+    def layer(self, work: LoweredOp, c: Contraction, image: Tensor, stored: Sequence[int]) -> Layer:
+        """What the choice of a kernel depends on, besides the epilogue.
+
+        Kernels that read channels last do so with any number of channels.
+        """
         copies = self.reordered(work, c, image)
         is_planar = self.is_planar(image)
         few = self.types[image].size if is_planar and not self.copied(image, c) else 0
         return Layer(
             c,
             tuple(stored),
-            epilogue,
-            copies,
-            copies["channels"] + few,
-            is_planar,
-            self.strict or not c.window or self.tame(work),
-            self.strict,
-            self.distant,
-            self.options.save_memory,
-            self.stored(work.operands[1]),
+            copies=copies,
+            copied_last=copies["channels"] + few,
+            planar=is_planar,
+            tame=self.strict or not c.window or self.tame(work),
+            strict=self.strict,
+            distant=self.distant,
+            save_memory=self.options.save_memory,
+            weights=self.stored(work.operands[1]),
         )
 
     def stored(self, weights: Tensor) -> Element:
@@ -204,23 +221,32 @@ class LayoutBuilder:
         own = weights in self.works.constants and weights not in self.works.coefficients
         return self.weights if own else self.types[weights].dtype
 
-    def direct(self, work: LoweredOp, layer: Layer) -> tuple[Chosen, Chosen | None]:
-        """The kernel, and for a 1×1 convolution the same over merged spatial axes (if the strides allow it)."""
-        c, stored = layer.contraction, layer.stored
-        if c.weights_per_image or not (len(stored) > 1 and not work.pool and all(is_point(w) for w in c.window)):
-            return self.choose(layer), None
-        layer = replace(layer, tame=True)  # there is nothing to transform
-        positions = math.prod(stored)
-        flat = replace(c, window=(WindowAxis(positions),))
-        merged = self.choose(replace(layer, contraction=flat, stored=(positions,)))
-        return self.choose(replace(layer, copies={merged.kernel.lanes_along: 0})), merged
+    def choose(self, ways: Sequence[Way]) -> tuple[Way, Chosen, Chosen | None]:
+        """The cheapest way by the model, or the one that the options choose, and its kernel.
 
-    def choose(self, layer: Layer) -> Chosen:
-        """The cheapest kernel by the model, or the one that the options choose."""
-        alike = repr(layer)  # the text distinguishes −0 from 0, equality does not
+        For a 1×1 convolution also the kernel over merged spatial axes (if the strides allow it).
+        """
+        alone = [found for way in ways if (found := kernels.preferred(self.target, way.layer))]
+        if alone:
+            offered = with_steps(self.target, ways, [[candidate] for candidate in alone])
+            taken = chosen(cheapest(offered), offered)
+            return ways[-1 if taken.split else 0], taken, None
+        merged = [merged_positions(way) for way in ways]
+        taken = self.pick(merged)
+        at = -1 if taken.split else 0
+        if merged[at] is ways[at]:
+            return ways[at], taken, None
+        held, layer = ways[at].parts.held, merged[at].layer
+        unmerged = replace(ways[at].layer, tame=layer.tame, copies={taken.kernel.lanes_along: 0})
+        return ways[at], self.pick([Way(Parts(held), unmerged)]), taken
+
+    def pick(self, ways: Sequence[Way]) -> Chosen:
+        """The choice among all candidates of some ways."""
+        alike = repr([way.layer for way in ways])  # the text distinguishes −0 from 0, equality does not
         if alike not in self.offered:
-            self.offered[alike] = kernels.candidates(self.target, layer)
-        return self.choices.pick(signature(layer), self.offered[alike])
+            found = [kernels.candidates(self.target, way.layer) for way in ways]
+            self.offered[alike] = with_steps(self.target, ways, found)
+        return self.choices.pick(signature_of(ways), self.offered[alike])
 
     def tame(self, work: LoweredOp) -> bool:
         """Whether weights may be transformed: they are constant, and no sum of some of them overflows."""
@@ -292,12 +318,6 @@ class LayoutBuilder:
         window = tuple(WindowAxis(size, size) for size in shape[2:])
         return source, replace(c, window=window, channels=shape[1])
 
-    def pooling(self, work: LoweredOp) -> Pooling | None:
-        if work.pool is None:
-            return None
-        kernel = tuple(axis.kernel for axis in work.pool.window)
-        return Pooling(kernel, work.pool.combine, work.pool.divisor != "none")
-
     def before_pool(self, work: LoweredOp) -> TensorType:
         """Type of the contraction's own result."""
         out = self.types[work.result]
@@ -333,8 +353,3 @@ class LayoutBuilder:
             self.orders[tensor] = planar(self.types[tensor].rank)
             found[tensor] = output
         return found
-
-
-def is_point(window: WindowAxis) -> bool:
-    """Whether a window has one tap on each axis and visits every element."""
-    return window == WindowAxis(window.size)

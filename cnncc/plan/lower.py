@@ -10,7 +10,7 @@ import numpy as np
 from ..allowance import charge
 from ..batching import images_of
 from ..computation import Arrangement, Computation, ComputationNode, Contraction, Interleave, Pointwise, WindowReduction
-from ..expr import RUNNING, Apply, Arg, Expr, Number, evaluate, substitute
+from ..expr import RUNNING, Arg, Expr, evaluate, substitute
 from ..ir import Graph, Node, Value
 from ..op import Constant
 from ..ops import Fused
@@ -219,8 +219,6 @@ def _absorb_pool(work: LoweredOp, pool: WindowReduction) -> bool:
     if work.pool or len(pool.window) > 2:
         return False
     work.pool = pool
-    if pool.combine in ("maximum", "minimum"):
-        work.before, work.after = _clamped(work.before)  # after the pool there is less to clamp
     return True
 
 
@@ -284,19 +282,6 @@ def _interleaved(makers: Mapping[Tensor, LoweredOp], tensor: Tensor) -> tuple[li
     found = [_interleaved(makers, operand) for operand in work.operands]
     axes = {work.computation.axis}.union(*(inner for _, inner in found))
     return [part for parts, _ in found for part in parts], axes
-
-
-def _clamped(expr: Expr) -> tuple[Expr, Expr]:
-    """(what `expr` clamps, how it clamps the running value): its outermost maxima and minima with numbers.
-
-    Clamping is monotone, so it may change places with a maximum or minimum over several values.
-    """
-    if isinstance(expr, Apply) and expr.function in ("maximum", "minimum"):
-        value, limit = expr.arguments
-        if isinstance(limit, Number):
-            inner, outer = _clamped(value)
-            return inner, Apply(expr.function, (outer, limit))
-    return expr, RUNNING
 
 
 def _compose(work: LoweredOp, first: Pointwise, second: Pointwise, operands: Sequence[Tensor], running: Tensor) -> bool:

@@ -48,7 +48,10 @@ def place(bufferization: Bufferization) -> Placed:
     """The steps of a layout, on the views of its tensors."""
     placement = StepBuilder(views_of(bufferization))
     for job in bufferization.layout.jobs:
+        begin = len(placement.steps)
         placement.place(job)
+        if job.split:
+            placement.steps[begin:] = [replace(step, split=job.split) for step in placement.steps[begin:]]
     views = placement.views
     links = frozenset(views.names[tensor] for tensor in bufferization.links if tensor in views.names)
     return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)

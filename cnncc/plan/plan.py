@@ -12,6 +12,7 @@ from ..computation import Contraction
 from ..elements import Element
 from ..machine.target import Target
 from ..types import TensorType
+from .candidates import Split
 from .kernels import Candidate, Kernel, RowNeed
 from .views import Buffer, View
 
@@ -22,6 +23,7 @@ class Step:
 
     `signature` names the candidates of the kernel in `Plan.offers`, if there were any, and `label` the one that was
     taken; the kernel itself may differ from it by its partition.
+    `split` tells why it is a step of its own, if the epilogue of the layer before it might have held it.
     `scratch` is memory of each shard for the kernel's own use. Shards divide the step's rows only at multiples of
     `row_multiple`, so that each has the same rows as in another step (see `depend`).
     """
@@ -34,6 +36,7 @@ class Step:
     label: str = ""
     scratch: View | None = None
     row_multiple: int = 1
+    split: Split | None = None
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -30,9 +30,11 @@ def describe(plan: Plan, options: PlanOptions) -> dict[str, Any]:
     layers: dict[str, list[str]] = {}
     labels: dict[str, str] = {}
     for step in plan.steps:
-        if step.signature:
-            layers.setdefault(step.signature, []).append(step.name)
-            labels[step.signature] = step.label
+        for choice in (step, step.split):
+            if choice and choice.signature:
+                labels[choice.signature] = choice.label
+                names = layers.setdefault(choice.signature, [])
+                names += [step.name] if step.name not in names else []
     plain = {name: value for name, value in asdict(options).items() if name not in ("choices", "source")}
     choices = [{"layers": names, "signature": key, "label": labels[key]} for key, names in layers.items()]
     return {MARK: VERSION, "model": plan.name, "target": plan.target.cpu, "options": plain, "choices": choices}

@@ -110,10 +110,7 @@ def gain(layout: Layout, chain: Sequence[PlannedOp]) -> float:
         return -math.inf
     types = [layout.types[job.result] for job in chain]
     needs = [found for job in chain if (found := need(job))]
-    rows = rows_of_a_round(layout.target, needs, types)
-    if rows < step.ROWS_OF_A_ROUND or not fits(layout.target, needs, types, rows):
-        return -math.inf
-    total = -layout.target.core.round_cycles * len(chain) * types[-1].shape[ROW_AXIS] / rows
+    total = -cycles_of_rounds(layout.target, needs, types)
     for maker, reader, rows_read, type in zip(chain, chain[1:], needs[1:], types, strict=False):
         total += transfer.round_trip(layout.target, type.nbytes)
         again = rows_read.extent - rows_read.stride
@@ -121,6 +118,14 @@ def gain(layout: Layout, chain: Sequence[PlannedOp]) -> float:
         if reader.kernel and reader.kernel.prefers_border and again > 0:
             total -= step.CLIP * _cycles(layout, reader)
     return total
+
+
+def cycles_of_rounds(target: Target, needs: Sequence[RowNeed], types: Sequence[TensorType]) -> float:
+    """Cycles of the calls of a chain, a round for each few rows; infinite if its rings do not fit into the cache."""
+    rows = rows_of_a_round(target, needs, types)
+    if rows < step.ROWS_OF_A_ROUND or not fits(target, needs, types, rows):
+        return math.inf
+    return target.core.round_cycles * len(needs) * types[-1].shape[ROW_AXIS] / rows
 
 
 def _cycles(layout: Layout, job: PlannedOp) -> float:

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 
 from ..ir import Value
 
-Kind = Literal["value", "piece", "copy", "bordered", "output", "moved", "by source", "by runs", "run"]
+Kind = Literal["value", "piece", "copy", "bordered", "output", "moved", "by source", "by runs", "run", "apart"]
 
 
 class Tensor(NamedTuple):
@@ -37,6 +37,8 @@ class Tensor(NamedTuple):
                 return f"{of} of {self.of[1]}"
             case "by source" | "by runs":
                 return f"{of} {self.kind}"
+            case "apart":
+                return f"{of} {'after' if numbers[0] else 'before'} its pool"
             case "run":
                 return f"{of} {numbers[0]}…{sum(numbers) - 1} of {self.of[1]}"
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 
+from .candidates import Split
 from .memory import live_ranges
 from .plan import Plan, Step
 from .views import View, channels_last, elements
@@ -92,11 +94,19 @@ def _step(plan: Plan, number: int) -> Iterator[str]:
     macs, copied = step.macs, copied_bytes(plan, step)
     cost = f"; {macs:,} multiply-adds" if macs else f"; {copied:,} bytes" if copied else ""
     yield f"  {number:3} {step.name}: {step.kernel.describe()}{cost}"
+    if step.split:
+        yield f"        {'split':8} {_why(step.split)}"
     names = _roles(step)
     for role, view in zip(names, step.sources, strict=True):
         border = _border(plan, step, view) if role == names[0] else ""
         yield f"        {role:8} {_view(plan, view)}{border}"
     yield f"        {'result':8} {_view(plan, step.target)}"
+
+
+def _why(split: Split) -> str:
+    """Why a step is not in the epilogue of the layer before it, with the cycles of both ways."""
+    apart = f"behind the layer, not in its registers: {split.cycles:,.0f} cycles with the layer"
+    return f"{apart}, {split.fused:,.0f} in registers" if math.isfinite(split.fused) else f"{apart}; no tile holds it"
 
 
 def _roles(step: Step) -> list[str]:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from cnncc.computation import Interleave, Pointwise
 from cnncc.ops import (
     Add,
-    AveragePool,
     BatchNormalization,
-    Clip,
     Conv,
     ConvTranspose,
     Dense,
@@ -88,16 +86,3 @@ def test_phases_that_no_tap_reaches_keep_the_epilogue_apart() -> None:
     x = net.input(1, 3, 4, 5)
     y = net.apply(ConvTranspose((2, 1), 3), x, net.weights(3, 5, 2, 1), net.weights(5))
     check(net.graph(net.apply(Mish(), y)), net.feeds)
-
-
-def test_activations_that_clamp_follow_a_maximum() -> None:
-    """There is less to clamp then; an average would come out otherwise."""
-    for pool, last in ((MaxPool((2, 2)), "minimum(maximum($0, 0), 6)"), (AveragePool((2, 2)), "$0")):
-        net = Net()
-        y = net.apply(Conv((3, 3)), net.input(1, 2, 6, 6), net.weights(4, 2, 3, 3))
-        y = net.apply(Add(), y, net.input(1, 4, 4, 4, name="residual"))
-        y = net.apply(pool, net.apply(Clip(0.0, 6.0), y))
-        graph = net.graph(y)
-        (work,) = lower(compilation(graph).optimised.graph).works
-        assert str(work.after) == last and len(work.extras) == 1
-        check(graph, net.feeds)

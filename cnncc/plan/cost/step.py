@@ -133,10 +133,6 @@ class InnerLoop:
         held = self.count * (self.once or weights) * self.bytes
         return arrival(self.target, held, weights * self.bytes, streamed=bool(self.once))
 
-    def spilled(self, sums: int) -> float:
-        """Cycles of a tile of sums that have no registers."""
-        return self.count * self.target.core.spilled_sum_cycles * sums
-
 
 def products_tile(steps: InnerLoop, columns: int, vectors: int) -> float:
     """Cycles of a tile of a matrix product; with few steps its stores bound it."""
@@ -161,6 +157,11 @@ def transform_cycles(core: Core, operations: int, points: int) -> float:
 def busy_sums(core: Core) -> int:
     """Sums of a tile that keep the pipes busy, the ends of tiles included."""
     return max(int(core.busy_chains), core.hidden_sums)
+
+
+def spilled(core: Core, sums: int) -> float:
+    """Cycles of the end of a tile for sums that have no register, from there to memory and back."""
+    return core.spilled_sum_cycles * max(0, sums)
 
 
 def computed(target: Target, products: float) -> float:

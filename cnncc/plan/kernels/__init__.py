@@ -53,7 +53,7 @@ __all__ = [
 class Preferred:
     """A kernel that is taken for each layer that it accepts, without a comparison."""
 
-    kernel: Callable[[Target, Layer], Convolution | None]
+    candidate: Callable[[Target, Layer], Candidate | None]
     why: str
 
 
@@ -65,18 +65,18 @@ class Compared:
     why: str
 
 
-PREFERRED = (Preferred(depthwise.kernel, "reads each pixel once; others fill one lane of a block of outputs"),)
+PREFERRED = (Preferred(depthwise.candidate, "reads each pixel once; others fill one lane of a block of outputs"),)
 
 COMPARED = (
-    Compared(direct_tiles.candidates, "computes every layer, so that there always is a candidate"),
+    Compared(direct_tiles.candidates, "computes every layer without a pool, so that there always is a candidate"),
     Compared(grouped.candidates, "fills the lanes with the outputs of several groups, where each has few"),
     Compared(winograd_tiles.candidates, "multiplies less, and rounds otherwise: it has to be cheaper than all others"),
 )
 
 
-def preferred(target: Target, layer: Layer) -> Convolution | None:
-    """The kernel that is taken without a comparison, if there is one."""
-    return next((kernel for entry in PREFERRED if (kernel := entry.kernel(target, layer))), None)
+def preferred(target: Target, layer: Layer) -> Candidate | None:
+    """The kernel that is taken without a comparison with others, if there is one."""
+    return next((found for entry in PREFERRED if (found := entry.candidate(target, layer))), None)
 
 
 def candidates(target: Target, layer: Layer) -> list[Candidate]:

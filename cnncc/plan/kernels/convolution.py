@@ -13,6 +13,7 @@ import numpy as np
 from ...computation import Combine, Contraction
 from ...elements import FLOAT32, Element
 from ...expr import RUNNING, Expr
+from ...machine.core import Core
 from ...machine.target import Target
 from ...types import Array
 from ...windows import WindowAxis
@@ -47,6 +48,11 @@ class Epilogue:
     pool: Pooling | None = None
     after: Expr = RUNNING
     operands: int = 0
+
+    def series_cycles(self, core: Core) -> float:
+        """Cycles of functions that are computed by a series, for each vector of sums."""
+        taps = math.prod(self.pool.kernel) if self.pool else 1
+        return step.series_cycles(core, self.before) + step.series_cycles(core, self.after) / taps
 
     def pooled(self, axis: int) -> int:
         """Positions of the kernel's own result along spatial `axis` for each one that is stored."""
@@ -231,11 +237,15 @@ class Layer:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One way to compute a contraction: a short readable name, its estimated cycles, its kernel."""
+    """One way to compute a contraction: a short readable name, its estimated cycles, its kernel.
+
+    If `split`, the pool of its epilogue and what follows it are steps of their own, whose cycles count as well.
+    """
 
     label: str
     cycles: float
     kernel: Convolution
+    split: bool = False
 
 
 def guarded_share(window: Sequence[WindowAxis], across: int) -> float:

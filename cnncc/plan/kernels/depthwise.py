@@ -29,11 +29,11 @@ from ...elements import FLOAT32, Element
 from ...machine.target import Target
 from ...types import Array
 from ...windows import WindowAxis
-from ..cost import transfer
+from ..cost import step, transfer
 from ..cost.step import SPARE_DEPTHWISE, UNROLLED, busy_sums
 from ..views import View
 from .base import balanced, taps_of
-from .convolution import PLAIN, Convolution, Epilogue, Layer, Reads, Tile
+from .convolution import PLAIN, Candidate, Convolution, Epilogue, Layer, Reads, Tile
 from .packing import dense_strides
 
 
@@ -81,6 +81,17 @@ class Depthwise(Convolution):
         return f"depthwise {taps_of(self.window)}, {self.channels} channels; {lanes}" + self.epilogue.describe()
 
 
+def candidate(target: Target, layer: Layer) -> Candidate | None:
+    """The kernel for a depthwise layer, if there is one.
+
+    The cycles are for the comparison with a split epilogue: what differs is the sums of a pool that have no register.
+    """
+    found = kernel(target, layer)
+    if found is None:
+        return None
+    return Candidate("depthwise", found.least_cycles(target) + _spilled(target, layer, found.tile), found)
+
+
 def kernel(target: Target, layer: Layer) -> Depthwise | None:
     """The kernel for a depthwise layer; None for a planar image of few channels, whose columns fill the lanes."""
     c, epilogue = layer.contraction, layer.epilogue
@@ -108,6 +119,13 @@ def _tile(target: Target, c: Contraction, stored: Sequence[int], epilogue: Epilo
     rows = max(1, min(chains // columns, UNROLLED // (c.taps * columns * vectors)) // high)
     begin, end = c.window[0].interior  # rows outside of it are computed one by one
     return Tile(max(balanced(max(1, (end - begin) // high), rows)) * high, columns, vectors)
+
+
+def _spilled(target: Target, layer: Layer, tile: Tile) -> float:
+    """Cycles of all tiles for sums without a register; only the window of a pool makes a tile so large."""
+    c, sums = layer.contraction, tile.rows * tile.columns
+    tiles = math.prod(w.out for w in c.window) / sums * -(-c.channels // (target.lanes * tile.vectors))
+    return tiles * step.spilled(target.core, sums * tile.vectors - (target.registers - SPARE_DEPTHWISE))
 
 
 def _sums(target: Target, c: Contraction) -> tuple[int, int, int]:

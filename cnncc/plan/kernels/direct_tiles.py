@@ -107,7 +107,7 @@ def _count(c: Contraction) -> int:
 
 
 def _steps(target: Target, layer: Layer, lanes: int) -> InnerLoop:
-    finish = step.series_cycles(target.core, layer.epilogue.before, layer.epilogue.after)
+    finish = layer.epilogue.series_cycles(target.core)
     return InnerLoop(target, _count(layer.contraction), layer.weights.bytes * lanes, finish)
 
 
@@ -129,7 +129,7 @@ def _tiles(c: Contraction, width: int, columns: int) -> list[tuple[int, int]]:
 
 
 def _by_channels(target: Target, layer: Layer) -> Iterator[TileCandidate]:
-    """Pixels as scalars, vectors of output channels."""
+    """Pixels as scalars, vectors of output channels; none if the registers do not hold a window of the pool."""
     c, stored, epilogue = layer.contraction, layer.stored, layer.epilogue
     rows, unit, width, outputs = _shape(c, stored, epilogue)
     lanes = min(target.lanes, _power_of_two(outputs))
@@ -153,10 +153,6 @@ def _by_channels(target: Target, layer: Layer) -> Iterator[TileCandidate]:
                 cycles += count * (whole + steps.tile(pixels, last + 1, weights=last + 1, paired=paired))
             tile = Tile(rows, columns * unit, vectors)
             yield TileCandidate(cycles * times, "channels", lanes, vectors * lanes, tile)
-    if target.registers - 2 - SPARE < rows * unit:  # a pool too large for the registers: it spills
-        tile = Tile(rows, unit, 1)
-        cycles = times * width * total * steps.spilled(rows * unit)
-        yield TileCandidate(cycles, "channels", lanes, lanes, tile)
 
 
 def _by_columns(target: Target, layer: Layer) -> Iterator[TileCandidate]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...expr import Expr
 from ...machine.target import Target
-from ..views import View
+from ..cost import step
+from ..views import View, elements
 from .base import AlongAxis, lane_axis, lanes_on
 
 
@@ -27,6 +29,11 @@ class Elementwise(AlongAxis):
 
     def follows_tables(self, number: int, source: View) -> bool:
         return True
+
+    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
+        along = max(1, min(self.lanes, target.lanes))
+        series = step.series_cycles(target.core, self.expr) * elements(result.shape) / along
+        return super().cycles(target, sources, result) + series
 
     def describe(self) -> str:
         return f"elementwise {self.expr}; {lanes_on(self.lanes, self.lane_axis)}"

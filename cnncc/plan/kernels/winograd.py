@@ -75,8 +75,12 @@ class Winograd(Convolution):
 
     @property
     def grid(self) -> tuple[int, ...]:
-        """Tiles on each axis, those of all residues of a dilation together."""
-        return tuple(-(-w.out // (m * w.dilation)) * w.dilation for m, w in zip(self.steps, self.window, strict=True))
+        """Tiles on each axis, those of all residues of a dilation together; none for what no window of a pool holds."""
+        pools = (self.epilogue.pooled(axis) for axis in range(len(self.window)))
+        return tuple(
+            -(-(w.out // pool * pool) // (m * w.dilation)) * w.dilation
+            for m, w, pool in zip(self.steps, self.window, pools, strict=True)
+        )
 
     @property
     def blocks(self) -> int:

@@ -165,7 +165,7 @@ def transform_cycles(target: Target, kernel: Winograd) -> float:
     """Cycles of both transforms of all tiles, in vectors of channels, and of the epilogue."""
     core, taps, epilogue = target.core, tuple(w.kernel for w in kernel.window), kernel.epilogue
     ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
-    outs += step.series_cycles(core, epilogue.before, epilogue.after) * math.prod(kernel.steps)
+    outs += epilogue.series_cycles(core) * math.prod(kernel.steps)
     vectors = kernel.pitch // kernel.lanes, math.ceil(kernel.outputs / kernel.lanes)
     far = core.far_rows if target.mac.pixel.bytes * touched_rows(kernel) > target.l1 else 1.0
     return far * math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
