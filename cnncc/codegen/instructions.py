@@ -170,6 +170,9 @@ class Instructions(Protocol):
 
     # Lanes
 
+    def any_lane(self, mask: Ssa) -> Ssa:
+        """Whether a truth value holds in at least one lane: a scalar."""
+
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
         """One scalar in every lane."""
 

@@ -162,6 +162,9 @@ class Bits:
     def __or__(self, other: Bits | int) -> Bits:
         return self._with("or", other)
 
+    def __xor__(self, other: Bits | int) -> Bits:
+        return self._with("xor", other)
+
     def __lshift__(self, count: int) -> Bits:
         return self._with("shift_left", count)
 

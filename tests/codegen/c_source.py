@@ -222,6 +222,9 @@ class CEmitter(Emitter):
 
     # Lanes
 
+    def any_lane(self, mask: Ssa) -> Ssa:
+        return self.set(self.variable(BOOL), [" || ".join(self.lanes(mask))])
+
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
         return Ssa(scalar.type.wide(lanes), " ".join([scalar.name] * lanes))
 

@@ -28,7 +28,7 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
         self.unit = math.prod(shape[axis] for axis in self.run if axis != ROW_AXIS)  # elements of a row, or of a run
         longest = self.unit * (self.target.view.rows if self.of_rows else 1)
         self.lanes = min(kernel.lanes, longest)
-        self.vectors = min(kernel.vectors, -(-longest // self.lanes))
+        self.vectors = kernel.side_by_side(-(-longest // self.lanes))
 
     def emit(self, a: Index, b: Index) -> None:
         shape = self.target.view.shape

@@ -110,6 +110,13 @@ class Arithmetic(Control):
 
     # Lanes
 
+    def any_lane(self, mask: Ssa) -> Ssa:
+        if mask.lanes == 1:
+            return mask
+        type, name = spell(mask.type), f"@llvm.vector.reduce.or.v{mask.lanes}i1"
+        self.declare(name, spell(BOOL), [type])
+        return self.assign(BOOL, f"call {spell(BOOL)} {name}({type} {mask.name})")
+
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
         if lanes == 1:
             return scalar

@@ -12,12 +12,10 @@ from ..cost import step
 from ..views import ROW_AXIS, View
 from .base import AlongAxis, lane_axis, lanes_on
 
-SIDE_BY_SIDE = 2  # vectors whose series a loop computes at once: the chains of more hardly overlap better
-
 
 @dataclass(frozen=True)
 class Elementwise(AlongAxis):
-    """An expression over `operands` views, element by element, `vectors` vectors of `lanes` side by side."""
+    """An expression over `operands` views, element by element, up to `vectors` vectors of `lanes` side by side."""
 
     expr: Expr
     operands: int
@@ -57,6 +55,13 @@ class Elementwise(AlongAxis):
             for view in (result, *sources)
         )
 
+    def side_by_side(self, count: int) -> int:
+        """How many vectors of a run of `count` are computed at once."""
+        vectors = self.vectors
+        while -count % vectors > step.COMPUTED_TWICE * count:
+            vectors //= 2
+        return vectors
+
     def describe(self) -> str:
         return f"elementwise {self.expr}; {lanes_on(self.lanes, self.lane_axis)}"
 
@@ -68,5 +73,5 @@ class Elementwise(AlongAxis):
 
 def kernel(target: Target, expr: Expr, operands: int, result: View) -> Elementwise:
     """The kernel that computes `result`."""
-    vectors = SIDE_BY_SIDE if step.series(expr) else 1
+    vectors = step.SIDE_BY_SIDE if step.series(expr) and not step.branches(expr) else 1
     return Elementwise(expr, operands, lane_axis(result), target.lanes, vectors)
