@@ -7,7 +7,7 @@ kernels need no special case for it.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Literal, Protocol
 
@@ -110,6 +110,12 @@ class Emitter(Instructions, Protocol):
         yield
         self.branch(after)
         self.label(after)
+
+    def if_any(self, mask: Ssa, body: Callable[[], list[Ssa]], otherwise: Sequence[Ssa]) -> list[Ssa]:
+        """The values of `body`, which runs only where the mask holds in some lane, or else `otherwise`."""
+        with self.loop(0, self.choose(self.any_lane(mask), 1, 0), carry=otherwise) as once:
+            once.next(body())
+        return once.results
 
     # Vectors
 

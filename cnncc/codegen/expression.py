@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from ..elements import BOOL, FLOAT32, INTEGERS, Element, Kind
 from ..expr import Apply, Arg, Expr, Number
@@ -160,3 +161,11 @@ def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], elements: Sequence[El
         return fitted(e, CODE[element.kind][part.function](e, *values), result), result
 
     return visit(expr)[0]
+
+
+def emit_several(e: Emitter, expr: Expr, arguments: Sequence[Sequence[Ssa]], elements: Sequence[Element]) -> list[Ssa]:
+    """The values of `expr` for each of several lists of arguments; their instructions alternate.
+
+    A core looks some 100 vector instructions ahead, and a series is a chain of some 15 that wait for each other.
+    """
+    return e.side_by_side([partial(emit, e, expr, each, elements, each[0].lanes) for each in arguments])

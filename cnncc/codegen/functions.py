@@ -11,6 +11,7 @@ Elementary Functions (1980); see also Muller et al., Handbook of Floating-Point 
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 from .lanes import Bits, Lanes
 
@@ -21,52 +22,51 @@ INFINITY = math.inf
 LOG2_E = 1.4426950408889634
 LN2_HIGH = 0.693359375  # 9 bits: the product with any |k| < 2^15 is exact
 LN2_LOW = -2.12194440054690583e-4
-EXP_OVERFLOW = 88.72283172607422  # the largest float32 whose exp is finite
-EXP_UNDERFLOW = -103.97208404541016  # below it exp rounds to 0
-ROUND = 12582912.0  # 1.5 · 2^23: adding it rounds to the nearest whole number
+LEAST, MOST = -104.0, 89.0  # exp of them, and of all beyond, is 0 and +∞
+ROUND = 12582912.0  # 1.5 · 2^23: adding it rounds to the nearest whole number, which is then in the lowest bits
 WHOLE = 8388608.0  # 2^23: from here on all floats are whole
 NORMAL = 2.0**-126  # the smallest normal number
+BIAS = 127  # of the exponent of a float
 
-# Taylor coefficients from r^7/7! down to r^2/2!: for |r| ≤ ln 2 / 2 the first term left out is below 2^-27
-# of the result, less than a quarter of a unit in the last place.
-COEFFICIENTS = (1 / 5040, 1 / 720, 1 / 120, 1 / 24, 1 / 6, 1 / 2)
+# (exp(r) − 1 − r) / r² for |r| ≤ ln 2 / 2: FIT, of relative error 2^-29 in exp.
+EXP_TAIL = (0.00139261759, 0.00836317334, 0.0416665561, 0.166665778, 0.5)
 
 
 def exp(x: Lanes) -> Lanes:
-    """exp(x) within 2 ulp; 0 below its range, +∞ above it.
-
-    Subnormal results are scaled in two steps, so that they are rounded once.
-    """
-    above, below = x > EXP_OVERFLOW, x < EXP_UNDERFLOW
-    result = exp_inside((above | below).where(0.0, x))
-    return below.where(0.0, above.where(INFINITY, result))
+    """exp(x) within 1.5 ulp, subnormal results included; 0 below its range, +∞ above it."""
+    return exp_inside(x.clamped(LEAST, MOST))
 
 
 def exp_inside(x: Lanes, low: Lanes | None = None) -> Lanes:
     """exp(x) for |x| ≤ 104, or exp(x + low) for |low| below a unit of x in the last place."""
-    k, r = _less_ln2(x)
+    shifted, r = _less_ln2(x, 2 * BIAS)
     if low is not None:
         r = r + low
-    series = r.polynomial(COEFFICIENTS).times_plus(r * r, r) + 1.0
-    return _scale(series, k)
+    return _scaled(r.polynomial((*EXP_TAIL, 1.0, 1.0)), shifted)
 
 
-def _less_ln2(x: Lanes) -> tuple[Lanes, Lanes]:
-    """Whole k and r with x = k·ln 2 + r, |r| ≤ ln 2 / 2."""
-    k = x.times_plus(LOG2_E, ROUND) - ROUND
-    return k, k.times_plus(-LN2_LOW, k.times_plus(-LN2_HIGH, x))
+def _less_ln2(x: Lanes, bias: int, sign: int = 1) -> tuple[Lanes, Lanes]:
+    """ROUND + bias + k for whole k, and r with ±x = k·ln 2 ± r, |r| ≤ ln 2 / 2."""
+    shifted = x.times_plus(sign * LOG2_E, ROUND + bias)
+    k = shifted - (ROUND + bias)
+    return shifted, k.times_plus(-sign * LN2_LOW, k.times_plus(-sign * LN2_HIGH, x))
 
 
-def _scale(value: Lanes, k: Lanes) -> Lanes:
-    """value · 2^k for whole k: two factors, since one alone may not be representable."""
-    # NaN cannot be converted to an integer: its exponent is replaced; `value` is NaN already.
-    whole = k.equals(k).where(k, 0.0).whole()
-    half = whole >> 1
-    return value * _power_of_two(half) * _power_of_two(whole - half)
+def _power_of_two(shifted: Bits) -> Lanes:
+    """2^k from the bits of ROUND + BIAS + k: for −127 < k < 128. Any float, if k is NaN."""
+    return (shifted << 23).floats()
 
 
-def _power_of_two(k: Bits) -> Lanes:
-    return ((k + 127) << 23).floats()
+def _scaled(value: Lanes, shifted: Lanes) -> Lanes:
+    """value · 2^k, rounded once, from ROUND + 2·BIAS + k: by two factors, as 2^k alone may not be representable.
+
+    The first product is exact; the second overflows to +∞ and underflows gradually.
+    """
+    if value.e.target.scales:
+        return value.scaled(shifted - (ROUND + 2 * BIAS))
+    bits = shifted.bits()
+    half = bits.shifted_right(1)
+    return value * _power_of_two(half) * _power_of_two(bits - half)
 
 
 def expm1(x: Lanes) -> Lanes:
@@ -75,14 +75,11 @@ def expm1(x: Lanes) -> Lanes:
     2^k·(exp(r) − 1) + (2^k − 1), with all terms halved until the end, since 2^128 is not a float. Up to −20 it is −1,
     and near 0 it is x.
     """
-    above = x > EXP_OVERFLOW
-    safe = above.where(0.0, (x < -20.0).where(-20.0, x))
-    k, r = _less_ln2(safe)
-    series = r.polynomial(COEFFICIENTS).times_plus(r * r, r)
-    whole = k.equals(k).where(k, 0.0).whole()
-    half = _power_of_two(whole - 1)
+    shifted, r = _less_ln2(x.clamped(-20.0, MOST), BIAS - 1)
+    series = r.polynomial(EXP_TAIL).times_plus(r * r, r)
+    half = _power_of_two(shifted.bits())
     result = series.times_plus(half, half - 0.5) * 2.0
-    return above.where(INFINITY, (abs(x) < 2.0**-26).where(x, result))
+    return (abs(x) < 2.0**-26).where(x, result)
 
 
 # (log(1 + f) − f + f²/2) / f³ for 1 + f in [√½, √2]: FIT, of relative error 2^-28 in log(1 + f).
@@ -113,17 +110,21 @@ def log1p(x: Lanes) -> Lanes:
     total = x + 1.0
     of_x = total - 1.0
     lost = (x - of_x) + (1.0 - (total - of_x))
-    result = _log_sum(*mantissa(total), lost / total)
+    result = _log_sum(*_split(total.bits()), lost / total)
     return x.equals(0.0).where(x, log_ends(total, result))
 
 
 def mantissa(x: Lanes) -> tuple[Lanes, Lanes]:
     """Whole k and m in [√½, √2) with x = m · 2^k, for finite x > 0; subnormal numbers are scaled first."""
     tiny = x < NORMAL
-    bits = tiny.where(x * 2.0**24, x).bits()
+    k, m = _split(tiny.where(x * 2.0**24, x).bits())
+    return k - tiny.where(x.of(24.0), 0.0), m
+
+
+def _split(bits: Bits) -> tuple[Lanes, Lanes]:
+    """Whole k and m in [√½, √2) with m · 2^k the normal number of these bits."""
     k = (bits - ROOT_HALF) >> 23
-    m = (bits - (k << 23)).floats()
-    return k.numbers() - tiny.where(x.of(24.0), 0.0), m
+    return k.numbers(), (bits - (k << 23)).floats()
 
 
 def _log_sum(k: Lanes, m: Lanes, more: Lanes | None = None) -> Lanes:
@@ -141,49 +142,60 @@ def log_ends(x: Lanes, result: Lanes) -> Lanes:
     return (x > 0.0).where((x < INFINITY).where(result, x), least)
 
 
-def tanh(x: Lanes) -> Lanes:
-    """tanh(x) within 3 ulp; keeps −0. With t = exp(−2|x|) − 1 it is −t / (2 + t), without cancellation.
-
-    From |x| = 10 on it is 1, so t = 2^k·(exp(r) − 1) + (2^k − 1) has −29 ≤ k ≤ 0. So 2^k follows from the lowest
-    bits of k + 1.5·2^23. For NaN the power is arbitrary, and the series gives NaN.
-    """
-    y = abs(x) * -2.0
-    k, r = _less_ln2((y < -20.0).where(-20.0, y))
-    series = r.polynomial(COEFFICIENTS).times_plus(r * r, r)
-    power = (((k + ROUND).bits() << 23) + (127 << 23)).floats()
-    t = series.times_plus(power, power - 1.0)
-    return (-t / (t + 2.0)).with_sign_of(x)
+UNDER = 24  # 2^-24: below it 1 / (1 + e) is 1, and times it no e up to 2^150 overflows
 
 
 def sigmoid(x: Lanes) -> Lanes:
-    """1 / (1 + exp(−x)) within 3 ulp, subnormal results included, from exp(−|x|), which does not overflow."""
-    t = exp(-abs(x))
-    return (x < 0.0).where(t, 1.0) / (t + 1.0)
+    """1 / (1 + exp(−x)) within 3 ulp, subnormal results included: both parts of the quotient times 2^-24.
+
+    With −x = k·ln 2 − r it is 2^-24 / (2^-24 + exp(−r) · 2^(k − 24)): all exponents are in range.
+    """
+    shifted, r = _less_ln2(x.clamped(LEAST, 70.0), BIAS - UNDER, -1)
+    series = (-r).polynomial((*EXP_TAIL, 1.0, 1.0))
+    return 2.0**-UNDER / series.times_plus(_power_of_two(shifted.bits()), 2.0**-UNDER)
 
 
-# erf(x)/x − 1 in powers of x² for x in [0, 1]: FIT, of relative error 2^-27 in erf.
-ERF_NEAR = (7.87587487e-05, -0.00080168643, 0.00518908724, -0.0268542115, 0.112835944, -0.37612626, 0.128379166)
-# log(1 − erf(x)) for x in [1, 4]: FIT, of relative error 2^-27 in erf.
-ERF_FAR = (
-    1.6371514e-06,
-    -4.6058045e-05,
-    0.00059680565,
-    -0.0047595962,
-    0.0264211353,
-    -0.110080086,
-    -0.631826043,
-    -1.13023341,
-    0.00032013806,
+@dataclass(frozen=True)
+class Odd:
+    """An odd function that rises to 1: x · (`middle` + numerator(x²) / denominator(x²)) up to |x| = `end`, then 1.
+
+    The quotient is the smaller part of the sum, so its roundings count less. Without a `middle` the error is 5 ulp.
+    """
+
+    end: float
+    middle: float
+    numerator: tuple[float, ...]
+    denominator: tuple[float, ...]
+
+    def __call__(self, x: Lanes) -> Lanes:
+        inside = x.clamped(-self.end, self.end)
+        square = inside * inside
+        quotient = square.polynomial(self.numerator) / square.polynomial(self.denominator)
+        return (inside * (quotient + self.middle)).clamped(-1.0, 1.0)
+
+
+TANH = Odd(
+    9.0,
+    0.125,
+    (-8.3852278e-08, -2.04613498e-05, 0.000260965084, 0.0754173249, 0.875),
+    (7.7765543e-07, 0.000328563416, 0.0258769803, 0.467143416, 1.0),
+)
+ERF = Odd(
+    3.92,
+    0.34375,
+    (-1.10439532e-05, -0.000114741044, -0.00138003938, 0.0135237118, 0.0178183969, 0.784629166),
+    (3.80917445e-05, 0.00116254517, 0.0149692912, 0.114109464, 0.502076805, 1.0),
 )
 
 
+def tanh(x: Lanes) -> Lanes:
+    """tanh(x) within 4 ulp; odd, never beyond ±1; keeps −0."""
+    return TANH(x)
+
+
 def erf(x: Lanes) -> Lanes:
-    """erf(x) within 2 ulp; keeps −0. A series up to |x| = 1, beyond it the logarithm of 1 − erf(|x|)."""
-    size = abs(x)
-    near = (x * x).polynomial(ERF_NEAR).times_plus(x, x)
-    clamped = (size > 4.0).where(4.0, size)
-    far = 1.0 - exp(clamped.polynomial(ERF_FAR))
-    return (size < 1.0).where(near, far.with_sign_of(x))
+    """erf(x) within 4 ulp; odd, never beyond ±1; keeps −0."""
+    return ERF(x)
 
 
 def rint(x: Lanes) -> Lanes:

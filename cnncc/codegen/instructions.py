@@ -8,7 +8,7 @@ payload. −0 is distinct from 0 and compares equal to it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
@@ -122,6 +122,9 @@ class Instructions(Protocol):
     def multiply_add(self, a: Ssa, b: Ssa, c: Ssa) -> Ssa:
         """a · b + c on floats: rounded once if the target has the instruction (`Target.fma`), else product and sum."""
 
+    def scale(self, a: Ssa, k: Ssa) -> Ssa:
+        """Floats: a · 2^k for whole |k| < 500, rounded once; only where that is an instruction (`Target.scales`)."""
+
     def copy_sign(self, a: Ssa, sign: Ssa) -> Ssa:
         """Floats: the bits of `a` with the sign bit of `sign`, also for 0 and NaN."""
 
@@ -166,6 +169,9 @@ class Instructions(Protocol):
         """The bits of `a` where the condition holds, else of `b`; lane by lane, or all by a scalar condition."""
 
     # Lanes
+
+    def any_lane(self, mask: Ssa) -> Ssa:
+        """Whether a truth value holds in at least one lane: a scalar."""
 
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
         """One scalar in every lane."""
@@ -223,6 +229,12 @@ class Instructions(Protocol):
         """The low 32 bits of XCR0: which registers the operating system saves; x86-64 only."""
 
     # Control flow
+
+    def side_by_side(self, pieces: Sequence[Callable[[], Ssa]]) -> list[Ssa]:
+        """The results of pieces of code that do not depend on each other; their instructions should alternate.
+
+        They must not touch memory.
+        """
 
     def fresh_label(self, hint: str) -> str:
         """A new label."""

@@ -84,6 +84,14 @@ class Lanes:
         """self · factor + summand, rounded once where the target has the instruction."""
         return Lanes(self.e, self.e.multiply_add(self.ssa, self.of(factor).ssa, self.of(summand).ssa))
 
+    def scaled(self, k: Lanes) -> Lanes:
+        """self · 2^k for whole k, rounded once; only where the target has the instruction (`Target.scales`)."""
+        return Lanes(self.e, self.e.scale(self.ssa, k.ssa))
+
+    def clamped(self, low: float, high: float) -> Lanes:
+        """The nearest number between `low` and `high`; NaN stays NaN. Two instructions, where a select takes more."""
+        return Lanes(self.e, self.e.minimum(self.e.maximum(self.ssa, self.of(low).ssa), self.of(high).ssa))
+
     def polynomial(self, coefficients: tuple[float, ...]) -> Lanes:
         """The polynomial of these coefficients, the highest power first, by Horner's rule."""
         result = self.of(coefficients[0])
@@ -153,6 +161,9 @@ class Bits:
 
     def __or__(self, other: Bits | int) -> Bits:
         return self._with("or", other)
+
+    def __xor__(self, other: Bits | int) -> Bits:
+        return self._with("xor", other)
 
     def __lshift__(self, count: int) -> Bits:
         return self._with("shift_left", count)

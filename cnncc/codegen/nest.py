@@ -115,12 +115,11 @@ def positions(
     lane_axis: int | None,
     lanes: int,
     body: Callable[[list[Index], int], None],
-    unroll: bool = False,
 ) -> None:
     """`body(position, lanes)` for every position of `shape` with the row axis limited to `rows`.
 
-    The lane axis is innermost and advances by vectors; with `unroll` its indices are numbers known now, unless there
-    are too many. A shape without a spatial axis is one row: it is visited if the range of rows is [0, 1).
+    The lane axis is innermost and advances by vectors. A shape without a spatial axis is one row: it is
+    visited if the range of rows is [0, 1).
     """
     position: list[Index] = [0] * len(shape)
 
@@ -135,11 +134,7 @@ def positions(
                 position[lane_axis] = index
                 body(list(position), width)
 
-            if unroll and isinstance(end, int) and end <= UNROLL_LOOKUPS * lanes:
-                for index in range(0, end, lanes):
-                    run(index, min(lanes, end - index))
-            else:
-                lane_runs(e, begin, end, lanes, run)
+            lane_runs(e, begin, end, lanes, run)
             return
         axis, *rest = axes
         begin, end = rows if axis == ROW_AXIS else (0, shape[axis])

@@ -1,9 +1,13 @@
-"""sin and cos of any float: the angle is reduced with integer arithmetic, which is exact.
+"""sin and cos of any float: from r, what |x| has beyond whole quarter turns, and the number of these.
 
-Payne and Hanek, Radian Reduction for Trigonometric Functions (1983): |x| · 2/π is the angle in quarter turns. Only the
-last two bits before its point matter, and those after it. With |x| = m · 2^(e − 150), e the biased exponent, these are
-the low bits of m times a window of the bits of 2/π. The window begins at a bit that depends on e; bits further left
-give whole turns.
+Up to 6400, q·π/2 is subtracted in parts of 12 bits, whose products with q are exact (Cody and Waite, Software Manual
+for the Elementary Functions, 1980).
+
+Beyond, the angle is reduced with integer arithmetic, which is exact (Payne and Hanek, Radian Reduction for
+Trigonometric Functions, 1983): |x| · 2/π is the angle in quarter turns. Only the last two bits before its point matter,
+and those after it. With |x| = m · 2^(e − 150), e the biased exponent, these are the low bits of m times a window of the
+bits of 2/π. The window begins at a bit that depends on e; bits further left give whole turns. Vectors without such a
+lane branch around this.
 """
 
 from __future__ import annotations
@@ -11,17 +15,19 @@ from __future__ import annotations
 import itertools
 import math
 
-from .functions import INFINITY
+from .functions import INFINITY, ROUND
 from .lanes import Bits, Lanes
 from .power import Pair, fast_two_sum
+from .registers import Ssa
 
 # The bits of 2/π in words of 32, after a word of zeros; the last window begins in word 4 and reads up to word 7.
 TWO_OVER_PI = (0, 0xA2F9836E, 0x4E441529, 0xFC2757D1, 0xF534DDC0, 0xDB629599, 0x3C439041, 0xFE5163AB)
 STARTS = 5  # words in which a window of 96 bits may begin
 FIRST = 120  # the exponent whose window begins with the table
+NEAR = 6400.0  # up to here, 4096 quarter turns: their number has 12 bits
+QUARTER = (1.5703125, 0.0004837512969970703, 7.549533620476723e-08, 2.5633440682570896e-12)
 HALF_PI = 13176795 * 2.0**-23  # the float32 nearest to π/2
 HALF_PI_LOW = -4.37113900018624e-08  # π/2 − HALF_PI
-EIGHTH = 0.78539813  # just below π/4, an eighth of a turn: up to here an angle needs no reduction
 
 # Taylor coefficients of (sin(r) − r)/r³ and (cos(r) − 1 + r²/2)/r⁴ in powers of r²: for |r| ≤ π/4 the first terms left
 # out are below 2^-28 of the result.
@@ -30,31 +36,41 @@ COSINE = (-1 / 3628800, 1 / 40320, -1 / 720, 1 / 24)
 
 
 def sin(x: Lanes) -> Lanes:
-    """sin(x) within 1 ulp for any angle (0.91 ulp at worst, over all floats); keeps −0, NaN at ±∞."""
+    """sin(x) within 2 ulp for any angle; keeps −0, NaN at ±∞."""
     return _turned(x, 0) * x.of(1.0).with_sign_of(x)
 
 
 def cos(x: Lanes) -> Lanes:
-    """cos(x) within 1 ulp for any angle (0.91 ulp at worst, over all floats); NaN at ±∞."""
+    """cos(x) within 2 ulp for any angle; NaN at ±∞."""
     return _turned(x, 1)
 
 
 def _turned(x: Lanes, quarters: int) -> Lanes:
     """sin(|x| + quarters · π/2)."""
-    size = abs(x)
-    whole, rest = _quarters(size)
-    small = size < EIGHTH
-    r, low = small.where(size, rest.high), small.where(0.0, rest.low)
-    turn = small.choose(0, whole) + quarters
+    turns, r = _reduced(abs(x))
     z = r * r
-    sine = z.polynomial(SINE).times_plus(z * r, low) + r
-    half = z * 0.5
-    near = 1.0 - half
-    lost = (1.0 - near) - half
-    cosine = z.polynomial(COSINE).times_plus(z * z, lost - r * low) + near
-    result = (turn & 1).equals(0).where(sine, cosine)
-    result = (turn & 2).equals(0).where(result, -result)
-    return (size < INFINITY).where(result, math.nan)
+    sine = z.polynomial(SINE).times_plus(z * r, r)
+    cosine = z.polynomial((*COSINE, -0.5, 1.0))
+    turns = turns + quarters
+    result = (turns & 1).equals(0).where(sine, cosine)
+    return ((turns & 2) << 30 ^ result.bits()).floats()
+
+
+def _reduced(size: Lanes) -> tuple[Bits, Lanes]:
+    """Whole q, correct in its last two bits, and r with size = q · π/2 + r, |r| ≤ π/4."""
+    shifted = size.times_plus(2 / math.pi, ROUND)
+    q, r = shifted - ROUND, size
+    for part in QUARTER:
+        r = q.times_plus(-part, r)
+    far = size > NEAR
+
+    def beyond() -> list[Ssa]:
+        whole, rest = _quarters(size)
+        angle = (size < INFINITY).where(rest.high, math.nan)
+        return [far.choose(whole, shifted.bits()).ssa, far.where(angle, r).ssa]
+
+    turns, angle = size.e.if_any(far.ssa, beyond, [shifted.bits().ssa, r.ssa])
+    return Bits(size.e, turns), Lanes(size.e, angle)
 
 
 def _quarters(size: Lanes) -> tuple[Bits, Pair]:

@@ -62,7 +62,7 @@ class Core:
     filter_store_cycles: float
     """Cycles to store a vector at the end of a filter's tile. Disagrees with `store_cycles`: half of it overlaps."""
     transcendental_cycles: float
-    """Cycles for a function of a vector that is computed by a series, such as exp."""
+    """Cycles for exp of a vector, and for others that are computed by a series of its length."""
 
     l2_rate: float
     """Bytes a cycle from the second cache, while the pipes are busy."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import Expr, exp, maximum, unary, where_less
+from ..expr import Expr, exp, maximum, minimum, multiply_add, unary, where_less
 from ..functions import erf
 from ..types import Array, TensorType
 from .elementwise import Unary
@@ -134,10 +134,12 @@ class Gelu(Unary):
         return np.asarray(0.5 * x[0] * (1 + erf(x[0] / math.sqrt(2))))
 
     def expression(self, *x: Expr) -> Expr:
+        """(1 + tanh(y)) / 2 is sigmoid(2y), which keeps the digits of small results."""
         if self.approximate == "tanh":
-            inner = math.sqrt(2 / math.pi) * (x[0] + 0.044715 * (x[0] * x[0] * x[0]))
-            return 0.5 * x[0] * (1 + unary("tanh", inner))
-        return 0.5 * x[0] * (1 + unary("erf", math.sqrt(0.5) * x[0]))
+            slope = math.sqrt(8 / math.pi)
+            return x[0] * unary("sigmoid", x[0] * multiply_add(x[0] * x[0], 0.044715 * slope, slope))
+        half = 0.5 * x[0]
+        return multiply_add(half, unary("erf", math.sqrt(0.5) * x[0]), half)
 
     @classmethod
     def variants(cls) -> Iterator[Unary]:
@@ -175,7 +177,10 @@ class Mish(Unary):
         return x[0] * np.tanh(np.logaddexp(0, x[0]))
 
     def expression(self, *x: Expr) -> Expr:
-        return x[0] * unary("tanh", softplus(x[0]))
+        """With e = exp(x) and n = e (e + 2) it is x · n / (n + 2), which is x from 20 on."""
+        e = exp(minimum(x[0], 20.0))
+        n = e * (e + 2)
+        return x[0] * (n / (n + 2))
 
 
 @dataclass(frozen=True)

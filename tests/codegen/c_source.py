@@ -24,6 +24,7 @@ PRELUDE = """\
 #include <cpuid.h>
 #endif
 union bits { float f; uint32_t i; };
+union wide { double d; uint64_t i; };
 """
 OPERATORS: dict[str, str] = {
     "add": "+",
@@ -163,6 +164,11 @@ class CEmitter(Emitter):
             return self.binary("add", self.binary("multiply", a, b), c)
         return self.assign(a.type, lambda a, b, c: f"__builtin_fmaf({a}, {b}, {c})", a, b, c)
 
+    def scale(self, a: Ssa, k: Ssa) -> Ssa:
+        """In double precision 2^k is normal and the product exact, so that one rounding is left."""
+        power = "((union wide){.i = (uint64_t)(1023 + (int64_t)%s) << 52}).d"
+        return self.assign(a.type, lambda a, k: f"{k} == {k} ? (float)({a} * {power % k}) : {k}", a, k)
+
     def copy_sign(self, a: Ssa, sign: Ssa) -> Ssa:
         return self.assign(a.type, lambda a, sign: f"__builtin_copysignf({a}, {sign})", a, sign)
 
@@ -215,6 +221,9 @@ class CEmitter(Emitter):
         return value if value.lanes == lanes else self.splat(value, lanes)
 
     # Lanes
+
+    def any_lane(self, mask: Ssa) -> Ssa:
+        return self.set(self.variable(BOOL), [" || ".join(self.lanes(mask))])
 
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
         return Ssa(scalar.type.wide(lanes), " ".join([scalar.name] * lanes))
@@ -285,6 +294,9 @@ class CEmitter(Emitter):
         return low
 
     # Control flow
+
+    def side_by_side(self, pieces: Sequence[Callable[[], Ssa]]) -> list[Ssa]:
+        return [piece() for piece in pieces]
 
     def fresh_label(self, hint: str) -> str:
         return f"{hint}{next(self.numbers)}"

@@ -25,6 +25,7 @@ from tests.graphs import Net, compilation, runnable_targets
 from tests.graphs import native as run_native
 
 from .kernels import run_expression
+from .rational import best_quotient
 
 F32 = np.float32
 TINY = F32(2.0**-149)
@@ -220,16 +221,44 @@ def chebyshev(function: Callable[[float], float], degree: int, low: float, high:
     ("coefficients", "function", "low", "high"),
     [
         (functions.LOG_TAIL, lambda f: (math.log1p(f) - f + f * f / 2) / f**3, math.sqrt(0.5) - 1, math.sqrt(2) - 1),
-        (functions.ERF_NEAR, lambda z: math.erf(math.sqrt(z)) / math.sqrt(z) - 1, 0, 1),
-        (functions.ERF_FAR, lambda x: math.log(math.erfc(x)), 1, 4),
+        (
+            functions.EXP_TAIL,
+            lambda r: math.fsum(r**k / math.factorial(k + 2) for k in range(12)),
+            -math.log(2) / 2,
+            math.log(2) / 2,
+        ),
     ],
-    ids=["log", "erf below 1", "erf from 1 on"],
+    ids=["log", "exp"],
 )
 def test_coefficients_are_the_fits_that_they_claim_to_be(
     coefficients: tuple[float, ...], function: Callable[[float], float], low: float, high: float
 ) -> None:
     again = chebyshev(function, len(coefficients) - 1, low, high)
     np.testing.assert_allclose(np.array(coefficients, F32), again, rtol=1e-4, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("odd", "function", "slope"),
+    [(functions.TANH, np.tanh, 1), (functions.ERF, np.vectorize(math.erf), 2 / math.sqrt(math.pi))],
+    ids=["tanh", "erf"],
+)
+def test_quotients_are_the_best_that_they_claim_to_be(
+    odd: functions.Odd, function: Callable[[Array], Array], slope: float
+) -> None:
+    """Of function(√z) / √z, with a relative error below 2^-25; the middle is subtracted from it."""
+
+    def of_square(z: Array) -> Array:
+        root = np.sqrt(z)
+        return np.where(root < 1e-9, slope, function(root) / np.maximum(root, 1e-30))
+
+    degrees = len(odd.numerator) - 1, len(odd.denominator) - 1
+    top, bottom, error = best_quotient(of_square, degrees, odd.end**2)
+    assert error < 2.0**-25
+    np.testing.assert_allclose(odd.denominator[::-1], bottom.coef, rtol=1e-4)
+    np.testing.assert_allclose(odd.numerator[::-1], (top - odd.middle * bottom).coef, rtol=1e-4)
+    x = np.linspace(1e-3, odd.end, 100_001)
+    held = odd.middle + np.polyval(odd.numerator, x * x) / np.polyval(odd.denominator, x * x)
+    assert abs(x * held / function(x) - 1).max() < 2.0**-24
 
 
 @pytest.mark.parametrize("target", TARGETS)

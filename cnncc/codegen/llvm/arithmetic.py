@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..instructions import Binary, IndexOperation, Predicate, Unary
-from ..registers import BOOL, Index, RegisterType, Ssa
+from ..registers import BOOL, FLOAT, Index, RegisterType, Ssa
 from . import text
 from .control import Control
 from .text import spell, suffix
@@ -41,6 +41,19 @@ class Arithmetic(Control):
         if not self.target.fma:
             return self.binary("add", self.binary("multiply", a, b), c)
         return self.intrinsic("fma", a, b, c)
+
+    def scale(self, a: Ssa, k: Ssa) -> Ssa:
+        """x86's `vscalefps`, which has 4, 8 or 16 lanes."""
+        width = next((width for width in (4, 8, 16) if width >= a.lanes), 0)
+        if not width:
+            parts = [[self.shuffle(v, None, range(at, end)) for v in (a, k)] for at, end in ((0, 16), (16, a.lanes))]
+            return self.join(*(self.scale(*part) for part in parts))
+        wide, name = FLOAT.wide(width), f"@llvm.x86.avx512.mask.scalef.ps.{32 * width}"
+        all_lanes = ["i16 -1", f"i32 {text.CURRENT_ROUNDING}"] if width == 16 else ["i8 -1"]
+        type, (value, power) = spell(wide), (self.resize(v, width).name for v in (a, k))
+        self.declare(name, type, [type] * 3 + [argument.split()[0] for argument in all_lanes])
+        operands = ", ".join([f"{type} {value}", f"{type} {power}", f"{type} {value}", *all_lanes])
+        return self.resize(self.assign(wide, f"call {type} {name}({operands})"), a.lanes)
 
     def copy_sign(self, a: Ssa, sign: Ssa) -> Ssa:
         return self.intrinsic("copysign", a, sign)
@@ -96,6 +109,13 @@ class Arithmetic(Control):
         return self.assign(a.type, f"select {spell(condition.type)} {condition.name}, {type} {a.name}, {type} {b.name}")
 
     # Lanes
+
+    def any_lane(self, mask: Ssa) -> Ssa:
+        if mask.lanes == 1:
+            return mask
+        type, name = spell(mask.type), f"@llvm.vector.reduce.or.v{mask.lanes}i1"
+        self.declare(name, spell(BOOL), [type])
+        return self.assign(BOOL, f"call {spell(BOOL)} {name}({type} {mask.name})")
 
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
         if lanes == 1:

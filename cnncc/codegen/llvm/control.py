@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ..emitter import Emitter
@@ -54,6 +55,19 @@ class Control(Emitter):
 
     def ret(self, value: Ssa | None = None) -> None:
         self.emit(f"ret {spell(value.type)} {value.name}" if value else "ret void")
+
+    def side_by_side(self, pieces: Sequence[Callable[[], Ssa]]) -> list[Ssa]:
+        """Line by line, unless a piece has blocks of its own."""
+        first, block = len(self.lines), self.block
+        results, parts = [], []
+        for piece in pieces:
+            begin = len(self.lines)
+            results.append(piece())
+            parts.append(self.lines[begin:])
+        if self.block == block:
+            turns = itertools.zip_longest(*parts)
+            self.lines[first:] = [line for turn in turns for line in turn if line is not None]
+        return results
 
     # Loops
 

@@ -39,6 +39,7 @@ INDEX_OPERATIONS: Mapping[IndexOperation, str] = {
 FLOAT_PREDICATES: Mapping[Predicate, str] = {"<": "olt", "<=": "ole", ">": "ogt", ">=": "oge", "==": "oeq"}
 SIGNED: Mapping[Predicate, str] = {"<": "slt", "<=": "sle", ">": "sgt", ">=": "sge", "==": "eq", "!=": "ne"}
 UNSIGNED: Mapping[Predicate, str] = {"<": "ult", "<=": "ule", ">": "ugt", ">=": "uge", "==": "eq", "!=": "ne"}
+CURRENT_ROUNDING = 4  # of x86's intrinsics that may state another rounding
 ORDERS: Mapping[Order, str] = {
     "relaxed": "monotonic",
     "acquire": "acquire",

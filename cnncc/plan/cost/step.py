@@ -21,8 +21,16 @@ from ...machine.core import Core
 from ...machine.target import Target
 from .transfer import arrival
 
-TRANSCENDENTAL = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
-"""Functions that are computed by a polynomial series."""
+SERIES = {
+    **dict.fromkeys(("exp", "expm1", "sigmoid", "tanh", "erf"), 1),
+    **dict.fromkeys(("log", "log1p", "sin", "cos"), 2),
+    "power": 12,
+}
+"""Functions that are computed by a series, and how long they take in units of exp."""
+BRANCHING = {"sin", "cos"}
+"""Those of them with a branch for rare arguments, behind which nothing is computed side by side."""
+SIDE_BY_SIDE = 4  # vectors whose series a loop computes at once: their chains overlap, and code is four times as long
+COMPUTED_TWICE = 1 / 8  # of the vectors of a run, at most, where their number is no multiple of it
 TRANSFORMED = 1.5  # a Winograd convolution with its transforms, in units of its products
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 SPARE_DEPTHWISE = 4  # the same for a depthwise tile with as many sums as possible: for pixels and weights
@@ -175,8 +183,13 @@ def moved(core: Core, elements: int, lanes: int) -> float:
 
 
 def series(*expressions: Expr) -> int:
-    """The number of functions (exp, tanh…) that are computed by a series."""
-    return sum(isinstance(part, Apply) and part.function in TRANSCENDENTAL for e in expressions for part in parts(e))
+    """How long the functions that are computed by a series (exp, tanh…) take, in units of exp."""
+    return sum(SERIES.get(part.function, 0) for e in expressions for part in parts(e) if isinstance(part, Apply))
+
+
+def branches(expr: Expr) -> bool:
+    """Whether some function of it branches."""
+    return any(isinstance(part, Apply) and part.function in BRANCHING for part in parts(expr))
 
 
 def series_cycles(core: Core, *expressions: Expr) -> float:
