@@ -4,7 +4,7 @@ Each states its error bound in units in the last place (of the result); tests ve
 targets with and without multiply-add. Unless stated otherwise, NaN gives NaN.
 
 Coefficients called FIT are Chebyshev interpolations in float64 over the stated interval, converted to powers and
-rounded to float32; a test recomputes them. Argument reductions follow Cody and Waite, Software Manual for the
+rounded to float32; those called BEST are quotients of polynomials with the least error. A test recomputes them. Argument reductions follow Cody and Waite, Software Manual for the
 Elementary Functions (1980); see also Muller et al., Handbook of Floating-Point Arithmetic, chapter 10.
 """
 
@@ -28,7 +28,7 @@ WHOLE = 8388608.0  # 2^23: from here on all floats are whole
 NORMAL = 2.0**-126  # the smallest normal number
 BIAS = 127  # of the exponent of a float
 
-# (exp(r) − 1 − r) / r² for |r| ≤ ln 2 / 2: FIT, of relative error 2^-29 in exp.
+# (exp(r) − 1 − r) / r² for |r| ≤ ln 2 / 2: FIT, of relative error 2^-26 in exp.
 EXP_TAIL = (0.00139261759, 0.00836317334, 0.0416665561, 0.166665778, 0.5)
 
 
