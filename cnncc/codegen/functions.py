@@ -4,8 +4,9 @@ Each states its error bound in units in the last place (of the result); tests ve
 targets with and without multiply-add. Unless stated otherwise, NaN gives NaN.
 
 Coefficients called FIT are Chebyshev interpolations in float64 over the stated interval, converted to powers and
-rounded to float32; those called BEST are quotients of polynomials with the least error. A test recomputes them. Argument reductions follow Cody and Waite, Software Manual for the
-Elementary Functions (1980); see also Muller et al., Handbook of Floating-Point Arithmetic, chapter 10.
+rounded to float32; those called BEST are quotients of polynomials with the least error. A test recomputes them.
+Argument reductions follow Cody and Waite, Software Manual for the Elementary Functions (1980); see also Muller et al.,
+Handbook of Floating-Point Arithmetic, chapter 10.
 """
 
 from __future__ import annotations
