@@ -90,7 +90,7 @@ OF_FLOATS: Mapping[str, Code] = {
     "exp": own(functions.exp),
     "expm1": own(functions.expm1),
     "log": own(functions.log),
-    "log1p": own(functions.log1p),
+    "softplus": own(functions.softplus),
     "tanh": own(functions.tanh),
     "sigmoid": own(functions.sigmoid),
     "erf": own(functions.erf),

@@ -4,8 +4,9 @@ Each states its error bound in units in the last place (of the result); tests ve
 targets with and without multiply-add. Unless stated otherwise, NaN gives NaN.
 
 Coefficients called FIT are Chebyshev interpolations in float64 over the stated interval, converted to powers and
-rounded to float32; a test recomputes them. Argument reductions follow Cody and Waite, Software Manual for the
-Elementary Functions (1980); see also Muller et al., Handbook of Floating-Point Arithmetic, chapter 10.
+rounded to float32; those called BEST are quotients of polynomials with the least error. A test recomputes them.
+Argument reductions follow Cody and Waite, Software Manual for the Elementary Functions (1980); see also Muller et al.,
+Handbook of Floating-Point Arithmetic, chapter 10.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ WHOLE = 8388608.0  # 2^23: from here on all floats are whole
 NORMAL = 2.0**-126  # the smallest normal number
 BIAS = 127  # of the exponent of a float
 
-# (exp(r) − 1 − r) / r² for |r| ≤ ln 2 / 2: FIT, of relative error 2^-29 in exp.
+# (exp(r) − 1 − r) / r² for |r| ≤ ln 2 / 2: FIT, of relative error 2^-26 in exp.
 EXP_TAIL = (0.00139261759, 0.00836317334, 0.0416665561, 0.166665778, 0.5)
 
 
@@ -102,37 +103,19 @@ def log(x: Lanes) -> Lanes:
     return log_ends(x, _log_sum(*mantissa(x)))
 
 
-def log1p(x: Lanes) -> Lanes:
-    """log(1 + x) within 2 ulp, also for x near 0: −∞ at −1, NaN below −1; keeps −0.
-
-    The rounding error of 1 + x is computed exactly (Knuth's two-sum). Divided by the sum it is added to the logarithm.
-    """
-    total = x + 1.0
-    of_x = total - 1.0
-    lost = (x - of_x) + (1.0 - (total - of_x))
-    result = _log_sum(*_split(total.bits()), lost / total)
-    return x.equals(0.0).where(x, log_ends(total, result))
-
-
 def mantissa(x: Lanes) -> tuple[Lanes, Lanes]:
     """Whole k and m in [√½, √2) with x = m · 2^k, for finite x > 0; subnormal numbers are scaled first."""
     tiny = x < NORMAL
-    k, m = _split(tiny.where(x * 2.0**24, x).bits())
-    return k - tiny.where(x.of(24.0), 0.0), m
-
-
-def _split(bits: Bits) -> tuple[Lanes, Lanes]:
-    """Whole k and m in [√½, √2) with m · 2^k the normal number of these bits."""
+    bits = tiny.where(x * 2.0**24, x).bits()
     k = (bits - ROOT_HALF) >> 23
-    return k.numbers(), (bits - (k << 23)).floats()
+    m = (bits - (k << 23)).floats()
+    return k.numbers() - tiny.where(x.of(24.0), 0.0), m
 
 
-def _log_sum(k: Lanes, m: Lanes, more: Lanes | None = None) -> Lanes:
-    """k·ln 2 + log(m) + more, the small terms first."""
+def _log_sum(k: Lanes, m: Lanes) -> Lanes:
+    """k·ln 2 + log(m), the small terms first."""
     f = m - 1.0
     low = f.polynomial(LOG_TAIL).times_plus(f, -0.5) * (f * f)
-    if more is not None:
-        low = low + more
     return k.times_plus(LN2_HIGH, f + k.times_plus(LN2_LOW, low))
 
 
@@ -156,10 +139,10 @@ def sigmoid(x: Lanes) -> Lanes:
 
 
 @dataclass(frozen=True)
-class Odd:
-    """An odd function that rises to 1: x · (`middle` + numerator(x²) / denominator(x²)) up to |x| = `end`, then 1.
+class Quotient:
+    """`middle` + numerator(z) / denominator(z), best on [0, `end`] in relative error: BEST, found by Remez's exchange.
 
-    The quotient is the smaller part of the sum, so its roundings count less. Without a `middle` the error is 5 ulp.
+    The quotient is the smaller part of the sum, so its roundings count less: without a middle, erf would err by 5 ulp.
     """
 
     end: float
@@ -167,35 +150,49 @@ class Odd:
     numerator: tuple[float, ...]
     denominator: tuple[float, ...]
 
-    def __call__(self, x: Lanes) -> Lanes:
-        inside = x.clamped(-self.end, self.end)
-        square = inside * inside
-        quotient = square.polynomial(self.numerator) / square.polynomial(self.denominator)
-        return (inside * (quotient + self.middle)).clamped(-1.0, 1.0)
+    def __call__(self, z: Lanes) -> Lanes:
+        return z.polynomial(self.numerator) / z.polynomial(self.denominator) + self.middle
 
 
-TANH = Odd(
-    9.0,
+# tanh(x)/x and erf(x)/x for z = x², and log(1 + z)/z.
+TANH = Quotient(
+    81.0,
     0.125,
     (-8.3852278e-08, -2.04613498e-05, 0.000260965084, 0.0754173249, 0.875),
     (7.7765543e-07, 0.000328563416, 0.0258769803, 0.467143416, 1.0),
 )
-ERF = Odd(
-    3.92,
+ERF = Quotient(
+    3.92**2,
     0.34375,
     (-1.10439532e-05, -0.000114741044, -0.00138003938, 0.0135237118, 0.0178183969, 0.784629166),
     (3.80917445e-05, 0.00116254517, 0.0149692912, 0.114109464, 0.502076805, 1.0),
 )
+LOG1P = Quotient(
+    1.0, 0.75, (-0.0233209226, -0.231779903, -0.15820013, 0.249999985), (0.0310945641, 0.474059016, 1.36719167, 1.0)
+)
 
 
 def tanh(x: Lanes) -> Lanes:
-    """tanh(x) within 4 ulp; odd, never beyond ±1; keeps −0."""
-    return TANH(x)
+    """tanh(x) within 4 ulp; keeps −0."""
+    return _odd(x, TANH)
 
 
 def erf(x: Lanes) -> Lanes:
-    """erf(x) within 4 ulp; odd, never beyond ±1; keeps −0."""
-    return ERF(x)
+    """erf(x) within 4 ulp; keeps −0."""
+    return _odd(x, ERF)
+
+
+def _odd(x: Lanes, slope: Quotient) -> Lanes:
+    """x · slope(x²), which rises to 1 at the end of the interval and stays there: odd, and never beyond ±1."""
+    end = math.sqrt(slope.end)
+    inside = x.clamped(-end, end)
+    return (inside * slope(inside * inside)).clamped(-1.0, 1.0)
+
+
+def softplus(x: Lanes) -> Lanes:
+    """log(1 + exp(x)) within 3 ulp: max(x, 0) + log(1 + exp(−|x|)), where nothing overflows and no digits are lost."""
+    t = exp(-abs(x))
+    return x.at_least(0.0) + t * LOG1P(t)
 
 
 def rint(x: Lanes) -> Lanes:

@@ -90,7 +90,11 @@ class Lanes:
 
     def clamped(self, low: float, high: float) -> Lanes:
         """The nearest number between `low` and `high`; NaN stays NaN. Two instructions, where a select takes more."""
-        return Lanes(self.e, self.e.minimum(self.e.maximum(self.ssa, self.of(low).ssa), self.of(high).ssa))
+        return Lanes(self.e, self.e.minimum(self.at_least(low).ssa, self.of(high).ssa))
+
+    def at_least(self, low: float) -> Lanes:
+        """The larger one of it and `low`; NaN stays NaN."""
+        return Lanes(self.e, self.e.maximum(self.ssa, self.of(low).ssa))
 
     def polynomial(self, coefficients: tuple[float, ...]) -> Lanes:
         """The polynomial of these coefficients, the highest power first, by Horner's rule."""

@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from ..errors import ShapeError
-from ..expr import Expr, exp, maximum, minimum, multiply_add, unary, where_less
+from ..expr import Expr, exp, minimum, multiply_add, unary, where_less
 from ..functions import erf
 from ..types import Array, TensorType
 from .elementwise import Unary
@@ -166,7 +166,7 @@ class Softplus(Unary):
         return np.logaddexp(0, x[0])
 
     def expression(self, *x: Expr) -> Expr:
-        return softplus(x[0])
+        return unary("softplus", x[0])
 
 
 @dataclass(frozen=True)
@@ -192,8 +192,3 @@ class Softsign(Unary):
 
     def expression(self, *x: Expr) -> Expr:
         return x[0] / (1 + unary("absolute", x[0]))
-
-
-def softplus(x: Expr) -> Expr:
-    """max(x, 0) + log(1 + exp(−|x|)): nothing overflows, and for x ≪ 0 the small result is exact."""
-    return maximum(x, 0.0) + unary("log1p", exp(unary("negate", unary("absolute", x))))

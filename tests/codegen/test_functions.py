@@ -34,7 +34,7 @@ EXACT = ("absolute", "negate", "floor", "ceil", "rint", "sign")
 BOUNDS = {
     "expm1": vocabulary.EXPM1_ULPS,
     "log": vocabulary.LOG_ULPS,
-    "log1p": vocabulary.LOG1P_ULPS,
+    "softplus": vocabulary.SOFTPLUS_ULPS,
     "tanh": vocabulary.TANH_ULPS,
     "sigmoid": vocabulary.SIGMOID_ULPS,
     "erf": vocabulary.ERF_ULPS,
@@ -138,7 +138,7 @@ ENDS: dict[str, tuple[list[float], list[float]]] = {
         [1, 0, -0.0, -1, math.inf, -math.inf, math.nan],
         [0, -math.inf, -math.inf, *[math.nan], math.inf, math.nan, math.nan],
     ),
-    "log1p": ([0, -0.0, -1, -1.5, math.inf, TINY, -TINY], [0, -0.0, -math.inf, math.nan, math.inf, TINY, -TINY]),
+    "softplus": ([math.inf, -math.inf, -104, 100, math.nan, -103.2], [math.inf, 0, 0, 100, math.nan, TINY]),
     "tanh": ([0, -0.0, math.inf, -math.inf, 10, -10, TINY, -TINY], [0, -0.0, 1, -1, 1, -1, TINY, -TINY]),
     "sigmoid": ([0, math.inf, -math.inf, -200, 200, -103.9], [0.5, 1, 0, 0, 1, TINY]),
     "sin": ([0, -0.0, math.inf, -math.inf, math.nan, TINY, -TINY], [0, -0.0, *[math.nan] * 3, TINY, -TINY]),
@@ -237,28 +237,36 @@ def test_coefficients_are_the_fits_that_they_claim_to_be(
     np.testing.assert_allclose(np.array(coefficients, F32), again, rtol=1e-4, atol=1e-9)
 
 
+def slope(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    """function(√z) / √z."""
+    return lambda z: function(np.sqrt(z)) / np.sqrt(z)
+
+
 @pytest.mark.parametrize(
-    ("odd", "function", "slope"),
-    [(functions.TANH, np.tanh, 1), (functions.ERF, np.vectorize(math.erf), 2 / math.sqrt(math.pi))],
-    ids=["tanh", "erf"],
+    ("quotient", "degrees", "function", "at_zero"),
+    [
+        (functions.TANH, (4, 4), slope(np.tanh), 1),
+        (functions.ERF, (5, 5), slope(np.vectorize(math.erf)), 2 / math.sqrt(math.pi)),
+        (functions.LOG1P, (2, 3), lambda z: np.log1p(z) / z, 1),
+    ],
+    ids=["tanh", "erf", "softplus"],
 )
 def test_quotients_are_the_best_that_they_claim_to_be(
-    odd: functions.Odd, function: Callable[[Array], Array], slope: float
+    quotient: functions.Quotient, degrees: tuple[int, int], function: Callable[[Array], Array], at_zero: float
 ) -> None:
-    """Of function(√z) / √z, with a relative error below 2^-25; the middle is subtracted from it."""
+    """With a relative error below 2^-25, rounded below 2^-24; the middle is subtracted from the best quotient."""
 
-    def of_square(z: Array) -> Array:
-        root = np.sqrt(z)
-        return np.where(root < 1e-9, slope, function(root) / np.maximum(root, 1e-30))
+    def whole(z: Array) -> Array:
+        return np.where(z < 1e-15, at_zero, function(np.maximum(z, 1e-15)))
 
-    degrees = len(odd.numerator) - 1, len(odd.denominator) - 1
-    top, bottom, error = best_quotient(of_square, degrees, odd.end**2)
+    numerator, denominator = (np.array(part[::-1]) for part in (quotient.numerator, quotient.denominator))
+    top, bottom, error = best_quotient(whole, degrees, quotient.end)
     assert error < 2.0**-25
-    np.testing.assert_allclose(odd.denominator[::-1], bottom.coef, rtol=1e-4)
-    np.testing.assert_allclose(odd.numerator[::-1], (top - odd.middle * bottom).coef, rtol=1e-4)
-    x = np.linspace(1e-3, odd.end, 100_001)
-    held = odd.middle + np.polyval(odd.numerator, x * x) / np.polyval(odd.denominator, x * x)
-    assert abs(x * held / function(x) - 1).max() < 2.0**-24
+    np.testing.assert_allclose(denominator, bottom.coef, rtol=1e-4)
+    np.testing.assert_allclose(numerator, (top - quotient.middle * bottom).coef, rtol=1e-4)
+    z = np.linspace(1e-6, quotient.end, 100_001)
+    rounded = quotient.middle + np.polyval(quotient.numerator, z) / np.polyval(quotient.denominator, z)
+    assert abs(rounded / function(z) - 1).max() < 2.0**-24
 
 
 @pytest.mark.parametrize("target", TARGETS)

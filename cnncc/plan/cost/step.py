@@ -23,7 +23,7 @@ from .transfer import arrival
 
 SERIES = {
     **dict.fromkeys(("exp", "expm1", "sigmoid", "tanh", "erf"), 1),
-    **dict.fromkeys(("log", "log1p", "sin", "cos"), 2),
+    **dict.fromkeys(("log", "softplus", "sin", "cos"), 2),
     "power": 12,
 }
 """Functions that are computed by a series, and how long they take in units of exp."""
