@@ -106,12 +106,13 @@ def merged(axes: Sequence[MovedAxis]) -> list[MovedAxis]:
 
 def row_size(first: MovedAxis, rest: Sequence[MovedAxis]) -> int:
     """How much of an axis belongs to one row, before the axes behind it: 1, unless runs or squares became too short."""
-    behind = rest[0].size if rest and rest[0].follows(first) else 0
+    follows = bool(rest) and rest[0].follows(first)
+    inner, behind = (rest[0], rest[0].size) if follows else (first, 1)
 
     def enough(size: int) -> bool:
-        if behind or first.write == 1:
-            return size * max(behind, 1) >= LEAST_RUN
-        return abs(first.read) != 1 or size % LINE == 0
+        if inner.write == 1 or (inner.read == 1 and follows):
+            return size * behind >= LEAST_RUN
+        return inner.read != 1 or size % LINE == 0
 
     if first.table:
         return first.size if first.write == 1 else 1

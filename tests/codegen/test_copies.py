@@ -165,3 +165,4 @@ def test_a_shuffle_is_one_move() -> None:
         plan = compilation(net.graph(net.apply(op, net.input(1, 16, 12, 18)))).plan
         (step,) = plan.steps
         assert isinstance(step.kernel, Move) and not step.tables, op
+        assert step.kernel.lanes > 2, op

@@ -45,9 +45,7 @@ class Move(AlongAxis):
         return True
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        if self.form == "runs":
-            return super().cycles(target, sources, result)
-        return step.moved(target.core, 0, 1) + transfer.reordered(target.core, math.prod(result.shape))
+        return step.moved(target.core, self.moved(sources, result), self.lanes)
 
     def describe(self) -> str:
         block = {"runs": "", "squares": f", squares of {self.block}"}.get(self.form, f", {self.block} rows {self.form}")
@@ -67,7 +65,7 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
     if source_size <= transfer.SMALL_AXIS and source.strides[along] == source_size:
         return Move("collected", along, source_along, lanes_moved, source_size)
     block = 1 << (min(lanes, source_size, max(4, transfer.SQUARE_BYTES // element.bytes)).bit_length() - 1)
-    if block < 4 or size < 4:
+    if block < 4 or size < 4 or source.strides[along] == 0:
         return Move("runs", along, along, lanes_moved)
     return Move("squares", along, source_along, block, block)
 
@@ -79,6 +77,6 @@ def ahead(target: Target, result: View, element: Element) -> int:
 
 
 def adjacent(source: View, result: View, along: int, source_along: int) -> bool:
-    """Whether elements are neighbours in memory along both axes, each on its side: no table, no repeated element."""
-    plain = not (source.looks_up(along) or source.looks_up(source_along)) and source.strides[along] != 0
+    """Whether elements are neighbours in memory along both axes, each on its side, and neither is read by a table."""
+    plain = not (source.looks_up(along) or source.looks_up(source_along))
     return plain and result.strides[along] == 1 and source.strides[source_along] == 1
