@@ -32,7 +32,7 @@ from .stream import cycles_of_rounds
 from .tensors import Tensor
 from .views import Order, channels_last, dense_view, planar
 
-DEARER = 1.05  # what a split costs more: memory for the sums; and so far apart models of different kernels may be
+SHORT_OF_MEMORY = 1.25  # times the cycles on a core without caches, where a model has to fit: sums take memory
 
 
 @dataclass(frozen=True)
@@ -154,7 +154,8 @@ def with_steps_of(target: Target, parts: Parts, candidate: Candidate) -> Candida
     """A candidate for a contraction whose pool is apart."""
     rank = parts.types[parts.held.result].rank
     order = channels_last(rank) if candidate.kernel.lanes_along == "channels" else planar(rank)
-    cycles = DEARER * (candidate.cycles + cycles_apart(target, parts, candidate.kernel, order))
+    cycles = candidate.cycles + cycles_apart(target, parts, candidate.kernel, order)
+    cycles *= 1.0 if target.l2 else SHORT_OF_MEMORY
     return Candidate(f"split pool, {candidate.label}", cycles, candidate.kernel, split=True)
 
 

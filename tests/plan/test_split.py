@@ -22,7 +22,7 @@ from cnncc.plan.lower import LoweredGraph, lower
 from cnncc.plan.make import make_plan
 from cnncc.plan.plan import Plan, Step
 from cnncc.plan.saved import describe, load, save
-from cnncc.plan.split import DEARER, fused, split
+from cnncc.plan.split import SHORT_OF_MEMORY, fused, split
 from cnncc.plan.text import show_plan
 from tests.graphs import Net, compilation
 
@@ -109,13 +109,14 @@ def shapes() -> Iterator[tuple[Op, int, int, int, int]]:
 
 @pytest.mark.parametrize("target", ON)
 def test_fused_is_never_slower_than_unfused_by_the_model(target: str) -> None:
-    """Nor does any tile need more registers than there are."""
+    """Nor does any tile need more registers than there are. A microcontroller may save memory instead."""
     kinds: set[bool] = set()
+    more = 1.001 if TARGETS[target].l2 else SHORT_OF_MEMORY
     for shape in shapes():
         graph = layer(*shape)
         plan, apart = (compilation(graph, target, off=off).plan for off in ((), ("fuse",)))
         steps = pooled(plan)
-        assert cost(steps, plan) <= DEARER * cost(pooled(apart), apart), shape
+        assert cost(steps, plan) <= more * cost(pooled(apart), apart), shape
         assert len(steps) in (1, 2)
         kinds.add(len(steps) == 2)
         kernel = steps[0].kernel

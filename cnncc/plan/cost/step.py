@@ -48,14 +48,21 @@ def peak(target: Target) -> float:
     return target.mac.rate * target.lanes
 
 
-def unaligned_loads(target: Target) -> float:
+def unaligned_loads(target: Target, lanes: int = 0) -> float:
     """Loads that the load of one vector of columns counts for: it begins anywhere in a cache line, and may cross it.
 
-    Of 16 places in a line of 64 bytes, a vector of 16 elements crosses at 15, one of 8 at 7, one of 4 at 3.
+    Of 16 places in a line of 64 bytes, a vector of 16 elements crosses at 15, one of 8 at 7, one of 4 at 3. Each of the
+    `pieces` of another number of lanes is a load.
     """
     core = target.core
     places = core.line_bytes // core.mac.pixel.bytes
-    return 1 + (core.crossing_loads - 1) * min(1.0, (target.lanes - 1) / (places - 1))
+    beyond = (core.crossing_loads - 1) / (places - 1)
+    return sum(1 + beyond * min(places - 1, piece - 1) for piece in pieces(lanes or target.lanes))
+
+
+def pieces(lanes: int) -> list[int]:
+    """The powers of two whose sum is a number of lanes: an instruction loads one of them, another one joins it."""
+    return [1 << bit for bit in range(lanes.bit_length()) if lanes >> bit & 1]
 
 
 def widening(weights: Element, lanes: int, *, scalar: bool = False) -> int:

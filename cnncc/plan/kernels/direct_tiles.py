@@ -170,8 +170,9 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[TileCandidate]:
         yield from _folded(target, layer, rows, width * unit)
     total = -(-width // (lanes // unit))
     steps, times = _steps(target, layer, lanes), c.groups * math.prod(stored[:-1])
-    steps = replace(steps, widen_scalar=step.widening(layer.weights, lanes, scalar=True))
-    load = step.unaligned_loads(target) * c.window[-1].stride  # with a stride of 2, every other column of two vectors
+    joined = len(step.pieces(lanes)) - 1
+    steps = replace(steps, widen_scalar=step.widening(layer.weights, lanes, scalar=True), widen_vector=joined)
+    load = step.unaligned_loads(target, lanes) * c.window[-1].stride  # of two vectors, with a stride of 2
     for vectors in range(1, min(total, 4) + 1):
         most = (target.registers - 1 - SPARE) // (vectors * rows) - 1
         if most < 1:
