@@ -154,6 +154,10 @@ class Emitter(Instructions, Protocol):
             return better
         return self.select(self.unordered(b, b), b, better)
 
+    def larger(self, a: Ssa, b: Ssa) -> Ssa:
+        """The larger one of numbers, none of which is NaN. Of 0 and −0 it is `b`."""
+        return self.select(self.compare(">", a, b), a, b)
+
     def extreme(self, kind: Literal["maximum", "minimum"], values: Sequence[Ssa]) -> Ssa:
         """The largest or smallest of several numbers; NaN if any is NaN.
 

@@ -22,7 +22,7 @@ from ..types import Array
 from .bufferization import Bufferization, places
 from .candidates import Chosen
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
-from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, window
+from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, separable
 from .lower import Operand
 from .moves import as_loops
 from .plan import Step
@@ -84,7 +84,7 @@ class StepBuilder:
         machine = self.views.layout.target
         match computation:
             case WindowReduction():
-                kernel = window.kernel(machine, computation, target)
+                kernel, sources[0], target = separable.pooling(machine, computation, sources[0], target)
             case Reduction():
                 kernel = reduction = reduce.kernel(machine, computation, sources[0])
                 if reduce.by_rows_first(reduction, sources[0]):

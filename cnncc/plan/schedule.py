@@ -24,8 +24,18 @@ def streamed(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[st
         heights = ring_heights([step.row_need for step in chain], rows) if rows else []
         for member, height in zip(members, heights, strict=False):
             _make_ring(steps, buffers, member, height)
+        if rows:
+            _in_rounds(steps, members, rows)
         number += len(chain)
     return Schedule(tuple(stages), tuple(steps), buffers)
+
+
+def _in_rounds(steps: list[Step], members: Sequence[int], rows: int) -> None:
+    """Tell each step of a chain how many rows it computes in a round: what the next one goes on by."""
+    for member in reversed(members):
+        step = steps[member]
+        steps[member] = replace(step, kernel=step.kernel.in_rounds(rows))
+        rows *= step.row_need.stride
 
 
 def _chain(

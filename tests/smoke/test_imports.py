@@ -74,6 +74,7 @@ ALLOWED: dict[str, set[str]] = {
     "ir": {"allowance", "computation", "elements", "errors", "op", "types"},
     "ops": {"computation", "elements", "errors", "expr", "functions", "integers", "op", "types", "windows"},
     "plan.kernels": {
+        "alignment",
         "computation",
         "cook_toom",
         "elements",
@@ -85,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
         "windows",
     },
     "batching": {"errors", "ir", "op", "types"},
-    "codegen.kernels": {"codegen", "cook_toom", "plan.kernels", "plan.views"},
+    "codegen.kernels": {"codegen", "cook_toom", "plan.kernels", "plan.views", "windows"},
     "text": {"elements", "errors", "ir", "op", "ops", "types"},
     "frontends": {
         "allowance",

@@ -18,6 +18,7 @@ from .filter import Filter
 from .grouped import GroupedConvolution
 from .move import Copy
 from .reduce import WholeReduction
+from .separable import SeparableWindow
 from .window import pooling
 from .winograd import WinogradConvolution
 
@@ -36,6 +37,7 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Depthwise: DepthwiseConvolution,
     k.Winograd: WinogradConvolution,
     k.Window: pooling,
+    k.Separable: SeparableWindow,
     k.Elementwise: ElementwiseExpression,
     k.Reduce: WholeReduction,
     k.Move: Copy,

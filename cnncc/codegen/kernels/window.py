@@ -11,9 +11,10 @@ import math
 from collections.abc import Sequence
 
 from ...plan.kernels import Window
+from ...windows import WindowAxis
 from ..emitter import Emitter
 from ..epilogue import combine, combine_all, identity
-from ..nest import UNROLL_ALL, Carry, interior, outside_axes, positions, reduce_nest, with_guards
+from ..nest import Carry, interior, outside_axes, positions, reduce_nest, with_guards
 from ..registers import FLOAT, Index, Ssa
 from .family import KernelEmitter, Tensors
 from .sliding import Patch, Sliding
@@ -94,23 +95,26 @@ class WindowReductionEmitter(KernelEmitter[Window]):
         return e.binary("divide", total, divisor)
 
     def taps_counted(self, axis: int, index: Index) -> Index:
-        """Taps of the window at output `index` inside the source and the counted part of its padding.
-
-        Taps t with −low ≤ start + t·d < size + high: from ⌈(−low − start) / d⌉ to ⌊(size + high − 1 − start) / d⌋.
-        """
-        e, w = self.e, self.k.window[axis]
-        low, high = self.k.counted[axis] if self.k.counted else (0, 0)
-        start = e.sub(e.mul(index, w.stride), w.low)
-        before = e.largest(e.sub(-low, start), 0)
-        first = e.div(e.add(before, w.dilation - 1), w.dilation)
-        last = e.least(e.div(e.sub(w.size + high - 1, start), w.dilation), w.kernel - 1)
-        return e.add(e.sub(last, first), 1)
+        return taps_counted(self.e, self.k.window[axis], self.k.counted[axis] if self.k.counted else (0, 0), index)
 
     def as_float(self, index: Index) -> Ssa:
         e = self.e
         if isinstance(index, int):
             return e.number(float(index), 1)
         return e.convert(index, FLOAT)
+
+
+def taps_counted(e: Emitter, w: WindowAxis, margins: tuple[int, int], index: Index) -> Index:
+    """Taps of the window at output `index` inside the source and the counted part of its padding.
+
+    Taps t with −low ≤ start + t·d < size + high: from ⌈(−low − start) / d⌉ to ⌊(size + high − 1 − start) / d⌋.
+    """
+    low, high = margins
+    start = e.sub(e.mul(index, w.stride), w.low)
+    before = e.largest(e.sub(-low, start), 0)
+    first = e.div(e.add(before, w.dilation - 1), w.dilation)
+    last = e.least(e.div(e.sub(w.size + high - 1, start), w.dilation), w.kernel - 1)
+    return e.add(e.sub(last, first), 1)
 
 
 class Tiles(Sliding[Window]):
@@ -144,6 +148,4 @@ class Tiles(Sliding[Window]):
 
 def pooling(e: Emitter, kernel: Window, tensors: Tensors) -> KernelEmitter[Window]:
     """Pooling in tiles if lanes lie along the channels and the code of a tile is short, else one vector at a time."""
-    small = math.prod(w.kernel for w in kernel.window) * kernel.tile.columns <= UNROLL_ALL
-    family = Tiles if kernel.lane_axis == 1 and small else WindowReductionEmitter
-    return family(e, kernel, tensors)
+    return (Tiles if kernel.in_tiles else WindowReductionEmitter)(e, kernel, tensors)

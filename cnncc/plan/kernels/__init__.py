@@ -19,6 +19,7 @@ from .fill import Fill
 from .grouped import Grouped
 from .move import Move
 from .reduce import Reduce
+from .separable import Separable
 from .window import Window
 from .winograd import Winograd
 
@@ -40,6 +41,7 @@ __all__ = [
     "Pooling",
     "Reduce",
     "RowNeed",
+    "Separable",
     "Tile",
     "Window",
     "Winograd",

@@ -112,6 +112,10 @@ class Kernel(ABC):
         """The same kernel, partitioned along the axis that shards divide best."""
         return self
 
+    def in_rounds(self, rows: int) -> Kernel:
+        """The same kernel in a chain, where each call computes about `rows` rows."""
+        return self
+
     # Memory
 
     @property

@@ -10,12 +10,15 @@ from typing import Literal
 from ...computation import Combine, WindowReduction
 from ...machine.target import Target
 from ...windows import WindowAxis
-from ..cost.step import POOL_COLUMNS
+from ..cost.pooling import DIVISION, Work, careful
+from ..cost.step import POOL_COLUMNS, unaligned_loads
 from ..views import View, elements
 from .base import AlongAxis, balanced, lanes_on, taps_of
 from .convolution import Tile
 
 Divisor = Literal["none", "taps", "valid"]
+UNROLLED = 256  # loads in the code of a tile
+JOIN = 2  # operations for the larger of two values, either of which may be NaN: three without masks
 
 
 @dataclass(frozen=True)
@@ -40,9 +43,39 @@ class Window(AlongAxis):
     def own_window(self) -> tuple[WindowAxis, ...]:
         return self.window
 
-    def moved(self, sources: Sequence[View], result: View) -> int:
-        taps = math.prod(axis.kernel for axis in self.window)
-        return max(elements(result.shape) * taps, elements(sources[0].shape))
+    @property
+    def taps(self) -> int:
+        return math.prod(axis.kernel for axis in self.window)
+
+    @property
+    def in_tiles(self) -> bool:
+        """Whether neighbouring results are computed together: lanes lie along the channels, and a tile is short."""
+        return self.lane_axis == 1 and self.taps * self.tile.columns <= UNROLLED
+
+    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
+        vectors = elements(result.shape) / result.shape[self.lane_axis] * -(-result.shape[self.lane_axis] // self.lanes)
+        return target.core.call_cycles + vectors * self.work(target).cycles(target, self.lanes)
+
+    def work(self, target: Target) -> Work:
+        """For each vector of results."""
+        steps = math.prod(min(axis.stride, axis.extent) for axis in self.window)
+        if self.in_tiles:
+            loads, joins = self.tile_work()
+        else:
+            step = self.window[-1].stride if self.lane_axis != 1 else 1
+            loads = self.taps * (1.0 if self.lane_axis == 1 else unaligned_loads(target) * min(step, 2))
+            joins = self.taps * (JOIN if self.combine == "maximum" else 1) + self.taps * (min(step, self.lanes) - 1)
+        return Work(loads, joins + 1 + (DIVISION if self.divisor != "none" else 0), steps + 1)
+
+    def tile_work(self) -> tuple[float, float]:
+        """Loads and operations for each result of a tile."""
+        *outer, last = self.window
+        rows, columns = math.prod(axis.kernel for axis in outer), self.tile.columns
+        starts = range(0, columns * last.stride, last.stride)
+        seen = len({start + tap * last.dilation for start in starts for tap in range(last.kernel)}) / columns
+        if self.combine != "maximum":
+            return rows * seen, self.taps - 1
+        return rows * seen, seen * careful(rows) + careful(last.kernel)
 
     def describe(self) -> str:
         mean = {"none": "", "taps": ", divided by the taps", "valid": ", divided by the taps inside"}[self.divisor]
