@@ -1,28 +1,27 @@
 """The program of a plan: one function for each kernel and the entry points of the ABI (`cnncc/abi.py`).
 
-`NAME_run` checks its arguments (equally in every shard, before the first barrier), then runs the schedule
-once for each image: each shard computes its range of the rows of every step, and barriers stand between dependent
-steps. It does not allocate, lock or call functions outside of the module, other than the caller's `wait`.
+`NAME_run` checks its arguments (equally in every shard, before the first barrier), then runs the schedule once for each
+image, or for blocks of images (`Plan.block`): each shard computes its range of the rows of every step, and barriers
+stand between dependent steps. It does not allocate, lock or call functions outside of the module, other than the
+caller's `wait`.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 
 from .. import abi
 from ..abi import ErrorCode
 from ..alignment import rounded_up
-from ..plan.plan import Interface, Plan, Stage, Step
+from ..plan.plan import ImageBlock, Plan, Stage, Step
 from . import barrier, cpu, ticks
+from .call import BufferAddresses, CallFields, element, register
 from .emitter import Emitter
-from .kernels import KERNELS, Tensors
-from .memory import Access
-from .registers import BYTE, INT32, POINTER, Index, RegisterType, Ssa, memory_type
-
-SEGMENT = 32  # most stages in one function
+from .registers import BYTE, INT32, POINTER, Index, Ssa
+from .segment import Segment, segments_of
+from .step_function import step_function
 
 
 def generate(e: Emitter, plan: Plan, symbol: str, *, profiled: bool = False) -> str:
@@ -30,10 +29,14 @@ def generate(e: Emitter, plan: Plan, symbol: str, *, profiled: bool = False) -> 
 
     With `profiled`, the program adds up the cycles of each step in the shard's own memory (see `tick_bytes`).
     """
-    names = step_functions(e, plan)
+    names = [step_function(e, plan, number, step) for number, step in enumerate(plan.steps)]
+    together = {}
+    if plan.block:
+        images = plan.block.images
+        together = {at: step_function(e, plan, at, step, images) for at, step in plan.block.steps.items()}
     if plan.target.atomics:
         barrier.emit(e)
-    program = Program(e, plan, symbol, names, profiled)
+    program = Program(e, plan, symbol, names, together, profiled)
     program.emit()
     workspace_bytes(e, plan, symbol, program.shard_bytes)
     cpu.emit_check(e, f"{symbol}_check")
@@ -45,64 +48,26 @@ def tick_bytes(plan: Plan) -> int:
     return rounded_up(8 * len(plan.steps))
 
 
-def step_functions(e: Emitter, plan: Plan) -> list[str]:
-    """A function for each step; equal kernels are emitted once."""
-    names = []
-    for number, step in enumerate(plan.steps):
-        views = step.views
-        tables = step.tables
-        parameters = [(POINTER, f"b{index}") for index in range(len(views))]
-        parameters += [(POINTER, f"t{index}") for index in range(len(tables))]
-        parameters += [(e.index_type, "a"), (e.index_type, "b")]
-        if e.checked:
-            parameters.append((POINTER, "fault"))
-        with e.function("kernel", parameters, internal=True) as values:
-            bases, (*pointers, a, b) = values[: len(views)], values[len(views) : len(views) + len(tables) + 2]
-            fault = values[-1] if e.checked else None
-            named = dict(zip(tables, pointers, strict=True))
-            accesses = []
-            for view, base in zip(views, bases, strict=True):
-                looked_up = {axis: named[table] for axis, table in view.lookups}
-                entries = {axis: plan.entries(table) for axis, table in view.lookups}
-                accesses.append(Access(e, view, base, plan.buffer(view), looked_up, fault, number, entries))
-            own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : len(step.sources)]
-            target, *scratch = accesses[len(step.sources) :]
-            KERNELS[type(step.kernel)](e, step.kernel, Tensors(own, operands, target, scratch)).emit(a, b)
-            e.ret()
-        names.append(e.share_function("kernel"))
-    return names
-
-
 def workspace_bytes(e: Emitter, plan: Plan, symbol: str, shard_bytes: int) -> None:
     with e.function(f"{symbol}_workspace_bytes", [(INT32, "shards")], e.index_type) as (shards,):
         count = e.convert(shards, e.index_type, signed=False)
         e.ret(e.value(e.add(e.mul(count, shard_bytes), plan.workspace_base)))
 
 
-@dataclass
-class CallFields:
-    """The fields of a cnncc_call (`abi.CALL`) after the first, loaded."""
-
-    images: Ssa
-    shard: Ssa
-    shards: Ssa
-    inputs: Ssa
-    outputs: Ssa
-    workspace: Ssa
-    weights: Ssa
-    wait: Ssa
-    wait_argument: Ssa
-
-
-def _register(field: abi.Field) -> RegisterType:
-    return POINTER if field.is_pointer else INT32
-
-
 class Program:
-    """Emits `NAME_run`."""
+    """Emits `NAME_run`. `names` are the functions of the steps, `together` those for a block of images."""
 
-    def __init__(self, e: Emitter, plan: Plan, symbol: str, names: Sequence[str], profiled: bool = False):
-        self.e, self.plan, self.symbol, self.names, self.profiled = e, plan, symbol, names, profiled
+    def __init__(
+        self,
+        e: Emitter,
+        plan: Plan,
+        symbol: str,
+        names: Sequence[str],
+        together: Mapping[int, str],
+        profiled: bool = False,
+    ):
+        self.e, self.plan, self.symbol, self.profiled = e, plan, symbol, profiled
+        self.names, self.together, self.segments = names, together, segments_of(plan)
         self.shard_bytes = plan.shard_bytes + (tick_bytes(plan) if profiled else 0)
         self.single_shard = True  # the code being emitted is that of a single shard
 
@@ -110,8 +75,10 @@ class Program:
         """All segments, once for a single shard (no partition, no barriers) and once for several; then `run`."""
         e, plan = self.e, self.plan
         for self.single_shard in (True, False) if plan.target.atomics else (True,):
-            for number, stages in enumerate(self.segments()):
-                self.segment(number, stages)
+            for segment in self.segments:
+                self.segment(segment)
+                if segment.together:
+                    self.block_segment(segment)
         with e.function(f"{self.symbol}_run", [(POINTER, "call")], INT32) as (pointer,):
             call = self.arguments(pointer)
             images: Index = self.widen(call.images) if plan.batchable else 1
@@ -143,40 +110,98 @@ class Program:
         e.label(after)
 
     def images(self, call: CallFields, images: Index) -> None:
-        """Every segment for every image."""
+        """Every segment for every image; first the blocks of images, if there are any."""
         e = self.e
-        with e.loop(0, images) as image:
-            if self.plan.batchable and not self.single_shard:
-                with e.when(e.compare("!=", image.index, 0)):
-                    self.barrier(call)  # this image reuses the arena
-            arguments = [*vars(call).values(), e.value(image.index)]
-            for number in range(len(self.segments())):
-                e.call(self.segment_name(number), arguments)
+        first: Index = self.blocks(call, images, self.plan.block) if self.plan.block else 0
+        with e.loop(first, images) as image:
+            if self.plan.batchable:
+                self.barrier_unless_first(call, image.index)
+            for segment in self.segments:
+                self.call_segment(segment, call, image.index, 0)
         if e.checked:
             self.barrier(call)  # every shard returns the same code
 
-    def segment_name(self, number: int) -> str:
-        return f"segment{number}{'_alone' if self.single_shard else ''}"
+    def barrier_unless_first(self, call: CallFields, image: Index) -> None:
+        """A barrier before an image, or a block of them, that reuses the arena."""
+        if not self.single_shard:
+            with self.e.when(self.e.compare("!=", image, 0)):
+                self.barrier(call)
 
-    def segments(self) -> list[tuple[Stage, ...]]:
-        """The schedule in segments: LLVM takes more than twice as long for a function of twice the length."""
-        stages = self.plan.stages
-        return [stages[first : first + SEGMENT] for first in range(0, len(stages), SEGMENT)]
-
-    def segment(self, number: int, stages: Sequence[Stage]) -> None:
-        """A function that runs some stages for one image and shard."""
+    def blocks(self, call: CallFields, images: Index, block: ImageBlock) -> Index:
+        """All blocks of images that are large enough; returns the number of images in them."""
         e = self.e
-        parameters = [(_register(field), field.name) for field in abi.CALL[1:]]
-        parameters.append((e.index_type, "image"))
-        with e.function(self.segment_name(number), parameters, internal=True) as (*values, image):
-            call = CallFields(*values)
-            memory = BufferAddresses(self, call, image)
-            fault = e.address(call.workspace, abi.FAULT_STEP, BYTE)
-            for stage in stages:
+        count = e.div(e.add(images, block.images - block.least), block.images)
+        with e.loop(0, count) as number:
+            self.barrier_unless_first(call, number.index)
+            first = e.mul(number.index, block.images)
+            members = e.least(e.sub(images, first), block.images)
+            for together, segments in itertools.groupby(self.segments, lambda segment: segment.together):
+                if together:
+                    for segment in segments:
+                        e.call(self.block_name(segment), [*vars(call).values(), e.value(first), e.value(members)])
+                else:
+                    self.one_by_one(list(segments), call, first, members)
+        return e.least(e.mul(count, block.images), images)
+
+    def one_by_one(self, segments: Sequence[Segment], call: CallFields, first: Index, members: Index) -> None:
+        """Some segments for each image of a block."""
+        e = self.e
+        with e.loop(0, members) as member:
+            self.barrier_unless_first(call, member.index)
+            for segment in segments:
+                self.call_segment(segment, call, e.add(first, member.index), member.index)
+
+    def call_segment(self, segment: Segment, call: CallFields, image: Index, member: Index) -> None:
+        """Call the function of a segment for an image, which is number `member` of its block."""
+        e, arguments = self.e, [*vars(call).values(), self.e.value(image)]
+        if self.counts_members(segment):
+            arguments.append(e.value(member))
+        e.call(self.segment_name(segment), arguments)
+
+    def counts_members(self, segment: Segment) -> bool:
+        """Whether the function of a segment is called for several images of a block."""
+        return self.plan.block is not None and not segment.together
+
+    def segment_name(self, segment: Segment) -> str:
+        return f"segment{segment.number}{'_alone' if self.single_shard else ''}"
+
+    def block_name(self, segment: Segment) -> str:
+        return f"block{segment.number}{'_alone' if self.single_shard else ''}"
+
+    @contextmanager
+    def segment_function(self, name: str, *numbers: str) -> Iterator[tuple[CallFields, list[Ssa], Ssa]]:
+        """A function of a call and some numbers; yields them, and the address of the fault word."""
+        e = self.e
+        parameters = [(register(field), field.name) for field in abi.CALL[1:]]
+        parameters += [(e.index_type, number) for number in numbers]
+        with e.function(name, parameters, internal=True) as values:
+            call = CallFields(*values[: len(values) - len(numbers)])
+            yield call, list(values[len(values) - len(numbers) :]), e.address(call.workspace, abi.FAULT_STEP, BYTE)
+            e.ret()
+
+    def segment(self, segment: Segment) -> None:
+        """A function that runs some stages for one image and shard."""
+        numbers = ("image", "member") if self.counts_members(segment) else ("image",)
+        with self.segment_function(self.segment_name(segment), *numbers) as (call, (image, *member), fault):
+            memory = self.memory(call, image, *member)
+            for stage in segment.stages:
                 if stage.barrier:
                     self.barrier(call)
                 self.stage(stage, memory, call, fault)
-            e.ret()
+
+    def block_segment(self, segment: Segment) -> None:
+        """A function that runs some stages for a block of images and a shard.
+
+        Barriers were found for stages that divide one image. Where shards divide the images, others are around.
+        """
+        with self.segment_function(self.block_name(segment), "first", "members") as (call, (first, members), fault):
+            memory = self.memory(call, first)
+            for stage in segment.stages:
+                if stage.barrier or stage.shared:
+                    self.barrier(call)
+                self.stage_of_block(stage.steps[0], stage, memory, call, fault, members)
+                if stage.shared:
+                    self.barrier(call)
 
     # Arguments
 
@@ -198,7 +223,7 @@ class Program:
             self.refuse_null([call.weights])
         arrays = [(call.inputs, len(plan.inputs)), (call.outputs, len(plan.outputs))]
         for array, count in arrays:
-            self.refuse_null([self.element(array, index) for index in range(count)])
+            self.refuse_null([element(self.e, plan, array, index) for index in range(count)])
         for pointer in (call.workspace, call.weights):
             self.refuse_if(
                 e.compare("!=", e.mask(e.address_number(pointer), abi.ALIGNMENT - 1), 0), ErrorCode.MISALIGNED
@@ -210,11 +235,7 @@ class Program:
         e, pointer_bytes = self.e, self.plan.target.pointer_bits // 8
         offsets = abi.offsets(pointer_bytes)
         for field in abi.CALL:
-            yield e.load(_register(field), e.address(pointer, offsets[field.name], BYTE))
-
-    def element(self, array: Ssa, index: int) -> Ssa:
-        size = self.plan.target.pointer_bits // 8
-        return self.e.load(POINTER, self.e.address(array, index * size, BYTE))
+            yield e.load(register(field), e.address(pointer, offsets[field.name], BYTE))
 
     def refuse_null(self, pointers: Sequence[Ssa]) -> None:
         for pointer in pointers:
@@ -230,6 +251,9 @@ class Program:
 
     # Memory
 
+    def memory(self, call: CallFields, image: Index, member: Index = 0) -> BufferAddresses:
+        return BufferAddresses(self.e, self.plan, self.shard_bytes, call, image, member)
+
     def widen(self, value: Ssa) -> Ssa:
         return self.e.convert(value, self.e.index_type, signed=False)
 
@@ -244,38 +268,75 @@ class Program:
         e = self.e
         if self.single_shard:
             return 0, units
-        shard, shards, pieces = self.widen(call.shard), self.widen(call.shards), -(-units // granularity)
-        ends = [e.mul(e.div(e.mul(at, pieces), shards), granularity) for at in (shard, e.add(shard, 1))]
+        ends = self.divided(-(-units // granularity), granularity, call)
         return (ends[0], ends[1]) if units % granularity == 0 else (e.least(ends[0], units), e.least(ends[1], units))
 
+    def share_of_block(self, rows: Index, grain: int, call: CallFields) -> tuple[Index, Index]:
+        """This shard's rows of a block of images: as `share`, but the last shard takes the rows of no whole partition.
+
+        So no shard has fewer rows than the lowest tile, unless it has none.
+        """
+        e = self.e
+        if self.single_shard:
+            return 0, rows
+        begin, end = self.divided(e.largest(e.div(rows, grain), 1), grain, call)
+        last = e.compare("==", e.add(self.widen(call.shard), 1), self.widen(call.shards))
+        return begin, e.choose(last, rows, end)
+
+    def divided(self, pieces: Index, granularity: int, call: CallFields) -> list[Index]:
+        """Where this shard's partitions begin and end, in units."""
+        e, shard, shards = self.e, self.widen(call.shard), self.widen(call.shards)
+        return [e.mul(e.div(e.mul(at, pieces), shards), granularity) for at in (shard, e.add(shard, 1))]
+
     def stage(self, stage: Stage, memory: BufferAddresses, call: CallFields, fault: Ssa) -> None:
+        """A stage for one image."""
         steps = [self.plan.steps[number] for number in stage.steps]
+        with self.computing(stage, call):
+            units, granularity = steps[-1].units, steps[-1].granularity
+            a, b = self.share(units, granularity, call) if stage.shared else (0, units)
+            self.rows(stage, steps, a, b, memory, fault)
+
+    def stage_of_block(
+        self, number: int, stage: Stage, memory: BufferAddresses, call: CallFields, fault: Ssa, members: Index
+    ) -> None:
+        """The only step of a stage for a block of images: its rows are the positions of all of them."""
+        assert self.plan.block is not None, "only a plan with blocks has such stages"
+        step = self.plan.block.steps[number]
+        with self.computing(stage, call):
+            rows = self.e.mul(members, self.plan.block.positions(number))
+            a, b = self.share_of_block(rows, step.granularity, call) if stage.shared else (0, rows)
+            self.run(number, step, self.together[number], a, b, memory, fault)
+
+    def computing(self, stage: Stage, call: CallFields) -> AbstractContextManager[None]:
+        """Code that only the shards run which compute a stage."""
         if stage.single_shard and not self.single_shard:
-            with self.e.when(self.e.compare("==", call.shard, 0)):
-                self.rows(stage, steps, 0, steps[-1].units, memory, fault)
-        elif stage.replicated:
-            self.rows(stage, steps, 0, steps[-1].units, memory, fault)
-        else:
-            self.rows(stage, steps, *self.share(steps[-1].units, steps[-1].granularity, call), memory, fault)
+            return self.e.when(self.e.compare("==", call.shard, 0))
+        return nullcontext()
 
     def rows(
         self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: BufferAddresses, fault: Ssa
     ) -> None:
         """Rows (or other units that shards divide) [a, b) of a stage."""
         if len(steps) == 1:
-            self.run(stage.steps[0], a, b, memory, fault)
+            self.run_step(stage.steps[0], a, b, memory, fault)
         else:
             self.stream(stage, steps, a, b, memory, fault)
 
-    def run(self, number: int, a: Index, b: Index, memory: BufferAddresses, fault: Ssa) -> None:
-        e, step = self.e, self.plan.steps[number]
+    def run_step(self, number: int, a: Index, b: Index, memory: BufferAddresses, fault: Ssa) -> None:
+        self.run(number, self.plan.steps[number], self.names[number], a, b, memory, fault)
+
+    def run(
+        self, number: int, step: Step, function: str, a: Index, b: Index, memory: BufferAddresses, fault: Ssa
+    ) -> None:
+        """Call the function of a step."""
+        e = self.e
         names = [view.buffer for view in step.views]
         arguments = [memory.base(name) for name in (*names, *step.tables)]
         arguments += [e.value(a), e.value(b)]
         if e.checked:
             arguments.append(fault)
         with ticks.timed(e, memory.ticks(number)) if self.profiled else nullcontext():
-            e.call(self.names[number], arguments)
+            e.call(function, arguments)
 
     def stream(
         self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: BufferAddresses, fault: Ssa
@@ -299,51 +360,7 @@ class Program:
             following = []
             for position, number in enumerate(stage.steps[:-1]):
                 end = e.largest(ends[position], loop.values[position])
-                self.run(number, loop.values[position], end, memory, fault)
+                self.run_step(number, loop.values[position], end, memory, fault)
                 following.append(e.value(end))
-            self.run(stage.steps[-1], loop.index, ends[-1], memory, fault)
+            self.run_step(stage.steps[-1], loop.index, ends[-1], memory, fault)
             loop.next(following)
-
-
-@dataclass
-class BufferAddresses:
-    """The addresses of buffers, for one image and this shard.
-
-    They are computed at each use: keeping the addresses of a whole network alive would cost registers and,
-    with thousands of steps, minutes of register allocation.
-    """
-
-    program: Program
-    call: CallFields
-    image: Index
-
-    def base(self, name: str) -> Ssa:
-        """The address of the first element of a buffer."""
-        e, plan, call = self.program.e, self.program.plan, self.call
-        buffer = plan.buffers[name]
-        if buffer.space == "input":
-            return self.of_image(self.program.element(call.inputs, buffer.place), plan.inputs[buffer.place])
-        if buffer.space == "output":
-            return self.of_image(self.program.element(call.outputs, buffer.place), plan.outputs[buffer.place])
-        if buffer.space == "weights":
-            return e.address(call.weights, buffer.place, BYTE)
-        if buffer.space == "arena":
-            return e.address(call.workspace, plan.header_bytes + buffer.place, BYTE)
-        return self.own(buffer.place)
-
-    def own(self, place: int) -> Ssa:
-        """An address in the shard's own memory."""
-        e, program = self.program.e, self.program
-        begin = e.mul(program.widen(self.call.shard), program.shard_bytes)
-        return e.address(self.call.workspace, e.add(begin, program.plan.workspace_base + place), BYTE)
-
-    def ticks(self, number: int) -> Ssa:
-        """The cycle counter of a step."""
-        return self.own(self.program.plan.shard_bytes + 8 * number)
-
-    def of_image(self, base: Ssa, port: Interface) -> Ssa:
-        """The address in an input or output for the current image."""
-        if not (self.program.plan.batchable and port.batched):
-            return base
-        e, element = self.program.e, memory_type(port.type.dtype)
-        return e.address(base, e.mul(self.image, port.elements(True)), element)

@@ -230,6 +230,7 @@ def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int)
         (n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != ROW_AXIS
     ]
     inner = sum((n - 1) * stride for n, stride in axes if stride <= row)
+    axes.append((buffer.images, buffer.pitch))
     planes = sorted(((n, stride * size) for n, stride in axes if n > 1 and stride > row), key=lambda plane: plane[1])
     begin = (buffer.place if buffer.space == "arena" else 0) + view.offset * size
     return RowPartition(

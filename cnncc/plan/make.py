@@ -11,6 +11,7 @@ from ..ir import Graph
 from ..machine.target import Target
 from .bufferization import bufferize
 from .depend import with_barriers
+from .image_blocks import in_blocks
 from .jobs import Layout, needed
 from .layout import lay_out
 from .lower import LoweredGraph, lower
@@ -126,6 +127,7 @@ def assembled(
         layout.offers,
         works.fixed,
         stored_narrower(layout),
+        s.block,
     )
 
 
@@ -210,9 +212,16 @@ PHASES: tuple[Phase, ...] = (
         "so before the arena",
     ),
     Phase(
+        "blocks",
+        in_blocks,
+        ("division", "tables", "target", "options"),
+        "layers bound by their weights compute several images of a call at once; buffers around them then have a piece "
+        "for each image, so before the arena",
+    ),
+    Phase(
         "arena",
         arena,
-        ("division",),
+        ("blocks",),
         "buffers whose live ranges do not overlap share memory; after all that makes or moves a buffer",
     ),
     Phase(

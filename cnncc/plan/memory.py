@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..alignment import rounded_up
-from .plan import Schedule, Stage, Step
+from .plan import Schedule, Stage, Step, runs_of
 from .views import Buffer
 
 ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
@@ -47,7 +47,10 @@ class Arena:
 
 def arena(s: Schedule) -> Arena:
     """The offsets of all buffers that are used. The barriers of `s` assume that no two buffers share memory."""
-    whole, rings = (live_ranges(s.stages, s.steps, s.buffers, space) for space in ("arena", "ring"))
+    whole, rings = (
+        over_runs(live_ranges(s.stages, s.steps, s.buffers, space), s.buffers, runs_of(s.stages, s.block))
+        for space in ("arena", "ring")
+    )
     places, nbytes = assign(to_barriers(whole, [stage.barrier for stage in s.stages]))
     ring_places, shard_bytes = assign(rings)
     places.update(ring_places)
@@ -71,6 +74,19 @@ def live_ranges(
                 known = result.get(buffer.name, LiveRange(buffer.nbytes, at, at))
                 result[buffer.name] = replace(known, last=at)
     return result
+
+
+def over_runs(
+    live_ranges: Mapping[str, LiveRange], buffers: Mapping[str, Buffer], runs: Sequence[tuple[int, int]]
+) -> dict[str, LiveRange]:
+    """The live ranges; those of buffers with a piece for each image of a block extend over whole runs of stages.
+
+    The stages of a run are repeated for each image, and must leave the pieces of other images as they are.
+    """
+    return {
+        name: replace(life, first=runs[life.first][0], last=runs[life.last][1]) if buffers[name].images > 1 else life
+        for name, life in live_ranges.items()
+    }
 
 
 def to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) -> dict[str, LiveRange]:

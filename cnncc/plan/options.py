@@ -19,6 +19,8 @@ class PlanOptions:
     by 40 %, reached at about 11²); beyond it kernels clip at the edges. 1 means no borders at all.
     `sharing` 'cost' runs stages that take less time than a barrier on one shard (see `plan.stage_partition`); 'all'
     divides every stage.
+    `images_at_once` is the most images of a call that layers bound by their weights compute together, where that saves
+    time (see `plan.image_blocks`); 1 computes image by image, and so do plans that save memory.
     `choices` are pairs (signature, label): the candidate to take for a contraction (see `plan.candidates`) in place
     of the cheapest by the model. `source` is the file that they come from, if any: then they must all fit the model.
     """
@@ -27,6 +29,7 @@ class PlanOptions:
     border_limit: float = 1.4
     choices: tuple[tuple[str, str], ...] = ()
     sharing: Sharing = "cost"
+    images_at_once: int = 16
     source: str = field(default="", repr=False, compare=False)
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -98,6 +99,28 @@ class Stage:
     single_shard: bool = False
     replicated: bool = False
 
+    @property
+    def shared(self) -> bool:
+        """Whether all shards divide it."""
+        return not (self.single_shard or self.replicated)
+
+
+@dataclass(frozen=True)
+class ImageBlock:
+    """How the images of a call are taken together: at most `images`, and at least `least`, at a time.
+
+    `steps` has the steps that compute a block at once, by the numbers of those that compute one image: the same, with
+    the positions of all images as rows. See `image_blocks`.
+    """
+
+    images: int
+    least: int
+    steps: Mapping[int, Step]
+
+    def positions(self, number: int) -> int:
+        """Rows of one image."""
+        return self.steps[number].units // self.images
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -106,6 +129,20 @@ class Schedule:
     stages: tuple[Stage, ...]
     steps: tuple[Step, ...]
     buffers: Mapping[str, Buffer]
+    block: ImageBlock | None = None
+
+
+def runs_of(stages: Sequence[Stage], block: ImageBlock | None) -> list[tuple[int, int]]:
+    """For each stage the first and last of its run.
+
+    A stage that computes a block of images at once is a run by itself; the stages between two such run image by image.
+    """
+    together = [block is not None and stage.steps[0] in block.steps for stage in stages]
+    found: list[tuple[int, int]] = []
+    for whole, members in itertools.groupby(range(len(stages)), together.__getitem__):
+        run = list(members)
+        found += [(at, at) if whole else (run[0], run[-1]) for at in run]
+    return found
 
 
 @dataclass(frozen=True)
@@ -129,7 +166,8 @@ class Plan:
     plan describes one image and runs once for each; another one describes the whole input. Any number of shards may
     run it, but more than `useful_shards` gain nothing. `offers` are the candidates that there were to choose from, by
     signature. `fixed` tells why a plan is not batchable, as the first half of a sentence. `stored` names the
-    layers whose weights are not stored as float32, and what they are stored as.
+    layers whose weights are not stored as float32, and what they are stored as. `block` tells how a call of several
+    images takes them together, if it does.
     """
 
     name: str
@@ -149,6 +187,7 @@ class Plan:
     offers: Mapping[str, tuple[Candidate, ...]] = field(default_factory=dict)
     fixed: str = ""
     stored: Mapping[str, Element] = field(default_factory=dict)
+    block: ImageBlock | None = None
 
     @property
     def max_shards(self) -> int:

@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from .candidates import Split
-from .memory import live_ranges
-from .plan import Plan, Step
+from .memory import live_ranges, over_runs
+from .plan import Plan, Step, runs_of
 from .views import View, channels_last, elements
 
 WIDEST_PICTURE = 80  # stages that the picture of the arena can show
@@ -21,6 +21,8 @@ def show_plan(plan: Plan) -> str:
         f"plan of '{plan.name}' for {target.name} ({target.lanes} lanes, {target.registers} registers), {unit}: "
         f"{len(plan.steps)} steps in {len(plan.stages)} stages, {macs:,} multiply-adds, {_copies(plan)}"
     ]
+    if plan.block:
+        lines[0] += f"; up to {plan.block.images} images at once in stages that say so, from {plan.block.least} on"
     for number, stage in enumerate(plan.stages):
         head = f"stage {number}"
         if len(stage.steps) > 1:
@@ -96,6 +98,8 @@ def _step(plan: Plan, number: int) -> Iterator[str]:
     yield f"  {number:3} {step.name}: {step.kernel.describe()}{cost}"
     if step.split:
         yield f"        {'split':8} {_why(step.split)}"
+    if plan.block and number in plan.block.steps:
+        yield f"      images at once: {plan.block.steps[number].kernel.describe()}"
     names = _roles(step)
     for role, view in zip(names, step.sources, strict=True):
         border = _border(plan, step, view) if role == names[0] else ""
@@ -146,7 +150,8 @@ def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
 
 def _buffers(plan: Plan, space: str) -> Iterator[str]:
     """Each buffer of a space by offset, with its live range as numbers and, if the stages fit on a line, a picture."""
-    found = live_ranges(plan.stages, plan.steps, plan.buffers, space)
+    ranges = live_ranges(plan.stages, plan.steps, plan.buffers, space)
+    found = over_runs(ranges, plan.buffers, runs_of(plan.stages, plan.block))
     if not found:
         return
     yield ""

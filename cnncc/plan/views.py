@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from ..abi import ALIGNMENT
+from ..alignment import rounded_up
 from ..elements import FLOAT32, Element
 from ..machine.core import Core
 from ..types import TensorType
@@ -40,7 +41,7 @@ def channels_last(rank: int) -> Order:
 
 @dataclass(frozen=True)
 class Buffer:
-    """A piece of memory of so many `elements`, of the type `dtype`.
+    """A piece of memory of so many `elements`, of the type `dtype`, for each of `images` images of a block.
 
     `place` is the number of an input or output, or the byte offset in the weights or in the arena (for a
     ring: in the memory of one shard). `border` has the number of elements of `fill` before and after each logical axis.
@@ -53,10 +54,23 @@ class Buffer:
     border: tuple[tuple[int, int], ...] = ()
     fill: float = 0.0
     dtype: Element = FLOAT32
+    images: int = 1
+
+    @property
+    def pitch(self) -> int:
+        """Elements from one image's to the next one's; the caller's images lie without a gap."""
+        return (
+            self.elements if self.space in ("input", "output") else rounded_up(self.elements, line_elements(self.dtype))
+        )
 
     @property
     def nbytes(self) -> int:
-        return self.elements * self.dtype.bytes
+        """Bytes of all images together."""
+        return self.of_images(self.images).elements * self.dtype.bytes
+
+    def of_images(self, images: int) -> Buffer:
+        """The pieces of so many images as one piece."""
+        return replace(self, elements=(images - 1) * self.pitch + self.elements, images=1)
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ ALLOWED: dict[str, set[str]] = {
     "computation": {"elements", "expr", "types", "windows"},
     "plan.cost": {"elements", "expr", "machine"},
     "op": {"computation", "elements", "errors", "types"},
-    "plan.views": {"abi", "elements", "machine", "plan.cost", "types"},
+    "plan.views": {"abi", "alignment", "elements", "machine", "plan.cost", "types"},
     "ir": {"allowance", "computation", "elements", "errors", "op", "types"},
     "ops": {"computation", "elements", "errors", "expr", "functions", "integers", "op", "types", "windows"},
     "plan.kernels": {

@@ -69,17 +69,22 @@ class DirectConvolution(DirectTile):
                 inner = e.mul(part, k.block // k.parts)
                 channel = e.add(e.mul(number, k.block), inner)
                 place = e.add(e.add(weights, e.mul(number, self.block_weights)), inner)
-                self.rows(n, OutputBlock(channel, count * k.block // k.parts, place, g), *rows)
+                self.panels(n, OutputBlock(channel, count * k.block // k.parts, place, g), rows)
             return
         if full:
             with e.loop(begin, e.least(end, full)) as block:
                 channel = e.add(first, e.mul(block.index, k.block))
                 place = e.add(weights, e.mul(block.index, self.block_weights))
-                self.rows(n, OutputBlock(channel, k.block, place, g), *rows)
+                self.panels(n, OutputBlock(channel, k.block, place, g), rows)
         if rest:
             with e.loop(e.largest(begin, full), end):  # the last block, which is not full
                 place = e.add(weights, full * self.block_weights)
-                self.rows(n, OutputBlock(e.add(first, full * k.block), rest, place, g), *rows)
+                self.panels(n, OutputBlock(e.add(first, full * k.block), rest, place, g), rows)
+
+    def panels(self, n: Index, block: OutputBlock, rows: Range) -> None:
+        """A block in parts that are as wide as a tile: the weights may be packed in wider blocks."""
+        for panel in self.parts(block):
+            self.rows(n, panel, *rows)
 
     def rows(self, n: Index, outputs: OutputBlock, a: Index, b: Index) -> None:
         """As many rows at a time as a pool's window or a tile has; the last ones with fewer."""
@@ -89,7 +94,7 @@ class DirectConvolution(DirectTile):
                 self.tile(outputs, TilePosition(n, ()), TileShape(1, (0,), self.k.lanes))
             return
         if self.rank == 1:
-            for x, shape in self.sliding(a, b, self.sizes()):
+            for x, shape in self.along(a, b):
                 self.tile(outputs, TilePosition(n, (x,)), shape)
             return
         if self.rank == 3:
@@ -113,9 +118,17 @@ class DirectConvolution(DirectTile):
     def tiles(self, rows: int, width: int) -> Iterator[tuple[Index, TileShape]]:
         """Loops over the tiles of a row; yields the first stored column of each."""
 
+    def parts(self, block: OutputBlock) -> Iterator[OutputBlock]:
+        """The parts of a block of packed weights that a tile computes, in loops; the whole if it is not wider."""
+        yield block
+
     @abstractmethod
     def sizes(self) -> list[tuple[int, TileShape]]:
         """(stored columns, tile) for a range known only at run time, the largest first, down to one column."""
+
+    def along(self, a: Index, b: Index) -> Iterator[tuple[Index, TileShape]]:
+        """Tiles of a range of columns that is known only at run time."""
+        yield from self.sliding(a, b, self.sizes())
 
     def sliding(self, a: Index, b: Index, sizes: Sequence[tuple[int, TileShape]]) -> Iterator[tuple[Index, TileShape]]:
         """Tiles of the first of `sizes` that is not longer than the range; the last one slides back.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
+from ...plan.kernels.image_rows import spare_rows, tile_heights
 from ..epilogue import Key
 from ..macs import accumulate
 from ..memory import Guard
@@ -37,6 +38,39 @@ class AlongChannels(DirectConvolution):
     def sizes(self) -> list[tuple[int, TileShape]]:
         stored = self.k.tile.columns // self.unit
         return [(stored, self.shape(1, stored)), (1, self.shape(1, 1))]
+
+    def along(self, a: Index, b: Index) -> Iterator[tuple[Index, TileShape]]:
+        """Of the images of a block there may be any number from two on: tiles of all heights, each for what is left.
+
+        A tile that lacks few rows slides back over rows that others computed.
+        """
+        if self.k.images == 1:
+            yield from super().along(a, b)
+            return
+        e, begin, rows = self.e, a, self.e.sub(b, a)
+        heights = tile_heights(self.k.tile.columns)
+        for height in heights:
+            count: Index = e.div(e.add(e.sub(b, begin), spare_rows(height)), height)
+            if height > heights[-1]:
+                count = e.choose(e.compare(">=", rows, height), count, 0)
+            with e.loop(0, count) as tile:
+                x = e.add(begin, e.mul(tile.index, height))
+                yield e.least(x, e.sub(b, height)), self.shape(1, height)
+            begin = e.least(e.add(begin, e.mul(count, height)), b)
+
+    def parts(self, block: OutputBlock) -> Iterator[OutputBlock]:
+        e, lanes, vectors = self.e, self.k.lanes, -(-block.count // self.k.lanes)
+        if self.k.images == 1:
+            yield block
+            return
+        for begin, end, size in runs(vectors, self.k.tile.vectors):
+            full = end if end * lanes <= block.count else end - size  # the last part may have an incomplete vector
+            for first, last, count in ((begin, full, size * lanes), (full, end, block.count - full * lanes)):
+                if first < last:
+                    with e.loop(first, last, size) as vector:
+                        inner = e.mul(vector.index, lanes)
+                        place = e.add(block.weights, inner)
+                        yield OutputBlock(e.add(block.first, inner), count, place, block.group)
 
     def shape(self, rows: int, stored: int) -> TileShape:
         return TileShape(rows, tuple(range(stored * self.unit)), self.k.lanes)

@@ -12,7 +12,7 @@ from ...plan.views import line_elements
 from ..emitter import Emitter
 from ..epilogue import Key, ResultVector, finish
 from ..macs import accumulate, nothing
-from ..nest import UNROLL_LOOP, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
+from ..nest import UNROLL_LOOP, UNROLL_ROWS, UNROLL_STREAM, UNROLL_TAPS, Carry, flat, interior, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import ConvolutionEmitter, Tensors
 
@@ -113,7 +113,7 @@ class DirectTile(ConvolutionEmitter[Direct]):
                 return self.step(outputs, shape, at, [partial(pixel, moved) for pixel in pixels], sums)
 
             weights_stream = k.lanes_along == "channels" and len(pixels) == 1
-            budget = UNROLL_STREAM if weights_stream else UNROLL_LOOP
+            budget = UNROLL_STREAM if weights_stream else UNROLL_ROWS if k.images > 1 else UNROLL_LOOP
             return reduce_nest(e, [self.group_channels], sums, len(keys), channel, budget=budget)
 
         cost = len(keys) * self.group_channels

@@ -34,6 +34,20 @@ class RowNeed:
     granularity: int = 1
 
 
+@dataclass(frozen=True)
+class OverImages:
+    """A kernel that computes several images at once, the positions of one after those of the other along one axis.
+
+    `grain` rows should stay in one shard. Number n of `cycles` is what n + 1 images take together; by itself, in the
+    kernel for one image, each takes `single`.
+    """
+
+    kernel: Kernel
+    grain: int
+    cycles: Sequence[float]
+    single: float
+
+
 def row_need(window: Sequence[WindowAxis], pooled: int = 1, granularity: int = 1) -> RowNeed:
     """The rows that a window reads, with `pooled` positions for each target row; without a window, the same rows."""
     if not window:
@@ -115,6 +129,10 @@ class Kernel(ABC):
     def in_rounds(self, rows: int) -> Kernel:
         """The same kernel in a chain, where each call computes about `rows` rows."""
         return self
+
+    def over_images(self, target: Target, images: int) -> OverImages | None:
+        """The kernel that computes a block of images as rows, with the same sums; None if there is none."""
+        return None
 
     # Memory
 

@@ -16,7 +16,8 @@ from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost.parallel import BALANCED_SHARDS, NARROW
 from ..views import View
-from .base import taps_of
+from . import image_rows
+from .base import OverImages, taps_of
 from .convolution import PLAIN, Convolution, Epilogue, LanesAlong, Reads, Tile, guarded_share
 from .partition import by_blocks, largest_outputs, most_even, shared_blocks
 
@@ -40,6 +41,9 @@ class Direct(Convolution):
 
     All blocks of outputs are computed for `chunk` rows before the next rows (0: for all rows), while the rows are in
     the cache. At each position of a block the kernel prefetches `prefetch_elements` weights of the next block.
+
+    With `images`, its only axis has the positions of so many images (see `image_rows`), and its tile may be narrower
+    than a block of packed weights.
     """
 
     window: tuple[WindowAxis, ...]
@@ -58,6 +62,7 @@ class Direct(Convolution):
     partition_axis: Literal["rows", "blocks"] = "rows"
     parts: int = 1
     weights: Element = FLOAT32
+    images: int = 1
 
     @property
     def is_filter(self) -> bool:
@@ -97,7 +102,8 @@ class Direct(Convolution):
         lanes = f"{self.lanes} lanes along {self.lanes_along}"
         law = f"tile {held}, {tile.registers(self.lanes_along)} registers"
         blocks = shared_blocks(self.parts) if self.partition_axis == "blocks" else ""
-        told = f"direct {size}, {self.channels} → {self.outputs}{groups}; {lanes}, {law}{blocks}"
+        together = f" for {self.images} images as rows" if self.images > 1 else ""
+        told = f"direct {size}, {self.channels} → {self.outputs}{groups}{together}; {lanes}, {law}{blocks}"
         return told + self.epilogue.describe()
 
     # Cost
@@ -113,6 +119,9 @@ class Direct(Convolution):
         along = self.lanes_along == "channels"
         across = self.tile.columns if along else self.tile.vectors * self.lanes
         return guarded_share(self.window, across) * self.least_cycles(target)
+
+    def over_images(self, target: Target, images: int) -> OverImages | None:
+        return image_rows.over_images(target, self, images)
 
     # Shards
 
