@@ -35,7 +35,8 @@ class PlannedOp:
     """A lowered op with its algorithm (contractions only) and the tensors that it reads, copies considered.
 
     A copy into another order is a concatenation of one operand. `chosen` tells how `kernel` was chosen, if there was a
-    choice; `merged` is the kernel over spatial axes merged into one.
+    choice; `merged` is the kernel over spatial axes merged into one. `parts` are the jobs that one kernel computes
+    fibre by fibre (see `sweeps`), of which `work` is the last.
     """
 
     work: LoweredOp
@@ -45,6 +46,7 @@ class PlannedOp:
     merged: Chosen | None = None
     contraction: Contraction | None = None
     chosen: Chosen | None = None
+    parts: Sequence[PlannedOp] = ()
 
     @property
     def result(self) -> Tensor:

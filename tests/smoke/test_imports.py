@@ -85,7 +85,7 @@ ALLOWED: dict[str, set[str]] = {
         "windows",
     },
     "batching": {"errors", "ir", "op", "types"},
-    "codegen.kernels": {"codegen", "cook_toom", "plan.kernels", "plan.views"},
+    "codegen.kernels": {"codegen", "cook_toom", "expr", "plan.kernels", "plan.views"},
     "text": {"elements", "errors", "ir", "op", "ops", "types"},
     "frontends": {
         "allowance",

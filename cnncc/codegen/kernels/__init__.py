@@ -18,6 +18,7 @@ from .filter import Filter
 from .grouped import GroupedConvolution
 from .move import Copy
 from .reduce import WholeReduction
+from .sweeps import FibreSweeps
 from .window import pooling
 from .winograd import WinogradConvolution
 
@@ -38,6 +39,7 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Window: pooling,
     k.Elementwise: ElementwiseExpression,
     k.Reduce: WholeReduction,
+    k.Sweeps: FibreSweeps,
     k.Move: Copy,
     k.Fill: Border,
 }

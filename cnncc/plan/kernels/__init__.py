@@ -19,6 +19,7 @@ from .fill import Fill
 from .grouped import Grouped
 from .move import Move
 from .reduce import Reduce
+from .sweeps import Sweep, Sweeps
 from .window import Window
 from .winograd import Winograd
 
@@ -40,6 +41,8 @@ __all__ = [
     "Pooling",
     "Reduce",
     "RowNeed",
+    "Sweep",
+    "Sweeps",
     "Tile",
     "Window",
     "Winograd",

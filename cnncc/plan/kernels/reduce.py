@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...computation import Combine, Reduction
 from ...machine.target import Target
+from ..cost import step
 from ..cost.transfer import LARGE_IMAGE
 from ..views import ROW_AXIS, View
 from .base import AlongAxis, lanes_on
@@ -15,12 +16,17 @@ from .base import AlongAxis, lanes_on
 
 @dataclass(frozen=True)
 class Reduce(AlongAxis):
-    """Maximum, minimum, sum or product over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one."""
+    """Maximum, minimum, sum or product over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one.
+
+    In the second case so many results as `together` says, neighbours on the axis `beside`, are folded together.
+    """
 
     axes: tuple[int, ...]
     combine: Combine
     lane_axis: int
     lanes: int
+    together: int = 1
+    beside: int | None = None
 
     @property
     def sources(self) -> int:
@@ -39,8 +45,16 @@ class Reduce(AlongAxis):
 
 def kernel(target: Target, computation: Reduction, source: View) -> Reduce:
     """The kernel that reduces `source`."""
-    axis = reduction_axis(source, computation.axes)
-    return Reduce(computation.axes, computation.combine, axis, reduction_lanes(target, source, axis, computation.axes))
+    axes, axis = computation.axes, reduction_axis(source, computation.axes)
+    made = Reduce(axes, computation.combine, axis, reduction_lanes(target, source, axis, axes))
+    kept = [other for other, size in enumerate(source.shape) if other not in axes and size > 1]
+    if axis not in axes or not kept or made.lanes < target.lanes or target.lanes == 1:
+        return made
+    beside = min(kept, key=lambda other: abs(source.strides[other]))
+    lines = math.prod(source.shape[other] for other in axes if other != axis)
+    vectors = lines * -(-source.shape[axis] // target.lanes)
+    fibres = step.folded_together(target.lanes, source.shape[beside], vectors, step.COMBINED_CODE)
+    return replace(made, together=fibres, beside=beside)
 
 
 def by_rows_first(kernel: Reduce, source: View) -> bool:
