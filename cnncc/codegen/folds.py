@@ -18,6 +18,25 @@ from .registers import Ssa
 GROUP = 4  # lanes of 128 bits, within which the instructions of all machines shuffle
 
 
+def stretches(size: int, wide: int, one: int) -> list[tuple[int, int, int]]:
+    """(begin, end, lanes) of an axis: `wide` lanes at a time, then whole vectors of `one`, then what is left of one.
+
+    Each has partial results of its own, so that no line waits for lanes of another register to come together.
+    """
+    whole = size // wide * wide
+    vectors = whole + (size - whole) // one * one
+    found = ((0, whole, wide), (whole, vectors, vectors - whole), (vectors, size, size - vectors))
+    return [(begin, end, lanes) for begin, end, lanes in found if lanes and begin < end]
+
+
+def together(e: Emitter, kind: Combine, partial: Sequence[Ssa]) -> Ssa:
+    """The partial results of the stretches of an axis, in the lanes of the first."""
+    total, *others = partial
+    for other in others:
+        total = with_first(e, total, combine(e, kind, e.resize(total, other.lanes), other))
+    return total
+
+
 def accumulated(e: Emitter, kind: Combine, identity: float, total: Ssa, value: Ssa) -> Ssa:
     """A partial result with one more value: the value itself, if it is the first."""
     return value if total.constant == identity else combine(e, kind, total, value)

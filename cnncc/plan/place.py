@@ -90,6 +90,9 @@ class StepBuilder:
                 if reduce.by_rows_first(reduction, sources[0]):
                     sources = [self.each_row(job.work.name, reduction, sources[0])]
                     kernel = replace(reduction, axes=(ROW_AXIS,))
+                elif reduction.lane_axis in reduction.axes:
+                    sources = [reduce.merged(sources[0], reduction.axes)]
+                    kernel = reduce.kernel(machine, computation, sources[0])
             case Pointwise():
                 target = with_an_axis(target)
                 kernel = elementwise.kernel(machine, computation.expr, len(sources), target)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from ...plan.kernels import Reduce
 from ..emitter import Emitter
 from ..epilogue import identity
-from ..folds import accumulated, fold_together, with_first
+from ..folds import accumulated, fold_together, stretches, together
 from ..nest import Carry, positions, reduce_nest
 from ..registers import Index, Ssa
 from .family import KernelEmitter, Tensors
@@ -58,33 +58,29 @@ class WholeReduction(KernelEmitter[Reduce]):
         e, k = self.e, self.k
         sizes = self.source.view.shape
         outer = [axis for axis in k.axes if axis != k.lane_axis]
+        parts = [(0, 1, width)]
+        if self.rows_per_vector:
+            parts = stretches(sizes[k.lane_axis], width, e.target.lanes)
 
-        def along(indices: list[Index], carry: Carry) -> Carry:
+        def along(indices: list[Index], totals: Carry) -> Carry:
             place = list(position)
             for axis, index in zip(outer, indices, strict=True):
                 place[axis] = index
-            return [
-                self.fold_axis(place, carry[0], width) if self.rows_per_vector else self.take(place, carry[0], width)
-            ]
+            if not self.rows_per_vector:
+                return [self.take(place, totals[0], width)]
+            return [self.line(place, *part, total) for part, total in zip(parts, totals, strict=True)]
 
-        cost = -(-width // e.target.lanes)
-        begin = self.source.number(self.identity, width)
-        return reduce_nest(e, [sizes[axis] for axis in outer], [begin], cost, along)[0]
+        begin = [self.source.number(self.identity, lanes) for _, _, lanes in parts]
+        cost = sum(-(-lanes // e.target.lanes) for _, _, lanes in parts)
+        return together(e, k.combine, reduce_nest(e, [sizes[axis] for axis in outer], begin, cost, along))
+
+    def line(self, place: list[Index], begin: int, end: int, lanes: int, total: Ssa) -> Ssa:
+        """A stretch of the lane axis, some vectors at a time."""
+        with self.e.loop(begin, end, lanes, carry=[total]) as loop:
+            place[self.k.lane_axis] = loop.index
+            loop.next([self.take(place, loop.values[0], lanes)])
+        return loop.results[0]
 
     def take(self, place: Sequence[Index], total: Ssa, lanes: int) -> Ssa:
         value = self.source.load_at(place, self.k.lane_axis, lanes)
         return accumulated(self.e, self.k.combine, self.identity, total, value)
-
-    def fold_axis(self, place: list[Index], total: Ssa, width: int) -> Ssa:
-        """Reduce the lane axis into the partial results, some vectors at a time; the rest goes to their first lanes."""
-        e, axis = self.e, self.k.lane_axis
-        size = self.source.view.shape[axis]
-        whole = size // width * width
-        with e.loop(0, whole, width, carry=[total]) as loop:
-            place[axis] = loop.index
-            loop.next([self.take(place, loop.values[0], width)])
-        total = loop.results[0]
-        if size > whole:
-            place[axis] = whole
-            total = with_first(e, total, self.take(place, e.resize(total, size - whole), size - whole))
-        return total

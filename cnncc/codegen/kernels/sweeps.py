@@ -13,7 +13,7 @@ from ...plan.kernels import Sweep, Sweeps
 from ..emitter import Emitter
 from ..epilogue import identity
 from ..expression import emit
-from ..folds import accumulated, fold_together, with_first
+from ..folds import accumulated, fold_together, stretches, together
 from ..nest import Carry, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import KernelEmitter, Tensors
@@ -100,31 +100,25 @@ class FibreSweeps(KernelEmitter[Sweeps]):
 
     def along(self, sweep: Sweep, position: list[Index], values: Values, wide: int) -> Carry:
         """Over one fibre, of which each iteration takes `wide` elements; returns partial results in as many lanes."""
+        size, one = self.k.shape[self.axis], self.e.target.lanes
         sizes = [self.k.shape[axis] for axis in self.k.reduced if axis != self.axis]
-        repeated = self.repeated(sweep, values, wide)
-        cost = -(-self.k.shape[self.axis] // self.e.target.lanes) * sweep.operations
+        parts = stretches(size, wide, one)
+        repeated = {lanes: self.repeated(sweep, values, lanes) for _, _, lanes in parts}
 
         def line(indices: list[Index], totals: Carry) -> Carry:
-            place = self.inside(position, [*indices, 0])
-            whole = self.k.shape[self.axis] // wide * wide
-            with self.e.loop(0, whole, wide, carry=totals) as loop:
-                place[self.axis] = loop.index
-                loop.next(self.step(sweep, place, repeated, loop.values, wide))
-            return self.rest(sweep, place, values, loop.results, whole)
+            place, found = self.inside(position, [*indices, 0]), []
+            for begin, end, lanes in parts:
+                own = [total for total in totals if total.lanes == lanes]
+                with self.e.loop(begin, end, lanes, carry=own) as loop:
+                    place[self.axis] = loop.index
+                    loop.next(self.step(sweep, place, repeated[lanes], loop.values, lanes))
+                found += loop.results
+            return found
 
-        return reduce_nest(self.e, sizes, self.begin(sweep, wide), cost, line)
-
-    def rest(self, sweep: Sweep, place: list[Index], values: Values, totals: Carry, begin: int) -> Carry:
-        """The end of a line: its whole vectors, then what is left of one, in the first lanes of the partial results."""
-        e, size, one = self.e, self.k.shape[self.axis], self.e.target.lanes
-        vectors = (size - begin) // one * one
-        for first, lanes in ((begin, vectors), (begin + vectors, size - begin - vectors)):
-            if lanes:
-                place[self.axis] = first
-                some = [e.resize(total, lanes) for total in totals]
-                some = self.step(sweep, place, self.repeated(sweep, values, lanes), some, lanes)
-                totals = [with_first(e, total, new) for total, new in zip(totals, some, strict=True)]
-        return totals
+        begin = [total for _, _, lanes in parts for total in self.begin(sweep, lanes)]
+        totals = reduce_nest(self.e, sizes, begin, -(-size // one) * sweep.operations, line)
+        count = len(sweep.combined)
+        return [together(self.e, kind, totals[at::count]) for at, (_, kind, _) in enumerate(sweep.combined)]
 
     def step(self, sweep: Sweep, place: list[Index], values: Values, totals: Carry, lanes: int) -> Carry:
         """Elements at a place: stored, and combined with `totals`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -55,6 +56,21 @@ def kernel(target: Target, computation: Reduction, source: View) -> Reduce:
     vectors = lines * -(-source.shape[axis] // target.lanes)
     fibres = step.folded_together(target.lanes, source.shape[beside], vectors, step.COMBINED_CODE)
     return replace(made, together=fibres, beside=beside)
+
+
+def merged(source: View, axes: Sequence[int]) -> View:
+    """A view whose reduced axes are one, the innermost of them in memory, if memory has no gaps between them."""
+    long = sorted((axis for axis in axes if source.shape[axis] > 1), key=lambda axis: -abs(source.strides[axis]))
+    gaps = any(source.strides[a] != source.strides[b] * source.shape[b] for a, b in itertools.pairwise(long))
+    if len(long) < 2 or gaps or any(map(source.looks_up, long)):
+        return source
+    size = math.prod(source.shape[axis] for axis in long)
+    return replace(
+        source,
+        shape=tuple(size if axis == long[-1] else 1 if axis in long else own for axis, own in enumerate(source.shape)),
+        strides=tuple(0 if axis in long[:-1] else own for axis, own in enumerate(source.strides)),
+        border=(),
+    )
 
 
 def by_rows_first(kernel: Reduce, source: View) -> bool:
