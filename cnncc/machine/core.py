@@ -63,8 +63,6 @@ class Core:
     """Cycles to store a vector at the end of a filter's tile. Disagrees with `store_cycles`: half of it overlaps."""
     transcendental_cycles: float
     """Cycles for a function of a vector that is computed by a series, such as exp."""
-    divide_cycles: float
-    """Cycles for which a division of vectors, or a root, keeps its unit busy."""
 
     l2_rate: float
     """Bytes a cycle from the second cache, while the pipes are busy."""
@@ -102,6 +100,8 @@ class Core:
 
     Disagrees with `copy_cycles`, which is for a copy of an input and its border alone.
     """
+    divide_cycles: float
+    """Cycles for which a division of vectors, or a root, keeps its unit busy."""
     sustained: float
     """Part of the peak that a layer of usual size reaches."""
 

@@ -19,7 +19,7 @@ from ..elements import FLOAT32
 from ..expr import Apply, Arg, Expr, arguments_of, parts, substitute
 from ..machine.core import Core
 from ..types import TensorType
-from .cost.step import expression_cycles, held_cycles
+from .cost.sweep import expression_cycles, held_cycles
 from .jobs import PlannedOp
 from .kernels import Sweep
 from .lower import Operand

@@ -13,22 +13,16 @@ and the start and end of a tile of up to 14 sums, overlap the next tile; each fu
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from ...elements import FLOAT32, Element
-from ...expr import Apply, Expr, arguments_of, parts
+from ...expr import Apply, Expr, parts
 from ...machine.core import Core
 from ...machine.target import Target
 from .transfer import arrival
 
 TRANSCENDENTAL = {"exp", "expm1", "log", "log1p", "power", "sigmoid", "tanh", "erf", "sin", "cos"}
 """Functions that are computed by a polynomial series."""
-REPEATED = 1024  # vector operations of fibres whose partial results are folded together: their code is repeated
-SHORT_FIBRE = 16  # vectors of a fibre, up to which its fold takes a noticeable part of the time
-COMBINED_CODE = 4  # vector operations to load a vector and to combine it, where a maximum keeps NaN
-SERIES_CODE = 20  # instructions of such a series
 TRANSFORMED = 1.5  # a Winograd convolution with its transforms, in units of its products
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 SPARE_DEPTHWISE = 4  # the same for a depthwise tile with as many sums as possible: for pixels and weights
@@ -182,47 +176,6 @@ def moved(core: Core, elements: int, lanes: int) -> float:
 def series(*expressions: Expr) -> int:
     """The number of functions (exp, tanh…) that are computed by a series."""
     return sum(isinstance(part, Apply) and part.function in TRANSCENDENTAL for e in expressions for part in parts(e))
-
-
-def expression_cycles(core: Core, computed: Iterable[Expr]) -> float:
-    """Cycles that the parts of expressions take for a vector: each function is an instruction or a series."""
-    functions = [part.function for part in computed if isinstance(part, Apply)]
-    slow = sum(function in ("divide", "sqrt") for function in functions)
-    long = sum(function in TRANSCENDENTAL for function in functions)
-    return len(functions) / core.vector_pipes + slow * core.divide_cycles + long * core.transcendental_cycles
-
-
-def held_cycles(core: Core) -> float:
-    """Cycles to store a vector and to load it again from the first cache."""
-    return core.store_cycles + 1 / core.load_ports
-
-
-def sweep_cycles(core: Core, expressions: Sequence[Expr], combined: int, stores: int) -> float:
-    """Cycles of a vector in a sweep over a fibre (see `kernels.sweeps`) that lies in the first cache: the longer of its
-    operations, of which a combination is one, and its loads and stores."""
-    loads = len(set().union(*map(arguments_of, expressions)))
-    computed = (part for expression in expressions for part in parts(expression))
-    operations = expression_cycles(core, computed) + combined / core.vector_pipes
-    return max(operations, loads / core.load_ports, stores * core.store_cycles)
-
-
-def folded_together(lanes: int, fibres: int, vectors: int, operations: float) -> int:
-    """How many of `fibres` neighbouring fibres of so many vectors fold their partial results together: a power of two.
-
-    `operations` are those of a vector. The code of a fibre is repeated for each, and each has one lane of the result.
-    """
-    if vectors > SHORT_FIBRE:
-        return 1
-    most = min(lanes, fibres, max(1, int(REPEATED / (vectors * operations))))
-    return 1 << (most.bit_length() - 1)
-
-
-def fold_cycles(core: Core, lanes: int, together: int) -> float:
-    """Cycles to combine the lanes of a vector in halves, each after the other: a shuffle and an operation each time.
-
-    Of vectors that are folded `together`, two share a register after each of the first halves.
-    """
-    return (math.log2(max(lanes, 1)) * 2 * core.mac.latency) * (1 if together == 1 else 2)
 
 
 def series_cycles(core: Core, *expressions: Expr) -> float:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from ...computation import Combine, Reduction
 from ...machine.target import Target
-from ..cost import step
+from ..cost.sweep import COMBINED_CODE, folded_together
 from ..cost.transfer import LARGE_IMAGE
 from ..views import ROW_AXIS, View
 from .base import AlongAxis, lanes_on
@@ -54,7 +54,7 @@ def kernel(target: Target, computation: Reduction, source: View) -> Reduce:
     beside = min(kept, key=lambda other: abs(source.strides[other]))
     lines = math.prod(source.shape[other] for other in axes if other != axis)
     vectors = lines * -(-source.shape[axis] // target.lanes)
-    fibres = step.folded_together(target.lanes, source.shape[beside], vectors, step.COMBINED_CODE)
+    fibres = folded_together(target.lanes, source.shape[beside], vectors, COMBINED_CODE)
     return replace(made, together=fibres, beside=beside)
 
 

@@ -13,9 +13,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...computation import Combine
-from ...expr import Expr, arguments_of, calls
+from ...expr import Expr, arguments_of
 from ...machine.target import Target
-from ..cost import step
+from ..cost import sweep as cost
+from ..cost.step import series
 from ..views import View
 from .base import Kernel, lanes_on
 from .fibre_axes import FibreAxes, fibre_axes
@@ -48,7 +49,7 @@ class Sweep:
     @property
     def operations(self) -> int:
         """Vector operations of an element, roughly: how much code it takes."""
-        return len(self.combined) + sum(calls(expr) + step.SERIES_CODE * step.series(expr) for expr in self.expressions)
+        return cost.code(self.expressions, len(self.combined))
 
     @property
     def stored(self) -> list[Expr]:
@@ -121,11 +122,11 @@ class Sweeps(Kernel):
         """Each sweep takes its loads or its operations for each vector, the longer; and each fibre its ends."""
         core, width = target.core, min(target.lanes, self.shape[self.lane_axis])
         vectors = math.prod(self.shape) / width
-        each = sum(step.sweep_cycles(core, s.expressions, len(s.combined), len(s.stored)) for s in self.sweeps)
+        each = sum(cost.sweep_cycles(core, s.expressions, len(s.combined), len(s.stored)) for s in self.sweeps)
         ends = core.tile_cycles * len(self.sweeps)
         if self.lanes_in_fibre:
             folds = sum(len(s.combined) for s in self.sweeps)
-            ends += step.fold_cycles(core, width, self.fibres) * folds
+            ends += cost.fold_cycles(core, width, self.fibres) * folds
         return core.call_cycles + vectors * each + self.units(result) * ends
 
 
@@ -164,7 +165,7 @@ def fibres_together(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes) ->
         return 1
     lines = math.prod(axes.sizes[number] for number in axes.reduced_groups) // axes.sizes[-1]
     vectors = lines * -(-axes.sizes[-1] // target.lanes)
-    return step.folded_together(target.lanes, kept[-1], vectors, sum(sweep.operations for sweep in sweeps))
+    return cost.folded_together(target.lanes, kept[-1], vectors, sum(sweep.operations for sweep in sweeps))
 
 
 def sweep_lanes(target: Target, sweep: Sweep, size: int) -> int:
@@ -173,5 +174,5 @@ def sweep_lanes(target: Target, sweep: Sweep, size: int) -> int:
     Operations wait for each other, so a quarter of the registers holds partial results; a series needs more registers
     for each.
     """
-    most = target.registers // (8 if step.series(*sweep.expressions) else 4)
+    most = target.registers // (8 if series(*sweep.expressions) else 4)
     return min(most, size // target.lanes) * target.lanes or size
