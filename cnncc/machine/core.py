@@ -100,6 +100,8 @@ class Core:
 
     Disagrees with `copy_cycles`, which is for a copy of an input and its border alone.
     """
+    divide_cycles: float
+    """Cycles for which a division of vectors, or a root, keeps its unit busy."""
     sustained: float
     """Part of the peak that a layer of usual size reaches."""
 

@@ -48,6 +48,7 @@ AVX512_SERVER = Core(
     reorder_cycles=0.6,
     copy_cycles=4.0,
     moved_vectors=0.6,
+    divide_cycles=5.0,
     sustained=0.9,
     call_cycles=100.0,
     round_cycles=200.0,
@@ -132,6 +133,7 @@ CORTEX_A53 = replace(
     l3_weights_rate=2.0,
     dram_rate=2.0,
     prefetch_bytes=1024,
+    divide_cycles=29.0,
     sustained=0.7,
 )
 """An Arm core that issues in order, two instructions a cycle: Cortex-A53 (LLVM's scheduling model of it).
@@ -168,6 +170,7 @@ CORTEX_M4 = replace(
     far_rows=1.0,
     reorder_cycles=6.0,
     moved_vectors=0.2,
+    divide_cycles=14.0,
     sustained=0.6,
     call_cycles=30.0,
     round_cycles=60.0,

@@ -50,11 +50,12 @@ class Softmax(_Softmax):
             return (rounded(powers / powers.sum(axis=self.axis, keepdims=True)),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
+        """One division for each sum, which is 1 at least: as the greatest power is."""
         pieces, axis = LoweringBuilder(inputs), (axis_of(self.axis, inputs[0].rank),)
         largest = pieces.reduce(0, axis, "maximum")
         powers = pieces.pointwise(exp(Arg(0) - Arg(1)), (0, largest))
-        total = pieces.reduce(powers, axis, "add")
-        return pieces.lowering(pieces.pointwise(Arg(0) / Arg(1), (powers, total)))
+        share = pieces.pointwise(1 / Arg(0), (pieces.reduce(powers, axis, "add"),))
+        return pieces.lowering(pieces.pointwise(Arg(0) * Arg(1), (powers, share)))
 
 
 @dataclass(frozen=True)

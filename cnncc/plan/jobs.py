@@ -36,7 +36,8 @@ class PlannedOp:
 
     A copy into another order is a concatenation of one operand. `chosen` tells how `kernel` was chosen, if there was a
     choice; `merged` is the kernel over spatial axes merged into one. `split` tells why it is not in the epilogue of the
-    op before it, of which it is a part.
+    op before it, of which it is a part. `parts` are the jobs that one kernel computes fibre by fibre (see `sweeps`), of
+    which `work` is the last.
     """
 
     work: LoweredOp
@@ -47,6 +48,7 @@ class PlannedOp:
     contraction: Contraction | None = None
     chosen: Chosen | None = None
     split: Split | None = None
+    parts: Sequence[PlannedOp] = ()
 
     @property
     def result(self) -> Tensor:

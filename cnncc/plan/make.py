@@ -24,6 +24,7 @@ from .schedule import streamed, with_shares
 from .shuffle import shuffles_as_tables
 from .stage_partition import divided, useful, with_pieces
 from .stream import links
+from .sweeps import swept
 
 
 @dataclass(frozen=True)
@@ -163,15 +164,21 @@ PHASES: tuple[Phase, ...] = (
         "copies and pieces that no output needs are left out, before they count as readers",
     ),
     Phase(
+        "swept",
+        swept,
+        ("needed",),
+        "reductions of the same fibres and the expressions around them are one job; after layout, which makes copies",
+    ),
+    Phase(
         "links",
         links,
-        ("needed", "options"),
+        ("swept", "options"),
         "chains of layers that run a few rows at a time; before bufferization, since a ring of rows has no border",
     ),
     Phase(
         "bufferization",
         bufferize,
-        ("needed", "links", "options"),
+        ("swept", "links", "options"),
         "a part that is computed inside its whole need not be copied; borders follow from which buffer holds what",
     ),
     Phase(

@@ -21,8 +21,9 @@ from ..errors import ModelError
 from ..types import Array
 from .bufferization import Bufferization, places
 from .candidates import Chosen
+from .fibres import FibreProgram
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
-from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, separable
+from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, separable, sweeps
 from .lower import Operand
 from .moves import as_loops
 from .plan import Step
@@ -79,6 +80,9 @@ class StepBuilder:
         if job.kernel is not None:
             self.contraction(job, job.kernel)
             return
+        if job.parts:
+            self.sweeps(job, target)
+            return
         sources = [self.views.view(operand) for operand in job.operands]
         kernel: Kernel
         machine = self.views.layout.target
@@ -90,6 +94,9 @@ class StepBuilder:
                 if reduce.by_rows_first(reduction, sources[0]):
                     sources = [self.each_row(job.work.name, reduction, sources[0])]
                     kernel = replace(reduction, axes=(ROW_AXIS,))
+                elif reduction.lane_axis in reduction.axes:
+                    sources = [reduce.merged(sources[0], reduction.axes)]
+                    kernel = reduce.kernel(machine, computation, sources[0])
             case Pointwise():
                 target = with_an_axis(target)
                 kernel = elementwise.kernel(machine, computation.expr, len(sources), target)
@@ -99,6 +106,15 @@ class StepBuilder:
                 ]
             case _:
                 raise AssertionError(f"no kernel for {computation}")
+        self.step(job.work.name, kernel, sources, target)
+
+    def sweeps(self, job: PlannedOp, target: View) -> None:
+        """One step for jobs that are computed fibre by fibre."""
+        machine = self.views.layout.target
+        program = FibreProgram(job.parts, self.views.types, machine.core)
+        shape, axes = program.fibres.shape, program.fibres.axes
+        sources = [self.operand(operand, shape, self.views.orders[job.result]) for operand in program.operands]
+        kernel, sources, target = sweeps.kernel(machine, shape, axes, *program.sweeps(), sources, target)
         self.step(job.work.name, kernel, sources, target)
 
     def each_row(self, name: str, kernel: Reduce, source: View) -> View:

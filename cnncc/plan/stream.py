@@ -141,6 +141,8 @@ def need(job: PlannedOp) -> RowNeed | None:
     """Rows of its image that a job reads, pooling included; None if it does not compute row by row."""
     if job.kernel:
         return job.kernel.row_need if job.kernel.streams else None
+    if job.parts:
+        return None
     match job.work.computation:
         case WindowReduction(window):
             return row_need(window)

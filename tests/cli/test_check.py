@@ -157,7 +157,13 @@ def test_wrong_fusion_of_right_steps_is_named(cli: Cli, monkeypatch: pytest.Monk
 
 
 def test_wrong_plain_layer_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    corrupt(monkeypatch, k.Reduce, lambda kernel: replace(kernel, combine="maximum"))
+    def wrong(kernel: k.Sweeps) -> k.Sweeps:
+        """No sum, but a maximum."""
+        first, powers, *last = kernel.sweeps
+        ((number, _, expr),) = powers.combined
+        return replace(kernel, sweeps=(first, replace(powers, combined=((number, "maximum", expr),)), *last))
+
+    corrupt(monkeypatch, k.Sweeps, wrong)
     culprits = report(cnncc.load_graph(DIGITS)).culprits
     assert [finding.layer for finding in culprits] == ["probabilities"]
 

@@ -13,7 +13,7 @@ from cnncc import alignment
 from cnncc import native as door
 from cnncc.errors import NativeError
 from cnncc.ir import Graph
-from cnncc.ops import Conv, Flatten, MaxPool, Relu, Softmax
+from cnncc.ops import Conv, Exp, Flatten, MaxPool, ReduceMax, Relu, Softmax
 from cnncc.plan.kernels import Direct
 from cnncc.plan.plan import Plan
 from cnncc.plan.views import View
@@ -34,7 +34,8 @@ def small() -> tuple[Graph, dict[str, Array]]:
     net = Net()
     x = net.apply(Conv((3, 3), padding="same"), net.input(1, 3, 8, 9), net.weights(5, 3, 3, 3), net.weights(5))
     x = net.apply(MaxPool((3, 3), 2), net.apply(Relu(), x))
-    return net.graph(net.apply(Softmax(), net.apply(Flatten(), x))), net.feeds
+    flat = net.apply(Flatten(), x)
+    return net.graph(*(net.apply(op, flat) for op in (Softmax(), ReduceMax((1,)), Exp()))), net.feeds
 
 
 def shifted(plan: Plan, number: int, source: int | None, distance: int) -> Plan:

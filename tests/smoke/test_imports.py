@@ -86,7 +86,7 @@ ALLOWED: dict[str, set[str]] = {
         "windows",
     },
     "batching": {"errors", "ir", "op", "types"},
-    "codegen.kernels": {"codegen", "cook_toom", "plan.kernels", "plan.views", "windows"},
+    "codegen.kernels": {"codegen", "cook_toom", "expr", "plan.kernels", "plan.views", "windows"},
     "text": {"elements", "errors", "ir", "op", "ops", "types"},
     "frontends": {
         "allowance",

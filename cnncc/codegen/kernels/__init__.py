@@ -19,6 +19,7 @@ from .grouped import GroupedConvolution
 from .move import Copy
 from .reduce import WholeReduction
 from .separable import SeparableWindow
+from .sweeps import FibreSweeps
 from .window import pooling
 from .winograd import WinogradConvolution
 
@@ -40,6 +41,7 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Separable: SeparableWindow,
     k.Elementwise: ElementwiseExpression,
     k.Reduce: WholeReduction,
+    k.Sweeps: FibreSweeps,
     k.Move: Copy,
     k.Fill: Border,
 }

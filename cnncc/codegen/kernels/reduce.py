@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from ...plan.kernels import Reduce
 from ..emitter import Emitter
-from ..epilogue import combine, identity
+from ..epilogue import identity
+from ..folds import accumulated, fold_together, stretches, together
 from ..nest import Carry, positions, reduce_nest
 from ..registers import Index, Ssa
 from .family import KernelEmitter, Tensors
@@ -25,66 +26,61 @@ class WholeReduction(KernelEmitter[Reduce]):
         (self.source,) = self.sources
         self.identity = identity(kernel.combine, self.source.element.computed)
         self.rows_per_vector = kernel.lane_axis in kernel.axes
+        self.width = min(kernel.lanes, self.source.view.shape[kernel.lane_axis])
+        self.axis_of_results = kernel.lane_axis if kernel.beside is None else kernel.beside
 
     def emit(self, a: Index, b: Index) -> None:
-        lane_axis = None if self.rows_per_vector else self.k.lane_axis
-        positions(self.e, self.target.view.shape, (a, b), lane_axis, self.k.lanes, self.at)
+        k, shape = self.k, self.target.view.shape
+        if self.rows_per_vector:
+            positions(self.e, shape, (a, b), k.beside, k.together, self.at)
+        else:
+            positions(self.e, shape, (a, b), k.lane_axis, k.lanes, self.at)
 
     def at(self, position: list[Index], lanes: int) -> None:
+        """The results of so many neighbours, each in a lane."""
+        if self.rows_per_vector:
+            found = [self.reduced(self.neighbour(position, number), self.width) for number in range(lanes)]
+            result = fold_together(self.e, self.k.combine, found)
+        else:
+            result = self.reduced(position, lanes)
+        self.target.store(result, self.target.offset(position), self.axis_of_results)
+
+    def neighbour(self, position: list[Index], number: int) -> list[Index]:
+        """A place so many results further on."""
+        if self.k.beside is None:
+            return position
+        place = list(position)
+        place[self.k.beside] = self.e.add(place[self.k.beside], number)
+        return place
+
+    def reduced(self, position: list[Index], width: int) -> Ssa:
+        """Partial results in as many lanes as are handled together."""
         e, k = self.e, self.k
         sizes = self.source.view.shape
         outer = [axis for axis in k.axes if axis != k.lane_axis]
-        width = min(k.lanes, sizes[k.lane_axis]) if self.rows_per_vector else lanes
+        parts = [(0, 1, width)]
+        if self.rows_per_vector:
+            parts = stretches(sizes[k.lane_axis], width, e.target.lanes)
 
-        def along(indices: list[Index], carry: Carry) -> Carry:
+        def along(indices: list[Index], totals: Carry) -> Carry:
             place = list(position)
             for axis, index in zip(outer, indices, strict=True):
                 place[axis] = index
-            return [
-                self.fold_axis(place, carry[0], width) if self.rows_per_vector else self.take(place, carry[0], width)
-            ]
+            if not self.rows_per_vector:
+                return [self.take(place, totals[0], width)]
+            return [self.line(place, *part, total) for part, total in zip(parts, totals, strict=True)]
 
-        cost = -(-width // e.target.lanes)
-        result = reduce_nest(
-            e, [sizes[axis] for axis in outer], [self.source.number(self.identity, width)], cost, along
-        )[0]
-        if self.rows_per_vector:
-            result = self.fold_lanes(result)
-        self.target.store(result, self.target.offset(position), k.lane_axis)
+        begin = [self.source.number(self.identity, lanes) for _, _, lanes in parts]
+        cost = sum(-(-lanes // e.target.lanes) for _, _, lanes in parts)
+        return together(e, k.combine, reduce_nest(e, [sizes[axis] for axis in outer], begin, cost, along))
+
+    def line(self, place: list[Index], begin: int, end: int, lanes: int, total: Ssa) -> Ssa:
+        """A stretch of the lane axis, some vectors at a time."""
+        with self.e.loop(begin, end, lanes, carry=[total]) as loop:
+            place[self.k.lane_axis] = loop.index
+            loop.next([self.take(place, loop.values[0], lanes)])
+        return loop.results[0]
 
     def take(self, place: Sequence[Index], total: Ssa, lanes: int) -> Ssa:
         value = self.source.load_at(place, self.k.lane_axis, lanes)
-        return combine(self.e, self.k.combine, total, value)
-
-    def fold_axis(self, place: list[Index], total: Ssa, width: int) -> Ssa:
-        """Reduce the lane axis into the partial results, a vector at a time; the last is padded with the identity."""
-        e, axis = self.e, self.k.lane_axis
-        size = self.source.view.shape[axis]
-        whole = size // width * width
-        with e.loop(0, whole, width, carry=[total]) as loop:
-            place[axis] = loop.index
-            loop.next([self.take(place, loop.values[0], width)])
-        total = loop.results[0]
-        if size > whole:
-            place[axis] = whole
-            rest = self.source.load_at(place, axis, size - whole)
-            filled = e.resize(rest, width)
-            neutral = self.source.number(self.identity, width)
-            lanes = [lane if lane < size - whole else width + lane for lane in range(width)]
-            total = combine(e, self.k.combine, total, e.shuffle(filled, neutral, lanes))
-        return total
-
-    def fold_lanes(self, value: Ssa) -> Ssa:
-        """Combine halves until one lane is left; an odd lane is combined first."""
-        e = self.e
-        while (lanes := value.lanes) > 1:
-            half = lanes // 2
-            low = e.shuffle(value, None, range(half))
-            high = e.shuffle(value, None, range(half, 2 * half))
-            folded = combine(e, self.k.combine, low, high)
-            if lanes % 2:
-                odd = e.extract(value, lanes - 1)
-                first = combine(e, self.k.combine, e.extract(folded, 0), odd)
-                folded = e.insert(folded, first, 0)
-            value = folded
-        return value
+        return accumulated(self.e, self.k.combine, self.identity, total, value)

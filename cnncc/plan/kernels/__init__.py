@@ -20,6 +20,7 @@ from .grouped import Grouped
 from .move import Move
 from .reduce import Reduce
 from .separable import Separable
+from .sweeps import Sweep, Sweeps
 from .window import Window
 from .winograd import Winograd
 
@@ -42,6 +43,8 @@ __all__ = [
     "Reduce",
     "RowNeed",
     "Separable",
+    "Sweep",
+    "Sweeps",
     "Tile",
     "Window",
     "Winograd",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ...computation import Combine, Reduction
 from ...machine.target import Target
+from ..cost.sweep import COMBINED_CODE, folded_together
 from ..cost.transfer import LARGE_IMAGE
 from ..views import ROW_AXIS, View
 from .base import AlongAxis, lanes_on
@@ -15,12 +17,17 @@ from .base import AlongAxis, lanes_on
 
 @dataclass(frozen=True)
 class Reduce(AlongAxis):
-    """Maximum, minimum, sum or product over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one."""
+    """Maximum, minimum, sum or product over whole `axes`; `lane_axis` is a kept axis, or the innermost reduced one.
+
+    In the second case so many results as `together` says, neighbours on the axis `beside`, are folded together.
+    """
 
     axes: tuple[int, ...]
     combine: Combine
     lane_axis: int
     lanes: int
+    together: int = 1
+    beside: int | None = None
 
     @property
     def sources(self) -> int:
@@ -39,8 +46,31 @@ class Reduce(AlongAxis):
 
 def kernel(target: Target, computation: Reduction, source: View) -> Reduce:
     """The kernel that reduces `source`."""
-    axis = reduction_axis(source, computation.axes)
-    return Reduce(computation.axes, computation.combine, axis, reduction_lanes(target, source, axis, computation.axes))
+    axes, axis = computation.axes, reduction_axis(source, computation.axes)
+    made = Reduce(axes, computation.combine, axis, reduction_lanes(target, source, axis, axes))
+    kept = [other for other, size in enumerate(source.shape) if other not in axes and size > 1]
+    if axis not in axes or not kept or made.lanes < target.lanes or target.lanes == 1:
+        return made
+    beside = min(kept, key=lambda other: abs(source.strides[other]))
+    lines = math.prod(source.shape[other] for other in axes if other != axis)
+    vectors = lines * -(-source.shape[axis] // target.lanes)
+    fibres = folded_together(target.lanes, source.shape[beside], vectors, COMBINED_CODE)
+    return replace(made, together=fibres, beside=beside)
+
+
+def merged(source: View, axes: Sequence[int]) -> View:
+    """A view whose reduced axes are one, the innermost of them in memory, if memory has no gaps between them."""
+    long = sorted((axis for axis in axes if source.shape[axis] > 1), key=lambda axis: -abs(source.strides[axis]))
+    gaps = any(source.strides[a] != source.strides[b] * source.shape[b] for a, b in itertools.pairwise(long))
+    if len(long) < 2 or gaps or any(map(source.looks_up, long)):
+        return source
+    size = math.prod(source.shape[axis] for axis in long)
+    return replace(
+        source,
+        shape=tuple(size if axis == long[-1] else 1 if axis in long else own for axis, own in enumerate(source.shape)),
+        strides=tuple(0 if axis in long[:-1] else own for axis, own in enumerate(source.strides)),
+        border=(),
+    )
 
 
 def by_rows_first(kernel: Reduce, source: View) -> bool:

@@ -1,0 +1,67 @@
+"""The axes over which a kernel of fibres loops: in the order of memory, merged where memory has no gap between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from ..views import View
+
+
+@dataclass(frozen=True)
+class FibreAxes:
+    """Groups of axes of a shape, the outermost in memory first; each group is one axis of the loops."""
+
+    shape: tuple[int, ...]
+    reduced: tuple[int, ...]
+    groups: tuple[tuple[int, ...], ...]
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Of the merged axes."""
+        return tuple(math.prod(self.shape[axis] for axis in group) for group in self.groups)
+
+    @property
+    def reduced_groups(self) -> tuple[int, ...]:
+        """The merged axes along which fibres lie."""
+        return tuple(number for number, group in enumerate(self.groups) if group[0] in self.reduced)
+
+    def seen(self, view: View) -> View:
+        """A view with the merged axes. An axis of one element, such as a reduced one of values, has no stride."""
+        sizes = tuple(math.prod(view.shape[axis] for axis in group) for group in self.groups)
+        strides = tuple(
+            view.strides[group[-1]] if size > 1 else 0 for group, size in zip(self.groups, sizes, strict=True)
+        )
+        lookups = tuple(
+            (number, table) for axis, table in view.lookups for number, group in enumerate(self.groups) if axis in group
+        )
+        return replace(view, shape=sizes, strides=strides, border=(), lookups=lookups)
+
+
+def fibre_axes(shape: Sequence[int], reduced: Sequence[int], sources: Sequence[View], result: View) -> FibreAxes:
+    """The axes of `shape` for views of it, and for a result that has one element on the reduced axes, or all.
+
+    The order is that of the result, if it has all elements, else that of the source with most of them.
+    """
+    whole = result if result.shape == tuple(shape) else max(sources, key=_elements)
+    real = [axis for axis, size in enumerate(shape) if size > 1]
+    groups: list[tuple[int, ...]] = []
+    for axis in sorted(real, key=lambda axis: -abs(whole.strides[axis]) if whole.strides[axis] else -math.inf):
+        alike = groups and (groups[-1][-1] in reduced) == (axis in reduced)
+        if alike and all(_adjacent(view, groups[-1][-1], axis) for view in (*sources, result)):
+            groups[-1] = (*groups[-1], axis)
+        else:
+            groups.append((axis,))
+    return FibreAxes(tuple(shape), tuple(reduced), tuple(groups))
+
+
+def _elements(view: View) -> int:
+    return math.prod(size for size, stride in zip(view.shape, view.strides, strict=True) if stride)
+
+
+def _adjacent(view: View, outer: int, inner: int) -> bool:
+    """Whether a view steps over both axes as over one."""
+    if view.looks_up(outer) or view.looks_up(inner):
+        return False
+    return view.shape[outer] == 1 or view.strides[outer] == view.strides[inner] * view.shape[inner]

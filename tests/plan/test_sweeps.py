@@ -1,0 +1,124 @@
+"""Which jobs become sweeps over fibres, and what each sweep does."""
+
+from __future__ import annotations
+
+import pytest
+
+from cnncc.ir import Value
+from cnncc.machine.target import TARGETS
+from cnncc.ops import (
+    Add,
+    Conv,
+    Div,
+    Exp,
+    InstanceNormalization,
+    LogSoftmax,
+    Mul,
+    ReduceMax,
+    ReduceMean,
+    ReduceSum,
+    Relu,
+    Softmax,
+    Sub,
+)
+from cnncc.plan.kernels import Elementwise, Reduce, Sweep, Sweeps
+from cnncc.plan.plan import Plan
+from cnncc.plan.views import elements
+from tests.graphs import Net, compilation
+
+TARGET = TARGETS["x86-64-v3"]
+
+
+def planned(net: Net, *outputs: Value) -> Plan:
+    return compilation(net.graph(*outputs), TARGET).plan
+
+
+def only_sweeps(net: Net, output: Value) -> Sweeps:
+    """The kernel of a plan of one step."""
+    (step,) = planned(net, output).steps
+    assert isinstance(step.kernel, Sweeps)
+    return step.kernel
+
+
+def words(sweep: Sweep) -> tuple[list[str], str, str]:
+    """What a sweep combines, holds and stores."""
+    return [f"{kind} {expr}" for _, kind, expr in sweep.combined], str(sweep.held or ""), str(sweep.result or "")
+
+
+def test_softmax_holds_the_powers_and_divides_once_for_each_fibre() -> None:
+    net = Net()
+    kernel = only_sweeps(net, net.apply(Softmax(-1), net.input(1, 12, 49, 49)))
+    assert [words(sweep) for sweep in kernel.sweeps] == [
+        (["maximum $0"], "", ""),
+        (["add $1"], "exp(subtract($0, $2))", ""),
+        ([], "", "multiply($1, $4)"),
+    ]
+    assert [str(expr) for _, expr in kernel.sweeps[2].prepared] == ["divide(1, $3)"]
+    assert (kernel.shape, kernel.reduced) == ((588, 49), (1,))  # the kept axes are one in memory
+
+
+def test_what_is_cheap_is_computed_twice() -> None:
+    net = Net()
+    x = net.input(1, 24, 14, 14)
+    kernel = only_sweeps(net, net.apply(InstanceNormalization(), x, net.weights(24), net.weights(24)))
+    assert [sweep.held for sweep in kernel.sweeps] == [None, None, None]
+    assert kernel.shape == (24, 196)
+    assert len(kernel.sweeps[1].prepared) == 1  # the mean
+
+
+def test_a_logarithm_of_a_sum_is_taken_once() -> None:
+    net = Net()
+    kernel = only_sweeps(net, net.apply(LogSoftmax(-1), net.input(1, 5, 100)))
+    assert [str(expr) for _, expr in kernel.sweeps[-1].prepared] == ["log($3)"]
+
+
+def test_channels_last_has_fibres_in_lanes() -> None:
+    net = Net()
+    x = net.apply(Conv((1, 1)), net.input(1, 16, 7, 7), net.weights(32, 16, 1, 1))
+    unit = net.apply(Sub(), x, net.apply(ReduceMax((1, 2, 3)), x))
+    softmax = net.apply(Conv((1, 1)), net.apply(Softmax(2), x), net.weights(16, 32, 1, 1))
+    kernels = [step.kernel for step in planned(net, unit, softmax).steps if isinstance(step.kernel, Sweeps)]
+    along, beside = sorted(kernels, key=lambda kernel: not kernel.lanes_in_fibre)
+    assert (along.shape, along.lanes_in_fibre) == ((1568,), True)  # all of an image
+    assert (beside.lanes_in_fibre, beside.fibres) == (False, beside.lanes[0])
+
+
+def test_a_result_that_others_read_ends_a_group() -> None:
+    net = Net()
+    x = net.input(1, 8, 40)
+    shifted = net.apply(Sub(), x, net.apply(ReduceMax((2,)), x))
+    total = net.apply(ReduceSum((2,)), net.apply(Exp(), shifted))
+    outputs = shifted, net.apply(Div(), net.apply(Exp(), shifted), total)
+    kinds = [type(step.kernel) for step in planned(net, *outputs).steps]
+    assert kinds.count(Sweeps) == 2, kinds
+
+
+def test_reductions_of_other_axes_are_no_group() -> None:
+    net = Net()
+    x = net.input(1, 8, 9, 10)
+    rows, columns = net.apply(ReduceMax((2,)), x), net.apply(ReduceMax((3,)), x)
+    plan = planned(net, net.apply(Add(), net.apply(Sub(), x, rows), columns))
+    assert [type(step.kernel) for step in plan.steps] == [Reduce, Sweeps]
+
+
+def test_a_reduction_alone_stays_a_reduction() -> None:
+    net = Net()
+    x = net.input(1, 8, 9, 10)
+    plan = planned(net, net.apply(ReduceMean((2, 3)), x), net.apply(Relu(), x))
+    assert {type(step.kernel) for step in plan.steps} == {Reduce, Elementwise}
+
+
+def test_the_intermediate_tensors_take_no_memory() -> None:
+    net = Net()
+    x = net.input(1, 64, 28, 28)
+    plan = planned(net, net.apply(InstanceNormalization(), x, net.weights(64), net.weights(64)))
+    assert plan.arena_bytes == 0
+
+
+@pytest.mark.parametrize("shape", [(1, 4, 50), (1, 64, 56, 56)])
+def test_shards_divide_the_fibres(shape: tuple[int, ...]) -> None:
+    net = Net()
+    x = net.input(*shape)
+    (step,) = planned(net, net.apply(Mul(), x, net.apply(ReduceMax((len(shape) - 1,)), x))).steps
+    assert isinstance(step.kernel, Sweeps)
+    assert step.units * step.kernel.fibres == elements(shape[:-1])
