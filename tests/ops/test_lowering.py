@@ -46,7 +46,7 @@ MEANING = {
     "exp": math.exp,
     "expm1": math.expm1,
     "log": math.log,
-    "log1p": math.log1p,
+    "softplus": lambda a: max(a, 0) + math.log1p(math.exp(-abs(a))),
     "tanh": math.tanh,
     "sigmoid": lambda a: 0.5 * (1 + math.tanh(a / 2)),
     "erf": math.erf,
