@@ -135,7 +135,7 @@ def positions(
                 position[lane_axis] = index
                 body(list(position), width)
 
-            if unroll and isinstance(end, int) and end <= UNROLL_LOOKUPS * lanes:
+            if unroll and lanes > 1 and isinstance(end, int) and end <= UNROLL_LOOKUPS * lanes:
                 for index in range(0, end, lanes):
                     run(index, min(lanes, end - index))
             else:
