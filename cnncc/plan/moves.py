@@ -46,7 +46,7 @@ def as_loops(source: View, target: View, tables: Mapping[str, Sequence[int]]) ->
 
 
 def merged_but_rows(axes: Sequence[MovedAxis]) -> list[MovedAxis]:
-    """The rows first, then all other axes, merged; the rows are no axis along which vectors lie, if there is another."""
+    """The rows first, then all other axes, merged; vectors do not lie along the rows, if there is another axis."""
 
     def vectors(at: int) -> tuple[bool, int]:
         lie_along = 1 in (axes[at].read, axes[at].write)

@@ -18,7 +18,7 @@ from ..registers import Index, Ssa
 from ..transpose import collected, dealt_out, transpose
 from .family import KernelEmitter, Tensors
 
-SQUARES = 2  # side by side along the longer axis: together they read, or write, whole cache lines
+SQUARES = 2  # side by side across a strip: together they read, or write, whole cache lines
 
 
 class Copy(KernelEmitter[Move]):
@@ -100,11 +100,12 @@ class Copy(KernelEmitter[Move]):
     # Transposed in registers
 
     def squares(self, read: Index, write: Index) -> None:
-        """The longer axis outside, by lines; so the lines of the shorter one, which it meets again, stay near."""
+        """Strips of two squares across the outer axis, each along the inner one."""
         s, t, block = self.k.source_axis, self.k.lane_axis, self.k.block
         rows = min(block, self.shape[t])
         sizes = {s: block, t: rows}
-        outer, inner = (s, t) if self.shape[s] >= self.shape[t] else (t, s)
+        outer = self.k.outer_axis
+        inner = s + t - outer
         count = min(SQUARES, self.shape[outer] // sizes[outer])
 
         def strip(first: Index) -> None:
