@@ -46,8 +46,14 @@ def as_loops(source: View, target: View, tables: Mapping[str, Sequence[int]]) ->
 
 
 def merged_but_rows(axes: Sequence[MovedAxis]) -> list[MovedAxis]:
-    """The rows first, then all other axes, merged."""
-    for at, axis in enumerate(axes):
+    """The rows first, then all other axes, merged; vectors do not lie along the rows, if there is another axis."""
+
+    def vectors(at: int) -> tuple[bool, int]:
+        lie_along = 1 in (axes[at].read, axes[at].write)
+        return lie_along, -axes[at].size if lie_along else at
+
+    for at in sorted(range(len(axes)), key=vectors):
+        axis = axes[at]
         size = row_size(axis, merged(axes[at + 1 :]))
         if size < axis.size:
             rows = MovedAxis(axis.size // size, size * axis.read, size * axis.write, axis.table)

@@ -57,7 +57,7 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
             with e.loop(begin, middle) as loop:
                 self.at(position, [loop.index], 1)
             begin = middle
-        if self.by_table and isinstance(end, int) and end <= UNROLL_LOOKUPS * self.lanes:
+        if self.by_table and self.lanes > 1 and isinstance(end, int) and end <= UNROLL_LOOKUPS * self.lanes:
             for first in range(0, end, self.lanes * self.vectors):  # entries of a table are then known
                 self.at(position, list(self.places(first, end)), self.lanes)
             return

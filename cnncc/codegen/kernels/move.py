@@ -7,7 +7,7 @@ square, slides back over the one before: there are no tails, and the same bits a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 
 from ...plan.kernels import Move
@@ -18,7 +18,7 @@ from ..registers import Index, Ssa
 from ..transpose import collected, dealt_out, transpose
 from .family import KernelEmitter, Tensors
 
-SQUARES = 2  # next to each other along the source's axis: together they read whole cache lines
+SQUARES = 2  # side by side across a strip: together they read, or write, whole cache lines
 
 
 class Copy(KernelEmitter[Move]):
@@ -91,7 +91,7 @@ class Copy(KernelEmitter[Move]):
             vector = self.source.load_entries(read, axis, begin, lanes)
             self.target.store(vector, self.e.add(write, self.e.mul(begin, stride)), axis)
 
-        if size > UNROLL_LOOKUPS * lanes:
+        if lanes == 1 or size > UNROLL_LOOKUPS * lanes:
             self.steps(size, lanes, copy)
             return
         for begin in range(0, size, lanes):
@@ -100,25 +100,29 @@ class Copy(KernelEmitter[Move]):
     # Transposed in registers
 
     def squares(self, read: Index, write: Index) -> None:
+        """Strips of two squares across the outer axis, each along the inner one."""
         s, t, block = self.k.source_axis, self.k.lane_axis, self.k.block
-        count = min(SQUARES, self.shape[s] // block)
         rows = min(block, self.shape[t])
+        sizes = {s: block, t: rows}
+        outer = self.k.outer_axis
+        inner = s + t - outer
+        count = min(SQUARES, self.shape[outer] // sizes[outer])
 
-        def column(first: Index) -> None:
-            def squares(row: Index) -> None:
+        def strip(first: Index) -> None:
+            def squares(second: Index) -> None:
                 for number in range(count):
-                    begin = self.e.add(first, number * block)
-                    self.square(self.at(read, self.reads, begin, row), self.at(write, self.writes, begin, row), rows)
+                    at = {outer: self.e.add(first, number * sizes[outer]), inner: second}
+                    self.square(self.at(read, self.reads, at), self.at(write, self.writes, at), rows)
 
-            self.steps(self.shape[t], rows, squares)
+            self.steps(self.shape[inner], sizes[inner], squares)
 
-        self.steps(self.shape[s], count * block, column)
+        self.steps(self.shape[outer], count * sizes[outer], strip)
 
-    def at(self, offset: Index, strides: Sequence[int], column: Index, row: Index) -> Index:
-        """The place of a square."""
-        e = self.e
-        across = e.add(offset, e.mul(row, strides[self.k.lane_axis]))
-        return e.add(across, e.mul(column, strides[self.k.source_axis]))
+    def at(self, offset: Index, strides: Sequence[int], position: Mapping[int, Index]) -> Index:
+        """An offset, moved to a position on some axes."""
+        for axis, index in position.items():
+            offset = self.e.add(offset, self.e.mul(index, strides[axis]))
+        return offset
 
     def square(self, read: Index, write: Index, rows: int) -> None:
         """Transpose `rows` vectors of `block` elements to `block` vectors of `rows`; missing rows are never stored."""

@@ -21,7 +21,8 @@ class Move(AlongAxis):
     """A copy between two views of one shape, whatever their strides.
 
     - "runs": both sides advance along `lane_axis`.
-    - "squares": the innermost axes differ; squares of block × block elements are transposed in registers.
+    - "squares": the innermost axes differ; squares of block × block elements are transposed in registers, in strips
+      across `outer_axis`.
     - "dealt out": so do they, and the target's has a few elements, `block`, in the source as many rows: vectors of
       these rows are interleaved. "collected" is the inverse, with a few elements in the source's axis.
 
@@ -33,6 +34,7 @@ class Move(AlongAxis):
     source_axis: int
     lanes: int
     block: int = 1
+    outer_axis: int = 0
     ahead: int = 0
 
     is_copy = True
@@ -53,7 +55,11 @@ class Move(AlongAxis):
 
 
 def kernel(target: Target, source: View, result: View, element: Element) -> Move:
-    """The kernel for a copy whose axes stand in the order of the result's memory (`plan.moves`)."""
+    """The kernel for a copy whose axes stand in the order of the result's memory (`plan.moves`).
+
+    Squares go along the longer axis, so that the lines of the shorter one, which each strip meets again, stay in the
+    first cache; but not where lines that are half written would evict each other there.
+    """
     along, source_along = lane_axis(result), lane_axis(source)
     lanes = 1 if target.lanes == 1 else 4 * target.lanes // element.bytes
     size, source_size = result.shape[along], result.shape[source_along]
@@ -67,7 +73,9 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
     block = 1 << (min(lanes, source_size, max(4, transfer.SQUARE_BYTES // element.bytes)).bit_length() - 1)
     if block < 4 or size < 4 or source.strides[along] == 0:
         return Move("runs", along, along, lanes_moved)
-    return Move("squares", along, source_along, block, block)
+    crowded = result.strides[source_along] * element.bytes % (transfer.conflict_stride(target.core) or math.inf) == 0
+    outer = along if size > source_size and not crowded else source_along
+    return Move("squares", along, source_along, block, block, outer)
 
 
 def ahead(target: Target, result: View, element: Element) -> int:
