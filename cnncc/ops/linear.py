@@ -14,6 +14,8 @@ from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import WindowAxis
 
+FEW_ROWS = 8  # of a left matrix: for fewer, packing the right one would take longer than the product
+
 
 @dataclass(frozen=True)
 class Dense(Op):
@@ -142,13 +144,22 @@ def matrix_by_each(pieces: LoweringBuilder, left: int, right: int) -> int:
 
 
 def each_by_each(pieces: LoweringBuilder, left: int, right: int) -> int:
-    """Append (B, M, K) · (B, K, P), after repeating what is broadcast; returns (B, M, P)."""
+    """Append (B, M, K) · (B, K, P), after repeating what is broadcast; returns (B, M, P).
+
+    The right matrices are weights if they serve several rows: their rows are packed as they lie, and often known. For
+    few rows it is less work to pack the left ones.
+    """
     batch = np.broadcast_shapes(pieces.shape(left)[:-2], pieces.shape(right)[:-2])
     left, right = (_repeated(pieces, matrices, batch) for matrices in (left, right))
     count, k, p = pieces.shape(right)
     m = pieces.shape(left)[1]
-    product = Contraction((WindowAxis(p),), k, m, weights_per_image=True)
-    return pieces.add(product, (right, pieces.reshape(left, (count, m, k, 1))), (count, m, p))
+    if m < FEW_ROWS:
+        product = Contraction((WindowAxis(p),), k, m, weights_per_image=True)
+        return pieces.add(product, (right, pieces.reshape(left, (count, m, k, 1))), (count, m, p))
+    product = Contraction((WindowAxis(m),), k, p, weights_per_image=True)
+    rows, columns = (pieces.transpose(matrices, (0, 2, 1)) for matrices in (left, right))
+    made = pieces.add(product, (rows, pieces.reshape(columns, (count, p, k, 1))), (count, p, m))
+    return pieces.transpose(made, (0, 2, 1))
 
 
 def _repeated(pieces: LoweringBuilder, matrices: int, batch: Sequence[int]) -> int:

@@ -78,8 +78,8 @@ def _worthwhile(forms: Collection[_Form], images: int) -> bool:
 def _with_block(s: Schedule, images: int, forms: Mapping[int, _Form]) -> Schedule:
     """The schedule with these stages in blocks, and a piece of each shared buffer for every image."""
     steps = {s.stages[number].steps[0]: form.step for number, form in forms.items()}
-    least = next(n for n in range(2, images + 1) if _worthwhile(forms.values(), n))
-    block = ImageBlock(images, least, steps)
+    slower = [n for n in range(2, images + 1) if not _worthwhile(forms.values(), n)]
+    block = ImageBlock(images, max(slower, default=1) + 1, steps)
     first: dict[str, tuple[int, int]] = {}
     several: set[str] = set()
     for stage, run in zip(s.stages, runs_of(s.stages, block), strict=True):

@@ -345,11 +345,27 @@ class LayoutBuilder:
             for operand in job.operands
         }
         found: dict[Tensor, str] = {}
+        taken = inside.union(self.works.outputs.values())
         for output, tensor in self.works.outputs.items():
-            maker = self.makers.get(tensor)
-            alias = maker is None or isinstance(maker.computation, VIEW_ARRANGEMENTS)
-            if alias or tensor in found or tensor in inside or not self.is_planar(tensor):
-                tensor = self.copy(tensor, Tensor("output", (output,)), planar(self.types[tensor].rank))
-            self.orders[tensor] = planar(self.types[tensor].rank)
-            found[tensor] = output
+            whole = self.in_same_memory(tensor)
+            if whole is None or whole in found or whole in (inside if whole == tensor else taken):
+                whole = self.copy(tensor, Tensor("output", (output,)), planar(self.types[tensor].rank))
+            if self.is_planar(whole):
+                self.orders[whole] = planar(self.types[whole].rank)
+            found[whole] = output
         return found
+
+    def in_same_memory(self, tensor: Tensor) -> Tensor | None:
+        """The computed tensor whose elements lie in memory as those of a planar `tensor`, which is it or a view of it.
+
+        Its order may be another one: a product with channels last, transposed. None if there is no such tensor.
+        """
+        if not self.is_planar(tensor):
+            return None
+        while (maker := self.makers.get(tensor)) and isinstance(maker.computation, VIEW_ARRANGEMENTS):
+            source = maker.operands[0]
+            same = self.is_planar(tensor) and self.is_planar(source) and isinstance(maker.computation, RowMajorReshape)
+            if not same and not isinstance(maker.computation, Permute):
+                return None
+            tensor = source
+        return tensor if maker else None

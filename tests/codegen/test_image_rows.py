@@ -177,7 +177,7 @@ def test_dense_layers_are_computed_in_blocks_with_the_weights_of_one_image(targe
     plain = compiled_dense(640, 128, 128, 10, target=target, images_at_once=1)
     assert plan.block and set(plan.block.steps) == set(range(len(plan.steps)))
     assert plan.weights == plain.weights and plan.steps == plain.steps
-    assert plan.block.least == 2
+    assert 2 <= plan.block.least <= 4
     for step in plan.block.steps.values():
         assert isinstance(step.kernel, Direct) and step.kernel.images == 16
         assert step.kernel.tile.columns >= 4
