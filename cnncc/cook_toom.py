@@ -94,6 +94,23 @@ def halves(m: int, r: int) -> Transforms:
     )
 
 
+@functools.cache
+def phases(m: int, r: int, stride: int) -> tuple[Transforms, ...]:
+    """F(m, r) over windows that are `stride` apart: the transforms of its phases, whose products have one common sum.
+
+    With j = stride·k + p, the outputs y_i = Σ_j g_j d_(stride·i + j) are a sum over the phases p < stride: a filter of
+    the taps g_p, g_(stride + p)… over the pixels d_p, d_(stride + p)…, in which windows are neighbours. All phases have
+    the points of the first one, which has the most taps. So the sums at the points are transformed back once.
+    """
+    first = transforms(m, -(-r // stride))
+    return tuple(first if p <= (r - 1) % stride else one_tap_less(first) for p in range(min(stride, r)))
+
+
+def one_tap_less(t: Transforms) -> Transforms:
+    """The same filter without its last tap, the factor at ∞: it needs neither that point nor the last pixel."""
+    return Transforms(*(tuple(row[:-1] for row in rows) for rows in (t.inputs[:-1], t.weights[:-1], t.outputs)))
+
+
 def padded(row: Row, before: int, after: int) -> Row:
     """A row with zeros around it."""
     return (*[Fraction(0)] * before, *row, *[Fraction(0)] * after)

@@ -9,19 +9,24 @@ Higham's lemma 3.1 their number N bounds the error, and the sizes are those of t
 (compare Barabasz et al. 2020, theorem 1, who go on to norms). In contrast to a direct sum it reads all pixels of a
 tile, not only those in the window of y: a large one spoils its neighbours, and NaN or an infinity spreads to the
 whole tile, where the bound is infinite.
+
+With strides, the phases of the image are further channels: the sum over C is one over the channels of all phases, each
+with its own taps of w. A phase with a tap less than others has a 0 in its place, and one for the pixel under it.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from ..computation import Contraction
-from ..cook_toom import Matrix, depth, transforms
+from ..cook_toom import Matrix, Transforms, depth, transforms
 from ..functions import LARGEST, TINY
 from ..types import Array
+from ..windows import WindowAxis
 
 Steps = tuple[int, ...]
 """Outputs of a tile along each axis."""
@@ -31,15 +36,15 @@ ROOM = 2.0**-8  # of the largest float: what a term of a transform may exceed it
 
 def roundings(c: Contraction, steps: Steps) -> int:
     """N: how often a product is rounded on its way into an output."""
-    used = [transforms(m, w.kernel) for m, w in zip(steps, c.window, strict=True)]
-    return sum(depth(t.inputs) + depth(t.outputs) for t in used) + 1 + c.channels + c.bias
+    channels = c.channels * math.prod(map(_phases, c.window))
+    return sum(depth(t.inputs) + depth(t.outputs) for t in _used(c, steps)) + 1 + channels + c.bias
 
 
 def sizes(c: Contraction, steps: Steps, x: Array, w: Array) -> tuple[Array, Array]:
     """(Σ without signs, underflow) of each output, from |x| and |w|; infinite where a transform may overflow."""
-    used = [transforms(m, axis.kernel) for m, axis in zip(steps, c.window, strict=True)]
+    used = _used(c, steps)
     v = _tiles(c, steps, x)
-    u = np.flip(w, tuple(range(2, w.ndim))) if c.flip else w
+    u = _taps(c, np.flip(w, tuple(range(2, w.ndim))) if c.flip else w)
     for axis, t in enumerate(used):
         v = _along(t.inputs, v, 3 + 2 * axis)
         u = _along(t.weights, u, 2 + axis)
@@ -54,7 +59,8 @@ def sizes(c: Contraction, steps: Steps, x: Array, w: Array) -> tuple[Array, Arra
 
 def reached(c: Contraction, steps: Steps, marked: Array) -> Array:
     """The outputs whose tile reads a marked pixel (N, C, spatial…), for all channels alike: (N, 1, spatial…)."""
-    return _whole_tiles(c, steps, _tiles(c, steps, np.asarray(marked.any(axis=1, keepdims=True))))
+    tiles = _tiles(c, steps, np.asarray(marked.any(axis=1, keepdims=True)))
+    return _whole_tiles(c, steps, np.asarray(tiles.any(axis=1, keepdims=True)))
 
 
 def _whole_tiles(c: Contraction, steps: Steps, marked: Array) -> Array:
@@ -72,15 +78,48 @@ def _firsts(size: int, m: int, dilation: int) -> Array:
     return (np.arange(groups)[:, None] * m * dilation + np.arange(dilation)).ravel()
 
 
+def _phases(w: WindowAxis) -> int:
+    """Phases of the pixels of an axis that windows read."""
+    return min(w.stride, w.kernel)
+
+
+def _most_taps(w: WindowAxis) -> int:
+    """Taps of the first phase, which has the most."""
+    return -(-w.kernel // w.stride)
+
+
+def _used(c: Contraction, steps: Steps) -> list[Transforms]:
+    """The transforms of the first phase along each axis."""
+    return [transforms(m, _most_taps(w)) for m, w in zip(steps, c.window, strict=True)]
+
+
 def _tiles(c: Contraction, steps: Steps, x: Array) -> Array:
-    """(N, C, tiles, points, tiles, points…): the pixels that each tile reads, 0 outside the image."""
+    """(N, channels of all phases, tiles, points, tiles, points…): the pixels of each tile, 0 outside the image."""
     for axis, (m, w) in enumerate(zip(steps, c.window, strict=True)):
-        place = 2 + 2 * axis
-        reads = _firsts(w.out, m, w.dilation)[:, None] + np.arange(m + w.kernel - 1) * w.dilation
+        place, count = 2 + 2 * axis, m + _most_taps(w) - 1
+        inside = np.arange(count)[:, None] * w.stride + np.arange(_phases(w))
+        reads = _firsts(w.out, m, w.dilation)[:, None, None] * w.stride + inside * w.dilation
         pads = [(0, 0)] * x.ndim
-        pads[place] = w.low, max(0, int(reads.max()) + 1 - w.low - w.size)
-        x = np.take(np.pad(x, pads), reads, place)
+        pads[place] = w.low, max(0, int(reads.max()) + 1 - w.low - w.size) + 1
+        unread = inside >= (m - 1) * w.stride + w.kernel
+        x = _merged(np.take(np.pad(x, pads), np.where(unread, -1, reads), place), place + 2)
     return x
+
+
+def _taps(c: Contraction, w: Array) -> Array:
+    """(O, channels of all phases, taps…): the taps of each phase."""
+    for axis, window in enumerate(c.window, start=2):
+        taps, count = _most_taps(window), _phases(window)
+        pads = [(0, 0)] * w.ndim
+        pads[axis] = 0, taps * count - window.kernel
+        w = _merged(np.pad(w, pads).reshape(*w.shape[:axis], taps, count, *w.shape[axis + 1 :]), axis + 1)
+    return w
+
+
+def _merged(x: Array, phases: int) -> Array:
+    """The axis `phases` as further channels."""
+    x = np.moveaxis(x, phases, 2)
+    return x.reshape(x.shape[0], -1, *x.shape[3:])
 
 
 def _along(matrix: Matrix, x: Array, axis: int) -> Array:

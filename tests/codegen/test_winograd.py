@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import numpy as np
@@ -37,10 +38,10 @@ def convolved(net: Net, x: Value, outputs: int, op: Conv, *, bias: bool = True) 
 
 
 def transformed(graph: Graph, target: str = "host", label: str = "winograd", pick: int = 0, **options) -> Compilation:
-    """A compilation where every convolution that can is computed by the candidate `pick` with a label like this."""
+    """A compilation where every convolution that can is computed by the candidate `pick` whose label matches."""
     offers = compilation(graph, target, **options).plan.offers
     named = {
-        signature: [candidate.label for candidate in candidates if candidate.label.startswith(label)]
+        signature: [candidate.label for candidate in candidates if re.match(label, candidate.label)]
         for signature, candidates in offers.items()
     }
     choices = tuple((signature, labels[pick % len(labels)]) for signature, labels in named.items() if labels)

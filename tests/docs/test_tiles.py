@@ -11,7 +11,8 @@ import pytest
 from cnncc.computation import Contraction
 from cnncc.machine.target import TARGETS
 from cnncc.plan.kernels import Candidate, Layer, direct_tiles, winograd_tiles
-from cnncc.plan.kernels.winograd_transforms import one_transform
+from cnncc.plan.kernels.winograd_phases import phases_of
+from cnncc.plan.kernels.winograd_transforms import input_cycles, output_cycles
 from cnncc.windows import WindowAxis
 
 TEXT = (Path(__file__).resolve().parents[2] / "cnncc" / "plan" / "README.md").read_text(encoding="utf-8")
@@ -43,7 +44,8 @@ def test_shares_of_register_tiles():
 @pytest.mark.parametrize("m", [2, 3, 4, 5])
 def test_transforms(m: int):
     (row,) = [row for row in rows("| outputs of a tile m |") if row[0] == str(m)]
-    ins, outs = (one_transform(TARGET.core, (m, m), (3, 3), inputs) for inputs in (True, False))
+    phases = phases_of((m, m), (3, 3), (1, 1), 1)
+    ins, outs = input_cycles(TARGET.core, phases, 1), output_cycles(TARGET.core, phases)
     assert row[1:3] == [str((m + 2) ** 2), f"{(m + 2) ** 2 / m**2:.3g}"]
     assert row[3].removesuffix(" cycles") == f"{ins:.0f} + {outs:.0f}"
 

@@ -48,6 +48,8 @@ WINOGRAD = [
     (Layer(64, 64, 3, 28), 2.3),
     (Layer(128, 128, 3, 28), 2.3),
     (Layer(256, 256, 3, 28), 2.3),
+    (Layer(64, 128, 3, 56, stride=2), 1.4),
+    (Layer(32, 64, 5, 56, stride=2), 2.3),
 ]
 # (layer, least share of its own bound)
 OF_BOUND = [

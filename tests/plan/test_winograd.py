@@ -9,17 +9,21 @@ import numpy as np
 import pytest
 
 from cnncc.computation import Contraction
-from cnncc.cook_toom import MOST, Matrix, depth, multiply, operations, transforms
+from cnncc.cook_toom import MOST, Matrix, depth, multiply, operations, phases, transforms
 from cnncc.machine.target import TARGETS, Target
 from cnncc.ops import Conv
 from cnncc.plan.kernels import Candidate, Direct, Epilogue, Layer, Pooling, Winograd
 from cnncc.plan.kernels.convolution import PLAIN
+from cnncc.plan.kernels.winograd_phases import phases_of
 from cnncc.plan.kernels.winograd_tiles import SIZES, all_steps, candidates
 from cnncc.types import Array
 from cnncc.windows import resolve
 from tests.graphs import Net, compilation
 
 FILTERS = [(m, r) for m, r in itertools.product(range(1, MOST + 1), range(1, 12)) if m + -(-r // 2) - 1 <= MOST]
+
+
+STRIDED = [(m, r, s) for m, r, s in itertools.product((1, 2, 4, 5), range(1, 12), (2, 3)) if m + -(-r // s) - 1 <= MOST]
 
 
 class Exact:
@@ -59,6 +63,32 @@ def test_shared_sums_are_the_matrix(m: int, r: int) -> None:
             assert float(np.float32(float(entry))) == entry, "entries are exact in float32"
 
 
+@pytest.mark.parametrize(("m", "r", "stride"), STRIDED)
+def test_phases_are_exact(m: int, r: int, stride: int) -> None:
+    """The products of all phases, summed point by point, are transformed back once."""
+    rng = np.random.default_rng((m, r, stride))
+    pixels, taps = whole_numbers(rng, (m - 1) * stride + r), whole_numbers(rng, r)
+    kinds = phases(m, r, stride)
+    sums = [Fraction(0)] * len(kinds[0].inputs)
+    for p, t in enumerate(kinds):
+        assert depth(t.inputs) <= depth(kinds[0].inputs), "the bound counts the roundings of the first phase"
+        assert t.outputs == tuple(row[: len(t.inputs)] for row in kinds[0].outputs)
+        values = multiply(Exact(), t.inputs, pixels[p::stride][: len(t.inputs[0])])
+        products = [u * v for u, v in zip(plain(t.weights, taps[p::stride]), values, strict=True)]
+        sums = [total + product for total, product in itertools.zip_longest(sums, products, fillvalue=Fraction(0))]
+    found = multiply(Exact(), kinds[0].outputs, sums)
+    assert found == [sum(taps[j] * pixels[i * stride + j] for j in range(r)) for i in range(m)]
+
+
+def test_phases_take_fewer_products() -> None:
+    """3×3 with stride 2: 9 and not 12 on each axis; 7×7 13 and not 28. Phases alike in a vector have 10 and 14."""
+    for taps, joined, products in ((3, 1, 9), (7, 1, 13), (3, 4, 10), (7, 4, 14)):
+        phases = phases_of((4, 4), (taps, taps), (2, 2), joined)
+        assert phases.pairs == products**2 == sum(run.points * run.phases for run in phases.runs)
+        assert [len(group) for group in phases.groups] == ([4] if joined == 4 else [1] * 4)
+        assert sorted(phases.numbers.values()) == list(range(len(phases.order)))
+
+
 def test_the_operations_of_the_usual_filters() -> None:
     """F(2, 3) as Lavin and Gray count them, 4 and 4 for each line; F(4, 3) takes two more than their 12 and 10."""
     assert [operations(t) for t in (transforms(2, 3).inputs, transforms(2, 3).outputs)] == [4, 4]
@@ -82,8 +112,9 @@ def winograd(target: Target, c: Contraction, epilogue: Epilogue = PLAIN) -> list
 
 @pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
 def test_candidates_keep_the_register_law(target) -> None:
-    for channels, outputs, size in ((3, 5, 9), (16, 16, 32), (64, 100, 14), (512, 512, 7)):
-        found = winograd(target, contraction(channels, outputs, size))
+    shapes = ((3, 5, 9), (16, 16, 32), (64, 100, 14), (512, 512, 7))
+    for (channels, outputs, size), stride in itertools.product(shapes, (1, 2)):
+        found = winograd(target, contraction(channels, outputs, size, stride=stride))
         assert bool(found) == (target.l2 > 0), "microcontrollers have no room for scratch memory"
         assert len({candidate.label for candidate in found}) == len(found)
         for candidate in found:
@@ -96,11 +127,13 @@ def test_candidates_keep_the_register_law(target) -> None:
                 lines, rest = divmod(4 * kernel.plane(width), 64)
                 assert (lines % 2, rest) == (1, 0), "points of one tile lie in different sets of the cache"
                 assert kernel.plane(width) >= kernel.tiles * width
+            assert kernel.joined * channels <= kernel.lanes or kernel.joined == 1
 
 
 def test_what_transforms_cannot_do() -> None:
     host = TARGETS["x86-64-v4"]
-    assert not winograd(host, contraction(16, 16, 32, stride=2))
+    assert not winograd(host, contraction(16, 16, 32, stride=2, dilation=2))
+    assert not winograd(host, contraction(16, 16, 32, stride=3)), "phases of one tap gain nothing"
     assert not winograd(host, contraction(16, 16, 32, groups=2))
     pool = Epilogue(pool=Pooling((7, 7), "maximum", False))
     assert all(size % 7 for size in SIZES)

@@ -13,13 +13,10 @@ from __future__ import annotations
 
 import itertools
 import math
-import operator
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
+from collections.abc import Iterator, Mapping, Sequence
 
-from ...cook_toom import Matrix, multiply, transforms
 from ...plan.kernels import Winograd
+from ...plan.kernels.winograd_phases import Spot
 from ...plan.views import line_elements
 from ..emitter import Emitter
 from ..epilogue import Key, ResultVector, finish
@@ -27,20 +24,10 @@ from ..macs import accumulate, nothing
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import ConvolutionEmitter, Tensors
+from .winograd_inputs import InputTransform, WinogradTile, transformed
 
-Spot = tuple[int, ...]  # an index inside a tile: of one of its pixels, points or outputs
-Load = Callable[[Index, int], Ssa]  # a vector of channels, from the offset of its first channel and its lanes
 Range = tuple[Index, Index]
 Wanted = Sequence[Sequence[Ssa | None]]
-
-
-@dataclass(frozen=True)
-class WinogradTile:
-    """A tile of an image: its number in the block, and its first output on each axis."""
-
-    image: Index
-    number: Index
-    first: tuple[Index, ...]
 
 
 class WinogradConvolution(ConvolutionEmitter[Winograd]):
@@ -49,10 +36,10 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
     def __init__(self, e: Emitter, kernel: Winograd, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         (self.scratch,) = tensors.scratch
-        self.matrices = [transforms(m, w.kernel) for m, w in zip(kernel.steps, kernel.window, strict=True)]
+        self.phases = kernel.phases
         self.inner = math.prod(kernel.grid[1:])
-        self.spots = list(itertools.product(*map(range, kernel.points)))
         self.planes = kernel.plane(kernel.pitch), kernel.plane(kernel.block)
+        self.inputs = InputTransform(e, kernel, self.image, self.scratch)
 
     def emit(self, a: Index, b: Index) -> None:
         """Images, blocks of tiles, blocks of outputs.
@@ -66,7 +53,7 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as begin:
             count = e.least(k.tiles, e.sub(last, begin.index))
             with e.loop(0, count) as tile:
-                self.transform_inputs(self.place(n.index, begin.index, tile.index))
+                self.inputs.emit(self.place(n.index, begin.index, tile.index))
             for block, inner, size in self.blocks(*blocks):
                 self.products(block, inner, size, count)
                 with e.loop(0, count) as tile:
@@ -120,88 +107,6 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         quotient = self.e.div(number, size)
         return quotient, self.e.sub(number, self.e.mul(quotient, size))
 
-    # Input transform
-
-    def transform_inputs(self, place: WinogradTile) -> None:
-        """V = Bᵀ d B of one tile, for all channels."""
-        e, k = self.e, self.k
-        start = [e.sub(first, w.low) for first, w in zip(place.first, k.window, strict=True)]
-        results = e.mul(place.number, k.pitch)
-
-        def body(guarded: bool) -> None:
-            loads = self.pixels(place.image, start, guarded)
-
-            def vector(channel: Index, lanes: int) -> None:
-                moved, at = self.image.along(1, channel), e.add(results, channel)
-                pixels = {spot: load(moved, lanes) for spot, load in loads.items()}
-                for spot, value in self.transformed([t.inputs for t in self.matrices], pixels):
-                    self.scratch.store(value, e.add(at, self.point(spot) * self.planes[0]), 0)
-
-            lane_runs(e, 0, k.channels, k.lanes, vector)
-
-        with_guards(e, self.readable(start), body)
-
-    def pixels(self, n: Index, start: Sequence[Index], guarded: bool) -> dict[Spot, Load]:
-        """For each pixel of a tile a function that loads a vector of channels; zero outside the image."""
-        e, strides = self.e, self.image.view.strides
-        spots = list(itertools.product(*map(range, self.k.pixels)))
-        if guarded:
-            return {spot: self.guarded_pixel(n, start, spot) for spot in spots}
-        steps = [w.dilation * stride for w, stride in zip(self.k.window, strides[2:], strict=True)]
-        if self.image.view.ring:  # rows are not equally far apart: each has an address of its own
-            starts = [
-                [n, 0, e.add(start[0], row * self.k.window[0].dilation), *start[1:]] for row in range(self.k.pixels[0])
-            ]
-            rows, steps[0] = [self.image.offset(position) for position in starts], 0
-        else:
-            rows = [self.image.offset([n, 0, *start])] * self.k.pixels[0]
-
-        def pixel(first: Index, distance: int) -> Load:
-            return lambda moved, lanes: self.image.load(e.add(e.add(first, moved), distance), 1, lanes)
-
-        return {spot: pixel(rows[spot[0]], sum(map(operator.mul, spot, steps))) for spot in spots}
-
-    def guarded_pixel(self, n: Index, start: Sequence[Index], spot: Spot) -> Load:
-        e = self.e
-        steps = zip(start, spot, self.k.window, strict=True)
-        position = [n, 0, *(e.add(begin, at * w.dilation) for begin, at, w in steps)]
-        guard = self.image.guard(position, range(2, len(position)))
-        return lambda moved, lanes: self.image.load_guarded(guard, e.add(guard.offset, moved), 1, lanes, 0.0)
-
-    def readable(self, start: Sequence[Index]) -> Ssa | bool:
-        """Whether all pixels of a tile lie in the image or in its border."""
-        e, tests = self.e, []
-        for axis, (begin, w, n) in enumerate(zip(start, self.k.window, self.k.pixels, strict=True)):
-            low, high = self.image.view.border[axis + 2] if self.image.view.border else (0, 0)
-            last = (self.k.grid[axis] // w.dilation - 1) * self.k.steps[axis] * w.dilation - w.low + n * w.dilation
-            if w.low > low:
-                tests.append(e.compare(">=", begin, -low))
-            if last > w.size + high:
-                tests.append(e.compare("<=", begin, w.size + high - (n - 1) * w.dilation - 1))
-        result = e.all_of(tests)
-        return True if result is None else result
-
-    def transformed(self, matrices: Sequence[Matrix], values: Mapping[Spot, Ssa]) -> Iterator[tuple[Spot, Ssa]]:
-        """A transform along every axis, the last axis first; the results of the first axis come line by line."""
-        for axis in range(len(matrices) - 1, 0, -1):
-            values = dict(self.along(axis, matrices[axis], values))
-        yield from self.along(0, matrices[0], values)
-
-    def along(self, axis: int, matrix: Matrix, values: Mapping[Spot, Ssa]) -> Iterator[tuple[Spot, Ssa]]:
-        """`matrix` times every line of values along an axis."""
-        for line in dict.fromkeys((spot[:axis], spot[axis + 1 :]) for spot in values):
-            before, after = line
-            column = [values[*before, place, *after] for place in range(len(matrix[0]))]
-            for place, value in enumerate(multiply(Vectors(self.e), matrix, column)):
-                yield (*before, place, *after), value
-
-    def point(self, spot: Spot) -> int:
-        """The number of a point of the transforms."""
-        number = 0
-        for place, size in zip(spot, self.k.points, strict=True):
-            number = number * size + place
-        return number
-
     # Products
 
     def products(self, block: Index, inner: Index, size: int, count: Index) -> None:
@@ -211,20 +116,22 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         tile: the scratch memory has room for it, and nothing reads those elements.
         """
         e, k = self.e, self.k
-        points = math.prod(k.points)
-        half = self.half_group()
+        pairs, half = self.phases.pairs, self.half_group()
         groups = e.div(e.add(count, k.tile.columns - 1 - half), k.tile.columns)
         whole = e.mul(groups, k.tile.columns)
-        with e.loop(0, points) as point:
-            weights = e.mul(e.add(e.mul(block, points), point.index), k.channels * k.block)
-            inputs, results = (e.mul(point.index, plane) for plane in self.planes)
-            results = e.add(results, points * self.planes[0])
-            weights, results = e.add(weights, inner), e.add(results, inner)
-            with e.loop(0, whole, k.tile.columns) as tile:
-                self.group(tile.index, k.tile.columns, inputs, weights, results, size)
-            if half:
-                with e.loop(whole, count, half) as tile:
-                    self.group(tile.index, half, inputs, weights, results, size)
+        for run in self.phases.runs:
+            channels = run.phases * k.channels
+            with e.loop(0, run.points) as point:
+                before = e.add(e.mul(point.index, run.phases), run.before)
+                weights = e.mul(e.add(e.mul(block, pairs), before), k.channels * k.block)
+                inputs, results = (e.mul(e.add(point.index, run.first), plane) for plane in self.planes)
+                results = e.add(results, math.prod(k.points) * self.planes[0])
+                weights, results = e.add(weights, inner), e.add(results, inner)
+                with e.loop(0, whole, k.tile.columns) as tile:
+                    self.group(tile.index, k.tile.columns, inputs, weights, results, size, channels)
+                if half:
+                    with e.loop(whole, count, half) as tile:
+                        self.group(tile.index, half, inputs, weights, results, size, channels)
 
     def half_group(self) -> int:
         """Tiles of half a group, or 0 if no possible range leaves so few tiles, or fewer, at its end."""
@@ -232,17 +139,19 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         lines = [self.k.grid[0]] if self.k.partition_axis == "blocks" else range(1, self.k.grid[0] + 1)
         return half if any(0 < line * self.inner % columns <= half for line in lines) else 0
 
-    def group(self, tile: Index, columns: int, inputs: Index, weights: Index, results: Index, size: int) -> None:
+    def group(
+        self, tile: Index, columns: int, inputs: Index, weights: Index, results: Index, size: int, channels: int
+    ) -> None:
         """The products of some tiles and outputs for one point."""
         e, k = self.e, self.k
         vectors = -(-size // k.lanes)
         results = e.add(results, e.mul(tile, k.block))
-        sums = self.product(e.add(inputs, e.mul(tile, k.pitch)), weights, columns, vectors)
+        sums = self.product(e.add(inputs, e.mul(tile, k.pitch)), weights, columns, vectors, channels)
         for number, total in enumerate(sums):
             column, vector = divmod(number, vectors)
             self.scratch.store(total, e.add(results, column * k.block + vector * k.lanes), 0)
 
-    def product(self, inputs: Index, weights: Index, columns: int, vectors: int) -> Carry:
+    def product(self, inputs: Index, weights: Index, columns: int, vectors: int, channels: int) -> Carry:
         """A register tile: `columns` scalars times `vectors` vectors for each channel."""
         e, k = self.e, self.k
         zeros = [nothing(e, k.lanes)] * (columns * vectors)
@@ -261,14 +170,14 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
                     following.append(accumulate(e, spread, vector, sums[column * vectors + number]))
             return following
 
-        return reduce_nest(e, [k.channels], zeros, len(zeros), step)
+        return reduce_nest(e, [channels], zeros, len(zeros), step)
 
     # Output transform
 
     def transform_outputs(self, place: WinogradTile, first: Index, inner: Index, size: int, rows: Range) -> None:
         """Aᵀ M A of one tile for `size` outputs from `first` on, `inner` in their block, then bias and epilogue."""
         e, k = self.e, self.k
-        at = e.add(len(self.spots) * self.planes[0], e.mul(place.number, k.block))
+        at = e.add(math.prod(k.points) * self.planes[0], e.mul(place.number, k.block))
         at = e.add(at, inner)
         wanted = self.wanted(place, rows)
 
@@ -288,10 +197,10 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         """The outputs of a tile for one vector of channels, bias included."""
         e, k = self.e, self.k
         products = {
-            spot: self.scratch.load_strided(e.add(at, self.point(spot) * self.planes[1]), 1, k.lanes)
-            for spot in self.spots
+            spot: self.scratch.load_strided(e.add(at, self.phases.numbers[spot] * self.planes[1]), 1, k.lanes)
+            for spot in itertools.product(*map(range, k.points))
         }
-        results = dict(self.transformed([t.outputs for t in self.matrices], products))
+        results = dict(transformed(e, self.phases.outputs, products))
         if self.bias is None:
             return results
         bias = e.resize(self.bias_of(channel, lanes), k.lanes)
@@ -352,18 +261,3 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         """An index in a tile as the key of the epilogue: row and column."""
         row, *columns = (0, *spot) if len(spot) == 1 else spot
         return row, math.prod(sizes[2:]) * columns[0] + sum(columns[1:]), 0
-
-
-@dataclass(frozen=True)
-class Vectors:
-    """Vectors of the emitter as the values of `cook_toom.multiply`."""
-
-    e: Emitter
-
-    def plus(self, total: Ssa | None, factor: Fraction, value: Ssa) -> Ssa:
-        e, lanes = self.e, value.lanes
-        if total is None:
-            return value if factor == 1 else e.binary("multiply", value, e.number(float(factor), lanes))
-        if abs(factor) == 1:
-            return e.binary("add" if factor > 0 else "subtract", total, value)
-        return e.multiply_add(value, e.number(float(factor), lanes), total)

@@ -8,12 +8,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
 
 from ...computation import Contraction
-from ...cook_toom import points, transforms
 from ...elements import FLOAT32
 from ...machine.core import Core
 from ...machine.target import Target
@@ -27,17 +27,22 @@ from . import packing
 from .base import sizes, taps_of
 from .convolution import PLAIN, Convolution, Epilogue, Reads, Tile
 from .partition import by_blocks, largest_outputs, most_even, shared_blocks
-from .winograd_transforms import one_transform
+from .winograd_phases import Phase, Phases, phases_of
+from .winograd_transforms import input_cycles, output_cycles
 
 
 @dataclass(frozen=True)
 class Winograd(Convolution):
-    """Convolution by Cook–Toom transforms (see `cook_toom`): `steps[axis]` outputs a tile, stride 1, constant weights.
+    """Convolution by Cook–Toom transforms (see `cook_toom`): `steps[axis]` outputs a tile, constant weights.
+
+    With strides, the phases of the image are so many times as many channels of windows with stride 1 (see
+    `winograd_phases`); the transform of the input keeps `joined` of them in a vector.
 
     A block of `tiles` tiles is computed in three stages: V = Bᵀ d B for all channels, then for each `block` of outputs
     the products M[ξ] = V[ξ] · U[ξ] for each point ξ of the transforms, and Aᵀ M A. The products keep `tile.columns`
     tiles times `tile.vectors` vectors of outputs in registers. V and M lie in the step's scratch memory,
-    [ξ][tile][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][channel][output in the block].
+    [ξ][tile][phase][channel] and [ξ][tile][output]; the weights are packed as [block][ξ][phase][channel][output in the
+    block].
 
     With a dilation of d, each of the d residues of an axis has tiles of its own. Weights that stream from beyond the
     second-level cache are prefetched `prefetch_elements` elements early. If `partition_axis` by blocks of outputs (or
@@ -55,6 +60,7 @@ class Winograd(Convolution):
     tile: Tile
     tiles: int
     epilogue: Epilogue = PLAIN
+    joined: int = 1
     prefetch_elements: int = 0
     partition_axis: Literal["rows", "blocks", "tiles"] = "rows"
     parts: int = 1
@@ -63,15 +69,21 @@ class Winograd(Convolution):
     lanes_along = "channels"
     prefers_many_rows = True  # many rows make full blocks of tiles
 
+    @cached_property
+    def phases(self) -> Phases:
+        """The phases of the image, with their transforms."""
+        taps, strides = tuple(w.kernel for w in self.window), tuple(w.stride for w in self.window)
+        return phases_of(self.steps, taps, strides, self.joined)
+
     @property
     def points(self) -> tuple[int, ...]:
         """Points of the transforms on each axis."""
-        return tuple(points(step, axis.kernel) for step, axis in zip(self.steps, self.window, strict=True))
+        return self.phases.points
 
     @property
     def pixels(self) -> tuple[int, ...]:
         """Pixels that a tile reads on each axis."""
-        return tuple(step + axis.kernel - 1 for step, axis in zip(self.steps, self.window, strict=True))
+        return tuple((m - 1) * w.stride + w.kernel for m, w in zip(self.steps, self.window, strict=True))
 
     @property
     def grid(self) -> tuple[int, ...]:
@@ -89,8 +101,10 @@ class Winograd(Convolution):
 
     @property
     def pitch(self) -> int:
-        """Elements from the channels of one tile to those of the next, for one point."""
-        return -(-self.channels // self.lanes) * self.lanes
+        """Elements from the channels of one tile to those of the next, for one point: whole vectors."""
+        phases = self.phases
+        held = len(phases.groups) * self.lanes if self.joined > 1 else len(phases.all) * self.channels
+        return -(-held // self.lanes) * self.lanes
 
     def plane(self, width: int) -> int:
         """Elements from one point to the next: `width` for each tile of a block, up to an odd number of cache lines.
@@ -126,23 +140,39 @@ class Winograd(Convolution):
         by_tiles = ", shared by rows of tiles" if self.partition_axis == "tiles" else ""
         shared = shared_blocks(self.parts) if self.partition_axis == "blocks" else by_tiles
         return (
-            f"winograd F({sizes(self.steps)}, {taps_of(self.window)}), {self.channels} → {self.outputs}; {self.lanes} "
-            f"lanes along channels, {sizes(self.grid)} tiles in blocks of {self.tiles}, products of {held}{shared}"
+            f"winograd F({sizes(self.steps)}, {taps_of(self.window)}{self.strides}), {self.channels} → {self.outputs}; "
+            f"{self.lanes} lanes along channels, {sizes(self.grid)} tiles in blocks of {self.tiles}, products of "
+            f"{held}{shared}"
         ) + self.epilogue.describe()
+
+    @property
+    def strides(self) -> str:
+        """The strides in words, and how phases are transformed."""
+        if len(self.phases.all) == 1:
+            return ""
+        held = f" in vectors of {self.joined}" if self.joined > 1 else ""
+        return f", stride {sizes([w.stride for w in self.window])}: {len(self.phases.all)} phases{held}"
 
     # Weights
 
     @property
     def packed_shape(self) -> tuple[int, ...]:
-        return 1, self.blocks, math.prod(self.points), self.channels, self.block
+        return 1, self.blocks, self.phases.pairs, self.channels, self.block
 
     def packed(self, weights: Array) -> Array:
         """G w along every axis, in float64: rounded only when they are stored."""
-        weights = weights.astype(np.float64)
-        for axis, (m, w) in enumerate(zip(self.steps, self.window, strict=True), start=2):
-            matrix = np.array(transforms(m, w.kernel).weights, np.float64)
-            weights = np.moveaxis(np.tensordot(weights, matrix, (axis, 1)), -1, axis)
-        return packing.in_blocks(weights.reshape(*weights.shape[:2], -1), self.packed_shape)
+        weights, phases = weights.astype(np.float64), self.phases
+        parts = {phase: self.transformed(weights, phase) for phase in phases.all}
+        pairs = [parts[phase][spot] for spot, present in phases.order.items() for phase in present]
+        return packing.in_blocks(np.stack(pairs, axis=-1), self.packed_shape)
+
+    def transformed(self, weights: Array, phase: Phase) -> Array:
+        """The transform of the taps of a phase: (points…, O, C) from (O, C, taps…)."""
+        for p, w, kinds in zip(phase, self.window, self.phases.axes, strict=True):
+            taps = np.moveaxis(weights, 2, -1)[..., p :: w.stride]
+            matrix = np.array(kinds[p].weights, np.float64)[:, : taps.shape[-1]]  # joined phases may lack a tap
+            weights = taps @ matrix.T
+        return np.moveaxis(weights, (0, 1), (-2, -1))
 
     def moves(self, weights: View, buffer: str) -> list[tuple[View, View]]:
         raise AssertionError("the weights of Winograd convolutions are known")
@@ -152,11 +182,11 @@ class Winograd(Convolution):
     def multiplied(self, result: View) -> int:
         """The products alone, without the transforms."""
         tiles = result.shape[0] * math.prod(self.grid)
-        return tiles * math.prod(self.points) * self.channels * self.outputs
+        return tiles * self.phases.pairs * self.channels * self.outputs
 
     def products(self, target: Target, result: View) -> float:
-        saved = (w.kernel * m / n for w, m, n in zip(self.window, self.steps, self.points, strict=True))
-        return TRANSFORMED * float(self.macs(result)) / math.prod(saved)
+        saved = self.taps * math.prod(self.steps) / self.phases.pairs
+        return TRANSFORMED * float(self.macs(result)) / saved
 
     # Rows and shards
 
@@ -197,9 +227,9 @@ class Winograd(Convolution):
 
     def part_cycles(self, core: Core, tiles: int, outputs: int) -> float:
         """Approximate cycles of a shard for some of the tiles or outputs, with reading their weights."""
-        taps = tuple(w.kernel for w in self.window)
-        ins, outs = (one_transform(core, self.steps, taps, inputs) for inputs in (True, False))
-        vectors, count = math.ceil(outputs / self.lanes), math.prod(self.points)
+        ins = input_cycles(core, self.phases, math.ceil(self.channels / self.lanes))
+        outs = output_cycles(core, self.phases)
+        vectors, count = math.ceil(outputs / self.lanes), self.phases.pairs
         columns, wide = self.tile.columns, min(self.tile.vectors, vectors)
         whole, rest = divmod(tiles, columns)
         groups = whole * step_of(core, columns, wide)
@@ -207,7 +237,7 @@ class Winograd(Convolution):
         size = core.mac.weight.bytes * count * self.channels * outputs
         weights = transfer.weights_cycles(core, size, beyond=bool(self.prefetch_elements))
         products = math.hypot(count * self.channels * groups * vectors / wide, weights)
-        return tiles * (ins * self.pitch / self.lanes + outs * vectors) + products
+        return tiles * (ins + outs * vectors) + products
 
 
 def step_of(core: Core, columns: int, vectors: int) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 
@@ -24,11 +25,13 @@ from ..cost.parallel import FEW_ROWS, UNSHARED
 from ..cost.step import SPARE, InnerLoop
 from .convolution import Candidate, Epilogue, Layer, Tile
 from .winograd import Winograd
-from .winograd_transforms import one_transform
+from .winograd_phases import phases_of
+from .winograd_transforms import input_cycles, output_cycles
 
 SIZES = (2, 3, 4, 5)
 """Outputs of a tile along an axis; 6 for 3 taps gain nothing, since the 64 values of a tile exceed the registers."""
-LARGEST = 64  # points of a tile: transforms are straight-line code
+LARGEST = 64  # points of a tile, which are the values of a transform
+LONGEST = 256  # points of all phases: their transforms are straight-line code
 SHARES = (1 / 8, 1 / 2, 3 / 4)  # of the second-level cache, for scratch memory; the last one if weights stream
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
 
@@ -47,9 +50,9 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
         return []
     c, epilogue, extra = layer.contraction, layer.epilogue, transfer.reordered(target.core, layer.copied_last)
     found: list[Candidate] = []
-    for steps in all_steps(target, c, epilogue):
+    for steps, joined in itertools.product(all_steps(target, c, epilogue), joinable(target, c)):
         offered: dict[str, Candidate] = {}
-        for kernel in register_tiles(target, c, epilogue, steps):
+        for kernel in register_tiles(target, c, epilogue, steps, joined):
             cost = transform_cycles(target, kernel) + product_cycles(target, kernel, layer.distant) + extra
             cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
             name = label(kernel)
@@ -61,7 +64,8 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
 
 def label(kernel: Winograd) -> str:
     """Such as 'winograd 4×4, 8×3': outputs of a tile, and the register tile of the products."""
-    return f"winograd {'×'.join(map(str, kernel.steps))}, {kernel.tile.columns}×{kernel.tile.vectors}"
+    joined = f", {kernel.joined} phases" if kernel.joined > 1 else ""
+    return f"winograd {'×'.join(map(str, kernel.steps))}, {kernel.tile.columns}×{kernel.tile.vectors}{joined}"
 
 
 # Sizes of tiles
@@ -70,14 +74,14 @@ def label(kernel: Winograd) -> str:
 def all_steps(target: Target, c: Contraction, epilogue: Epilogue) -> list[tuple[int, ...]]:
     """Outputs per tile on each axis: the same number for all axes, or for each the one with the fewest products.
 
-    Empty unless the stride is 1, there is more than one output, and pools lie within tiles.
+    Empty unless there is more than one output and pools lie within tiles.
     """
     if c.groups > 1 or c.weights_per_image or not target.l2 or not all(map(simple, c.window)):
         return []
     if epilogue.pool and any(w.dilation > 1 for w in c.window):
         return []
     axes = [sizes(w, epilogue.pooled(axis)) for axis, w in enumerate(c.window)]
-    found = [tuple(m if w.kernel > 1 else 1 for w in c.window) for m in SIZES]
+    found = [tuple(m if most_taps(w) > 1 else 1 for w in c.window) for m in SIZES]
     if all(axes):
         pairs = zip(axes, c.window, strict=True)
         found.append(tuple(min(possible, key=functools.partial(multiplications, w)) for possible, w in pairs))
@@ -88,39 +92,59 @@ def feasible(c: Contraction, steps: Sequence[int], axes: Sequence[Sequence[int]]
     """Whether each axis can have its size, and the tile is neither one output nor too large."""
     if any(m not in sizes for m, sizes in zip(steps, axes, strict=True)) or max(steps, default=1) == 1:
         return False
-    return math.prod(points(m, w.kernel) for m, w in zip(steps, c.window, strict=True)) <= LARGEST
+    most = math.prod(points(m, most_taps(w)) for m, w in zip(steps, c.window, strict=True))
+    return most <= LARGEST and most * math.prod(min(w.stride, w.kernel) for w in c.window) <= LONGEST
 
 
 def sizes(w: WindowAxis, pool: int) -> list[int]:
     """The possible outputs of a tile along an axis: there are points for them, and they hold whole pools."""
-    if w.kernel == 1:
+    taps = most_taps(w)
+    if taps == 1:
         return [1] if pool == 1 else []
-    return [m for m in SIZES if m + math.ceil(w.kernel / 2) - 1 <= MOST and m % pool == 0]
+    return [m for m in SIZES if m + math.ceil(taps / 2) - 1 <= MOST and m % pool == 0]
+
+
+def most_taps(w: WindowAxis) -> int:
+    """Taps of the phase that has the most; one alone is not transformed."""
+    return -(-w.kernel // w.stride)
 
 
 def simple(w: WindowAxis) -> bool:
     """Whether an axis can be transformed, or needs no transform."""
-    return w.stride == 1 and (w.out > 1 or w.kernel == 1)
+    return w.kernel == 1 or (w.out > 1 and min(w.stride, w.dilation) == 1)
 
 
 def multiplications(w: WindowAxis, m: int) -> int:
     """Multiplications along one axis, for tiles of `m` outputs."""
-    return points(m, w.kernel) * math.ceil(w.out / m)
+    return phases_of((m,), (w.kernel,), (w.stride,), 1).pairs * math.ceil(w.out / m)
 
 
 # Register tiles and blocks
 
 
-def register_tiles(target: Target, c: Contraction, epilogue: Epilogue, steps: tuple[int, ...]) -> Iterator[Winograd]:
+def register_tiles(
+    target: Target, c: Contraction, epilogue: Epilogue, steps: tuple[int, ...], joined: int
+) -> Iterator[Winograd]:
     """The kernels of all register tiles."""
-    lanes = min(target.lanes, 1 << (c.outputs - 1).bit_length())
+    lanes = lanes_of(target, c)
     total = math.ceil(c.outputs / lanes)
     for vectors in range(1, min(total, 8) + 1):
         most = (target.registers - 1 - SPARE) // vectors - 1
         for columns in range(1, most + 1):
             tile, block = Tile(columns=columns, vectors=vectors), vectors * lanes
-            one = Winograd(c.window, c.channels, c.outputs, c.bias, steps, lanes, block, tile, columns, epilogue)
-            yield from in_blocks(target, one)
+            size = c.window, c.channels, c.outputs, c.bias
+            yield from in_blocks(target, Winograd(*size, steps, lanes, block, tile, columns, epilogue, joined))
+
+
+def lanes_of(target: Target, c: Contraction) -> int:
+    """Lanes of a vector: no more than outputs, rounded up to a power of two."""
+    return min(target.lanes, 1 << (c.outputs - 1).bit_length())
+
+
+def joinable(target: Target, c: Contraction) -> list[int]:
+    """How many phases a vector may hold: one alone, or as many as have room, in vectors that are about equally full."""
+    count, most = math.prod(min(w.stride, w.kernel) for w in c.window), lanes_of(target, c) // c.channels
+    return [1, math.ceil(count / math.ceil(count / most))] if min(count, most) > 1 else [1]
 
 
 def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
@@ -145,7 +169,7 @@ def narrowed(kernel: Winograd) -> Winograd:
 
 def weight_bytes(target: Target, kernel: Winograd) -> int:
     """Bytes of the transformed weights."""
-    return target.mac.weight.bytes * math.prod(kernel.points) * kernel.channels * kernel.block * kernel.blocks
+    return target.mac.weight.bytes * math.prod(kernel.packed_shape)
 
 
 def scratch_bytes(target: Target, kernel: Winograd) -> int:
@@ -163,12 +187,12 @@ def streams(target: Target, kernel: Winograd) -> bool:
 
 def transform_cycles(target: Target, kernel: Winograd) -> float:
     """Cycles of both transforms of all tiles, in vectors of channels, and of the epilogue."""
-    core, taps, epilogue = target.core, tuple(w.kernel for w in kernel.window), kernel.epilogue
-    ins, outs = (one_transform(core, kernel.steps, taps, inputs) for inputs in (True, False))
+    core, epilogue = target.core, kernel.epilogue
+    ins = input_cycles(core, kernel.phases, math.ceil(kernel.channels / kernel.lanes))
+    outs = output_cycles(core, kernel.phases)
     outs += epilogue.series_cycles(core) * math.prod(kernel.steps)
-    vectors = kernel.pitch // kernel.lanes, math.ceil(kernel.outputs / kernel.lanes)
     far = core.far_rows if target.mac.pixel.bytes * touched_rows(kernel) > target.l1 else 1.0
-    return far * math.prod(kernel.grid) * (ins * vectors[0] + outs * vectors[1])
+    return far * math.prod(kernel.grid) * (ins + outs * math.ceil(kernel.outputs / kernel.lanes))
 
 
 def touched_rows(kernel: Winograd) -> int:
@@ -181,12 +205,18 @@ def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
     """Cycles of all register tiles, those that reach beyond the last tile included, and of fetching the weights."""
     tiles = math.prod(kernel.grid)
     blocks, rest = divmod(tiles, kernel.tiles)
-    columns, vectors = kernel.tile.columns, kernel.tile.vectors
+    columns = kernel.tile.columns
     groups = blocks * (kernel.tiles // columns) + math.ceil(rest / columns)
-    whole, left = divmod(math.ceil(kernel.outputs / kernel.lanes), vectors)
-    steps = InnerLoop(target, kernel.channels, target.mac.weight.bytes * kernel.lanes)
-    cycles = whole * step.products_tile(steps, columns, vectors)
-    cycles += step.products_tile(steps, columns, left) if left else 0
+    cycles = sum(run.points * point_cycles(target, kernel, run.phases * kernel.channels) for run in kernel.phases.runs)
     weights = math.ceil(tiles / kernel.tiles) * weight_bytes(target, kernel)
     arrival = transfer.weights_cycles(target.core, weights, beyond=streams(target, kernel), distant=distant)
-    return math.hypot(math.prod(kernel.points) * groups * cycles, arrival)
+    return math.hypot(groups * cycles, arrival)
+
+
+def point_cycles(target: Target, kernel: Winograd, channels: int) -> float:
+    """Cycles of the register tiles of all outputs, for one point with so many channels."""
+    columns, vectors = kernel.tile.columns, kernel.tile.vectors
+    whole, left = divmod(math.ceil(kernel.outputs / kernel.lanes), vectors)
+    steps = InnerLoop(target, channels, target.mac.weight.bytes * kernel.lanes)
+    cycles = whole * step.products_tile(steps, columns, vectors)
+    return cycles + (step.products_tile(steps, columns, left) if left else 0)

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-import math
-
-from ...cook_toom import operations, transforms
 from ...machine.core import Core
 from ..cost import step
+from .winograd_phases import Phases
 
 
-def one_transform(core: Core, steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> float:
-    """Cycles of one transform for one tile and one vector of channels."""
-    return step.transform_cycles(core, *transform_operations(steps, taps, inputs))
+def input_cycles(core: Core, phases: Phases, vectors: int) -> float:
+    """Cycles to transform the pixels of one tile, for `vectors` of the channels of each group of phases.
+
+    Joining phases in a vector takes no pipe that transforms need, and measured nothing.
+    """
+    return vectors * sum(step.transform_cycles(core, *work) for work in phases.input_work)
 
 
-@functools.cache
-def transform_operations(steps: tuple[int, ...], taps: tuple[int, ...], inputs: bool) -> tuple[int, int]:
-    """(operations, points) of one tile."""
-    used = [transforms(m, r) for m, r in zip(steps, taps, strict=True)]
-    matrices = [t.inputs if inputs else t.outputs for t in used]
-    shape = [len(matrix[0]) for matrix in matrices]
-    count, moved = 0, math.prod(len(t.inputs) for t in used)
-    for axis in reversed(range(len(shape))):
-        count += operations(matrices[axis]) * math.prod(shape) // shape[axis]
-        shape[axis] = len(matrices[axis])
-    return count, moved
+def output_cycles(core: Core, phases: Phases) -> float:
+    """Cycles to transform one tile and one vector of outputs back."""
+    return step.transform_cycles(core, *phases.output_work)
