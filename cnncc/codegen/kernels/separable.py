@@ -40,6 +40,8 @@ class SeparableWindow(KernelEmitter[Separable]):
         self.maximum = kernel.combine == "maximum"
         self.width = min(kernel.lanes, kernel.window[-1].size) if kernel.shifts else kernel.lanes
         self.careful = False
+        whole = kernel.block[0]
+        self.sizes = sorted({whole, max(1, whole // 2), 1}, reverse=True)
 
     def emit(self, a: Index, b: Index) -> None:
         """Images, channels or vectors of them, rows."""
@@ -55,8 +57,8 @@ class SeparableWindow(KernelEmitter[Separable]):
 
                 def body(careful: bool) -> None:
                     self.careful = careful
-                    with self.blocks(a, b) as (y, whole), e.loop(0, many, step) as channel:
-                        self.rows([n.index, e.add(first, self.within(channel.index, step, many))], y, whole)
+                    with self.blocks(a, b) as (y, size), e.loop(0, many, step) as channel:
+                        self.rows([n.index, e.add(first, self.within(channel.index, step, many))], y, size)
 
                 with_guards(e, self.numbers_only([n.index, first], many, a, b), body)
 
@@ -115,8 +117,8 @@ class SeparableWindow(KernelEmitter[Separable]):
 
     # The first axis: from the source
 
-    def rows(self, place: Sequence[Index], y: Index, whole: Ssa | bool) -> None:
-        """A block of rows from `y` on or, if that is not whole, a single row."""
+    def rows(self, place: Sequence[Index], y: Index, size: Index) -> None:
+        """A block of so many rows from `y` on."""
         e, k = self.e, self.k
 
         def block(count: int, guarded: bool) -> None:
@@ -129,41 +131,46 @@ class SeparableWindow(KernelEmitter[Separable]):
                 for row, value in self.reduced(0, functools.partial(lines.load, offset, self.width), count):
                     self.scratch.store(value, e.add(at, row * k.pitch(0)), 0)
 
-        self.variants(y, whole, block)
+        self.variants(y, size, block)
         if k.last:
-            count = k.block[0] if isinstance(whole, bool) else e.choose(whole, k.block[0], 1)
-            with e.loop(0, count) as row:
+            with e.loop(0, size) as row:
                 self.later(1, row.index, [*place, e.add(y, row.index)])
 
     @contextmanager
-    def blocks(self, a: Index, b: Index) -> Iterator[tuple[Index, Ssa | bool]]:
-        """A loop over the blocks of rows [a, b): the first row of each, and whether blocks are whole or single rows."""
-        e, size = self.e, self.k.block[0]
-        if size == 1:
-            with e.loop(a, b) as y:
-                yield y.index, True
-            return
-        rows = e.sub(b, a)
-        whole = e.compare(">=", rows, size)
-        with e.loop(0, e.choose(whole, e.div(e.add(rows, size - 1), size), rows)) as number:
-            sliding = e.least(e.add(a, e.mul(number.index, size)), e.sub(b, size))
-            yield e.choose(whole, sliding, e.add(a, number.index)), whole
+    def blocks(self, a: Index, b: Index) -> Iterator[tuple[Index, Index]]:
+        """A loop over the blocks of rows [a, b): the first row of each, and the number of rows in any of them.
 
-    def variants(self, y: Index, whole: Ssa | bool, body: Callable[[int, bool], None]) -> None:
-        """`body(rows, guarded)` for a block inside of the source, one at its edges, and a single row."""
-        e, w, size = self.e, self.k.window[0], self.k.block[0]
+        The last one slides back. Where there are too few rows for a block, halves of blocks or single rows are taken.
+        """
+        e, rows = self.e, self.e.sub(b, a)
+        size: Index = self.sizes[-1]
+        for larger in self.sizes[-2::-1]:
+            size = e.choose(e.compare(">=", rows, larger), larger, size)
+        with e.loop(0, e.div(e.sub(e.add(rows, size), 1), size)) as number:
+            yield e.least(e.add(a, e.mul(number.index, size)), e.sub(b, size)), size
+
+    def variants(self, y: Index, size: Index, body: Callable[[int, bool], None]) -> None:
+        """`body(rows, guarded)` for a block inside of the source, one at its edges, and fewer rows."""
+        e, w, whole = self.e, self.k.window[0], self.k.block[0]
         begin, end = w.interior
         inside: Ssa | bool = not self.bounded
-        if self.bounded and begin + size <= end and not self.careful:
-            inside = interior(e, [w], [0], [y], [size])
+        if self.bounded and begin + whole <= end and not self.careful:
+            inside = interior(e, [w], [0], [y], [whole])
 
-        def several(single: bool) -> None:
-            if single:
-                body(1, self.bounded)
+        def of_size(number: int) -> None:
+            if number == 0:
+                with_guards(e, inside, functools.partial(body, whole))
             else:
-                with_guards(e, inside, functools.partial(body, size))
+                body(self.sizes[number], self.bounded)
 
-        with_guards(e, whole, several)
+        def from_size(number: int) -> None:
+            if isinstance(size, int) or number == len(self.sizes) - 1:
+                of_size(number)
+                return
+            fits = e.compare("==", size, self.sizes[number])
+            with_guards(e, fits, lambda fewer: from_size(number + 1) if fewer else of_size(number))
+
+        from_size(0)
 
     @contextmanager
     def positions(self) -> Iterator[tuple[list[Index], Index]]:

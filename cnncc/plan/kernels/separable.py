@@ -17,7 +17,6 @@ from ...alignment import rounded_up
 from ...computation import Combine, WindowReduction
 from ...machine.target import Target
 from ...windows import WindowAxis
-from ..cost.parallel import BALANCED_SHARDS
 from ..cost.pooling import DIVISION, STRIDED, Work, shift
 from ..views import ROW_AXIS, View, elements
 from . import window
@@ -67,7 +66,7 @@ class Separable(AlongAxis):
         return self.lane_axis != 1
 
     def in_rounds(self, rows: int) -> Separable:
-        """Blocks of at most `rows`: fewer rows than a block has are computed one by one."""
+        """Blocks of at most `rows`: fewer than a block has are computed by halves of it, or one by one."""
         return replace(self, block=(min(self.block[0], rows), *self.block[1:]))
 
     # Scratch memory: one area for each axis but the last
@@ -215,7 +214,7 @@ def kernel(target: Target, computation: WindowReduction, result: View) -> Separa
     found = Separable(c.window, c.combine, c.divisor, c.counted, axis, lanes, (1,) * len(in_registers))
     room = target.l1 // 2 // target.mac.sum.bytes
     block = [results(w, room // found.pitch(at)) for at, w in enumerate(in_registers)]
-    return replace(found, block=tuple(block)).in_rounds(max(FEWEST, -(-result.rows // max(BALANCED_SHARDS))))
+    return replace(found, block=tuple(block))
 
 
 def results(w: WindowAxis, fitting: int) -> int:
