@@ -20,7 +20,8 @@ from .expr import Expr, typed
 from .types import Array, TensorType
 from .windows import WindowAxis
 
-Combine = Literal["maximum", "minimum", "add", "multiply"]
+Combine = Literal["maximum", "minimum", "add", "multiply", "fmax"]
+"""`fmax` is a maximum that may leave NaN out, of which one comparison is enough; what reads it must be NaN anyway."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,10 @@ class Pointwise:
 
 @dataclass(frozen=True)
 class Reduction:
-    """Maximum, minimum, sum or product over whole axes, which stay with size 1."""
+    """Maximum, minimum, sum or product over whole axes, which stay with size 1.
+
+    Only a whole reduction may be `fmax`.
+    """
 
     axes: tuple[int, ...]
     combine: Combine

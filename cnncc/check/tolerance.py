@@ -268,7 +268,7 @@ def _reduction(c: Reduction, x: Bound) -> Bound:
     if not x.is_float:
         value = over(x.reference, getattr(np, c.combine)).astype(x.reference.dtype)
         return Bound(value, over(x.error, np.maximum))
-    if c.combine in ("maximum", "minimum"):
+    if c.combine in ("maximum", "minimum", "fmax"):
         return _extreme(x, lambda array: over(array, getattr(np, c.combine)))
     size, error = _sizes(x)
     if c.combine == "multiply":

@@ -71,6 +71,7 @@ COMBINE: Mapping[Combine, Callable[[Emitter, Ssa, Ssa], Ssa]] = {
     "minimum": lambda e, a, b: e.minimum(a, b),
     "add": lambda e, a, b: e.binary("add", a, b),
     "multiply": lambda e, a, b: e.binary("multiply", a, b),
+    "fmax": lambda e, a, b: e.select(e.compare(">", b, a), b, a),
 }
 
 
@@ -79,8 +80,8 @@ def identity(kind: Combine, element: Element) -> float:
     if kind in ("add", "multiply"):
         return 0.0 if kind == "add" else 1.0
     if element.is_float:
-        return -math.inf if kind == "maximum" else math.inf
-    return element.least if kind == "maximum" else element.most
+        return math.inf if kind == "minimum" else -math.inf
+    return element.most if kind == "minimum" else element.least
 
 
 def combine(e: Emitter, kind: Combine, a: Ssa, b: Ssa) -> Ssa:

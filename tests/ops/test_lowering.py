@@ -34,6 +34,7 @@ MEANING = {
     "subtract": lambda a, b: a - b,
     "multiply": lambda a, b: a * b,
     "maximum": max,
+    "fmax": max,
     "minimum": min,
     "absolute": abs,
     "negate": lambda a: -a,
@@ -85,7 +86,7 @@ def pointwise(computation, operands, shape):
     return result
 
 
-NEUTRAL = {"add": 0.0, "multiply": 1.0, "maximum": -math.inf, "minimum": math.inf}
+NEUTRAL = {"add": 0.0, "multiply": 1.0, "maximum": -math.inf, "minimum": math.inf, "fmax": -math.inf}
 
 
 def reduction(computation, x, shape):

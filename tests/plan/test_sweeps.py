@@ -49,7 +49,7 @@ def test_softmax_holds_the_powers_and_divides_once_for_each_fibre() -> None:
     net = Net()
     kernel = only_sweeps(net, net.apply(Softmax(-1), net.input(1, 12, 49, 49)))
     assert [words(sweep) for sweep in kernel.sweeps] == [
-        (["maximum $0"], "", ""),
+        (["fmax $0"], "", ""),
         (["add $1"], "exp(subtract($0, $2))", ""),
         ([], "", "multiply($1, $4)"),
     ]
