@@ -19,7 +19,7 @@ UNROLL_ALL = 256  # vector operations that a fully unrolled nest may have
 UNROLL_TAPS = 64  # the same for a nest over the taps of a convolution: see DirectTile.accumulate
 UNROLL_LOOP = 128  # vector operations in the body of a partly unrolled loop
 UNROLL_LOOKUPS = 128  # vectors of a row that are looked up in a table: unrolled, each is a few loads and shuffles
-UNROLL_ROWS = 48  # the same for images as rows, whose code has tiles of several heights
+UNROLL_ROWS = 24  # the same for images as rows: several steps at once are no faster, and tiles have several heights
 UNROLL_STREAM = 16  # the same if most of them are loads: prefetchers then detect one stream, not many strided ones
 
 Carry = list[Ssa]
