@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 
 from ...computation import Combine, Reduction
 from ...machine.target import Target
-from ..cost.sweep import COMBINED_CODE, folded_together
+from ..cost.sweep import COMBINED_CODE, fold_cycles, folded_together
 from ..cost.transfer import LARGE_IMAGE
-from ..views import ROW_AXIS, View
+from ..views import ROW_AXIS, View, elements
 from .base import AlongAxis, lanes_on
 
 
@@ -39,6 +39,15 @@ class Reduce(AlongAxis):
 
     def follows_tables(self, number: int, source: View) -> bool:
         return True
+
+    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
+        """With lanes along the reduced axis each vector is combined, and the lanes of each result are folded."""
+        if self.lane_axis not in self.axes:
+            return super().cycles(target, sources, result)
+        core, width = target.core, min(target.lanes, sources[0].shape[self.lane_axis])
+        each = elements(sources[0].shape) / width * COMBINED_CODE / core.vector_pipes
+        folds = elements(result.shape) / self.together * fold_cycles(core, width, self.together)
+        return core.call_cycles + each + folds
 
     def describe(self) -> str:
         return f"reduce {self.combine} over axes {self.axes}; {lanes_on(self.lanes, self.lane_axis)}"

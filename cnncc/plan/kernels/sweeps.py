@@ -13,10 +13,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...computation import Combine
+from ...elements import FLOAT32
 from ...expr import Expr, arguments_of
 from ...machine.target import Target
 from ..cost import sweep as cost
 from ..cost.step import series
+from ..cost.transfer import line_by_line
 from ..views import View
 from .base import Kernel, lanes_on
 from .fibre_axes import FibreAxes, fibre_axes
@@ -119,7 +121,10 @@ class Sweeps(Kernel):
         return f"sweeps over axes {self.reduced} of {self.shape}: {work}; {lanes_on(max(self.lanes), self.lane_axis)}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        """Each sweep takes its loads or its operations for each vector, the longer; and each fibre its ends."""
+        """Each sweep takes its loads or its operations for each vector, the longer, each fibre its ends.
+
+        The operands come from the second cache and the result goes there, once.
+        """
         core, width = target.core, min(target.lanes, self.shape[self.lane_axis])
         vectors = math.prod(self.shape) / width
         each = sum(cost.sweep_cycles(core, s.expressions, len(s.combined), len(s.stored)) for s in self.sweeps)
@@ -127,7 +132,8 @@ class Sweeps(Kernel):
         if self.lanes_in_fibre:
             folds = sum(len(s.combined) for s in self.sweeps)
             ends += cost.fold_cycles(core, width, self.fibres) * folds
-        return core.call_cycles + vectors * each + self.units(result) * ends
+        lines = line_by_line(core, FLOAT32.bytes * sum(self.touched(view) for view in (*sources, result)))
+        return core.call_cycles + vectors * each + self.units(result) * ends + lines
 
 
 def _words(sweep: Sweep) -> list[str]:
