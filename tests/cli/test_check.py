@@ -15,7 +15,7 @@ import cnncc
 from cnncc import passes
 from cnncc.check import model as checking
 from cnncc.check.model import Report, check, random_feeds
-from cnncc.codegen import program
+from cnncc.codegen import step_function
 from cnncc.codegen.emitter import Emitter
 from cnncc.codegen.kernels import KERNELS, Tensors
 from cnncc.codegen.kernels.family import KernelEmitter
@@ -43,7 +43,7 @@ def corrupt(monkeypatch: pytest.MonkeyPatch, kind: type, change: Callable[[Any],
     """Emit another kernel than the plan asks for."""
     family = KERNELS[kind]
     kernels = {**KERNELS, kind: lambda e, kernel, tensors: family(e, change(kernel), tensors)}
-    monkeypatch.setattr(program, "KERNELS", kernels)
+    monkeypatch.setattr(step_function, "KERNELS", kernels)
 
 
 def shifted(kernel: k.Direct) -> k.Direct:
@@ -180,7 +180,7 @@ def test_wrong_stream_is_told_from_wrong_layers(cli: Cli, tmp_path: Path, monkey
     def wrong_on_rings(e: Emitter, kernel: k.Window, tensors: Tensors) -> KernelEmitter[Any]:
         return family(e, replace(kernel, combine="add") if tensors.sources[0].view.ring else kernel, tensors)
 
-    monkeypatch.setattr(program, "KERNELS", {**KERNELS, k.Window: wrong_on_rings})
+    monkeypatch.setattr(step_function, "KERNELS", {**KERNELS, k.Window: wrong_on_rings})
     result = cli("check", script, "--plan", plan)
     assert result.code == 6
     assert result.err.startswith("cnncc: the model's output 'output' is off at ")

@@ -70,7 +70,7 @@ def test_plan_of_a_stream(cli: Cli, stream: Path) -> None:
     assert re.search(
         r"stage \d+, a stream of 2 steps in blocks of \d+ rows, rings of [\d,]+ bytes, after a barrier\n", out
     )
-    assert re.search(r"result +conv \(1, 64, 80, 80\) ring of \d+, ring\n", out)
+    assert re.search(r"result +pool \(1, 64, 39, 39\) ring of \d+, ring\n", out)
     assert re.search(r"image +first .* channels last, arena; halo 1\+0, 1\+0 \(with halo 1,658,944 bytes, cl", out)
     assert "window 3×3 maximum; 16 lanes along axis 1" in out
     assert "depthwise 3×3, 64 channels; 16 lanes along channels" in out
