@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from ...plan.kernels import Separable
-from ...plan.kernels.separable import UNROLLED
 from ..emitter import Emitter
 from ..epilogue import identity
 from ..nest import interior, loops, outside_axes, runs, with_guards
@@ -247,10 +246,10 @@ class SeparableWindow(KernelEmitter[Separable]):
         w, lanes = k.window[-1], k.lanes
         start = e.add(base, k.before(k.last) - w.low)
         whole, rest = divmod(w.out, lanes)
-        if whole < UNROLLED:
+        if whole < k.row_vectors:
             self.vectors(start, place, 0, whole + bool(rest), rest or lanes)
             return
-        for begin, end, size in runs(whole, UNROLLED):
+        for begin, end, size in runs(whole, k.row_vectors):
             with e.loop(begin, end, size) as first:
                 self.vectors(start, place, first.index, size, lanes)
         if rest:

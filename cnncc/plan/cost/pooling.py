@@ -13,6 +13,13 @@ from .transfer import line_by_line
 
 STRIDED = 1.7  # times that a line takes longer to arrive if it does not follow the one before: 2 cycles, not 1.2
 DIVISION = 4  # operations that a division of a vector counts for
+JOIN = 2  # operations for the larger of two values, either of which may be NaN: three without masks
+TILE_LOADS = 256  # in the code of a tile of results
+SHORT = 4  # taps from which on more than two windows share partial results
+RESULTS = 8  # along an axis that share partial results: more gain little, and take registers
+FEWEST = 2  # … even if what they leave for the next axis exceeds the first cache
+LINES = 64  # at most, that such results read along their axis: each is an instruction or two
+ROW_VECTORS = 8  # vectors of a row that one piece of code computes
 
 
 @dataclass(frozen=True)

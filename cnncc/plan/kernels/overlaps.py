@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-SHORT = 4  # taps from which on more than two windows share
+from ..cost.pooling import SHORT
 
 
 def longer_part(taps: int) -> int:

@@ -17,17 +17,12 @@ from ...alignment import rounded_up
 from ...computation import Combine, WindowReduction
 from ...machine.target import Target
 from ...windows import WindowAxis
-from ..cost.pooling import DIVISION, STRIDED, Work, shift
+from ..cost.pooling import DIVISION, FEWEST, LINES, RESULTS, ROW_VECTORS, STRIDED, Work, shift
 from ..views import ROW_AXIS, View, elements
 from . import window
 from .base import AlongAxis, balanced, lanes_on, sizes, taps_of
 from .overlaps import doublings, maxima, sums
 from .window import Divisor, Window
-
-RESULTS = 8  # along an axis that share partial results: more gain little, and take registers
-FEWEST = 2  # … even if their area exceeds the first cache
-LINES = 64  # at most, that a block reads along an axis: each is an instruction or two
-UNROLLED = 8  # vectors of a row that one piece of code computes
 
 
 @dataclass(frozen=True)
@@ -64,6 +59,11 @@ class Separable(AlongAxis):
     def shifts(self) -> bool:
         """Whether the last axis is the one of the lanes."""
         return self.lane_axis != 1
+
+    @property
+    def row_vectors(self) -> int:
+        """Vectors of a row that one piece of code computes."""
+        return ROW_VECTORS
 
     def in_rounds(self, rows: int) -> Separable:
         """Blocks of at most `rows`: fewer than a block has are computed by halves of it, or one by one."""
@@ -158,7 +158,7 @@ class Separable(AlongAxis):
     def along_lanes(self) -> Work:
         """A shift and a join for each doubling on each phase, whose vectors are picked out of `stride` others."""
         w = self.window[-1]
-        count = min(self.vectors(self.last, w.out), UNROLLED)
+        count = min(self.vectors(self.last, w.out), ROW_VECTORS)
         phases = min(w.stride, w.kernel)
         joins = phases * doublings(-(-w.kernel // phases), self.combine == "maximum")
         picked = phases * w.stride if w.stride > 1 else 0

@@ -10,15 +10,13 @@ from typing import Literal
 from ...computation import Combine, WindowReduction
 from ...machine.target import Target
 from ...windows import WindowAxis
-from ..cost.pooling import DIVISION, Work, careful
+from ..cost.pooling import DIVISION, JOIN, TILE_LOADS, Work, careful
 from ..cost.step import POOL_COLUMNS, unaligned_loads
 from ..views import View, elements
 from .base import AlongAxis, balanced, lanes_on, taps_of
 from .convolution import Tile
 
 Divisor = Literal["none", "taps", "valid"]
-UNROLLED = 256  # loads in the code of a tile
-JOIN = 2  # operations for the larger of two values, either of which may be NaN: three without masks
 
 
 @dataclass(frozen=True)
@@ -50,7 +48,7 @@ class Window(AlongAxis):
     @property
     def in_tiles(self) -> bool:
         """Whether neighbouring results are computed together: lanes lie along the channels, and a tile is short."""
-        return self.lane_axis == 1 and self.taps * self.tile.columns <= UNROLLED
+        return self.lane_axis == 1 and self.taps * self.tile.columns <= TILE_LOADS
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
         vectors = elements(result.shape) / result.shape[self.lane_axis] * -(-result.shape[self.lane_axis] // self.lanes)
