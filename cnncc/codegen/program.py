@@ -68,6 +68,7 @@ class Program:
     ):
         self.e, self.plan, self.symbol, self.profiled = e, plan, symbol, profiled
         self.names, self.together, self.segments = names, together, segments_of(plan)
+        self.of_images = [segment for segment in self.segments if not segment.once]
         self.shard_bytes = plan.shard_bytes + (tick_bytes(plan) if profiled else 0)
         self.single_shard = True  # the code being emitted is that of a single shard
 
@@ -110,13 +111,16 @@ class Program:
         e.label(after)
 
     def images(self, call: CallFields, images: Index) -> None:
-        """Every segment for every image; first the blocks of images, if there are any."""
+        """What runs once, then every other segment for every image; first the blocks of images, if there are any."""
         e = self.e
+        for segment in self.segments:
+            if segment.once:
+                self.call_segment(segment, call, 0, 0)
         first: Index = self.blocks(call, images, self.plan.block) if self.plan.block else 0
         with e.loop(first, images) as image:
             if self.plan.batchable:
                 self.barrier_unless_first(call, image.index)
-            for segment in self.segments:
+            for segment in self.of_images:
                 self.call_segment(segment, call, image.index, 0)
         if e.checked:
             self.barrier(call)  # every shard returns the same code
@@ -135,7 +139,7 @@ class Program:
             self.barrier_unless_first(call, number.index)
             first = e.mul(number.index, block.images)
             members = e.least(e.sub(images, first), block.images)
-            for together, segments in itertools.groupby(self.segments, lambda segment: segment.together):
+            for together, segments in itertools.groupby(self.of_images, lambda segment: segment.together):
                 if together:
                     for segment in segments:
                         e.call(self.block_name(segment), [*vars(call).values(), e.value(first), e.value(members)])

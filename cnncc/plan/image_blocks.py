@@ -17,7 +17,7 @@ from ..machine.target import Target
 from .cost.images import fits, noticeable, worthwhile
 from .kernels.base import OverImages
 from .lower import LoweredGraph
-from .memory import LiveRange, live_ranges, lower_bound, over_runs
+from .memory import least_memory
 from .options import PlanOptions
 from .plan import ImageBlock, Schedule, Step, runs_of
 from .views import ROW_AXIS, Buffer, View
@@ -44,20 +44,20 @@ def in_blocks(s: Schedule, works: LoweredGraph, target: Target, options: PlanOpt
     images = 1 if options.save_memory or not target.l2 else options.images_at_once
     if images < 2 or not works.batchable:
         return s
-    alone = {name for name, batched in works.batched.items() if not batched}
+    alone = {name for name, batched in works.batched.items() if not batched} | written_once(s)
     forms = dict(_forms(s, target, images, alone))
-    before = _memory(s)
+    before = least_memory(s)
     whole = sum(step.cycles(target) for step in s.steps)
     while forms and noticeable(target.core, sum(form.saved for form in forms.values()), whole):
         found = _with_block(s, images, forms)
-        if fits(_memory(found), before):
+        if fits(least_memory(found), before):
             return found
         del forms[min(forms, key=lambda number: forms[number].saved)]
     return s
 
 
 def _forms(s: Schedule, target: Target, images: int, alone: Set[str]) -> Iterator[tuple[int, _Form]]:
-    """The stages that are worth computing in blocks, with their steps; inputs `alone` are the same for all images."""
+    """The stages that are worth computing in blocks, with their steps; buffers `alone` are the same for all images."""
     for number, stage in enumerate(s.stages):
         step = s.steps[stage.steps[-1]]
         over = step.kernel.over_images(target, images) if len(stage.steps) == 1 else None
@@ -82,9 +82,10 @@ def _with_block(s: Schedule, images: int, forms: Mapping[int, _Form]) -> Schedul
     block = ImageBlock(images, max(slower, default=1) + 1, steps)
     first: dict[str, tuple[int, int]] = {}
     several: set[str] = set()
+    once = written_once(s)
     for stage, run in zip(s.stages, runs_of(s.stages, block), strict=True):
         for name in (view.buffer for member in stage.steps for view in s.steps[member].views):
-            if first.setdefault(name, run) != run or stage.steps[0] in steps:
+            if name not in once and (first.setdefault(name, run) != run or stage.steps[0] in steps):
                 several.add(name)
     buffers = {
         name: replace(buffer, images=images) if name in several and buffer.space in ("arena", "ring") else buffer
@@ -93,11 +94,9 @@ def _with_block(s: Schedule, images: int, forms: Mapping[int, _Form]) -> Schedul
     return replace(s, buffers=buffers, block=block)
 
 
-def _memory(s: Schedule) -> int:
-    """The least bytes of the arena and of a shard's own memory."""
-    runs = runs_of(s.stages, s.block)
-    spaces: list[dict[str, LiveRange]] = [live_ranges(s.stages, s.steps, s.buffers, name) for name in ("arena", "ring")]
-    return sum(lower_bound(over_runs(ranges, s.buffers, runs)) for ranges in spaces)
+def written_once(s: Schedule) -> set[str]:
+    """The buffers that are the same for all images, since stages wrote them that run once a call."""
+    return {s.steps[number].target.buffer for stage in s.stages if stage.once for number in stage.steps}
 
 
 # Views
@@ -109,7 +108,7 @@ def _views(step: Step, images: int, buffers: Mapping[str, Buffer], alone: Set[st
     for at, view in enumerate((*step.sources, step.target)):
         buffer = buffers[view.buffer]
         if at == 1:  # the packed weights, which stay as they are
-            found.append(view if buffer.space == "weights" else None)
+            found.append(view if buffer.space == "weights" or buffer.name in alone else None)
             continue
         pitch = 0 if buffer.space == "weights" or buffer.name in alone else buffer.pitch
         whole = _flat(view) if at == 0 else view

@@ -16,6 +16,7 @@ from .jobs import Layout, needed
 from .layout import lay_out
 from .lower import LoweredGraph, lower
 from .memory import Arena, arena
+from .once import once_first
 from .options import PlanOptions
 from .place import Placed, place
 from .plan import Interface, Plan, Schedule, most_shards
@@ -206,9 +207,15 @@ PHASES: tuple[Phase, ...] = (
         "a step that divides rows as the step before it does needs no barrier; before barriers are counted",
     ),
     Phase(
+        "once",
+        once_first,
+        ("aligned partitions", "tables", "target", "options"),
+        "what depends on no image is computed once a call; before barriers, which depend on the order of the stages",
+    ),
+    Phase(
         "first barriers",
         first_barriers,
-        ("aligned partitions",),
+        ("once",),
         "the barriers that any arena needs: what the division may save, and until when the arena keeps buffers",
     ),
     Phase(

@@ -66,13 +66,16 @@ def arena(s: Schedule) -> Arena:
 def live_ranges(
     stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], space: str
 ) -> dict[str, LiveRange]:
-    """The live range of every buffer of a space, in stages."""
+    """The live range of every buffer of a space, in stages.
+
+    What a stage writes that runs once a call is read for every image, so it lives as long as the call.
+    """
     result: dict[str, LiveRange] = {}
     for at, stage in enumerate(stages):
         for buffer in (buffers[view.buffer] for number in stage.steps for view in steps[number].views):
             if buffer.space == space:
                 known = result.get(buffer.name, LiveRange(buffer.nbytes, at, at))
-                result[buffer.name] = replace(known, last=at)
+                result[buffer.name] = replace(known, last=len(stages) - 1 if stage.once else max(known.last, at))
     return result
 
 
@@ -87,6 +90,13 @@ def over_runs(
         name: replace(life, first=runs[life.first][0], last=runs[life.last][1]) if buffers[name].images > 1 else life
         for name, life in live_ranges.items()
     }
+
+
+def least_memory(s: Schedule) -> int:
+    """The least bytes of the arena and of a shard's own memory."""
+    runs = runs_of(s.stages, s.block)
+    spaces: list[dict[str, LiveRange]] = [live_ranges(s.stages, s.steps, s.buffers, name) for name in ("arena", "ring")]
+    return sum(lower_bound(over_runs(ranges, s.buffers, runs)) for ranges in spaces)
 
 
 def to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) -> dict[str, LiveRange]:

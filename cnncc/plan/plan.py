@@ -90,7 +90,8 @@ class Stage:
 
     One shard runs the whole stage if `single_shard`; if `replicated`, every shard runs the whole, into memory of its
     own. A single step computes all rows of its shard at once. Several steps are streamed: for each `block` rows of the
-    last step, every step computes the rows that the next step reads and that the ring does not hold yet.
+    last step, every step computes the rows that the next step reads and that the ring does not hold yet. A stage that
+    runs `once` a call, for its first image, depends on no image; it stands before all others.
     """
 
     steps: tuple[int, ...]
@@ -98,6 +99,7 @@ class Stage:
     barrier: bool = False
     single_shard: bool = False
     replicated: bool = False
+    once: bool = False
 
     @property
     def shared(self) -> bool:

@@ -28,7 +28,7 @@ def show_plan(plan: Plan) -> str:
         if len(stage.steps) > 1:
             rings = sum(plan.buffer(plan.steps[member].target).nbytes for member in stage.steps[:-1])
             head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows, rings of {rings:,} bytes"
-        head += ", after a barrier" if stage.barrier else ""
+        head += ", once a call" * stage.once + ", after a barrier" * stage.barrier
         lines += [
             "",
             head

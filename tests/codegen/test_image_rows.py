@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
-from cnncc.ir import Value
-from cnncc.ops import Add, Concat, Conv, Dense, Flatten, GlobalAveragePool, MaxPool, Mul, Relu, Sigmoid, Softmax
+from cnncc.ir import Graph, Value
+from cnncc.ops import Add, Concat, Conv, Dense, Flatten, GlobalAveragePool, MatMul, MaxPool, Mul, Relu, Sigmoid, Softmax
 from cnncc.plan.cost import images as cost
 from cnncc.plan.kernels import Direct
 from cnncc.plan.plan import Plan
@@ -208,3 +208,48 @@ def test_pieces_of_a_buffer_begin_in_cache_lines_of_their_own() -> None:
     plan = compiled_dense(300, 203, 100)
     pieces = [buffer for buffer in plan.buffers.values() if buffer.images > 1]
     assert plan.block and pieces and all(buffer.pitch * buffer.dtype.bytes % 64 == 0 for buffer in pieces)
+
+
+def arriving(images: int) -> tuple[Net, Graph]:
+    """Two products by matrices that arrive and are the same for all images; the second one is computed further."""
+    net = Net()
+    x = net.input(images, 200)
+    first, second = (net.weights(*shape, arrive=True) for shape in ((200, 161), (161, 96)))
+    y = net.apply(Relu(), net.apply(MatMul(), x, first))
+    return net, net.graph(net.apply(MatMul(), y, net.apply(Sigmoid(), second)))
+
+
+def test_what_depends_on_no_image_is_computed_once_a_call() -> None:
+    _, graph = arriving(5)
+    plan = compilation(graph, "x86-64-v3").plan
+    once = [plan.steps[stage.steps[0]] for stage in plan.stages if stage.once]
+    assert len(once) >= 3 and plan.stages[: len(once)] == tuple(stage for stage in plan.stages if stage.once)
+    assert any("sigmoid" in step.kernel.describe() for step in once)
+    assert plan.block and len(plan.block.steps) == 2
+    assert not any(stage.once for stage in compilation(graph, "cortex-m4").plan.stages)
+
+
+@pytest.mark.parametrize("options", [{}, {"images_at_once": 1}, {"sharing": "all"}, {"checked": True}])
+def test_images_after_the_first_find_what_was_computed_once(options: dict[str, object]) -> None:
+    net, graph = arriving(1)
+    compiled = compilation(graph, **options)  # type: ignore[arg-type]
+    assert any(stage.once for stage in compiled.plan.stages)
+    with Model(compiled.build(), threads=3) as model, Model(compiled.build()) as alone:
+        for count in (1, 2, 7, 16, 35):
+            assert_as_alone(model, alone, compiled.plan, net.feeds, count)
+
+
+def test_what_is_kept_survives_shards_in_any_order() -> None:
+    net, graph = arriving(5)
+    wanted = native(compilation(graph, images_at_once=1), net.feeds)
+    for order in ORDERS:
+        found = in_turns(compilation(graph, images_at_once=2, sharing="all").build(), net.feeds, order)
+        assert_same_bits(found, wanted, f"shards in the order {order}")
+
+
+def test_outputs_and_borders_are_no_work_of_a_call() -> None:
+    """A border belongs to the tensor in it, and an output is written for each image."""
+    net = Net()
+    x = net.input(2, 3, 9, 9)
+    y = net.apply(Conv((3, 3), padding="same"), net.apply(Relu(), x), net.weights(20, 3, 3, 3))
+    assert not any(stage.once for stage in compilation(net.graph(y)).plan.stages)
