@@ -14,42 +14,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ...alignment import rounded_up
-from ...computation import Combine, WindowReduction
+from ...computation import WindowReduction
 from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost.pooling import DIVISION, FEWEST, LINES, RESULTS, ROW_VECTORS, STRIDED, Work, shift
 from ..views import ROW_AXIS, View, elements
 from . import window
-from .base import AlongAxis, balanced, lanes_on, sizes, taps_of
+from .base import balanced, lanes_on, sizes, taps_of
 from .overlaps import doublings, maxima, sums
-from .window import Divisor, Window
+from .window import Pool, Window
 
 
 @dataclass(frozen=True)
-class Separable(AlongAxis):
-    """Maximum or (weighted) sum over a window, axis by axis.
+class Separable(Pool):
+    """A pool that is computed axis by axis.
 
     `block` has the results along each axis that share partial results in registers: of all axes, or of all but the
     last if lanes lie along that one.
     """
 
-    window: tuple[WindowAxis, ...]
-    combine: Combine
-    divisor: Divisor
-    counted: tuple[tuple[int, int], ...]
-    lane_axis: int
-    lanes: int
     block: tuple[int, ...]
-
-    by_rows = True
-
-    @property
-    def sources(self) -> int:
-        return 1
-
-    @property
-    def own_window(self) -> tuple[WindowAxis, ...]:
-        return self.window
 
     @property
     def last(self) -> int:

@@ -20,8 +20,8 @@ Divisor = Literal["none", "taps", "valid"]
 
 
 @dataclass(frozen=True)
-class Window(AlongAxis):
-    """Maximum or (weighted) sum over a window, per channel; the tile is used with lanes along the channels."""
+class Pool(AlongAxis):
+    """Maximum or (weighted) sum over a window, per channel."""
 
     window: tuple[WindowAxis, ...]
     combine: Combine
@@ -29,7 +29,6 @@ class Window(AlongAxis):
     counted: tuple[tuple[int, int], ...]
     lane_axis: int
     lanes: int
-    tile: Tile
 
     by_rows = True
 
@@ -40,6 +39,13 @@ class Window(AlongAxis):
     @property
     def own_window(self) -> tuple[WindowAxis, ...]:
         return self.window
+
+
+@dataclass(frozen=True)
+class Window(Pool):
+    """A pool whose windows are computed one by one, or in tiles with lanes along the channels."""
+
+    tile: Tile
 
     @property
     def taps(self) -> int:
