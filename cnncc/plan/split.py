@@ -24,15 +24,13 @@ from ..machine.target import Target
 from ..types import TensorType
 from ..windows import WindowAxis
 from .candidates import signature
-from .cost import transfer
+from .cost import step, transfer
 from .kernels import Candidate, Convolution, Epilogue, Kernel, Layer, Pooling, elementwise, window
 from .kernels.base import row_need
 from .lower import LoweredOp, Operand
 from .stream import cycles_of_rounds
 from .tensors import Tensor
 from .views import Order, channels_last, dense_view, planar
-
-SHORT_OF_MEMORY = 1.25  # times the cycles on a core without caches, where a model has to fit: sums take memory
 
 
 @dataclass(frozen=True)
@@ -155,7 +153,7 @@ def with_steps_of(target: Target, parts: Parts, candidate: Candidate) -> Candida
     rank = parts.types[parts.held.result].rank
     order = channels_last(rank) if candidate.kernel.lanes_along == "channels" else planar(rank)
     cycles = candidate.cycles + cycles_apart(target, parts, candidate.kernel, order)
-    cycles *= 1.0 if target.l2 else SHORT_OF_MEMORY
+    cycles *= 1.0 if target.l2 else step.SHORT_OF_MEMORY
     return Candidate(f"split pool, {candidate.label}", cycles, candidate.kernel, split=True)
 
 

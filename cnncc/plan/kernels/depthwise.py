@@ -32,6 +32,7 @@ from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.step import SPARE_DEPTHWISE, UNROLLED, busy_sums
 from ..views import View
+from . import direct_tiles
 from .base import balanced, taps_of
 from .convolution import PLAIN, Candidate, Convolution, Epilogue, Layer, Reads, Tile
 from .packing import dense_strides
@@ -82,14 +83,24 @@ class Depthwise(Convolution):
 
 
 def candidate(target: Target, layer: Layer) -> Candidate | None:
-    """The kernel for a depthwise layer, if there is one.
+    """The kernel for a depthwise layer; None where there is none, and where a planar image had better stay planar.
 
     The cycles are for the comparison with a split epilogue: what differs is the sums of a pool that have no register.
     """
     found = kernel(target, layer)
     if found is None:
         return None
-    return Candidate("depthwise", found.least_cycles(target) + _spilled(target, layer, found.tile), found)
+    cycles = found.least_cycles(target) + _spilled(target, layer, found.tile)
+    return None if _stays_planar(target, layer, cycles) else Candidate("depthwise", cycles, found)
+
+
+def _stays_planar(target: Target, layer: Layer, cycles: float) -> bool:
+    """Whether lanes along the columns take less than `cycles` and the copies to channels last and back."""
+    if not layer.planar or "columns" not in layer.copies or layer.contraction.window[-1].stride > 1:
+        return False
+    columns = [c.cycles for c in direct_tiles.candidates(target, layer) if c.kernel.lanes_along == "columns"]
+    apart = cycles + transfer.reordered(target.core, layer.copies["channels"])
+    return step.PLANAR_DEPTHWISE * min(columns, default=math.inf) < apart
 
 
 def kernel(target: Target, layer: Layer) -> Depthwise | None:

@@ -31,7 +31,6 @@ from .winograd_transforms import input_cycles, output_cycles
 SIZES = (2, 3, 4, 5)
 """Outputs of a tile along an axis; 6 for 3 taps gain nothing, since the 64 values of a tile exceed the registers."""
 LARGEST = 64  # points of a tile, which are the values of a transform
-LONGEST = 256  # points of all phases: their transforms are straight-line code
 SHARES = (1 / 8, 1 / 2, 3 / 4)  # of the second-level cache, for scratch memory; the last one if weights stream
 OFFERED = 3  # register tiles that a tuner may choose from, for each size of a tile
 
@@ -93,7 +92,7 @@ def feasible(c: Contraction, steps: Sequence[int], axes: Sequence[Sequence[int]]
     if any(m not in sizes for m, sizes in zip(steps, axes, strict=True)) or max(steps, default=1) == 1:
         return False
     most = math.prod(points(m, most_taps(w)) for m, w in zip(steps, c.window, strict=True))
-    return most <= LARGEST and most * math.prod(min(w.stride, w.kernel) for w in c.window) <= LONGEST
+    return most <= LARGEST and most * math.prod(min(w.stride, w.kernel) for w in c.window) <= step.TRANSFORMED_POINTS
 
 
 def sizes(w: WindowAxis, pool: int) -> list[int]:
