@@ -76,6 +76,10 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
         """Vectors of the run from these places on."""
         axis = self.k.lane_axis
         positions = [[*position[:axis], place, *position[axis + 1 :]] for place in places]
+        for source in self.sources if self.k.ahead else ():
+            if source.view.strides[axis] == 1:
+                for place in positions:
+                    source.prefetch(self.e.add(source.offset(place), self.k.ahead))
         values = [[source.load_at(place, axis, lanes) for source in self.sources] for place in positions]
         results = emit_several(self.e, self.k.expr, values, [source.element for source in self.sources])
         for place, result in zip(positions, results, strict=True):

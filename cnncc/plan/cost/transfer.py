@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ...elements import Element
 from ...machine.core import Core
 from ...machine.target import Target
 
@@ -59,6 +60,11 @@ def reordered(core: Core, elements: int) -> float:
 def copied(target: Target, elements: int) -> float:
     """Cycles of a copy that keeps the order."""
     return target.core.copy_cycles * elements / target.lanes
+
+
+def prefetched(target: Target, elements: int, element: Element) -> int:
+    """How far a loop over so many elements prefetches, in elements: not at all if they stay in the second cache."""
+    return PREFETCHED // element.bytes if elements * element.bytes > target.l2 > 0 else 0
 
 
 def conflict_stride(core: Core) -> int:

@@ -6,22 +6,27 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...elements import FLOAT32
 from ...expr import Expr
 from ...machine.target import Target
-from ..cost import step
+from ..cost import step, transfer
 from ..views import ROW_AXIS, View
 from .base import AlongAxis, lane_axis, lanes_on
 
 
 @dataclass(frozen=True)
 class Elementwise(AlongAxis):
-    """An expression over `operands` views, element by element, up to `vectors` vectors of `lanes` side by side."""
+    """An expression over `operands` views, element by element, up to `vectors` vectors of `lanes` side by side.
+
+    It prefetches its operands so many elements `ahead`.
+    """
 
     expr: Expr
     operands: int
     lane_axis: int
     lanes: int
     vectors: int
+    ahead: int = 0
 
     by_rows = True
 
@@ -74,4 +79,5 @@ class Elementwise(AlongAxis):
 def kernel(target: Target, expr: Expr, operands: int, result: View) -> Elementwise:
     """The kernel that computes `result`."""
     vectors = step.SIDE_BY_SIDE if step.series(expr) and not step.branches(expr) else 1
-    return Elementwise(expr, operands, lane_axis(result), target.lanes, vectors)
+    far = 0 if step.series(expr) else transfer.prefetched(target, (operands + 1) * math.prod(result.shape), FLOAT32)
+    return Elementwise(expr, operands, lane_axis(result), target.lanes, vectors, far)

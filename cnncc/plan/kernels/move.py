@@ -80,8 +80,7 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
 
 def ahead(target: Target, result: View, element: Element) -> int:
     """How far a copy prefetches, in elements: not at all if source and result stay in the second cache."""
-    beyond = 2 * math.prod(result.shape) * element.bytes > target.l2 > 0
-    return transfer.PREFETCHED // element.bytes if beyond else 0
+    return transfer.prefetched(target, 2 * math.prod(result.shape), element)
 
 
 def adjacent(source: View, result: View, along: int, source_along: int) -> bool:
