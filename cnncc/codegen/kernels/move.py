@@ -18,8 +18,6 @@ from ..registers import Index, Ssa
 from ..transpose import collected, dealt_out, transpose
 from .family import KernelEmitter, Tensors
 
-SQUARES = 2  # side by side across a strip: together they read, or write, whole cache lines
-
 
 class Copy(KernelEmitter[Move]):
     """Emits one copy."""
@@ -100,13 +98,13 @@ class Copy(KernelEmitter[Move]):
     # Transposed in registers
 
     def squares(self, read: Index, write: Index) -> None:
-        """Strips of two squares across the outer axis, each along the inner one."""
+        """Strips of squares across the outer axis, each along the inner one."""
         s, t, block = self.k.source_axis, self.k.lane_axis, self.k.block
         rows = min(block, self.shape[t])
         sizes = {s: block, t: rows}
         outer = self.k.outer_axis
         inner = s + t - outer
-        count = min(SQUARES, self.shape[outer] // sizes[outer])
+        count = min(self.k.squares, self.shape[outer] // sizes[outer])
 
         def strip(first: Index) -> None:
             def squares(second: Index) -> None:

@@ -13,6 +13,8 @@ from ..cost import step, transfer
 from ..views import View
 from .base import AlongAxis, lane_axis, lanes_on
 
+SQUARES = 2  # side by side, of rows of half a cache line
+
 Form = Literal["runs", "squares", "dealt out", "collected"]
 
 
@@ -22,7 +24,7 @@ class Move(AlongAxis):
 
     - "runs": both sides advance along `lane_axis`.
     - "squares": the innermost axes differ; squares of block × block elements are transposed in registers, in strips
-      across `outer_axis`.
+      across `outer_axis`, so many squares wide.
     - "dealt out": so do they, and the target's has a few elements, `block`, in the source as many rows: vectors of
       these rows are interleaved. "collected" is the inverse, with a few elements in the source's axis.
 
@@ -35,6 +37,7 @@ class Move(AlongAxis):
     lanes: int
     block: int = 1
     outer_axis: int = 0
+    squares: int = 1
     ahead: int = 0
 
     is_copy = True
@@ -58,7 +61,8 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
     """The kernel for a copy whose axes stand in the order of the result's memory (`plan.moves`).
 
     Squares go along the longer axis, so that the lines of the shorter one, which each strip meets again, stay in the
-    first cache; but not where lines that are half written would evict each other there.
+    first cache; but not where lines that are half written would evict each other there. Two squares side by side read
+    or write whole lines.
     """
     along, source_along = lane_axis(result), lane_axis(source)
     lanes = 1 if target.lanes == 1 else 4 * target.lanes // element.bytes
@@ -75,7 +79,7 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
         return Move("runs", along, along, lanes_moved)
     crowded = result.strides[source_along] * element.bytes % (transfer.conflict_stride(target.core) or math.inf) == 0
     outer = along if size > source_size and not crowded else source_along
-    return Move("squares", along, source_along, block, block, outer)
+    return Move("squares", along, source_along, block, block, outer, 1 if crowded else SQUARES)
 
 
 def ahead(target: Target, result: View, element: Element) -> int:
