@@ -227,7 +227,7 @@ class LayoutBuilder:
         For a 1×1 convolution also the kernel over merged spatial axes (if the strides allow it).
         """
         alone = [found for way in ways if (found := kernels.preferred(self.target, way.layer))]
-        if alone:
+        if len(alone) == len(ways):
             offered = with_steps(self.target, ways, [[candidate] for candidate in alone])
             taken = chosen(cheapest(offered), offered)
             return ways[-1 if taken.split else 0], taken, None

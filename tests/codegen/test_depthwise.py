@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Iterator
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
 from cnncc.ops import Add, AveragePool, Conv, MaxPool, Relu
+from cnncc.plan.cost import step
 from cnncc.plan.kernels import Depthwise, Fill
 from cnncc.runtime.model import Model
 from cnncc.types import Array, TensorType
@@ -30,6 +32,12 @@ from tests.graphs import (
 pytestmark = pytest.mark.combinations
 
 TARGETS = list(runnable_targets())
+
+
+@pytest.fixture(autouse=True)
+def channels_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel of these tests, also where a planar image had better stay planar."""
+    monkeypatch.setattr(step, "PLANAR_DEPTHWISE", math.inf)
 
 
 def depthwise(net: Net, x: Value, op: Conv, *, bias: bool = True) -> Value:
@@ -223,3 +231,17 @@ def test_one_chain_for_each_output(target: str) -> None:
         product = data[:, :, row : row + 4, column : column + 8] * w[:, 0, row, column][None, :, None, None]
         total = (product.astype(kept) + total).astype(np.float32)  # rounds twice at most rarely, where it is exact
     assert (bits(found) == bits(total)).mean() > 0.999
+
+
+@pytest.mark.parametrize("stride", [1, 2])
+def test_a_planar_layer_between_planar_tensors(stride: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With stride 1 filters along the columns save two copies; with and without a pool behind it."""
+    monkeypatch.undo()
+    net = Net()
+    x = net.input(1, 64, 30, 33)
+    op = Conv((3, 3), stride, padding="same", groups=64)
+    y = depthwise(net, x, op)
+    graph = net.graph(y, net.apply(MaxPool((2, 2)), depthwise(net, x, op)))
+    kernels = [step.kernel for step in compilation(graph).plan.steps]
+    assert any(isinstance(kernel, Depthwise) for kernel in kernels) == (stride == 2)
+    check(graph, net.feeds)

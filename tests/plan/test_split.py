@@ -17,12 +17,13 @@ from cnncc.measure.tuning import owners
 from cnncc.op import Op
 from cnncc.ops import Add, AveragePool, Clip, Conv, MaxPool, Mul, Relu, Sigmoid
 from cnncc.plan import PlanOptions
+from cnncc.plan.cost.step import SHORT_OF_MEMORY
 from cnncc.plan.kernels import Candidate, Convolution, Depthwise, Direct, Elementwise, Window, Winograd
 from cnncc.plan.lower import LoweredGraph, lower
 from cnncc.plan.make import make_plan
 from cnncc.plan.plan import Plan, Step
 from cnncc.plan.saved import describe, load, save
-from cnncc.plan.split import SHORT_OF_MEMORY, fused, split
+from cnncc.plan.split import fused, split
 from cnncc.plan.text import show_plan
 from tests.graphs import Net, compilation
 

@@ -19,6 +19,7 @@ LEAST_RUN = (
 )
 LINE = 16  # elements of a cache line, in which an axis that a copy transposes is divided
 SMALL_AXIS = 8  # elements of an axis, at most, that is interleaved: more are transposed by squares
+SQUARES = 2  # side by side: together they read, or write, whole cache lines
 SQUARE_BYTES = 32  # of a row of a square: longer ones cross a cache line more often, where a caller's array begins
 PREFETCHED = (
     1024  # bytes that a copy prefetches ahead: 256 and 4096 gained nothing, this a sixth (from the third cache)

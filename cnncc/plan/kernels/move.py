@@ -13,8 +13,6 @@ from ..cost import step, transfer
 from ..views import View
 from .base import AlongAxis, lane_axis, lanes_on
 
-SQUARES = 2  # side by side, of rows of half a cache line
-
 Form = Literal["runs", "squares", "dealt out", "collected"]
 
 
@@ -79,7 +77,7 @@ def kernel(target: Target, source: View, result: View, element: Element) -> Move
         return Move("runs", along, along, lanes_moved)
     crowded = result.strides[source_along] * element.bytes % (transfer.conflict_stride(target.core) or math.inf) == 0
     outer = along if size > source_size and not crowded else source_along
-    return Move("squares", along, source_along, block, block, outer, 1 if crowded else SQUARES)
+    return Move("squares", along, source_along, block, block, outer, 1 if crowded else transfer.SQUARES)
 
 
 def ahead(target: Target, result: View, element: Element) -> int:
