@@ -34,7 +34,8 @@ def best_quotient(
         while len(peaks) > count:
             peaks = peaks[1:] if abs(error[peaks[0]]) < abs(error[peaks[-1]]) else peaks[:-1]
         chosen = dense[peaks]
-    unscaled = [Polynomial(part.coef / end ** np.arange(part.coef.size)) for part in (top, bottom)]
+    coefficients = [np.asarray(part.coef, np.float64) for part in (top, bottom)]
+    unscaled = [Polynomial(part / end ** np.arange(part.size)) for part in coefficients]
     return unscaled[0], unscaled[1], float(np.abs(error).max())
 
 
