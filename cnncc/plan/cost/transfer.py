@@ -14,16 +14,12 @@ PLANAR_CHANNELS = 8  # up to here, reading a planar image channel by channel bea
 SMALL_BORDER = 64 << 10  # bytes of a border that no buffer is too small for: edges cost a small image a fifth
 LARGE_IMAGE = 4096  # elements of an image whose rows are reduced one by one
 FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
-LEAST_RUN = (
-    256  # elements of a row of a copy, at least, where axes that could be one are divided for the sake of shards
-)
+LEAST_RUN = 256  # elements of a row of a copy, at least, where one axis is divided for the sake of shards
 LINE = 16  # elements of a cache line, in which an axis that a copy transposes is divided
 SMALL_AXIS = 8  # elements of an axis, at most, that is interleaved: more are transposed by squares
 SQUARES = 2  # side by side: together they read, or write, whole cache lines
 SQUARE_BYTES = 32  # of a row of a square: longer ones cross a cache line more often, where a caller's array begins
-PREFETCHED = (
-    1024  # bytes that a copy prefetches ahead: 256 and 4096 gained nothing, this a sixth (from the third cache)
-)
+PREFETCHED = 1024  # bytes ahead: 256 and 4096 gained nothing, this a sixth (from the third cache)
 CONFLICT_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
 
 

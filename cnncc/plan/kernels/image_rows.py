@@ -22,28 +22,17 @@ from ..cost import step
 from ..cost.images import LEAST_ROWS
 from ..cost.step import SPARE, InnerLoop
 from .base import OverImages, balanced
-from .convolution import Epilogue, LanesAlong, Tile
+from .convolution import Epilogue, Tile
+from .partition import InBlocks
 
 
-class Packed(Protocol):
+class Packed(InBlocks, Protocol):
     """A direct convolution."""
 
     @property
     def window(self) -> tuple[WindowAxis, ...]: ...
     @property
     def channels(self) -> int: ...
-    @property
-    def outputs(self) -> int: ...
-    @property
-    def groups(self) -> int: ...
-    @property
-    def lanes(self) -> int: ...
-    @property
-    def lanes_along(self) -> LanesAlong: ...
-    @property
-    def block(self) -> int: ...
-    @property
-    def tile(self) -> Tile: ...
     @property
     def epilogue(self) -> Epilogue: ...
     @property
