@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from ..abi import MOST_IMAGES
-from ..elements import ELEMENTS
 from ..errors import InputError
 from ..types import Array
+from .conversion import converted, converts, hint, is_native
 from .executable import Executable, Port
+from .foreign import array_of
 from .memory import allocated, most_unseen
 
 
@@ -30,6 +31,14 @@ def ordered_inputs(executable: Executable, given: Sequence[Any]) -> list[Any]:
     return [v if isinstance(v, np.ndarray) else _viewed(p, v) for p, v in zip(ports, given, strict=True)]
 
 
+def _viewed(port: Port, value: Any) -> Any:
+    return array_of(value, what=f"input '{port.name}'", bytes_too=port.dtype == "uint8", copied=True)
+
+
+def _written(port: Port, value: Any) -> Any:
+    return array_of(value, what=f"output '{port.name}'", bytes_too=port.dtype == "uint8")
+
+
 def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
     names = [port.name for port in executable.inputs]
     missing = [name for name in names if name not in given]
@@ -44,14 +53,15 @@ def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
     return [given[name] for name in names]
 
 
-def checked_inputs(executable: Executable, given: Sequence[Any]) -> tuple[list[Array], int]:
+def checked_inputs(executable: Executable, given: Sequence[Any], *, convert: bool = False) -> tuple[list[Array], int]:
     """The inputs as C-contiguous arrays (copied if they are not) and the number of images they hold.
 
-    Raises InputError for anything that is not an array of the port's type and shape. If the model is batchable, the
+    Raises InputError for anything that is not an array of the port's type and shape; with `convert`, other elements are
+    converted where none changes but by rounding (`conversion`). If the model is batchable, the
     number of images may differ from the graph's, but must be the same in every batched input. Raises
     NoMemoryError if there is no room for a copy.
     """
-    arrays = [_input(port, value) for port, value in zip(executable.inputs, given, strict=True)]
+    arrays = [_input(port, value, convert) for port, value in zip(executable.inputs, given, strict=True)]
     images = _images(executable, arrays)
     if images > MOST_IMAGES:
         raise InputError(f"model '{executable.name}' takes at most {MOST_IMAGES:,} images in a call, got {images:,}")
@@ -69,7 +79,7 @@ def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array],
     arrays = _ordered_outputs(executable, given)
     others = list(inputs)
     for port, array in zip(executable.outputs, arrays, strict=True):
-        _check_dtype("output", port, array)
+        _output(port, array)
         _check_shape("output", port, array, shape_for(executable, port, images))
         if not (array.flags.c_contiguous and array.flags.aligned and array.flags.writeable):
             raise InputError(f"output '{port.name}' must be a writable, C-contiguous array")
@@ -106,30 +116,15 @@ def most_fresh(executable: Executable) -> int:
 
 
 def _dense(port: Port, array: Array) -> Array:
-    """The array, or a C-contiguous copy that native code can read."""
-    flags = array.flags
-    if flags.c_contiguous and flags.aligned:
+    """The array, or a C-contiguous copy of the port's elements that native code can read."""
+    flags, native = array.flags, array.dtype == port.type.dtype.numpy
+    if native and flags.c_contiguous and flags.aligned:
         return array
     return allocated(
-        array.nbytes,
-        lambda: np.require(array, requirements=["C", "A"]),
-        lambda: f"a copy of input '{port.name}' of shape {array.shape}, which is not C-contiguous",
+        array.size * port.type.dtype.bytes,
+        lambda: np.require(array if native else converted(port, array), requirements=["C", "A"]),
+        lambda: f"a copy of input '{port.name}' of shape {array.shape}, which is not C-contiguous {port.dtype}",
     )
-
-
-def _viewed(port: Port, value: Any) -> Any:
-    """An array over the memory of a buffer (memoryview, array.array, ctypes array…); anything else as it is.
-
-    Plain bytes become an array only for a uint8 port; as floats their meaning would be unknown.
-    """
-    if _is_array(value):
-        return value
-    if isinstance(value, bytes | bytearray) and port.dtype != "uint8":
-        return value
-    try:
-        return np.asarray(memoryview(value))
-    except (TypeError, ValueError, BufferError):  # no buffer, a released one, or a format that NumPy does not have
-        return value
 
 
 def _ordered_outputs(executable: Executable, given: Any) -> list[Array]:
@@ -137,46 +132,29 @@ def _ordered_outputs(executable: Executable, given: Any) -> list[Array]:
     if isinstance(given, Mapping):
         if set(given) != {port.name for port in ports}:
             raise InputError(f"out= of model '{executable.name}' takes the outputs {_names(ports)}")
-        return [_viewed(port, given[port.name]) for port in ports]
-    arrays = list(given) if isinstance(given, list | tuple) else [_viewed(ports[0], given)]
+        return [_written(port, given[port.name]) for port in ports]
+    arrays = list(given) if isinstance(given, list | tuple) else [_written(ports[0], given)]
     if len(arrays) != len(ports) or not (isinstance(given, list | tuple) or isinstance(arrays[0], np.ndarray)):
         raise InputError(f"out= of model '{executable.name}' takes {len(ports)} array(s) ({_names(ports)})")
-    return [_viewed(port, array) for port, array in zip(ports, arrays, strict=True)]
+    return [_written(port, array) for port, array in zip(ports, arrays, strict=True)]
 
 
-def _input(port: Port, value: Any) -> Array:
-    """An object with an array's interface as an array; lists are refused, since their dtype would be a guess."""
-    if not _is_array(value):
+def _input(port: Port, value: Any, convert: bool) -> Array:
+    """An array of the port's elements, or that becomes one; lists are refused, their elements would be a guess."""
+    if not isinstance(value, np.ndarray):
         raise InputError(f"input '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
-    array = np.asarray(value)
-    _check_dtype("input", port, array)
-    return array
+    if not (is_native(port, value.dtype) or (convert and converts(port.type.dtype, value.dtype))):
+        told = hint(port.dtype, value.dtype)
+        raise InputError(f"input '{port.name}': expected {port.dtype}, got {value.dtype}{told}")
+    return value
 
 
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) or hasattr(value, "__array__") or hasattr(value, "__array_interface__")
-
-
-def _check_dtype(what: str, port: Port, array: Any) -> None:
-    if not isinstance(array, np.ndarray):
-        raise InputError(f"{what} '{port.name}': expected a {port.dtype} array, got {type(array).__name__}")
-    if array.dtype != port.type.dtype.numpy:
-        hint = _conversion(port.dtype, array.dtype) if what == "input" else ""
-        raise InputError(f"{what} '{port.name}': expected {port.dtype}, got {array.dtype}{hint}")
-
-
-def _conversion(expected: str, got: np.dtype[Any]) -> str:
-    """A hint for the conversion of pixels: a plain cast to bytes would turn all floats below 1 into 0."""
-    if expected == "uint8" and got.kind == "f":
-        return (
-            "; pixels from 0 to 1 become bytes with np.round(x * 255).astype(np.uint8), "
-            "pixels from 0 to 255 with np.round(x).astype(np.uint8)"
-        )
-    if expected == "uint8":
-        return "; if all values lie between 0 and 255, convert it with .astype(np.uint8)"
-    is_picture = got == np.uint8 and ELEMENTS[expected].is_float
-    pixels = ", and divide it by 255 if the model takes pixels from 0 to 1" if is_picture else ""
-    return f"; convert it with .astype({'' if expected == 'bool' else 'np.'}{expected}){pixels}"
+def _output(port: Port, value: Any) -> Array:
+    if not isinstance(value, np.ndarray):
+        raise InputError(f"output '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
+    if value.dtype != port.type.dtype.numpy:
+        raise InputError(f"output '{port.name}': expected {port.dtype}, got {value.dtype}")
+    return value
 
 
 def _images(executable: Executable, arrays: Sequence[Array]) -> int:

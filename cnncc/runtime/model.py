@@ -30,8 +30,10 @@ Result = Array | tuple[Array, ...]
 class Model(NativeCallable):
     """A model that can be called: `y = model(x)`.
 
-    Inputs are arrays of the element types in `inputs`, in that order, or one dict by name. Any buffer with a shape
-    (memoryview, ctypes array…) is used as the array over its memory. The result is an array, or a tuple in the order
+    Inputs are arrays of the element types in `inputs`, in that order, or one dict by name. Arrays of other libraries
+    (DLPack, `__array_interface__`) and any buffer with a shape (memoryview, ctypes array…) are used as the array over
+    their memory. With `convert=True`, arrays of other elements are converted (float64 is rounded, a whole number stays
+    what it is, or is refused). The result is an array, or a tuple in the order
     of `outputs`. If the graph mixes no images, and nothing in it was computed from their number, a call may have
     any number of images. With `out=` (an array, or a sequence in the order of outputs) the result is written there.
 
@@ -138,9 +140,10 @@ class Model(NativeCallable):
             raise TypeError(f"model '{self.name}' was made from object code alone, which is not pickled")
         return self._rebuild
 
-    def _call(self, *inputs: Any, out: Any = None) -> Any:
+    def _call(self, *inputs: Any, out: Any = None, convert: bool = False) -> Any:
         """Any call that the native function does not accept: raise an error for what is wrong, or convert and run."""
-        arrays, images = checked_inputs(self._executable, ordered_inputs(self._executable, inputs))
+        given = ordered_inputs(self._executable, inputs)
+        arrays, images = checked_inputs(self._executable, given, convert=convert)
         results = self._results(out, arrays, images)
         if images:
             self._execute(images, arrays, results)

@@ -94,14 +94,17 @@ def test_read_only_inputs_are_fine(model: Model) -> None:
 
 
 REFUSED_INPUTS: list[tuple[Any, str]] = [
-    (np.zeros((1, 6)), "input 'x': expected float32, got float64; convert it with .astype(np.float32)"),
+    (np.zeros((1, 6)), "input 'x': expected float32, got float64; convert it with .astype(np.float32) or convert=True"),
     (
         np.zeros((1, 6), np.uint8),
         "input 'x': expected float32, got uint8; convert it with .astype(np.float32), and divide it by 255 if the "
         "model takes pixels from 0 to 1",
     ),
-    (np.zeros((1, 6), np.int64), "input 'x': expected float32, got int64; convert it with .astype(np.float32)"),
-    (np.zeros((1, 6), ">f4"), "input 'x': expected float32, got >f4; convert it with .astype(np.float32)"),
+    (
+        np.zeros((1, 6), np.int64),
+        "input 'x': expected float32, got int64; convert it with .astype(np.float32) or convert=True",
+    ),
+    (np.zeros((1, 6), complex), "input 'x': expected float32, got complex128; convert it with .astype(np.float32)"),
     (np.zeros((6, 1), np.float32), "input 'x': expected shape (6, 6), got (6, 1)"),
     (np.zeros(6, np.float32), "input 'x': expected shape (1, 6), got (6,)"),
     (np.zeros((1, 2, 3), np.float32), "input 'x': expected shape (1, 6), got (1, 2, 3)"),
