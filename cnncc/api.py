@@ -21,9 +21,10 @@ from .runtime.model import Model
 from .types import Array
 
 if TYPE_CHECKING:
+    from .frontends.inspection import Inspection
     from .ir import Graph
 
-__all__ = ["compile", "interpret", "load_graph", "open_source"]
+__all__ = ["compile", "inspect", "interpret", "load_graph", "open_source"]
 
 
 def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
@@ -151,6 +152,22 @@ def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache
     """Also what a pickled model runs to come back."""
     executable = Compilation(source, options).executable(use_cache=use_cache)
     return Model(executable, threads=threads, rebuild=(_compile, (source, options, threads, use_cache)))
+
+
+def inspect(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Inspection:
+    """What a model holds (`Inspection`), without compiling it; what cannot be imported of an ONNX file is part of it.
+
+    Raises what `load_graph` raises, but for such problems of an ONNX file.
+    """
+    with _resources("reading"):
+        opened = open_source(source, shapes)
+        if isinstance(opened, OnnxFile):
+            from .frontends.onnx.inspection import inspect_onnx
+
+            return inspect_onnx(opened.path, opened.shapes)
+        from .frontends.inspection import inspected
+
+        return inspected(opened)
 
 
 def interpret(source: Any, *inputs: Any) -> Any:

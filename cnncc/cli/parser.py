@@ -9,10 +9,19 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, machine, ops, run, show
+from . import bench, check, compile, inspect, machine, ops, run, show
 from .console import say
 
-VERBS = {"compile": compile, "run": run, "check": check, "show": show, "bench": bench, "machine": machine, "ops": ops}
+VERBS = {
+    "compile": compile,
+    "run": run,
+    "check": check,
+    "show": show,
+    "bench": bench,
+    "inspect": inspect,
+    "machine": machine,
+    "ops": ops,
+}
 
 
 class Parser(argparse.ArgumentParser):

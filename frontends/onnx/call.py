@@ -21,6 +21,11 @@ T = TypeVar("T")
 
 NUMBER_BYTES = 40  # of a whole number in a tuple, with its reference
 
+SIMPLIFY = (
+    "What follows from shapes alone becomes known when the model is exported with fixed sizes (shapes=, --shape, or no "
+    "dynamic axes), or simplified (onnxsim)"
+)
+
 Tensor = Value | Array
 """A value of the graph, or an array that is known at compile time."""
 
@@ -101,7 +106,7 @@ class NodeContext:
         """The input's array; Unsupported if it only exists at run time."""
         array = self.known(index)
         if array is None:
-            raise Unsupported(f"{self.operator} with {what} computed at run time is not supported")
+            raise Unsupported(f"{self.operator} with {what} computed at run time is not supported", advice=SIMPLIFY)
         return array
 
     def value(self, index: int) -> Value:

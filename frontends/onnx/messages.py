@@ -19,12 +19,13 @@ NAME, REASON, WHOLE = 60, 400, 8000
 class Unsupported(ModelError):
     """A feature of ONNX that cnncc does not support; the message names it, the importer adds the place.
 
-    Problems of the same `kind` (default: the same message) are reported once.
+    Problems of the same `kind` (default: the same message) are reported once. `advice` is what the user can do: it is a
+    sentence of its own after all problems.
     """
 
-    def __init__(self, message: str, kind: str = ""):
+    def __init__(self, message: str, kind: str = "", advice: str = ""):
         super().__init__(message)
-        self.kind = kind or message
+        self.kind, self.advice = kind or message, advice
 
 
 @dataclass(frozen=True)
@@ -57,13 +58,22 @@ def report(file: Path, problems: Sequence[Problem]) -> ModelError:
     if len(problems) == 1 and not isinstance(first.error, Unsupported):
         place = "" if first.error.node or not first.place else f"{first.place}: "
         return type(first.error)(place + short(first.error.message, REASON), node=first.error.node)
+    kinds = grouped(problems)
+    told = [_told(same) for same in kinds[:KINDS]]
+    if len(kinds) > KINDS:
+        told.append(f"and {len(kinds) - KINDS} more kinds of problems (see cnncc inspect)")
+    advice = dict.fromkeys(getattr(same[0].error, "advice", "") for same in kinds)
+    return ModelError(
+        f"'{file}' cannot be imported: {'; '.join(told)}{''.join(f'. {text}' for text in advice if text)}"
+    )
+
+
+def grouped(problems: Sequence[Problem]) -> list[list[Problem]]:
+    """The problems of each kind, in the order in which the kinds came up."""
     kinds: dict[str, list[Problem]] = {}
     for problem in problems:
         kinds.setdefault(problem.kind, []).append(problem)
-    told = [_told(same) for same in list(kinds.values())[:KINDS]]
-    if len(kinds) > KINDS:
-        told.append(f"and {len(kinds) - KINDS} more kinds of problems")
-    return ModelError(f"'{file}' cannot be imported: {'; '.join(told)}")
+    return list(kinds.values())
 
 
 def _told(problems: Sequence[Problem]) -> str:

@@ -184,6 +184,13 @@ def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
     return OnnxModel(file, inputs, outputs, part.weights, part.nodes, part.read, functions, proto)
 
 
+def declared_outputs(model: OnnxModel) -> list[Declared]:
+    """The outputs as the file declares them. Raises ModelError for a malformed declaration."""
+    onnx = _package(model.file)
+    with _explained(model.file):
+        return [_declared(value, onnx) for value in model.proto.graph.output]
+
+
 def branch(graph: Any, standard: int, file: Path) -> Branch:
     """A graph inside an attribute, of the same opset. Raises ModelError for a malformed one."""
     onnx = _package(file)

@@ -95,7 +95,7 @@ def test_many_kinds_of_problems(tmp_path: Path):
     nodes = [node(f"Op{k}", "x", f"y{k}") for k in range(20)]
     told = refusal(model(nodes, {"x": (1, 3)}, [f"y{k}" for k in range(20)]), tmp_path)
     assert told.count("is not supported") == 6
-    assert told.endswith("operator Op5 is not supported (at node 'y5'); and 14 more kinds of problems")
+    assert told.endswith("operator Op5 is not supported (at node 'y5'); and 14 more kinds of problems (see cnncc inspect)")
 
 
 HOSTILE = ["n" * 10_000, "\n\r\x1b[31m\0" * 1000, "é'\"\\" * 2000, "\u2028\u202e" * 2000]

@@ -1,0 +1,56 @@
+"""inspect: print what a model holds, without compiling it.
+
+Inputs, outputs, opset, producer, operators with their numbers, parameters, multiply-accumulates, and what is
+unsupported and why. --json prints all of it as JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from . import common
+from .console import say, table
+
+if TYPE_CHECKING:
+    from ..frontends.inspection import Inspection
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    common.add_model(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from ..api import inspect
+
+    found = inspect(arguments.model, dict(arguments.shape) if arguments.shape else None)
+    say(json.dumps(found.plain(), indent=2) if arguments.json else shown(found))
+
+
+def shown(found: Inspection) -> str:
+    """The answer for a person: a line for each fact, and a table of the operators, the most frequent first."""
+    about = [found.name]
+    if found.opset is not None:
+        about.append(f"ONNX opset {found.opset}" + (f" by {found.producer}" if found.producer else ""))
+    lines = [", ".join(about)]
+    lines += [f"input  {port.name}: {port}" for port in found.inputs]
+    lines += [f"output {port.name}: {port}" for port in found.outputs]
+    macs = "unknown" if found.macs is None else f"{found.macs:,}"
+    lines.append(f"{found.parameters:,} parameters, {macs} multiply-accumulates for the number of images as given")
+    order = sorted(found.operators.items(), key=lambda item: (-item[1], item[0]))
+    rows = [(name, f"{count:,}", "unsupported" if name in found.unsupported else "") for name, count in order]
+    lines += ["", table(("operator", "nodes", ""), rows, right=(1,))]
+    return "\n".join([*lines, *_problems(found)])
+
+
+def _problems(found: Inspection) -> list[str]:
+    if not found.problems:
+        return ["", "everything in it is supported"]
+    lines = ["", "it cannot be compiled:"]
+    for problem in found.problems:
+        more = f" and {problem.count - len(problem.places)} more" if problem.count > len(problem.places) else ""
+        places = f" ({problem.count}: {', '.join(problem.places)}{more})" if problem.places else ""
+        lines.append(f"  {problem.message}{places}")
+    return lines + [f"  {text}" for text in dict.fromkeys(problem.advice for problem in found.problems) if text]

@@ -1,0 +1,81 @@
+"""What a model holds, told without compiling it: ports, operators, parameters, multiply-accumulates, problems."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ..ir import Graph
+
+
+@dataclass(frozen=True)
+class InspectedPort:
+    """An input or output; an open dimension is its name. `shape` is None where the file leaves it out."""
+
+    name: str
+    element: str
+    shape: tuple[int | str, ...] | None
+
+    def __str__(self) -> str:
+        shape = "of any rank" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
+        return f"{self.element}{shape if self.shape is not None else ' ' + shape}"
+
+
+@dataclass(frozen=True)
+class InspectedProblem:
+    """Why parts of a model cannot be compiled: `count` places, of which `places` has the first three."""
+
+    message: str
+    count: int
+    places: tuple[str, ...]
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What `cnncc.inspect` finds. `operators` counts nodes; `unsupported` names those that `problems` is about.
+
+    `parameters` are the elements of weights. `macs` are multiply-accumulates for the graph's own number of images; None
+    if the model cannot be imported. `opset` and `producer` are those of an ONNX file.
+    """
+
+    name: str
+    inputs: tuple[InspectedPort, ...]
+    outputs: tuple[InspectedPort, ...]
+    operators: Mapping[str, int]
+    parameters: int
+    macs: int | None
+    opset: int | None = None
+    producer: str = ""
+    problems: tuple[InspectedProblem, ...] = ()
+    unsupported: frozenset[str] = frozenset()
+
+    def plain(self) -> dict[str, Any]:
+        """The same in types that JSON has."""
+        return {**asdict(self), "operators": dict(self.operators), "unsupported": sorted(self.unsupported)}
+
+
+def inspected(graph: Graph) -> Inspection:
+    """What a graph holds."""
+    operators = Counter(node.op.name for node in graph if not node.op.source)
+    weights = [node.types[0].size for node in graph if node.op.source == "constant"]
+    outputs = {label: graph.type(value) for label, value in graph.outputs.items()}
+    return Inspection(
+        graph.name,
+        tuple(
+            InspectedPort(name, str(graph.nodes[name].types[0].dtype), graph.nodes[name].types[0].shape)
+            for name in graph.inputs
+        ),
+        tuple(InspectedPort(name, str(type.dtype), type.shape) for name, type in outputs.items()),
+        operators,
+        sum(weights),
+        macs(graph),
+    )
+
+
+def macs(graph: Graph) -> int:
+    """Multiply-accumulates of all layers."""
+    layers = [node for node in graph if not node.op.source]
+    return sum(node.op.cost(*(graph.type(value) for value in node.inputs)).macs for node in layers)
