@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import ops
 from ...allowance import charge
-from ...elements import COMPUTED, ELEMENTS, UINT8
+from ...elements import COMPUTED, ELEMENTS, FLOAT32, UINT8
 from ...errors import ModelError
 from ...ir import Value
 from ...op import either
@@ -62,7 +62,7 @@ def converted(call: NodeContext, to: str) -> Result:
     call.ignore("saturate", "round_mode")
     x = call.value(0)
     own = call.type(x).dtype
-    if to == "float64" and (own.is_float or own is UINT8):
+    if to == "float64" and own.exact_in(FLOAT32):
         call.importer.wide.add(call.node.outputs[0])
         to = "float32"
     if ELEMENTS.get(to) not in COMPUTED:
@@ -70,7 +70,8 @@ def converted(call: NodeContext, to: str) -> Result:
         raise Unsupported(f"{told} {either(COMPUTED)}")
     if own.name == to:
         return x
-    return call.add(ops.ImageToTensor() if own is UINT8 and to == "float32" else ops.Cast(to), x)
+    picture = own is UINT8 and to == "float32" and len(call.shape(0)) >= 2 and call.arrives(x)
+    return call.add(ops.ImageToTensor() if picture else ops.Cast(to), x)
 
 
 def element_type(call: NodeContext) -> str:

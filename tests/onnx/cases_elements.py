@@ -36,7 +36,10 @@ ELEMENTS = [
     *(case("Mod", of(kind, 2, 4), NONZERO.astype(kind.numpy), fmod=1) for kind in INTEGERS),
     *(case(name, of(kind, 2, 3)) for name in ("Abs", "Neg", "Sign") for kind in INTEGERS),
     *(case(f"Reduce{name}", of(kind, 2, 3, 4), ints(1)) for name in ("Sum", "Max", "Min", "Prod") for kind in INTEGERS),
-    *(case("Clip", of(kind, 2, 9), np.array(-20, kind.numpy), np.array(30, kind.numpy)) for kind in INTEGERS),
+    *(
+        case("Clip", of(kind, 2, 9), np.array(max(-20, kind.least), kind.numpy), np.array(30, kind.numpy))
+        for kind in INTEGERS
+    ),
     case("Not", FLAGS),
     case("Where", FLAGS, (2, 3, 4), number(-np.inf)),
     case("Where", of(BOOL, 3, 1), of(INT64, 2, 3, 4), ints(7)),
