@@ -34,7 +34,7 @@ class SeparableWindow(KernelEmitter[Separable]):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
         self.scratch = tensors.scratch[0] if tensors.scratch else tensors.target
-        self.fill = identity(kernel.combine, self.source.element.computed)
+        self.fill = identity(kernel.combine, self.source.read_as)
         self.bounded = 0 in outside_axes(kernel.window, self.source)
         self.maximum = kernel.combine == "maximum"
         self.width = min(kernel.lanes, kernel.window[-1].size) if kernel.shifts else kernel.lanes
