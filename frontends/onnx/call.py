@@ -14,8 +14,9 @@ from ...ir import Builder, Value
 from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count
+from .bodies import Closure, OnnxNode
 from .messages import Unsupported as Unsupported  # for the rows
-from .read import Branch, OnnxModel, OnnxNode
+from .read import OnnxModel
 
 T = TypeVar("T")
 
@@ -55,7 +56,7 @@ class Importing(Protocol):
 
     def constant(self, tensor: str, data: Array) -> Value: ...
 
-    def inline(self, branch: Branch) -> list[Tensor | None]: ...
+    def inline(self, graph: Closure, inputs: Sequence[Tensor | None], prefix: str = "") -> list[Tensor | None]: ...
 
 
 class NodeContext:
@@ -70,6 +71,8 @@ class NodeContext:
         self.version, self.operator = node.version, node.operator
         self.unread = set(node.attributes)
         self.made: list[tuple[Value, ...]] = []
+        self.inlined: list[list[Tensor | None]] = []
+        """What each use of a graph inside the node returned."""
         self.constants: dict[int, Value] = {}
         """The constant nodes of known inputs, by the inputs' numbers."""
         if node.version < 6:
@@ -104,6 +107,10 @@ class NodeContext:
             raise Unsupported(f"{self.operator} with {what} computed at run time is not supported")
         return array
 
+    def deciding(self, array: Array) -> Array:
+        """A known array on which it depends which layers are made: it must be the same for every number of images."""
+        return array
+
     def value(self, index: int) -> Value:
         """The input as a value of the graph; a known array becomes a constant."""
         tensor = self.tensor(index)
@@ -117,9 +124,10 @@ class NodeContext:
         last = max((index for index in range(self.count) if self.has(index)), default=-1)
         return [self.value(index) for index in range(last + 1)]
 
-    def inline(self, branch: Branch) -> list[Tensor | None]:
-        """The outputs of a graph inside this node; its nodes become layers."""
-        return self.importer.inline(branch)
+    def inline(self, graph: Closure, inputs: Sequence[Tensor | None] = (), prefix: str = "") -> list[Tensor | None]:
+        """The outputs of a graph inside this node; its nodes become layers, with names that begin with `prefix`."""
+        self.inlined.append(self.importer.inline(graph, inputs, prefix))
+        return self.inlined[-1]
 
     def shape(self, index: int) -> tuple[int, ...]:
         tensor = self.tensor(index)

@@ -15,11 +15,13 @@ from ...elements import ELEMENTS, FLOAT32, UINT8
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...types import Array, TensorType
+from .bodies import Closure, OnnxNode, Part
 from .call import NodeContext, Result, Tensor, check_float
 from .folding import FOLDS, fold
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
-from .read import Branch, Declared, OnnxModel, OnnxNode, parse, read
+from .read import Declared, OnnxModel, parse, read
+from .scopes import Names
 from .table import OPERATORS
 
 INPUTS = (FLOAT32.name, UINT8.name)
@@ -63,62 +65,62 @@ class Importer:
     def __init__(self, model: OnnxModel, shapes: Shapes):
         self.model, self.shapes = model, shapes
         self.builder = Builder(model.file.stem)
-        self.tensors: dict[str, Tensor | None] = {"": None, **model.weights}
-        self.constants: dict[str, Value] = {}
+        self.tensors: dict[str, Tensor | None] = {"": None}
+        self.constants: dict[int, tuple[Array, Value]] = {}
+        """The constant node of each known array that some layer reads, by its `id`."""
         self.problems: list[Problem] = []
         self.records: list[ImportedNode] = []
-        self.read = model.read
-        self.taken: dict[str, int] = {}
-        """Names of layers, with the last number that was added to each."""
+        self.read: set[str] = set()
+        """Names of outputs and of values that nodes read."""
+        self.filed: set[str] = set()
+        """Names of weights, whose bytes the file has."""
+        self.layers = Names()
         self.wide: set[str] = set()
         """Values that are float64 in the file; nothing computes with them."""
 
     def graph(self) -> Graph:
+        self.read.update(self.model.part.read)
         self._inputs()
-        self._walk(self.model.nodes)
-        outputs = {label: self._output(name) for label, name in labelled(self.model.outputs).items()}
+        self._walk(self.model.part)
+        outputs = {label: self._output(name) for label, name in self.model.outputs.items()}
         if self.problems:
             raise report(self.model.file, self.problems)
         graph = self.builder.graph({name: value for name, value in outputs.items() if value is not None})
         return settled(graph, self.model.inputs, self.records, self.builder.nodes)
 
-    def inline(self, branch: Branch) -> list[Tensor | None]:
-        """The outputs of a graph inside a node; its nodes become layers, and its names are local to it."""
-        for name in sorted(self.tensors.keys() & branch.weights.keys()):
-            raise ModelError(f"tensor '{name}' exists already")
-        tensors, wide, read = self.tensors, self.wide, self.read
-        self.tensors, self.wide, self.read = {**tensors, **branch.weights}, set(wide), read | branch.read
-        try:
-            self._walk(branch.nodes)
-            return [self._made(name) for name in branch.outputs]
-        finally:
-            for name in self.tensors.keys() - tensors.keys():
-                self.constants.pop(name, None)
-            self.tensors, self.wide, self.read = tensors, wide, read
+    def inline(self, graph: Closure, inputs: Sequence[Tensor | None], prefix: str = "") -> list[Tensor | None]:
+        """The outputs of a graph inside a node; its nodes become layers, and what it makes gets names of its own."""
+        part, formals = graph.part(prefix)
+        if len(formals) != len(inputs):
+            raise ModelError(f"a graph inside a node has {len(formals)} inputs, expected {len(inputs)}")
+        for name in part.hidden:
+            if name in self.tensors:
+                raise ModelError(f"tensor '{name}' exists already")
+        self.tensors.update(zip(formals, inputs, strict=True))
+        self.read.update(part.read)
+        self._walk(part)
+        return [self._made(name) for name in part.outputs]
 
-    def _walk(self, nodes: Sequence[OnnxNode]) -> None:
-        names = [self.fresh(node.shown) for node in nodes]
-        for node, name in zip(nodes, names, strict=True):
+    def _walk(self, part: Part) -> None:
+        self.tensors.update(part.weights)
+        self.filed.update(part.weights)
+        names = [self.fresh(node.shown) for node in part.nodes]
+        for node, name in zip(part.nodes, names, strict=True):
             results = self._imported(node, name)
             self.tensors.update(zip(filter(None, node.outputs), results, strict=True))
 
     def fresh(self, hint: str) -> str:
         """`hint`, or `hint_1`, `hint_2`… if a layer of that name exists or will be made."""
-        name, number = hint, self.taken.get(hint, 0)
-        while name in self.taken:
-            number += 1
-            name = f"{hint}_{number}"
-        self.taken[hint], self.taken[name] = number, self.taken.get(name, 0)
-        return name
+        return self.layers.fresh(hint)
 
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
-        if tensor not in self.constants:
+        if id(data) not in self.constants:
             check_float(data, f"tensor '{tensor}'")
-            if tensor not in self.model.weights:  # the file has those already
+            if tensor not in self.filed:  # the file has those already
                 charge(data.nbytes, f"tensor '{tensor}'")
-            self.constants[tensor] = self.builder.constant(data, self.fresh(tensor))
-        return self.constants[tensor]
+            self.constants[id(data)] = (data, self.builder.constant(data, self.fresh(tensor)))
+        return self.constants[id(data)][1]
 
     def _inputs(self) -> None:
         check_names(self.shapes, self.model)
@@ -127,7 +129,7 @@ class Importer:
             if declared.dtype not in INPUTS:
                 self._refuse_input(declared)
                 continue
-            self.taken[declared.name] = 0
+            self.layers.taken[declared.name] = 0
             try:
                 shape = static_shape(declared, self.shapes.get(declared.name))
             except ModelError as error:
@@ -137,7 +139,7 @@ class Importer:
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
-        if declared.name in self.model.read:
+        if declared.name in self.read:
             error = Unsupported(f"an input of type {declared.dtype} is not supported, only {' and '.join(INPUTS)}")
             self._refuse(error, "input", declared.name)
 
@@ -184,8 +186,6 @@ class Importer:
         for output in filter(None, node.outputs):
             if output in self.tensors:
                 raise ModelError(f"output '{output}' exists already")
-        if node.operator in self.model.functions:
-            raise Unsupported(f"function {node.operator} of the file is not supported")
         if node.operator not in OPERATORS and node.operator not in FOLDS:
             raise Unsupported(f"operator {node.operator} is not supported")
 
@@ -242,19 +242,6 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
         if name not in names:
             told = listed([short(name) for name in names], 10)
             raise UsageError(f"a shape is given for '{name}', but the inputs of '{model.file}' are {told}")
-
-
-def labelled(outputs: Sequence[str]) -> dict[str, str]:
-    """The outputs by their names in the graph: one that is listed again is called name_1, name_2…"""
-    labels: dict[str, str] = {}
-    again = dict.fromkeys(outputs, 0)
-    for name in outputs:
-        label = name
-        while label in labels or (again[name] and label in again):
-            again[name] += 1
-            label = f"{name}_{again[name]}"
-        labels[label] = name
-    return labels
 
 
 def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:

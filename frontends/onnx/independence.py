@@ -23,8 +23,9 @@ from ...ir import Graph, Node, Value
 from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count, counted
+from .bodies import Closure
 from .call import NodeContext, Tensor
-from .read import Branch, Declared
+from .read import Declared
 
 Row = Callable[[NodeContext], Sequence[Tensor | None]]
 
@@ -193,7 +194,7 @@ class Replay(NodeContext):
     def __init__(self, record: ImportedNode, types: Mapping[Value, TensorType], marked: Mapping[int, Array]):
         super().__init__(record.call.importer, record.call.node, record.call.name)
         self.record, self.types, self.marked = record, types, marked
-        self.steps = iter(record.call.made)
+        self.steps, self.uses = iter(record.call.made), iter(record.call.inlined)
 
     def tensor(self, index: int) -> Tensor:
         tensor = self.record.inputs[index] if self.has(index) else None
@@ -208,8 +209,14 @@ class Replay(NodeContext):
             raise Asked
         return tensor if isinstance(tensor, Value) else self.record.call.constants[index]
 
-    def inline(self, branch: Branch) -> list[Tensor | None]:
-        raise Asked
+    def deciding(self, array: Array) -> Array:
+        if isinstance(array, Marked) or id(array) in self.marked:
+            raise Asked
+        return array
+
+    def inline(self, graph: Closure, inputs: Sequence[Tensor | None] = (), prefix: str = "") -> list[Tensor | None]:
+        """As in the first run: the nodes inside have records of their own."""
+        return next(self.uses)
 
     def type(self, value: Value) -> TensorType:
         return self.types.get(value) or super().type(value)

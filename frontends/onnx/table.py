@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, resize, selection, shapes, windows
+from . import control, elementwise, linear, normalization, resize, selection, shapes, windows
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -43,7 +43,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "HardSigmoid": plain(ops.HardSigmoid, alpha=0.2, beta=0.5),
     "HardSwish": plain(ops.HardSwish),
     "Identity": shapes.same,
-    "If": selection.conditional,
+    "If": control.conditional,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
     "LRN": plain(ops.LRN, size=int, alpha=1e-4, beta=0.75, bias=1.0),
     "LayerNormalization": normalization.layer_normalization,

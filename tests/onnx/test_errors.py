@@ -145,15 +145,6 @@ def test_the_operator_of_the_file_is_named(tmp_path: Path):
     assert refusal(gemm, tmp_path).startswith("layer 'g': Gemm: ")
 
 
-def test_functions_of_the_file(tmp_path: Path):
-    proto = model([helper.make_node("Twice", ["x"], ["y"], "t", domain="my")], {"x": (1, 3)})
-    body = [node("Add", "p p", "q")]
-    proto.functions.append(helper.make_function("my", "Twice", ["p"], ["q"], body, [helper.make_opsetid("", 17)]))
-    assert refusal(proto, tmp_path) == (
-        "'…/small.onnx' cannot be imported: function my.Twice of the file is not supported (at node 't')"
-    )
-
-
 def test_operators_of_other_domains(tmp_path: Path):
     proto = model([helper.make_node("Relu", ["x"], ["y"], "r", domain="com.example")], {"x": (1, 3)})
     assert refusal(proto, tmp_path) == (

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -139,9 +138,10 @@ def rows(operator, names, outputs, attributes, opset, weights, folder: Path) -> 
     """What the operator's row makes of these inputs."""
     proto = model([node(operator, names, " ".join(outputs), **attributes)], {}, outputs, weights, opset)
     read = importer.read(folder / "m.onnx", proto)
-    walk = importer.Importer(replace(read, weights=weights), {})
+    walk = importer.Importer(read, {})
+    walk.tensors.update(weights)
     with allowance():
-        return fold(FOLDS[operator], NodeContext(walk, read.nodes[0], "name"))
+        return fold(FOLDS[operator], NodeContext(walk, read.part.nodes[0], "name"))
 
 
 CONSTANTS = [
