@@ -47,8 +47,6 @@ class RunRequest:
 def run(arguments: argparse.Namespace) -> None:
     from .outputs import check_output, describe, write
 
-    if not arguments.files and not arguments.input:
-        raise UsageError("run needs at least one INPUT file (see cnncc run --help)")
     if arguments.output:
         check_output(arguments.output)
     with _model(arguments) as model:
@@ -87,6 +85,8 @@ def _model(arguments: argparse.Namespace) -> Model:
 
 def _calls(model: Model, arguments: argparse.Namespace) -> list[RunRequest]:
     """All files read and checked for what can be seen before the first call."""
+    if model.inputs and not arguments.files and not arguments.input:
+        raise UsageError("run needs at least one INPUT file (see cnncc run --help)")
     named = _named(model, arguments.input)
     files = [Path(file) for file in arguments.files]
     if len(model.inputs) == 1 and not named:
