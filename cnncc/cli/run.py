@@ -77,8 +77,8 @@ def _model(arguments: argparse.Namespace) -> Model:
         executable = common.compilation(arguments).executable(use_cache=not arguments.no_cache)
         return Model(executable, threads=arguments.threads)
     a = arguments
-    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape
-    if chosen != ("host", "fast", "float32", "", False, None):
+    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape, a.layers
+    if chosen != ("host", "fast", "float32", "", False, None, None):
         raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
     return load(arguments.model, threads=arguments.threads)
 

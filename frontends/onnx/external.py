@@ -64,10 +64,17 @@ def _whole(entries: dict[str, str], key: str, default: int) -> int:
     return int(text)
 
 
-def read_parts(folder: Path, proto: Any) -> None:
-    """Read the bytes of tensors in other files into the message. Raises ValueError that names the tensor."""
+def read_parts(folder: Path | None, proto: Any) -> None:
+    """Read the bytes of tensors in other files into the message. Raises ValueError that names the tensor.
+
+    A message that comes from no file has no folder.
+    """
     for tensor in tensors(proto):
         try:
+            if folder is None:
+                raise ValueError(
+                    "its elements are in another file, which is found only if the path of the model is given"
+                )
             part = part_of(tensor)
             charge(part.length, f"tensor '{tensor.name}' in '{part.location}'")
             tensor.raw_data = read_part(folder, part)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...allowance import allowance, charge
+from ...cut import unknown, with_needed
 from ...elements import ELEMENTS, FLOAT32, UINT8
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
@@ -50,11 +51,16 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     return graph_of(Path(path), parse(Path(path)), shapes)
 
 
-def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
-    """As `load_onnx`, from a message that was parsed from `file`."""
+def graph_of(
+    file: Path, proto: Any, shapes: Shapes | None = None, cuts: Sequence[str] = (), given: bool = False
+) -> Graph:
+    """As `load_onnx`, from a message that was parsed from `file`; `cuts` and `given` as in `read`.
+
+    Raises UsageError for a name in `cuts` that the model does not have.
+    """
     with bounded():
         with allowance():
-            model = read(file, proto)
+            model = read(file, proto, cuts, given=given)
         with allowance():
             return Importer(model, shapes or {}).graph()
 
@@ -64,7 +70,7 @@ class Importer:
 
     def __init__(self, model: OnnxModel, shapes: Shapes):
         self.model, self.shapes = model, shapes
-        self.builder = Builder(model.file.stem)
+        self.builder = Builder(model.name)
         self.tensors: dict[str, Tensor | None] = {"": None}
         self.constants: dict[int, tuple[Array, Value]] = {}
         """The constant node of each known array that some layer reads, by its `id`."""
@@ -82,11 +88,23 @@ class Importer:
         self.read.update(self.model.part.read)
         self._inputs()
         self._walk(self.model.part)
-        outputs = {label: self._output(name) for label, name in self.model.outputs.items()}
+        labels = {**dict.fromkeys(self.model.cuts, ""), **self.model.outputs}
+        outputs = {label: self._output(name) if name else self._inside(label) for label, name in labels.items()}
         if self.problems:
             raise report(self.model.file, self.problems)
-        graph = self.builder.graph({name: value for name, value in outputs.items() if value is not None})
+        made = {name: value for name, value in outputs.items() if value is not None}
+        graph = self.builder.graph(made)
+        if self.model.cuts:
+            graph = with_needed(graph, made)
         return settled(graph, self.model.inputs, self.records, self.builder.nodes)
+
+    def _inside(self, name: str) -> Value | None:
+        """A value of a function or a branch, or a layer. Raises UsageError if there is none of this name."""
+        if name in self.tensors:
+            return self._output(name)
+        if name not in self.builder.nodes and not self.problems:
+            raise unknown(name, dict.fromkeys([*self.tensors, *self.builder.nodes]))
+        return Value(name)
 
     def inline(self, graph: Closure, inputs: Sequence[Tensor | None], prefix: str = "") -> list[Tensor | None]:
         """The outputs of a graph inside a node; its nodes become layers, and what it makes gets names of its own."""
@@ -126,6 +144,8 @@ class Importer:
         check_names(self.shapes, self.model)
         for declared in self.model.inputs:
             self.tensors[declared.name] = None
+            if self.model.cuts and declared.name not in self.read:
+                continue
             if declared.dtype not in INPUTS:
                 self._refuse_input(declared)
                 continue

@@ -16,6 +16,7 @@ from ...file_kinds import EMPTY, HEAD, ONNX, TEXT, UNKNOWN, explained, kind_of
 from ...files import MOST_BYTES, opened
 from . import external
 from .bodies import Bodies, Body, Part
+from .messages import short
 from .plain import STANDARD, operator, text
 from .scopes import File, Names
 
@@ -38,13 +39,17 @@ class Declared:
 class OnnxModel:
     """The content of a file. Inputs exclude those that are weights (older files list both).
 
-    `outputs` are the names of values by the names that they have in the graph, `part` is what they need.
+    `outputs` are the names of values by the names that they have in the graph, `part` is what they need, and `name` is
+    that of the graph. `cuts` are the outputs that were asked for in place of the file's; those that the nodes of the
+    file do not show are not among `outputs`.
     """
 
     file: Path
     inputs: tuple[Declared, ...]
     outputs: Mapping[str, str]
     part: Part
+    cuts: tuple[str, ...]
+    name: str
     proto: Any = field(repr=False, compare=False)
 
     @cached_property
@@ -96,12 +101,16 @@ def outside(file: Path, proto: Any) -> list[external.FileRange]:
         return sorted({external.part_of(tensor) for tensor in external.tensors(proto)})
 
 
-def read(file: Path, proto: Any) -> OnnxModel:
-    """The model in a message that was parsed from `file`. Raises ModelError for a malformed one."""
+def read(file: Path, proto: Any, cuts: Sequence[str] = (), *, given: bool = False) -> OnnxModel:
+    """The model in a message that was parsed from `file`. Raises ModelError for a malformed one.
+
+    `cuts` are names of tensors or nodes that become the outputs. A message that was `given` has no file: `file` is
+    what errors call it, and the model is named after its graph.
+    """
     onnx = _package(file)
     with _explained(file):
-        external.read_parts(file.parent, proto)
-        return _read(file, proto, onnx)
+        external.read_parts(None if given else file.parent, proto)
+        return _read(file, proto, onnx, cuts, short(text(proto.graph.name)) or "model" if given else file.stem)
 
 
 @contextmanager
@@ -126,7 +135,7 @@ def _sentence(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
+def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> OnnxModel:
     graph = proto.graph
     if not graph.output:
         raise ModelError(f"'{file}' is not an ONNX model: it has no outputs")
@@ -143,7 +152,17 @@ def _read(file: Path, proto: Any, onnx: Any) -> OnnxModel:
     scope = File(Names([*(value.name for value in declared), *body.tensors, *body.makers]))
     for value in inputs:
         scope.own(value.name)
-    return OnnxModel(file, inputs, labelled(body.outputs), body.part(body.outputs, scope), proto)
+    outputs = _cut(body, cuts) if cuts else labelled(body.outputs)
+    others = body.outputs if len(outputs) < len(cuts) else ()
+    part = body.part([*outputs.values(), *others], scope)
+    return OnnxModel(file, inputs, outputs, part, tuple(cuts), name, proto)
+
+
+def _cut(body: Body, cuts: Sequence[str]) -> dict[str, str]:
+    """The values of these names: tensors, or the first outputs of nodes. Others may be made inside of functions."""
+    values = {name: name for name in (*body.inputs, *body.tensors, *body.makers)}
+    nodes = {wiring.shown: next(filter(None, wiring.outputs), "") for wiring in body.wiring}
+    return {name: found for name in cuts if (found := values.get(name) or nodes.get(name))}
 
 
 def _standard(imports: Iterable[Any], what: str) -> int:
