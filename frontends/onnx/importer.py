@@ -12,12 +12,13 @@ import numpy as np
 
 from ...allowance import allowance, charge
 from ...cut import unknown, with_needed
-from ...elements import ELEMENTS, FLOAT32, UINT8
+from ...elements import ELEMENTS, VALUES
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
+from ...op import either
 from ...types import Array, TensorType
 from .bodies import Closure, OnnxNode, Part
-from .call import NodeContext, Result, Tensor, check_float
+from .call import NodeContext, Result, Tensor, held
 from .folding import FOLDS, fold
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
@@ -25,10 +26,10 @@ from .read import Declared, OnnxModel, parse, read
 from .scopes import Names
 from .table import OPERATORS
 
-INPUTS = (FLOAT32.name, UINT8.name)
+INPUTS = tuple(element.name for element in VALUES)
 """Element types that an input can have."""
 
-TAKE_FLOAT64 = ("Cast", "Shape", "Size")
+TAKE_FLOAT64 = ("Cast", "CastLike", "Shape", "Size")
 """Operators with the same result on values that are float64 in the file and float32 in the graph."""
 
 MALFORMED = (ValueError, IndexError, TypeError, ArithmeticError)
@@ -41,7 +42,7 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     """The graph of an ONNX file, named after the file; layers are named after their nodes.
 
     Nodes may be in any order. Nodes that no output needs are left out. An unread input stays an input of the graph if
-    it is of float32 or bytes; one of another type is left out. An output that is listed again gets another name
+    layers have its element type; one of another type is left out. An output that is listed again gets another name
     (`y_1`).
 
     `shapes` gives the shapes of inputs with open dimensions, by name; an open first dimension (images) is 1 without it.
@@ -134,10 +135,11 @@ class Importer:
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
         if id(data) not in self.constants:
-            check_float(data, f"tensor '{tensor}'")
+            element = held(data, f"tensor '{tensor}'")
             if tensor not in self.filed:  # the file has those already
                 charge(data.nbytes, f"tensor '{tensor}'")
-            self.constants[id(data)] = (data, self.builder.constant(data, self.fresh(tensor)))
+            made = self.builder.constant(data, self.fresh(tensor), element=element)
+            self.constants[id(data)] = (data, made)
         return self.constants[id(data)][1]
 
     def _inputs(self) -> None:
@@ -160,7 +162,7 @@ class Importer:
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.read:
-            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {' and '.join(INPUTS)}")
+            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
@@ -243,10 +245,11 @@ class Importer:
 
     def _placeholder(self, output: str) -> Tensor | None:
         """An input in place of a result after a problem, so that problems of later nodes are found too."""
-        if output not in self.model.stated:
+        stated = self.model.stated.get(output)
+        if stated is None or stated.dtype not in INPUTS:
             return None
         try:
-            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.model.stated[output]))
+            return self.builder.input(self.fresh(f"{output}.missing"), input_type(stated, static_shape(stated, None)))
         except ModelError:  # too large: reported at the node itself
             return None
 
