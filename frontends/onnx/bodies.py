@@ -19,9 +19,12 @@ from .order import Wiring, makers, needed
 from .plain import array, names, operator, setting, text
 from .scopes import File, Scope
 
-MOST_NAMES = 200_000
+MOST_NAMES = 100_000
 """Inputs, outputs and attributes of all nodes that functions, branches and loops stand for. A few lines can stand for
 2¹⁰⁰ nodes."""
+
+MOST_ELEMENTS = 1 << 31
+"""Elements of known arrays that nodes of a model with functions, branches or loops may read, all together."""
 
 MOST_NESTED = 64
 """Calls of functions inside each other."""
@@ -96,6 +99,7 @@ class Bodies:
     onnx: Any
     functions: dict[tuple[str, str], Body] = field(default_factory=dict)
     counted: int = 0
+    read: int = 0
 
     def count(self, names: int) -> None:
         """Count names of a use of a body. Raises ModelError if there are too many in all."""
@@ -104,6 +108,14 @@ class Bodies:
             raise ModelError(
                 "the functions, branches and loops of the model stand for too many nodes: "
                 f"those may have {MOST_NAMES} inputs, outputs and attributes together"
+            )
+
+    def weigh(self, elements: int) -> None:
+        """Count elements that a node is about to read. Raises ModelError if bodies are used and they are too many."""
+        self.read += elements
+        if self.counted and self.read > MOST_ELEMENTS:
+            raise ModelError(
+                f"the functions, branches and loops of the model compute with more than {MOST_ELEMENTS} known elements"
             )
 
 

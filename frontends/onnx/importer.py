@@ -18,7 +18,7 @@ from ...ir import Builder, Graph, Value
 from ...op import either
 from ...types import Array, TensorType
 from .bodies import Closure, OnnxNode, Part
-from .call import NodeContext, Result, Tensor, held
+from .call import Anything, Items, NodeContext, Result, held
 from .folding import FOLDS, fold
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
@@ -72,7 +72,7 @@ class Importer:
     def __init__(self, model: OnnxModel, shapes: Shapes):
         self.model, self.shapes = model, shapes
         self.builder = Builder(model.name)
-        self.tensors: dict[str, Tensor | None] = {"": None}
+        self.tensors: dict[str, Anything | None] = {"": None}
         self.constants: dict[int, tuple[Array, Value]] = {}
         """The constant node of each known array that some layer reads, by its `id`."""
         self.problems: list[Problem] = []
@@ -107,7 +107,7 @@ class Importer:
             raise unknown(name, dict.fromkeys([*self.tensors, *self.builder.nodes]))
         return Value(name)
 
-    def inline(self, graph: Closure, inputs: Sequence[Tensor | None], prefix: str = "") -> list[Tensor | None]:
+    def inline(self, graph: Closure, inputs: Sequence[Anything], prefix: str = "") -> list[Anything | None]:
         """The outputs of a graph inside a node; its nodes become layers, and what it makes gets names of its own."""
         part, formals = graph.part(prefix)
         if len(formals) != len(inputs):
@@ -168,12 +168,14 @@ class Importer:
     def _output(self, name: str) -> Value | None:
         try:
             tensor = self._made(name)
+            if isinstance(tensor, Items):
+                raise Unsupported(f"output '{name}' is a sequence, which is not supported", "sequence")
             return self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
         except ModelError as error:
             self._refuse(error, "output", name)
             return None
 
-    def _made(self, name: str) -> Tensor | None:
+    def _made(self, name: str) -> Anything | None:
         """The value of an output. Raises ModelError if there is none, Unsupported for one that no graph can have."""
         if name not in self.tensors:
             raise ModelError("no node makes it")
@@ -184,7 +186,7 @@ class Importer:
         if name in self.wide:
             raise Unsupported(f"computing with float64 value '{name}' is not supported, only float32", "float64")
 
-    def _imported(self, node: OnnxNode, name: str) -> list[Tensor | None]:
+    def _imported(self, node: OnnxNode, name: str) -> list[Anything | None]:
         """The value of each named output of `node`; after a problem, placeholders."""
         outputs = [output for output in node.outputs if output]
         try:
@@ -211,16 +213,18 @@ class Importer:
         if node.operator not in OPERATORS and node.operator not in FOLDS:
             raise Unsupported(f"operator {node.operator} is not supported")
 
-    def _apply(self, node: OnnxNode, name: str) -> Sequence[Tensor | None]:
+    def _apply(self, node: OnnxNode, name: str) -> Sequence[Anything | None]:
         """The row of the node's operator: in NumPy if all inputs are known and it has such a row."""
         call = NodeContext(self, node, name)
         row = self._row(node)
+        inputs = tuple(self.tensors[name] for name in node.inputs)
+        self.model.bodies.weigh(sum(array.size for array in inputs if isinstance(array, np.ndarray)))
         try:
             results = row(call)
         except MALFORMED as error:
             raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
         call.finish()
-        self.records.append(ImportedNode(call, row, tuple(self.tensors[name] for name in node.inputs), results))
+        self.records.append(ImportedNode(call, row, inputs, results))
         return results
 
     def _row(self, node: OnnxNode) -> Row:
@@ -243,7 +247,7 @@ class Importer:
     def _refuse(self, error: ModelError, what: str, name: str) -> None:
         self.problems.append(Problem(error, f"{what} '{short(name)}'"))
 
-    def _placeholder(self, output: str) -> Tensor | None:
+    def _placeholder(self, output: str) -> Value | None:
         """An input in place of a result after a problem, so that problems of later nodes are found too."""
         stated = self.model.stated.get(output)
         if stated is None or stated.dtype not in INPUTS:
@@ -254,8 +258,8 @@ class Importer:
             return None
 
 
-def _sequence(result: Result) -> Sequence[Tensor | None]:
-    return (result,) if isinstance(result, Value | np.ndarray) else result
+def _sequence(result: Result) -> Sequence[Anything | None]:
+    return (result,) if isinstance(result, Value | np.ndarray | Items) else result
 
 
 def check_names(shapes: Shapes, model: OnnxModel) -> None:

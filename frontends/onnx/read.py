@@ -55,6 +55,7 @@ class OnnxModel:
     part: Part
     cuts: tuple[str, ...]
     name: str
+    bodies: Bodies
     proto: Any = field(repr=False, compare=False)
 
     @cached_property
@@ -152,7 +153,7 @@ def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> 
     outputs = _cut(body, cuts) if cuts else labelled(body.outputs)
     others = body.outputs if len(outputs) < len(cuts) else ()
     part = body.part([*outputs.values(), *others], scope)
-    return OnnxModel(file, inputs, outputs, part, tuple(cuts), name, proto)
+    return OnnxModel(file, inputs, outputs, part, tuple(cuts), name, bodies, proto)
 
 
 def _cut(body: Body, cuts: Sequence[str]) -> dict[str, str]:
