@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .cache.sources import OnnxFile
+from .cache.sources import OnnxFile, OnnxMessage
 from .compiler import Compilation, Options, resolve_target
+from .cut import checked_names, cut
 from .errors import InputError, ModelError, ResourceError, UsageError
 from .file_kinds import ONNX, explained, kind_of
 from .files import opened
@@ -27,16 +28,21 @@ if TYPE_CHECKING:
 __all__ = ["compile", "inspect", "interpret", "load_graph", "open_source"]
 
 
-def load_graph(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph:
+def load_graph(
+    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
+) -> Graph:
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
-    What a file is, its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's
-    inputs by name, where it leaves them open. Raises ScriptError for a script that is missing, raises or defines no
+    An ONNX model may also be given as a `ModelProto` or as bytes, and is then named after its graph. What a file is,
+    its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's inputs by name,
+    where it leaves them open. `outputs` cuts the model: the outputs of the graph are the results of these layers, or,
+    of an ONNX model, these tensors; inputs and layers that they do not need are left out. Raises UsageError for a name
+    that the model does not have, ScriptError for a script that is missing, raises or defines no
     model or several, UsageError for a file of another kind, ModelError for what is wrong with an ONNX file,
     VerifyError for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes)
+        opened = open_source(source, shapes, outputs)
         return opened.graph if isinstance(opened, OnnxFile) else opened
 
 
@@ -54,12 +60,38 @@ def _resources(what: str) -> Iterator[None]:
         raise ResourceError(f"{what} the model failed, since it is nested too deeply") from None
 
 
-def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Graph | OnnxFile:
-    """The same, but an ONNX file is not read yet: the compiler may know it already."""
+def open_source(
+    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
+) -> Graph | OnnxFile:
+    """The same, but an ONNX model is not read yet: the compiler may know it already."""
+    names = () if outputs is None else checked_names(outputs)
     if isinstance(source, str | os.PathLike) and _holds_onnx(source):
-        return OnnxFile(source, shapes)
+        return OnnxFile(source, shapes, names)
+    if (content := _message(source)) is not None:
+        return OnnxMessage(content, shapes, names)
     if shapes is not None:
-        raise UsageError("shapes are given with ONNX files only; other models declare those of their inputs")
+        raise UsageError("shapes are given with ONNX models only; other models declare those of their inputs")
+    graph = _graph(source)
+    return cut(graph, names) if names else graph
+
+
+def _message(source: Any) -> bytes | None:
+    """The content of an ONNX file, if that or the message in it is given. Raises ModelError for a message that is too
+    large.
+    """
+    if isinstance(source, bytes | bytearray | memoryview):
+        return bytes(source)
+    if type(source).__name__ != "ModelProto" or not hasattr(source, "SerializeToString"):
+        return None
+    try:
+        return bytes(source.SerializeToString())
+    except Exception as error:  # protobuf's own, above 2 GiB
+        told = " ".join(str(error).split()) or type(error).__name__
+        raise ModelError(f"the given ModelProto cannot be made bytes: {told}") from None
+
+
+def _graph(source: Any) -> Graph:
+    """The graph of anything but an ONNX model."""
     from .ir import Graph
 
     if isinstance(source, Graph):
@@ -71,7 +103,7 @@ def open_source(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) 
     graph = getattr(source, "graph", None)
     if isinstance(graph, Graph):
         return graph
-    raise UsageError(f"expected a graph, a model or the path of a model script, got {type(source).__name__}")
+    raise UsageError(f"expected a graph, a model, an ONNX model or the path of a model, got {type(source).__name__}")
 
 
 def _holds_onnx(path: str | os.PathLike[str]) -> bool:
@@ -113,8 +145,9 @@ def compile(
     tune: bool = False,
     tune_seconds: float = 60.0,
     shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
 ) -> Model:
-    """Compile a graph, a model, a model script or an ONNX file to native code and load it.
+    """Compile a graph, a model, a model script or an ONNX model to native code and load it.
 
     `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
@@ -122,7 +155,7 @@ def compile(
     convert them, within bounds that are wider by 2⁻¹¹ of each product;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
-    the cache remembers it; `shapes` is that of `load_graph`.
+    the cache remembers it; `shapes` and `outputs` are those of `load_graph`.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
@@ -131,7 +164,7 @@ def compile(
     resolved = resolve_target(target)
     options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved), weights=weights)
     with _resources("compiling"):
-        opened = open_source(source, shapes)
+        opened = open_source(source, shapes, outputs)
         if tune:
             from .measure.tuning import tune as choose
 
@@ -162,9 +195,7 @@ def inspect(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> I
     with _resources("reading"):
         opened = open_source(source, shapes)
         if isinstance(opened, OnnxFile):
-            from .frontends.onnx.inspection import inspect_onnx
-
-            return inspect_onnx(opened.path, opened.shapes)
+            return opened.inspected()
         from .frontends.inspection import inspected
 
         return inspected(opened)

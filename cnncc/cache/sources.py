@@ -1,4 +1,4 @@
-"""Models in files, which are read at the first request for their graph or its hash.
+"""Models in ONNX files or messages, which are read at the first request for their graph or its hash.
 
 The hash of a graph identifies it in the cache of compiled models. It is stored under the digest of the file. So a file
 that was compiled before is only hashed: nothing is parsed or imported, and no pass runs.
@@ -24,19 +24,26 @@ from . import store
 from .identity import compiler_identity
 
 if TYPE_CHECKING:
+    from ..frontends.inspection import Inspection
     from ..ir import Graph
 
 _BLOCK = 1 << 20  # bytes that are hashed at a time
 
 
+Shapes = Mapping[str, Sequence[int]]
+
+
 class OnnxFile:
-    """An ONNX file as a source of a graph or of its hash alone; `shapes` as in `load_graph`.
+    """An ONNX file as a source of a graph or of its hash alone; `shapes` and `outputs` as in `load_graph`.
 
     The file is read once, at the first use of `graph` or `hash`; both raise what `load_graph` raises.
     """
 
-    def __init__(self, path: str | os.PathLike[str], shapes: Mapping[str, Sequence[int]] | None = None):
-        self.path, self.shapes = Path(path), shapes or {}
+    given = False
+    """Whether there is no file, only its content."""
+
+    def __init__(self, path: str | os.PathLike[str], shapes: Shapes | None = None, outputs: Sequence[str] = ()):
+        self.path, self.shapes, self.outputs = Path(path), shapes or {}, tuple(outputs)
 
     @cached_property
     def graph(self) -> Graph:
@@ -53,7 +60,8 @@ class OnnxFile:
         if self._content is None or shapes is None:
             return self.graph.hash
         digest = hashlib.sha256(self._content).hexdigest()
-        key = f"onnx 2\n{compiler_identity()}\n{self.path.stem}\n{shapes}\n{digest}"
+        name = "" if self.given else self.path.stem
+        key = f"onnx 3\n{compiler_identity()}\n{name}\n{shapes}\n{json.dumps(self.outputs)}\n{digest}"
         return self._recalled(key) or self._remembered(key)
 
     def __reduce__(self) -> tuple[Callable[[Graph], Graph], tuple[Graph]]:
@@ -85,6 +93,13 @@ class OnnxFile:
             store.write(key, json.dumps({"graph": self.graph.hash, "files": files}).encode())
         return self.graph.hash
 
+    def inspected(self) -> Inspection:
+        """What the file holds, with what is unsupported in it. Raises ModelError for a file that is no ONNX model."""
+        from ..frontends.onnx.importer import model_of
+        from ..frontends.onnx.inspection import inspect_onnx
+
+        return inspect_onnx(model_of(self.path, self._parsed(), self.outputs, self.given), self.shapes)
+
     def _parsed(self) -> Any:
         from ..frontends.onnx.read import parse
 
@@ -93,7 +108,7 @@ class OnnxFile:
     def _graph(self, proto: Any) -> Graph:
         from ..frontends.onnx.importer import graph_of
 
-        graph = graph_of(self.path, proto, self.shapes)
+        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given)
         self._content = None  # no longer needed
         return graph
 
@@ -113,6 +128,16 @@ class OnnxFile:
         except (OSError, ValueError):
             return None
         return state.hexdigest() if length == 0 else None
+
+
+class OnnxMessage(OnnxFile):
+    """The content of an ONNX file, which may never have been one. The model is named after its graph."""
+
+    given = True
+
+    def __init__(self, content: bytes, shapes: Shapes | None = None, outputs: Sequence[str] = ()):
+        super().__init__("the given model", shapes, outputs)
+        self._content = memoryview(content)
 
 
 def _content(path: Path) -> memoryview | None:

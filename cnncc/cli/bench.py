@@ -120,6 +120,8 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
     names = chosen(arguments.against)
     if not isinstance(compilation.source, OnnxFile):
         raise UsageError(f"--against needs an ONNX file, which other engines can read, got '{arguments.model}'")
+    if arguments.layers:
+        raise UsageError("--against compares whole models, since other engines cannot end one at --output")
     return names
 
 

@@ -26,6 +26,13 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         metavar="INPUT=N,…",
         help="shape of an input that an ONNX file leaves open, as x=1,3,48,192",
     )
+    parser.add_argument(
+        "--output",
+        dest="layers",
+        action="append",
+        metavar="LAYER",
+        help="end the model at this layer, or tensor of an ONNX file, in place of its outputs; may be repeated",
+    )
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -182,7 +189,8 @@ def compilation(arguments: argparse.Namespace) -> Compilation:
     from ..compiler import Compilation
 
     chosen = options(arguments)
-    return Compilation(open_source(arguments.model, dict(arguments.shape) if arguments.shape else None), chosen)
+    shapes = dict(arguments.shape) if arguments.shape else None
+    return Compilation(open_source(arguments.model, shapes, arguments.layers), chosen)
 
 
 def tuned(compilation: Compilation, arguments: argparse.Namespace) -> tuple[Compilation, Tuned | None]:

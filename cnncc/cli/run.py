@@ -47,8 +47,6 @@ class RunRequest:
 def run(arguments: argparse.Namespace) -> None:
     from .outputs import check_output, describe, write
 
-    if not arguments.files and not arguments.input:
-        raise UsageError("run needs at least one INPUT file (see cnncc run --help)")
     if arguments.output:
         check_output(arguments.output)
     with _model(arguments) as model:
@@ -79,14 +77,16 @@ def _model(arguments: argparse.Namespace) -> Model:
         executable = common.compilation(arguments).executable(use_cache=not arguments.no_cache)
         return Model(executable, threads=arguments.threads)
     a = arguments
-    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape
-    if chosen != ("host", "fast", "float32", "", False, None):
+    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape, a.layers
+    if chosen != ("host", "fast", "float32", "", False, None, None):
         raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
     return load(arguments.model, threads=arguments.threads)
 
 
 def _calls(model: Model, arguments: argparse.Namespace) -> list[RunRequest]:
     """All files read and checked for what can be seen before the first call."""
+    if model.inputs and not arguments.files and not arguments.input:
+        raise UsageError("run needs at least one INPUT file (see cnncc run --help)")
     named = _named(model, arguments.input)
     files = [Path(file) for file in arguments.files]
     if len(model.inputs) == 1 and not named:

@@ -15,8 +15,9 @@ from ...ir import Builder, Value
 from ...op import Op, either
 from ...types import Array, TensorType
 from ..counts import Count
+from .bodies import Closure, OnnxNode
 from .messages import Unsupported as Unsupported  # for the rows
-from .read import Branch, OnnxModel, OnnxNode
+from .read import OnnxModel
 
 T = TypeVar("T")
 
@@ -30,7 +31,18 @@ SIMPLIFY = (
 Tensor = Value | Array
 """A value of the graph, or an array that is known at compile time."""
 
-Result = Tensor | Sequence[Tensor | None]
+
+class Items(tuple[Tensor, ...]):
+    """A sequence; which tensors it has is known at import."""
+
+
+ABSENT = Items()
+"""An optional value that is not there."""
+
+Anything = Tensor | Items
+"""What a name of the model can stand for."""
+
+Result = Anything | Sequence[Anything | None]
 """The result of a row: one output, or several in order (None after a problem that is reported)."""
 
 
@@ -57,14 +69,15 @@ class Importing(Protocol):
 
     model: OnnxModel
     builder: Builder
-    tensors: dict[str, Tensor | None]
+    tensors: dict[str, Anything | None]
     wide: set[str]
+    read: set[str]
 
     def fresh(self, hint: str) -> str: ...
 
     def constant(self, tensor: str, data: Array) -> Value: ...
 
-    def inline(self, branch: Branch) -> list[Tensor | None]: ...
+    def inline(self, graph: Closure, inputs: Sequence[Anything], prefix: str = "") -> list[Anything | None]: ...
 
 
 class NodeContext:
@@ -79,6 +92,8 @@ class NodeContext:
         self.version, self.operator = node.version, node.operator
         self.unread = set(node.attributes)
         self.made: list[tuple[Value, ...]] = []
+        self.inlined: list[list[Anything | None]] = []
+        """What each use of a graph inside the node returned."""
         self.constants: dict[int, Value] = {}
         """The constant nodes of known inputs, by the inputs' numbers."""
         if node.version < 6:
@@ -94,12 +109,25 @@ class NodeContext:
         """Whether an optional input is present."""
         return index < self.count and self.node.inputs[index] != ""
 
-    def tensor(self, index: int) -> Tensor:
+    def anything(self, index: int) -> Anything:
+        """An input, be it a tensor or a sequence."""
         if not self.has(index):
             raise ModelError(f"input {index} of {self.operator} is missing")
-        tensor = self.importer.tensors[self.node.inputs[index]]
-        assert tensor is not None, "a node is looked at only if all its inputs could be imported"
-        return tensor
+        found = self.importer.tensors[self.node.inputs[index]]
+        assert found is not None, "a node is looked at only if all its inputs could be imported"
+        return found
+
+    def tensor(self, index: int) -> Tensor:
+        found = self.anything(index)
+        if isinstance(found, Items):
+            raise ModelError(f"input {index} of {self.operator} is a sequence, expected a tensor")
+        return found
+
+    def items(self, index: int) -> Items:
+        found = self.anything(index)
+        if not isinstance(found, Items) or found is ABSENT:
+            raise ModelError(f"input {index} of {self.operator} is no sequence")
+        return found
 
     def known(self, index: int) -> Array | None:
         """The input's array, if it is known at compile time."""
@@ -113,6 +141,10 @@ class NodeContext:
             raise Unsupported(f"{self.operator} with {what} computed at run time is not supported", advice=SIMPLIFY)
         return array
 
+    def deciding(self, array: Array) -> Array:
+        """A known array on which it depends which layers are made: it must be the same for every number of images."""
+        return array
+
     def value(self, index: int) -> Value:
         """The input as a value of the graph; a known array becomes a constant."""
         tensor = self.tensor(index)
@@ -121,14 +153,23 @@ class NodeContext:
         self.constants[index] = self.importer.constant(self.node.inputs[index], tensor)
         return self.constants[index]
 
+    def layer(self, tensor: Tensor, name: str) -> Value:
+        """A tensor that may be part of an input as a value of the graph; `name` is that of a constant."""
+        return tensor if isinstance(tensor, Value) else self.importer.constant(name, tensor)
+
     def values(self) -> list[Value]:
         """All inputs, without missing optional ones at the end; raises ModelError for a missing one before others."""
         last = max((index for index in range(self.count) if self.has(index)), default=-1)
         return [self.value(index) for index in range(last + 1)]
 
-    def inline(self, branch: Branch) -> list[Tensor | None]:
-        """The outputs of a graph inside this node; its nodes become layers."""
-        return self.importer.inline(branch)
+    def reads(self, index: int) -> bool:
+        """Whether an output of the node is read."""
+        return index < len(self.node.outputs) and self.node.outputs[index] in self.importer.read
+
+    def inline(self, graph: Closure, inputs: Sequence[Anything] = (), prefix: str = "") -> list[Anything | None]:
+        """The outputs of a graph inside this node; its nodes become layers, with names that begin with `prefix`."""
+        self.inlined.append(self.importer.inline(graph, inputs, prefix))
+        return self.inlined[-1]
 
     def shape(self, index: int) -> tuple[int, ...]:
         tensor = self.tensor(index)

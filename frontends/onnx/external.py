@@ -23,13 +23,20 @@ class FileRange(NamedTuple):
     length: int
 
 
-def tensors(graph: Any) -> Iterator[Any]:
-    """All tensors of a graph that are in other files, including those of attributes and of graphs inside it."""
-    yield from (tensor for tensor in graph.initializer if _outside(tensor))
+def tensors(proto: Any) -> Iterator[Any]:
+    """All tensors of a model that are in other files, including those of its functions."""
+    yield from _tensors(proto.graph)
+    for function in proto.functions:
+        yield from _tensors(function)
+
+
+def _tensors(graph: Any) -> Iterator[Any]:
+    """Those of a graph or a function, with those of attributes and of graphs inside it."""
+    yield from (tensor for tensor in getattr(graph, "initializer", ()) if _outside(tensor))
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
         yield from (tensor for tensor in (attribute.t, *attribute.tensors) if _outside(tensor))
         for inner in (attribute.g, *attribute.graphs):
-            yield from tensors(inner)
+            yield from _tensors(inner)
 
 
 def _outside(tensor: Any) -> bool:
@@ -57,10 +64,17 @@ def _whole(entries: dict[str, str], key: str, default: int) -> int:
     return int(text)
 
 
-def read_parts(folder: Path, graph: Any) -> None:
-    """Read the bytes of tensors in other files into the message. Raises ValueError that names the tensor."""
-    for tensor in tensors(graph):
+def read_parts(folder: Path | None, proto: Any) -> None:
+    """Read the bytes of tensors in other files into the message. Raises ValueError that names the tensor.
+
+    A message that comes from no file has no folder.
+    """
+    for tensor in tensors(proto):
         try:
+            if folder is None:
+                raise ValueError(
+                    "its elements are in another file, which is found only if the path of the model is given"
+                )
             part = part_of(tensor)
             charge(part.length, f"tensor '{tensor.name}' in '{part.location}'")
             tensor.raw_data = read_part(folder, part)

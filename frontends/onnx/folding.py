@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...types import Array, expect_rank
-from . import parameters, quantization
+from . import known, parameters, quantization
 from .call import NodeContext, Unsupported
 from .parameters import room
 
@@ -73,9 +73,13 @@ def chained(function: Callable[[Any, Any], Any]) -> Row:
     return lambda call: functools.reduce(function, together(call))
 
 
-def reduction(function: Callable[..., Any]) -> Row:
+def reduction(function: Callable[..., Any], *, copied: bool = False) -> Row:
+    """A row for a function of elements along axes; `copied` if it makes an array of float64 of all elements before."""
+
     def row(call: NodeContext) -> Any:
         x = first(call)
+        if copied:
+            room(call, x.shape, np.empty(0))
         none = () if call.attribute("noop_with_empty_axes", 0) else None
         axes = parameters.axes(call, 1, x.ndim) or none
         gone = range(x.ndim) if axes is None else axes
@@ -83,6 +87,42 @@ def reduction(function: Callable[..., Any]) -> Row:
         return np.asarray(function(x, axis=axes, keepdims=bool(call.attribute("keepdims", 1))), x.dtype)
 
     return row
+
+
+def over_all(function: Callable[..., Any], least: bool) -> Callable[..., Any]:
+    """A maximum or minimum, which of no elements is the `least` or the largest number."""
+
+    def over(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
+        if x.size:
+            return function(x, axis=axis, keepdims=keepdims)
+        if x.dtype.kind == "f":
+            start: Any = -np.inf if least else np.inf
+        elif x.dtype == bool:
+            start = not least
+        else:
+            start = np.iinfo(x.dtype).min if least else np.iinfo(x.dtype).max
+        return function(x, axis=axis, keepdims=keepdims, initial=start)
+
+    return over
+
+
+def summed(before: Callable[[Any], Any], after: Callable[[Any], Any] = np.asarray) -> Callable[..., Any]:
+    """A function of the sum of functions of elements; of floats in float64."""
+
+    def over(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
+        wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+        return after(np.sum(before(wide), axis=axis, keepdims=keepdims))
+
+    return over
+
+
+def log_sum_exp(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
+    """log Σ exp(x − m) + m with the maximum m; −∞ of no elements."""
+    wide = x.astype(np.float64)
+    most = np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
+    most = np.where(np.isfinite(most), most, 0)
+    total = np.log(np.sum(np.exp(wide - most), axis=axis, keepdims=True)) + most
+    return np.sum(total, axis=axis, keepdims=keepdims)  # of one element each
 
 
 def mean(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
@@ -182,6 +222,10 @@ FOLDS: dict[str, Row] = {
     "Abs": elementwise(np.abs),
     "Add": binary(np.add),
     "And": binary(np.logical_and),
+    "BitwiseAnd": binary(np.bitwise_and),
+    "BitwiseNot": elementwise(np.bitwise_not),
+    "BitwiseOr": binary(np.bitwise_or),
+    "BitwiseXor": binary(np.bitwise_xor),
     "Cast": cast,
     "Ceil": elementwise(np.ceil),
     "Concat": concat,
@@ -196,6 +240,7 @@ FOLDS: dict[str, Row] = {
     "Gather": gather,
     "Greater": binary(np.greater),
     "GreaterOrEqual": binary(np.greater_equal),
+    "IsNaN": elementwise(np.isnan),
     "Less": binary(np.less),
     "LessOrEqual": binary(np.less_equal),
     "Log": elementwise(np.log),
@@ -210,11 +255,16 @@ FOLDS: dict[str, Row] = {
     "QuantizeLinear": quantization.quantize,
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),
-    "ReduceMax": reduction(np.max),
+    "ReduceL1": reduction(summed(np.abs), copied=True),
+    "ReduceL2": reduction(summed(np.square, np.sqrt), copied=True),
+    "ReduceLogSum": reduction(summed(np.asarray, np.log), copied=True),
+    "ReduceLogSumExp": reduction(log_sum_exp, copied=True),
+    "ReduceMax": reduction(over_all(np.max, True)),
     "ReduceMean": reduction(mean),
-    "ReduceMin": reduction(np.min),
+    "ReduceMin": reduction(over_all(np.min, False)),
     "ReduceProd": reduction(np.prod),
     "ReduceSum": reduction(np.sum),
+    "ReduceSumSquare": reduction(summed(np.square), copied=True),
     "Reshape": reshaped(parameters.new_shape),
     "Round": elementwise(np.round),
     "Sign": elementwise(np.sign),
@@ -228,4 +278,6 @@ FOLDS: dict[str, Row] = {
     "Transpose": transpose,
     "Unsqueeze": reshaped(parameters.unsqueezed),
     "Where": elementwise(np.where),
+    "Xor": binary(np.logical_xor),
+    **known.FOLDS,
 }

@@ -11,16 +11,19 @@ from typing import Any
 import numpy as np
 
 from ...allowance import allowance, charge
+from ...cut import unknown, with_needed
 from ...elements import ELEMENTS, VALUES
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
 from ...types import Array, TensorType
-from .call import NodeContext, Result, Tensor, held
+from .bodies import Closure, OnnxNode, Part
+from .call import Anything, Items, NodeContext, Result, held
 from .folding import FOLDS, fold
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
-from .read import Branch, Declared, OnnxModel, OnnxNode, parse, read
+from .read import Declared, OnnxModel, parse, read
+from .scopes import Names
 from .table import OPERATORS
 
 INPUTS = tuple(element.name for element in VALUES)
@@ -49,13 +52,22 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     return graph_of(Path(path), parse(Path(path)), shapes)
 
 
-def graph_of(file: Path, proto: Any, shapes: Shapes | None = None) -> Graph:
-    """As `load_onnx`, from a message that was parsed from `file`."""
-    with bounded():
-        with allowance():
-            model = read(file, proto)
-        with allowance():
-            return Importer(model, shapes or {}).graph()
+def graph_of(
+    file: Path, proto: Any, shapes: Shapes | None = None, cuts: Sequence[str] = (), given: bool = False
+) -> Graph:
+    """As `load_onnx`, from a message that was parsed from `file`; `cuts` and `given` as in `read`.
+
+    Raises UsageError for a name in `cuts` that the model does not have.
+    """
+    model = model_of(file, proto, cuts, given)
+    with bounded(), allowance():
+        return Importer(model, shapes or {}).graph()
+
+
+def model_of(file: Path, proto: Any, cuts: Sequence[str] = (), given: bool = False) -> OnnxModel:
+    """What a message says, before anything of it is imported. Raises ModelError for a malformed one."""
+    with bounded(), allowance():
+        return read(file, proto, cuts, given=given)
 
 
 class Importer:
@@ -63,72 +75,87 @@ class Importer:
 
     def __init__(self, model: OnnxModel, shapes: Shapes):
         self.model, self.shapes = model, shapes
-        self.builder = Builder(model.file.stem)
-        self.tensors: dict[str, Tensor | None] = {"": None, **model.weights}
-        self.constants: dict[str, Value] = {}
+        self.builder = Builder(model.name)
+        self.tensors: dict[str, Anything | None] = {"": None}
+        self.constants: dict[int, tuple[Array, Value]] = {}
+        """The constant node of each known array that some layer reads, by its `id`."""
         self.problems: list[Problem] = []
         self.records: list[ImportedNode] = []
-        self.read = model.read
-        self.taken: dict[str, int] = {}
-        """Names of layers, with the last number that was added to each."""
+        self.read: set[str] = set()
+        """Names of outputs and of values that nodes read."""
+        self.filed: set[str] = set()
+        """Names of weights, whose bytes the file has."""
+        self.layers = Names()
         self.wide: set[str] = set()
         """Values that are float64 in the file; nothing computes with them."""
 
     def graph(self) -> Graph:
+        self.read.update(self.model.part.read)
         self._inputs()
-        self._walk(self.model.nodes)
-        outputs = {label: self._output(name) for label, name in labelled(self.model.outputs).items()}
+        self._walk(self.model.part)
+        labels = {**dict.fromkeys(self.model.cuts, ""), **self.model.outputs}
+        outputs = {label: self._output(name) if name else self._inside(label) for label, name in labels.items()}
         if self.problems:
             raise report(self.model.file, self.problems)
-        graph = self.builder.graph({name: value for name, value in outputs.items() if value is not None})
+        made = {name: value for name, value in outputs.items() if value is not None}
+        graph = self.builder.graph(made)
+        if self.model.cuts:
+            graph = with_needed(graph, made)
         return settled(graph, self.model.inputs, self.records, self.builder.nodes)
 
-    def inline(self, branch: Branch) -> list[Tensor | None]:
-        """The outputs of a graph inside a node; its nodes become layers, and its names are local to it."""
-        for name in sorted(self.tensors.keys() & branch.weights.keys()):
-            raise ModelError(f"tensor '{name}' exists already")
-        tensors, wide, read = self.tensors, self.wide, self.read
-        self.tensors, self.wide, self.read = {**tensors, **branch.weights}, set(wide), read | branch.read
-        try:
-            self._walk(branch.nodes)
-            return [self._made(name) for name in branch.outputs]
-        finally:
-            for name in self.tensors.keys() - tensors.keys():
-                self.constants.pop(name, None)
-            self.tensors, self.wide, self.read = tensors, wide, read
+    def _inside(self, name: str) -> Value | None:
+        """A value of a function or a branch, or a layer. Raises UsageError if there is none of this name."""
+        if name in self.tensors:
+            return self._output(name)
+        if name not in self.builder.nodes and not self.problems:
+            raise unknown(name, dict.fromkeys([*self.tensors, *self.builder.nodes]))
+        return Value(name)
 
-    def _walk(self, nodes: Sequence[OnnxNode]) -> None:
-        names = [self.fresh(node.shown) for node in nodes]
-        for node, name in zip(nodes, names, strict=True):
+    def inline(self, graph: Closure, inputs: Sequence[Anything], prefix: str = "") -> list[Anything | None]:
+        """The outputs of a graph inside a node; its nodes become layers, and what it makes gets names of its own."""
+        part, formals = graph.part(prefix)
+        if len(formals) != len(inputs):
+            raise ModelError(f"a graph inside a node has {len(formals)} inputs, expected {len(inputs)}")
+        for name in part.hidden:
+            if name in self.tensors:
+                raise ModelError(f"tensor '{name}' exists already")
+        self.tensors.update(zip(formals, inputs, strict=True))
+        self.read.update(part.read)
+        self._walk(part)
+        return [self._made(name) for name in part.outputs]
+
+    def _walk(self, part: Part) -> None:
+        self.tensors.update(part.weights)
+        self.filed.update(part.weights)
+        names = [self.fresh(node.shown) for node in part.nodes]
+        for node, name in zip(part.nodes, names, strict=True):
             results = self._imported(node, name)
             self.tensors.update(zip(filter(None, node.outputs), results, strict=True))
 
     def fresh(self, hint: str) -> str:
         """`hint`, or `hint_1`, `hint_2`… if a layer of that name exists or will be made."""
-        name, number = hint, self.taken.get(hint, 0)
-        while name in self.taken:
-            number += 1
-            name = f"{hint}_{number}"
-        self.taken[hint], self.taken[name] = number, self.taken.get(name, 0)
-        return name
+        return self.layers.fresh(hint)
 
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
-        if tensor not in self.constants:
+        if id(data) not in self.constants:
             element = held(data, f"tensor '{tensor}'")
-            if tensor not in self.model.weights:  # the file has those already
+            if tensor not in self.filed:  # the file has those already
                 charge(data.nbytes, f"tensor '{tensor}'")
-            self.constants[tensor] = self.builder.constant(data, self.fresh(tensor), element=element)
-        return self.constants[tensor]
+            made = self.builder.constant(data, self.fresh(tensor), element=element)
+            self.constants[id(data)] = (data, made)
+        return self.constants[id(data)][1]
 
     def _inputs(self) -> None:
         check_names(self.shapes, self.model)
         for declared in self.model.inputs:
             self.tensors[declared.name] = None
+            if self.model.cuts and declared.name not in self.read:
+                continue
             if declared.dtype not in INPUTS:
                 self._refuse_input(declared)
                 continue
-            self.taken[declared.name] = 0
+            self.layers.taken[declared.name] = 0
             try:
                 shape = static_shape(declared, self.shapes.get(declared.name))
             except ModelError as error:
@@ -138,19 +165,21 @@ class Importer:
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
-        if declared.name in self.model.read:
+        if declared.name in self.read:
             error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
         try:
             tensor = self._made(name)
+            if isinstance(tensor, Items):
+                raise Unsupported(f"output '{name}' is a sequence, which is not supported", "sequence")
             return self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
         except ModelError as error:
             self._refuse(error, "output", name)
             return None
 
-    def _made(self, name: str) -> Tensor | None:
+    def _made(self, name: str) -> Anything | None:
         """The value of an output. Raises ModelError if there is none, Unsupported for one that no graph can have."""
         if name not in self.tensors:
             raise ModelError("no node makes it")
@@ -161,7 +190,7 @@ class Importer:
         if name in self.wide:
             raise Unsupported(f"computing with float64 value '{name}' is not supported, only float32", "float64")
 
-    def _imported(self, node: OnnxNode, name: str) -> list[Tensor | None]:
+    def _imported(self, node: OnnxNode, name: str) -> list[Anything | None]:
         """The value of each named output of `node`; after a problem, placeholders."""
         outputs = [output for output in node.outputs if output]
         try:
@@ -185,21 +214,21 @@ class Importer:
         for output in filter(None, node.outputs):
             if output in self.tensors:
                 raise ModelError(f"output '{output}' exists already")
-        if node.operator in self.model.functions:
-            raise Unsupported(f"function {node.operator} of the file is not supported")
         if node.operator not in OPERATORS and node.operator not in FOLDS:
             raise Unsupported(f"operator {node.operator} is not supported")
 
-    def _apply(self, node: OnnxNode, name: str) -> Sequence[Tensor | None]:
+    def _apply(self, node: OnnxNode, name: str) -> Sequence[Anything | None]:
         """The row of the node's operator: in NumPy if all inputs are known and it has such a row."""
         call = NodeContext(self, node, name)
         row = self._row(node)
+        inputs = tuple(self.tensors[name] for name in node.inputs)
+        self.model.bodies.weigh(sum(array.size for array in inputs if isinstance(array, np.ndarray)))
         try:
             results = row(call)
         except MALFORMED as error:
             raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
         call.finish()
-        self.records.append(ImportedNode(call, row, tuple(self.tensors[name] for name in node.inputs), results))
+        self.records.append(ImportedNode(call, row, inputs, results))
         return results
 
     def _row(self, node: OnnxNode) -> Row:
@@ -222,7 +251,7 @@ class Importer:
     def _refuse(self, error: ModelError, what: str, name: str) -> None:
         self.problems.append(Problem(error, f"{what} '{short(name)}'"))
 
-    def _placeholder(self, output: str) -> Tensor | None:
+    def _placeholder(self, output: str) -> Value | None:
         """An input in place of a result after a problem, so that problems of later nodes are found too."""
         stated = self.model.stated.get(output)
         if stated is None or stated.dtype not in INPUTS:
@@ -233,8 +262,8 @@ class Importer:
             return None
 
 
-def _sequence(result: Result) -> Sequence[Tensor | None]:
-    return (result,) if isinstance(result, Value | np.ndarray) else result
+def _sequence(result: Result) -> Sequence[Anything | None]:
+    return (result,) if isinstance(result, Value | np.ndarray | Items) else result
 
 
 def check_names(shapes: Shapes, model: OnnxModel) -> None:
@@ -244,19 +273,6 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
         if name not in names:
             told = listed([short(name) for name in names], 10)
             raise UsageError(f"a shape is given for '{name}', but the inputs of '{model.file}' are {told}")
-
-
-def labelled(outputs: Sequence[str]) -> dict[str, str]:
-    """The outputs by their names in the graph: one that is listed again is called name_1, name_2…"""
-    labels: dict[str, str] = {}
-    again = dict.fromkeys(outputs, 0)
-    for name in outputs:
-        label = name
-        while label in labels or (again[name] and label in again):
-            again[name] += 1
-            label = f"{name}_{again[name]}"
-        labels[label] = name
-    return labels
 
 
 def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:

@@ -23,10 +23,11 @@ from ...ir import Graph, Node, Value
 from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count, counted
-from .call import NodeContext, Tensor
-from .read import Branch, Declared
+from .bodies import Closure
+from .call import ABSENT, Anything, Items, NodeContext, Tensor
+from .read import Declared
 
-Row = Callable[[NodeContext], Sequence[Tensor | None]]
+Row = Callable[[NodeContext], Sequence[Anything | None]]
 
 
 @dataclass(frozen=True)
@@ -38,8 +39,8 @@ class ImportedNode:
 
     call: NodeContext
     row: Row
-    inputs: Sequence[Tensor | None]
-    results: Sequence[Tensor | None]
+    inputs: Sequence[Anything | None]
+    results: Sequence[Anything | None]
 
 
 class Asked(Exception):
@@ -104,8 +105,9 @@ def _asking(records: Sequence[ImportedNode], types: Mapping[Value, TensorType]) 
     """A text about the first node that computes with N; empty if there is none."""
     marked: dict[int, Array] = {}
     for record in records:
-        values = [tensor for tensor in record.inputs if isinstance(tensor, Value)]
-        if marked.keys().isdisjoint(map(id, record.inputs)) and types.keys().isdisjoint(values):
+        inputs = list(_tensors([*record.inputs, *(thing for use in record.call.inlined for thing in use)]))
+        values = [tensor for tensor in inputs if isinstance(tensor, Value)]
+        if marked.keys().isdisjoint(map(id, inputs)) and types.keys().isdisjoint(values):
             continue
         try:
             with allowance(Allowance()):  # these layers are dropped again
@@ -115,11 +117,21 @@ def _asking(records: Sequence[ImportedNode], types: Mapping[Value, TensorType]) 
     return ""
 
 
-def _merged(found: Sequence[Tensor | None], before: Sequence[Tensor | None]) -> Iterator[tuple[int, Array]]:
+def _tensors(things: Sequence[Anything | None]) -> Iterator[Tensor | None]:
+    """The tensors themselves, and those of sequences."""
+    for thing in things:
+        yield from thing if isinstance(thing, Items) else (thing,)
+
+
+def _sizes(things: Sequence[Anything | None]) -> list[int | None]:
+    return [len(thing) if isinstance(thing, Items) else None for thing in things]
+
+
+def _merged(found: Sequence[Anything | None], before: Sequence[Anything | None]) -> Iterator[tuple[int, Array]]:
     """(number, array) for each result with counts in its array. Raises Asked if the results differ."""
-    if len(found) != len(before):
+    if _sizes(found) != _sizes(before):
         raise Asked
-    for new, old in zip(found, before, strict=True):
+    for new, old in zip(_tensors(found), _tensors(before), strict=True):
         array = _with_counts(new, old)
         if array is not None:
             yield id(old), array
@@ -193,14 +205,27 @@ class Replay(NodeContext):
     def __init__(self, record: ImportedNode, types: Mapping[Value, TensorType], marked: Mapping[int, Array]):
         super().__init__(record.call.importer, record.call.node, record.call.name)
         self.record, self.types, self.marked = record, types, marked
-        self.steps = iter(record.call.made)
+        self.steps, self.uses = iter(record.call.made), iter(record.call.inlined)
 
-    def tensor(self, index: int) -> Tensor:
-        tensor = self.record.inputs[index] if self.has(index) else None
-        if tensor is None:
+    def anything(self, index: int) -> Anything:
+        thing = self.record.inputs[index] if self.has(index) else None
+        if thing is None:
             raise Asked
+        return self._with_counts(thing)
+
+    def _with_counts(self, thing: Anything) -> Anything:
+        if isinstance(thing, Items):
+            return thing if thing is ABSENT else Items(map(self._marked, thing))
+        return self._marked(thing)
+
+    def _marked(self, tensor: Tensor) -> Tensor:
         found = self.marked.get(id(tensor))
         return tensor if found is None else found.view(Marked)
+
+    def layer(self, tensor: Tensor, name: str) -> Value:
+        if isinstance(tensor, Marked):
+            raise Asked
+        return super().layer(tensor, name)
 
     def value(self, index: int) -> Value:
         tensor = self.tensor(index)
@@ -208,8 +233,14 @@ class Replay(NodeContext):
             raise Asked
         return tensor if isinstance(tensor, Value) else self.record.call.constants[index]
 
-    def inline(self, branch: Branch) -> list[Tensor | None]:
-        raise Asked
+    def deciding(self, array: Array) -> Array:
+        if isinstance(array, Marked):
+            raise Asked
+        return array
+
+    def inline(self, graph: Closure, inputs: Sequence[Anything] = (), prefix: str = "") -> list[Anything | None]:
+        """As in the first run: the nodes inside have records of their own."""
+        return [None if thing is None else self._with_counts(thing) for thing in next(self.uses)]
 
     def type(self, value: Value) -> TensorType:
         return self.types.get(value) or super().type(value)

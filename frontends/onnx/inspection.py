@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 from ...allowance import allowance
@@ -13,21 +12,18 @@ from ...errors import ModelError
 from ..inspection import InspectedPort, InspectedProblem, Inspection, macs
 from .importer import Importer
 from .messages import NAMES, bounded, grouped, short
-from .read import OnnxModel, declared_outputs, parse, read
+from .read import OnnxModel, declared_outputs
 
 MOST = 20
 """Kinds of problems that are told: more than that say no more, and fill a screen."""
 
 
-def inspect_onnx(file: Path, shapes: Mapping[str, Sequence[int]] | None = None) -> Inspection:
-    """What is in a file. Problems of its nodes are part of the answer.
+def inspect_onnx(model: OnnxModel, shapes: Mapping[str, Sequence[int]] | None = None) -> Inspection:
+    """What is in a model. Problems of its nodes are part of the answer.
 
-    Raises UsageError without the `onnx` package and for shapes that contradict the model, ModelError for a file that
-    is no ONNX model.
+    Raises UsageError for shapes that contradict the model, ModelError for malformed declarations.
     """
     with bounded():
-        with allowance():
-            model = read(file, parse(file))
         importer = Importer(model, shapes or {})
         held = _held(model)
         try:
@@ -42,12 +38,14 @@ def _held(model: OnnxModel) -> Inspection:
     """What the file itself says; parameters are weights of floats and of bytes, not the numbers of shapes."""
     proto: Any = model.proto
     standard = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
-    weights = [array.size for array in model.weights.values() if array.dtype.kind == "f" or array.dtype.itemsize == 1]
+    weights = [
+        array.size for array in model.part.weights.values() if array.dtype.kind == "f" or array.dtype.itemsize == 1
+    ]
     return Inspection(
-        model.file.stem,
+        model.name,
         tuple(InspectedPort(port.name, port.dtype, port.shape) for port in model.inputs),
         tuple(InspectedPort(port.name, port.dtype, port.shape) for port in declared_outputs(model)),
-        Counter(node.operator for node in model.nodes),
+        Counter(node.operator for node in model.part.nodes),
         sum(weights),
         None,
         max(standard, default=1),
@@ -67,7 +65,7 @@ def _problems(importer: Importer, error: ModelError) -> dict[str, Any]:
         for group in grouped(importer.problems)[:MOST]
     ]
     names = {problem.place for problem in importer.problems}
-    unsupported = {node.operator for node in importer.model.nodes if f"node '{short(node.shown)}'" in names}
+    unsupported = {node.operator for node in importer.model.part.nodes if f"node '{short(node.shown)}'" in names}
     return {
         "problems": tuple(found) or (InspectedProblem(str(error), 1, ()),),
         "unsupported": frozenset(unsupported),

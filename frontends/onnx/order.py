@@ -30,21 +30,29 @@ class Wiring:
         return self.inputs + self.inside
 
 
-def needed(nodes: Sequence[Wiring], outputs: Iterable[str]) -> list[int]:
-    """The numbers of the nodes that `outputs` need, in topological order; in file order if that is one.
-
-    If several nodes make one name, all of them are included. Raises ModelError for a cycle.
-    """
-    makers: dict[str, list[int]] = {}
+def makers(nodes: Sequence[Wiring]) -> dict[str, list[int]]:
+    """The numbers of the nodes that make each name; of a right model, one."""
+    found: dict[str, list[int]] = {}
     for number, node in enumerate(nodes):
         for name in filter(None, node.outputs):
-            makers.setdefault(name, []).append(number)
+            found.setdefault(name, []).append(number)
+    return found
 
+
+def needed(
+    nodes: Sequence[Wiring], outputs: Iterable[str], made: Mapping[str, Sequence[int]] | None = None
+) -> list[int]:
+    """The numbers of the nodes that `outputs` need, in topological order; in file order if that is one.
+
+    `made` are the `makers` of `nodes`. If several nodes make one name, all of them are included. Raises ModelError for
+    a cycle.
+    """
+    made = makers(nodes) if made is None else made
     producers: dict[int, list[int]] = {}
-    todo = [maker for name in outputs for maker in makers.get(name, ())]
+    todo = [maker for name in outputs for maker in made.get(name, ())]
     while todo:
         if (number := todo.pop()) not in producers:
-            producers[number] = [maker for name in nodes[number].reads for maker in makers.get(name, ())]
+            producers[number] = [maker for name in nodes[number].reads for maker in made.get(name, ())]
             todo += producers[number]
     return _sorted(producers, nodes)
 

@@ -152,6 +152,17 @@ def expanded(call: NodeContext) -> tuple[int, ...]:
     return broadcast(call.shape(0), call.numbers("shape", 1))
 
 
+def sides(call: NodeContext) -> tuple[tuple[int, int], ...]:
+    """Pad's widths before and behind each axis. They are (begins…, ends…), for `axes` only if these are given."""
+    rank = len(call.shape(0))
+    older = "paddings" if call.version < 2 else "pads"
+    pads = call.numbers(older, 1)
+    chosen = axes(call, 3, rank) or range(rank)
+    half = len(pads) // 2
+    widths = dict(zip(chosen, zip(pads[:half], pads[half:], strict=True), strict=True))
+    return tuple(widths.get(axis, (0, 0)) for axis in range(rank))
+
+
 def beside(call: NodeContext) -> tuple[int, ...]:
     """The shape with which input 1 broadcasts to input 0: up to opset 6 its axes match those from `axis` on.
 

@@ -1,4 +1,4 @@
-"""Selections that are known at import: a branch, elements by indices."""
+"""Selections that are known at import: elements by indices."""
 
 from __future__ import annotations
 
@@ -7,23 +7,10 @@ import math
 import numpy as np
 
 from ... import ops
-from ...errors import ModelError, ShapeError
+from ...errors import ShapeError
 from ...ops.axes import expect_tables
 from .call import NodeContext, Result, whole
-from .read import branch
 from .shapes import nested
-
-
-def conditional(call: NodeContext) -> Result:
-    """The branch that a known condition takes; its nodes become layers."""
-    condition = call.array(0, "a condition")
-    if condition.size != 1:
-        raise ModelError(f"If with a condition of shape {condition.shape}, expected one truth value")
-    call.ignore("then_branch", "else_branch")
-    name = "then_branch" if condition.any() else "else_branch"
-    if not hasattr(graph := call.optional(name), "node"):
-        raise ModelError(f"If without {name}")
-    return call.inline(branch(graph, call.version, call.importer.model.file))
 
 
 def gather_nd(call: NodeContext) -> Result:

@@ -20,7 +20,7 @@ from .folding import DTYPES
 
 def same(call: NodeContext) -> Result:
     """The input itself, without a layer."""
-    return call.tensor(0)
+    return call.anything(0)
 
 
 def constant(call: NodeContext) -> Result:
@@ -85,13 +85,17 @@ def element_type(call: NodeContext) -> str:
 
 
 def dropout(call: NodeContext) -> Result:
-    """The identity; the importer refuses a mask that is read."""
+    """The identity; from opset 12 on also a mask that is true everywhere, before the importer refuses one that is
+    read."""
     call.ignore("seed")
     ratio = call.known(1) if call.has(1) else call.optional("ratio")
     trains = call.has(2) and call.array(2, "training_mode").any() and (ratio is None or np.any(ratio))
     if trains or (call.optional("is_test") == 0 and call.version < 7):
         raise Unsupported("Dropout in training mode is not supported")
-    return call.tensor(0)
+    if call.version < 12 or not call.reads(1):
+        return call.tensor(0)
+    shape = parameters.room(call, call.shape(0), np.empty(0, bool))
+    return [call.tensor(0), np.ones(shape, bool)]
 
 
 def reshape(call: NodeContext) -> Result:
@@ -162,19 +166,11 @@ def tile(call: NodeContext) -> Result:
 
 
 def pad(call: NodeContext) -> Result:
-    """Pads are (begins…, ends…), for `axes` only if these are given; the value is an attribute up to opset 10."""
-    rank = len(call.shape(0))
-    older = "paddings" if call.version < 2 else "pads"
-    if (pads := call.setting(older, 1)) is None:
-        raise ModelError(f"Pad without {older}")
-    axes = parameters.axes(call, 3, rank) or range(rank)
+    """The value is an attribute up to opset 10."""
     number = call.attribute("value", 0.0)
     if call.has(2):
         number = float(call.array(2, "its value").reshape(()))
-    half = len(pads) // 2
-    widths = dict(zip(axes, zip(pads[:half], pads[half:], strict=True), strict=True))
-    sides = tuple(widths.get(axis, (0, 0)) for axis in range(rank))
-    return call.add(ops.Pad(sides, call.attribute("mode", "constant"), number), call.value(0))
+    return call.add(ops.Pad(parameters.sides(call), call.attribute("mode", "constant"), number), call.value(0))
 
 
 def depth_to_space(call: NodeContext) -> Result:

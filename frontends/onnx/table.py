@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, resize, selection, shapes, windows
+from . import control, elementwise, linear, normalization, resize, selection, sequences, shapes, windows
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -26,6 +26,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Celu": plain(ops.Celu, alpha=1.0),
     "Clip": elementwise.clip,
     "Concat": shapes.concat,
+    "ConcatFromSequence": sequences.joined,
     "Constant": shapes.constant,
     "Conv": windows.conv,
     "ConvTranspose": windows.conv_transpose,
@@ -52,7 +53,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "HardSigmoid": plain(ops.HardSigmoid, alpha=0.2, beta=0.5),
     "HardSwish": plain(ops.HardSwish),
     "Identity": shapes.same,
-    "If": selection.conditional,
+    "If": control.conditional,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
     "LRN": plain(ops.LRN, size=int, alpha=1e-4, beta=0.75, bias=1.0),
     "LayerNormalization": normalization.layer_normalization,
@@ -61,6 +62,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "LessOrEqual": binary(ops.LessOrEqual),
     "Log": plain(ops.Log),
     "LogSoftmax": normalization.log_softmax,
+    "Loop": control.loop,
     "LpPool": windows.lp_pool,
     "MatMul": linear.matmul,
     "Max": plain(ops.Max),
@@ -72,6 +74,9 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Mul": binary(ops.Mul),
     "Neg": plain(ops.Neg),
     "Not": plain(ops.Not),
+    "Optional": sequences.optional,
+    "OptionalGetElement": sequences.element,
+    "OptionalHasElement": sequences.has_element,
     "Or": binary(ops.Or),
     "PRelu": elementwise.prelu,
     "Pad": shapes.pad,
@@ -91,7 +96,14 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Reshape": shapes.reshape,
     "Resize": resize.resize,
     "Round": plain(ops.Round),
+    "Scan": control.scan,
     "Selu": elementwise.selu,
+    "SequenceAt": sequences.at,
+    "SequenceConstruct": sequences.construct,
+    "SequenceEmpty": sequences.empty,
+    "SequenceErase": sequences.erase,
+    "SequenceInsert": sequences.insert,
+    "SequenceLength": sequences.length,
     "Shape": shapes.shape,
     "Shrink": plain(ops.Shrink, lambd=0.5, bias=0.0),
     "Sigmoid": plain(ops.Sigmoid),
@@ -104,6 +116,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Softsign": plain(ops.Softsign),
     "SpaceToDepth": shapes.space_to_depth,
     "Split": shapes.split,
+    "SplitToSequence": sequences.split,
     "Sqrt": plain(ops.Sqrt),
     "Squeeze": shapes.squeeze,
     "Sub": binary(ops.Sub),

@@ -77,7 +77,7 @@ USAGE = {
     ),
     "shape of a script": (
         ["show", DIGITS, "--shape", "x=1,3"],
-        "shapes are given with ONNX files only; other models declare those of their inputs",
+        "shapes are given with ONNX models only; other models declare those of their inputs",
     ),
     "unknown stage": (
         ["show", DIGITS, "--stage", "ast"],

@@ -124,5 +124,5 @@ def test_open_dimensions(cli: Cli, tmp_path: Path, case: str) -> None:
 
 
 def test_shapes_of_a_script(cli: Cli, tmp_path: Path) -> None:
-    message = "shapes are given with ONNX files only; other models declare those of their inputs"
+    message = "shapes are given with ONNX models only; other models declare those of their inputs"
     fails(cli, tmp_path, 2, message, "show", DIGITS, "--shape", "input=1,3")

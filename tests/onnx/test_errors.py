@@ -98,7 +98,9 @@ def test_many_kinds_of_problems(tmp_path: Path):
     nodes = [node(f"Op{k}", "x", f"y{k}") for k in range(20)]
     told = refusal(model(nodes, {"x": (1, 3)}, [f"y{k}" for k in range(20)]), tmp_path)
     assert told.count("is not supported") == 6
-    assert told.endswith("operator Op5 is not supported (at node 'y5'); and 14 more kinds of problems (see cnncc inspect)")
+    assert told.endswith(
+        "operator Op5 is not supported (at node 'y5'); and 14 more kinds of problems (see cnncc inspect)"
+    )
 
 
 HOSTILE = ["n" * 10_000, "\n\r\x1b[31m\0" * 1000, "é'\"\\" * 2000, "\u2028\u202e" * 2000]
@@ -141,15 +143,6 @@ def test_the_operator_of_the_file_is_named(tmp_path: Path):
     """Not the op that it becomes, nor the step on the way to it."""
     gemm = model([node("Gemm", "x w", "y", "g", transA=1)], {"x": (1, 3, 4)}, weights={"w": data(3, 5)})
     assert refusal(gemm, tmp_path).startswith("layer 'g': Gemm: ")
-
-
-def test_functions_of_the_file(tmp_path: Path):
-    proto = model([helper.make_node("Twice", ["x"], ["y"], "t", domain="my")], {"x": (1, 3)})
-    body = [node("Add", "p p", "q")]
-    proto.functions.append(helper.make_function("my", "Twice", ["p"], ["q"], body, [helper.make_opsetid("", 17)]))
-    assert refusal(proto, tmp_path) == (
-        "'…/small.onnx' cannot be imported: function my.Twice of the file is not supported (at node 't')"
-    )
 
 
 def test_operators_of_other_domains(tmp_path: Path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +24,8 @@ from .support import NEWEST, imported, model, node, reference
 
 FLAGS, OTHERS = np.array([True, False, True]), np.array([True, True, False])
 A, B, GRID = ints(-7, 3, 8), ints(2, -2, 5), np.arange(24).reshape(2, 3, 4)
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0, 1], np.float32)
+EMPTY, SUMS = np.empty((2, 0, 4), np.float32), ("L1", "L2", "LogSum", "LogSumExp", "SumSquare")
 
 # Operator, inputs, attributes, opset, number of outputs.
 CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
@@ -34,6 +35,9 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     *((name, (data(2, 3),), {}, NEWEST, 1) for name in ("Abs", "Ceil", "Exp", "Floor", "Neg", "Round", "Sign")),
     *((name, (positive(4),), {}, NEWEST, 1) for name in ("Log", "Reciprocal", "Sqrt")),
     *((f"Reduce{name}", (GRID,), {"keepdims": 0}, 11, 1) for name in ("Max", "Min", "Prod", "Sum")),
+    *((f"Reduce{name}", (positive(2, 3, 4), ints(1)), {}, NEWEST, 1) for name in SUMS),
+    *((f"Reduce{name}", (EMPTY, ints(1)), {}, NEWEST, 1) for name in (*SUMS, "Max", "Min", "Prod", "Sum")),
+    *((f"Reduce{name}", (EMPTY.astype(np.int32), ints(1)), {"keepdims": 0}, NEWEST, 1) for name in ("Max", "Min")),
     ("ReduceMean", (data(2, 3, 4),), {"axes": [0, -1]}, 13, 1),
     ("ReduceSum", (GRID, ints(1)), {}, NEWEST, 1),
     ("ReduceSum", (GRID, None), {"noop_with_empty_axes": 1}, NEWEST, 1),
@@ -42,6 +46,24 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("Not", (FLAGS,), {}, NEWEST, 1),
     ("Pow", (ints(2, 3), ints(3, 2)), {}, NEWEST, 1),
     ("Where", (FLAGS, A, B), {}, NEWEST, 1),
+    ("Xor", (FLAGS, OTHERS), {}, NEWEST, 1),
+    *((f"Bitwise{name}", (A, B), {}, NEWEST, 1) for name in ("And", "Or", "Xor")),
+    ("BitwiseNot", (A,), {}, NEWEST, 1),
+    ("BitShift", (GRID.astype(np.uint8), np.array([1], np.uint8)), {"direction": "LEFT"}, NEWEST, 1),
+    ("BitShift", (GRID.astype(np.uint32), np.full((3, 1), 2, np.uint32)), {"direction": "RIGHT"}, NEWEST, 1),
+    ("CastLike", (data(4) * 9, A), {}, NEWEST, 1),
+    ("Clip", (A, np.array(-2), np.array(5)), {}, NEWEST, 1),
+    ("Clip", (A, None, np.array(5)), {}, NEWEST, 1),
+    ("Clip", (data(2, 3),), {"min": -0.5}, 6, 1),
+    ("IsInf", (SPECIAL,), {}, NEWEST, 1),
+    ("IsInf", (SPECIAL,), {"detect_negative": 0}, NEWEST, 1),
+    ("IsNaN", (SPECIAL,), {}, NEWEST, 1),
+    ("NonZero", (GRID % 3,), {}, NEWEST, 1),
+    ("NonZero", (FLAGS,), {}, NEWEST, 1),
+    ("Pad", (GRID, ints(0, 1, 2, 1, 0, 0), np.array(7)), {}, NEWEST, 1),
+    ("Pad", (GRID, ints(1, 0, 0, 2), np.array(7), ints(0, 2)), {}, NEWEST, 1),
+    *(("Pad", (GRID, ints(0, 1, 2, 1, 2, 0)), {"mode": mode}, NEWEST, 1) for mode in ("edge", "reflect", "wrap")),
+    ("Pad", (data(2, 3),), {"pads": [0, 1, 1, 0], "value": 2.5}, 10, 1),
     ("Cast", (data(4) * 9,), {"to": 7}, NEWEST, 1),
     ("Cast", (A,), {"to": 1}, NEWEST, 1),
     ("Concat", (A, B), {"axis": 0}, NEWEST, 1),
@@ -139,9 +161,10 @@ def rows(operator, names, outputs, attributes, opset, weights, folder: Path) -> 
     """What the operator's row makes of these inputs."""
     proto = model([node(operator, names, " ".join(outputs), **attributes)], {}, outputs, weights, opset)
     read = importer.read(folder / "m.onnx", proto)
-    walk = importer.Importer(replace(read, weights=weights), {})
+    walk = importer.Importer(read, {})
+    walk.tensors.update(weights)
     with allowance():
-        return fold(FOLDS[operator], NodeContext(walk, read.nodes[0], "name"))
+        return fold(FOLDS[operator], NodeContext(walk, read.part.nodes[0], "name"))
 
 
 CONSTANTS = [

@@ -152,4 +152,4 @@ def test_shapes_must_have_an_input(tmp_path: Path):
 def test_shapes_are_for_onnx_files():
     with pytest.raises(UsageError) as error:
         cnncc.load_graph("model.py", {"x": (1, 2)})
-    assert str(error.value) == "shapes are given with ONNX files only; other models declare those of their inputs"
+    assert str(error.value) == "shapes are given with ONNX models only; other models declare those of their inputs"

@@ -1,0 +1,98 @@
+"""More operators on arrays that are known at compile time: limits, borders, positions and bits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...errors import ModelError, ShapeError
+from ...types import Array
+from . import parameters
+from .call import NodeContext, Unsupported
+from .parameters import room
+
+
+def clip(call: NodeContext) -> Array:
+    """Bounds are attributes up to opset 10; a missing one is the largest number (not ∞) from opset 6 on."""
+    x = call.array(0, "inputs")
+    room(call, x.shape, x)
+    most = np.finfo(x.dtype).max if x.dtype.kind == "f" and call.version >= 6 else None
+    low, high = _limit(call, "min", 1, x, most and -most), _limit(call, "max", 2, x, most)
+    if low is not None:
+        x = np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
+
+
+def _limit(call: NodeContext, name: str, index: int, x: Array, missing: Any) -> Any:
+    if not call.has(index):
+        given = call.optional(name)
+        return missing if given is None else np.asarray(given, x.dtype)
+    array = call.array(index, name)
+    if array.size != 1 or (array.dtype != x.dtype and object not in (array.dtype, x.dtype)):
+        raise ModelError(f"{name} of {array.dtype} and shape {array.shape}, expected a number of {x.dtype}")
+    return array.reshape(())
+
+
+def pad(call: NodeContext) -> Array:
+    """Negative widths take elements away."""
+    x = call.array(0, "inputs")
+    sides, mode = parameters.sides(call), call.attribute("mode", "constant")
+    value = call.array(2, "its value").reshape(()) if call.has(2) else call.attribute("value", 0.0)
+    room(call, [size + begin + end for size, (begin, end) in zip(x.shape, sides, strict=True)], x)
+    if mode not in ("constant", "edge", "reflect", "wrap"):
+        raise Unsupported(f"Pad with mode={mode!r} is not supported")
+    if mode != "constant" and any(min(side) < 0 for side in sides):
+        raise Unsupported(f"Pad of known values with negative widths and mode={mode!r} is not supported")
+    inner = tuple(slice(max(0, -begin), size - max(0, -end)) for size, (begin, end) in zip(x.shape, sides, strict=True))
+    widths = [(max(0, begin), max(0, end)) for begin, end in sides]
+    options: dict[str, Any] = {"constant_values": np.asarray(value, x.dtype)} if mode == "constant" else {}
+    return np.pad(x[inner], widths, mode, **options)  # type: ignore[call-overload, no-any-return]
+
+
+def non_zero(call: NodeContext) -> Array:
+    """The positions of all elements that are not zero, a column for each."""
+    x = call.array(0, "inputs")
+    count = int(np.count_nonzero(x))
+    room(call, (2 * max(x.ndim, 1), count))  # numbers, before they are in one array and then
+    places = np.nonzero(np.atleast_1d(x))
+    return np.stack(places) if x.ndim else np.empty((0, count), np.int64)
+
+
+def is_infinite(call: NodeContext) -> Array:
+    x = call.array(0, "inputs")
+    room(call, x.shape, np.empty(0, bool))
+    found = np.zeros(x.shape, bool)
+    for name, infinity in (("detect_positive", np.inf), ("detect_negative", -np.inf)):
+        if call.attribute(name, 1):
+            found |= x == infinity
+    return found
+
+
+def cast_like(call: NodeContext) -> Array:
+    x, like = call.array(0, "inputs"), call.array(1, "a value of the type")
+    call.ignore("saturate", "round_mode")
+    if object in (x.dtype, like.dtype):
+        raise ShapeError("CastLike of numbers of images")
+    room(call, x.shape, like)
+    return x.astype(like.dtype)
+
+
+def shifted(call: NodeContext) -> Array:
+    x, bits = call.array(0, "inputs"), call.array(1, "bits")
+    direction = call.required("direction", str)
+    if direction not in ("LEFT", "RIGHT") or x.dtype.kind != "u":
+        raise ModelError(f"BitShift of {x.dtype} with direction={direction!r}")
+    room(call, parameters.broadcast(x.shape, bits.shape), x)
+    return np.asarray((np.left_shift if direction == "LEFT" else np.right_shift)(x, bits))
+
+
+FOLDS: dict[str, Callable[[NodeContext], Any]] = {
+    "BitShift": shifted,
+    "CastLike": cast_like,
+    "Clip": clip,
+    "IsInf": is_infinite,
+    "NonZero": non_zero,
+    "Pad": pad,
+}
