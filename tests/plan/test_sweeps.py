@@ -122,3 +122,36 @@ def test_shards_divide_the_fibres(shape: tuple[int, ...]) -> None:
     (step,) = planned(net, net.apply(Mul(), x, net.apply(ReduceMax((len(shape) - 1,)), x))).steps
     assert isinstance(step.kernel, Sweeps)
     assert step.units * step.kernel.fibres == elements(shape[:-1])
+
+
+def staggered(rows: int, size: int, target: str = "x86-64-v4") -> tuple[bool, int]:
+    """Whether the sweeps of a softmax take turns, and the rows of a unit."""
+    net = Net()
+    (step,) = compilation(net.graph(net.apply(Softmax(-1), net.input(1, rows, size))), target).plan.steps
+    assert isinstance(step.kernel, Sweeps)
+    return step.kernel.staggered, step.kernel.fibres
+
+
+def test_sweeps_over_short_rows_take_turns() -> None:
+    """A few rows at a time, as many as divide the number of rows: those left over would need code of their own."""
+    assert staggered(100, 197) == (True, 1)
+    assert staggered(100, 49) == (True, 4)
+    assert staggered(104, 20) == (True, 8)
+    assert not staggered(99, 20)[0]  # 4 vectors in a turn do not pay for its tests
+    assert not staggered(1, 197)[0]
+
+
+def test_sweeps_over_rows_that_fill_the_first_cache_follow_each_other() -> None:
+    assert not staggered(20, 6906)[0]
+    assert not staggered(20, 197, "cortex-m4")[0]
+
+
+def test_a_sweep_leaves_to_the_next_ones_what_they_use() -> None:
+    net = Net()
+    kernel = only_sweeps(
+        net, net.apply(InstanceNormalization(), net.input(1, 24, 14, 14), net.weights(24), net.weights(24))
+    )
+    mean = kernel.sweeps[1].prepared[0][0]
+    assert kernel.arriving(0) == kernel.arriving(3) == []
+    assert kernel.arriving(1) == [kernel.sweeps[0].combined[0][0]]
+    assert mean in kernel.arriving(2)

@@ -2,11 +2,14 @@
 
 Lanes lie along the fibre, and its partial results are folded at the end of a sweep; or each lane has a fibre of its
 own. Values of a fibre are scalars in the first case, repeated to all lanes before the loop, and vectors in the second.
+Sweeps over short fibres take turns: while one waits until its fibre is folded, others compute neighbouring fibres.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
+from itertools import chain
 
 from ...expr import Expr
 from ...plan.kernels import Sweep, Sweeps
@@ -35,8 +38,30 @@ class FibreSweeps(KernelEmitter[Sweeps]):
         ]
 
     def emit(self, a: Index, b: Index) -> None:
+        if self.k.staggered:
+            self.turns(a, b)
+            return
         with self.e.loop(a, b) as loop:
             self.unit(self.position(loop.index))
+
+    def turns(self, a: Index, b: Index) -> None:
+        """In turn t sweep s passes over unit t − s, and what it leaves to later ones is carried to the next turn."""
+        e, count = self.e, len(self.k.sweeps)
+        carried = [self.k.arriving(level) for level in range(count + 1)]  # none at the first, nor after the last
+        nothing = [[self.target.number(0.0, self.k.fibres)] * len(numbers) for numbers in carried]
+        with e.loop(a, e.add(b, count - 1), carry=[*chain(*nothing)]) as turn:
+            values, following = iter(turn.values), []
+            for level in range(count):
+                unit, arrived = e.sub(turn.index, level), dict(zip(carried[level], values, strict=False))
+                inside = e.binary("and", e.compare("<=", a, unit), e.compare("<", unit, b))
+                following += e.if_any(inside, partial(self.turn, level, unit, arrived), nothing[level + 1])
+            turn.next(following)
+
+    def turn(self, level: int, unit: Index, arrived: Values) -> Carry:
+        """One sweep over a unit; returns what later ones need."""
+        position, count = self.position(unit), self.k.fibres
+        values = self.sweep(level, position, self.constants(position, count) | arrived, count)
+        return [values[number] for number in self.k.arriving(level + 1)]
 
     def position(self, unit: Index) -> list[Index]:
         """The place of the first fibre of a unit on the kept axes; 0 on the others."""
@@ -60,18 +85,28 @@ class FibreSweeps(KernelEmitter[Sweeps]):
 
     def fibres(self, position: list[Index], count: int) -> None:
         """All sweeps over fibres; their values are the lanes of a vector."""
-        values = {number: self.sources[number].load_at(position, self.beside, count) for number in self.constant}
-        for sweep, wide in zip(self.k.sweeps, self.k.lanes, strict=True):
-            for number, expr in sweep.prepared:
-                values[number] = self.evaluate(expr, values, count)
-            if self.k.lanes_in_fibre:
-                totals = self.each(sweep, position, values, wide, count)
-            else:
-                totals = self.across(sweep, position, values, count)
-            values.update((number, total) for (number, *_), total in zip(sweep.combined, totals, strict=True))
-        if self.k.answer is not None:
+        values = self.constants(position, count)
+        for level in range(len(self.k.sweeps)):
+            values = self.sweep(level, position, values, count)
+
+    def constants(self, position: list[Index], count: int) -> Values:
+        """What the operands have one value of for a whole fibre."""
+        return {number: self.sources[number].load_at(position, self.beside, count) for number in self.constant}
+
+    def sweep(self, level: int, position: list[Index], values: Values, count: int) -> Values:
+        """One sweep over fibres, and the answer after the last one; returns the values with those that it adds."""
+        sweep, values = self.k.sweeps[level], dict(values)
+        for number, expr in sweep.prepared:
+            values[number] = self.evaluate(expr, values, count)
+        if self.k.lanes_in_fibre:
+            totals = self.each(sweep, position, values, self.k.lanes[level], count)
+        else:
+            totals = self.across(sweep, position, values, count)
+        values.update((number, total) for (number, *_), total in zip(sweep.combined, totals, strict=True))
+        if self.k.answer is not None and level == len(self.k.sweeps) - 1:
             answer = self.evaluate(self.k.answer, values, count)
             self.target.store(answer, self.target.offset(position), self.beside)
+        return values
 
     def each(self, sweep: Sweep, position: list[Index], values: Values, wide: int, count: int) -> Carry:
         """A sweep over one fibre after the other, folded together."""

@@ -49,6 +49,16 @@ class Sweep:
         return set().union(*map(arguments_of, self.expressions))
 
     @property
+    def uses(self) -> set[int]:
+        """The numbers of these, and of what is prepared of them."""
+        return self.arguments.union(*(arguments_of(expr) for _, expr in self.prepared))
+
+    @property
+    def makes(self) -> set[int]:
+        """The numbers of the values of a fibre that it adds."""
+        return {number for number, _ in self.prepared} | {number for number, _, _ in self.combined}
+
+    @property
     def operations(self) -> int:
         """Vector operations of an element, roughly: how much code it takes."""
         return cost.code(self.expressions, len(self.combined))
@@ -66,7 +76,7 @@ class Sweeps(Kernel):
     The last axis is that of the lanes: a reduced one, whose lanes hold partial results of a fibre, or a kept one, with
     a fibre in each lane. `lanes` has those of each sweep. So many `fibres` along the last kept axis are a unit: a
     vector of them, or a few whose partial results are folded together. Where no sweep has a result, a fibre has one:
-    the `answer`.
+    the `answer`. If the sweeps are `staggered`, each is one unit behind the one before it, and not at the same.
     """
 
     operands: int
@@ -76,6 +86,7 @@ class Sweeps(Kernel):
     lanes: tuple[int, ...]
     fibres: int
     answer: Expr | None = None
+    staggered: bool = False
 
     @property
     def sources(self) -> int:
@@ -112,13 +123,22 @@ class Sweeps(Kernel):
     def follows_tables(self, number: int, source: View) -> bool:
         return True
 
+    def arriving(self, level: int) -> list[int]:
+        """The numbers of the values of a fibre that earlier sweeps leave to that of a level, or to later ones."""
+        before, after = self.sweeps[:level], self.sweeps[level:]
+        used = set().union(*(sweep.uses for sweep in after))
+        if after and self.answer is not None:
+            used |= arguments_of(self.answer)
+        return sorted(used & set().union(*(sweep.makes for sweep in before)))
+
     @property
     def vector_axis(self) -> int:
         return self.lane_axis
 
     def describe(self) -> str:
         work = "; ".join(" and ".join(_words(sweep)) for sweep in self.sweeps)
-        return f"sweeps over axes {self.reduced} of {self.shape}: {work}; {lanes_on(max(self.lanes), self.lane_axis)}"
+        text = f"sweeps over axes {self.reduced} of {self.shape}: {work}; {lanes_on(max(self.lanes), self.lane_axis)}"
+        return f"{text}, {self.fibres} fibres in turns" if self.staggered else text
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
         """Each sweep takes its loads or its operations for each vector, the longer, each fibre its ends.
@@ -131,7 +151,7 @@ class Sweeps(Kernel):
         ends = core.tile_cycles * len(self.sweeps)
         if self.lanes_in_fibre:
             folds = sum(len(s.combined) for s in self.sweeps)
-            ends += cost.fold_cycles(core, width, self.fibres) * folds
+            ends += cost.fold_cycles(core, width, self.fibres, hidden=self.staggered) * folds
         lines = line_by_line(core, FLOAT32.bytes * sum(self.touched(view) for view in (*sources, result)))
         return core.call_cycles + vectors * each + self.units(result) * ends + lines
 
@@ -156,22 +176,46 @@ def kernel(
     lanes = [sweep_lanes(target, sweep, size) for sweep in sweeps]
     if along:
         fibres = fibres_together(target, sweeps, axes)
+        turns = fibres_in_turns(target, sweeps, axes, sources)
     else:
-        fibres = min(lanes)
+        fibres, turns = min(lanes), 0
         lanes = [fibres] * len(lanes)
-    made = Sweeps(len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), tuple(lanes), fibres, answer)
+    made = Sweeps(
+        len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), tuple(lanes), turns or fibres, answer, turns > 0
+    )
     return made, [axes.seen(source) for source in sources], axes.seen(result)
 
 
 def fibres_together(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes) -> int:
     """Fibres whose partial results are folded together, with lanes along the fibre: as many as code may repeat."""
-    kept = [size for number, size in enumerate(axes.sizes) if number not in axes.reduced_groups]
-    whole = target.lanes > 1 and axes.sizes[-1] >= target.lanes
-    if not kept or not whole:
+    kept, vectors = kept_sizes(axes), vectors_of(target, axes)
+    if not kept or not vectors:
         return 1
-    lines = math.prod(axes.sizes[number] for number in axes.reduced_groups) // axes.sizes[-1]
-    vectors = lines * -(-axes.sizes[-1] // target.lanes)
     return cost.folded_together(target.lanes, kept[-1], vectors, sum(sweep.operations for sweep in sweeps))
+
+
+def fibres_in_turns(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes, sources: Sequence[View]) -> int:
+    """Fibres of a unit that one sweep passes over while the next one passes over the unit before; 0 for no turns.
+
+    What all sweeps read and write in a turn has to stay in half of the first cache.
+    """
+    kept, vectors = kept_sizes(axes), vectors_of(target, axes)
+    if len(sweeps) == 1 or not kept or not vectors:
+        return 0
+    fibres = cost.staggered(target.lanes, kept[-1], vectors)
+    own = [view for view in sources if math.prod(axes.seen(view).strides)]
+    live = len(sweeps) * fibres * (len(own) + 1) * vectors * target.lanes * FLOAT32.bytes
+    return fibres if fibres < math.prod(kept) and live <= target.l1 // 2 else 0
+
+
+def kept_sizes(axes: FibreAxes) -> list[int]:
+    return [size for number, size in enumerate(axes.sizes) if number not in axes.reduced_groups]
+
+
+def vectors_of(target: Target, axes: FibreAxes) -> int:
+    """Vectors of a fibre with lanes along it; 0 if none is full."""
+    *lines, size = (axes.sizes[number] for number in axes.reduced_groups)
+    return math.prod(lines) * -(-size // target.lanes) if 1 < target.lanes <= size else 0
 
 
 def sweep_lanes(target: Target, sweep: Sweep, size: int) -> int:
