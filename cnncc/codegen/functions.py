@@ -62,8 +62,17 @@ def _exp_by_table(x: Lanes, low: Lanes | None) -> Lanes:
     if low is not None:
         r = r + low
     power = shifted.bits().entry_of(SIXTEENTHS)
-    series = r.polynomial((*EXP_TAIL_OF_SIXTEENTHS, 1.0)) * r
-    return series.times_plus(power, power).scaled(shifted - ROUND_TO_SIXTEENTHS)
+    return _exp_less_1(r).times_plus(power, power).scaled(shifted - ROUND_TO_SIXTEENTHS)
+
+
+def _exp_less_1(r: Lanes) -> Lanes:
+    """exp(r) − 1 for |r| ≤ ln 2 / 32."""
+    return r.polynomial((*EXP_TAIL_OF_SIXTEENTHS, 1.0)) * r
+
+
+def _power_of_sixteenths(shifted: Bits) -> Lanes:
+    """2^k from the bits of ROUND_TO_SIXTEENTHS + k, for −126 ≤ k < 128 in sixteenths. Any float, if k is NaN."""
+    return (shifted.entry_of(SIXTEENTHS).bits() + (shifted >> 4 << 23)).floats()
 
 
 def _less_ln2(x: Lanes, offset: float, sign: int = 1) -> tuple[Lanes, Lanes]:
@@ -153,7 +162,12 @@ def sigmoid(x: Lanes) -> Lanes:
 
     With −x = k·ln 2 − r it is 2^-24 / (2^-24 + exp(−r) · 2^(k − 24)): all exponents are in range.
     """
-    shifted, r = _less_ln2(x.clamped(LEAST, 70.0), ROUND + BIAS - UNDER, -1)
+    inside = x.clamped(LEAST, 70.0)
+    if x.e.target.looks_up:
+        shifted, r = _less_ln2(inside, ROUND_TO_SIXTEENTHS - UNDER, -1)
+        power = _power_of_sixteenths(shifted.bits())
+        return 2.0**-UNDER / _exp_less_1(-r).times_plus(power, power + 2.0**-UNDER)
+    shifted, r = _less_ln2(inside, ROUND + BIAS - UNDER, -1)
     series = (-r).polynomial((*EXP_TAIL, 1.0, 1.0))
     return 2.0**-UNDER / series.times_plus(_power_of_two(shifted.bits()), 2.0**-UNDER)
 
