@@ -62,6 +62,11 @@ def staggered(lanes: int, fibres: int, vectors: int) -> int:
     return found if found * vectors >= LEAST_TURN else 0
 
 
+def merged(vectors: int) -> bool:
+    """Whether one loop has the sweeps of a turn: if its fibres are too long for the core to see the next sweep."""
+    return vectors > TURN_VECTORS
+
+
 def fold_cycles(core: Core, lanes: int, together: int, *, hidden: bool = False) -> float:
     """Cycles to combine the lanes of a vector in halves, each after the other: a shuffle and an operation each time.
 

@@ -74,19 +74,21 @@ class Sweeps(Kernel):
     """Sweeps over the fibres of `operands` views of one shape, along the `reduced` axes.
 
     The last axis is that of the lanes: a reduced one, whose lanes hold partial results of a fibre, or a kept one, with
-    a fibre in each lane. `lanes` has those of each sweep. So many `fibres` along the last kept axis are a unit: a
+    a fibre in each lane. A step of a loop has so many `lanes`. So many `fibres` along the last kept axis are a unit: a
     vector of them, or a few whose partial results are folded together. Where no sweep has a result, a fibre has one:
-    the `answer`. If the sweeps are `staggered`, each is one unit behind the one before it, and not at the same.
+    the `answer`. If the sweeps are `staggered`, each is one unit behind the one before it, and if they are `merged`,
+    one loop has them all.
     """
 
     operands: int
     shape: tuple[int, ...]
     reduced: tuple[int, ...]
     sweeps: tuple[Sweep, ...]
-    lanes: tuple[int, ...]
+    lanes: int
     fibres: int
     answer: Expr | None = None
     staggered: bool = False
+    merged: bool = False
 
     @property
     def sources(self) -> int:
@@ -137,8 +139,8 @@ class Sweeps(Kernel):
 
     def describe(self) -> str:
         work = "; ".join(" and ".join(_words(sweep)) for sweep in self.sweeps)
-        text = f"sweeps over axes {self.reduced} of {self.shape}: {work}; {lanes_on(max(self.lanes), self.lane_axis)}"
-        return f"{text}, {self.fibres} fibres in turns" if self.staggered else text
+        text = f"sweeps over axes {self.reduced} of {self.shape}: {work}; {lanes_on(self.lanes, self.lane_axis)}"
+        return f"{text}, {self.fibres} fibres in {'one loop' if self.merged else 'turns'}" if self.staggered else text
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
         """Each sweep takes its loads or its operations for each vector, the longer, each fibre its ends.
@@ -173,16 +175,12 @@ def kernel(
     """The kernel that reduces `reduced` axes of a shape, and the views of that shape as it reads and writes them."""
     axes = fibre_axes(shape, reduced, sources, result)
     size, along = axes.sizes[-1], len(axes.sizes) - 1 in axes.reduced_groups
-    lanes = [sweep_lanes(target, sweep, size) for sweep in sweeps]
-    if along:
-        fibres = fibres_together(target, sweeps, axes)
-        turns = fibres_in_turns(target, sweeps, axes, sources)
-    else:
-        fibres, turns = min(lanes), 0
-        lanes = [fibres] * len(lanes)
-    made = Sweeps(
-        len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), tuple(lanes), turns or fibres, answer, turns > 0
-    )
+    lanes = min(sweep_lanes(target, sweep, size) for sweep in sweeps)
+    fibres = fibres_together(target, sweeps, axes) if along else lanes
+    turns = fibres_in_turns(target, sweeps, axes, sources) if along else 0
+    merged = turns == 1 and cost.merged(vectors_of(target, axes))
+    shared = len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), lanes
+    made = Sweeps(*shared, turns or fibres, answer, turns > 0, merged)
     return made, [axes.seen(source) for source in sources], axes.seen(result)
 
 
@@ -197,7 +195,8 @@ def fibres_together(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes) ->
 def fibres_in_turns(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes, sources: Sequence[View]) -> int:
     """Fibres of a unit that one sweep passes over while the next one passes over the unit before; 0 for no turns.
 
-    What all sweeps read and write in a turn has to stay in half of the first cache.
+    What all sweeps read and write in a turn has to stay in half of the first cache, or of the second one where a series
+    takes longer than the way from there.
     """
     kept, vectors = kept_sizes(axes), vectors_of(target, axes)
     if len(sweeps) == 1 or not kept or not vectors:
@@ -205,7 +204,8 @@ def fibres_in_turns(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes, so
     fibres = cost.staggered(target.lanes, kept[-1], vectors)
     own = [view for view in sources if math.prod(axes.seen(view).strides)]
     live = len(sweeps) * fibres * (len(own) + 1) * vectors * target.lanes * FLOAT32.bytes
-    return fibres if fibres < math.prod(kept) and live <= target.l1 // 2 else 0
+    cache = target.l2 if any(series(*sweep.expressions) for sweep in sweeps) else target.l1
+    return fibres if fibres < math.prod(kept) and live <= cache // 2 else 0
 
 
 def kept_sizes(axes: FibreAxes) -> list[int]:
