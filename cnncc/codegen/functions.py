@@ -32,6 +32,11 @@ BIAS = 127  # of the exponent of a float
 # (exp(r) − 1 − r) / r² for |r| ≤ ln 2 / 2: FIT, of relative error 2^-26 in exp.
 EXP_TAIL = (0.00139261759, 0.00836317334, 0.0416665561, 0.166665778, 0.5)
 
+# The same with k in sixteenths: |r| ≤ ln 2 / 32, of relative error 2^-27 in exp, and the powers of 2 between 1 and 2.
+EXP_TAIL_OF_SIXTEENTHS = (0.166668624, 0.500009775)
+ROUND_TO_SIXTEENTHS = 786432.0  # 1.5 · 2^19: adding it rounds to sixteenths, whose number is then in the lowest bits
+SIXTEENTHS = tuple(2 ** (number / 16) for number in range(16))
+
 
 def exp(x: Lanes) -> Lanes:
     """exp(x) within 1.5 ulp, subnormal results included; 0 below its range, +∞ above it."""
@@ -40,16 +45,40 @@ def exp(x: Lanes) -> Lanes:
 
 def exp_inside(x: Lanes, low: Lanes | None = None) -> Lanes:
     """exp(x) for |x| ≤ 104, or exp(x + low) for |low| below a unit of x in the last place."""
-    shifted, r = _less_ln2(x, 2 * BIAS)
+    if x.e.target.looks_up:
+        return _exp_by_table(x, low)
+    shifted, r = _less_ln2(x, ROUND + 2 * BIAS)
     if low is not None:
         r = r + low
     return _scaled(r.polynomial((*EXP_TAIL, 1.0, 1.0)), shifted)
 
 
-def _less_ln2(x: Lanes, bias: int, sign: int = 1) -> tuple[Lanes, Lanes]:
-    """ROUND + bias + k for whole k, and r with ±x = k·ln 2 ± r, |r| ≤ ln 2 / 2."""
-    shifted = x.times_plus(sign * LOG2_E, ROUND + bias)
-    k = shifted - (ROUND + bias)
+def _exp_by_table(x: Lanes, low: Lanes | None) -> Lanes:
+    """`exp_inside` as 2^⌊k⌋ · 2^(k − ⌊k⌋) · exp(r): the second factor is one of 16, and the series is short.
+
+    That factor is rounded, and so is its product with the series: 1 ulp.
+    """
+    shifted, r = _less_ln2(x, ROUND_TO_SIXTEENTHS)
+    if low is not None:
+        r = r + low
+    power = shifted.bits().entry_of(SIXTEENTHS)
+    return _exp_less_1(r).times_plus(power, power).scaled(shifted - ROUND_TO_SIXTEENTHS)
+
+
+def _exp_less_1(r: Lanes) -> Lanes:
+    """exp(r) − 1 for |r| ≤ ln 2 / 32."""
+    return r.polynomial((*EXP_TAIL_OF_SIXTEENTHS, 1.0)) * r
+
+
+def _power_of_sixteenths(shifted: Bits) -> Lanes:
+    """2^k from the bits of ROUND_TO_SIXTEENTHS + k, for −126 ≤ k < 128 in sixteenths. Any float, if k is NaN."""
+    return (shifted.entry_of(SIXTEENTHS).bits() + (shifted >> 4 << 23)).floats()
+
+
+def _less_ln2(x: Lanes, offset: float, sign: int = 1) -> tuple[Lanes, Lanes]:
+    """offset + k, and r with ±x = k·ln 2 ± r, |r| ≤ ln 2 / 2; k is whole, or in sixteenths, as `offset` rounds."""
+    shifted = x.times_plus(sign * LOG2_E, offset)
+    k = shifted - offset
     return shifted, k.times_plus(-sign * LN2_LOW, k.times_plus(-sign * LN2_HIGH, x))
 
 
@@ -76,7 +105,7 @@ def expm1(x: Lanes) -> Lanes:
     2^k·(exp(r) − 1) + (2^k − 1), with all terms halved until the end, since 2^128 is not a float. Up to −20 it is −1,
     and near 0 it is x.
     """
-    shifted, r = _less_ln2(x.clamped(-20.0, MOST), BIAS - 1)
+    shifted, r = _less_ln2(x.clamped(-20.0, MOST), ROUND + BIAS - 1)
     series = r.polynomial(EXP_TAIL).times_plus(r * r, r)
     half = _power_of_two(shifted.bits())
     result = series.times_plus(half, half - 0.5) * 2.0
@@ -133,7 +162,12 @@ def sigmoid(x: Lanes) -> Lanes:
 
     With −x = k·ln 2 − r it is 2^-24 / (2^-24 + exp(−r) · 2^(k − 24)): all exponents are in range.
     """
-    shifted, r = _less_ln2(x.clamped(LEAST, 70.0), BIAS - UNDER, -1)
+    inside = x.clamped(LEAST, 70.0)
+    if x.e.target.looks_up:
+        shifted, r = _less_ln2(inside, ROUND_TO_SIXTEENTHS - UNDER, -1)
+        power = _power_of_sixteenths(shifted.bits())
+        return 2.0**-UNDER / _exp_less_1(-r).times_plus(power, power + 2.0**-UNDER)
+    shifted, r = _less_ln2(inside, ROUND + BIAS - UNDER, -1)
     series = (-r).polynomial((*EXP_TAIL, 1.0, 1.0))
     return 2.0**-UNDER / series.times_plus(_power_of_two(shifted.bits()), 2.0**-UNDER)
 

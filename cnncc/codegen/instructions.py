@@ -123,7 +123,7 @@ class Instructions(Protocol):
         """a · b + c on floats: rounded once if the target has the instruction (`Target.fma`), else product and sum."""
 
     def scale(self, a: Ssa, k: Ssa) -> Ssa:
-        """Floats: a · 2^k for whole |k| < 500, rounded once; only where that is an instruction (`Target.scales`)."""
+        """Floats: a · 2^⌊k⌋ for |k| < 500, rounded once; only where that is an instruction (`Target.scales`)."""
 
     def copy_sign(self, a: Ssa, sign: Ssa) -> Ssa:
         """Floats: the bits of `a` with the sign bit of `sign`, also for 0 and NaN."""
@@ -178,6 +178,9 @@ class Instructions(Protocol):
 
     def shuffle(self, a: Ssa, b: Ssa | None, lanes: Sequence[int]) -> Ssa:
         """Lanes of `a`, and of `b` (numbered after those of `a`), in a new order; −1 leaves a lane undefined."""
+
+    def look_up(self, table: Sequence[float], numbers: Ssa) -> Ssa:
+        """Of 16 floats, those that the lowest 4 bits of 32-bit integers number; only where `Target.looks_up`."""
 
     def extract(self, vector: Ssa, lane: int) -> Ssa:
         """One lane as a scalar."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from .emitter import Emitter
@@ -85,7 +86,7 @@ class Lanes:
         return Lanes(self.e, self.e.multiply_add(self.ssa, self.of(factor).ssa, self.of(summand).ssa))
 
     def scaled(self, k: Lanes) -> Lanes:
-        """self · 2^k for whole k, rounded once; only where the target has the instruction (`Target.scales`)."""
+        """self · 2^⌊k⌋, rounded once; only where the target has the instruction (`Target.scales`)."""
         return Lanes(self.e, self.e.scale(self.ssa, k.ssa))
 
     def clamped(self, low: float, high: float) -> Lanes:
@@ -179,6 +180,10 @@ class Bits:
     def shifted_right(self, count: int) -> Bits:
         """Logical shift: zeros are shifted in from the left."""
         return self._with("shift_right_zeros", count)
+
+    def entry_of(self, table: Sequence[float]) -> Lanes:
+        """The entry of a table of 16 that the lowest 4 bits number; only where `Target.looks_up`."""
+        return Lanes(self.e, self.e.look_up(table, self.ssa))
 
     def followed_by(self, lower: Bits, count: Bits) -> Bits:
         """Shifted left by `count` modulo 32; the bits of `lower` are shifted in from the right."""

@@ -22,8 +22,9 @@ class Target:
     the number of such registers; `fma` says that multiply-add is one instruction (elsewhere `llvm.fma` would call
     libm); `tune` names the CPU to schedule for, without using its instructions; `atomics` says that shards can meet at
     a barrier; `float16` that one instruction makes float32 of it (elsewhere LLVM would call a library); `scales` that
-    one instruction multiplies floats by powers of two; caches are in bytes for one core. `architecture` names a row of
-    `ARCHITECTURES`, which `isa` gives. `core` is how fast such a core is: only the choice of a plan asks for it.
+    one instruction multiplies floats by powers of two; `looks_up` that one finds floats in a table of 16; caches are in
+    bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a core
+    is: only the choice of a plan asks for it.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Target:
     atomics: bool = True
     float16: bool = False
     scales: bool = False
+    looks_up: bool = False
     l1: int = 32 << 10
     l2: int = 512 << 10
     l3: int = 8 << 20
@@ -107,7 +109,18 @@ TARGETS: dict[str, Target] = {
         Target(
             "x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True, float16=True, core=AVX2_SERVER
         ),
-        Target("x86-64-v4", _LINUX, "x86-64-v4", "x86-64", lanes=16, registers=32, fma=True, float16=True, scales=True),
+        Target(
+            "x86-64-v4",
+            _LINUX,
+            "x86-64-v4",
+            "x86-64",
+            lanes=16,
+            registers=32,
+            fma=True,
+            float16=True,
+            scales=True,
+            looks_up=True,
+        ),
         Target("aarch64", _ARM, "generic", "aarch64", lanes=4, registers=32, fma=True, float16=True, core=NEOVERSE),
         Target(
             "cortex-a53",

@@ -166,8 +166,14 @@ class CEmitter(Emitter):
 
     def scale(self, a: Ssa, k: Ssa) -> Ssa:
         """In double precision 2^k is normal and the product exact, so that one rounding is left."""
-        power = "((union wide){.i = (uint64_t)(1023 + (int64_t)%s) << 52}).d"
+        power = "((union wide){.i = (uint64_t)(1023 + (int64_t)__builtin_floorf(%s)) << 52}).d"
         return self.assign(a.type, lambda a, k: f"{k} == {k} ? (float)({a} * {power % k}) : {k}", a, k)
+
+    def look_up(self, table: Sequence[float], numbers: Ssa) -> Ssa:
+        entries = ", ".join(literal(entry, FLOAT) for entry in table)
+        return self.assign(
+            FLOAT.wide(numbers.lanes), lambda number: f"((const float[]){{{entries}}})[{number} & 15]", numbers
+        )
 
     def copy_sign(self, a: Ssa, sign: Ssa) -> Ssa:
         return self.assign(a.type, lambda a, sign: f"__builtin_copysignf({a}, {sign})", a, sign)

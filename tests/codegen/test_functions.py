@@ -238,18 +238,19 @@ def chebyshev(function: Callable[[float], float], degree: int, low: float, high:
     return tuple(fit.convert(kind=Polynomial).coef[::-1].astype(F32).tolist())
 
 
+def exp_tail(r: float) -> float:
+    """(exp(r) − 1 − r) / r²."""
+    return math.fsum(r**k / math.factorial(k + 2) for k in range(12))
+
+
 @pytest.mark.parametrize(
     ("coefficients", "function", "low", "high"),
     [
         (functions.LOG_TAIL, lambda f: (math.log1p(f) - f + f * f / 2) / f**3, math.sqrt(0.5) - 1, math.sqrt(2) - 1),
-        (
-            functions.EXP_TAIL,
-            lambda r: math.fsum(r**k / math.factorial(k + 2) for k in range(12)),
-            -math.log(2) / 2,
-            math.log(2) / 2,
-        ),
+        (functions.EXP_TAIL, exp_tail, -math.log(2) / 2, math.log(2) / 2),
+        (functions.EXP_TAIL_OF_SIXTEENTHS, exp_tail, -math.log(2) / 32, math.log(2) / 32),
     ],
-    ids=["log", "exp"],
+    ids=["log", "exp", "exp of sixteenths"],
 )
 def test_coefficients_are_the_fits_that_they_claim_to_be(
     coefficients: tuple[float, ...], function: Callable[[float], float], low: float, high: float

@@ -16,6 +16,7 @@ from cnncc.ops import (
     Conv,
     Div,
     Exp,
+    LayerNormalization,
     Mul,
     ReduceL2,
     ReduceMax,
@@ -95,19 +96,22 @@ def rows(net: Net, x: Value) -> list[Value]:
 def test_the_number_of_shards_changes_no_bit(target: str) -> None:
     """Neighbours whose partial results are folded together give the bits of one alone."""
     net = Net()
-    outputs = [output for shape in ((1, 37, 49), (2, 9, 5, 21)) for output in rows(net, net.input(*shape))]
+    shapes = ((1, 37, 49), (2, 9, 5, 21), (1, 40, 49), (1, 3, 5, 197), (2, 24, 24), (1, 7, 450))
+    outputs = [output for shape in shapes for output in rows(net, net.input(*shape))]
     outputs.append(net.apply(Softmax(1), net.input(1, 7, 9, 5)))
+    outputs.append(net.apply(LayerNormalization(-1), net.input(1, 40, 96), net.weights(96), net.weights(96)))
     graph = net.graph(*outputs)
     wanted = check(graph, net.feeds, target)
     compiled = compilation(graph, target)
-    for threads in (2, 3):
+    for threads in (2, 3, 8):
         assert_same_bits(native(compiled, net.feeds, threads), wanted, f"{threads} threads")
 
 
-@pytest.mark.parametrize("size", [17, 49, 197])
-def test_each_fibre_has_the_bits_that_it_has_alone(size: int) -> None:
-    """Whatever stands beside it: the fold of several gives what the fold of one gives."""
-    data = Net().random(1, 23, size)
+@pytest.mark.parametrize("count", [23, 24])
+@pytest.mark.parametrize("size", [17, 49, 197, 450])
+def test_each_fibre_has_the_bits_that_it_has_alone(size: int, count: int) -> None:
+    """Whatever stands beside it: the fold of several gives what the fold of one gives, and so do sweeps in turns."""
+    data = Net().random(1, count, size)
 
     def run(part: Array) -> dict[str, Array]:
         net = Net()

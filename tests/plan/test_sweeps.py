@@ -80,7 +80,7 @@ def test_channels_last_has_fibres_in_lanes() -> None:
     kernels = [step.kernel for step in planned(net, unit, softmax).steps if isinstance(step.kernel, Sweeps)]
     along, beside = sorted(kernels, key=lambda kernel: not kernel.lanes_in_fibre)
     assert (along.shape, along.lanes_in_fibre) == ((1568,), True)  # all of an image
-    assert (beside.lanes_in_fibre, beside.fibres) == (False, beside.lanes[0])
+    assert (beside.lanes_in_fibre, beside.fibres) == (False, beside.lanes)
 
 
 def test_a_result_that_others_read_ends_a_group() -> None:
@@ -122,3 +122,37 @@ def test_shards_divide_the_fibres(shape: tuple[int, ...]) -> None:
     (step,) = planned(net, net.apply(Mul(), x, net.apply(ReduceMax((len(shape) - 1,)), x))).steps
     assert isinstance(step.kernel, Sweeps)
     assert step.units * step.kernel.fibres == elements(shape[:-1])
+
+
+def turns(rows: int, size: int, target: str = "x86-64-v4") -> tuple[int, bool]:
+    """The rows of a unit over which sweeps of a softmax take turns, 0 for no turns, and whether one loop has them."""
+    net = Net()
+    (step,) = compilation(net.graph(net.apply(Softmax(-1), net.input(1, rows, size))), target).plan.steps
+    assert isinstance(step.kernel, Sweeps)
+    return step.kernel.fibres * step.kernel.staggered, step.kernel.merged
+
+
+def test_sweeps_over_short_rows_take_turns() -> None:
+    """A few rows at a time, as many as divide the number of rows: those left over would need code of their own."""
+    assert turns(100, 197) == (1, False)
+    assert turns(100, 49) == (4, False)
+    assert turns(104, 20) == (8, False)
+    assert turns(99, 20) == (0, False)  # 4 vectors in a turn do not pay for its tests
+    assert turns(1, 197) == turns(1, 1000) == (0, False)
+
+
+def test_sweeps_over_long_rows_share_a_loop() -> None:
+    assert turns(20, 6906) == (1, True)
+    assert turns(4, 200_000) == (0, False)  # six of them do not fit into half of the second cache
+    assert turns(20, 6906, "cortex-m4") == (0, False)
+
+
+def test_a_sweep_leaves_to_the_next_ones_what_they_use() -> None:
+    net = Net()
+    kernel = only_sweeps(
+        net, net.apply(InstanceNormalization(), net.input(1, 24, 14, 14), net.weights(24), net.weights(24))
+    )
+    mean = kernel.sweeps[1].prepared[0][0]
+    assert kernel.arriving(0) == kernel.arriving(3) == []
+    assert kernel.arriving(1) == [kernel.sweeps[0].combined[0][0]]
+    assert mean in kernel.arriving(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..instructions import Binary, IndexOperation, Predicate, Unary
-from ..registers import BOOL, FLOAT, Index, RegisterType, Ssa
+from ..registers import BOOL, FLOAT, INT32, Index, RegisterType, Ssa
 from . import text
 from .control import Control
 from .text import spell, suffix
@@ -142,6 +142,16 @@ class Arithmetic(Control):
             if lane >= 0 and scalar is not None:
                 result = self.insert(result, scalar, place)
         return result
+
+    def look_up(self, table: Sequence[float], numbers: Ssa) -> Ssa:
+        """x86's `vpermps`, which has 16 lanes."""
+        if numbers.lanes > 16:
+            parts = (self.shuffle(numbers, None, range(*ends)) for ends in ((0, 16), (16, numbers.lanes)))
+            return self.join(*(self.look_up(table, part) for part in parts))
+        type, of, name = spell(FLOAT.wide(16)), spell(INT32.wide(16)), "@llvm.x86.avx512.permvar.sf.512"
+        self.declare(name, type, [type, of])
+        operands = f"{type} {text.floats(table)}, {of} {self.resize(numbers, 16)}"
+        return self.resize(self.assign(FLOAT.wide(16), f"call {type} {name}({operands})"), numbers.lanes)
 
     def extract(self, vector: Ssa, lane: int) -> Ssa:
         if vector.lanes == 1:

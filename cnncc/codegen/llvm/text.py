@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import struct
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from ..instructions import Binary, IndexOperation, Order, Predicate
 from ..registers import Kind, RegisterType
@@ -68,6 +68,11 @@ def literal(value: float) -> str:
     """A float32 number as LLVM text: the bits of the equal double."""
     single = struct.unpack("<f", struct.pack("<f", value))[0]
     return f"0x{struct.unpack('<Q', struct.pack('<d', single))[0]:016X}"
+
+
+def floats(values: Sequence[float]) -> str:
+    """The literal of a vector of float32 numbers."""
+    return f"<{', '.join(f'{FLOATS[32]} {literal(value)}' for value in values)}>"
 
 
 def constant(value: float, type: RegisterType) -> str:

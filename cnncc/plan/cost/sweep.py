@@ -11,6 +11,8 @@ from .step import series, series_cycles
 
 REPEATED = 1024  # vector operations of fibres whose partial results are folded together: their code is repeated
 SHORT_FIBRE = 16  # vectors of a fibre, up to which its fold takes a noticeable part of the time
+TURN_VECTORS, TURN_FIBRES = 24, 8  # of a sweep over short fibres in a turn, at most
+LEAST_TURN = 8  # vectors of a sweep in a turn: fewer do not pay for its tests
 COMBINED_CODE = 4  # vector operations to load a vector and to combine it, where a maximum keeps NaN
 SERIES_CODE = 20  # vector operations of a series
 
@@ -49,12 +51,32 @@ def folded_together(lanes: int, fibres: int, vectors: int, operations: float) ->
     return 1 << (most.bit_length() - 1)
 
 
-def fold_cycles(core: Core, lanes: int, together: int) -> float:
+def staggered(lanes: int, fibres: int, vectors: int) -> int:
+    """How many of `fibres` neighbouring fibres of so many vectors one sweep takes in a turn: a power of two, or 0.
+
+    They are folded together: enough that a fold has ended when the next sweep begins, and no more, since what waits
+    fills the window of the core.
+    """
+    most = min(TURN_FIBRES, lanes, max(1, TURN_VECTORS // vectors))
+    found = min(1 << (most.bit_length() - 1), fibres & -fibres)
+    return found if found * vectors >= LEAST_TURN else 0
+
+
+def merged(vectors: int) -> bool:
+    """Whether one loop has the sweeps of a turn: if its fibres are too long for the core to see the next sweep."""
+    return vectors > TURN_VECTORS
+
+
+def fold_cycles(core: Core, lanes: int, together: int, *, hidden: bool = False) -> float:
     """Cycles to combine the lanes of a vector in halves, each after the other: a shuffle and an operation each time.
 
-    Of vectors that are folded `together`, two share a register after each of the first halves.
+    Of vectors that are folded `together`, two share a register after each of the first halves. Behind other work the
+    latency is `hidden`, and the operations of each remain.
     """
-    return (math.log2(max(lanes, 1)) * 2 * core.mac.latency) * (1 if together == 1 else 2)
+    operations = math.log2(max(lanes, 1)) * 2
+    if hidden:
+        return operations * together / core.vector_pipes
+    return operations * core.mac.latency * (1 if together == 1 else 2)
 
 
 def code(expressions: Sequence[Expr], combined: int) -> int:

@@ -49,6 +49,16 @@ class Sweep:
         return set().union(*map(arguments_of, self.expressions))
 
     @property
+    def uses(self) -> set[int]:
+        """The numbers of these, and of what is prepared of them."""
+        return self.arguments.union(*(arguments_of(expr) for _, expr in self.prepared))
+
+    @property
+    def makes(self) -> set[int]:
+        """The numbers of the values of a fibre that it adds."""
+        return {number for number, _ in self.prepared} | {number for number, _, _ in self.combined}
+
+    @property
     def operations(self) -> int:
         """Vector operations of an element, roughly: how much code it takes."""
         return cost.code(self.expressions, len(self.combined))
@@ -64,18 +74,21 @@ class Sweeps(Kernel):
     """Sweeps over the fibres of `operands` views of one shape, along the `reduced` axes.
 
     The last axis is that of the lanes: a reduced one, whose lanes hold partial results of a fibre, or a kept one, with
-    a fibre in each lane. `lanes` has those of each sweep. So many `fibres` along the last kept axis are a unit: a
+    a fibre in each lane. A step of a loop has so many `lanes`. So many `fibres` along the last kept axis are a unit: a
     vector of them, or a few whose partial results are folded together. Where no sweep has a result, a fibre has one:
-    the `answer`.
+    the `answer`. If the sweeps are `staggered`, each is one unit behind the one before it, and if they are `merged`,
+    one loop has them all.
     """
 
     operands: int
     shape: tuple[int, ...]
     reduced: tuple[int, ...]
     sweeps: tuple[Sweep, ...]
-    lanes: tuple[int, ...]
+    lanes: int
     fibres: int
     answer: Expr | None = None
+    staggered: bool = False
+    merged: bool = False
 
     @property
     def sources(self) -> int:
@@ -112,13 +125,22 @@ class Sweeps(Kernel):
     def follows_tables(self, number: int, source: View) -> bool:
         return True
 
+    def arriving(self, level: int) -> list[int]:
+        """The numbers of the values of a fibre that earlier sweeps leave to that of a level, or to later ones."""
+        before, after = self.sweeps[:level], self.sweeps[level:]
+        used = set().union(*(sweep.uses for sweep in after))
+        if after and self.answer is not None:
+            used |= arguments_of(self.answer)
+        return sorted(used & set().union(*(sweep.makes for sweep in before)))
+
     @property
     def vector_axis(self) -> int:
         return self.lane_axis
 
     def describe(self) -> str:
         work = "; ".join(" and ".join(_words(sweep)) for sweep in self.sweeps)
-        return f"sweeps over axes {self.reduced} of {self.shape}: {work}; {lanes_on(max(self.lanes), self.lane_axis)}"
+        text = f"sweeps over axes {self.reduced} of {self.shape}: {work}; {lanes_on(self.lanes, self.lane_axis)}"
+        return f"{text}, {self.fibres} fibres in {'one loop' if self.merged else 'turns'}" if self.staggered else text
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
         """Each sweep takes its loads or its operations for each vector, the longer, each fibre its ends.
@@ -131,7 +153,7 @@ class Sweeps(Kernel):
         ends = core.tile_cycles * len(self.sweeps)
         if self.lanes_in_fibre:
             folds = sum(len(s.combined) for s in self.sweeps)
-            ends += cost.fold_cycles(core, width, self.fibres) * folds
+            ends += cost.fold_cycles(core, width, self.fibres, hidden=self.staggered) * folds
         lines = line_by_line(core, FLOAT32.bytes * sum(self.touched(view) for view in (*sources, result)))
         return core.call_cycles + vectors * each + self.units(result) * ends + lines
 
@@ -153,25 +175,47 @@ def kernel(
     """The kernel that reduces `reduced` axes of a shape, and the views of that shape as it reads and writes them."""
     axes = fibre_axes(shape, reduced, sources, result)
     size, along = axes.sizes[-1], len(axes.sizes) - 1 in axes.reduced_groups
-    lanes = [sweep_lanes(target, sweep, size) for sweep in sweeps]
-    if along:
-        fibres = fibres_together(target, sweeps, axes)
-    else:
-        fibres = min(lanes)
-        lanes = [fibres] * len(lanes)
-    made = Sweeps(len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), tuple(lanes), fibres, answer)
+    lanes = min(sweep_lanes(target, sweep, size) for sweep in sweeps)
+    fibres = fibres_together(target, sweeps, axes) if along else lanes
+    turns = fibres_in_turns(target, sweeps, axes, sources) if along else 0
+    merged = turns == 1 and cost.merged(vectors_of(target, axes))
+    shared = len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), lanes
+    made = Sweeps(*shared, turns or fibres, answer, turns > 0, merged)
     return made, [axes.seen(source) for source in sources], axes.seen(result)
 
 
 def fibres_together(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes) -> int:
     """Fibres whose partial results are folded together, with lanes along the fibre: as many as code may repeat."""
-    kept = [size for number, size in enumerate(axes.sizes) if number not in axes.reduced_groups]
-    whole = target.lanes > 1 and axes.sizes[-1] >= target.lanes
-    if not kept or not whole:
+    kept, vectors = kept_sizes(axes), vectors_of(target, axes)
+    if not kept or not vectors:
         return 1
-    lines = math.prod(axes.sizes[number] for number in axes.reduced_groups) // axes.sizes[-1]
-    vectors = lines * -(-axes.sizes[-1] // target.lanes)
     return cost.folded_together(target.lanes, kept[-1], vectors, sum(sweep.operations for sweep in sweeps))
+
+
+def fibres_in_turns(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes, sources: Sequence[View]) -> int:
+    """Fibres of a unit that one sweep passes over while the next one passes over the unit before; 0 for no turns.
+
+    What all sweeps read and write in a turn has to stay in half of the first cache, or of the second one where a series
+    takes longer than the way from there.
+    """
+    kept, vectors = kept_sizes(axes), vectors_of(target, axes)
+    if len(sweeps) == 1 or not kept or not vectors:
+        return 0
+    fibres = cost.staggered(target.lanes, kept[-1], vectors)
+    own = [view for view in sources if math.prod(axes.seen(view).strides)]
+    live = len(sweeps) * fibres * (len(own) + 1) * vectors * target.lanes * FLOAT32.bytes
+    cache = target.l2 if any(series(*sweep.expressions) for sweep in sweeps) else target.l1
+    return fibres if fibres < math.prod(kept) and live <= cache // 2 else 0
+
+
+def kept_sizes(axes: FibreAxes) -> list[int]:
+    return [size for number, size in enumerate(axes.sizes) if number not in axes.reduced_groups]
+
+
+def vectors_of(target: Target, axes: FibreAxes) -> int:
+    """Vectors of a fibre with lanes along it; 0 if none is full."""
+    *lines, size = (axes.sizes[number] for number in axes.reduced_groups)
+    return math.prod(lines) * -(-size // target.lanes) if 1 < target.lanes <= size else 0
 
 
 def sweep_lanes(target: Target, sweep: Sweep, size: int) -> int:
