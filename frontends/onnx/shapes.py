@@ -170,7 +170,7 @@ def pad(call: NodeContext) -> Result:
     axes = parameters.axes(call, 3, rank) or range(rank)
     number = call.attribute("value", 0.0)
     if call.has(2):
-        number = float(call.array(2, "its value").reshape(()))
+        number = call.array(2, "its value").reshape(()).item()
     half = len(pads) // 2
     widths = dict(zip(axes, zip(pads[:half], pads[half:], strict=True), strict=True))
     sides = tuple(widths.get(axis, (0, 0)) for axis in range(rank))
