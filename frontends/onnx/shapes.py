@@ -169,7 +169,7 @@ def pad(call: NodeContext) -> Result:
     """The value is an attribute up to opset 10."""
     number = call.attribute("value", 0.0)
     if call.has(2):
-        number = float(call.array(2, "its value").reshape(()))
+        number = call.array(2, "its value").reshape(()).item()
     return call.add(ops.Pad(parameters.sides(call), call.attribute("mode", "constant"), number), call.value(0))
 
 
