@@ -19,7 +19,7 @@ from ...op import either
 from ...types import Array, TensorType
 from .bodies import Closure, OnnxNode, Part
 from .call import Anything, Items, NodeContext, Result, held
-from .folding import FOLDS, fold
+from .folding import FOLDS, fold, nothing
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
 from .read import Declared, OnnxModel, parse, read
@@ -220,7 +220,7 @@ class Importer:
         inputs = tuple(self.tensors[name] for name in node.inputs)
         self.model.bodies.weigh(sum(array.size for array in inputs if isinstance(array, np.ndarray)))
         try:
-            results = row(call)
+            row, results = _tried(row, call)
         except MALFORMED as error:
             raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
         call.finish()
@@ -256,6 +256,17 @@ class Importer:
             return self.builder.input(self.fresh(f"{output}.missing"), input_type(stated, static_shape(stated, None)))
         except ModelError:  # too large: reported at the node itself
             return None
+
+
+def _tried(row: Row, call: NodeContext) -> tuple[Row, Sequence[Anything | None]]:
+    """A row and its results, or another one where these have no elements, as no layer's results are."""
+    try:
+        return row, row(call)
+    except ShapeError as error:
+        if call.operator not in FOLDS:
+            raise
+        row = partial(nothing, FOLDS[call.operator], error)
+        return row, row(call)
 
 
 def _sequence(result: Result) -> Sequence[Anything | None]:
