@@ -16,7 +16,7 @@ from ...elements import ELEMENTS, VALUES
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
-from ...types import Array, TensorType
+from ...types import Array, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
 from .call import Anything, Items, NodeContext, Result, held
 from .folding import FOLDS, fold, nothing
@@ -157,7 +157,9 @@ class Importer:
             except ModelError as error:
                 self.problems.append(Problem(error, ""))
                 continue
-            self.tensors[declared.name] = self.builder.input(declared.name, input_type(declared, shape))
+            value = self.builder.input(declared.name, input_type(declared, shape))
+            dtype = ELEMENTS[declared.dtype].numpy
+            self.tensors[declared.name] = np.empty(shape, dtype) if 0 in shape else value
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
@@ -285,7 +287,7 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
 def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
     """The type of an input. Raises ShapeError if it is too large."""
     try:
-        return TensorType(shape, ELEMENTS[declared.dtype])
+        return port_type(shape, ELEMENTS[declared.dtype])
     except ShapeError as error:
         raise ShapeError(f"input '{declared.name}': {error.message}") from None
 
