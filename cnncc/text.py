@@ -28,7 +28,7 @@ from .errors import CnnccError, Location, ModelError
 from .ir import Builder, Graph, Node, Value
 from .op import REGISTRY, Constant, Input, Op
 from .ops import Fused, FusedOp
-from .types import Array, TensorType
+from .types import Array, TensorType, port_type
 
 DIGEST = 16  # hexadecimal digits shown
 
@@ -207,7 +207,7 @@ def _types(text: str) -> tuple[TensorType, ...]:
     found = list(_TYPE.finditer(text))
     if not found or " ".join(match[0] for match in found) != text:
         raise ModelError(f"expected types like {VALUES[0]}[1, 3], got {text!r}")
-    return tuple(TensorType(tuple(int(n) for n in match[2].split(", ") if n), ELEMENTS[match[1]]) for match in found)
+    return tuple(port_type((int(n) for n in match[2].split(", ") if n), ELEMENTS[match[1]]) for match in found)
 
 
 def _op(text: str) -> Op:

@@ -38,7 +38,7 @@ class TensorType:
     def of(array: Array) -> TensorType:
         """The type of an array (see `element_of`); raises ShapeError for elements that no tensor has."""
         try:
-            return TensorType(tuple(array.shape), element_of(array))
+            return port_type(array.shape, element_of(array))
         except KeyError:
             raise ShapeError(f"there are no tensors of {array.dtype}") from None
 
@@ -83,6 +83,21 @@ class TensorType:
 
     def __str__(self) -> str:
         return f"{self.dtype}[{', '.join(map(str, self.shape))}]"
+
+
+class EmptyType(TensorType):
+    """The type of an input or output without elements. No op takes or makes one: there is nothing to compute."""
+
+    def __post_init__(self) -> None:
+        expect_rank(len(self.shape))
+        if 0 not in self.shape or min(self.shape) < 0:
+            raise ShapeError(f"shape {self.shape} is not that of a tensor without elements")
+
+
+def port_type(shape: Iterable[int], dtype: Element) -> TensorType:
+    """The type of an input or output, which may have no elements."""
+    sizes = tuple(shape)
+    return EmptyType(sizes, dtype) if 0 in sizes else TensorType(sizes, dtype)
 
 
 def expect_rank(rank: int) -> None:

@@ -152,8 +152,8 @@ def _content(path: Path) -> memoryview | None:
 def _plain(shapes: Mapping[str, Sequence[int]]) -> str | None:
     """Shapes as text that is equal for equal shapes; None if they are malformed, which the importer then reports."""
     try:
-        pairs = [(name, [type(size) is int and size for size in shape]) for name, shape in sorted(shapes.items())]
-        return json.dumps(pairs) if all(size for _, shape in pairs for size in shape) else None
+        pairs = [(name, list(shape)) for name, shape in sorted(shapes.items())]
+        return json.dumps(pairs) if all(type(size) is int for _, shape in pairs for size in shape) else None
     except (TypeError, ValueError, AttributeError):
         return None
 

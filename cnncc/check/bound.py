@@ -61,6 +61,8 @@ def compare(actual: Array, bound: Bound) -> Comparison:
     found = actual.astype(np.float64) if bound.is_float else actual
     ratio = _ratio(found, bound) if bound.is_float else np.full(bound.error.shape, np.inf)
     ratio = np.where(same(found, bound.reference) | np.isinf(bound.error), 0.0, ratio)
+    if not ratio.size:
+        return Comparison(True, 0.0, ())
     index = np.unravel_index(int(ratio.argmax()), ratio.shape)
     worst = float(ratio[index])
     return Comparison(worst <= 1, worst, tuple(int(i) for i in index), int(np.isinf(bound.error).sum()))

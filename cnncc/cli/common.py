@@ -40,7 +40,7 @@ def _shape(text: str) -> tuple[str, tuple[int, ...]]:
     name, _, sizes = text.rpartition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"'{text}' is not a shape: expected INPUT=N,…, as x=1,3,48,192")
-    return name, tuple(at_least(1)(size) for size in sizes.split(","))
+    return name, tuple(at_least(0)(size) for size in sizes.split(","))
 
 
 def add_target(parser: Parser) -> None:

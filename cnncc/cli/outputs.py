@@ -46,6 +46,8 @@ def _classes(row: Array, labels: tuple[str, ...], top: int) -> str:
 
 def _summary(array: Array) -> str:
     text = f"{array.dtype} {array.shape}"
+    if not array.size:
+        return text
     if array.dtype.kind == "b":
         return f"{text}, {np.count_nonzero(array)} of {array.size} true"
     if array.dtype.kind != "f":

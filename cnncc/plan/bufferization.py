@@ -91,10 +91,11 @@ def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
     found = {
         tensor: Buffer(name, "input", types[tensor].size, place, dtype=types[tensor].dtype)
         for place, (name, tensor) in enumerate(works.inputs.items())
+        if tensor in types
     }
     produced = {output: tensor for tensor, output in layout.direct_outputs.items()}
-    for place, output in enumerate(works.outputs):
-        tensor = produced[output]
+    for output in works.outputs:
+        tensor, place = produced[output], works.places[output]
         found[tensor] = Buffer(f"{output} (output)", "output", types[tensor].size, place, dtype=types[tensor].dtype)
     return found
 

@@ -15,7 +15,7 @@ from ..ir import Graph, Node, Value
 from ..op import Constant
 from ..ops import Fused
 from ..ops.elementwise import widened
-from ..types import Array, TensorType
+from ..types import Array, EmptyType, TensorType
 from . import tensors
 from .tensors import Tensor
 
@@ -58,7 +58,8 @@ class LoweredGraph:
 
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
     what is known at compile time (in float64 where it was computed), `coefficients` those of them that are no constants
-    of the graph's, nor made of such, but an op's own numbers. `fixed` tells why it is not batchable.
+    of the graph's, nor made of such, but an op's own numbers. `fixed` tells why it is not batchable. Values without
+    elements are left out; `places` are the numbers of all outputs.
     """
 
     works: list[LoweredOp]
@@ -66,6 +67,7 @@ class LoweredGraph:
     constants: dict[Tensor, Array]
     inputs: dict[str, Tensor]
     outputs: dict[str, Tensor]
+    places: dict[str, int]
     batched: Mapping[str, bool]
     batchable: bool
     fixed: str = ""
@@ -90,9 +92,13 @@ def lower(graph: Graph) -> LoweredGraph:
     """The lowered ops of an optimised graph."""
     images = images_of(graph)
     inputs = {name: tensors.value(Value(name)) for name in graph.inputs}
-    outputs = {name: tensors.value(value) for name, value in graph.outputs.items()}
-    result = LoweredGraph([], {}, {}, inputs, outputs, images.batched or {}, images.batched is not None, images.fixed)
+    outputs = {name: tensors.value(value) for name, value in graph.outputs.items() if graph.type(value).size}
+    places = {name: place for place, name in enumerate(graph.outputs)}
+    batchable = images.batched is not None
+    result = LoweredGraph([], {}, {}, inputs, outputs, places, images.batched or {}, batchable, images.fixed)
     for node in graph:
+        if isinstance(node.types[0], EmptyType):
+            continue
         if isinstance(node.op, Constant):
             result.constants[tensors.value(Value(node.name))] = node.op.data
             result.types[tensors.value(Value(node.name))] = node.types[0]

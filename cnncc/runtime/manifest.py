@@ -8,7 +8,7 @@ from typing import Any
 from .. import abi
 from ..elements import ELEMENTS
 from ..machine.target import Target
-from ..types import TensorType
+from ..types import port_type
 from .executable import Executable, Port
 
 Manifest = dict[str, Any]
@@ -91,4 +91,4 @@ def _describe_port(port: Port) -> Manifest:
 
 
 def _restore_port(port: Manifest) -> Port:
-    return Port(str(port["name"]), TensorType(tuple(port["shape"]), ELEMENTS[port["dtype"]]), bool(port["batched"]))
+    return Port(str(port["name"]), port_type(port["shape"], ELEMENTS[port["dtype"]]), bool(port["batched"]))

@@ -10,7 +10,7 @@ import numpy as np
 
 from ...allowance import charge
 from ...elements import COMPUTED, FLOAT32, Element
-from ...errors import CnnccError, ModelError
+from ...errors import CnnccError, ModelError, ShapeError
 from ...ir import Builder, Value
 from ...op import Op, either
 from ...types import Array, TensorType
@@ -150,6 +150,8 @@ class NodeContext:
         tensor = self.tensor(index)
         if isinstance(tensor, Value):
             return tensor
+        if not tensor.size:
+            raise ShapeError(f"{self.operator} on a tensor without elements, of shape {tensor.shape}, is not supported")
         self.constants[index] = self.importer.constant(self.node.inputs[index], tensor)
         return self.constants[index]
 

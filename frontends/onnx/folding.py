@@ -13,12 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from ...allowance import Allowance, allowance
 from ...elements import ELEMENTS
-from ...errors import ModelError
+from ...errors import CnnccError, ModelError, ShapeError
 from ...integers import converted, power
+from ...ir import Value
 from ...types import Array, expect_rank
 from . import known, parameters, quantization
-from .call import NodeContext, Unsupported
+from .call import Anything, NodeContext, Unsupported
 from .parameters import room
 
 Row = Callable[[NodeContext], Any]
@@ -29,6 +31,9 @@ DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64
 DTYPES |= {4: "uint16", 11: "float64", 12: "uint32", 13: "uint64"}
 
 
+HOLLOW = 1 << 16
+
+
 def fold(row: Row, call: NodeContext) -> list[Array]:
     """The row's results as arrays."""
     with np.errstate(all="ignore"):
@@ -36,6 +41,38 @@ def fold(row: Row, call: NodeContext) -> list[Array]:
     made = [np.asarray(array) for array in (result if isinstance(result, list) else [result])]
     for array in made:
         expect_rank(array.ndim)
+    return made
+
+
+class Hollow(NodeContext):
+    """A call in which values of run time are arrays of zeros, which take no memory."""
+
+    def __init__(self, call: NodeContext):
+        self.__dict__.update(call.__dict__)
+        self.call = call
+
+    def anything(self, index: int) -> Anything:
+        found = self.call.anything(index)
+        if not isinstance(found, Value):
+            return found
+        type = self.call.type(found)
+        return np.broadcast_to(np.zeros((), type.dtype.numpy), type.shape)
+
+
+def nothing(row: Row, error: ShapeError, call: NodeContext) -> list[Array]:
+    """The row's results if they have no elements: these are known, whatever the inputs are. Raises `error` otherwise.
+
+    Not more than `HOLLOW` bytes are made to find that out.
+    """
+    small = Allowance()
+    small.limit = min(small.limit, HOLLOW)
+    try:
+        with allowance(small):
+            made = fold(row, Hollow(call))
+    except (CnnccError, ValueError, IndexError, TypeError, ArithmeticError):
+        raise error from None
+    if any(array.size for array in made):
+        raise error
     return made
 
 

@@ -16,10 +16,10 @@ from ...elements import ELEMENTS, VALUES
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
-from ...types import Array, TensorType
+from ...types import Array, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
 from .call import Anything, Items, NodeContext, Result, held
-from .folding import FOLDS, fold
+from .folding import FOLDS, fold, nothing
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
 from .read import Declared, OnnxModel, parse, read
@@ -161,7 +161,9 @@ class Importer:
             except ModelError as error:
                 self.problems.append(Problem(error, ""))
                 continue
-            self.tensors[declared.name] = self.builder.input(declared.name, input_type(declared, shape))
+            value = self.builder.input(declared.name, input_type(declared, shape))
+            dtype = ELEMENTS[declared.dtype].numpy
+            self.tensors[declared.name] = np.empty(shape, dtype) if 0 in shape else value
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
@@ -224,7 +226,7 @@ class Importer:
         inputs = tuple(self.tensors[name] for name in node.inputs)
         self.model.bodies.weigh(sum(array.size for array in inputs if isinstance(array, np.ndarray)))
         try:
-            results = row(call)
+            row, results = _tried(row, call)
         except MALFORMED as error:
             raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
         call.finish()
@@ -262,6 +264,17 @@ class Importer:
             return None
 
 
+def _tried(row: Row, call: NodeContext) -> tuple[Row, Sequence[Anything | None]]:
+    """A row and its results, or another one where these have no elements, as no layer's results are."""
+    try:
+        return row, row(call)
+    except ShapeError as error:
+        if call.operator not in FOLDS:
+            raise
+        row = partial(nothing, FOLDS[call.operator], error)
+        return row, row(call)
+
+
 def _sequence(result: Result) -> Sequence[Anything | None]:
     return (result,) if isinstance(result, Value | np.ndarray | Items) else result
 
@@ -278,7 +291,7 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
 def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
     """The type of an input. Raises ShapeError if it is too large."""
     try:
-        return TensorType(shape, ELEMENTS[declared.dtype])
+        return port_type(shape, ELEMENTS[declared.dtype])
     except ShapeError as error:
         raise ShapeError(f"input '{declared.name}': {error.message}") from None
 

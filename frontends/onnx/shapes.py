@@ -124,12 +124,27 @@ def transpose(call: NodeContext) -> Result:
 
 
 def concat(call: NodeContext) -> Result:
-    return call.add(ops.Concat(parameters.concat_axis(call)), *call.values())
+    """Operands of size 0 along the axis are left out."""
+    axis = parameters.concat_axis(call)
+    shapes = [call.shape(index) for index in range(call.count)]
+    hollow = [*next((shape for shape in shapes if 0 not in shape), ())]
+    if hollow:
+        hollow[parameters.front(axis, len(hollow))] = 0
+    values = [call.value(k) for k, shape in enumerate(shapes) if 0 not in shape or shape != tuple(hollow)]
+    return call.add(ops.Concat(axis), *values)
 
 
 def split(call: NodeContext) -> Result:
-    axis = parameters.axis(call, 0, len(call.shape(0)))
-    return call.add_all(ops.Split(parameters.split_sizes(call, axis), axis), call.value(0))
+    """Parts without elements are known arrays."""
+    shape = call.shape(0)
+    axis = parameters.axis(call, 0, len(shape))
+    sizes = parameters.split_sizes(call, axis)
+    if all(sizes) or not any(sizes):
+        return call.add_all(ops.Split(sizes, axis), call.value(0))
+    x = call.value(0)
+    values = iter(call.add_all(ops.Split(tuple(filter(None, sizes)), axis), x))
+    hollow = np.empty((*shape[:axis], 0, *shape[axis + 1 :]), call.type(x).dtype.numpy)
+    return [next(values) if size else hollow for size in sizes]
 
 
 def part(call: NodeContext) -> Result:

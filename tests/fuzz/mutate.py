@@ -27,7 +27,7 @@ DOMAINS = ("", "ai.onnx", "com.example", "ai.onnx.ml")
 @functools.cache
 def originals() -> tuple[onnx.ModelProto, ...]:
     """Right models: one of each case of the import's tests, and some of several layers."""
-    return (*(case.model for case in EVERY), *(net() for _ in range(len(EVERY) // 2)))
+    return (*(case.model for case in EVERY), *(net() for _ in range(len(EVERY) // 2)), *(nest() for _ in range(40)))
 
 
 @functools.cache
@@ -43,6 +43,56 @@ def net() -> onnx.ModelProto:
         node("ReduceMean", "j two", "v", keepdims=0),
     ]
     return model(nodes, {"x": SHAPE}, ["y", "z", "p", "v"], {**WEIGHTS, "two": np.array([2, 3])})
+
+
+@functools.cache
+def nest() -> onnx.ModelProto:
+    """A function that calls another one, a loop of three turns with a branch in it, a scan, and sequences."""
+
+    def graph(nodes: Iterable[onnx.NodeProto], inputs: str, outputs: str) -> onnx.GraphProto:
+        ports = (
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names.split()]
+            for names in (inputs, outputs)
+        )
+        return helper.make_graph(list(nodes), "inner", *ports)
+
+    imports = [helper.make_opsetid("", 21), helper.make_opsetid("my", 1)]
+    twice = helper.make_function("my", "Twice", ["p"], ["q"], [node("Add", "p p", "q", "sum")], imports)
+    called = node("Twice", "a", "t", "first")
+    called.domain = "my"
+    leaky = node("LeakyRelu", "t", "b", "leaky")
+    leaky.attribute.add(name="alpha", ref_attr_name="slope", type=AttributeProto.FLOAT)
+    outer = helper.make_function("my", "Outer", ["a"], ["b"], [called, leaky], imports, ["slope"])
+    call = node("Outer", "x", "o", "call", slope=0.5)
+    call.domain = "my"
+    choice = node(
+        "If", "c", "chosen", then_branch=graph([node("Neg", "v", "r")], "", "r"), else_branch=graph([], "", "v")
+    )
+    turn = [choice, node("Add", "chosen x", "v2"), node("SequenceInsert", "list v2", "longer"), node("Not", "c", "k")]
+    step = [node("Add", "total part", "t2"), node("Identity", "t2", "out")]
+    nodes = [
+        call,
+        node("SequenceEmpty", "", "empty"),
+        node("Not", "no", "yes"),
+        node("Loop", "three yes o empty", "v3 all stack", "loop", body=graph(turn, "i c v list", "k v2 longer v2")),
+        node("ConcatFromSequence", "all", "wide", axis=1),
+        node("SplitToSequence", "wide two", "parts", axis=1),
+        node("SequenceAt", "parts zero", "part"),
+        node("Scan", "start part", "final scans", "scan", body=graph(step, "total part", "t2 out"), num_scan_inputs=1),
+        node("ReduceSum", "stack", "y"),
+        node("Add", "final y", "z"),
+    ]
+    weights = {
+        "three": np.array(3),
+        "no": np.array(False),
+        "two": np.array(2),
+        "zero": np.array(0),
+        "start": np.zeros(2, np.float32),
+    }
+    proto = model(nodes, {"x": (2, 3)}, ["z", "scans"], weights)
+    proto.opset_import.append(imports[1])
+    proto.functions.extend([twice, outer])
+    return proto
 
 
 def mutated(seed: int) -> bytes:
@@ -214,6 +264,38 @@ def nested(rng: Random, proto: onnx.ModelProto) -> None:
             return
 
 
+def _inside(graph: onnx.GraphProto) -> list[Any]:
+    """All graphs inside nodes of a graph."""
+    inner = [attribute.g for one in graph.node for attribute in one.attribute if attribute.HasField("g")]
+    return [*inner, *(deeper for graph in inner for deeper in _inside(graph))]
+
+
+def wrong_inside(rng: Random, proto: onnx.ModelProto) -> None:
+    """In a function or a graph inside a node: another edge, operator, port or number of turns."""
+    holders = [*proto.functions, *_inside(proto.graph)]
+    if not holders:
+        return
+    holder = _any(rng, holders)
+    names = [*_names(proto), *(name for one in holder.node for name in (*one.input, *one.output))]
+    one = _any(rng, holder.node) if holder.node else None
+    match int(rng.integers(5)):
+        case 0 if one is not None and len(one.input):
+            one.input[int(rng.integers(len(one.input)))] = _any(rng, names)
+        case 1 if one is not None and len(one.output):
+            one.output[int(rng.integers(len(one.output)))] = _any(rng, names)
+        case 2 if one is not None:
+            one.op_type = _any(rng, ("Twice", "Outer", "Loop", "Neg", "Identity", "SequenceAt"))
+            one.domain = _any(rng, ("", "my"))
+        case 3:
+            ports = _any(rng, (holder.input, holder.output))
+            if len(ports):
+                del ports[int(rng.integers(len(ports)))]
+        case 4:
+            loops = [tensor for tensor in proto.graph.initializer if tensor.name in ("three", "two", "zero")]
+            if loops:
+                _any(rng, loops).CopyFrom(numpy_helper.from_array(np.array(_any(rng, WHOLE[:-2])), loops[0].name))
+
+
 # Types and weights
 
 
@@ -304,4 +386,5 @@ MISTAKES: tuple[Callable[[Random, onnx.ModelProto], None], ...] = (
     wrong_version,
     many,
     nested,
+    *(wrong_inside,) * 2,
 )

@@ -32,7 +32,7 @@ def refusal(proto: onnx.ModelProto, folder: Path) -> str:
 def test_all_problems_are_told_at_once(tmp_path: Path):
     """Also those behind a node that cannot be imported, and equal ones once with all their nodes."""
     nodes = [
-        node("NonZero", "x", "a", "first"),
+        node("Unique", "x", "a", "first"),
         node("Cast", "a", "b", "cast", to=TensorProto.FLOAT),
         node("Det", "x", "d"),
         node("Relu", "x", "r"),
@@ -41,7 +41,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path):
     ]
     proto = model(nodes, {"x": (1, 3, 4, 4)}, ["y", "b", "d"], {"on": np.array(True)})
     assert refusal(proto, tmp_path) == (
-        "'…/small.onnx' cannot be imported: operator NonZero is not supported (at node 'first'); "
+        "'…/small.onnx' cannot be imported: operator Unique is not supported (at node 'first'); "
         "operator Det is not supported (at node 'd', node 'last'); "
         "Dropout in training mode is not supported (at node 'drop')"
     )
@@ -83,14 +83,14 @@ def test_one_kind_is_told_once(tmp_path: Path):
 
 
 def test_open_dimensions_beside_other_problems(tmp_path: Path):
-    nodes = [node("Relu", "x", "a"), node("NonZero", "a", "b", "where"), node("Det", "z", "y", "det")]
+    nodes = [node("Relu", "x", "a"), node("Unique", "a", "b", "where"), node("Det", "z", "y", "det")]
     told = refusal(model(nodes, {"x": ("N", 3, "H"), "z": ("W", "W")}, ["b", "y"]), tmp_path)
     assert told == (
         "'…/small.onnx' cannot be imported: "
         "input 'x' is (N, 3, H): give its open dimensions, shapes={'x': (1, 3, …)} "
         "(on the command line --shape x=1,3,…); "
         "input 'z' is (W, W): give its open dimensions, shapes={'z': (1, …)} (on the command line --shape z=1,…); "
-        "operator NonZero is not supported (at node 'where'); operator Det is not supported (at node 'det')"
+        "operator Unique is not supported (at node 'where'); operator Det is not supported (at node 'det')"
     )
 
 
