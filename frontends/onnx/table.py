@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, resize, selection, shapes, windows
+from . import elementwise, linear, normalization, resize, selection, shapes, standardization, windows
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -38,6 +38,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Gelu": plain(ops.Gelu, approximate="none"),
     "Gemm": linear.gemm,
     "GlobalAveragePool": plain(ops.GlobalAveragePool),
+    "GlobalLpPool": windows.global_lp_pool,
     "GlobalMaxPool": plain(ops.GlobalMaxPool),
     "GroupNormalization": normalization.group_normalization,
     "HardSigmoid": plain(ops.HardSigmoid, alpha=0.2, beta=0.5),
@@ -46,15 +47,17 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "If": selection.conditional,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
     "LRN": plain(ops.LRN, size=int, alpha=1e-4, beta=0.75, bias=1.0),
-    "LayerNormalization": normalization.layer_normalization,
+    "LayerNormalization": standardization.layer_normalization,
     "LeakyRelu": plain(ops.LeakyRelu, alpha=0.01),
     "Log": plain(ops.Log),
     "LogSoftmax": normalization.log_softmax,
+    "LpNormalization": standardization.lp_normalization,
     "LpPool": windows.lp_pool,
     "MatMul": linear.matmul,
     "Max": plain(ops.Max),
     "MaxPool": windows.max_pool,
     "Mean": plain(ops.Mean),
+    "MeanVarianceNormalization": standardization.mean_variance_normalization,
     "Min": plain(ops.Min),
     "Mish": plain(ops.Mish),
     "Mul": binary(ops.Mul),
@@ -62,6 +65,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "PRelu": elementwise.prelu,
     "Pad": shapes.pad,
     "Pow": elementwise.power,
+    "RMSNormalization": standardization.rms_normalization,
     "Reciprocal": plain(ops.Reciprocal),
     "ReduceL1": reduction(ops.ReduceL1),
     "ReduceL2": reduction(ops.ReduceL2),

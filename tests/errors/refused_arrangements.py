@@ -90,7 +90,7 @@ REFUSED = [
         "padding (1, 2) reaches the pooling kernel's size 2: some windows would hold padding only",
     ),
     (MixedPool((2, 2), alpha=1.5), (IMAGE,), "alpha=1.5 must lie between 0 and 1"),
-    (LpPool((2, 2), p=3), (IMAGE,), "p=3 is not supported: expected 1 or 2"),
+    (LpPool((2, 2), p=0), (IMAGE,), "p=0 must be a whole number from 1 to 64"),
     (Pad(((0, 0), (1, 1))), (IMAGE,), "pads ((0, 0), (1, 1)): expected 4 pairs (before, after), one for each axis"),
     (Pad(((0, 0), (0, 0), (-4, -4), (0, 0))), (IMAGE,), "pads (-4, -4) leave nothing of the 8 elements of axis 2"),
     (

@@ -218,7 +218,7 @@ def pool(kind: Callable[..., Op]) -> Layer:
         if kind is ops.MixedPool:
             options["alpha"] = g.one_of((0.0, 0.3, 0.5, 1.0))
         if kind is ops.LpPool:
-            options["p"] = g.number(1, 2)
+            options["p"] = g.one_of((1, 2, 2, 3, 4))
         return g.net.apply(kind(kernel, stride, padding, dilation, **options), x)
 
     return layer

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from onnx import defs
 
 from cnncc.types import Array
 from tests.ops.oracles import conv
@@ -105,6 +106,10 @@ def of_the_batch(x: Array, scale: Array, bias: Array, *_: Array) -> Array:
 def each_alone(x: Array, scale: Array, bias: Array, mean: Array, variance: Array) -> Array:
     """Batch normalisation with statistics for each element of an image."""
     return (x - mean) / np.sqrt(variance + 1e-5) * scale + bias
+
+
+def norm(axes: tuple[int, ...], p: int) -> Callable[[Array], Array]:
+    return lambda x: np.asarray((np.abs(x) ** p).sum(axes, keepdims=True) ** (1 / p))
 
 
 def selu(alpha: float, gamma: float) -> Callable[[Array], Array]:
@@ -206,6 +211,10 @@ WINDOWS = [
     case("MaxPool", X, kernel_shape=[3, 2], strides=[2, 3], auto_pad="VALID", opset=1),
     case("AveragePool", X, kernel_shape=[2, 2], strides=[3, 3], pads=[1, 0, 0, 1], ceil_mode=1, opset=11),
     case("LpPool", X, kernel_shape=[2, 2], strides=[2, 2], opset=2),
+    case("LpPool", X, kernel_shape=[3, 2], p=3, auto_pad="SAME_LOWER", strides=[2, 2], opset=18),
+    case("LpPool", X, kernel_shape=[2, 2], p=5, dilations=[2, 3], ceil_mode=1, strides=[2, 1], opset=18),
+    *(case("GlobalLpPool", X, p=p, expected=norm((2, 3), p)) for p in (1, 2, 3)),
+    case("GlobalLpPool", (2, 3, 5), opset=1, expected=norm((2,), 2)),
     case(
         "ConvTranspose",
         X,
@@ -285,6 +294,18 @@ NORMS = [
     case("InstanceNormalization", X, data(3), data(3), epsilon=0.1),
     case("LayerNormalization", (2, 3, 5), data(5), data(5), opset=17),
     case("LayerNormalization", (2, 3, 5), data(3, 5), axis=1, epsilon=0.1),
+    case("LayerNormalization", (2, 3, 5), (3, 5), (5,), axis=1, outputs=3),
+    case("LayerNormalization", (2, 3), data(2, 3), data(2, 3), axis=0, outputs=2),
+    case("LpNormalization", (2, 3, 5), opset=1),
+    case("LpNormalization", (2, 3, 5), axis=1, p=1, expected=lambda x: x / np.abs(x).sum(1, keepdims=True)),
+    case("MeanVarianceNormalization", X),
+    case("MeanVarianceNormalization", (2, 3, 5), axes=[-1], opset=9),
+    case("InstanceNormalization", X, (3,), (3,)),
+    case("BatchNormalization", X, (3,), (3,), (3,), (3,), low=0.1),
+    *(
+        case("BatchNormalization", (2, 3, 4), *STATISTICS, training_mode=1, outputs=3, opset=n, momentum=m)
+        for n, m in ((14, 0.9), (15, 0.7))
+    ),
     case("LRN", (6, 6, 4, 3), size=3, alpha=0.5, beta=0.6, bias=1.5),
     case("LRN", (6, 6, 4, 3), size=4),
     *(case("LRN", (2, 5, 3), size=n, alpha=1.0, beta=1.0, bias=1.0, expected=neighbours(n)) for n in (1, 2, 4, 5, 12)),
@@ -486,4 +507,12 @@ REDUCTIONS = [
     case("ReduceL1", X, axes=[1, 3], opset=1),
 ]
 
+LATER = [
+    case("RMSNormalization", (2, 3, 5), data(5), opset=23),
+    case("RMSNormalization", (2, 3, 5), (3, 1), axis=1, epsilon=0.1, opset=23),
+]
+"""Of operators that the `onnx` package may not have yet."""
+
+HAS = {one.name for one in defs.get_all_schemas()}
 CASES = [*WINDOWS, *LINEAR, *NORMS, *SHAPES, *CHOICES, *ELEMENTWISE, *REDUCTIONS]
+CASES += [later for later in LATER if later.operator in HAS]
