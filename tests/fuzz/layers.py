@@ -257,7 +257,12 @@ def resize(g: Generator) -> Value:
         "coordinates": g.one_of(
             ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric")
         ),
+        "antialias": g.chance(0.3),
+        "exclude_outside": g.chance(0.3),
     }
+    if g.chance(0.2):
+        ends = [g.one_of((-0.25, 0.0, 0.25, 0.75, 1.0, 1.25)) for _ in range(2 * len(spatial))]
+        how |= {"coordinates": "tf_crop_and_resize", "roi": tuple(ends), "extrapolation": 1.5}
     if g.chance(0.5):
         return g.net.apply(ops.Resize(sizes, **how), x)
     scales = tuple(g.one_of((2.0, 1.0, 0.5, 1.5, 0.7)) for _ in spatial)

@@ -323,6 +323,9 @@ NORMS = [
     case("Softmax", (2, 5, 1, 1), opset=9, expected=flat_softmax(1)),
 ]
 
+CROP = {"coordinate_transformation_mode": "tf_crop_and_resize", "extrapolation_value": 1.5}
+"""With a value for what lies outside."""
+
 SHAPES = [
     case("Cast", (2, 3), to=1),
     case("Cast", (2, 3), to="FLOAT", opset=1, expected=lambda x: x),
@@ -411,6 +414,42 @@ SHAPES = [
     ),
     case("Resize", X, None, None, ints(1, 3, 11, 5), exclude_outside=1, mode="linear", opset=13),
     case("Resize", X, None, None, ints(1, 3, 11, 15), antialias=1, mode="linear", opset=18),
+    case("Resize", X, None, None, ints(1, 3, 5, 3), antialias=1, mode="linear", opset=18),
+    case("Resize", X, None, None, ints(4, 3), antialias=1, mode="cubic", axes=[3, 2], exclude_outside=1, opset=18),
+    case("Resize", X, None, None, ints(1, 3, 11, 5), exclude_outside=1, mode="cubic", cubic_coeff_a=-0.5, opset=11),
+    case("Resize", X, None, None, ints(9, 5), axes=[2, 3], keep_aspect_ratio_policy="not_larger"),
+    case("Resize", X, None, None, ints(9, 5), axes=[2, 3], keep_aspect_ratio_policy="not_smaller", mode="linear"),
+    case("Resize", (2, 3), None, np.array([2, 1.5], np.float32)),
+    case("Resize", (2, 3, 4), None, None, ints(3, 2, 4), mode="linear"),
+    case("Resize", (2, 3, 4), None, np.array([2], np.float32), axes=[0]),
+    case("Resize", (2, 3, 4), None, None, ints(2, 3, 4)),
+    case("Resize", X, np.array([0.1, 0.2, 0.7, 1.3], np.float32), None, ints(4, 6), axes=[2, 3], **CROP),
+    case(
+        "Resize",
+        X,
+        np.array([0, 0, 0.1, 0.2, 1, 1, 0.7, 1.3], np.float32),
+        None,
+        ints(1, 3, 4, 6),
+        mode="linear",
+        **CROP,
+        opset=11,
+    ),
+    case(
+        "Resize",
+        X,
+        None,
+        np.array([1, 1, 1, 2], np.float32),
+        coordinate_transformation_mode="tf_half_pixel_for_nn",
+        opset=11,
+        expected=lambda x, *_: x[..., [0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 7, 7, 7]],
+    ),
+    case(
+        "Upsample",
+        (2, 3, 4),
+        np.array([1, 2, 3], np.float32),
+        opset=9,
+        expected=lambda x, _: x.repeat(2, 1).repeat(3, 2),
+    ),
     case("Resize", (1, 1, 10), np.array([1, 1, 0.7], np.float32), opset=10, expected=lambda x, _: x[..., TENTHS]),
     case("Upsample", X, height_scale=2.0, width_scale=3.0, opset=1, expected=repeated(2, 3)),
     case("Upsample", X, scales=[1.0, 1.0, 2.0, 3.0], opset=7, expected=repeated(2, 3)),

@@ -20,6 +20,9 @@ from cnncc.types import Array
 from .cases import data, ints, number, positive
 from .support import NEWEST, imported, model, node
 
+MIRROR = {"coordinate_transformation_mode": "mirror"}
+CROP = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+
 MAX = np.finfo(np.float32).max
 SPECIAL = np.array([-np.inf, -MAX, -3, -2.5, -1, -0.5, -0.0, 0, 0.5, 1, 2.5, 3, MAX, np.inf, np.nan], np.float32)
 
@@ -223,8 +226,10 @@ REFUSED = [
     (node("Dropout", "x", "y", "n", is_test=0), 6, "Dropout in training mode is not supported"),
     (node("Dropout", "x _ on", "y", "n"), 13, "Dropout in training mode is not supported"),
     (node("SpaceToDepth", "i", "y", "n", blocksize=2, mode="CRD"), NEWEST, "with mode='CRD' is not supported"),
-    (node("Resize", "x _ s", "y", "n", mode="linear", antialias=1), NEWEST, "with antialias=1 is not supported"),
-    (node("Resize", "x _ s", "y", "n", mode="cubic", exclude_outside=1), NEWEST, "exclude_outside=1 is not supported"),
+    (node("Resize", "x _ s", "y", "n", **MIRROR), NEWEST, "coordinate_transformation_mode='mirror' is not supported"),
+    (node("Resize", "x _ s", "y", "n", **CROP), NEWEST, "input 1 of Resize is missing"),
+    (node("Resize", "x x s", "y", "n", **CROP), NEWEST, "Resize with roi computed at run time is not supported"),
+    (node("Resize", "x s s", "y", "n", **CROP), NEWEST, "do not fit together"),
     (node("LRN", "x", "y", "n", size=0), NEWEST, "size=0 must be a whole number from 1 on"),
     (node("Gelu", "x", "y", "n", approximate="fast"), NEWEST, "approximate"),
     (node("DepthToSpace", "i", "y", "n", blocksize=2, mode="XYZ"), NEWEST, "mode"),
