@@ -46,6 +46,12 @@ def exp_inside(x: Lanes, low: Lanes | None = None) -> Lanes:
     return _scaled(r.polynomial((*EXP_TAIL, 1.0, 1.0)), shifted)
 
 
+def half_exp(x: Lanes) -> Lanes:
+    """exp(x) / 2 within 1.5 ulp, also where exp(x) overflows."""
+    shifted, r = _less_ln2(x.clamped(LEAST, MOST + 1), 2 * BIAS)
+    return _scaled(r.polynomial((*EXP_TAIL, 1.0, 1.0)), shifted - 1.0)
+
+
 def _less_ln2(x: Lanes, bias: int, sign: int = 1) -> tuple[Lanes, Lanes]:
     """ROUND + bias + k for whole k, and r with ±x = k·ln 2 ± r, |r| ≤ ln 2 / 2."""
     shifted = x.times_plus(sign * LOG2_E, ROUND + bias)

@@ -6,7 +6,6 @@ from .arithmetic import (
     Abs,
     Add,
     Ceil,
-    Cos,
     Div,
     Exp,
     Floor,
@@ -21,7 +20,6 @@ from .arithmetic import (
     Reciprocal,
     Round,
     Sign,
-    Sin,
     Sqrt,
     Sub,
     Sum,
@@ -66,14 +64,21 @@ from .shuffle import ChannelShuffle, DepthToSpace, SpaceToDepth, Transpose
 from .smooth import Celu, Elu, Erf, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from .softmax import LogSoftmax, Softmax
 from .spectral import SpectralPool
+from .trigonometry import Acos, Acosh, Asin, Asinh, Atan, Atanh, Cos, Cosh, Sin, Sinh, Tan
 
 __all__ = [
     "LRN",
     "Abs",
+    "Acos",
+    "Acosh",
     "AdaptiveAveragePool",
     "AdaptiveMaxPool",
     "Add",
     "And",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
     "AveragePool",
     "BatchNormalization",
     "BatchStandardization",
@@ -90,6 +95,7 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "Cos",
+    "Cosh",
     "Dense",
     "DepthToSpace",
     "Div",
@@ -158,6 +164,7 @@ __all__ = [
     "Sign",
     "Silu",
     "Sin",
+    "Sinh",
     "Slice",
     "Softmax",
     "Softplus",
@@ -170,6 +177,7 @@ __all__ = [
     "Squeeze",
     "Sub",
     "Sum",
+    "Tan",
     "Tanh",
     "ThresholdedRelu",
     "Tile",

@@ -5,14 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, resize, selection, shapes, standardization, windows
+from . import einsum, elementwise, linear, normalization, resize, selection, shapes, standardization, windows
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
 
 OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Abs": plain(ops.Abs),
+    "Acos": plain(ops.Acos),
+    "Acosh": plain(ops.Acosh),
     "Add": binary(ops.Add),
+    "Asin": plain(ops.Asin),
+    "Asinh": plain(ops.Asinh),
+    "Atan": plain(ops.Atan),
+    "Atanh": plain(ops.Atanh),
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalization.batch_normalization,
     "Cast": shapes.cast,
@@ -24,9 +30,11 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Conv": windows.conv,
     "ConvTranspose": windows.conv_transpose,
     "Cos": plain(ops.Cos),
+    "Cosh": plain(ops.Cosh),
     "DepthToSpace": shapes.depth_to_space,
     "Div": binary(ops.Div),
     "Dropout": shapes.dropout,
+    "Einsum": einsum.einsum,
     "Elu": plain(ops.Elu, alpha=1.0),
     "Erf": plain(ops.Erf),
     "Exp": plain(ops.Exp),
@@ -87,6 +95,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Sigmoid": plain(ops.Sigmoid),
     "Sign": plain(ops.Sign),
     "Sin": plain(ops.Sin),
+    "Sinh": plain(ops.Sinh),
     "Size": shapes.size,
     "Slice": shapes.part,
     "Softmax": normalization.softmax,
@@ -98,6 +107,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Squeeze": shapes.squeeze,
     "Sub": binary(ops.Sub),
     "Sum": plain(ops.Sum),
+    "Tan": plain(ops.Tan),
     "Tanh": plain(ops.Tanh),
     "ThresholdedRelu": plain(ops.ThresholdedRelu, alpha=1.0),
     "Tile": shapes.tile,

@@ -52,6 +52,8 @@ ACTIVATIONS: dict[str, Callable[[Generator], Op]] = {
     "Softplus": lambda g: ops.Softplus(),
     "Softsign": lambda g: ops.Softsign(),
     "Sqrt": lambda g: ops.Sqrt(),
+    **{name: lambda g, name=name: getattr(ops, name)() for name in ("Tan", "Asin", "Acos", "Atan")},
+    **{name: lambda g, name=name: getattr(ops, name)() for name in ("Sinh", "Cosh", "Asinh", "Acosh", "Atanh")},
     "Tanh": lambda g: ops.Tanh(),
     "ThresholdedRelu": lambda g: ops.ThresholdedRelu(g.one_of((1.0, 0.0, -0.5))),
 }

@@ -264,6 +264,25 @@ LINEAR = [
     case("MatMul", data(3, 5), (5, 2)),
 ]
 
+EINSUMS = [
+    *(
+        case("Einsum", (2, 3, 4), data(4, 5), equation=e)
+        for e in ("abc,cd->abd", "abc, cd", "...c,cd->d...", "abc,cd->bda")
+    ),
+    *(
+        case("Einsum", (2, 3, 4, 5), data(6, 3), equation=e)
+        for e in ("nchw,oc->nohw", "nchw,oc->ow", "n...w,oc->cn...")
+    ),
+    case("Einsum", data(6, 3), (2, 3, 4, 5), equation="oc,nchw->nohw"),
+    case("Einsum", (2, 3, 4, 5), (2, 3, 6, 5), equation="bhqd,bhkd->bhqk", opset=12),
+    case("Einsum", (2, 3, 4, 5), (3, 6, 5), equation="nhqd,hkd->nhqk"),
+    case("Einsum", (2, 4, 1, 5), (4, 5, 2), equation="...ij,...jk->...ik"),
+    case("Einsum", (2, 4), (3, 2, 5), (4, 5), equation="bn,abm,nm->ba"),
+    *(case("Einsum", (3, 3, 2, 3), equation=e) for e in ("iiji->ji", "iiji->j", "...i->i...", "aiba->bi")),
+    *(case("Einsum", (3,), (3,), equation=e) for e in ("i,i->", "i,j->ji", "i,i->i", "i,j->")),
+    *(case("Einsum", (2, 3), equation=e) for e in ("ij->ji", "ij->", "ij", "ba")),
+]
+
 STATISTICS = (positive(3), data(3), data(3), positive(3))
 
 NORMS = [
@@ -487,14 +506,16 @@ CHOICES = [
     case("Where", np.array(False), (), number(2)),
 ]
 
-UNARY = """Abs Ceil Celu Cos Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Round Selu Shrink
-    Sigmoid Sign Sin Softplus Softsign Tanh ThresholdedRelu""".split()
+UNARY = """Abs Asinh Atan Ceil Celu Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish LeakyRelu Mish Neg Relu Round
+    Selu Shrink Sigmoid Sign Sin Sinh Softplus Softsign Tan Tanh ThresholdedRelu""".split()
 KINDS = "L1 L2 LogSum LogSumExp Max Mean Min Prod Sum SumSquare".split()
 
 ELEMENTWISE = [
     case("Add", (2, 3, 4), (3, 1)),
     case("Add", (2, 3, 4), data(4)),
     *(case(name, (2, 3, 5)) for name in UNARY),
+    case("Acosh", (2, 3, 5), low=1.0),
+    *(case(name, data(2, 3, 5), opset=n) for name, n in (("Acos", 7), ("Asin", 7), ("Atanh", 9))),
     *(case(name, (2, 3, 5), low=0.1) for name in ("Log", "Sqrt", "Reciprocal")),
     *(case(name, (2, 3, 4), (3, 1)) for name in ("Sub", "Mul", "Max", "Min", "Mean", "Sum")),
     *(case(name, (2, 3), (3,), (2, 1)) for name in ("Max", "Min", "Mean", "Sum")),
@@ -553,5 +574,5 @@ LATER = [
 """Of operators that the `onnx` package may not have yet."""
 
 HAS = {one.name for one in defs.get_all_schemas()}
-CASES = [*WINDOWS, *LINEAR, *NORMS, *SHAPES, *CHOICES, *ELEMENTWISE, *REDUCTIONS]
+CASES = [*WINDOWS, *LINEAR, *EINSUMS, *NORMS, *SHAPES, *CHOICES, *ELEMENTWISE, *REDUCTIONS]
 CASES += [later for later in LATER if later.operator in HAS]

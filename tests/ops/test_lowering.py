@@ -52,7 +52,8 @@ MEANING = {
     "sigmoid": lambda a: 0.5 * (1 + math.tanh(a / 2)),
     "erf": math.erf,
     "sin": math.sin,
-    "cos": math.cos,
+    **{name: getattr(math, name) for name in ("cos", "tan", "asin", "acos", "atan")},
+    **{name: getattr(math, name) for name in ("sinh", "cosh", "asinh", "acosh", "atanh")},
     "power": math.pow,
     "multiply_add": lambda a, b, c: a * b + c,
 }

@@ -137,6 +137,8 @@ ARITY = {
 }
 
 
+DOMAIN = {**dict.fromkeys(("tan", "asin", "acos", "atanh"), (-0.9, 0.9)), "acosh": (1.1, 4.0)}
+"""Where a function is finite and not steep, unless that is from 0.5 to 4."""
 OF_FLOATS = [name for name, f in FUNCTIONS.items() if FLOAT32 in f.takes and f.result in (None, FLOAT32)]
 
 
@@ -144,7 +146,7 @@ OF_FLOATS = [name for name, f in FUNCTIONS.items() if FLOAT32 in f.takes and f.r
 def test_functions_in_float32_stay_inside(name, rng):
     function = FUNCTIONS[name]
     arity = ARITY.get(name, 1)
-    values = [rng.uniform(0.5, 4.0, 1000).astype(F32) for _ in range(arity)]
+    values = [rng.uniform(*DOMAIN.get(name, (0.5, 4.0)), 1000).astype(F32) for _ in range(arity)]
     moved = [(v + rng.uniform(-1e-4, 1e-4, 1000)).astype(F32) for v in values]
     from cnncc.expr import Apply
 
