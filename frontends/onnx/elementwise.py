@@ -66,11 +66,28 @@ def selu(call: NodeContext) -> Result:
     return call.add(ops.Selu(call.attribute("alpha", alpha), call.attribute("gamma", gamma)), call.value(0))
 
 
+def swish(call: NodeContext) -> Result:
+    """x · sigmoid(alpha · x)."""
+    alpha, x = call.attribute("alpha", 1.0), call.value(0)
+    if alpha == 1.0:
+        return call.add(ops.Silu(), x)
+    steep = call.add(ops.Mul(), x, call.constant(np.array(alpha, np.float32), "alpha"), role="steep")
+    return call.add(ops.Mul(), x, call.add(ops.Sigmoid(), steep, role="sigmoid"))
+
+
 def clip(call: NodeContext) -> Result:
     """Bounds are attributes up to opset 10, inputs from 11 on; a missing bound is the largest number (not ∞)."""
+    if any(call.has(index) and call.known(index) is None for index in (1, 2)):
+        return clip_between(call)
     largest = None if call.version < 6 else float(np.finfo(np.float32).max)
     low, high = bound(call, "min", 1, largest and -largest), bound(call, "max", 2, largest)
     return call.add(ops.Clip(low, high), call.value(0))
+
+
+def clip_between(call: NodeContext) -> Result:
+    """With bounds of which one at least arrives: the upper one counts where it is below the lower one."""
+    low = call.add(ops.Max(), call.value(0), call.value(1), role="low") if call.has(1) else call.value(0)
+    return call.add(ops.Min(), low, call.value(2)) if call.has(2) else call.add(ops.Identity(), low)
 
 
 def bound(call: NodeContext, name: str, index: int, missing: float | None) -> float | None:

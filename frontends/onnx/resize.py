@@ -108,6 +108,21 @@ def expect_one_each(call: NodeContext, numbers: Sequence[Any], axes: Sequence[in
         raise ModelError(f"{call.operator} of {len(axes)} axes with {len(numbers)} scales or sizes")
 
 
+def center_crop_pad(call: NodeContext) -> Result:
+    """The middle of each axis that has more elements than wanted; as much of zeros around one that has fewer."""
+    shape = call.shape(0)
+    axes = parameters.front_all(call.integers("axes", range(len(shape))), len(shape))
+    wanted = dict(zip(axes, call.sizes(1, "shape"), strict=True))
+    more = {axis: size - shape[axis] for axis, size in wanted.items() if not equal(size, shape[axis])}
+    cut = {axis: -by // 2 for axis, by in more.items() if by < 0}
+    ends = [begin + wanted[axis] for axis, begin in cut.items()]
+    middle = call.value(0)
+    if cut:
+        middle = call.add(ops.Slice((*cut.values(),), (*ends,), (*cut,)), middle, role="middle")
+    sides = [max(more.get(axis, 0), 0) for axis in range(len(shape))]
+    return call.add(ops.Pad(tuple((by // 2, by - by // 2) for by in sides)), middle)
+
+
 def floats(call: NodeContext, index: int, what: str) -> tuple[float, ...]:
     """Numbers as the shortest decimals that round to the float32 ones in the file: 0.7, not 0.699999988."""
     array = call.array(index, what)

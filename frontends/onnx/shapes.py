@@ -10,6 +10,7 @@ from ... import ops
 from ...allowance import charge
 from ...elements import UINT8
 from ...errors import ModelError
+from ...ir import Value
 from ..counts import vector
 from . import parameters
 from .call import NUMBER_BYTES, NodeContext, Result, Unsupported, whole
@@ -65,13 +66,21 @@ def element_type(call: NodeContext) -> str:
 
 
 def dropout(call: NodeContext) -> Result:
-    """The identity; the importer refuses a mask that is read."""
+    """The identity; the mask says of every element that it is kept, up to opset 9 by ones."""
     call.ignore("seed")
     ratio = call.known(1) if call.has(1) else call.optional("ratio")
     trains = call.has(2) and call.array(2, "training_mode").any() and (ratio is None or np.any(ratio))
     if trains or (call.optional("is_test") == 0 and call.version < 7):
         raise Unsupported("Dropout in training mode is not supported")
-    return call.tensor(0)
+    return (call.tensor(0), kept(call)) if any(call.node.outputs[1:]) and call.version >= 7 else call.tensor(0)
+
+
+def kept(call: NodeContext) -> Value:
+    """True for every element, NaN included."""
+    x = call.value(0)
+    same, other = call.add(ops.Equal(), x, x, role="same"), call.add(ops.NotEqual(), x, x, role="other")
+    mask = call.add(ops.Or(), same, other, role="mask")
+    return mask if call.version >= 10 else call.add(ops.Cast("float32"), mask, role="ones")
 
 
 def reshape(call: NodeContext) -> Result:

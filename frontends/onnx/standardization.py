@@ -34,8 +34,15 @@ def rms_normalization(call: NodeContext) -> Result:
 
 
 def mean_variance_normalization(call: NodeContext) -> Result:
-    """(x − mean) / (deviation + 1e-9) over `axes`."""
-    axes = parameters.front_all(call.integers("axes", (0, 2, 3)), len(call.shape(0)))
+    """(x − mean) / (deviation + 1e-9) over `axes`; up to opset 8 over those of an image, perhaps also its channels."""
+    rank = len(call.shape(0))
+    if call.version < 9:
+        axes = tuple(range(1 if call.attribute("across_channels", 0) else 2, rank))
+        if not call.attribute("normalize_variance", 1):
+            mean = call.add(ops.ReduceMean(axes), call.value(0), role="mean")
+            return call.add(ops.Sub(), call.value(0), mean)
+    else:
+        axes = parameters.front_all(call.integers("axes", (0, 2, 3)), rank)
     _, centred = centre(call, axes)
     deviation = plus(call, root_mean_square(call, centred, axes), 1e-9, "divisor")
     return call.add(ops.Div(), centred, deviation)

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import einsum, elementwise, linear, normalization, resize, selection, shapes, standardization, windows
+from . import (
+    attention,
+    einsum,
+    elementwise,
+    legacy,
+    linear,
+    normalization,
+    resize,
+    selection,
+    shapes,
+    standardization,
+    windows,
+)
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -15,15 +27,18 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Acos": plain(ops.Acos),
     "Acosh": plain(ops.Acosh),
     "Add": binary(ops.Add),
+    "Affine": legacy.affine,
     "Asin": plain(ops.Asin),
     "Asinh": plain(ops.Asinh),
     "Atan": plain(ops.Atan),
     "Atanh": plain(ops.Atanh),
+    "Attention": attention.attention,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalization.batch_normalization,
     "Cast": shapes.cast,
     "Ceil": plain(ops.Ceil),
     "Celu": plain(ops.Celu, alpha=1.0),
+    "CenterCropPad": resize.center_crop_pad,
     "Clip": elementwise.clip,
     "Concat": shapes.concat,
     "Constant": shapes.constant,
@@ -31,6 +46,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "ConvTranspose": windows.conv_transpose,
     "Cos": plain(ops.Cos),
     "Cosh": plain(ops.Cosh),
+    "Crop": legacy.crop,
     "DepthToSpace": shapes.depth_to_space,
     "Div": binary(ops.Div),
     "Dropout": shapes.dropout,
@@ -53,6 +69,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "HardSwish": plain(ops.HardSwish),
     "Identity": shapes.same,
     "If": selection.conditional,
+    "ImageScaler": legacy.image_scaler,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
     "LRN": plain(ops.LRN, size=int, alpha=1e-4, beta=0.75, bias=1.0),
     "LayerNormalization": standardization.layer_normalization,
@@ -72,6 +89,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Neg": plain(ops.Neg),
     "PRelu": elementwise.prelu,
     "Pad": shapes.pad,
+    "ParametricSoftplus": legacy.between(ops.Softplus),
     "Pow": elementwise.power,
     "RMSNormalization": standardization.rms_normalization,
     "Reciprocal": plain(ops.Reciprocal),
@@ -89,6 +107,8 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Reshape": shapes.reshape,
     "Resize": resize.resize,
     "Round": plain(ops.Round),
+    "Scale": legacy.scale,
+    "ScaledTanh": legacy.between(ops.Tanh),
     "Selu": elementwise.selu,
     "Shape": shapes.shape,
     "Shrink": plain(ops.Shrink, lambd=0.5, bias=0.0),
@@ -107,6 +127,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Squeeze": shapes.squeeze,
     "Sub": binary(ops.Sub),
     "Sum": plain(ops.Sum),
+    "Swish": elementwise.swish,
     "Tan": plain(ops.Tan),
     "Tanh": plain(ops.Tanh),
     "ThresholdedRelu": plain(ops.ThresholdedRelu, alpha=1.0),

@@ -108,6 +108,10 @@ def each_alone(x: Array, scale: Array, bias: Array, mean: Array, variance: Array
     return (x - mean) / np.sqrt(variance + 1e-5) * scale + bias
 
 
+def standardized(axes: tuple[int, ...]) -> Callable[[Array], Array]:
+    return lambda x: np.asarray((x - x.mean(axes, keepdims=True)) / x.std(axes, keepdims=True))
+
+
 def norm(axes: tuple[int, ...], p: int) -> Callable[[Array], Array]:
     return lambda x: np.asarray((np.abs(x) ** p).sum(axes, keepdims=True) ** (1 / p))
 
@@ -354,6 +358,10 @@ SHAPES = [
     case("Concat", (2, 3), (2, 1), opset=1, expected=lambda a, b: np.concatenate([a, b], 1)),
     case("Dropout", (2, 3), number(0.4), np.array(False)),
     case("Dropout", (2, 3), number(0), np.array(True)),
+    case("Dropout", (2, 3), outputs=2, opset=12),
+    case("CenterCropPad", X, ints(3, 9), axes=[2, -1], opset=18),
+    case("CenterCropPad", X, ints(1, 4, 4, 5), opset=18),
+    case("CenterCropPad", (2, 3), ints(2, 3)),
     case("Dropout", (2, 3), is_test=1, opset=6, expected=lambda x: x),
     case("Flatten", X),
     case("Flatten", X, axis=2),
@@ -538,6 +546,9 @@ ELEMENTWISE = [
     case("Clip", (2, 5), number(-0.5), number(0.7)),
     case("Clip", (2, 5), None, number(0.7)),
     case("Clip", (2, 5), number(0)),
+    case("Clip", (2, 5), (), (1,), expected=lambda x, low, high: np.minimum(np.maximum(x, low), high)),
+    case("Clip", (2, 5), number(0.5), ()),
+    case("Clip", (2, 5), ()),
     case("Clip", (2, 5)),
     case("Clip", (2, 5), min=-0.5, max=0.7, opset=6),
     case("Elu", (2, 5), alpha=0.4),
@@ -567,7 +578,58 @@ REDUCTIONS = [
     case("ReduceL1", X, axes=[1, 3], opset=1),
 ]
 
+LEGACY = [
+    case("Affine", X, alpha=0.5, beta=2.0, opset=1, expected=lambda x: 0.5 * x + 2),
+    case("Scale", X, scale=0.5, opset=1, expected=lambda x: 0.5 * x),
+    case(
+        "ImageScaler",
+        X,
+        scale=0.5,
+        bias=[1.0, 2.0, 3.0],
+        opset=1,
+        expected=lambda x: 0.5 * x + np.array([1, 2, 3]).reshape(3, 1, 1),
+    ),
+    case("ImageScaler", X, scale=2.0, opset=1, expected=lambda x: 2 * x),
+    case("ScaledTanh", X, alpha=1.5, beta=0.5, opset=1, expected=lambda x: 1.5 * np.tanh(0.5 * x)),
+    case("ParametricSoftplus", X, alpha=1.5, beta=0.5, opset=1, expected=lambda x: 1.5 * np.log1p(np.exp(0.5 * x))),
+    case("Crop", X, border=[1, 2, 3, 1], opset=1, expected=lambda x: x[:, :, 2:-1, 1:-3]),
+    case("Crop", X, border=[1, 2, 3, 1], scale=[4, 5], opset=1, expected=lambda x: x[:, :, 2:6, 1:6]),
+    *(
+        case("MeanVarianceNormalization", X, across_channels=n, opset=1, expected=standardized(axes))
+        for n, axes in ((0, (2, 3)), (1, (1, 2, 3)))
+    ),
+    case(
+        "MeanVarianceNormalization",
+        X,
+        normalize_variance=0,
+        opset=1,
+        expected=lambda x: x - x.mean((2, 3), keepdims=True),
+    ),
+]
+"""Of operators, or versions of them, for which the `onnx` package has no schema."""
+
 LATER = [
+    case("Swish", (2, 3), opset=24),
+    case("Swish", (2, 3), alpha=0.5, opset=24),
+    case("Attention", (2, 3, 4, 5), (2, 3, 6, 5), (2, 3, 6, 7), opset=23),
+    case("Attention", (2, 3, 4, 5), (2, 3, 6, 5), data(2, 3, 6, 7), is_causal=1, scale=0.3, opset=23),
+    case("Attention", (2, 4, 12), (2, 6, 6), (2, 6, 4), q_num_heads=4, kv_num_heads=2, softcap=2.0, opset=23),
+    case("Attention", (2, 4, 12), (2, 6, 12), (2, 6, 8), (4, 6), q_num_heads=4, kv_num_heads=4, opset=23),
+    case("Attention", (1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), MASK[:, :3], is_causal=1, opset=23),
+    case("Attention", (1, 2, 3, 4), (1, 2, 3, 4), (1, 2, 3, 4), (3, 3), is_causal=1, opset=23),
+    *(
+        case(
+            "Attention",
+            *((1, 2, 3, 4),) * 3,
+            data(2, 3, 5),
+            *((1, 2, 2, 4),) * 2,
+            outputs=4,
+            qk_matmul_output_mode=mode,
+            is_causal=int(mode != 2),
+            opset=23,
+        )
+        for mode in (0, 2, 3)  # with mode 2, ONNX Runtime would show −∞ as the lowest float
+    ),
     case("RMSNormalization", (2, 3, 5), data(5), opset=23),
     case("RMSNormalization", (2, 3, 5), (3, 1), axis=1, epsilon=0.1, opset=23),
 ]

@@ -184,9 +184,9 @@ def test_a_layer_that_the_type_rule_refuses(tmp_path: Path):
 
 
 def test_parameters_that_must_be_known(tmp_path: Path):
-    nodes = [node("Clip", "x low", "y", "clip"), node("Pad", "x low", "z", "pad")]
+    nodes = [node("Expand", "x low", "y", "expand"), node("Pad", "x low", "z", "pad")]
     told = refusal(model(nodes, {"x": (1, 3), "low": ()}, ["y", "z"]), tmp_path)
-    assert "Clip with min computed at run time is not supported (at node 'clip')" in told
+    assert "Expand with shape computed at run time is not supported (at node 'expand')" in told
     assert "Pad with pads computed at run time is not supported (at node 'pad')" in told
 
 

@@ -14,7 +14,7 @@ from cnncc import interpreter
 from cnncc.check import graph as verify
 from cnncc.frontends.onnx.table import OPERATORS
 
-from .cases import CASES, LATER
+from .cases import CASES, LATER, LEGACY
 from .support import Case, imported
 
 NO_CASE = {"Constant", "Shape", "Size"}  # they make known values: see test_folding
@@ -22,10 +22,10 @@ NO_CASE |= {"If"}  # see test_selection
 
 
 def test_every_row_has_a_case():
-    assert {case.operator for case in [*CASES, *LATER]} == set(OPERATORS) - NO_CASE
+    assert {case.operator for case in [*CASES, *LATER, *LEGACY]} == set(OPERATORS) - NO_CASE
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", [*CASES, *LEGACY], ids=str)
 def test_row(case: Case, tmp_path: Path, rng: np.random.Generator):
     proto, feeds = case.model, case.feeds(rng)
     graph = imported(proto, tmp_path)
