@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ... import ops
 from ...errors import ModelError, ShapeError
@@ -18,10 +18,16 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True)
 class Term:
-    """A value whose axes are labelled, none of them twice."""
+    """A value whose axes are labelled, none of them twice; one that `arrives` may have images along its first axis."""
 
     value: Value
     labels: Labels
+    arrives: bool
+
+    @property
+    def first(self) -> list[str]:
+        """The label that may be that of the images."""
+        return [*self.labels[:1]] if self.arrives else []
 
 
 def einsum(call: NodeContext) -> Result:
@@ -30,8 +36,7 @@ def einsum(call: NodeContext) -> Result:
     shapes = [call.shape(index) for index in range(call.count)]
     sizes = common_sizes(inputs, shapes)
     terms = [
-        without_repeats(call, call.value(index), labels, [sizes[label] for label in labels])
-        for index, labels in enumerate(inputs)
+        without_repeats(call, index, labels, [sizes[label] for label in labels]) for index, labels in enumerate(inputs)
     ]
     left = terms[0]
     for number, right in enumerate(terms[1:], start=2):
@@ -78,9 +83,9 @@ def common_sizes(inputs: Sequence[Labels], shapes: Sequence[tuple[int, ...]]) ->
     return sizes
 
 
-def without_repeats(call: NodeContext, value: Value, labels: Labels, sizes: Sequence[int]) -> Term:
-    """Without axes that broadcast, and with the diagonal in place of two axes of one label."""
-    own = call.type(value).shape
+def without_repeats(call: NodeContext, index: int, labels: Labels, sizes: Sequence[int]) -> Term:
+    """An input without axes that broadcast, and with the diagonal in place of two axes of one label."""
+    value, own = call.value(index), call.shape(index)
     gone = [axis for axis, size in enumerate(own) if not equal(size, sizes[axis])]
     if gone:
         value = call.add(ops.Squeeze(tuple(gone)), value, role="squeezed")
@@ -89,7 +94,7 @@ def without_repeats(call: NodeContext, value: Value, labels: Labels, sizes: Sequ
         first, second = [axis for axis, label in enumerate(labels) if label == repeated[0]][:2]
         value = diagonal(call, value, first, second)
         labels = (*labels[:second], *labels[second + 1 :])
-    return Term(value, labels)
+    return Term(value, labels, call.known(index) is None)
 
 
 def diagonal(call: NodeContext, value: Value, first: int, second: int) -> Value:
@@ -113,27 +118,27 @@ def joined(call: NodeContext, left: Term, right: Term, later: set[str], sizes: d
     columns = [label for label in right.labels if label not in both]
     if not inner:
         return outer_product(call, left, right, [*batch, *rows, *columns])
-    # The first axis may be that of the images: if only one operand has it, it stays an axis for itself.
-    lead = rows[:1] if rows[:1] == [*left.labels[:1]] else []
-    tail = columns[:1] if columns[:1] == [*right.labels[:1]] and not lead else []
+    # If only one operand has the axis of the images, it stays an axis for itself.
+    lead = rows[:1] if rows[:1] == left.first else []
+    tail = columns[:1] if columns[:1] == right.first and not lead else []
     rows, columns = rows[len(lead) :], columns[len(tail) :]
     a = matrices(call, arranged(call, left, (*lead, *batch, *rows, *inner)), len(lead + batch), len(rows))
     b = matrices(call, arranged(call, right, (*tail, *batch, *inner, *columns)), len(tail + batch), len(inner))
     product = call.add(ops.MatMul(), a, b, role="product")
     labels = (*lead, *tail, *batch, *rows, *columns)
     shape = kept_first([sizes[label] for label in labels], bool(lead or tail or batch))
-    return Term(call.add(ops.Reshape(shape), product, role="joined"), labels)
+    return Term(call.add(ops.Reshape(shape), product, role="joined"), labels, left.arrives or right.arrives)
 
 
 def outer_product(call: NodeContext, left: Term, right: Term, labels: Sequence[str]) -> Term:
-    """Products of elements, in the order of the labels that begins with the left term's first one."""
-    labels = tuple(dict.fromkeys((*left.labels[:1], *labels)))
+    """Products of elements, in the order of the labels that begins with that of the images."""
+    labels = tuple(dict.fromkeys((*left.first, *right.first, *labels)))
     parts = []
     for term in (left, right):
         value = arranged(call, term, tuple(label for label in labels if label in term.labels)).value
         missing = tuple(axis for axis, label in enumerate(labels) if label not in term.labels)
         parts.append(call.add(ops.Unsqueeze(missing), value, role="beside") if missing else value)
-    return Term(call.add(ops.Mul(), *parts, role="product"), labels)
+    return Term(call.add(ops.Mul(), *parts, role="product"), labels, left.arrives or right.arrives)
 
 
 def matrices(call: NodeContext, term: Term, batch: int, rows: int) -> Value:
@@ -154,11 +159,11 @@ def summed(call: NodeContext, term: Term, read: set[str]) -> Term:
     if not gone:
         return term
     labels = tuple(label for label in term.labels if label in read)
-    return Term(call.add(ops.ReduceSum(gone, False), term.value, role="sum"), labels)
+    return Term(call.add(ops.ReduceSum(gone, False), term.value, role="sum"), labels, term.arrives)
 
 
 def arranged(call: NodeContext, term: Term, labels: Labels) -> Term:
-    return Term(permuted(call, term.value, [term.labels.index(label) for label in labels]), labels)
+    return replace(term, value=permuted(call, term.value, list(map(term.labels.index, labels))), labels=labels)
 
 
 def permuted(call: NodeContext, value: Value, order: Sequence[int]) -> Value:
