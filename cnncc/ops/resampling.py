@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -32,32 +32,73 @@ class ResizedAxis:
     region: tuple[Fraction, Fraction] = (Fraction(0), Fraction(1))
 
 
-def _within_region(axis: ResizedAxis, i: int) -> Fraction:
-    begin, end = axis.region
-    way = Fraction(i, axis.out - 1) if axis.out > 1 else HALF
-    return (begin + way * (end - begin)) * (axis.size - 1)
+@dataclass(frozen=True)
+class Places:
+    """Where outputs lie between the inputs: output i at (start + i · step) / unit, exactly."""
+
+    start: int
+    step: int
+    unit: int
+    count: int
+
+    @staticmethod
+    def of(start: Fraction, step: Fraction, count: int) -> Places:
+        unit = math.lcm(start.denominator, step.denominator)
+        return Places(int(start * unit), int(step * unit), unit, count)
+
+    def __iter__(self) -> Iterator[int]:
+        """The numerators."""
+        return iter(self.start + i * self.step for i in range(self.count))
+
+    def before(self) -> list[int]:
+        """The whole numbers below the places, or at them."""
+        return [place // self.unit for place in self]
+
+    def rests(self) -> Array:
+        """What the places have beyond these."""
+        return np.array([place % self.unit / self.unit for place in self])
+
+    def inside(self, size: int) -> Array:
+        """Which ones lie between the first and the last of so many elements."""
+        return np.array([0 <= place <= (size - 1) * self.unit for place in self])
 
 
-Coordinate = Callable[[ResizedAxis, int], Fraction]
-COORDINATES: Mapping[str, Coordinate] = {
-    "half_pixel": lambda axis, i: (i + HALF) / axis.scale - HALF,
-    "half_pixel_symmetric": lambda axis, i: (
-        Fraction(axis.size, 2) * (1 - axis.out / (axis.scale * axis.size)) + (i + HALF) / axis.scale - HALF
-    ),
-    "pytorch_half_pixel": lambda axis, i: (i + HALF) / axis.scale - HALF if axis.out > 1 else Fraction(0),
-    "align_corners": lambda axis, i: Fraction(i * (axis.size - 1), max(1, axis.out - 1)),
-    "asymmetric": lambda axis, i: i / axis.scale,
-    "tf_half_pixel_for_nn": lambda axis, i: (i + HALF) / axis.scale,
+Line = tuple[Fraction, Fraction]
+"""The place of the first output, and the way to the next one."""
+
+
+def _half_pixel(axis: ResizedAxis) -> Line:
+    return HALF / axis.scale - HALF, 1 / axis.scale
+
+
+def _symmetric(axis: ResizedAxis) -> Line:
+    start, step = _half_pixel(axis)
+    return start + Fraction(axis.size, 2) * (1 - axis.out / (axis.scale * axis.size)), step
+
+
+def _within_region(axis: ResizedAxis) -> Line:
+    begin, end = (place * (axis.size - 1) for place in axis.region)
+    return (begin, (end - begin) / (axis.out - 1)) if axis.out > 1 else ((begin + end) / 2, Fraction(0))
+
+
+COORDINATES: Mapping[str, Callable[[ResizedAxis], Line]] = {
+    "half_pixel": _half_pixel,
+    "half_pixel_symmetric": _symmetric,
+    "pytorch_half_pixel": lambda axis: _half_pixel(axis) if axis.out > 1 else (Fraction(0), Fraction(0)),
+    "align_corners": lambda axis: (Fraction(0), Fraction(axis.size - 1, max(1, axis.out - 1))),
+    "asymmetric": lambda axis: (Fraction(0), 1 / axis.scale),
+    "tf_half_pixel_for_nn": lambda axis: (HALF / axis.scale, 1 / axis.scale),
     "tf_crop_and_resize": _within_region,
 }
-"""Where output i lies between the inputs (ONNX's coordinate_transformation_mode)."""
+"""ONNX's coordinate_transformation_mode."""
 
-ROUNDING: Mapping[str, Callable[[Fraction], int]] = {
-    "round_prefer_floor": lambda x: math.ceil(x - HALF),
-    "round_prefer_ceil": lambda x: math.floor(x + HALF),
-    "floor": math.floor,
-    "ceil": math.ceil,
+ROUNDING: Mapping[str, Callable[[int, int], int]] = {
+    "round_prefer_floor": lambda place, unit: -((unit - 2 * place) // (2 * unit)),
+    "round_prefer_ceil": lambda place, unit: (2 * place + unit) // (2 * unit),
+    "floor": lambda place, unit: place // unit,
+    "ceil": lambda place, unit: -(-place // unit),
 }
+"""The whole number for place / unit."""
 
 
 @dataclass(frozen=True)
@@ -102,17 +143,16 @@ Taps = list[tuple[Array, Array]]
 """(index, weight) of each output, for each tap that counts for some output."""
 
 
-def nearest_taps(axis: ResizedAxis, places: Sequence[Fraction], rounding: str) -> Taps:
-    indices = [min(max(ROUNDING[rounding](place), 0), axis.size - 1) for place in places]
+def nearest_taps(axis: ResizedAxis, places: Places, rounding: str) -> Taps:
+    rounded = ROUNDING[rounding]
+    indices = [min(max(rounded(place, places.unit), 0), axis.size - 1) for place in places]
     return [(np.array(indices), np.ones(axis.out))]
 
 
-def kernel_taps(axis: ResizedAxis, places: Sequence[Fraction], kernel: Kernel) -> Taps:
+def kernel_taps(axis: ResizedAxis, places: Places, kernel: Kernel) -> Taps:
     offsets, shrink = np.array(kernel.offsets(axis))[:, None], float(kernel.shrink(axis))
-    befores = [math.floor(place) for place in places]
-    rests = np.array([float(place - before) for place, before in zip(places, befores, strict=True)])
-    far = 2 * len(offsets) + axis.size  # farther than that from the axis, all taps are beyond its end
-    indices = np.array([min(max(before, -far), far) for before in befores]) + offsets
+    rests, far = places.rests(), 2 * len(offsets) + axis.size  # farther than that, all taps are beyond an end
+    indices = np.array([min(max(before, -far), far) for before in places.before()]) + offsets
     weights = kernel.weight(np.abs(offsets - rests) * shrink)
     if kernel.inside_only:
         weights = np.where((indices >= 0) & (indices < axis.size), weights, 0)

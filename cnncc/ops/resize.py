@@ -21,6 +21,7 @@ from .resampling import (
     COORDINATES,
     ROUNDING,
     Kernel,
+    Places,
     ResizedAxis,
     Taps,
     cubic,
@@ -113,9 +114,12 @@ class Resize(Op):
         weight, reach = (linear, 1) if self.mode == "linear" else (cubic(self.cubic), 2)
         return Kernel(weight, reach, self.antialias, self.exclude_outside)
 
+    def places(self, axis: ResizedAxis) -> Places:
+        return Places.of(*COORDINATES[self.coordinates](axis), axis.out)
+
     def taps(self, axis: ResizedAxis) -> Taps:
         """(index, weight) of each output, for each tap of the kernel that counts for some output."""
-        places = [COORDINATES[self.coordinates](axis, i) for i in range(axis.out)]
+        places = self.places(axis)
         kernel = self.kernel()
         return nearest_taps(axis, places, self.nearest) if kernel is None else kernel_taps(axis, places, kernel)
 
@@ -123,11 +127,7 @@ class Resize(Op):
         """For each axis of which some outputs lie outside, which ones do not."""
         if self.coordinates != "tf_crop_and_resize":
             return {}
-        place = COORDINATES[self.coordinates]
-        masks = {
-            number: np.array([0 <= place(axis, i) <= axis.size - 1 for i in range(axis.out)])
-            for number, axis in self.resized(x).items()
-        }
+        masks = {number: self.places(axis).inside(axis.size) for number, axis in self.resized(x).items()}
         return {number: mask for number, mask in masks.items() if not mask.all()}
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
