@@ -26,13 +26,15 @@ UNIT, TINY, LARGEST, OVERFLOW = FLOAT32.unit, FLOAT32.tiny, FLOAT32.most, FLOAT3
 # Error rule: (values, errors of the arguments, result) -> error of the result; asked where an argument is a float.
 ErrorRule = Callable[[Sequence[Array], Sequence[Array], Array], Array]
 
-# Bounds of the functions of codegen/functions.py, power.py and trigonometry.py, in units in the last place (two UNITs
-# each).
+# Bounds of the functions of codegen/functions.py, power.py, trigonometry.py, hyperbolic.py and arcs.py, in units in the
+# last place (two UNITs each).
 EXP_ULPS = 1.5
 EXPM1_ULPS = SIN_ULPS = COS_ULPS = POWER_ULPS = 2.0
 LOG_ULPS = 1.0
 SIGMOID_ULPS = SOFTPLUS_ULPS = 3.0
-TANH_ULPS = ERF_ULPS = 4.0
+TANH_ULPS = ERF_ULPS = TAN_ULPS = ASIN_ULPS = 4.0
+ACOS_ULPS = ATAN_ULPS = SINH_ULPS = ASINH_ULPS = ACOSH_ULPS = 3.0
+COSH_ULPS = ATANH_ULPS = 2.5
 
 
 def ieee_power(x: Array, y: Array) -> Array:
@@ -179,14 +181,15 @@ def _modulo_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
 
 
 def _monotone(meaning: Callable[..., Any], ulps: float = 0.0, takes: tuple[Element, ...] = FLOATS) -> Function:
-    """A function that only rises: what errors of its arguments make of it shows at the ends of their intervals.
+    """A function that only rises, or only falls: what errors of its arguments make of it shows at the ends of their
+    intervals.
 
-    It is exact at an infinite argument, and where it leads from 0 to 0.
+    It is exact at an infinite argument if its limit is a whole number or infinite, and where it leads from 0 to 0.
     """
 
     def error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
         above, below = (meaning(*map(step, v, e)) for step in (np.add, np.subtract))
-        limit = (np.isinf(v[0]) | ((v[0] == 0) & (r == 0))) & (e[0] == 0)
+        limit = ((np.isinf(v[0]) & (r == np.rint(r))) | ((v[0] == 0) & (r == 0))) & (e[0] == 0)
         moves = functools.reduce(np.maximum, e) > 0
         carried = np.where(moves, np.maximum(np.abs(above - r), np.abs(below - r)), 0)
         return np.where(limit, 0, _rounded(r, carried, 2 * ulps)) if ulps else carried
@@ -232,6 +235,14 @@ def _wave(meaning: Callable[..., Any], ulps: float) -> Function:
     return Function(meaning, lambda v, e, r: _rounded(r, np.minimum(e[0], 2), 2 * ulps))
 
 
+def _tangent_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """Rising between two poles; without a bound where there may be a pole within the error."""
+    below, above = v[0] - e[0], v[0] + e[0]
+    same = (above - below < np.pi) & (np.floor(below / np.pi + 0.5) == np.floor(above / np.pi + 0.5))
+    carried = np.maximum(np.abs(np.tan(above) - r), np.abs(np.tan(below) - r))
+    return _rounded(r, np.where(e[0] == 0, 0, np.where(same, carried, np.inf)), 2 * TAN_ULPS)
+
+
 FUNCTIONS: Mapping[str, Function] = {
     "add": Function(np.add, lambda v, e, r: _exact_if_tiny(r, e[0] + e[1]), takes=NUMBERS),
     "subtract": Function(np.subtract, lambda v, e, r: _exact_if_tiny(r, e[0] + e[1]), takes=NUMBERS),
@@ -270,6 +281,15 @@ FUNCTIONS: Mapping[str, Function] = {
     "softplus": _monotone(softplus, SOFTPLUS_ULPS),
     "sin": _wave(np.sin, SIN_ULPS),
     "cos": _wave(np.cos, COS_ULPS),
+    "tan": Function(np.tan, _tangent_error),
+    "asin": _monotone(np.arcsin, ASIN_ULPS),
+    "acos": _monotone(np.arccos, ACOS_ULPS),
+    "atan": _monotone(np.arctan, ATAN_ULPS),
+    "sinh": _monotone(np.sinh, SINH_ULPS),
+    "cosh": _monotone(np.cosh, COSH_ULPS),  # in one direction from 0 on: the end that is farther from 0 decides
+    "asinh": _monotone(np.arcsinh, ASINH_ULPS),
+    "acosh": _monotone(np.arccosh, ACOSH_ULPS),
+    "atanh": _monotone(np.arctanh, ATANH_ULPS),
     "power": Function(ieee_power, _power_error, takes=NUMBERS, whole=power),
     "nearest": Function(nearest, lambda v, e, r: _rounded(r, e[0])),
     # One rounding where it is one instruction, else two.

@@ -9,7 +9,7 @@ from functools import partial
 from ..elements import BOOL, FLOAT32, INTEGERS, Element, Kind
 from ..expr import Apply, Arg, Expr, Number
 from ..functions import FUNCTIONS, converter
-from . import functions, integers
+from . import arcs, functions, hyperbolic, integers
 from .emitter import Emitter
 from .instructions import Binary, Predicate
 from .integers import compare, is_true, truth
@@ -17,7 +17,7 @@ from .lanes import Lanes
 from .power import power
 from .registers import Ssa, memory_type, register_type
 from .remainder import fmod, mod
-from .trigonometry import cos, sin
+from .trigonometry import cos, sin, tan
 
 Code = Callable[..., Ssa]
 
@@ -97,6 +97,15 @@ OF_FLOATS: Mapping[str, Code] = {
     "erf": own(functions.erf),
     "sin": own(sin),
     "cos": own(cos),
+    "tan": own(tan),
+    "asin": own(arcs.asin),
+    "acos": own(arcs.acos),
+    "atan": own(arcs.atan),
+    "sinh": own(hyperbolic.sinh),
+    "cosh": own(hyperbolic.cosh),
+    "asinh": own(hyperbolic.asinh),
+    "acosh": own(hyperbolic.acosh),
+    "atanh": own(hyperbolic.atanh),
     "power": own(power),
     "remainder": own(fmod),
     "modulo": own(mod),

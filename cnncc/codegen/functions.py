@@ -53,6 +53,12 @@ def exp_inside(x: Lanes, low: Lanes | None = None) -> Lanes:
     return _scaled(r.polynomial((*EXP_TAIL, 1.0, 1.0)), shifted)
 
 
+def half_exp(x: Lanes) -> Lanes:
+    """exp(x) / 2 within 1.5 ulp, also where exp(x) overflows."""
+    shifted, r = _less_ln2(x.clamped(LEAST, MOST + 1), ROUND + 2 * BIAS)
+    return _scaled(r.polynomial((*EXP_TAIL, 1.0, 1.0)), shifted - 1.0)
+
+
 def _exp_by_table(x: Lanes, low: Lanes | None) -> Lanes:
     """`exp_inside` as 2^⌊k⌋ · 2^(k − ⌊k⌋) · exp(r): the second factor is one of 16, and the series is short.
 

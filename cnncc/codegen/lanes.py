@@ -78,6 +78,10 @@ class Lanes:
     def __abs__(self) -> Lanes:
         return Lanes(self.e, self.e.unary("absolute", self.ssa))
 
+    def root(self) -> Lanes:
+        """The square root; NaN below 0."""
+        return Lanes(self.e, self.e.unary("square_root", self.ssa))
+
     def with_sign_of(self, other: Lanes) -> Lanes:
         return Lanes(self.e, self.e.copy_sign(self.ssa, other.ssa))
 

@@ -6,7 +6,6 @@ from .arithmetic import (
     Abs,
     Add,
     Ceil,
-    Cos,
     Div,
     Exp,
     Floor,
@@ -21,7 +20,6 @@ from .arithmetic import (
     Reciprocal,
     Round,
     Sign,
-    Sin,
     Sqrt,
     Sub,
     Sum,
@@ -68,14 +66,21 @@ from .shuffle import ChannelShuffle, DepthToSpace, SpaceToDepth, Transpose
 from .smooth import Celu, Elu, Erf, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from .softmax import LogSoftmax, Softmax
 from .spectral import SpectralPool
+from .trigonometry import Acos, Acosh, Asin, Asinh, Atan, Atanh, Cos, Cosh, Sin, Sinh, Tan
 
 __all__ = [
     "LRN",
     "Abs",
+    "Acos",
+    "Acosh",
     "AdaptiveAveragePool",
     "AdaptiveMaxPool",
     "Add",
     "And",
+    "Asin",
+    "Asinh",
+    "Atan",
+    "Atanh",
     "AveragePool",
     "BatchNormalization",
     "BatchStandardization",
@@ -93,6 +98,7 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "Cos",
+    "Cosh",
     "Dense",
     "DepthToSpace",
     "Dequantize",
@@ -165,6 +171,7 @@ __all__ = [
     "Sign",
     "Silu",
     "Sin",
+    "Sinh",
     "Slice",
     "Softmax",
     "Softplus",
@@ -177,6 +184,7 @@ __all__ = [
     "Squeeze",
     "Sub",
     "Sum",
+    "Tan",
     "Tanh",
     "ThresholdedRelu",
     "Tile",

@@ -280,25 +280,3 @@ class Sign(Unary):
 
     def expression(self, *x: Expr) -> Expr:
         return unary("sign", x[0])
-
-
-@dataclass(frozen=True)
-class Sin(Unary):
-    """The sine of an angle in radians."""
-
-    def formula(self, *x: Array) -> Array:
-        return np.sin(x[0])
-
-    def expression(self, *x: Expr) -> Expr:
-        return unary("sin", x[0])
-
-
-@dataclass(frozen=True)
-class Cos(Unary):
-    """The cosine of an angle in radians."""
-
-    def formula(self, *x: Array) -> Array:
-        return np.cos(x[0])
-
-    def expression(self, *x: Expr) -> Expr:
-        return unary("cos", x[0])

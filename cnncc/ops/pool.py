@@ -1,4 +1,4 @@
-"""Pooling over sliding windows: maximum, average, L2 and mixed; each channel alone, no parameters."""
+"""Pooling over sliding windows: maximum, average, p-norm and mixed; each channel alone, no parameters."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from ..computation import Lowering, LoweringBuilder, WindowReduction
 from ..elements import FLOAT32, NUMBERS, element_of
 from ..errors import ShapeError
-from ..expr import Arg, Number, maximum, sqrt
+from ..expr import Arg, Expr, Number, maximum, power, sqrt
 from ..op import Cost, Op, Sample, as_held, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import Padding, WindowAxis, padded, per_axis, resolve
@@ -215,31 +215,47 @@ class MixedPool(Averaging):
         yield Sample(cls((2, 3), 1, alpha=0.3), ((2, 3, 5, 6),))
 
 
+MAX_P = 64
+"""Of a norm: the power of a float other than ±1 soon leaves the range of floats."""
+
+
 @dataclass(frozen=True)
 class LpPool(Pool):
-    """L2 pooling: the root of the sum of squares over each window; with p = 1 the sum of absolute values."""
+    """The p-norm of each window: the p-th root of the sum of |x|^p."""
 
     p: int = 2
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        if type(self.p) is not int or self.p not in (1, 2):
-            raise ShapeError(f"p={self.p!r} is not supported: expected 1 or 2")
+        if type(self.p) is not int or not 1 <= self.p <= MAX_P:
+            raise ShapeError(f"p={self.p!r} must be a whole number from 1 to {MAX_P}")
         return super().infer(*inputs)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        seen = self.windows(inputs[0], 0.0)
+        seen = np.abs(self.windows(inputs[0], 0.0))
         with np.errstate(all="ignore"):
-            result = np.abs(seen).sum(self.taps) if self.p == 1 else np.sqrt((seen * seen).sum(self.taps))
-            return (rounded(result),)
+            total = (seen**self.p).sum(self.taps)
+            return (rounded(np.sqrt(total) if self.p == 2 else total ** (1 / self.p)),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = LoweringBuilder(inputs)
         x = Arg(0)
-        power = pieces.pointwise(maximum(x, Number(0.0) - x) if self.p == 1 else x * x, (0,))
-        total = self.slide(pieces, power, WindowReduction(self.window(inputs[0]), "add"))
-        return pieces.lowering(total if self.p == 1 else pieces.pointwise(sqrt(x), (total,)))
+        size = pieces.pointwise(raised(maximum(x, Number(0.0) - x) if self.p % 2 else x, self.p), (0,))
+        total = self.slide(pieces, size, WindowReduction(self.window(inputs[0]), "add"))
+        if self.p == 1:
+            return pieces.lowering(total)
+        return pieces.lowering(pieces.pointwise(sqrt(x) if self.p == 2 else power(x, 1 / self.p), (total,)))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield from super().samples()
         yield Sample(cls((2, 3), 1, p=1), ((2, 3, 5, 6),))
+        yield Sample(cls((2, 3), 1, p=3), ((2, 3, 5, 6),))
+        yield Sample(cls((3,), 2, 1, p=6), ((1, 18, 9),))
+
+
+def raised(x: Expr, p: int) -> Expr:
+    """x to a whole power from 1 on, by products."""
+    if p == 1:
+        return x
+    half = raised(x, p // 2)
+    return half * half * x if p % 2 else half * half

@@ -2,60 +2,55 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
 
 import numpy as np
 
 from ..computation import Lowering, LoweringBuilder
 from ..errors import ShapeError
-from ..expr import Arg, Expr, multiply_add
+from ..expr import Arg, where_less
 from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import per_axis
-from .axes import expect_tables
+from .axes import axes_of, expect_tables
+from .resampling import (
+    COORDINATES,
+    ROUNDING,
+    Kernel,
+    Places,
+    ResizedAxis,
+    Taps,
+    cubic,
+    kernel_taps,
+    linear,
+    nearest_taps,
+    resampled,
+    summed,
+)
 
-HALF = Fraction(1, 2)
-
-
-@dataclass(frozen=True)
-class ResizedAxis:
-    """An axis of `size` elements that becomes `out`; `scale` is their ratio, or what the user gave for it."""
-
-    size: int
-    out: int
-    scale: Fraction
-
-
-Coordinate = Callable[[ResizedAxis, int], Fraction]
-COORDINATES: Mapping[str, Coordinate] = {
-    "half_pixel": lambda axis, i: (i + HALF) / axis.scale - HALF,
-    "half_pixel_symmetric": lambda axis, i: (
-        Fraction(axis.size, 2) * (1 - axis.out / (axis.scale * axis.size)) + (i + HALF) / axis.scale - HALF
-    ),
-    "pytorch_half_pixel": lambda axis, i: (i + HALF) / axis.scale - HALF if axis.out > 1 else Fraction(0),
-    "align_corners": lambda axis, i: Fraction(i * (axis.size - 1), max(1, axis.out - 1)),
-    "asymmetric": lambda axis, i: i / axis.scale,
-}
-"""Where output i lies between the inputs (ONNX's coordinate_transformation_mode)."""
-
-ROUNDING: Mapping[str, Callable[[Fraction], int]] = {
-    "round_prefer_floor": lambda x: math.ceil(x - HALF),
-    "round_prefer_ceil": lambda x: math.floor(x + HALF),
-    "floor": math.floor,
-    "ceil": math.ceil,
+POLICIES = ("stretch", "not_larger", "not_smaller")
+CHOICES = {
+    "mode": ("nearest", "linear", "cubic"),
+    "coordinates": COORDINATES,
+    "nearest": ROUNDING,
+    "policy": POLICIES,
 }
 
 
 @dataclass(frozen=True)
 class Resize(Op):
-    """The spatial axes resampled to `sizes`, or to ⌊n · scale⌋ elements (ONNX's Resize of all but N and C).
+    """`axes` (None: the spatial ones) resampled to `sizes`, or to ⌊n · scale⌋ elements (ONNX's Resize).
 
     `mode` is 'nearest' (rounded as `nearest` says), 'linear' or 'cubic' (Keys' kernel with coefficient `cubic`).
-    Beyond the first and last element those two continue.
+    Beyond the first and last element those two continue or, with `exclude_outside`, do not count. With `antialias`
+    they take all elements that an output of a smaller axis covers. `policy` 'not_larger' and 'not_smaller' take
+    `sizes` as bounds, with one scale for all axes. With coordinates 'tf_crop_and_resize' the outputs lie in the
+    region `roi` (first all begins, then all ends, 0 and 1 being the first and last element); where that is outside,
+    they are `extrapolation`.
     """
 
     sizes: tuple[int, ...] | int | None = None
@@ -64,58 +59,105 @@ class Resize(Op):
     coordinates: str = "half_pixel"
     nearest: str = "round_prefer_floor"
     cubic: float = -0.75
+    axes: tuple[int, ...] | None = None
+    antialias: bool = False
+    exclude_outside: bool = False
+    policy: str = "stretch"
+    roi: tuple[float, ...] = ()
+    extrapolation: float = 0.0
 
-    def axes(self, x: TensorType) -> tuple[ResizedAxis, ...]:
-        """The geometry of each spatial axis; raises ShapeError."""
-        spatial = x.shape[2:]
+    def numbers(self, rank: int) -> tuple[int, ...]:
+        """The axes from the front."""
+        return tuple(range(2, rank)) if self.axes is None else axes_of(self.axes, rank)
+
+    def resized(self, x: TensorType) -> dict[int, ResizedAxis]:
+        """The geometry of each axis; raises ShapeError."""
+        numbers = self.numbers(x.rank)
+        sizes = [x.shape[axis] for axis in numbers]
+        outs = self._outs(sizes)
+        regions = self._regions(len(sizes))
+        rows = zip(numbers, sizes, outs, regions, strict=True)
+        return {axis: ResizedAxis(n, out, scale, region) for axis, n, (out, scale), region in rows}
+
+    def _outs(self, sizes: list[int]) -> list[tuple[int, Fraction]]:
+        """How many elements become of so many, and the scale."""
         if (self.sizes is None) == (self.scales is None):
             raise ShapeError("a resize takes either sizes or scales")
         if self.sizes is not None:
-            sizes = per_axis(self.sizes, len(spatial), "sizes")
-            return tuple(ResizedAxis(n, out, Fraction(out, n)) for n, out in zip(spatial, sizes, strict=True))
+            wanted = per_axis(self.sizes, len(sizes), "sizes")
+            scales = [Fraction(out, n) for n, out in zip(sizes, wanted, strict=True)]
+            if self.policy == "stretch" or not scales:
+                return list(zip(wanted, scales, strict=True))
+            scale = (min if self.policy == "not_larger" else max)(scales)
+            return [(math.floor(scale * n + Fraction(1, 2)), scale) for n in sizes]
         assert self.scales is not None
-        if len(self.scales) != len(spatial) or not all(0 < scale < math.inf for scale in self.scales):
-            raise ShapeError(f"scales {self.scales}: expected {len(spatial)} positive numbers (one for each axis)")
+        if self.policy != "stretch":
+            raise ShapeError(f"policy {self.policy!r} takes sizes, not scales")
+        if len(self.scales) != len(sizes) or not all(0 < scale < math.inf for scale in self.scales):
+            raise ShapeError(f"scales {self.scales}: expected {len(sizes)} positive numbers (one for each axis)")
         # The decimal fraction that the user wrote: 10 · 0.7 is 7.
-        pairs = zip(spatial, (Fraction(str(float(scale))) for scale in self.scales), strict=True)
-        return tuple(ResizedAxis(n, math.floor(n * scale), scale) for n, scale in pairs)
+        given = [Fraction(str(float(scale))) for scale in self.scales]
+        return [(math.floor(n * scale), scale) for n, scale in zip(sizes, given, strict=True)]
 
-    def taps(self, axis: ResizedAxis) -> list[tuple[Array, Array]]:
-        """(index, weight) of each output, for each tap of the kernel that counts for some output."""
-        places = [COORDINATES[self.coordinates](axis, i) for i in range(axis.out)]
+    def _regions(self, count: int) -> list[tuple[Fraction, Fraction]]:
+        crops = self.coordinates == "tf_crop_and_resize"
+        if len(self.roi) != (2 * count if crops else 0) or not all(map(math.isfinite, self.roi)):
+            told = f"{2 * count} numbers (begins, ends)" if crops else "none without 'tf_crop_and_resize'"
+            raise ShapeError(f"roi {self.roi}: expected {told}")
+        ends = [Fraction(str(float(place))) for place in self.roi]
+        return list(zip(ends[:count], ends[count:], strict=True)) if crops else [(Fraction(0), Fraction(1))] * count
+
+    def kernel(self) -> Kernel | None:
+        """The weights by distance; None for the nearest element."""
         if self.mode == "nearest":
-            return [(_within([ROUNDING[self.nearest](place) for place in places], axis.size), np.ones(axis.out))]
-        firsts = [math.floor(place) for place in places]
-        rests = np.array([float(place - first) for place, first in zip(places, firsts, strict=True)])
-        kernel = (1 - rests, rests) if self.mode == "linear" else cubic_weights(rests, self.cubic)
-        offset = 0 if self.mode == "linear" else -1
-        taps = enumerate(kernel, start=offset)
-        return [(_within([f + tap for f in firsts], axis.size), weights) for tap, weights in taps if weights.any()]
+            return None
+        weight, reach = (linear, 1) if self.mode == "linear" else (cubic(self.cubic), 2)
+        return Kernel(weight, reach, self.antialias, self.exclude_outside)
+
+    def places(self, axis: ResizedAxis) -> Places:
+        return Places.of(*COORDINATES[self.coordinates](axis), axis.out)
+
+    def taps(self, axis: ResizedAxis) -> Taps:
+        """(index, weight) of each output, for each tap of the kernel that counts for some output."""
+        places = self.places(axis)
+        kernel = self.kernel()
+        return nearest_taps(axis, places, self.nearest) if kernel is None else kernel_taps(axis, places, kernel)
+
+    def inside(self, x: TensorType) -> dict[int, Array]:
+        """For each axis of which some outputs lie outside, which ones do not."""
+        if self.coordinates != "tf_crop_and_resize":
+            return {}
+        masks = {number: self.places(axis).inside(axis.size) for number, axis in self.resized(x).items()}
+        return {number: mask for number, mask in masks.items() if not mask.all()}
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 1)
         (x,) = inputs
-        if x.rank < 3:
+        if self.axes is None and x.rank < 3:
             raise ShapeError(f"a resize takes (N, C, spatial axes), got {x} of {x.rank} axes")
-        choices = {"mode": ("nearest", "linear", "cubic"), "coordinates": COORDINATES, "nearest": ROUNDING}
-        for what, known in choices.items():
+        for what, known in CHOICES.items():
             if getattr(self, what) not in known:
                 raise ShapeError(f"{what} {getattr(self, what)!r} is unknown: expected {', '.join(map(repr, known))}")
         if not math.isfinite(self.cubic):
             raise ShapeError(f"cubic={self.cubic} must be a finite number")
-        axes = self.axes(x)
-        if any(axis.out < 1 for axis in axes):
-            raise ShapeError(f"scales {self.scales} leave nothing of {x}")
-        expect_tables(axis.out for axis in axes)
-        return (x.shaped((*x.shape[:2], *(axis.out for axis in axes))),)
+        axes = self.resized(x)
+        if any(axis.out < 1 for axis in axes.values()):
+            told = (
+                f"scales {self.scales} leave" if self.sizes is None else f"sizes {self.sizes} by {self.policy!r} leave"
+            )
+            raise ShapeError(f"{told} nothing of {x}")
+        expect_tables(axis.out for axis in axes.values())
+        if self.antialias and (kernel := self.kernel()) is not None:
+            expect_tables(axis.out * len(kernel.offsets(axis)) for axis in axes.values())
+        return (x.shaped(axes[number].out if number in axes else size for number, size in enumerate(x.shape)),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        x = inputs[0].astype(np.float64)
+        x, type = inputs[0].astype(np.float64), TensorType.of(inputs[0])
         with np.errstate(all="ignore"):
-            for number, axis in enumerate(self.axes(TensorType.of(x)), start=2):
-                along = (-1, *(1,) * (x.ndim - number - 1))
-                parts = [x.take(index, number) * weights.reshape(along) for index, weights in self.taps(axis)]
-                x = functools.reduce(np.add, parts)  # without a 0 to begin with, to which −0 would be lost
+            for number, axis in self.resized(type).items():
+                x = summed(x, number, self.taps(axis))
+            for number, inside in self.inside(type).items():
+                x = np.where(inside.reshape(-1, *(1,) * (x.ndim - number - 1)), x, self.extrapolation)
             return (rounded(x),)
 
     def cost(self, *inputs: TensorType) -> Cost:
@@ -124,9 +166,15 @@ class Resize(Op):
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces, x = LoweringBuilder(inputs), 0
-        for number, axis in enumerate(self.axes(inputs[0]), start=2):
+        for number, axis in self.resized(inputs[0]).items():
             x = resampled(pieces, x, number, self.taps(axis))
+        for number, inside in self.inside(inputs[0]).items():
+            mask = pieces.known(inside.astype(np.float64).reshape(-1, *(1,) * (inputs[0].rank - number - 1)))
+            x = pieces.pointwise(where_less(0.5, Arg(1), Arg(0), self.extrapolation), (x, mask))
         return pieces.ending(x)
+
+    def images(self, *ranks: int) -> tuple[bool, ...] | None:
+        return None if 0 in self.numbers(ranks[0]) else (True,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -140,38 +188,15 @@ class Resize(Op):
         yield Sample(cls((6, 10), mode="cubic", coordinates="asymmetric", cubic=-0.5), ((1, 18, 4, 5),))
         yield Sample(cls(scales=(1.7,), mode="linear", coordinates="half_pixel_symmetric"), ((2, 3, 9),))
         yield Sample(cls((4, 3, 6), nearest="floor"), ((1, 2, 3, 3, 4),))
-
-
-def resampled(pieces: LoweringBuilder, x: int, axis: int, taps: list[tuple[Array, Array]]) -> int:
-    """Append one axis: the sum of look-ups, each times weights that are known."""
-    size, behind = pieces.shape(x)[axis], len(pieces.shape(x)) - axis - 1
-    if len(taps) == 1 and (taps[0][1] == 1).all():
-        index = taps[0][0].tolist()
-        return x if index == list(range(size)) else pieces.lookup(x, axis, index)
-    operands: list[int] = []
-    total: Expr | None = None
-    for number, (index, weights) in enumerate(taps):
-        operands += [pieces.lookup(x, axis, index.tolist()), pieces.known(weights.reshape(-1, *(1,) * behind))]
-        value, weight = Arg(2 * number), Arg(2 * number + 1)
-        total = value * weight if total is None else multiply_add(value, weight, total)
-    assert total is not None, "the weights of every output add up to one"
-    return pieces.pointwise(total, operands)
-
-
-def cubic_weights(t: Array, a: float) -> tuple[Array, ...]:
-    """Weights of the elements before, at, after and second after a place, t beyond the one `at`.
-
-    Keys, Cubic convolution interpolation for digital image processing (1981), with a free coefficient a.
-    """
-
-    def near(x: Array) -> Array:
-        return ((a + 2) * x - (a + 3)) * x * x + 1
-
-    def far(x: Array) -> Array:
-        return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
-
-    return far(t + 1), near(t), near(1 - t), far(2 - t)
-
-
-def _within(indices: list[int], size: int) -> Array:
-    return np.asarray(np.clip(indices, 0, size - 1))
+        yield Sample(cls((3, 5), mode="linear", antialias=True), ((2, 18, 8, 11),))
+        yield Sample(cls((2, 7), mode="cubic", antialias=True, exclude_outside=True), ((1, 3, 7, 5),))
+        yield Sample(cls((7, 3), mode="cubic", exclude_outside=True), ((1, 3, 4, 5),))
+        yield Sample(cls((7, 9), mode="linear", policy="not_larger", axes=(1, -1)), ((2, 3, 4, 5),))
+        yield Sample(cls((2, 7), policy="not_smaller", coordinates="tf_half_pixel_for_nn", axes=(0, 1)), ((3, 5),))
+        crop: dict[str, Any] = {
+            "coordinates": "tf_crop_and_resize",
+            "roi": (0.25, -0.2, 0.75, 1.1),
+            "extrapolation": 2.5,
+        }
+        yield Sample(cls((3, 6), mode="linear", **crop), ((2, 18, 4, 5),))
+        yield Sample(cls((1, 6), **crop), ((1, 3, 4, 5),))

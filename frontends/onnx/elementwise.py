@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from ... import ops
 from ...errors import ModelError
 from ...ir import Value
@@ -60,6 +62,15 @@ def selu(call: NodeContext) -> Result:
     """Up to opset 5 the defaults have four decimals."""
     alpha, gamma = (1.6732, 1.0507) if call.version < 6 else (1.67326319217681884765625, 1.05070102214813232421875)
     return call.add(ops.Selu(call.attribute("alpha", alpha), call.attribute("gamma", gamma)), call.value(0))
+
+
+def swish(call: NodeContext) -> Result:
+    """x · sigmoid(alpha · x)."""
+    alpha, x = call.attribute("alpha", 1.0), call.value(0)
+    if alpha == 1.0:
+        return call.add(ops.Silu(), x)
+    steep = call.add(ops.Mul(), x, call.constant(np.array(alpha, np.float32), "alpha"), role="steep")
+    return call.add(ops.Mul(), x, call.add(ops.Sigmoid(), steep, role="sigmoid"))
 
 
 def clip(call: NodeContext) -> Result:

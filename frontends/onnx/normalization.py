@@ -4,25 +4,52 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from ... import ops
 from ...errors import ShapeError
 from ...ir import Value
 from ...op import Op
 from . import parameters
 from .call import NodeContext, Result, Unsupported
+from .standardization import centre
 
 
 def batch_normalization(call: NodeContext) -> Result:
-    """With known statistics, or as in training with those of the batch; running statistics are not computed."""
-    call.ignore("momentum")
-    epsilon = call.attribute("epsilon", 1e-5)
+    """With known statistics, or as in training with those of the batch.
+
+    Running statistics are computed from opset 14 on: before, the standard does not say which variance they hold.
+    """
+    epsilon, momentum = call.attribute("epsilon", 1e-5), call.attribute("momentum", 0.9)
     if call.version >= 9:
         call.only("spatial", 1)
     if not call.attribute("spatial", 1):
         return each_element_alone(call, epsilon)
-    if training(call):
-        return call.add(ops.BatchStandardization(epsilon), *call.values()[:3])
-    return call.add(ops.BatchNormalization(epsilon), *call.values())
+    if not training(call):
+        return call.add(ops.BatchNormalization(epsilon), *call.values())
+    normal = call.add(ops.BatchStandardization(epsilon), *call.values()[:3])
+    if call.version < 14 or not any(call.node.outputs[1:]):
+        return normal
+    return normal, *running_statistics(call, momentum)
+
+
+def running_statistics(call: NodeContext, momentum: float) -> tuple[Value, Value]:
+    """Old mean and variance times `momentum`, plus those of the batch times what it leaves of 1."""
+    rank = len(call.shape(0))
+    axes = (0, *range(2, rank))
+    mean, centred = centre(call, axes)
+    square = call.add(ops.Mul(), centred, centred, role="square")
+    variance = call.add(ops.ReduceMean(axes), square, role="variance")
+    return mixed(call, 3, mean, momentum, "running_mean"), mixed(call, 4, variance, momentum, "running_variance")
+
+
+def mixed(call: NodeContext, index: int, new: Value, momentum: float, role: str) -> Value:
+    vector = call.add(ops.Reshape((-1,)), new, role=f"{role}.new")
+    parts = [
+        call.add(ops.Mul(), part, call.constant(np.array(factor, np.float32), f"{role}.factor"), role=f"{role}.part")
+        for part, factor in ((call.value(index), momentum), (vector, 1 - momentum))
+    ]
+    return call.add(ops.Add(), *parts, role=role)
 
 
 def training(call: NodeContext) -> bool:
@@ -92,12 +119,6 @@ def spread(call: NodeContext, index: int, times: int, role: str) -> Value:
         return call.constant(known.repeat(times), role)
     places = tuple(place // times for place in range(call.shape(index)[0] * times))
     return call.add(ops.Gather(places, 0), call.value(index), role=role)
-
-
-def layer_normalization(call: NodeContext) -> Result:
-    call.only("stash_type", 1)
-    op = ops.LayerNormalization(call.attribute("axis", -1), call.attribute("epsilon", 1e-5))
-    return call.add(op, *call.values())
 
 
 def reduction(op: Callable[[tuple[int, ...] | None, bool], Op]) -> Callable[[NodeContext], Result]:

@@ -85,17 +85,21 @@ def element_type(call: NodeContext) -> str:
 
 
 def dropout(call: NodeContext) -> Result:
-    """The identity; from opset 12 on also a mask that is true everywhere, before the importer refuses one that is
-    read."""
+    """The identity; the mask, if one reads it, says of every element that it is kept, up to opset 9 by ones."""
     call.ignore("seed")
     ratio = call.known(1) if call.has(1) else call.optional("ratio")
     trains = call.has(2) and call.array(2, "training_mode").any() and (ratio is None or np.any(ratio))
     if trains or (call.optional("is_test") == 0 and call.version < 7):
         raise Unsupported("Dropout in training mode is not supported")
-    if call.version < 12 or not call.reads(1):
-        return call.tensor(0)
-    shape = parameters.room(call, call.shape(0), np.empty(0, bool))
-    return [call.tensor(0), np.ones(shape, bool)]
+    return (call.tensor(0), kept(call)) if call.version >= 7 and call.reads(1) else call.tensor(0)
+
+
+def kept(call: NodeContext) -> Value:
+    """True for every element, NaN included."""
+    x = call.value(0)
+    same, other = call.add(ops.Equal(), x, x, role="same"), call.add(ops.NotEqual(), x, x, role="other")
+    mask = call.add(ops.Or(), same, other, role="mask")
+    return mask if call.version >= 10 else call.add(ops.Cast("float32"), mask, role="ones")
 
 
 def reshape(call: NodeContext) -> Result:

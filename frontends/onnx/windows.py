@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from ... import ops
 from ...errors import ModelError
+from ...ir import Value
+from ...ops.pool import MAX_P
 from ...windows import brief, brief_padding
 from .call import NodeContext, Result, Unsupported
 
@@ -118,7 +122,26 @@ def average_pool(call: NodeContext) -> Result:
 
 
 def lp_pool(call: NodeContext) -> Result:
-    p = call.attribute("p", 2.0)  # a float in opset 1
-    if p not in (1.0, 2.0):
-        raise Unsupported(f"{call.operator} with p={p:g} is not supported, only 1 and 2")
-    return call.add(ops.LpPool(**pooled(call), p=int(p)), call.value(0))
+    return call.add(ops.LpPool(**pooled(call), p=exponent(call)), call.value(0))
+
+
+def global_lp_pool(call: NodeContext) -> Result:
+    """The norm over all spatial axes."""
+    axes, p = tuple(range(2, len(call.shape(0)))), exponent(call)
+    if p <= 2:
+        return call.add((ops.ReduceL1 if p == 1 else ops.ReduceL2)(axes), call.value(0))
+    raised = call.add(ops.Pow(), call.add(ops.Abs(), call.value(0), role="size"), number(call, p), role="raised")
+    total = call.add(ops.ReduceSum(axes), raised, role="total")
+    return call.add(ops.Pow(), total, number(call, 1 / p))
+
+
+def exponent(call: NodeContext) -> int:
+    """The p of a norm, a float in opset 1."""
+    p = call.attribute("p", 2.0)
+    if not 1 <= p <= MAX_P or p != int(p):
+        raise Unsupported(f"{call.operator} with p={p:g} is not supported, only whole numbers from 1 to {MAX_P}")
+    return int(p)
+
+
+def number(call: NodeContext, value: float) -> Value:
+    return call.constant(np.array(value, np.float32), "exponent")

@@ -12,7 +12,7 @@ from numpy.polynomial import Chebyshev, Polynomial
 
 from cnncc import functions as vocabulary
 from cnncc import native
-from cnncc.codegen import functions
+from cnncc.codegen import arcs, functions, hyperbolic
 from cnncc.codegen.expression import CODE
 from cnncc.codegen.llvm.emitter import LlvmEmitter
 from cnncc.codegen.registers import INT32, POINTER, register_type
@@ -29,6 +29,7 @@ from .rational import best_quotient
 
 F32 = np.float32
 TINY = F32(2.0**-149)
+HALF_PI = F32(math.pi / 2)
 WIDTHS = [(target, lanes) for target in runnable_targets() for lanes in (1, 4, 16)]
 EXACT = ("absolute", "negate", "floor", "ceil", "rint", "sign")
 BOUNDS = {
@@ -40,6 +41,15 @@ BOUNDS = {
     "erf": vocabulary.ERF_ULPS,
     "sin": vocabulary.SIN_ULPS,
     "cos": vocabulary.COS_ULPS,
+    "tan": vocabulary.TAN_ULPS,
+    "asin": vocabulary.ASIN_ULPS,
+    "acos": vocabulary.ACOS_ULPS,
+    "atan": vocabulary.ATAN_ULPS,
+    "sinh": vocabulary.SINH_ULPS,
+    "cosh": vocabulary.COSH_ULPS,
+    "asinh": vocabulary.ASINH_ULPS,
+    "acosh": vocabulary.ACOSH_ULPS,
+    "atanh": vocabulary.ATANH_ULPS,
 }
 TWO = (
     *("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "remainder", "modulo"),
@@ -74,7 +84,8 @@ def arguments() -> Array:
     quarters = (rng.integers(1, 1 << 22, 50_000) * (math.pi / 2)).astype(F32)
     # Next to eighths of a turn, and the floats that come nearest to a quarter turn of all.
     turns = around(*(math.pi / 4 * np.arange(1, 9)), 16367173 * 2.0**72, 10741887 * 2.0**11, 16573937 * 2.0**-16)
-    ends = around(2.0**-126, 2.0**23, 2.0**22, 3.4e38)
+    ends = around(2.0**-126, 2.0**23, 2.0**22, 3.4e38, 2, 8192, 89.4159)
+    middle += [rng.uniform(1, 3, 50_000).astype(F32), np.exp(rng.uniform(0, 12, 50_000)).astype(F32)]
     return np.concatenate([patterns(), *middle, branches, quarters, turns, ends])
 
 
@@ -144,6 +155,21 @@ ENDS: dict[str, tuple[list[float], list[float]]] = {
     "sigmoid": ([0, math.inf, -math.inf, -200, 200, -103.9], [0.5, 1, 0, 0, 1, TINY]),
     "sin": ([0, -0.0, math.inf, -math.inf, math.nan, TINY, -TINY], [0, -0.0, *[math.nan] * 3, TINY, -TINY]),
     "cos": ([0, -0.0, math.inf, -math.inf, math.nan, TINY], [1, 1, *[math.nan] * 3, 1]),
+    "tan": ([0, -0.0, math.inf, -math.inf, math.nan, TINY, -TINY], [0, -0.0, *[math.nan] * 3, TINY, -TINY]),
+    "asin": ([0, -0.0, 1, -1, 1.5, -math.inf, TINY], [0, -0.0, HALF_PI, -HALF_PI, *[math.nan] * 2, TINY]),
+    "acos": ([1, -1, 0, -0.0, 1.5, math.inf, math.nan], [0, 2 * HALF_PI, HALF_PI, HALF_PI, *[math.nan] * 3]),
+    "atan": (
+        [0, -0.0, math.inf, -math.inf, 3e38, math.nan, -TINY],
+        [0, -0.0, HALF_PI, -HALF_PI, HALF_PI, math.nan, -TINY],
+    ),
+    "sinh": (
+        [0, -0.0, math.inf, -math.inf, 90, -90, -TINY],
+        [0, -0.0, math.inf, -math.inf, math.inf, -math.inf, -TINY],
+    ),
+    "cosh": ([0, -0.0, math.inf, -math.inf, 90, math.nan], [1, 1, math.inf, math.inf, math.inf, math.nan]),
+    "asinh": ([0, -0.0, math.inf, -math.inf, -TINY, math.nan], [0, -0.0, math.inf, -math.inf, -TINY, math.nan]),
+    "acosh": ([1, math.inf, 0.5, -1, -math.inf, math.nan], [0, math.inf, *[math.nan] * 4]),
+    "atanh": ([0, -0.0, 1, -1, 1.5, -math.inf, TINY], [0, -0.0, math.inf, -math.inf, *[math.nan] * 2, TINY]),
     "erf": ([0, -0.0, math.inf, -math.inf, 5, -5], [0, -0.0, 1, -1, 1, -1]),
 }
 
@@ -270,8 +296,14 @@ def slope(function: Callable[[Array], Array]) -> Callable[[Array], Array]:
         (functions.TANH, (4, 4), slope(np.tanh), 1),
         (functions.ERF, (5, 5), slope(np.vectorize(math.erf)), 2 / math.sqrt(math.pi)),
         (functions.LOG1P, (2, 3), lambda z: np.log1p(z) / z, 1),
+        (arcs.ATAN, (3, 3), slope(np.arctan), 1),
+        (arcs.ASIN, (2, 2), slope(np.arcsin), 1),
+        (hyperbolic.SINH, (2, 2), slope(np.sinh), 1),
+        (hyperbolic.ASINH, (3, 3), slope(np.arcsinh), 1),
+        (hyperbolic.ATANH, (2, 2), slope(np.arctanh), 1),
+        (hyperbolic.ACOSH, (2, 3), lambda z: np.log1p(z + np.sqrt(z * (2 + z))) / np.sqrt(2 * z), 1),
     ],
-    ids=["tanh", "erf", "softplus"],
+    ids=["tanh", "erf", "softplus", "atan", "asin", "sinh", "asinh", "atanh", "acosh"],
 )
 def test_quotients_are_the_best_that_they_claim_to_be(
     quotient: functions.Quotient, degrees: tuple[int, int], function: Callable[[Array], Array], at_zero: float

@@ -85,6 +85,20 @@ def test_adaptive_bins(kind: type[AdaptiveAveragePool] | type[AdaptiveMaxPool]) 
     check(net.graph(*outputs), net.feeds)
 
 
+@pytest.mark.parametrize("mode", ["linear", "cubic"])
+def test_antialiased_resizing(mode: str) -> None:
+    """Every way of shrinking 1 to 11 elements, along the rows and along the columns, and of the channels."""
+    net, outputs = Net(), []
+    for size, out in itertools.product((1, 2, 5, 11), (1, 2, 3, 7)):
+        x = net.input(1, 3, size, 4)
+        for axis in (2, 3, 1):
+            op = Resize((out,), mode=mode, axes=(axis,), antialias=True, exclude_outside=(size + out) % 2 == 0)
+            found, expected = op.reference(net.feeds[x.node])[0], oracles_moving.resize(net.feeds[x.node], **vars(op))
+            np.testing.assert_allclose(found, expected, rtol=2.0**-22, atol=1e-6, err_msg=str((op, size)))
+            outputs.append(net.apply(op, x))
+    check(net.graph(*outputs), net.feeds)
+
+
 @pytest.mark.parametrize("mode", ["nearest", "linear", "cubic"])
 def test_resizing(mode: str) -> None:
     """Every size up to 6 into every other one up to 9, in each coordinate mode."""

@@ -90,7 +90,7 @@ REFUSED = [
         "padding (1, 2) reaches the pooling kernel's size 2: some windows would hold padding only",
     ),
     (MixedPool((2, 2), alpha=1.5), (IMAGE,), "alpha=1.5 must lie between 0 and 1"),
-    (LpPool((2, 2), p=3), (IMAGE,), "p=3 is not supported: expected 1 or 2"),
+    (LpPool((2, 2), p=0), (IMAGE,), "p=0 must be a whole number from 1 to 64"),
     (Pad(((0, 0), (1, 1))), (IMAGE,), "pads ((0, 0), (1, 1)): expected 4 pairs (before, after), one for each axis"),
     (Pad(((0, 0), (0, 0), (-4, -4), (0, 0))), (IMAGE,), "pads (-4, -4) leave nothing of the 8 elements of axis 2"),
     (
@@ -120,12 +120,35 @@ REFUSED = [
         Resize((4, 4), coordinates="corner"),
         (IMAGE,),
         "coordinates 'corner' is unknown: expected 'half_pixel', 'half_pixel_symmetric', "
-        "'pytorch_half_pixel', 'align_corners', 'asymmetric'",
+        "'pytorch_half_pixel', 'align_corners', 'asymmetric', 'tf_half_pixel_for_nn', 'tf_crop_and_resize'",
     ),
     (
         Resize((4, 4), nearest="up"),
         (IMAGE,),
         "nearest 'up' is unknown: expected 'round_prefer_floor', 'round_prefer_ceil', 'floor', 'ceil'",
+    ),
+    (
+        Resize((4, 4), policy="fit"),
+        (IMAGE,),
+        "policy 'fit' is unknown: expected 'stretch', 'not_larger', 'not_smaller'",
+    ),
+    (Resize(scales=(2.0, 2.0), policy="not_larger"), (IMAGE,), "policy 'not_larger' takes sizes, not scales"),
+    (Resize((4, 4), axes=(0, -4)), (IMAGE,), "axes (0, -4) name an axis twice"),
+    (
+        Resize((1, 1), axes=(1, 2), policy="not_larger"),
+        ((1, 1, 9),),
+        "sizes (1, 1) by 'not_larger' leave nothing of float32[1, 1, 9]",
+    ),
+    (Resize((4, 4), roi=(0.0,)), (IMAGE,), "roi (0.0,): expected none without 'tf_crop_and_resize'"),
+    (
+        Resize((4, 4), coordinates="tf_crop_and_resize", roi=(0.0,)),
+        (IMAGE,),
+        "roi (0.0,): expected 4 numbers (begins, ends)",
+    ),
+    (
+        Resize((2**20,), mode="linear", antialias=True),
+        ((1, 1, 2**21),),
+        "an axis of 4194304 elements, each looked up in a table: at most 1048576 fit",
     ),
     (Resize(4), ((1, 4),), "a resize takes (N, C, spatial axes), got float32[1, 4] of 2 axes"),
     (Slice((0,), (9,), (4,)), (IMAGE,), "axis 4 does not exist in a tensor of 4 axes"),

@@ -52,6 +52,8 @@ ACTIVATIONS: dict[str, Callable[[Generator], Op]] = {
     "Softplus": lambda g: ops.Softplus(),
     "Softsign": lambda g: ops.Softsign(),
     "Sqrt": lambda g: ops.Sqrt(),
+    **{name: lambda g, name=name: getattr(ops, name)() for name in ("Tan", "Asin", "Acos", "Atan")},
+    **{name: lambda g, name=name: getattr(ops, name)() for name in ("Sinh", "Cosh", "Asinh", "Acosh", "Atanh")},
     "Tanh": lambda g: ops.Tanh(),
     "ThresholdedRelu": lambda g: ops.ThresholdedRelu(g.one_of((1.0, 0.0, -0.5))),
 }
@@ -218,7 +220,7 @@ def pool(kind: Callable[..., Op]) -> Layer:
         if kind is ops.MixedPool:
             options["alpha"] = g.one_of((0.0, 0.3, 0.5, 1.0))
         if kind is ops.LpPool:
-            options["p"] = g.number(1, 2)
+            options["p"] = g.one_of((1, 2, 2, 3, 4))
         return g.net.apply(kind(kernel, stride, padding, dilation, **options), x)
 
     return layer
@@ -257,7 +259,12 @@ def resize(g: Generator) -> Value:
         "coordinates": g.one_of(
             ("half_pixel", "align_corners", "asymmetric", "pytorch_half_pixel", "half_pixel_symmetric")
         ),
+        "antialias": g.chance(0.3),
+        "exclude_outside": g.chance(0.3),
     }
+    if g.chance(0.2):
+        ends = [g.one_of((-0.25, 0.0, 0.25, 0.75, 1.0, 1.25)) for _ in range(2 * len(spatial))]
+        how |= {"coordinates": "tf_crop_and_resize", "roi": tuple(ends), "extrapolation": 1.5}
     if g.chance(0.5):
         return g.net.apply(ops.Resize(sizes, **how), x)
     scales = tuple(g.one_of((2.0, 1.0, 0.5, 1.5, 0.7)) for _ in spatial)

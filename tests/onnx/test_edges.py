@@ -20,6 +20,9 @@ from cnncc.types import Array
 from .cases import data, ints, number, positive
 from .support import NEWEST, imported, model, node
 
+MIRROR = {"coordinate_transformation_mode": "mirror"}
+CROP = {"coordinate_transformation_mode": "tf_crop_and_resize"}
+
 MAX = np.finfo(np.float32).max
 SPECIAL = np.array([-np.inf, -MAX, -3, -2.5, -1, -0.5, -0.0, 0, 0.5, 1, 2.5, 3, MAX, np.inf, np.nan], np.float32)
 
@@ -135,7 +138,6 @@ BATCH = {"a": positive(3), "b": data(3), "m": data(3), "v": positive(3)}
     ("opset", "outputs", "attributes", "told"),
     [
         (9, "y m2 v2 _ _", {}, "output 'm2' of BatchNormalization is not supported"),
-        (15, "y m2", {"training_mode": 1}, "output 'm2' of BatchNormalization is not supported"),
         (15, "y m2", {}, "output 'm2' of BatchNormalization is not supported"),
         (6, "y", {"is_test": 0}, "BatchNormalization with is_test=0 and one output is not supported"),
         (8, "y m2", {"spatial": 0}, "BatchNormalization with spatial=0 in training mode is not supported"),
@@ -208,7 +210,20 @@ REFUSED = [
     (node("Expand", "b", "y", "n"), NEWEST, "Expand without shape"),
     (node("Unsqueeze", "b twice", "y", "n"), NEWEST, "axes (0, 0) of Unsqueeze: one is named twice"),
     (node("LpPool", "x", "y", "n", kernel_shape=[2], p=1.5), 1, "LpPool with p=1.5 is not supported"),
-    (node("LpPool", "x", "y", "n", kernel_shape=[2], p=3), NEWEST, "LpPool with p=3 is not supported"),
+    (node("LpPool", "x", "y", "n", kernel_shape=[2], p=0), NEWEST, "LpPool with p=0 is not supported"),
+    (node("GlobalLpPool", "x", "y", "n", p=-1), NEWEST, "GlobalLpPool with p=-1 is not supported"),
+    (node("LpNormalization", "x", "y", "n", p=3), NEWEST, "LpNormalization with p=3 is not supported"),
+    (node("MeanVarianceNormalization", "x", "y", "n"), NEWEST, "axis 3 does not exist in a tensor of 3 axes"),
+    (node("Einsum", "x x", "y", "n", equation="abc->a"), NEWEST, "equation 'abc->a' has 1 terms for 2 inputs"),
+    (node("Einsum", "x", "y", "n", equation="ab->a"), NEWEST, "'ab' does not label 3 axes"),
+    (node("Einsum", "x", "y", "n", equation="a1c->a"), NEWEST, "'a1c' does not label 3 axes"),
+    (node("Einsum", "x", "y", "n", equation="abc->aa"), NEWEST, "must be in some term, and stand there once"),
+    (node("Einsum", "x", "y", "n", equation="abc->d"), NEWEST, "must be in some term, and stand there once"),
+    (
+        node("Einsum", "x x", "y", "n", equation="abc,bca->a"),
+        NEWEST,
+        "label 'b' stands for axes of 3 and of 2 elements",
+    ),
     (node("Tile", "x half", "y", "n"), NEWEST, "repeats of type float32: expected whole numbers"),
     (node("Gather", "x on", "y", "n"), NEWEST, "indices of type bool: expected whole numbers"),
     (node("Split", "x", "y z", "n", axis=2), 13, "3 elements cannot be split into 2 equal parts"),
@@ -221,8 +236,10 @@ REFUSED = [
     (node("Dropout", "x", "y", "n", is_test=0), 6, "Dropout in training mode is not supported"),
     (node("Dropout", "x _ on", "y", "n"), 13, "Dropout in training mode is not supported"),
     (node("SpaceToDepth", "i", "y", "n", blocksize=2, mode="CRD"), NEWEST, "with mode='CRD' is not supported"),
-    (node("Resize", "x _ s", "y", "n", mode="linear", antialias=1), NEWEST, "with antialias=1 is not supported"),
-    (node("Resize", "x _ s", "y", "n", mode="cubic", exclude_outside=1), NEWEST, "exclude_outside=1 is not supported"),
+    (node("Resize", "x _ s", "y", "n", **MIRROR), NEWEST, "coordinate_transformation_mode='mirror' is not supported"),
+    (node("Resize", "x _ s", "y", "n", **CROP), NEWEST, "input 1 of Resize is missing"),
+    (node("Resize", "x x s", "y", "n", **CROP), NEWEST, "Resize with roi computed at run time is not supported"),
+    (node("Resize", "x s s", "y", "n", **CROP), NEWEST, "do not fit together"),
     (node("LRN", "x", "y", "n", size=0), NEWEST, "size=0 must be a whole number from 1 on"),
     (node("Gelu", "x", "y", "n", approximate="fast"), NEWEST, "approximate"),
     (node("DepthToSpace", "i", "y", "n", blocksize=2, mode="XYZ"), NEWEST, "mode"),

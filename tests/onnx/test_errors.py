@@ -47,14 +47,18 @@ def test_all_problems_are_told_at_once(tmp_path: Path):
     )
 
 
+MIRROR = {"coordinate_transformation_mode": "mirror"}
+
+
 def test_what_comes_behind_a_node_is_seen_by_its_stated_shape(tmp_path: Path):
     """As exporters write them; without a shape only the operators behind it are looked at."""
-    nodes = [node("Det", "x", "d", "first"), node("Resize", "d _ s", "y", "last", mode="linear", antialias=1)]
+    nodes = [node("Det", "x", "d", "first"), node("Resize", "d _ s", "y", "last", **MIRROR)]
     proto = model(nodes, {"x": (1, 3, 8, 8)}, weights={"s": np.array([1, 1, 0.5, 0.5], np.float32)})
     first = "'…/small.onnx' cannot be imported: operator Det is not supported (at node 'first')"
+    told = "coordinate_transformation_mode='mirror'"
     assert refusal(proto, tmp_path) == first
     proto.graph.value_info.add().CopyFrom(helper.make_tensor_value_info("d", TensorProto.FLOAT, (1, 3, 8, 8)))
-    assert refusal(proto, tmp_path) == f"{first}; Resize with antialias=1 is not supported (at node 'last')"
+    assert refusal(proto, tmp_path) == f"{first}; Resize with {told} is not supported (at node 'last')"
     proto.graph.value_info[0].type.tensor_type.elem_type = 99
     assert refusal(proto, tmp_path) == first
 

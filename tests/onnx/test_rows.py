@@ -14,7 +14,7 @@ from cnncc import interpreter
 from cnncc.check import graph as verify
 from cnncc.frontends.onnx.table import OPERATORS
 
-from .cases import CASES
+from .cases import CASES, LATER, LEGACY
 from .cases_elements import EVERY
 from .support import Case, imported
 
@@ -27,10 +27,10 @@ NO_CASE |= {f"Sequence{name}" for name in ("At", "Construct", "Empty", "Erase", 
 
 
 def test_every_row_has_a_case():
-    assert {case.operator for case in EVERY} == set(OPERATORS) - NO_CASE
+    assert {case.operator for case in [*EVERY, *LATER, *LEGACY]} == set(OPERATORS) - NO_CASE
 
 
-@pytest.mark.parametrize("case", EVERY, ids=str)
+@pytest.mark.parametrize("case", [*EVERY, *LEGACY], ids=str)
 def test_row(case: Case, tmp_path: Path, rng: np.random.Generator):
     proto, feeds = case.model, case.feeds(rng)
     graph = imported(proto, tmp_path)

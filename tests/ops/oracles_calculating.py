@@ -112,6 +112,10 @@ ELEMENTWISE: dict[str, Callable[..., float]] = {
     "Sqrt": lambda op, x: math.sqrt(x),
     "Sub": lambda op, a, b: a - b,
     "Sum": lambda op, *x: math.fsum(x),
+    **{
+        name: lambda op, x: getattr(math, op.name.lower())(x)
+        for name in ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh")
+    },
     "Tanh": lambda op, x: math.tanh(x),
     "ThresholdedRelu": lambda op, x: x if x > op.alpha else 0.0,
 }

@@ -11,6 +11,8 @@ import numpy as np
 
 from cnncc.types import Array
 
+from .oracles_resize import resize
+
 
 def fetched(x: Array, shape: Sequence[int], source: Callable[[Any], Any]) -> Array:
     """The result of `shape` whose element at `where` is x[source(where)], or a number if source gives one."""
@@ -178,60 +180,6 @@ def space_to_depth(x: Array, block: int) -> Array:
 def channel_shuffle(x: Array, groups: int) -> Array:
     each = x.shape[1] // groups
     return fetched(x, x.shape, lambda where: at(where, 1, where[1] % groups * each + where[1] // groups))
-
-
-def place_of(i: int, n: int, out: int, scale: float, coordinates: str) -> float:
-    if coordinates == "align_corners":
-        return i * (n - 1) / (out - 1) if out > 1 else 0.0
-    if coordinates == "asymmetric":
-        return i / scale
-    if coordinates == "pytorch_half_pixel" and out == 1:
-        return 0.0
-    if coordinates == "half_pixel_symmetric":
-        return n / 2 * (1 - out / (scale * n)) + (i + 0.5) / scale - 0.5
-    return (i + 0.5) / scale - 0.5
-
-
-def keys(distance: float, a: float) -> float:
-    """Keys' kernel at a distance from the place."""
-    d = abs(distance)
-    if d < 1:
-        return (a + 2) * d**3 - (a + 3) * d**2 + 1
-    return a * d**3 - 5 * a * d**2 + 8 * a * d - 4 * a if d < 2 else 0.0
-
-
-def weights_of(place: float, n: int, mode: str, nearest: str, a: float) -> dict[int, float]:
-    """{index: weight}; elements beyond the ends are those at the ends."""
-    if mode == "nearest":
-        low, half = math.floor(place), place - math.floor(place)
-        up = {"floor": False, "ceil": half > 0, "round_prefer_floor": half > 0.5, "round_prefer_ceil": half >= 0.5}
-        return {min(max(low + up[nearest], 0), n - 1): 1.0}
-    found: dict[int, float] = {}
-    for index in range(math.floor(place) - 1, math.floor(place) + 3):
-        weight = max(0.0, 1 - abs(place - index)) if mode == "linear" else keys(place - index, a)
-        inside = min(max(index, 0), n - 1)
-        found[inside] = found.get(inside, 0.0) + weight
-    return found
-
-
-def resize(x: Array, sizes: Any, scales: Any, mode: str, coordinates: str, nearest: str, cubic: float) -> Array:
-    spatial = x.shape[2:]
-    if sizes is not None:
-        sizes = (sizes,) * len(spatial) if isinstance(sizes, int) else sizes
-        scales = [out / n for out, n in zip(sizes, spatial, strict=True)]
-    else:
-        sizes = [math.floor(n * scale) for n, scale in zip(spatial, scales, strict=True)]
-    weights = [
-        [weights_of(place_of(i, n, out, scale, coordinates), n, mode, nearest, cubic) for i in range(out)]
-        for n, out, scale in zip(spatial, sizes, scales, strict=True)
-    ]
-    result = np.zeros((*x.shape[:2], *sizes))
-    for where in product(*map(range, result.shape)):
-        chosen = [weights[axis][i] for axis, i in enumerate(where[2:])]
-        for taps in product(*(own.items() for own in chosen)):
-            place = tuple(index for index, _ in taps)
-            result[where] += math.prod(weight for _, weight in taps) * float(x[(*where[:2], *place)])
-    return result
 
 
 ORACLES = {

@@ -64,7 +64,7 @@ def pooled(kind: str, seen: Sequence[float], count: int, alpha: float = 0.5, p: 
     largest = math.nan if any(map(math.isnan, seen)) else max(seen)
     mean = sum(seen) / count
     if kind == "lp":
-        return math.sqrt(sum(v * v for v in seen)) if p == 2 else sum(map(abs, seen))
+        return math.sqrt(sum(v * v for v in seen)) if p == 2 else sum(abs(v) ** p for v in seen) ** (1 / p)
     mixed = float(np.float32(alpha)) * largest + float(np.float32(1 - alpha)) * mean
     return {"max": largest, "average": mean, "mixed": mixed}[kind]
 

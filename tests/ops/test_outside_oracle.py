@@ -137,6 +137,10 @@ ELEMENTWISE = {
     "Softsign": lambda op, x: torch.nn.functional.softsign(x),
     "Sqrt": lambda op, x: x.sqrt(),
     "Sub": lambda op, a, b: a - b,
+    **{
+        name: lambda op, x: getattr(x, op.name.lower())()
+        for name in ("Tan", "Asin", "Acos", "Atan", "Sinh", "Cosh", "Asinh", "Acosh", "Atanh")
+    },
     "Tanh": lambda op, x: x.tanh(),
     "ThresholdedRelu": lambda op, x: torch.nn.functional.threshold(x, op.alpha, 0.0),
 }

@@ -8,7 +8,13 @@ import numpy as np
 import pytest
 
 from cnncc.ops import (
+    Acos,
+    Acosh,
     Add,
+    Asin,
+    Asinh,
+    Atan,
+    Atanh,
     AveragePool,
     BatchNormalization,
     BatchStandardization,
@@ -18,6 +24,7 @@ from cnncc.ops import (
     Concat,
     Conv,
     Cos,
+    Cosh,
     Dense,
     Elu,
     Erf,
@@ -47,9 +54,11 @@ from cnncc.ops import (
     Sigmoid,
     Silu,
     Sin,
+    Sinh,
     Softmax,
     Softplus,
     Split,
+    Tan,
     Tanh,
     ThresholdedRelu,
 )
@@ -77,7 +86,7 @@ def same(actual, *expected):
     np.testing.assert_array_equal(np.signbit(flat)[finite], np.signbit(f32(*expected))[finite])
 
 
-BOUNDED = {"Clip", "Erf", "HardSigmoid", "Reciprocal", "Sigmoid", "Sign", "Tanh"}
+BOUNDED = {"Atan", "Clip", "Erf", "HardSigmoid", "Reciprocal", "Sigmoid", "Sign", "Tanh"}
 HIDE_NAN = {"Shrink", "ThresholdedRelu"}  # no comparison holds, so it is 0
 HIDE_INFINITY = {"Min", "ReduceMin"}
 HIDE_MINUS_INFINITY = {
@@ -178,6 +187,15 @@ def test_activations_let_nan_through_and_meet_their_limits():
         (Sigmoid(), (1, 0, 0.5)),
         (Sin(), (NAN, NAN, 0)),
         (Cos(), (NAN, NAN, 1)),
+        (Tan(), (NAN, NAN, 0)),
+        (Asin(), (NAN, NAN, 0)),
+        (Acos(), (NAN, NAN, math.pi / 2)),
+        (Atan(), (math.pi / 2, -math.pi / 2, 0)),
+        (Sinh(), (INF, -INF, 0)),
+        (Cosh(), (INF, INF, 1)),
+        (Asinh(), (INF, -INF, 0)),
+        (Acosh(), (INF, NAN, NAN)),
+        (Atanh(), (NAN, NAN, 0)),
         (Tanh(), (1, -1, 0)),
         (Erf(), (1, -1, 0)),
         (Elu(2.0), (INF, -2, 0)),
