@@ -12,6 +12,7 @@ from ..machine.target import Target
 from .bufferization import bufferize
 from .depend import with_barriers
 from .image_blocks import in_blocks
+from .interleave import interleaved_apart
 from .jobs import Layout, needed
 from .layout import lay_out
 from .lower import LoweredGraph, lower
@@ -165,9 +166,16 @@ PHASES: tuple[Phase, ...] = (
         "copies and pieces that no output needs are left out, before they count as readers",
     ),
     Phase(
+        "phases apart",
+        interleaved_apart,
+        ("needed", "options"),
+        "elements that would be stored one by one, since parts alternate along the innermost axis, are moved together; "
+        "after layout, which orders axes",
+    ),
+    Phase(
         "swept",
         swept,
-        ("needed",),
+        ("phases apart",),
         "reductions of the same fibres and the expressions around them are one job; after layout, which makes copies",
     ),
     Phase(
@@ -253,7 +261,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "plan",
         assembled,
-        ("graph", "target", "tables", "needed", "steps", "arena", "schedule", "shards"),
+        ("graph", "target", "tables", "phases apart", "steps", "arena", "schedule", "shards"),
         "code generation sees the result, and nothing of how it was found",
     ),
 )
