@@ -11,25 +11,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from ..computation import Computation, Concatenate, Interleave, Permute, RowMajorReshape
 from ..machine.target import Target
 from .cost import step, transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp
 from .lower import LoweredOp
+from .nests import Nest, nested
 from .options import PlanOptions
 from .tensors import Tensor
 from .views import planar
-
-
-@dataclass(frozen=True)
-class Nest:
-    """Interleaved parts, those of the first axis outermost; `joins` are the jobs that only say where they go."""
-
-    axes: tuple[int, ...]
-    parts: tuple[Tensor, ...]
-    joins: tuple[Tensor, ...]
 
 
 def interleaved_apart(layout: Layout, options: PlanOptions) -> Layout:
@@ -61,7 +53,7 @@ class Rewriting:
 
     def nest_of(self, job: PlannedOp) -> Nest | None:
         """The parts of a planar result, all of one shape, that would alternate along its innermost axis."""
-        nest = self.interleaved(job.result)
+        nest = nested(job.result, self.interleaved)
         if nest is None or not nest.axes or self.orders[job.result] != planar(self.types[job.result].rank):
             return None
         last = nest.axes[-1] == self.types[job.result].rank - 1
@@ -73,18 +65,11 @@ class Rewriting:
             else None
         )
 
-    def interleaved(self, tensor: Tensor) -> Nest | None:
-        """The parts of a tensor, itself if it is not interleaved; None if its parts are not interleaved alike."""
+    def interleaved(self, tensor: Tensor) -> tuple[int, Sequence[Tensor]] | None:
         job = self.makers.get(tensor)
         if job is None or not isinstance(job.work.computation, Interleave):
-            return Nest((), (tensor,), ())
-        inner = [self.interleaved(operand) for operand in job.operands]
-        found = [nest for nest in inner if nest]
-        axis = job.work.computation.axis
-        if len(found) < len(inner) or len({nest.axes for nest in found}) > 1 or min(found[0].axes, default=9) <= axis:
             return None
-        parts = tuple(part for nest in found for part in nest.parts)
-        return Nest((axis, *found[0].axes), parts, (tensor, *(join for nest in found for join in nest.joins)))
+        return job.work.computation.axis, job.operands
 
     def is_own(self, part: Tensor) -> bool:
         """Whether a part is known, or computed by a job of its own for its place alone."""
@@ -112,17 +97,12 @@ class Rewriting:
         """The parts one after the other, (phases…, N, C, spatial…), and the phase of each axis moved behind it."""
         type, part = self.types[job.result], self.types[nest.parts[0]].shape
         phases = tuple(type.shape[axis] // part[axis] for axis in nest.axes)
-        count = len(phases)
-        places = [
-            place
-            for axis in range(type.rank)
-            for place in (count + axis, *(number for number, along in enumerate(nest.axes) if along == axis))
-        ]
+        places = nest.behind(type.rank, first=0)
         split = (*phases, *part)
         steps: Sequence[tuple[Computation, tuple[int, ...]]] = (
             (Concatenate(0), (math.prod(phases) * part[0], *part[1:])),
             (RowMajorReshape(), split),
-            (Permute(tuple(places)), tuple(split[place] for place in places)),
+            (Permute(places), tuple(split[place] for place in places)),
         )
         operands = list(nest.parts)
         for number, (computation, shape) in enumerate(steps):

@@ -19,6 +19,7 @@ from .lower import LoweredGraph, lower
 from .memory import Arena, arena
 from .once import once_first
 from .options import PlanOptions
+from .phases import phases_as_outputs
 from .place import Placed, place
 from .plan import Interface, Plan, Schedule, most_shards
 from .saved import refuse_unknown
@@ -154,9 +155,16 @@ PHASES: tuple[Phase, ...] = (
         "a shuffle of channels is a table of indices, not a copy; first, because kernels are chosen for what they read",
     ),
     Phase(
+        "phases",
+        phases_as_outputs,
+        ("tables", "target", "options"),
+        "phases of a transposed convolution that read the same points are one contraction, where that is cheaper; "
+        "before its kernel is chosen",
+    ),
+    Phase(
         "layout",
         lay_out,
-        ("tables", "target", "options", "strict", "weights"),
+        ("phases", "target", "options", "strict", "weights"),
         "an algorithm for each contraction decides in which order tensors lie, and so which copies stand between them",
     ),
     Phase(
@@ -261,7 +269,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "plan",
         assembled,
-        ("graph", "target", "tables", "phases apart", "steps", "arena", "schedule", "shards"),
+        ("graph", "target", "phases", "phases apart", "steps", "arena", "schedule", "shards"),
         "code generation sees the result, and nothing of how it was found",
     ),
 )
