@@ -12,12 +12,14 @@ from ..machine.target import Target
 from .bufferization import bufferize
 from .depend import with_barriers
 from .image_blocks import in_blocks
+from .interleave import interleaved_apart
 from .jobs import Layout, needed
 from .layout import lay_out
 from .lower import LoweredGraph, lower
 from .memory import Arena, arena
 from .once import once_first
 from .options import PlanOptions
+from .phases import phases_as_outputs
 from .place import Placed, place
 from .plan import Interface, Plan, Schedule, most_shards
 from .saved import refuse_unknown
@@ -153,9 +155,16 @@ PHASES: tuple[Phase, ...] = (
         "a shuffle of channels is a table of indices, not a copy; first, because kernels are chosen for what they read",
     ),
     Phase(
+        "phases",
+        phases_as_outputs,
+        ("tables", "target", "options"),
+        "phases of a transposed convolution that read the same points are one contraction, where that is cheaper; "
+        "before its kernel is chosen",
+    ),
+    Phase(
         "layout",
         lay_out,
-        ("tables", "target", "options", "strict", "weights"),
+        ("phases", "target", "options", "strict", "weights"),
         "an algorithm for each contraction decides in which order tensors lie, and so which copies stand between them",
     ),
     Phase(
@@ -165,9 +174,16 @@ PHASES: tuple[Phase, ...] = (
         "copies and pieces that no output needs are left out, before they count as readers",
     ),
     Phase(
+        "phases apart",
+        interleaved_apart,
+        ("needed", "options"),
+        "elements that would be stored one by one, since parts alternate along the innermost axis, are moved together; "
+        "after layout, which orders axes",
+    ),
+    Phase(
         "swept",
         swept,
-        ("needed",),
+        ("phases apart",),
         "reductions of the same fibres and the expressions around them are one job; after layout, which makes copies",
     ),
     Phase(
@@ -253,7 +269,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "plan",
         assembled,
-        ("graph", "target", "tables", "needed", "steps", "arena", "schedule", "shards"),
+        ("graph", "target", "phases", "phases apart", "steps", "arena", "schedule", "shards"),
         "code generation sees the result, and nothing of how it was found",
     ),
 )

@@ -202,3 +202,14 @@ def test_narrow_weights_arrive_sooner_and_take_conversions() -> None:
         step.WIDEN_ONE,
     ]
     assert step.widening(FLOAT32, 8, scalar=True) == 0
+
+
+def test_narrow_panels_of_wide_blocks_crowd_in_some_sets_of_the_first_cache() -> None:
+    core = AVX512_SERVER
+    assert [transfer.share_of_sets(core, run, 512) for run in (512, 256, 192, 128)] == [1, 1 / 2, 3 / 8, 1 / 4]
+    assert transfer.share_of_sets(core, 192, 704) == 1  # 11 lines and 64 sets have no common divisor
+    assert transfer.share_of_sets(core, 256, 0) == transfer.share_of_sets(named("cortex-m4").core, 4, 64) == 1
+    loop = step.InnerLoop(replace(named("x86-64-v4"), l1=48 << 10), 128, 64, packed=8)
+    assert loop.arrival(8, 8) > 0 and loop.arrival(4, 8) == 256 / core.l2_rate
+    assert loop.arrival(4, 1) == 256 / core.l2_stream_rate
+    assert replace(loop, packed=0).arrival(4, 8) == 0

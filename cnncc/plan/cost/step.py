@@ -19,7 +19,7 @@ from ...elements import FLOAT32, Element
 from ...expr import Apply, Expr, parts
 from ...machine.core import Core
 from ...machine.target import Target
-from .transfer import arrival
+from .transfer import arrival, share_of_sets
 
 SERIES = {
     **dict.fromkeys(("exp", "expm1", "sigmoid", "tanh", "erf"), 1),
@@ -120,7 +120,8 @@ class InnerLoop:
     """The innermost loop of a layer: steps for a tile, bytes of a vector, cycles to finish each vector of results.
 
     A layer with one position uses every weight once; `once` then holds the vectors of weights of a step.
-    `widen_scalar` and `widen_vector` are instructions that a scalar or a vector takes after its load.
+    `widen_scalar` and `widen_vector` are instructions that a scalar or a vector takes after its load. `packed` are the
+    vectors of weights that are packed together for a step, if a tile reads only some of them.
     """
 
     target: Target
@@ -130,6 +131,7 @@ class InnerLoop:
     once: int = 0
     widen_scalar: int = 0
     widen_vector: int = 0
+    packed: int = 0
 
     def tile(
         self, scalars: int, vectors: int, vector_load: float = 1.0, weights: int = 0, paired: bool = False
@@ -144,13 +146,20 @@ class InnerLoop:
         widened = scalars * self.widen_scalar + vectors * self.widen_vector
         hidden = core.window / (sums + scalars + vectors)
         latency = core.mac.latency * max(0.0, 1 - hidden / self.count)
-        step = step_cycles(core, scalars, vectors, vector_load, latency, self.arrival(weights), saved, widened)
+        fetched = self.arrival(weights, sums / core.mac.rate)
+        step = step_cycles(core, scalars, vectors, vector_load, latency, fetched, saved, widened)
         return with_ends(core, self.count * step, sums) + self.finish * sums
 
-    def arrival(self, weights: int) -> float:
-        """Cycles to fetch the weights of a step from the second cache; 0 if they stay in the first one."""
-        held = self.count * (self.once or weights) * self.bytes
-        return arrival(self.target, held, weights * self.bytes, streamed=bool(self.once))
+    def arrival(self, weights: int, busy: float = 0.0) -> float:
+        """Cycles to fetch the weights of a step from the second cache; 0 if they stay in the first one.
+
+        The pipes are `busy` for so many cycles of a step: where they wait, weights arrive as a stream.
+        """
+        core, step = self.target.core, weights * self.bytes
+        held = self.count * (self.once * self.bytes or step)
+        crowded = held / share_of_sets(core, step, self.packed * self.bytes)
+        waits = self.packed > weights and busy * core.l2_stream_rate < step
+        return arrival(self.target, crowded, step, streamed=bool(self.once) or waits)
 
 
 def products_tile(steps: InnerLoop, columns: int, vectors: int) -> float:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ...elements import Element
 from ...machine.core import Core
 from ...machine.target import Target
@@ -23,7 +25,7 @@ PREFETCHED = 1024  # bytes ahead: 256 and 4096 gained nothing, this a sixth (fro
 CONFLICT_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
 
 
-def arrival(target: Target, held: int, fetched: int, *, streamed: bool) -> float:
+def arrival(target: Target, held: float, fetched: int, *, streamed: bool) -> float:
     """Cycles to fetch `fetched` bytes of a block of `held` bytes from the second cache; 0 if it stays in the first.
 
     `streamed` tells that the pipes have nothing else to do meanwhile.
@@ -31,6 +33,17 @@ def arrival(target: Target, held: int, fetched: int, *, streamed: bool) -> float
     if held <= WEIGHTS_OF_L1 * target.l1:
         return 0.0
     return fetched / (target.core.l2_stream_rate if streamed else target.core.l2_rate)
+
+
+def share_of_sets(core: Core, run: int, pitch: int) -> float:
+    """The share of the first cache that runs of `run` bytes can use which begin `pitch` bytes apart (0: no gaps).
+
+    A line can only lie in its set. With runs of 256 bytes at a distance of 512 half of the sets stay empty; at 704
+    bytes, with which the sets have no large divisor in common, none do.
+    """
+    if not pitch or not core.l1_sets:
+        return 1.0
+    return min(1.0, run / math.gcd(pitch, core.l1_sets * core.line_bytes))
 
 
 def line_by_line(core: Core, size: int) -> float:

@@ -131,10 +131,12 @@ def _tiles(target: Target, vectors: int, rows: int) -> Iterator[Tile]:
 
 def _cycles(kernel: Packed, steps: InnerLoop, tile: Tile, rows: int) -> float:
     """Cycles of so many rows, their weights at hand."""
-    panels = [panel for block in _blocks(kernel) for panel in balanced(block, tile.vectors)]
+    panels = [
+        (panel, replace(steps, packed=block)) for block in _blocks(kernel) for panel in balanced(block, tile.vectors)
+    ]
     cycles, left = 0.0, rows
     for height in tile_heights(tile.columns):
         count = (left + spare_rows(height)) // height if rows >= height else 0
-        cycles += count * sum(steps.tile(height, panel, weights=panel) for panel in panels)
+        cycles += count * sum(loop.tile(height, panel, weights=panel) for panel, loop in panels)
         left = max(0, left - count * height)
     return cycles
