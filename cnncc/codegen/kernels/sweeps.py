@@ -14,7 +14,7 @@ from ..emitter import Emitter
 from ..epilogue import identity
 from ..expression import emit
 from ..folds import accumulated, fold_together, stretches, together
-from ..nest import Carry, reduce_nest, with_guards
+from ..nest import Carry, flat, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import KernelEmitter, Tensors
 
@@ -94,45 +94,50 @@ class FibreSweeps(KernelEmitter[Sweeps]):
         cost = -(-lanes // self.e.target.lanes) * sweep.operations
 
         def at(indices: list[Index], totals: Carry) -> Carry:
-            return self.step(sweep, self.inside(position, indices), values, totals, lanes)
+            place = self.inside(position, indices)
+            return self.step(sweep, place, values, totals, lanes, place)
 
         return reduce_nest(self.e, sizes, self.begin(sweep, lanes), cost, at)
 
     def along(self, sweep: Sweep, position: list[Index], values: Values, wide: int) -> Carry:
         """Over one fibre, of which each iteration takes `wide` elements; returns partial results in as many lanes."""
-        size, one = self.k.shape[self.axis], self.e.target.lanes
-        sizes = [self.k.shape[axis] for axis in self.k.reduced if axis != self.axis]
+        *gaps, size = [self.k.shape[self.axis]] if sweep.combined else self.target.view.shape[self.axis :]
+        one, outer = self.e.target.lanes, [self.k.shape[axis] for axis in self.k.reduced if axis != self.axis]
         parts = stretches(size, wide, one)
         repeated = {lanes: self.repeated(sweep, values, lanes) for _, _, lanes in parts}
 
         def line(indices: list[Index], totals: Carry) -> Carry:
-            place, found = self.inside(position, [*indices, 0]), []
+            place, rows, found = self.inside(position, [*indices[: len(outer)], 0]), indices[len(outer) :], []
+            first = self.e.mul(flat(self.e, rows, gaps), size)
             for begin, end, lanes in parts:
                 own = [total for total in totals if total.lanes == lanes]
                 with self.e.loop(begin, end, lanes, carry=own) as loop:
-                    place[self.axis] = loop.index
-                    loop.next(self.step(sweep, place, repeated[lanes], loop.values, lanes))
+                    place[self.axis] = self.e.add(first, loop.index)
+                    stored = [*place[: self.axis], *rows, loop.index]
+                    loop.next(self.step(sweep, place, repeated[lanes], loop.values, lanes, stored))
                 found += loop.results
             return found
 
         begin = [total for _, _, lanes in parts for total in self.begin(sweep, lanes)]
-        totals = reduce_nest(self.e, sizes, begin, -(-size // one) * sweep.operations, line)
+        totals = reduce_nest(self.e, [*outer, *gaps], begin, -(-size // one) * sweep.operations, line)
         count = len(sweep.combined)
         return [together(self.e, kind, totals[at::count]) for at, (_, kind, _) in enumerate(sweep.combined)]
 
-    def step(self, sweep: Sweep, place: list[Index], values: Values, totals: Carry, lanes: int) -> Carry:
-        """Elements at a place: stored, and combined with `totals`."""
+    def step(
+        self, sweep: Sweep, place: list[Index], values: Values, totals: Carry, lanes: int, stored: list[Index]
+    ) -> Carry:
+        """Elements at a place: stored, at a place of the target, and combined with `totals`."""
         values = dict(values)
         for number in sweep.arguments - values.keys():
             if number < self.k.operands:
                 values[number] = self.sources[number].load_at(place, self.axis, lanes)
             elif number == self.k.operands and sweep.held is None:
-                values[number] = self.target.load_at(place, self.axis, lanes)
+                values[number] = self.target.load_at(stored, len(stored) - 1, lanes)
         if sweep.held is not None:
             values[self.k.operands] = self.evaluate(sweep.held, values, lanes)
-            self.store(values[self.k.operands], place)
+            self.store(values[self.k.operands], stored)
         if sweep.result is not None:
-            self.store(self.evaluate(sweep.result, values, lanes), place)
+            self.store(self.evaluate(sweep.result, values, lanes), stored)
         return [
             accumulated(self.e, kind, identity(kind, self.element), total, self.evaluate(expr, values, lanes))
             for total, (_, kind, expr) in zip(totals, sweep.combined, strict=True)
@@ -162,4 +167,4 @@ class FibreSweeps(KernelEmitter[Sweeps]):
         return emit(self.e, expr, arguments, [self.element] * len(arguments), lanes)
 
     def store(self, value: Ssa, place: list[Index]) -> None:
-        self.target.store(value, self.target.offset(place), self.axis)
+        self.target.store(value, self.target.offset(place), len(place) - 1)

@@ -67,6 +67,9 @@ class Sweeps(Kernel):
     a fibre in each lane. `lanes` has those of each sweep. So many `fibres` along the last kept axis are a unit: a
     vector of them, or a few whose partial results are folded together. Where no sweep has a result, a fibre has one:
     the `answer`.
+
+    Where the target has a gap within the last axis, it has several axes in its place. Only a sweep that reduces nothing
+    runs along these: a border of the target does not decide in which order a sum is taken.
     """
 
     operands: int
@@ -151,16 +154,17 @@ def kernel(
     result: View,
 ) -> tuple[Sweeps, list[View], View]:
     """The kernel that reduces `reduced` axes of a shape, and the views of that shape as it reads and writes them."""
-    axes = fibre_axes(shape, reduced, sources, result)
-    size, along = axes.sizes[-1], len(axes.sizes) - 1 in axes.reduced_groups
-    lanes = [sweep_lanes(target, sweep, size) for sweep in sweeps]
+    holds = any(sweep.held is not None for sweep in sweeps)
+    axes = fibre_axes(shape, reduced, sources, result, reads_result=holds)
+    written, along = axes.written(result), len(axes.sizes) - 1 in axes.reduced_groups
+    lanes = [sweep_lanes(target, sweep, axes.sizes[-1] if sweep.combined else written.shape[-1]) for sweep in sweeps]
     if along:
         fibres = fibres_together(target, sweeps, axes)
     else:
         fibres = min(lanes)
         lanes = [fibres] * len(lanes)
     made = Sweeps(len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), tuple(lanes), fibres, answer)
-    return made, [axes.seen(source) for source in sources], axes.seen(result)
+    return made, [axes.read(source) for source in sources], written
 
 
 def fibres_together(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes) -> int:
