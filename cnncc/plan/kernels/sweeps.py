@@ -78,6 +78,9 @@ class Sweeps(Kernel):
     vector of them, or a few whose partial results are folded together. Where no sweep has a result, a fibre has one:
     the `answer`. If the sweeps are `staggered`, each is one unit behind the one before it, and if they are `merged`,
     one loop has them all.
+
+    Where the target has a gap within the last axis, it has several axes in its place. Only a sweep that reduces nothing
+    runs along these: a border of the target does not decide in which order a sum is taken.
     """
 
     operands: int
@@ -173,15 +176,18 @@ def kernel(
     result: View,
 ) -> tuple[Sweeps, list[View], View]:
     """The kernel that reduces `reduced` axes of a shape, and the views of that shape as it reads and writes them."""
-    axes = fibre_axes(shape, reduced, sources, result)
+    holds = any(sweep.held is not None for sweep in sweeps)
+    axes = fibre_axes(shape, reduced, sources, result, reads_result=holds)
     size, along = axes.sizes[-1], len(axes.sizes) - 1 in axes.reduced_groups
     lanes = min(sweep_lanes(target, sweep, size) for sweep in sweeps)
     fibres = fibres_together(target, sweeps, axes) if along else lanes
     turns = fibres_in_turns(target, sweeps, axes, sources) if along else 0
-    merged = turns == 1 and cost.merged(vectors_of(target, axes))
+    written = axes.written(result)
+    gaps = len(written.shape) > len(axes.sizes)
+    merged = turns == 1 and not gaps and cost.merged(vectors_of(target, axes))
     shared = len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), lanes
     made = Sweeps(*shared, turns or fibres, answer, turns > 0, merged)
-    return made, [axes.seen(source) for source in sources], axes.seen(result)
+    return made, [axes.read(source) for source in sources], written
 
 
 def fibres_together(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes) -> int:
@@ -202,7 +208,7 @@ def fibres_in_turns(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes, so
     if len(sweeps) == 1 or not kept or not vectors:
         return 0
     fibres = cost.staggered(target.lanes, kept[-1], vectors)
-    own = [view for view in sources if math.prod(axes.seen(view).strides)]
+    own = [view for view in sources if math.prod(axes.read(view).strides)]
     live = len(sweeps) * fibres * (len(own) + 1) * vectors * target.lanes * FLOAT32.bytes
     cache = target.l2 if any(series(*sweep.expressions) for sweep in sweeps) else target.l1
     return fibres if fibres < math.prod(kept) and live <= cache // 2 else 0
