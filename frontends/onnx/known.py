@@ -1,4 +1,4 @@
-"""More operators on arrays that are known at compile time: limits, borders, positions, bits, and reductions also of nothing."""
+"""More operators on known arrays: limits, borders, positions, bits, and reductions also of nothing."""
 
 from __future__ import annotations
 
