@@ -19,7 +19,8 @@ from ...op import either
 from ...types import Array, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
 from .call import Anything, Items, NodeContext, Result, held
-from .folding import FOLDS, fold, nothing
+from .folding import FOLDS, fold
+from .hollow import nothing
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
 from .read import Declared, OnnxModel, parse, read
