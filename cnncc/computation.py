@@ -276,7 +276,7 @@ class LoweringBuilder:
 
     def lookup(self, reference: int, axis: int, indices: Sequence[int]) -> int:
         shape = replaced(self.shape(reference), axis, len(indices))
-        return self.add(Take(axis, tuple(int(index) for index in indices)), (reference,), shape)
+        return self.add(Take(axis, tuple(map(int, indices))), (reference,), shape)
 
     def join(self, references: Sequence[int], axis: int) -> int:
         """The only one itself, if it is only one."""
