@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import cnncc
-from cnncc.elements import COMPUTED, INT32
+from cnncc.elements import COMPUTED, INT32, VALUES
 from cnncc.errors import ModelError, ShapeError, UsageError
 from cnncc.op import either
 from cnncc.types import TensorType
@@ -186,7 +186,7 @@ def test_other_element_types(tmp_path: Path):
     told = f"computing with the float64 tensor 'w' is not supported, only {either(COMPUTED)} (at node 'a')"
     assert told in refusal(proto, tmp_path)
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
-    told = f"an input of type string is not supported, only {either(COMPUTED)} (at input 'x')"
+    told = f"an input of type string is not supported, only {either(VALUES)} (at input 'x')"
     assert told in refusal(proto, tmp_path)
 
 
