@@ -27,10 +27,12 @@ from .arithmetic import (
     Sum,
 )
 from .arrangement import Identity
+from .by_place import OneHot, Trilu
 from .cast import Cast
 from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual
 from .conv import Conv
 from .conv_transpose import ConvTranspose
+from .cumulative import CumSum
 from .fused import Fused, FusedOp
 from .image import ImageToTensor
 from .join import Concat, Split
@@ -46,6 +48,7 @@ from .normalization import (
 )
 from .pad import Pad
 from .pool import AveragePool, LpPool, MaxPool, MixedPool
+from .ranking import ArgMax, ArgMin, Hardmax, TopK
 from .reduction import (
     ReduceL1,
     ReduceL2,
@@ -74,6 +77,8 @@ __all__ = [
     "AdaptiveMaxPool",
     "Add",
     "And",
+    "ArgMax",
+    "ArgMin",
     "AveragePool",
     "BatchNormalization",
     "BatchStandardization",
@@ -90,6 +95,7 @@ __all__ = [
     "Conv",
     "ConvTranspose",
     "Cos",
+    "CumSum",
     "Dense",
     "DepthToSpace",
     "Div",
@@ -111,6 +117,7 @@ __all__ = [
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "ImageToTensor",
     "InstanceNormalization",
@@ -133,6 +140,7 @@ __all__ = [
     "Neg",
     "Not",
     "NotEqual",
+    "OneHot",
     "Or",
     "PRelu",
     "Pad",
@@ -173,7 +181,9 @@ __all__ = [
     "Tanh",
     "ThresholdedRelu",
     "Tile",
+    "TopK",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
     "Where",
     "Xor",

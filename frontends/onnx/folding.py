@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...types import Array, expect_rank
-from . import parameters, quantization
+from . import parameters, quantization, ranking
 from .call import NodeContext, Unsupported
 from .parameters import room
 
@@ -134,6 +134,12 @@ def gather(call: NodeContext) -> Any:
     return np.take(x, indices, axis)
 
 
+def compress(call: NodeContext) -> Any:
+    x, condition = arrays(call)
+    room(call, x.shape, x)
+    return np.compress(condition, x, call.optional("axis"))
+
+
 def concat(call: NodeContext) -> Any:
     parts = arrays(call)
     axis = parameters.front(parameters.concat_axis(call), parts[0].ndim)
@@ -182,10 +188,14 @@ FOLDS: dict[str, Row] = {
     "Abs": elementwise(np.abs),
     "Add": binary(np.add),
     "And": binary(np.logical_and),
+    "ArgMax": ranking.fold_arg_max,
+    "ArgMin": ranking.fold_arg_min,
     "Cast": cast,
     "Ceil": elementwise(np.ceil),
+    "Compress": compress,
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
+    "CumSum": ranking.fold_cum_sum,
     "DequantizeLinear": quantization.dequantize,
     "Div": binary(divide),
     "Equal": binary(np.equal),
@@ -205,6 +215,7 @@ FOLDS: dict[str, Row] = {
     "Mul": binary(np.multiply),
     "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not),
+    "OneHot": ranking.fold_one_hot,
     "Or": binary(np.logical_or),
     "Pow": binary(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
     "QuantizeLinear": quantization.quantize,
@@ -225,7 +236,9 @@ FOLDS: dict[str, Row] = {
     "Sub": binary(np.subtract),
     "Sum": chained(np.add),
     "Tile": tile,
+    "TopK": ranking.fold_top_k,
     "Transpose": transpose,
+    "Trilu": ranking.fold_trilu,
     "Unsqueeze": reshaped(parameters.unsqueezed),
     "Where": elementwise(np.where),
 }

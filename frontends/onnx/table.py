@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, resize, selection, shapes, windows
+from . import elementwise, linear, normalization, ranking, resize, selection, shapes, windows
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -14,6 +14,8 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Abs": plain(ops.Abs),
     "Add": binary(ops.Add),
     "And": binary(ops.And),
+    "ArgMax": ranking.arg_max,
+    "ArgMin": ranking.arg_min,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalization.batch_normalization,
     "BitwiseAnd": plain(ops.BitwiseAnd),
@@ -25,11 +27,13 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Ceil": plain(ops.Ceil),
     "Celu": plain(ops.Celu, alpha=1.0),
     "Clip": elementwise.clip,
+    "Compress": selection.compress,
     "Concat": shapes.concat,
     "Constant": shapes.constant,
     "Conv": windows.conv,
     "ConvTranspose": windows.conv_transpose,
     "Cos": plain(ops.Cos),
+    "CumSum": ranking.cum_sum,
     "DepthToSpace": shapes.depth_to_space,
     "Div": binary(ops.Div),
     "Dropout": shapes.dropout,
@@ -38,6 +42,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Erf": plain(ops.Erf),
     "Exp": plain(ops.Exp),
     "Expand": shapes.expand,
+    "EyeLike": shapes.eye_like,
     "Flatten": shapes.flatten,
     "Floor": plain(ops.Floor),
     "Gather": shapes.gather,
@@ -51,6 +56,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "GroupNormalization": normalization.group_normalization,
     "HardSigmoid": plain(ops.HardSigmoid, alpha=0.2, beta=0.5),
     "HardSwish": plain(ops.HardSwish),
+    "Hardmax": normalization.hardmax,
     "Identity": shapes.same,
     "If": selection.conditional,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
@@ -72,6 +78,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Mul": binary(ops.Mul),
     "Neg": plain(ops.Neg),
     "Not": plain(ops.Not),
+    "OneHot": ranking.one_hot,
     "Or": binary(ops.Or),
     "PRelu": elementwise.prelu,
     "Pad": shapes.pad,
@@ -111,7 +118,9 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Tanh": plain(ops.Tanh),
     "ThresholdedRelu": plain(ops.ThresholdedRelu, alpha=1.0),
     "Tile": shapes.tile,
+    "TopK": ranking.top_k,
     "Transpose": shapes.transpose,
+    "Trilu": ranking.trilu,
     "Unsqueeze": shapes.unsqueeze,
     "Upsample": resize.upsample,
     "Where": plain(ops.Where),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnncc import ops
-from cnncc.elements import UINT8
+from cnncc.elements import INT64, UINT8
 from cnncc.ir import Value
 from cnncc.op import Op
 from cnncc.windows import Padding
@@ -143,6 +143,41 @@ def some_axis(g: Generator, rank: int) -> int:
 def log_softmax(g: Generator) -> Value:
     x = g.pick((1, 2, 3, 4, 5))
     return g.net.apply(ops.LogSoftmax(some_axis(g, len(g.net.shape(x)))), x)
+
+
+def by_order(kind: Callable[[int], Op]) -> Layer:
+    """An op along an axis; the numbers of places become floats."""
+
+    def layer(g: Generator) -> Value:
+        x = g.pick((1, 2, 3, 4, 5, 6))
+        made = g.net.apply(kind(some_axis(g, len(g.net.shape(x)))), x)
+        places = g.net.builder.nodes[made.node].types[0].dtype is INT64
+        return g.net.apply(ops.Cast("float32"), made) if places else made
+
+    return layer
+
+
+def cum_sum(g: Generator) -> Value:
+    return by_order(lambda axis: ops.CumSum(axis, g.chance(0.5), g.chance(0.5)))(g)
+
+
+def top_k(g: Generator) -> Value:
+    """The elements, or their places as floats."""
+    x = g.pick((1, 2, 3, 4, 5, 6))
+    shape = g.net.shape(x)
+    axis = some_axis(g, len(shape))
+    elements, places = g.net.builder.add(ops.TopK(g.number(1, min(7, shape[axis])), axis, g.chance(0.5)), (x,))
+    return elements if g.chance(0.6) else g.net.apply(ops.Cast("float32"), places)
+
+
+def trilu(g: Generator) -> Value:
+    return g.net.apply(ops.Trilu(g.chance(0.5), g.number(-3, 3)), g.pick((2, 3, 4, 5)))
+
+
+def one_hot(g: Generator) -> Value:
+    indices = g.net.apply(ops.Cast(g.one_of(("int32", "int64", "float32"))), g.pick((1, 2, 3)))
+    axis = some_axis(g, len(g.net.shape(indices)) + 1)
+    return g.net.apply(ops.OneHot(g.number(1, 5), axis, g.chance(0.5)), indices, g.weights(2))
 
 
 def standardization(kind: Callable[..., Op]) -> Layer:
@@ -443,6 +478,13 @@ LAYERS: dict[str, Layer] = {
     **{kind.__name__: adaptive_pool(kind) for kind in (ops.AdaptiveMaxPool, ops.AdaptiveAveragePool)},
     **{type(op).__name__: global_pool(op) for op in (ops.GlobalMaxPool(), ops.GlobalAveragePool())},
     "PRelu": prelu,
+    "ArgMax": by_order(lambda axis: ops.ArgMax(axis)),
+    "ArgMin": by_order(lambda axis: ops.ArgMin(axis, select_last_index=True)),
+    "Hardmax": by_order(lambda axis: ops.Hardmax(axis)),
+    "CumSum": cum_sum,
+    "TopK": top_k,
+    "Trilu": trilu,
+    "OneHot": one_hot,
     "LogSoftmax": log_softmax,
     "LayerNormalization": layer_normalization,
     "LRN": local_response,
