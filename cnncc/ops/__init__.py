@@ -48,6 +48,7 @@ from .normalization import (
 )
 from .pad import Pad
 from .pool import AveragePool, LpPool, MaxPool, MixedPool
+from .pool_places import MaxPoolIndices
 from .ranking import ArgMax, ArgMin, Hardmax, TopK
 from .reduction import (
     ReduceL1,
@@ -131,6 +132,7 @@ __all__ = [
     "MatMul",
     "Max",
     "MaxPool",
+    "MaxPoolIndices",
     "Mean",
     "Min",
     "Mish",

@@ -54,6 +54,7 @@ class Importing(Protocol):
     builder: Builder
     tensors: dict[str, Tensor | None]
     wide: set[str]
+    read: frozenset[str]
 
     def fresh(self, hint: str) -> str: ...
 
@@ -115,6 +116,10 @@ class NodeContext:
             return tensor
         self.constants[index] = self.importer.constant(self.node.inputs[index], tensor)
         return self.constants[index]
+
+    def reads(self, index: int) -> bool:
+        """Whether an output is read by a node or leaves the graph."""
+        return index < len(self.node.outputs) and self.node.outputs[index] in self.importer.read
 
     def values(self) -> list[Value]:
         """All inputs, without missing optional ones at the end; raises ModelError for a missing one before others."""

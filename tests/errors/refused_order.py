@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from cnncc.ops import ArgMax, ArgMin, CumSum, Hardmax, OneHot, TopK, Trilu
+from cnncc.ops import ArgMax, ArgMin, CumSum, Hardmax, MaxPoolIndices, OneHot, TopK, Trilu
 
 IMAGE = (1, 4, 8, 8)
 
@@ -18,6 +18,12 @@ REFUSED = [
     (ArgMax(1, select_last_index=0), (IMAGE,), "select_last_index=0 must be True or False"),
     (CumSum(1, exclusive=1), (IMAGE,), "exclusive=1 must be True or False"),
     (CumSum(1, reverse=None), (IMAGE,), "reverse=None must be True or False"),
+    (MaxPoolIndices((2,)), (IMAGE,), "a 1-D pooling takes (N, C, 1 spatial axes), got float32[1, 4, 8, 8] of 4 axes"),
+    (
+        MaxPoolIndices((17, 16)),
+        ((1, 1, 20, 20),),
+        "a window of 272 elements: places are found in windows of 256 at most",
+    ),
     (TopK(9), (IMAGE,), "k=9 must be a whole number from 1 to the 8 elements of axis -1"),
     (TopK(5, 1), (IMAGE,), "k=5 must be a whole number from 1 to the 4 elements of axis 1"),
     (TopK(0), (IMAGE,), "k=0 must be a whole number from 1 to the 8 elements of axis -1"),

@@ -150,11 +150,15 @@ def by_order(kind: Callable[[int], Op]) -> Layer:
 
     def layer(g: Generator) -> Value:
         x = g.pick((1, 2, 3, 4, 5, 6))
-        made = g.net.apply(kind(some_axis(g, len(g.net.shape(x)))), x)
-        places = g.net.builder.nodes[made.node].types[0].dtype is INT64
-        return g.net.apply(ops.Cast("float32"), made) if places else made
+        return as_float(g, g.net.apply(kind(some_axis(g, len(g.net.shape(x)))), x))
 
     return layer
+
+
+def as_float(g: Generator, x: Value) -> Value:
+    """Numbers of places as floats."""
+    places = g.net.builder.nodes[x.node].types[x.index].dtype is INT64
+    return g.net.apply(ops.Cast("float32"), x) if places else x
 
 
 def cum_sum(g: Generator) -> Value:
@@ -166,8 +170,8 @@ def top_k(g: Generator) -> Value:
     x = g.pick((1, 2, 3, 4, 5, 6))
     shape = g.net.shape(x)
     axis = some_axis(g, len(shape))
-    elements, places = g.net.builder.add(ops.TopK(g.number(1, min(7, shape[axis])), axis, g.chance(0.5)), (x,))
-    return elements if g.chance(0.6) else g.net.apply(ops.Cast("float32"), places)
+    op = ops.TopK(g.number(1, min(7, shape[axis])), axis, g.chance(0.5))
+    return as_float(g, g.one_of(g.net.builder.add(op, (x,))))
 
 
 def trilu(g: Generator) -> Value:
@@ -254,7 +258,9 @@ def pool(kind: Callable[..., Op]) -> Layer:
             options["alpha"] = g.one_of((0.0, 0.3, 0.5, 1.0))
         if kind is ops.LpPool:
             options["p"] = g.number(1, 2)
-        return g.net.apply(kind(kernel, stride, padding, dilation, **options), x)
+        if kind is ops.MaxPoolIndices:
+            options["column_major"] = g.chance(0.5)
+        return as_float(g, g.net.apply(kind(kernel, stride, padding, dilation, **options), x))
 
     return layer
 
@@ -474,7 +480,10 @@ LAYERS: dict[str, Layer] = {
         kind.__name__: standardization(kind)
         for kind in (ops.BatchStandardization, ops.InstanceNormalization, ops.GroupNormalization)
     },
-    **{kind.__name__: pool(kind) for kind in (ops.MaxPool, ops.AveragePool, ops.MixedPool, ops.LpPool)},
+    **{
+        kind.__name__: pool(kind)
+        for kind in (ops.MaxPool, ops.MaxPoolIndices, ops.AveragePool, ops.MixedPool, ops.LpPool)
+    },
     **{kind.__name__: adaptive_pool(kind) for kind in (ops.AdaptiveMaxPool, ops.AdaptiveAveragePool)},
     **{type(op).__name__: global_pool(op) for op in (ops.GlobalMaxPool(), ops.GlobalAveragePool())},
     "PRelu": prelu,

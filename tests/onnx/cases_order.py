@@ -65,6 +65,12 @@ PLACES = [
 ]
 """Of known inputs, too: these are folded."""
 
+POOLS = [
+    case("MaxPool", X, outputs=2, kernel_shape=[2, 2], strides=[2, 2]),
+    case("MaxPool", (2, 3, 9, 11), outputs=2, kernel_shape=[3, 2], strides=[2, 1], pads=[1, 0, 1, 1], opset=8),
+    case("MaxPool", (2, 2, 13), outputs=2, kernel_shape=[3], dilations=[3], pads=[2, 1], opset=10),
+]
+
 RANKED = [
     *(
         case("TopK", TensorType((2, 3, 9), kind), ints(4), outputs=2, largest=largest)
@@ -105,4 +111,4 @@ BY_PLACE = [
     case("Compress", few(3, 4), np.array([True, False, True])),
 ]
 
-ORDER = [*PLACES, *RANKED, *SUMS, *BY_PLACE]
+ORDER = [*PLACES, *POOLS, *RANKED, *SUMS, *BY_PLACE]
