@@ -7,6 +7,8 @@ traps:
     x mod 0 = x      so that (x / y) · y + x mod y = x holds for every y
     least / −1 = least, least mod −1 = 0        the quotient wraps, as every other result does
     float to integer: toward zero, to the nearest end of the range beyond it, and NaN to 0
+    x shifted by the number of its bits or more = 0
+    x to a negative power: 1 and −1 keep their size, all else is 0, as 1 / x toward zero (and 1 / 0) is
 """
 
 from __future__ import annotations
@@ -36,6 +38,28 @@ def modulo(x: Array, y: Array) -> Array:
     rest = remainder(x, y)
     with np.errstate(all="ignore"):
         return np.asarray(np.where((y != 0) & (rest != 0) & ((rest < 0) != (y < 0)), rest + y, rest), x.dtype)
+
+
+def shifted_left(x: Array, y: Array) -> Array:
+    """x · 2^y, for numbers without a sign."""
+    return np.left_shift(x, y)  # NumPy's shifts by too many bits give 0
+
+
+def shifted_right(x: Array, y: Array) -> Array:
+    """x / 2^y, rounded down, for numbers without a sign."""
+    return np.right_shift(x, y)
+
+
+def power(x: Array, y: Array) -> Array:
+    """x to the power of y modulo 2^n, by squaring (Knuth, vol. 2, 4.6.3)."""
+    one = np.ones((), x.dtype)
+    result, square = np.broadcast_arrays(one, x, y)[:2]
+    with np.errstate(all="ignore"):
+        for bit in range(8 * x.dtype.itemsize - (x.dtype.kind == "i")):
+            result = np.where((y >> y.dtype.type(bit)) & one == 1, result * square, result)
+            square = square * square
+        inverse = np.where((x == 1) | (x == -1), np.where(y & one == 1, x, one), one - one)
+        return np.asarray(np.where(y < 0, inverse, result), x.dtype)
 
 
 def _plain(y: Array) -> Array:

@@ -28,8 +28,8 @@ class Guard:
 class Access:
     """One view of a step inside a kernel: its base pointer, and loads and stores by element offset.
 
-    An element is `stored` in memory, and `held` by registers: loads widen it, stores narrow it. `entries` are those of
-    its index tables, by axis.
+    An element is `stored` in memory, and `held` by registers, which hold what it is `read_as`: loads widen it, stores
+    narrow it. `entries` are those of its index tables, by axis.
     """
 
     def __init__(
@@ -45,7 +45,8 @@ class Access:
     ):
         self.e, self.view, self.base, self.elements = e, view, base, buffer.elements
         self.element = buffer.dtype
-        self.stored, self.held = memory_type(self.element), register_type(self.element)
+        self.read_as = view.read_as or self.element.computed
+        self.stored, self.held = memory_type(self.element), register_type(self.read_as)
         self.tables, self.entries = tables or {}, entries or {}
         self.fault, self.step = fault, step
 
@@ -122,11 +123,11 @@ class Access:
         e, held = self.e, self.held.wide(stored.lanes)
         if self.element.kind == "truth":
             stored = e.compare("!=", stored, e.constant(0, stored.type))
-        return e.convert(stored, held, signed=self.element.kind == "signed")
+        return e.convert(stored, held, signed=self.element.is_signed)
 
     def _narrowed(self, held: Ssa) -> Ssa:
-        """What lies in memory of what a register holds: floats are rounded, whole numbers fit."""
-        return self.e.convert(held, self.stored.wide(held.lanes), signed=self.element.kind == "signed")
+        """What lies in memory of what a register holds: floats are rounded, whole numbers wrap to their bits."""
+        return self.e.convert(held, self.stored.wide(held.lanes), signed=self.element.is_signed)
 
     def number(self, value: float, lanes: int) -> Ssa:
         """A number in every lane, of the type that `load` gives."""

@@ -37,8 +37,9 @@ from .fused import Fused, FusedOp
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
-from .logic import And, BitwiseAnd, BitwiseNot, BitwiseOr, BitwiseXor, Not, Or, Where, Xor
+from .logic import And, BitShift, BitwiseAnd, BitwiseNot, BitwiseOr, BitwiseXor, Not, Or, Where, Xor
 from .lrn import LRN
+from .nonfinite import IsInf, IsNaN
 from .normalization import (
     BatchNormalization,
     BatchStandardization,
@@ -49,6 +50,7 @@ from .normalization import (
 from .pad import Pad
 from .pool import AveragePool, LpPool, MaxPool, MixedPool
 from .pool_places import MaxPoolIndices
+from .quantize import Dequantize, Quantize
 from .ranking import ArgMax, ArgMin, Hardmax, TopK
 from .reduction import (
     ReduceL1,
@@ -83,6 +85,7 @@ __all__ = [
     "AveragePool",
     "BatchNormalization",
     "BatchStandardization",
+    "BitShift",
     "BitwiseAnd",
     "BitwiseNot",
     "BitwiseOr",
@@ -99,6 +102,7 @@ __all__ = [
     "CumSum",
     "Dense",
     "DepthToSpace",
+    "Dequantize",
     "Div",
     "Elu",
     "Equal",
@@ -122,6 +126,8 @@ __all__ = [
     "Identity",
     "ImageToTensor",
     "InstanceNormalization",
+    "IsInf",
+    "IsNaN",
     "LayerNormalization",
     "LeakyRelu",
     "Less",
@@ -147,6 +153,7 @@ __all__ = [
     "PRelu",
     "Pad",
     "Pow",
+    "Quantize",
     "Reciprocal",
     "ReduceL1",
     "ReduceL2",

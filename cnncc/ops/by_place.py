@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Lowering, LoweringBuilder
-from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, NUMBERS
+from ..elements import BOOL, COMPUTED, FLOAT32, INT8, INT32, INT64, NUMBERS, UINT8
 from ..errors import ShapeError
 from ..expr import Arg, Expr, convert, equal, less, less_equal, select
 from ..op import Cost, Op, Sample, expect_count
@@ -99,7 +99,8 @@ class OneHot(Op):
         """The result, of the elements of `values`."""
         axis = axis_of(self.axis, indices.ndim + 1)
         if indices.dtype.kind == "f":
-            indices = np.nan_to_num(np.trunc(indices), nan=0.0).clip(-self.depth - 1, self.depth).astype(np.int64)
+            indices = np.nan_to_num(np.trunc(indices), nan=0.0).clip(-self.depth - 1, self.depth)
+        indices = indices.astype(np.int64)
         counted = np.where(indices < 0, indices + self.depth, indices) if self.from_back else indices
         places = np.arange(self.depth).reshape(-1, *(1,) * (indices.ndim - axis))
         return np.asarray(np.where(np.expand_dims(counted, axis) == places, values[1], values[0]), values.dtype)
@@ -113,11 +114,11 @@ class OneHot(Op):
     def lower(self, *inputs: TensorType) -> Lowering:
         indices, _ = inputs
         axis, pieces = axis_of(self.axis, indices.rank + 1), LoweringBuilder(inputs)
-        element = INT64 if indices.dtype is FLOAT32 else indices.dtype
+        element = INT64 if indices.dtype.is_float or indices.dtype is INT64 else INT32  # depths fit
         index = pieces.reshape(0, (*indices.shape[:axis], 1, *indices.shape[axis:]))
         places = pieces.places(self.depth, axis, indices.rank + 1, element)
         off, on = (pieces.reshape(pieces.part(1, 0, number, 1), (1,) * (indices.rank + 1)) for number in (0, 1))
-        place: Expr = convert(Arg(0), element) if indices.dtype is FLOAT32 else Arg(0)
+        place: Expr = Arg(0) if indices.dtype is element else convert(Arg(0), element)
         if self.from_back:
             place = select(less(place, 0), place + self.depth, place)
         chosen = select(equal(place, Arg(1)), Arg(2), Arg(3))
@@ -132,4 +133,6 @@ class OneHot(Op):
         yield Sample(cls(7, 1), ((2, 4, 3), (2,)), (INT32, INT64))
         yield Sample(cls(40, 2), ((1, 5, 3), (2,)), (FLOAT32,))
         yield Sample(cls(3, 0), ((4,), (2,)), (INT64, BOOL))
+        yield Sample(cls(300), ((2, 3), (2,)), (UINT8, INT8))
+        yield Sample(cls(200), ((3,), (2,)), (INT8, FLOAT32))
         yield Sample(cls(9, from_back=False), ((2, 3), (2,)), (INT64, FLOAT32))

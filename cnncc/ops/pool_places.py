@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 
 from ..computation import Lowering, LoweringBuilder
-from ..elements import INT32, INT64
+from ..elements import INT32, INT64, NUMBERS
 from ..errors import ShapeError
 from ..expr import Apply, Arg, Expr, convert, maximum, minimum, wrap
 from ..lines import ExtremePlace
@@ -29,6 +29,8 @@ class MaxPoolIndices(Pool):
 
     Elements are counted in row-major order or, if `column_major`, with the first spatial axis as the fastest one.
     """
+
+    takes = NUMBERS
 
     column_major: bool = False
 

@@ -137,6 +137,10 @@ class NodeContext:
     def type(self, value: Value) -> TensorType:
         return self.importer.builder.nodes[value.node].types[value.index]
 
+    def arrives(self, value: Value) -> bool:
+        """Whether a value is an input of the graph."""
+        return self.importer.builder.nodes[value.node].op.source == "input"
+
     # Attributes
 
     def attribute(self, name: str, default: T) -> T:

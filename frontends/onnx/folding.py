@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
+from ...elements import ELEMENTS
 from ...errors import ModelError
+from ...integers import converted, power
 from ...types import Array, expect_rank
 from . import parameters, quantization, ranking
 from .call import NodeContext, Unsupported
@@ -112,6 +114,13 @@ def divide(a: Array, b: Array) -> Array:
     return result
 
 
+def raised(base: Array, exponent: Array) -> Array:
+    """The power, of the type of the base; those of whole numbers wrap."""
+    if base.dtype.kind in "iu" and exponent.dtype.kind in "iu":
+        return power(base.astype(np.int64), exponent.astype(np.int64)).astype(base.dtype)
+    return np.float_power(base, exponent).astype(base.dtype)
+
+
 def modulo(call: NodeContext) -> Any:
     a, b = together(call)
     return np.fmod(a, b) if call.attribute("fmod", 0) else np.mod(a, b)
@@ -122,9 +131,10 @@ def cast(call: NodeContext) -> Any:
     call.ignore("saturate", "round_mode")
     if number not in DTYPES:
         raise Unsupported(f"Cast to element type {number} is not supported")
-    x = first(call)
-    room(call, x.shape, np.empty(0, DTYPES[number]))
-    return x.astype(DTYPES[number])
+    x, to = first(call), DTYPES[number]
+    room(call, x.shape, np.empty(0, to))
+    whole = x.dtype.kind == "f" and to in ELEMENTS and ELEMENTS[to].is_integer
+    return converted(x, ELEMENTS[to]) if whole else x.astype(to)
 
 
 def gather(call: NodeContext) -> Any:
@@ -217,7 +227,7 @@ FOLDS: dict[str, Row] = {
     "Not": elementwise(np.logical_not),
     "OneHot": ranking.fold_one_hot,
     "Or": binary(np.logical_or),
-    "Pow": binary(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
+    "Pow": binary(raised),
     "QuantizeLinear": quantization.quantize,
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),

@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import ops
 from ...allowance import charge
-from ...elements import COMPUTED, ELEMENTS, UINT8
+from ...elements import COMPUTED, ELEMENTS, FLOAT32, UINT8
 from ...errors import ModelError
 from ...ir import Value
 from ...op import either
@@ -76,7 +76,7 @@ def converted(call: NodeContext, to: str) -> Result:
     call.ignore("saturate", "round_mode")
     x = call.value(0)
     own = call.type(x).dtype
-    if to == "float64" and (own.is_float or own is UINT8):
+    if to == "float64" and own.exact_in(FLOAT32):
         call.importer.wide.add(call.node.outputs[0])
         to = "float32"
     if ELEMENTS.get(to) not in COMPUTED:
@@ -84,7 +84,8 @@ def converted(call: NodeContext, to: str) -> Result:
         raise Unsupported(f"{told} {either(COMPUTED)}")
     if own.name == to:
         return x
-    return call.add(ops.ImageToTensor() if own is UINT8 and to == "float32" else ops.Cast(to), x)
+    picture = own is UINT8 and to == "float32" and len(call.shape(0)) >= 2 and call.arrives(x)
+    return call.add(ops.ImageToTensor() if picture else ops.Cast(to), x)
 
 
 def element_type(call: NodeContext) -> str:
@@ -183,7 +184,7 @@ def pad(call: NodeContext) -> Result:
     axes = parameters.axes(call, 3, rank) or range(rank)
     number = call.attribute("value", 0.0)
     if call.has(2):
-        number = float(call.array(2, "its value").reshape(()))
+        number = call.array(2, "its value").reshape(()).item()
     half = len(pads) // 2
     widths = dict(zip(axes, zip(pads[:half], pads[half:], strict=True), strict=True))
     sides = tuple(widths.get(axis, (0, 0)) for axis in range(rank))

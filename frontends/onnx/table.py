@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, ranking, resize, selection, shapes, windows
+from . import elementwise, linear, normalization, powers, quantized, ranking, resize, selection, shapes, windows
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -18,6 +18,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "ArgMin": ranking.arg_min,
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalization.batch_normalization,
+    "BitShift": elementwise.shift,
     "BitwiseAnd": plain(ops.BitwiseAnd),
     "BitwiseNot": plain(ops.BitwiseNot),
     "BitwiseOr": plain(ops.BitwiseOr),
@@ -35,8 +36,10 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Cos": plain(ops.Cos),
     "CumSum": ranking.cum_sum,
     "DepthToSpace": shapes.depth_to_space,
+    "DequantizeLinear": quantized.dequantize,
     "Div": binary(ops.Div),
     "Dropout": shapes.dropout,
+    "DynamicQuantizeLinear": quantized.dynamic,
     "Elu": plain(ops.Elu, alpha=1.0),
     "Equal": binary(ops.Equal),
     "Erf": plain(ops.Erf),
@@ -60,6 +63,8 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Identity": shapes.same,
     "If": selection.conditional,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
+    "IsInf": elementwise.infinite,
+    "IsNaN": plain(ops.IsNaN),
     "LRN": plain(ops.LRN, size=int, alpha=1e-4, beta=0.75, bias=1.0),
     "LayerNormalization": normalization.layer_normalization,
     "LeakyRelu": plain(ops.LeakyRelu, alpha=0.01),
@@ -82,7 +87,8 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Or": binary(ops.Or),
     "PRelu": elementwise.prelu,
     "Pad": shapes.pad,
-    "Pow": elementwise.power,
+    "Pow": powers.power,
+    "QuantizeLinear": quantized.quantize,
     "Reciprocal": plain(ops.Reciprocal),
     "ReduceL1": reduction(ops.ReduceL1),
     "ReduceL2": reduction(ops.ReduceL2),

@@ -86,7 +86,7 @@ RANKED = [
 SUMS = [
     *(
         case("CumSum", TensorType((2, 3, 4), kind), np.array(axis), exclusive=exclusive, reverse=reverse)
-        for kind, axis in zip((*NUMBERS, FLOAT32), (0, 1, -1, 2), strict=True)
+        for kind, axis in zip((FLOAT32, INT32, INT64, FLOAT32), (0, 1, -1, 2), strict=True)
         for exclusive in (0, 1)
         for reverse in (0, 1)
     ),
