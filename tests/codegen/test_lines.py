@@ -131,6 +131,9 @@ def test_which_way_lanes_lie() -> None:
 def test_a_rank_is_one_search_and_one_look_up() -> None:
     rank, pick = kernels(TopK(5, 1), 1, 1000)
     assert isinstance(rank, Rank) and isinstance(pick, Pick)
+    for shape, k, axis, fibres in (((1, 20, 8, 8), 5, 1, 8), ((1, 20, 8, 8), 9, 1, 1), ((1, 20, 8, 8), 5, 3, 1)):
+        rank, _ = kernels(TopK(k, axis), *shape)
+        assert isinstance(rank, Rank) and rank.fibres == fibres
     (sums,) = kernels(CumSum(1), 1, 8, 16, 16)
     assert isinstance(sums, Accumulate) and sums.fibres == 32
 

@@ -18,7 +18,7 @@ from .fill import Border
 from .filter import Filter
 from .grouped import GroupedConvolution
 from .move import Copy
-from .ranking import FirstOfFibres, Picked
+from .ranking import Picked, ranked
 from .reduce import WholeReduction
 from .running_sum import SumsOfFibres
 from .separable import SeparableWindow
@@ -46,7 +46,7 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Reduce: WholeReduction,
     k.Sweeps: FibreSweeps,
     k.FindExtreme: ExtremeOfFibres,
-    k.Rank: FirstOfFibres,
+    k.Rank: ranked,
     k.Pick: Picked,
     k.Accumulate: SumsOfFibres,
     k.Move: Copy,

@@ -7,7 +7,8 @@ from typing import NamedTuple
 from ...plan.kernels import Pick, Rank
 from ..emitter import Emitter
 from ..instructions import Predicate
-from ..registers import Index, Ssa
+from ..nest import Carry, reduce_nest
+from ..registers import INT32, Index, Ssa
 from .family import Tensors
 from .fibres import FibreEmitter
 
@@ -19,13 +20,71 @@ class Ranked(NamedTuple):
     value: Ssa
 
 
-class FirstOfFibres(FibreEmitter[Rank]):
-    """Emits heapsort of places. `behind` says what a heap is: no parent stands before a child of it."""
+class RankOfFibres(FibreEmitter[Rank]):
+    """What both ways share: the order of two elements."""
 
     def __init__(self, e: Emitter, kernel: Rank, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         (self.source,), (self.axis,) = self.sources, kernel.reduced
         self.better: Predicate = ">" if kernel.largest else "<"
+
+    def ahead(self, a: Ssa, b: Ssa) -> Ssa:
+        """Whether element `a` stands before `b` wherever it is; NaN is larger than all numbers."""
+        e = self.e
+        ahead = e.compare(self.better, a, b)
+        if a.type.kind != "float":
+            return ahead
+        nan, number = (a, b) if self.k.largest else (b, a)
+        return e.binary("or", ahead, e.binary("and", e.unordered(nan, nan), e.compare("==", number, number)))
+
+
+class FirstByInsertion(RankOfFibres):
+    """Emits an insertion of each element into the results of its lane, which are in order.
+
+    An element stands behind its equals, which have lower places. Where it stands before a result, it does so before all
+    further ones: these move on by one.
+    """
+
+    def fibres(self, position: list[Index], count: int) -> None:
+        e, k, size = self.e, self.k.count, self.k.shape[self.axis]
+        first: list[Ranked] = []
+        for index in range(k):
+            first = self.inserted(first, self.load(position, index, count), k)
+
+        def step(indices: list[Index], carry: Carry) -> Carry:
+            found = [Ranked(*carry[at : at + 2]) for at in range(0, 2 * k, 2)]
+            new = self.load(position, e.add(indices[0], k), count)
+            return [part for each in self.inserted(found, new, k) for part in each]
+
+        carry = [part for each in first for part in each]
+        if size > k:
+            carry = reduce_nest(e, [size - k], carry, 8 * k, step)
+        for at_rank, place in enumerate(carry[::2]):
+            held = e.convert(place, self.target.held.wide(count))
+            self.target.store(held, self.target.offset(at(position, self.axis, at_rank)), self.beside)
+
+    def inserted(self, found: list[Ranked], new: Ranked, most: int) -> list[Ranked]:
+        """At most so many results, with one more element among them."""
+        ahead = [self.ahead(new.value, old.value) for old in found]
+        result = []
+        for rank in range(min(len(found) + 1, most)):
+            kept = self.chosen(ahead[rank], new, found[rank]) if rank < len(found) else new
+            result.append(self.chosen(ahead[rank - 1], found[rank - 1], kept) if rank else kept)
+        return result
+
+    def chosen(self, condition: Ssa, a: Ranked, b: Ranked) -> Ranked:
+        return Ranked(self.e.select(condition, a.place, b.place), self.e.select(condition, a.value, b.value))
+
+    def load(self, position: list[Index], index: Index, count: int) -> Ranked:
+        """An element of each fibre, with its place."""
+        e = self.e
+        whole = INT32.wide(count)
+        place = e.constant(index, whole) if isinstance(index, int) else e.splat(e.convert(index, INT32), count)
+        return Ranked(place, self.source.load_at(at(position, self.axis, index), self.beside, count))
+
+
+class FirstByHeap(RankOfFibres):
+    """Emits heapsort of places: in a heap, no element stands behind the one above it."""
 
     def fibres(self, position: list[Index], count: int) -> None:
         e, k, size = self.e, self.k.count, self.k.shape[self.axis]
@@ -70,17 +129,20 @@ class FirstOfFibres(FibreEmitter[Rank]):
             return
         with e.loop(0, levels, carry=[e.value(root)]) as level:
             (node,) = level.values
-            lowest, at = own, node
-            for side in (1, 2):
-                child = e.add(e.mul(node, 2), side)
-                child = e.choose(e.compare("<", child, size), child, node)
-                other = self.heap(position, child)
-                behind = self.before(lowest, other)
-                lowest = Ranked(*(e.select(behind, b, a) for a, b in zip(lowest, other, strict=True)))
-                at = e.select(behind, child, at)
-            self.put(position, at, own.place)
-            self.put(position, node, lowest.place)
-            level.next([at])
+            first, second = (self.child(node, side, size) for side in (1, 2))
+            a, b = self.heap(position, first), self.heap(position, second)
+            right = self.before(a, b)  # three comparisons that do not wait for each other
+            sinks = e.select(right, self.before(own, b), self.before(own, a))
+            where = e.select(sinks, e.select(right, second, first), node)
+            raised = e.select(sinks, e.select(right, b.place, a.place), own.place)
+            self.put(position, where, own.place)
+            self.put(position, node, raised)
+            level.next([where])
+
+    def child(self, node: Ssa, side: int, size: Index) -> Ssa:
+        """A child of a node, or the node itself, which stands before no other."""
+        number = self.e.add(self.e.mul(node, 2), side)
+        return self.e.choose(self.e.compare("<", number, size), number, node)
 
     # The order
 
@@ -90,15 +152,6 @@ class FirstOfFibres(FibreEmitter[Rank]):
         worse = self.ahead(b.value, a.value)
         alike = e.select(worse, e.constant(False, worse.type), e.compare("<", a.place, b.place))
         return e.binary("or", self.ahead(a.value, b.value), alike)
-
-    def ahead(self, a: Ssa, b: Ssa) -> Ssa:
-        """Whether element `a` stands before `b` wherever it is; NaN is larger than all numbers."""
-        e = self.e
-        ahead = e.compare(self.better, a, b)
-        if a.type.kind != "float":
-            return ahead
-        nan, number = (a, b) if self.k.largest else (b, a)
-        return e.binary("or", ahead, e.binary("and", e.unordered(nan, nan), e.compare("==", number, number)))
 
     # Memory
 
@@ -114,6 +167,11 @@ class FirstOfFibres(FibreEmitter[Rank]):
     def put(self, position: list[Index], node: Index, place: Ssa) -> None:
         held = self.e.convert(place, self.target.held)
         self.target.store(held, self.target.offset(at(position, self.axis, node)), self.axis)
+
+
+def ranked(e: Emitter, kernel: Rank, tensors: Tensors) -> RankOfFibres:
+    """The way that the kernel describes."""
+    return (FirstByInsertion if kernel.fibres > 1 else FirstByHeap)(e, kernel, tensors)
 
 
 class Picked(FibreEmitter[Pick]):

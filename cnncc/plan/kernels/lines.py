@@ -28,8 +28,8 @@ def chosen(target: Target, computation: Linewise, axes: FibreAxes) -> OverFibres
     match computation:
         case ExtremePlace():
             return extreme_place.kernel(target, computation, sizes, line)
-        case Ranking(_, count, largest):
-            return ranking.Rank(sizes, line, count, largest)
+        case Ranking():
+            return ranking.kernel(target, computation, sizes, line)
         case Ranked(_, count):
             return ranking.Pick(sizes, line, count)
         case RunningSum():
