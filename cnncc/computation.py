@@ -1,9 +1,9 @@
-"""What there is to compute, in five kinds: the words in which an op tells the plan its meaning.
+"""What there is to compute, in six kinds: the words in which an op tells the plan its meaning.
 
-An op's `lower` returns pieces; each piece applies one computation to earlier results. Four kinds calculate
-(`Contraction`, `WindowReduction`, `Pointwise`, `Reduction`), the fifth, `Arrangement`, only says where elements
-go. The plan chooses a kernel family for each kind, so a new op that can be said in these words needs no new
-kernel.
+An op's `lower` returns pieces; each piece applies one computation to earlier results. Five kinds calculate
+(`Contraction`, `WindowReduction`, `Pointwise`, `Reduction` and, of `lines`, `Linewise`), the sixth, `Arrangement`, only
+says where elements go. The plan chooses a kernel family for each kind, so a new op that can be said in these words
+needs no new kernel.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from typing import Literal
 
 import numpy as np
 
-from .elements import FLOAT32, Element
+from .elements import FLOAT32, Element, element_of
 from .expr import Expr, typed
+from .lines import Linewise
 from .types import Array, TensorType
 from .windows import WindowAxis
 
@@ -189,18 +190,19 @@ class ConstantPad(Arrangement):
 
 @dataclass(frozen=True)
 class ConstantTensor(Arrangement):
-    """Floats known when the op is lowered, in row-major order: weights of an interpolation, a transform's matrix.
+    """Numbers known when the op is lowered, in row-major order: weights of an interpolation, numbers of places.
 
-    It has no operands. The numbers are rounded once, where they are stored.
+    It has no operands. Floats are rounded once, where they are stored.
     """
 
     values: tuple[float, ...]
+    element: Element = FLOAT32
 
     def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
-        return np.array(self.values).reshape(shape)
+        return np.array(self.values, None if self.element.is_float else self.element.numpy).reshape(shape)
 
 
-Computation = Contraction | WindowReduction | Pointwise | Reduction | Arrangement
+Computation = Contraction | WindowReduction | Pointwise | Reduction | Linewise | Arrangement
 
 
 @dataclass(frozen=True)
@@ -249,14 +251,22 @@ class LoweringBuilder:
         elements = [self.types[operand].dtype for operand in operands]
         if isinstance(computation, Pointwise):
             return typed(computation.expr, elements)
-        return elements[0] if elements else FLOAT32
+        if isinstance(computation, Linewise):
+            return computation.element(elements)
+        return computation.element if isinstance(computation, ConstantTensor) else elements[0]
 
     def shape(self, reference: int) -> tuple[int, ...]:
         return self.types[reference].shape
 
     def known(self, values: Array) -> int:
         """An array known now."""
-        return self.add(ConstantTensor(tuple(values.ravel().tolist())), (), values.shape)
+        return self.add(ConstantTensor(tuple(values.ravel().tolist()), element_of(values)), (), values.shape)
+
+    def places(self, size: int, axis: int, rank: int, element: Element, first: int = 0) -> int:
+        """first, first + 1, … along one of `rank` axes, as `element`; the others have size 1."""
+        shape = [1] * rank
+        shape[axis] = size
+        return self.known(np.arange(first, first + size, dtype=element.numpy).reshape(shape))
 
     def reshape(self, reference: int, shape: Sequence[int]) -> int:
         """`reference` itself if it has that shape."""
@@ -295,6 +305,12 @@ class LoweringBuilder:
     def reduce(self, reference: int, axes: Sequence[int], combine: Combine) -> int:
         shape = [1 if axis in axes else size for axis, size in enumerate(self.shape(reference))]
         return self.add(Reduction(tuple(axes), combine), (reference,), shape)
+
+    def along(self, computation: Linewise, *references: int) -> int:
+        """A computation of lines."""
+        shape = self.shape(references[0])
+        axis = computation.axis
+        return self.add(computation, references, replaced(shape, axis, computation.length(shape[axis])))
 
     def lowering(self, *results: int) -> Lowering:
         return Lowering(tuple(self.pieces), results)

@@ -112,7 +112,7 @@ class Op:
         raise NotImplementedError
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        """The op in the plan's five kinds of computation."""
+        """The op in the plan's six kinds of computation."""
         raise NotImplementedError
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:

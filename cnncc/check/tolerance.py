@@ -27,8 +27,8 @@ overflows in any order. The bound is infinite, nothing contradicts it and `compa
   - a value without a bound went in.
 
 Whole numbers and truth values are exact: their bound is 0, and `compare` wants them equal. It is infinite where errors
-of floats decide what they are: two floats that are compared lie within their errors of each other, or a float becomes a
-whole number and its bound reaches over to the next one.
+of floats decide what they are: two floats that are compared lie within their errors of each other, a float becomes a
+whole number and its bound reaches over to the next one, or it may change its place in an order (see `check.order`).
 """
 
 from __future__ import annotations
@@ -54,9 +54,11 @@ from ..expr import evaluate_with_error
 from ..functions import LARGEST, OVERFLOW, TINY, UNIT
 from ..interpreter import evaluate
 from ..ir import Graph, Value
+from ..lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
 from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
 from ..types import Array, TensorType
+from . import order
 from . import winograd as tolerance_winograd
 from .algorithms import DIRECT, Algorithms
 from .bound import Bound, same
@@ -153,6 +155,8 @@ def _apply(computation: Computation, operands: Sequence[Bound], type: TensorType
                 return _pointwise(computation, operands, type.shape)
             case Reduction():
                 return _reduction(computation, operands[0])
+            case Linewise():
+                return _linewise(computation, operands[0])
             case Arrangement():
                 return _arranged(computation, operands, type)
 
@@ -327,6 +331,28 @@ def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Boun
     return Bound(np.where(overflows, np.copysign(np.inf, value), value), error)
 
 
+def _linewise(c: Linewise, x: Bound) -> Bound:
+    match c:
+        case ExtremePlace():
+            return order.extreme_place(c, x)
+        case Ranking():
+            return order.ranking(c, x)
+        case Ranked():
+            return order.ranked(c, x)
+        case RunningSum():
+            return _running_sum(c, x)
+    raise AssertionError(f"no bound of {c}")
+
+
+def _running_sum(c: RunningSum, x: Bound) -> Bound:
+    """As that of `_reduction`, of the elements up to each one."""
+    value = c.made([x.reference])
+    if not x.is_float:
+        return Bound(value, np.where(c.made([np.isinf(x.error).astype(np.int64)]) > 0, np.inf, 0.0))
+    size, error = _sizes(x)
+    return _sum(value, c.made([error]), c.made([size + error]), x.reference.shape[c.axis], underflow=0.0)
+
+
 def _arranged(c: Arrangement, operands: Sequence[Bound], type: TensorType) -> Bound:
     """Moving elements moves their errors along and adds none; a value that fills up is exact, a known one rounded.
 
@@ -335,6 +361,6 @@ def _arranged(c: Arrangement, operands: Sequence[Bound], type: TensorType) -> Bo
     value = c.arrange([bound.reference for bound in operands], type.shape)
     value = value.astype(np.float64) if type.dtype.is_float else value
     if isinstance(c, ConstantTensor):
-        return Bound(value, np.abs(value - rounded(value)))
+        return Bound(value, np.abs(value - rounded(value)) if c.element.is_float else np.zeros(type.shape))
     exact = replace(c, value=0.0) if isinstance(c, ConstantPad) else c
     return Bound(value, exact.arrange([bound.error for bound in operands], type.shape))

@@ -142,6 +142,11 @@ class Access:
         """A number in every lane, of the type that `load` gives."""
         return self.e.constant(value, self.held.wide(lanes))
 
+    def vectors(self, axis: int, lanes: int) -> int:
+        """Instructions that load or store `lanes` elements along an axis: elements that are apart take one each."""
+        close = abs(self.view.strides[axis]) <= 1 and axis not in self.tables
+        return -(-lanes // self.e.target.lanes) if close else lanes
+
     def load(self, offset: Index, axis: int, lanes: int) -> Ssa:
         """`lanes` elements along an axis, from an element offset on."""
         return self.load_strided(offset, self.view.strides[axis], lanes)

@@ -25,10 +25,12 @@ from .arithmetic import (
     Sum,
 )
 from .arrangement import Identity
+from .by_place import OneHot, Trilu
 from .cast import Cast
 from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual
 from .conv import Conv
 from .conv_transpose import ConvTranspose
+from .cumulative import CumSum
 from .fused import Fused, FusedOp
 from .image import ImageToTensor
 from .join import Concat, Split
@@ -45,7 +47,9 @@ from .normalization import (
 )
 from .pad import Pad
 from .pool import AveragePool, LpPool, MaxPool, MixedPool
+from .pool_places import MaxPoolIndices
 from .quantize import Dequantize, Quantize
+from .ranking import ArgMax, ArgMin, Hardmax, TopK
 from .reduction import (
     ReduceL1,
     ReduceL2,
@@ -77,6 +81,8 @@ __all__ = [
     "AdaptiveMaxPool",
     "Add",
     "And",
+    "ArgMax",
+    "ArgMin",
     "Asin",
     "Asinh",
     "Atan",
@@ -99,6 +105,7 @@ __all__ = [
     "ConvTranspose",
     "Cos",
     "Cosh",
+    "CumSum",
     "Dense",
     "DepthToSpace",
     "Dequantize",
@@ -121,6 +128,7 @@ __all__ = [
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "ImageToTensor",
     "InstanceNormalization",
@@ -136,6 +144,7 @@ __all__ = [
     "MatMul",
     "Max",
     "MaxPool",
+    "MaxPoolIndices",
     "Mean",
     "Min",
     "Mish",
@@ -145,6 +154,7 @@ __all__ = [
     "Neg",
     "Not",
     "NotEqual",
+    "OneHot",
     "Or",
     "PRelu",
     "Pad",
@@ -188,7 +198,9 @@ __all__ = [
     "Tanh",
     "ThresholdedRelu",
     "Tile",
+    "TopK",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
     "Where",
     "Xor",

@@ -18,12 +18,13 @@ from ..computation import (
 )
 from ..elements import FLOAT32, Element
 from ..errors import ModelError
+from ..lines import Linewise
 from ..types import Array
 from .bufferization import Bufferization, places
 from .candidates import Chosen
 from .fibres import FibreProgram
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
-from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, separable, sweeps
+from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, lines, move, reduce, separable, sweeps
 from .lower import Operand
 from .moves import as_loops
 from .plan import Step
@@ -97,6 +98,8 @@ class StepBuilder:
                 elif reduction.lane_axis in reduction.axes:
                     sources = [reduce.merged(sources[0], reduction.axes)]
                     kernel = reduce.kernel(machine, computation, sources[0])
+            case Linewise():
+                kernel, sources, target = lines.kernel(machine, computation, sources, target)
             case Pointwise():
                 target = with_an_axis(target)
                 kernel = elementwise.kernel(machine, computation.expr, len(sources), target)

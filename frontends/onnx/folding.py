@@ -17,7 +17,7 @@ from ...elements import ELEMENTS
 from ...errors import ModelError
 from ...integers import converted, power
 from ...types import Array, expect_rank
-from . import known, parameters, quantization
+from . import known, parameters, quantization, ranking
 from .call import NodeContext, Unsupported
 from .known import log_sum_exp, over_all, summed
 from .parameters import room
@@ -149,6 +149,12 @@ def gather(call: NodeContext) -> Any:
     return np.take(x, indices, axis)
 
 
+def compress(call: NodeContext) -> Any:
+    x, condition = arrays(call)
+    room(call, x.shape, x)
+    return np.compress(condition, x, call.optional("axis"))
+
+
 def concat(call: NodeContext) -> Any:
     parts = arrays(call)
     axis = parameters.front(parameters.concat_axis(call), parts[0].ndim)
@@ -197,14 +203,18 @@ FOLDS: dict[str, Row] = {
     "Abs": elementwise(np.abs),
     "Add": binary(np.add),
     "And": binary(np.logical_and),
+    "ArgMax": ranking.fold_arg_max,
+    "ArgMin": ranking.fold_arg_min,
     "BitwiseAnd": binary(np.bitwise_and),
     "BitwiseNot": elementwise(np.bitwise_not),
     "BitwiseOr": binary(np.bitwise_or),
     "BitwiseXor": binary(np.bitwise_xor),
     "Cast": cast,
     "Ceil": elementwise(np.ceil),
+    "Compress": compress,
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
+    "CumSum": ranking.fold_cum_sum,
     "DequantizeLinear": quantization.dequantize,
     "Div": binary(divide),
     "Equal": binary(np.equal),
@@ -225,6 +235,7 @@ FOLDS: dict[str, Row] = {
     "Mul": binary(np.multiply),
     "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not),
+    "OneHot": ranking.fold_one_hot,
     "Or": binary(np.logical_or),
     "Pow": binary(raised),
     "QuantizeLinear": quantization.quantize,
@@ -250,7 +261,9 @@ FOLDS: dict[str, Row] = {
     "Sub": binary(np.subtract),
     "Sum": chained(np.add),
     "Tile": tile,
+    "TopK": ranking.fold_top_k,
     "Transpose": transpose,
+    "Trilu": ranking.fold_trilu,
     "Unsqueeze": reshaped(parameters.unsqueezed),
     "Where": elementwise(np.where),
     "Xor": binary(np.logical_xor),

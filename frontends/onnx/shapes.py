@@ -12,6 +12,7 @@ from ...elements import COMPUTED, ELEMENTS, FLOAT16, FLOAT32, UINT8, VALUES
 from ...errors import ModelError
 from ...ir import Value
 from ...op import either
+from ...types import Array
 from ..counts import vector
 from . import parameters
 from .call import NUMBER_BYTES, NodeContext, Result, Unsupported, whole
@@ -43,6 +44,19 @@ def shape(call: NodeContext) -> Result:
 
 def size(call: NodeContext) -> Result:
     return vector(math.prod(call.shape(0)))
+
+
+def eye_like(call: NodeContext) -> Array:
+    """Ones on diagonal `k` of a matrix of the input's shape; of its element type, unless `dtype` tells another."""
+    rows, columns = call.shape(0)
+    like = call.tensor(0)
+    own = call.type(like).dtype.numpy if isinstance(like, Value) else like.dtype
+    number = call.optional("dtype")
+    if number is not None and number not in DTYPES:
+        raise Unsupported(f"EyeLike of element type {number} is not supported")
+    dtype = own if number is None else np.dtype(DTYPES[number])
+    parameters.room(call, (rows, columns), np.empty(0, dtype))
+    return np.eye(rows, columns, call.attribute("k", 0), dtype)
 
 
 def cast(call: NodeContext) -> Result:

@@ -17,6 +17,7 @@ from cnncc.check.tolerance import op_bounds
 from cnncc.computation import Contraction, Pointwise, Reduction, WindowReduction
 from cnncc.expr import Arg, Number
 from cnncc.functions import FUNCTIONS
+from cnncc.lines import RunningSum
 
 from . import test_lowering
 from .cases import each_float_sample
@@ -95,6 +96,16 @@ def reduction(c, x):
     return x
 
 
+def running_sum(c, x):
+    size, sums = x.shape[c.axis], []
+    order = [[at] for at in range(size)[:: -1 if c.reverse else 1]]
+    total = np.zeros_like(x.take([0], c.axis))
+    for at in order:
+        sums.append(total if c.exclusive else total + x.take(at, c.axis))
+        total = total + x.take(at, c.axis)
+    return np.concatenate(sums[:: -1 if c.reverse else 1], c.axis)
+
+
 def window_reduction(c, x):
     geometry = test_lowering.geometry(c.window)
     axes = windows(x.shape[2:], *(geometry[k] for k in ("kernel", "stride", "dilation", "padding")))
@@ -122,6 +133,8 @@ def in_float32(op, types, arrays):
                     result = window_reduction(piece.computation, *operands)
                 case Reduction():
                     result = reduction(piece.computation, *operands)
+                case RunningSum():
+                    result = running_sum(piece.computation, *operands)
                 case Pointwise():
                     result = pointwise(piece.computation, operands, shape)
                 case _:

@@ -18,9 +18,10 @@ from ..emitter import Emitter
 from ..epilogue import identity
 from ..expression import emit
 from ..folds import accumulated, fold_together, stretches, together
-from ..nest import Carry, flat, reduce_nest, with_guards
+from ..nest import Carry, flat, reduce_nest
 from ..registers import Index, Ssa
-from .family import KernelEmitter, Tensors
+from .family import Tensors
+from .fibres import FibreEmitter
 
 Values = dict[int, Ssa]  # by their numbers
 
@@ -34,13 +35,12 @@ class Pass:
     values: Values
 
 
-class FibreSweeps(KernelEmitter[Sweeps]):
+class FibreSweeps(FibreEmitter[Sweeps]):
     """Emits all sweeps over each fibre, or over a vector of fibres."""
 
     def __init__(self, e: Emitter, kernel: Sweeps, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         self.axis, self.element = kernel.lane_axis, self.target.element
-        self.beside = kernel.kept[-1] if kernel.kept else self.axis
         self.constant = [
             number
             for number, source in enumerate(self.sources)
@@ -50,9 +50,8 @@ class FibreSweeps(KernelEmitter[Sweeps]):
     def emit(self, a: Index, b: Index) -> None:
         if self.k.staggered:
             self.turns(a, b)
-            return
-        with self.e.loop(a, b) as loop:
-            self.unit(self.position(loop.index))
+        else:
+            super().emit(a, b)
 
     def turns(self, a: Index, b: Index) -> None:
         """In turn t sweep s passes over unit t − s, and what it leaves to later ones is carried to the next turn."""
@@ -96,26 +95,6 @@ class FibreSweeps(KernelEmitter[Sweeps]):
             known = self.finished(level, places[level], values[level], self.folded(self.k.sweeps[level], [totals]))
             found += [known[number] for number in self.k.arriving(level + 1)]
         return found
-
-    def position(self, unit: Index) -> list[Index]:
-        """The place of the first fibre of a unit on the kept axes; 0 on the others."""
-        e, k = self.e, self.k
-        found: list[Index] = [0] * len(k.shape)
-        for axis, count in reversed(list(zip(k.kept, k.counts, strict=True))):
-            place = e.remainder(unit, count) if axis != k.kept[0] else unit
-            found[axis] = e.mul(place, k.fibres) if axis == k.kept[-1] else place
-            unit = e.div(unit, count)
-        return found
-
-    def unit(self, position: list[Index]) -> None:
-        """The fibres of a unit, or those that are left at the end of the axis."""
-        if not self.k.kept:
-            self.fibres(position, 1)
-            return
-        size, fibres, first = self.k.shape[self.beside], self.k.fibres, position[self.beside]
-        last = size // fibres * fibres
-        full = first < last if isinstance(first, int) else last == size or self.e.compare("<", first, last)
-        with_guards(self.e, full, lambda rest: self.fibres(position, size - last if rest else fibres))
 
     def fibres(self, position: list[Index], count: int) -> None:
         """All sweeps over fibres; their values are the lanes of a vector."""

@@ -1,4 +1,7 @@
-"""The axes over which a kernel of fibres loops: in the order of memory, merged where memory has no gap between them."""
+"""What kernels of fibres have in common: axes in the order of memory, merged where it has no gap between them.
+
+A *fibre* is what one position of the kept axes has along the others.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,55 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..views import View
+from .base import Kernel
+
+
+class OverFibres(Kernel):
+    """A kernel that computes each fibre, along the `reduced` axes of `shape`, by itself.
+
+    The last axis is that of the lanes. So many `fibres` along the last kept axis are a unit, of those that shards
+    divide.
+    """
+
+    shape: tuple[int, ...]
+    reduced: tuple[int, ...]
+    fibres: int
+
+    @property
+    def lane_axis(self) -> int:
+        return len(self.shape) - 1
+
+    @property
+    def lanes_in_fibre(self) -> bool:
+        """Whether lanes lie along the fibre."""
+        return self.lane_axis in self.reduced
+
+    @property
+    def kept(self) -> list[int]:
+        """The axes whose positions have fibres."""
+        return [axis for axis in range(len(self.shape)) if axis not in self.reduced]
+
+    @property
+    def counts(self) -> list[int]:
+        """Units along each kept axis."""
+        *outer, last = self.kept or [0]
+        return [*(self.shape[axis] for axis in outer), -(-self.shape[last] // self.fibres)] if self.kept else []
+
+    def units(self, result: View) -> int:
+        """Fibres, or a few of them."""
+        return math.prod(self.counts)
+
+    @property
+    def writes_own_rows(self) -> bool:
+        return False
+
+    def follows_tables(self, number: int, source: View) -> bool:
+        return True
+
+    @property
+    def vector_axis(self) -> int:
+        return self.lane_axis
+
 
 Groups = tuple[tuple[int, ...], ...]
 
@@ -64,10 +116,10 @@ def fibre_axes(
     real = [axis for axis, size in enumerate(shape) if size > 1]
     order = sorted(real, key=lambda axis: -abs(whole.strides[axis]) if whole.strides[axis] else -math.inf)
     stored = _groups(order, reduced, [*sources, result])
-    (*_, last) = stored if reads_result else _groups(order, reduced, sources)
     groups = stored
-    if last[0] in reduced:
-        groups = (*(group for group in stored if group[0] not in last), last)
+    for last in (stored if reads_result else _groups(order, reduced, sources))[-1:]:
+        if last[0] in reduced:
+            groups = (*(group for group in stored if group[0] not in last), last)
     return FibreAxes(tuple(shape), tuple(reduced), groups, stored)
 
 

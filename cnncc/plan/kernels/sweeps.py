@@ -20,8 +20,8 @@ from ..cost import sweep as cost
 from ..cost.step import series
 from ..cost.transfer import line_by_line
 from ..views import View
-from .base import Kernel, lanes_on
-from .fibre_axes import FibreAxes, fibre_axes
+from .base import lanes_on
+from .fibre_axes import FibreAxes, OverFibres, fibre_axes
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Sweeps(Kernel):
+class Sweeps(OverFibres):
     """Sweeps over the fibres of `operands` views of one shape, along the `reduced` axes.
 
     The last axis is that of the lanes: a reduced one, whose lanes hold partial results of a fibre, or a kept one, with
@@ -97,37 +97,6 @@ class Sweeps(Kernel):
     def sources(self) -> int:
         return self.operands
 
-    @property
-    def lane_axis(self) -> int:
-        return len(self.shape) - 1
-
-    @property
-    def lanes_in_fibre(self) -> bool:
-        """Whether lanes lie along the fibre."""
-        return self.lane_axis in self.reduced
-
-    @property
-    def kept(self) -> list[int]:
-        """The axes whose positions have fibres."""
-        return [axis for axis in range(len(self.shape)) if axis not in self.reduced]
-
-    @property
-    def counts(self) -> list[int]:
-        """Units along each kept axis."""
-        *outer, last = self.kept or [0]
-        return [*(self.shape[axis] for axis in outer), -(-self.shape[last] // self.fibres)] if self.kept else []
-
-    def units(self, result: View) -> int:
-        """Fibres, or a few of them."""
-        return math.prod(self.counts)
-
-    @property
-    def writes_own_rows(self) -> bool:
-        return False
-
-    def follows_tables(self, number: int, source: View) -> bool:
-        return True
-
     def arriving(self, level: int) -> list[int]:
         """The numbers of the values of a fibre that earlier sweeps leave to that of a level, or to later ones."""
         before, after = self.sweeps[:level], self.sweeps[level:]
@@ -135,10 +104,6 @@ class Sweeps(Kernel):
         if after and self.answer is not None:
             used |= arguments_of(self.answer)
         return sorted(used & set().union(*(sweep.makes for sweep in before)))
-
-    @property
-    def vector_axis(self) -> int:
-        return self.lane_axis
 
     def describe(self) -> str:
         work = "; ".join(" and ".join(_words(sweep)) for sweep in self.sweeps)
