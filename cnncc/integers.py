@@ -7,6 +7,7 @@ traps:
     x mod 0 = x      so that (x / y) · y + x mod y = x holds for every y
     least / −1 = least, least mod −1 = 0        the quotient wraps, as every other result does
     float to integer: toward zero, to the nearest end of the range beyond it, and NaN to 0
+    an index of a read beyond either end is the one there; of a write, it writes nothing
 """
 
 from __future__ import annotations
@@ -56,6 +57,16 @@ def converted(x: Array, element: Element) -> Array:
 
 def conversion(element: Element) -> Callable[[Array], Array]:
     return lambda x: converted(x, element)
+
+
+def from_the_front(indices: Array, size: int) -> Array:
+    """Indices of an axis of `size` elements, counted from its front; those below 0 count from its end."""
+    return np.where(indices < 0, indices + size, indices)
+
+
+def clamped(indices: Array, size: int) -> Array:
+    """Indices counted from the front, those beyond either end as the index there."""
+    return np.clip(from_the_front(indices, size), 0, size - 1)
 
 
 def _cut(x: Array, element: Element) -> Array:

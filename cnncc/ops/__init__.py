@@ -32,6 +32,7 @@ from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEq
 from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .fused import Fused, FusedOp
+from .gather import Gather, GatherElements, GatherND
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
@@ -61,7 +62,8 @@ from .reduction import (
 from .repeat import Expand, Tile
 from .reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from .resize import Resize
-from .select import Gather, Slice
+from .scatter import ScatterElements, ScatterND
+from .select import Slice
 from .shuffle import ChannelShuffle, DepthToSpace, SpaceToDepth, Transpose
 from .smooth import Celu, Elu, Erf, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from .softmax import LogSoftmax, Softmax
@@ -103,6 +105,8 @@ __all__ = [
     "Fused",
     "FusedOp",
     "Gather",
+    "GatherElements",
+    "GatherND",
     "Gelu",
     "GlobalAveragePool",
     "GlobalMaxPool",
@@ -152,6 +156,8 @@ __all__ = [
     "Reshape",
     "Resize",
     "Round",
+    "ScatterElements",
+    "ScatterND",
     "Selu",
     "Shrink",
     "Sigmoid",

@@ -14,17 +14,19 @@ from cnncc.computation import (
     ConstantTensor,
     Contraction,
     Interleave,
+    Lookup,
     Permute,
     Pointwise,
     Reduction,
     RowMajorReshape,
+    Scatter,
     StridedSlice,
     Take,
     WindowReduction,
 )
 from cnncc.expr import Arg, Number
 
-from . import oracles, oracles_exact, oracles_moving
+from . import oracles, oracles_exact, oracles_indexed, oracles_moving
 from .cases import data, each_sample
 from .oracles_exact import number, wrapped
 
@@ -171,6 +173,10 @@ def evaluate(computation, operands, shape):
             return oracles.concat(*operands, axis=computation.axis)
         case ConstantTensor():
             return np.array(computation.values).reshape(shape)
+        case Lookup():
+            return oracles_indexed.lookup(*operands, computation.axis)
+        case Scatter():
+            return oracles_indexed.scatter(*operands, computation.axis, computation.combine)
     return moved(computation, operands, shape)
 
 

@@ -69,7 +69,7 @@ ORDER = (kernels.Direct, kernels.Grouped, kernels.Winograd)
 def test_answers_fit_together() -> None:
     rng = np.random.default_rng(0)
     seen: set[type] = set()
-    for seed in range(40):
+    for seed in range(60, 100):
         plan = compilation(random_graph(seed)[0], "x86-64-v4").plan
         for step in plan.steps:
             kernel = step.kernel

@@ -16,6 +16,7 @@ from .family import KernelEmitter, Tensors
 from .fill import Border
 from .filter import Filter
 from .grouped import GroupedConvolution
+from .indexed import ReadAtIndices, WriteAtIndices
 from .move import Copy
 from .reduce import WholeReduction
 from .separable import SeparableWindow
@@ -42,6 +43,8 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Elementwise: ElementwiseExpression,
     k.Reduce: WholeReduction,
     k.Sweeps: FibreSweeps,
+    k.IndexedRead: ReadAtIndices,
+    k.IndexedWrite: WriteAtIndices,
     k.Move: Copy,
     k.Fill: Border,
 }

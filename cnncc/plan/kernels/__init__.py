@@ -17,6 +17,7 @@ from .direct import Direct
 from .elementwise import Elementwise
 from .fill import Fill
 from .grouped import Grouped
+from .indexed import IndexedRead, IndexedWrite
 from .move import Move
 from .reduce import Reduce
 from .separable import Separable
@@ -35,6 +36,8 @@ __all__ = [
     "Epilogue",
     "Fill",
     "Grouped",
+    "IndexedRead",
+    "IndexedWrite",
     "Kernel",
     "LanesAlong",
     "Layer",
