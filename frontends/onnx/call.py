@@ -9,9 +9,10 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ...allowance import charge
+from ...elements import COMPUTED, FLOAT32, Element
 from ...errors import CnnccError, ModelError
 from ...ir import Builder, Value
-from ...op import Op
+from ...op import Op, either
 from ...types import Array, TensorType
 from ..counts import Count
 from .messages import Unsupported as Unsupported  # for the rows
@@ -28,12 +29,15 @@ Result = Tensor | Sequence[Tensor | None]
 """The result of a row: one output, or several in order (None after a problem that is reported)."""
 
 
-def check_float(array: Array, shown: str) -> None:
-    """Raise Unsupported for an array that no layer can compute with."""
-    if array.dtype != np.float32:
-        raise Unsupported(
-            f"computing with the {array.dtype} {shown} is not supported, only float32", f"computing with {array.dtype}"
-        )
+def held(array: Array, shown: str) -> Element:
+    """The element type of an array as a constant. Raises Unsupported for one that no layer can compute with."""
+    for element in COMPUTED:
+        if array.dtype == element.numpy:
+            return element
+    raise Unsupported(
+        f"computing with the {array.dtype} {shown} is not supported, only {either(COMPUTED)}",
+        f"computing with {array.dtype}",
+    )
 
 
 def whole(array: Array, shown: str) -> Array:
@@ -221,10 +225,10 @@ class NodeContext:
 
     def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
         """Add weights that are not a tensor of the file; `rounded` if they were computed in float64."""
-        if not rounded:
-            check_float(data, role)
-        charge(4 * data.size, f"{role} of {self.operator}")
+        element = FLOAT32 if rounded else held(data, role)
+        charge(element.bytes * data.size, f"{role} of {self.operator}")
+        name = self.importer.fresh(f"{self.name}.{role}")
         with np.errstate(over="ignore"):
-            value = self.importer.builder.constant(data, self.importer.fresh(f"{self.name}.{role}"), rounded=rounded)
+            value = self.importer.builder.constant(data, name, element=element, rounded=rounded)
         self.made.append((value,))
         return value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -60,6 +61,11 @@ WHOLE = 2**24
 """Whole numbers up to this one are exact in float32, so an exponent stays odd or even."""
 
 
+def modulo(call: NodeContext) -> Result:
+    """The rest of whole numbers with the sign of input 1, or with `fmod` of input 0."""
+    return call.add(ops.Mod(bool(call.attribute("fmod", 0))), call.value(0), call.value(1))
+
+
 def selu(call: NodeContext) -> Result:
     """Up to opset 5 the defaults have four decimals."""
     alpha, gamma = (1.6732, 1.0507) if call.version < 6 else (1.67326319217681884765625, 1.05070102214813232421875)
@@ -68,19 +74,32 @@ def selu(call: NodeContext) -> Result:
 
 def clip(call: NodeContext) -> Result:
     """Bounds are attributes up to opset 10, inputs from 11 on; a missing bound is the largest number (not ∞)."""
-    largest = None if call.version < 6 else float(np.finfo(np.float32).max)
-    low, high = bound(call, "min", 1, largest and -largest), bound(call, "max", 2, largest)
-    return call.add(ops.Clip(low, high), call.value(0))
+    x = call.value(0)
+    element = call.type(x).dtype
+    least, most = (None, None) if call.version < 6 or not element.is_float else (element.least, element.most)
+    low, high = bound(call, "min", 1, least), bound(call, "max", 2, most)
+    if not isinstance(low, Value) and not isinstance(high, Value):
+        return call.add(ops.Clip(low, high), x)
+    if isinstance(low, Value):
+        x, low = call.add(ops.Where(), call.add(ops.Less(), x, low, role="below"), low, x, role="raised"), None
+    if isinstance(high, Value):
+        x, high = call.add(ops.Where(), call.add(ops.Less(), high, x, role="above"), high, x, role="lowered"), None
+    return call.add(ops.Clip(low, high), x)
 
 
-def bound(call: NodeContext, name: str, index: int, missing: float | None) -> float | None:
+def bound(call: NodeContext, name: str, index: int, missing: float | None) -> float | Value | None:
+    """A bound of Clip; one that arrives at run time as a value that broadcasts."""
     if not call.has(index):
         given = call.optional(name)
         return missing if given is None else float(given)
-    array = call.array(index, name)
-    if array.size != 1:
-        raise ModelError(f"{name} of shape {array.shape}, expected a number")
-    return float(array.reshape(()))
+    if math.prod(call.shape(index)) != 1:
+        raise ModelError(f"{name} of shape {call.shape(index)}, expected a number")
+    array = call.known(index)
+    if array is None:
+        value = call.value(index)
+        return call.add(ops.Reshape(()), value, role=name) if call.shape(index) else value
+    number: float = array.item()
+    return number
 
 
 def prelu(call: NodeContext) -> Result:

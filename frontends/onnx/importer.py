@@ -11,21 +11,22 @@ from typing import Any
 import numpy as np
 
 from ...allowance import allowance, charge
-from ...elements import ELEMENTS, FLOAT32, UINT8
+from ...elements import ELEMENTS, VALUES
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
+from ...op import either
 from ...types import Array, TensorType
-from .call import NodeContext, Result, Tensor, check_float
+from .call import NodeContext, Result, Tensor, held
 from .folding import FOLDS, fold
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
 from .read import Branch, Declared, OnnxModel, OnnxNode, parse, read
 from .table import OPERATORS
 
-INPUTS = (FLOAT32.name, UINT8.name)
+INPUTS = tuple(element.name for element in VALUES)
 """Element types that an input can have."""
 
-TAKE_FLOAT64 = ("Cast", "Shape", "Size")
+TAKE_FLOAT64 = ("Cast", "CastLike", "Shape", "Size")
 """Operators with the same result on values that are float64 in the file and float32 in the graph."""
 
 MALFORMED = (ValueError, IndexError, TypeError, ArithmeticError)
@@ -38,7 +39,7 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     """The graph of an ONNX file, named after the file; layers are named after their nodes.
 
     Nodes may be in any order. Nodes that no output needs are left out. An unread input stays an input of the graph if
-    it is of float32 or bytes; one of another type is left out. An output that is listed again gets another name
+    layers have its element type; one of another type is left out. An output that is listed again gets another name
     (`y_1`).
 
     `shapes` gives the shapes of inputs with open dimensions, by name; an open first dimension (images) is 1 without it.
@@ -114,10 +115,10 @@ class Importer:
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
         if tensor not in self.constants:
-            check_float(data, f"tensor '{tensor}'")
+            element = held(data, f"tensor '{tensor}'")
             if tensor not in self.model.weights:  # the file has those already
                 charge(data.nbytes, f"tensor '{tensor}'")
-            self.constants[tensor] = self.builder.constant(data, self.fresh(tensor))
+            self.constants[tensor] = self.builder.constant(data, self.fresh(tensor), element=element)
         return self.constants[tensor]
 
     def _inputs(self) -> None:
@@ -138,7 +139,7 @@ class Importer:
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.model.read:
-            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {' and '.join(INPUTS)}")
+            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
@@ -223,10 +224,11 @@ class Importer:
 
     def _placeholder(self, output: str) -> Tensor | None:
         """An input in place of a result after a problem, so that problems of later nodes are found too."""
-        if output not in self.model.stated:
+        stated = self.model.stated.get(output)
+        if stated is None or stated.dtype not in INPUTS:
             return None
         try:
-            return self.builder.input(self.fresh(f"{output}.missing"), TensorType(self.model.stated[output]))
+            return self.builder.input(self.fresh(f"{output}.missing"), input_type(stated, static_shape(stated, None)))
         except ModelError:  # too large: reported at the node itself
             return None
 

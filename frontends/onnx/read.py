@@ -40,6 +40,11 @@ class Declared:
     shape: tuple[int | str, ...] | None
     dtype: str
 
+    @property
+    def closed(self) -> bool:
+        """Whether all sizes are known."""
+        return self.shape is not None and all(isinstance(size, int) for size in self.shape)
+
 
 @dataclass(frozen=True)
 class OnnxNode:
@@ -77,14 +82,14 @@ class OnnxModel:
     proto: Any = field(repr=False, compare=False)
 
     @cached_property
-    def stated(self) -> dict[str, tuple[int, ...]]:
-        """Shapes of float values inside the graph that the file states without open dimensions.
+    def stated(self) -> dict[str, Declared]:
+        """The values inside the graph whose shapes the file states without open dimensions.
 
         ONNX could infer more, but its code ends the whole process for some malformed nodes.
         """
         onnx = _package(self.file)
         ports = [_declared(value, onnx) for value in (*self.proto.graph.value_info, *self.proto.graph.output)]
-        return {port.name: shape for port in ports if (shape := _static(port)) is not None}
+        return {port.name: port for port in ports if port.closed}
 
 
 @dataclass(frozen=True)
@@ -95,14 +100,6 @@ class Branch:
     weights: Mapping[str, Array]
     outputs: tuple[str, ...]
     read: frozenset[str]
-
-
-def _static(port: Declared) -> tuple[int, ...] | None:
-    """The shape of a float value without open dimensions."""
-    if port.shape is None or port.dtype != "float32":
-        return None
-    sizes = tuple(size for size in port.shape if isinstance(size, int))
-    return sizes if len(sizes) == len(port.shape) else None
 
 
 def parse(file: Path, content: bytes | None = None) -> Any:

@@ -1,4 +1,4 @@
-"""Selections that are known at import: a branch, elements by indices, elements by a mask."""
+"""Selections that are known at import: a branch, elements by indices."""
 
 from __future__ import annotations
 
@@ -8,10 +8,7 @@ import numpy as np
 
 from ... import ops
 from ...errors import ModelError, ShapeError
-from ...ir import Value
 from ...ops.axes import expect_tables
-from ..counts import equal
-from . import parameters
 from .call import NodeContext, Result, whole
 from .read import branch
 from .shapes import nested
@@ -48,46 +45,3 @@ def gather_nd(call: NodeContext) -> Result:
     if end != 1:
         x = call.add(ops.Reshape((math.prod(shape[:end]), *shape[end:])), x, role="joined")
     return call.add(ops.Gather(nested(flat.tolist()), 0), x)
-
-
-def where(call: NodeContext) -> Result:
-    """Elements of input 1 where a known mask holds, else of input 2: a gather from the concatenation of both.
-
-    So the other element, for example NaN, has no effect. All axes from the first one along which the mask varies are
-    merged for the gather; the axis of images is not merged if the mask is the same for all.
-    """
-    mask = call.array(0, "a condition").astype(bool)
-    shape = parameters.broadcast(mask.shape, call.shape(1), call.shape(2))
-    mask = mask.reshape((1,) * (len(shape) - mask.ndim) + mask.shape)
-    axis = next((axis for axis, size in enumerate(mask.shape) if size > 1), max(len(shape) - 1, 0))
-    holds = np.broadcast_to(mask.reshape(mask.shape[axis:]), shape[axis:]).reshape(-1)
-    expect_tables([holds.size])
-    places, behind = np.arange(holds.size), holds.size
-    if (index := number(call)) is None:
-        both = call.add(ops.Concat(axis), *(joined(call, k, shape, axis) for k in (1, 2)), role="both")
-        table = np.where(holds, places, places + behind)
-    else:
-        fill = ops.Pad((*((0, 0),) * axis, (0, 1)), value=float(call.array(index, "a number").reshape(())))
-        both = call.add(fill, joined(call, 3 - index, shape, axis), role="both")
-        table = np.where(holds == (index == 1), behind, places)
-    chosen = call.add(ops.Gather(tuple(table.tolist()), axis), both, role="chosen")
-    return call.add(ops.Reshape((0, *shape[1:]) if axis else shape), chosen)
-
-
-def number(call: NodeContext) -> int | None:
-    """The input of Where that is one known number, if any: a single element after the other input suffices for it."""
-    for index in (1, 2):
-        known = call.known(index)
-        if known is not None and known.size == 1 and known.dtype == np.float32 and call.known(3 - index) is None:
-            return index
-    return None
-
-
-def joined(call: NodeContext, index: int, shape: tuple[int, ...], axis: int) -> Value:
-    """An input of Where, broadcast to `shape`, with all axes from `axis` on merged."""
-    value = call.value(index)
-    own = call.shape(index)
-    if len(own) != len(shape) or not all(map(equal, own, shape)):
-        value = call.add(ops.Expand(parameters.expansion(own, shape)), value, role="expanded")
-    kept = (0, *shape[1:axis]) if axis else ()
-    return call.add(ops.Reshape((*kept, math.prod(shape[axis:]))), value, role="joined")

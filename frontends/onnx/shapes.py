@@ -8,8 +8,10 @@ import numpy as np
 
 from ... import ops
 from ...allowance import charge
-from ...elements import UINT8
+from ...elements import COMPUTED, ELEMENTS, UINT8
 from ...errors import ModelError
+from ...ir import Value
+from ...op import either
 from ..counts import vector
 from . import parameters
 from .call import NUMBER_BYTES, NodeContext, Result, Unsupported, whole
@@ -44,14 +46,31 @@ def size(call: NodeContext) -> Result:
 
 
 def cast(call: NodeContext) -> Result:
-    """From float32 or bytes (pictures) to float32, also through float64 if nothing is computed in it."""
+    """To the type that `to` names."""
+    return converted(call, element_type(call))
+
+
+def cast_like(call: NodeContext) -> Result:
+    """To the type of input 1."""
+    like = call.tensor(1)
+    wide = call.node.inputs[1] in call.importer.wide
+    return converted(call, "float64" if wide else str(call.type(like).dtype if isinstance(like, Value) else like.dtype))
+
+
+def converted(call: NodeContext, to: str) -> Result:
+    """Input 0 as another element type; floats also through float64 if nothing is computed in it."""
     call.ignore("saturate", "round_mode")
-    x, dtype = call.value(0), element_type(call)
-    if dtype not in ("float32", "float64"):
-        raise Unsupported(f"Cast to {dtype} of values computed at run time is not supported")
-    if dtype == "float64":
+    x = call.value(0)
+    own = call.type(x).dtype
+    if to == "float64" and (own.is_float or own is UINT8):
         call.importer.wide.add(call.node.outputs[0])
-    return call.add(ops.ImageToTensor(), x) if call.type(x).dtype is UINT8 else x
+        to = "float32"
+    if ELEMENTS.get(to) not in COMPUTED:
+        told = f"{call.operator} of {own} values computed at run time to {to} is not supported, only to"
+        raise Unsupported(f"{told} {either(COMPUTED)}")
+    if own.name == to:
+        return x
+    return call.add(ops.ImageToTensor() if own is UINT8 and to == "float32" else ops.Cast(to), x)
 
 
 def element_type(call: NodeContext) -> str:

@@ -14,11 +14,13 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cnncc
+from cnncc.elements import Element
 from cnncc.ir import Graph
-from cnncc.types import Array
+from cnncc.types import Array, TensorType
 
 NEWEST = 21
 Shape = Sequence[int | str | None]
+Port = Shape | TensorType
 
 
 def node(operator: str, inputs: str, outputs: str, name: str = "", **attributes: Any) -> onnx.NodeProto:
@@ -29,20 +31,31 @@ def node(operator: str, inputs: str, outputs: str, name: str = "", **attributes:
 
 def model(
     nodes: Sequence[onnx.NodeProto],
-    inputs: Mapping[str, Shape],
+    inputs: Mapping[str, Port],
     outputs: Sequence[str] = ("y",),
     weights: Mapping[str, Array] | None = None,
     opset: int = NEWEST,
     listed: bool = False,
 ) -> onnx.ModelProto:
-    """A model of float32 inputs; `listed` repeats the weights among the inputs, as old files do."""
+    """A model; inputs with only a shape are of float32. `listed` repeats weights among the inputs, as old files do."""
     tensors = [numpy_helper.from_array(np.asarray(data), name) for name, data in (weights or {}).items()]
-    ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
+    ports = [port(name, given) for name, given in inputs.items()]
     if listed:
         ports += [helper.make_tensor_value_info(t.name, t.data_type, t.dims) for t in tensors]
     results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
     graph = helper.make_graph(list(nodes), "graph", ports, results, tensors)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=3 if listed else 10)
+
+
+def port(name: str, given: Port) -> onnx.ValueInfoProto:
+    if isinstance(given, TensorType):
+        return helper.make_tensor_value_info(name, number(given.dtype), given.shape)
+    return helper.make_tensor_value_info(name, TensorProto.FLOAT, given)
+
+
+def number(element: Element) -> int:
+    """ONNX's number of an element type."""
+    return int(helper.np_dtype_to_tensor_dtype(element.numpy))
 
 
 def imported(proto: onnx.ModelProto, folder: Path, **options: Any) -> Graph:
@@ -54,7 +67,7 @@ def imported(proto: onnx.ModelProto, folder: Path, **options: Any) -> Graph:
 
 @dataclass(frozen=True)
 class Case:
-    """One node: its inputs are shapes (at run time), arrays (known) or None (missing)."""
+    """One node: its inputs are shapes or types (at run time), arrays (known) or None (missing)."""
 
     operator: str
     inputs: tuple[Any, ...]
@@ -64,7 +77,7 @@ class Case:
     unread: int = 0
     """Outputs behind those, which the node makes and nobody reads."""
     low: float = -3.0
-    """Run-time inputs lie between this and 3."""
+    """Floats that arrive lie between this and 3."""
     expected: Callable[..., Array] | None = None
     """The result from the arrays of all inputs, where ONNX's reference implementation is wrong or has nothing."""
 
@@ -75,18 +88,20 @@ class Case:
         made = [*results, *(f"unread{k}" for k in range(self.unread))]
         return model(
             [node(self.operator, " ".join(names), " ".join(made), "op", **self.attributes)],
-            {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, tuple)},
+            {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, tuple | TensorType)},
             results,
             {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, np.ndarray)},
             self.opset,
         )
 
     def feeds(self, rng: np.random.Generator) -> dict[str, Array]:
-        return {
-            f"i{k}": rng.uniform(self.low, 3, given).astype(np.float32)
-            for k, given in enumerate(self.inputs)
-            if isinstance(given, tuple)
-        }
+        def values(given: tuple[int, ...] | TensorType) -> Array:
+            if isinstance(given, TensorType):
+                return given.random(rng)
+            return rng.uniform(self.low, 3, given).astype(np.float32)
+
+        ports = {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, tuple | TensorType)}
+        return {name: values(given) for name, given in ports.items()}
 
     def wanted(self, feeds: Mapping[str, Array]) -> list[list[Array]]:
         """The outputs, by everyone who can tell."""

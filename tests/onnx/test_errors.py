@@ -14,7 +14,9 @@ import onnx
 from onnx import TensorProto, helper
 
 import cnncc
+from cnncc.elements import INT32
 from cnncc.errors import ModelError, ShapeError, UsageError
+from cnncc.types import TensorType
 
 from .cases import data, ints
 from .support import imported, model, node
@@ -73,7 +75,7 @@ def test_one_kind_is_told_once(tmp_path: Path):
     assert refusal(model(nodes, {"x": (1, 4, 4)}, outputs, weights), tmp_path) == (
         "'…/small.onnx' cannot be imported: "
         "operator Det is not supported (at node 'n0', node 'n2', node 'n4' and 17 more); "
-        "computing with the float64 tensor 'w0' is not supported, only float32 "
+        "computing with the float64 tensor 'w0' is not supported, only float32, int32, int64 or bool "
         "(at node 'add0', node 'add1', node 'add2' and 6 more); "
         "output 'q0' of MaxPool is not supported (at node 'pool0', node 'pool1', node 'pool2' and 2 more)"
     )
@@ -181,28 +183,43 @@ def test_a_layer_that_the_type_rule_refuses(tmp_path: Path):
 
 def test_parameters_that_must_be_known(tmp_path: Path):
     nodes = [node("Clip", "x low", "y", "clip"), node("Pad", "x low", "z", "pad")]
-    told = refusal(model(nodes, {"x": (1, 3), "low": ()}, ["y", "z"]), tmp_path)
-    assert "Clip with min computed at run time is not supported (at node 'clip')" in told
+    told = refusal(model(nodes, {"x": (1, 3), "low": (2,)}, ["y", "z"]), tmp_path)
+    assert "min of shape (2,), expected a number (at node 'clip')" in told
     assert "Pad with pads computed at run time is not supported (at node 'pad')" in told
 
 
 def test_other_element_types(tmp_path: Path):
     proto = model([node("Add", "x w", "y", "a")], {"x": (1, 3)}, weights={"w": data(3).astype(np.float64)})
-    assert "computing with the float64 tensor 'w' is not supported, only float32 (at node 'a')" in refusal(
-        proto, tmp_path
-    )
-    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.INT64
-    assert "an input of type int64 is not supported, only float32 and uint8 (at input 'x')" in refusal(proto, tmp_path)
+    told = "computing with the float64 tensor 'w' is not supported, only float32, int32, int64 or bool (at node 'a')"
+    assert told in refusal(proto, tmp_path)
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
+    told = "an input of type string is not supported, only float32, int32, int64, uint8 or bool (at input 'x')"
+    assert told in refusal(proto, tmp_path)
 
 
 def test_outputs_of_other_element_types(tmp_path: Path):
-    told = refusal(model([node("Shape", "x", "y", "s")], {"x": (1, 3)}), tmp_path)
-    assert "computing with the int64 tensor 'y' is not supported, only float32 (at output 'y')" in told
+    weights = {"k": np.ones(3, np.uint32)}
+    told = refusal(model([node("Neg", "k", "y", "s")], {"x": (1, 3)}, weights=weights), tmp_path)
+    assert (
+        "computing with the uint32 tensor 'y' is not supported, only float32, int32, int64 or bool (at output 'y')"
+        in told
+    )
+
+
+def test_elements_that_do_not_fit_together(tmp_path: Path):
+    """The type rule of the op says so, under the operator's name."""
+    whole = TensorType((1, 3), INT32)
+    told = refusal(model([node("Max", "x k", "y", "m")], {"x": (1, 3)}, weights={"k": ints(1, 2, 3)}), tmp_path)
+    assert (
+        told == "layer 'm': Max takes operands of one type, got float32[1, 3] and int64[3]: Cast converts one of them"
+    )
+    told = refusal(model([node("Sqrt", "x", "y", "t")], {"x": whole}), tmp_path)
+    assert told == "layer 't': Sqrt takes float32, got int32[1, 3]: Cast converts it"
 
 
 def test_only_known_values(tmp_path: Path):
-    told = refusal(model([node("Mod", "x x", "y", "m", fmod=1)], {"x": (1, 3)}), tmp_path)
-    assert "operator Mod on values computed at run time is not supported (at node 'm')" in told
+    told = refusal(model([node("Range", "x x x", "y", "m")], {"x": ()}), tmp_path)
+    assert "operator Range on values computed at run time is not supported (at node 'm')" in told
 
 
 def test_outputs_that_are_read_but_not_made(tmp_path: Path):

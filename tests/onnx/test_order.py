@@ -88,10 +88,13 @@ def test_unread_weights_may_be_of_any_kind(tmp_path: Path):
 
 
 def test_unread_inputs(tmp_path: Path):
-    """One of float32 or bytes stays in the signature; one of a type that cnncc does not have is left out of it."""
+    """One that layers could read stays in the signature; one of a type that cnncc does not have is left out of it."""
     nodes = [node("Relu", "x", "y"), node("Gather", "x ids", "dead")]
     proto = model(nodes, {"x": (1, 3), "z": (2, 2), "ids": (2,), "mask": (4,)})
-    for port, kind in ((proto.graph.input[2], onnx.TensorProto.INT64), (proto.graph.input[3], onnx.TensorProto.BOOL)):
+    for port, kind in (
+        (proto.graph.input[2], onnx.TensorProto.UINT64),
+        (proto.graph.input[3], onnx.TensorProto.STRING),
+    ):
         port.type.tensor_type.elem_type = kind
     graph = imported(proto, tmp_path)
     assert list(graph.inputs) == ["x", "z"]
@@ -100,7 +103,7 @@ def test_unread_inputs(tmp_path: Path):
     np.testing.assert_array_equal(compiled(x, np.zeros((2, 2), np.float32)), [[1, 0, 3]])
     proto.graph.output.add().CopyFrom(onnx.helper.make_tensor_value_info("dead", onnx.TensorProto.FLOAT, None))
     assert refusal(proto, tmp_path).endswith(
-        "an input of type int64 is not supported, only float32 and uint8 (at input 'ids')"
+        "an input of type uint64 is not supported, only float32, int32, int64, uint8 or bool (at input 'ids')"
     )
 
 

@@ -20,8 +20,9 @@ from cnncc import interpreter
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx.read import NEWEST
 
-from .cases import CASES, X
+from .cases import X
 from .cases import case as made
+from .cases_elements import EVERY
 from .support import Case, imported, model, node
 
 VERSIONS = [
@@ -47,7 +48,7 @@ def defaults(case: Case) -> dict[str, Any]:
     }
 
 
-WITH_DEFAULTS = {str(case): case for case in [*CASES, *VERSIONS] if defaults(case)}
+WITH_DEFAULTS = {str(case): case for case in [*EVERY, *VERSIONS] if defaults(case)}
 
 
 @pytest.mark.parametrize("case", WITH_DEFAULTS.values(), ids=str)
@@ -62,7 +63,7 @@ def test_defaults_may_be_spelled_out(case: Case, tmp_path: Path, rng: np.random.
 
 REQUIRED = {
     (case.operator, name, case.opset): case
-    for case in CASES
+    for case in EVERY
     for name, attribute in schema(case).attributes.items()
     if attribute.required and name in case.attributes
 }
@@ -79,7 +80,7 @@ def test_what_must_be_there_is_missed(key: tuple[str, str, int], tmp_path: Path)
 
 
 def test_attributes_of_no_version_are_refused(tmp_path: Path):
-    for case in {case.operator: case for case in CASES}.values():
+    for case in {case.operator: case for case in EVERY}.values():
         strange = dataclasses.replace(case, attributes={**case.attributes, "of_no_version": 1})
         assert "of_no_version" not in schema(case).attributes
         with pytest.raises(ModelError, match="with attribute of_no_version is not supported"):
