@@ -15,7 +15,7 @@ import numpy as np
 
 from ...errors import ModelError
 from ...types import Array, expect_rank
-from . import parameters, quantization
+from . import indexing, parameters, quantization
 from .call import NodeContext, Unsupported
 from .parameters import room
 
@@ -194,6 +194,8 @@ FOLDS: dict[str, Row] = {
     "Flatten": reshaped(parameters.flattened),
     "Floor": elementwise(np.floor),
     "Gather": gather,
+    "GatherElements": indexing.folded(indexing.gather_elements),
+    "GatherND": indexing.folded(indexing.gather_parts),
     "Greater": binary(np.greater),
     "GreaterOrEqual": binary(np.greater_equal),
     "Less": binary(np.less),
@@ -217,6 +219,8 @@ FOLDS: dict[str, Row] = {
     "ReduceSum": reduction(np.sum),
     "Reshape": reshaped(parameters.new_shape),
     "Round": elementwise(np.round),
+    "ScatterElements": indexing.folded(indexing.scatter_elements),
+    "ScatterND": indexing.folded(indexing.scatter_parts),
     "Sign": elementwise(np.sign),
     "Slice": part,
     "Split": split,

@@ -7,14 +7,13 @@ import math
 import numpy as np
 
 from ... import ops
-from ...allowance import charge
 from ...elements import COMPUTED, ELEMENTS, UINT8
 from ...errors import ModelError
 from ...ir import Value
 from ...op import either
 from ..counts import vector
 from . import parameters
-from .call import NUMBER_BYTES, NodeContext, Result, Unsupported, whole
+from .call import NodeContext, Result, Unsupported
 from .folding import DTYPES
 
 
@@ -132,17 +131,6 @@ def part(call: NodeContext) -> Result:
     if begins is None or ends is None:
         raise ModelError("Slice without starts or ends")
     return call.add(ops.Slice(begins, ends, call.setting("axes", 3), call.setting("steps", 4)), call.value(0))
-
-
-def gather(call: NodeContext) -> Result:
-    indices = whole(call.array(1, "indices"), "indices")
-    charge(NUMBER_BYTES * indices.size, f"{indices.size} indices of Gather")
-    return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
-
-
-def nested(indices: object) -> object:
-    """Lists as tuples, since the attributes of an op are hashable."""
-    return tuple(map(nested, indices)) if isinstance(indices, list) else indices
 
 
 def expand(call: NodeContext) -> Result:

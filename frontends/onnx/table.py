@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import elementwise, linear, normalization, resize, selection, shapes, windows
+from . import elementwise, indexing, linear, normalization, resize, selection, shapes, windows
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -40,8 +40,9 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Expand": shapes.expand,
     "Flatten": shapes.flatten,
     "Floor": plain(ops.Floor),
-    "Gather": shapes.gather,
-    "GatherND": selection.gather_nd,
+    "Gather": indexing.gather,
+    "GatherElements": indexing.layer(indexing.gather_elements),
+    "GatherND": indexing.gather_nd,
     "Gelu": plain(ops.Gelu, approximate="none"),
     "Gemm": linear.gemm,
     "GlobalAveragePool": plain(ops.GlobalAveragePool),
@@ -91,6 +92,9 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Reshape": shapes.reshape,
     "Resize": resize.resize,
     "Round": plain(ops.Round),
+    "Scatter": indexing.layer(indexing.scatter_elements),
+    "ScatterElements": indexing.layer(indexing.scatter_elements),
+    "ScatterND": indexing.layer(indexing.scatter_parts),
     "Selu": elementwise.selu,
     "Shape": shapes.shape,
     "Shrink": plain(ops.Shrink, lambd=0.5, bias=0.0),

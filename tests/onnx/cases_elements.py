@@ -8,6 +8,7 @@ from cnncc.elements import BOOL, COMPUTED, INT32, INT64, INTEGERS, Element
 from cnncc.types import TensorType
 
 from .cases import CASES, case, ints, number
+from .cases_indexed import INDEXED
 from .support import number as number_of
 
 
@@ -47,5 +48,5 @@ ELEMENTS = [
     case("CastLike", (2, 3), ints(1)),
 ]
 
-EVERY = [*CASES, *ELEMENTS]
+EVERY = [*CASES, *ELEMENTS, *INDEXED]
 """With those on floats."""
