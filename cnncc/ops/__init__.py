@@ -33,6 +33,7 @@ from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .fused import Fused, FusedOp
 from .gather import Gather, GatherElements, GatherND
+from .grid_sample import GridSample
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
@@ -112,6 +113,7 @@ __all__ = [
     "GlobalMaxPool",
     "Greater",
     "GreaterOrEqual",
+    "GridSample",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 
@@ -158,16 +159,19 @@ def resampled(pieces: LoweringBuilder, x: int, axis: int, taps: list[tuple[Array
     return pieces.pointwise(total, operands)
 
 
-def cubic_weights(t: Array, a: float) -> tuple[Array, ...]:
+N = TypeVar("N", Array, Expr)
+
+
+def cubic_weights(t: N, a: float) -> tuple[N, N, N, N]:
     """Weights of the elements before, at, after and second after a place, t beyond the one `at`.
 
     Keys, Cubic convolution interpolation for digital image processing (1981), with a free coefficient a.
     """
 
-    def near(x: Array) -> Array:
+    def near(x: N) -> N:
         return ((a + 2) * x - (a + 3)) * x * x + 1
 
-    def far(x: Array) -> Array:
+    def far(x: N) -> N:
         return ((a * x - 5 * a) * x + 8 * a) * x - 4 * a
 
     return far(t + 1), near(t), near(1 - t), far(2 - t)

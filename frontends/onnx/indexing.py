@@ -56,6 +56,13 @@ def gather_nd(call: NodeContext) -> Result:
     return call.add(ops.Gather(nested(flat.tolist()), 0), x)
 
 
+def grid_sample(call: NodeContext) -> Result:
+    """Up to opset 19 the modes are named after two axes."""
+    mode, aligned = call.attribute("mode", "linear"), bool(call.attribute("align_corners", 0))
+    mode = {"bilinear": "linear", "bicubic": "cubic"}.get(mode, mode)
+    return call.add(ops.GridSample(mode, call.attribute("padding_mode", "zeros"), aligned), *call.values())
+
+
 Making = Callable[[NodeContext], Op]
 """From a call to the op whose inputs are those of the node; known indices have to exist."""
 

@@ -49,6 +49,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "GlobalMaxPool": plain(ops.GlobalMaxPool),
     "Greater": binary(ops.Greater),
     "GreaterOrEqual": binary(ops.GreaterOrEqual),
+    "GridSample": indexing.grid_sample,
     "GroupNormalization": normalization.group_normalization,
     "HardSigmoid": plain(ops.HardSigmoid, alpha=0.2, beta=0.5),
     "HardSwish": plain(ops.HardSwish),

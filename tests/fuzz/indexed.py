@@ -96,11 +96,22 @@ def scatter_nd(g: Generator) -> Value:
     return g.net.apply(ops.ScatterND(g.one_of(REDUCTIONS)), x, chosen, updates(g, (*outer, *shape[depth:])))
 
 
+def grid_sample(g: Generator) -> Value:
+    x = g.pick((3, 4, 5))
+    shape = g.net.shape(x)
+    axes = len(shape) - 2
+    mode = g.one_of(("linear", "linear", "nearest", "cubic") if axes < 3 else ("linear", "nearest"))
+    op = ops.GridSample(mode, g.one_of(("zeros", "border", "reflection")), g.chance(0.5))
+    places = g.net.random(shape[0], *(g.number(1, 6) for _ in range(axes)), axes) * np.float32(0.8)
+    return g.net.apply(op, x, g.net.arrives(places, "grid") if g.chance(0.7) else g.net.known(places))
+
+
 LAYERS = {
     "Gather of indices": gather,
     "Embedding": embedding,
     "GatherElements": gather_elements,
     "GatherND": gather_nd,
+    "GridSample": grid_sample,
     "ScatterElements": scatter_elements,
     "ScatterND": scatter_nd,
 }

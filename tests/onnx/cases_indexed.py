@@ -8,7 +8,7 @@ import numpy as np
 
 from cnncc.elements import BOOL, FLOAT32, INT32, INT64, INTEGERS, Element
 from cnncc.op import Op
-from cnncc.ops import GatherElements, ScatterElements
+from cnncc.ops import GatherElements, GridSample, ScatterElements
 from cnncc.types import Array, TensorType
 from tests.ops.oracles_indexed import ORACLES
 
@@ -67,6 +67,37 @@ INDEXED = [
     case("ScatterND", (4, 5, 3), rows(1, 4, 0, 2, depth=2), (2, 3), opset=11),
     case("ScatterND", (4, 5), rows(3, -4), data(2, 5)),
     case("ScatterND", (4, 5), of(INT64, 6, 1), (6, 5), reduction="add", opset=16, below=4),
+    case("GridSample", (2, 3, 4, 5), (2, 6, 3, 2), opset=16),
+    case(
+        "GridSample",
+        (1, 2, 4, 5),
+        (1, 3, 3, 2),
+        mode="bicubic",
+        padding_mode="reflection",
+        opset=16,
+        expected=partial(ours, GridSample("cubic", "reflection")),
+    ),
+    case("GridSample", (1, 2, 4, 5), (1, 3, 3, 2), mode="nearest", align_corners=1, opset=16),
+    *(
+        case("GridSample", (1, 2, 4, 5), (1, 4, 3, 2), mode=mode, padding_mode=padding, align_corners=aligned)
+        for mode in ("linear", "nearest", "cubic")
+        for padding in ("zeros", "border", "reflection")
+        for aligned in (0, 1)
+        if (mode, padding) != ("cubic", "border")
+    ),
+    *(  # PyTorch and ONNX Runtime clamp each tap, ONNX's reference the coordinate, which no document says
+        case(
+            "GridSample",
+            (1, 2, 4, 5),
+            (1, 4, 3, 2),
+            mode="cubic",
+            padding_mode="border",
+            align_corners=aligned,
+            expected=partial(ours, GridSample("cubic", "border", aligned == 1)),
+        )
+        for aligned in (0, 1)
+    ),
+    case("GridSample", (1, 2, 3, 4, 5), (1, 2, 3, 2, 3), padding_mode="reflection"),
     *(
         case("ScatterND", of(kind, 4, 5), of(INT64, 6, 2), of(kind, 6), reduction=how, below=4)
         for how in ("add", "mul", "max", "min")

@@ -11,7 +11,7 @@ from cnncc.elements import COMPUTED, FLOAT32, INTEGERS
 from cnncc.op import REGISTRY, Op, Sample
 from cnncc.ops import Clip
 from cnncc.types import Array, TensorType
-from tests.graphs import ends
+from tests.graphs import SPECIAL, ends
 
 
 def samples() -> Iterator[Sample]:
@@ -42,8 +42,11 @@ def data(sample: Sample, seed: int = 1) -> list[Array]:
 
 
 def wild(sample: Sample) -> list[Array]:
-    """Data with indices at the ends of their type and just beyond those of every axis, in turn."""
+    """Data with indices at the ends of their type and just beyond those of every axis, in turn; or coordinates that
+    are huge or not finite."""
     x, indices, *updates = data(sample)
+    if indices.dtype.kind == "f":
+        return [x, np.resize(np.roll(np.append(SPECIAL, -3e38).astype(np.float32), indices.size), indices.shape)]
     beyond = [place for size in x.shape for place in (-size - 1, size, -size, size - 1)]
     turn = np.array([*ends(indices.dtype), *beyond], indices.dtype)
     return [x, np.resize(np.roll(turn, indices.size), indices.shape), *updates]
@@ -51,7 +54,9 @@ def wild(sample: Sample) -> list[Array]:
 
 def indexed_samples() -> list[Sample]:
     """The samples of these ops whose indices arrive."""
-    return [sample for name in INDEXED for sample in REGISTRY[name].samples() if len(sample.shapes) > 1]
+    return [
+        sample for name in (*INDEXED, "GridSample") for sample in REGISTRY[name].samples() if len(sample.shapes) > 1
+    ]
 
 
 def numbers(type: TensorType, rng: np.random.Generator, most: int = 100) -> Array:

@@ -7,9 +7,11 @@ from collections.abc import Callable, Sequence
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from cnncc.types import Array
 
-from .oracles_moving import at, fetched, gather
+from .oracles_moving import at, fetched, gather, keys
 
 Place = tuple[int, ...]
 
@@ -114,10 +116,61 @@ def scatter_nd(op: Any, x: Sequence[Array]) -> Array:
     return written(data, updates, op.reduction, place)
 
 
+def mirrored(place: float, low: float, high: float) -> float:
+    """A walk beyond an end turns back, as often as it takes."""
+    if high == low:
+        return low
+    while not low <= place <= high:
+        place = 2 * low - place if place < low else 2 * high - place
+    return place
+
+
+def sampled(op: Any, image: Array, place: Sequence[float]) -> float:
+    """One channel at a place, in elements: one axis after the other."""
+    size = image.shape[0]
+    low, high = (0.0, size - 1.0) if op.align_corners else (-0.5, size - 0.5)
+    at, *others = place
+    at = round(at) if op.mode == "nearest" else at
+    if op.padding == "reflection":
+        at = mirrored(at, low, high)
+    if op.padding == "border" and op.mode == "linear":
+        at = min(max(at, 0), size - 1)
+    first = math.floor(at)
+    rest = at - first
+    kernels = {
+        "nearest": {0: 1.0},
+        "linear": {0: 1 - rest, 1: rest},
+        "cubic": {tap: keys(tap - rest, -0.75) for tap in (-1, 0, 1, 2)},
+    }
+    total = 0.0
+    for tap, weight in kernels[op.mode].items():
+        index = first + tap
+        if op.padding == "zeros" and not 0 <= index < size:
+            continue
+        index = int(mirrored(index, low, high)) if op.padding == "reflection" else min(max(index, 0), size - 1)
+        total += weight * (sampled(op, image[index], others) if others else float(image[index]))
+    return total
+
+
+def grid_sample(op: Any, x: Sequence[Array]) -> Array:
+    data, grid = x
+    result = np.zeros((*data.shape[:2], *grid.shape[1:-1]))
+    for where in product(*map(range, result.shape)):
+        coordinates = [float(g) for g in grid[(where[0], *where[2:])]][::-1]
+        pairs = zip(coordinates, data.shape[2:], strict=True)
+        if op.align_corners:
+            place = [(g + 1) / 2 * (n - 1) for g, n in pairs]
+        else:
+            place = [((g + 1) * n - 1) / 2 for g, n in pairs]
+        result[where] = sampled(op, data[where[:2]], place)
+    return result
+
+
 ORACLES: dict[str, Callable[[Any, Sequence[Array]], Array]] = {
     "Gather": arriving,
     "GatherElements": gather_elements,
     "GatherND": gather_nd,
+    "GridSample": grid_sample,
     "ScatterElements": lambda op, x: scatter(*x, op.axis % x[0].ndim, op.reduction),
     "ScatterND": scatter_nd,
 }

@@ -18,8 +18,8 @@ OPS = """
     Abs AdaptiveAveragePool AdaptiveMaxPool Add And AveragePool BatchNormalization BatchStandardization BitwiseAnd
     BitwiseNot BitwiseOr BitwiseXor Cast Ceil Celu ChannelShuffle Clip Concat Conv ConvTranspose Cos Dense
     DepthToSpace Div Elu Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gelu
-    GlobalAveragePool GlobalMaxPool Greater
-    GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity ImageToTensor InstanceNormalization LRN
+    GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GridSample
+    GroupNormalization HardSigmoid HardSwish Identity ImageToTensor InstanceNormalization LRN
     LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpPool MatMul Max MaxPool Mean Min Mish MixedPool
     Mod Mul Neg Not NotEqual Or PRelu Pad Pow Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
     ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round

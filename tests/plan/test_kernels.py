@@ -69,7 +69,9 @@ ORDER = (kernels.Direct, kernels.Grouped, kernels.Winograd)
 def test_answers_fit_together() -> None:
     rng = np.random.default_rng(0)
     seen: set[type] = set()
-    for seed in range(60, 100):
+    for seed in range(300):
+        if seed >= 40 and seen == FAMILIES:
+            break
         plan = compilation(random_graph(seed)[0], "x86-64-v4").plan
         for step in plan.steps:
             kernel = step.kernel
