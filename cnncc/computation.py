@@ -2,8 +2,8 @@
 
 An op's `lower` returns pieces; each piece applies one computation to earlier results. Five kinds calculate
 (`Contraction`, `WindowReduction`, `Pointwise`, `Reduction` and, of `lines`, `Linewise`), the sixth, `Arrangement`, only
-says where elements go. The plan chooses a kernel family for each kind, so a new op that can be said in these words
-needs no new kernel.
+says where elements go, and the seventh, `Indexed`, reads or writes where indices that arrive say. The plan chooses a
+kernel family for each kind, so a new op that can be said in these words needs no new kernel.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import numpy as np
 
 from .elements import FLOAT32, Element, element_of
 from .expr import Expr, typed
+from .integers import clamped, from_the_front
 from .lines import Linewise
 from .types import Array, TensorType
 from .windows import WindowAxis
@@ -202,7 +203,68 @@ class ConstantTensor(Arrangement):
         return np.array(self.values, None if self.element.is_float else self.element.numpy).reshape(shape)
 
 
-Computation = Contraction | WindowReduction | Pointwise | Reduction | Linewise | Arrangement
+class Indexed:
+    """Elements read or written at indices that another operand has, along one axis.
+
+    Operand 1 has the indices: whole numbers, of which one below 0 counts from the end. They broadcast along axes where
+    they have size 1.
+    """
+
+    def apply(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        """The result, of `shape`, by NumPy."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Lookup(Indexed):
+    """Element (…, i, …) is element (…, indices[…, i, …], …) of operand 0: another index on `axis`, the same elsewhere.
+
+    An index beyond either end reads the element there.
+    """
+
+    axis: int
+
+    def apply(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        x, indices = operands
+        places = clamped(indices, x.shape[self.axis])
+        chosen: Array = np.take_along_axis(x, np.broadcast_to(places, shape), self.axis)
+        return chosen
+
+
+ScatterCombine = Literal["replace", "add", "multiply", "maximum", "minimum"]
+
+
+@dataclass(frozen=True)
+class Scatter(Indexed):
+    """Operand 0, and the elements of operand 2 (updates) written into it, or combined with what is there.
+
+    Update (…, i, …) meets element (…, indices[…, i, …], …): another index on `axis`, the same elsewhere. Updates that
+    meet one element do so in row-major order, so the last one replaces the others. An index beyond either end leaves
+    its update out.
+    """
+
+    axis: int
+    combine: ScatterCombine = "replace"
+
+    def apply(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        x, indices, updates = operands
+        return self.written(x, indices, updates, None if self.combine == "replace" else getattr(np, self.combine))
+
+    def written(self, x: Array, indices: Array, updates: Array, combine: np.ufunc | None) -> Array:
+        """x with the updates, by a function of NumPy's; None replaces."""
+        size, result = x.shape[self.axis], x.copy()
+        places = np.broadcast_to(from_the_front(indices, size), updates.shape)
+        inside = (places >= 0) & (places < size)
+        where = list(np.nonzero(inside))
+        where[self.axis] = places[inside]
+        if combine is None:
+            result[tuple(where)] = updates[inside]
+        else:
+            combine.at(result, tuple(where), updates[inside])
+        return result
+
+
+Computation = Contraction | WindowReduction | Pointwise | Reduction | Linewise | Arrangement | Lookup | Scatter
 
 
 @dataclass(frozen=True)
@@ -287,6 +349,15 @@ class LoweringBuilder:
     def lookup(self, reference: int, axis: int, indices: Sequence[int]) -> int:
         shape = replaced(self.shape(reference), axis, len(indices))
         return self.add(Take(axis, tuple(map(int, indices))), (reference,), shape)
+
+    def looked_up(self, reference: int, indices: int, axis: int) -> int:
+        """`reference` at indices that another piece has: of its rank, with size 1 on axes where they are the same."""
+        shape = replaced(self.shape(reference), axis, self.shape(indices)[axis])
+        return self.add(Lookup(axis), (reference, indices), shape)
+
+    def scattered(self, reference: int, indices: int, updates: int, axis: int, combine: ScatterCombine) -> int:
+        """`reference` with updates at indices; all three of one rank, and of one size but along `axis`."""
+        return self.add(Scatter(axis, combine), (reference, indices, updates), self.shape(reference))
 
     def join(self, references: Sequence[int], axis: int) -> int:
         """The only one itself, if it is only one."""

@@ -9,6 +9,7 @@ traps:
     float to integer: toward zero, to the nearest end of the range beyond it, and NaN to 0
     x shifted by the number of its bits or more = 0
     x to a negative power: 1 and −1 keep their size, all else is 0, as 1 / x toward zero (and 1 / 0) is
+    an index of a read beyond either end is the one there; of a write, it writes nothing
 """
 
 from __future__ import annotations
@@ -88,6 +89,16 @@ def conversion(element: Element) -> Callable[[Array], Array]:
 def _shortened(x: Array, element: Element) -> Array:
     with np.errstate(over="ignore"):
         return x.astype(FLOAT32.numpy).astype(element.numpy).astype(x.dtype)
+
+
+def from_the_front(indices: Array, size: int) -> Array:
+    """Indices of an axis of `size` elements, counted from its front; those below 0 count from its end."""
+    return np.where(indices < 0, indices + size, indices)
+
+
+def clamped(indices: Array, size: int) -> Array:
+    """Indices counted from the front, those beyond either end as the index there."""
+    return np.clip(from_the_front(indices, size), 0, size - 1)
 
 
 def _cut(x: Array, element: Element) -> Array:

@@ -32,6 +32,8 @@ from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .cumulative import CumSum
 from .fused import Fused, FusedOp
+from .gather import Gather, GatherElements, GatherND
+from .grid_sample import GridSample
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
@@ -65,7 +67,8 @@ from .reduction import (
 from .repeat import Expand, Tile
 from .reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from .resize import Resize
-from .select import Gather, Slice
+from .scatter import ScatterElements, ScatterND
+from .select import Slice
 from .shuffle import ChannelShuffle, DepthToSpace, SpaceToDepth, Transpose
 from .smooth import Celu, Elu, Erf, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from .softmax import LogSoftmax, Softmax
@@ -120,11 +123,14 @@ __all__ = [
     "Fused",
     "FusedOp",
     "Gather",
+    "GatherElements",
+    "GatherND",
     "Gelu",
     "GlobalAveragePool",
     "GlobalMaxPool",
     "Greater",
     "GreaterOrEqual",
+    "GridSample",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
@@ -175,6 +181,8 @@ __all__ = [
     "Reshape",
     "Resize",
     "Round",
+    "ScatterElements",
+    "ScatterND",
     "Selu",
     "Shrink",
     "Sigmoid",

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 
@@ -125,15 +126,27 @@ def linear(t: Array) -> Array:
     return np.asarray(np.maximum(1 - t, 0))
 
 
+N = TypeVar("N", Array, Expr)
+
+
+def near(t: N, a: float) -> N:
+    """Keys' kernel at a distance of at most 1."""
+    return ((a + 2) * t - (a + 3)) * t * t + 1
+
+
+def far(t: N, a: float) -> N:
+    """The same from 1 to 2."""
+    return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+
+
 def cubic(a: float) -> Callable[[Array], Array]:
     """Keys, Cubic convolution interpolation for digital image processing (1981), with a free coefficient a."""
+    return lambda t: np.where(t <= 1, near(t, a), np.where(t < 2, far(t, a), 0))
 
-    def weight(t: Array) -> Array:
-        near = ((a + 2) * t - (a + 3)) * t * t + 1
-        far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-        return np.where(t <= 1, near, np.where(t < 2, far, 0))
 
-    return weight
+def cubic_weights(t: N, a: float) -> tuple[N, N, N, N]:
+    """Weights of the elements before, at, after and second after a place, t beyond the one `at`."""
+    return far(t + 1, a), near(t, a), near(1 - t, a), far(2 - t, a)
 
 
 Taps = list[tuple[Array, Array]]

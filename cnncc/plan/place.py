@@ -11,9 +11,11 @@ import numpy as np
 from ..computation import (
     Arrangement,
     ConstantPad,
+    Lookup,
     Pointwise,
     Reduction,
     RowMajorReshape,
+    Scatter,
     WindowReduction,
 )
 from ..elements import FLOAT32, Element
@@ -23,8 +25,21 @@ from ..types import Array
 from .bufferization import Bufferization, places
 from .candidates import Chosen
 from .fibres import FibreProgram
+from .indexed import lookup_views, scatter_views
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
-from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, lines, move, reduce, separable, sweeps
+from .kernels import (
+    Convolution,
+    Fill,
+    Kernel,
+    Reduce,
+    elementwise,
+    indexed,
+    lines,
+    move,
+    reduce,
+    separable,
+    sweeps,
+)
 from .lower import Operand
 from .moves import as_loops
 from .plan import Step
@@ -107,6 +122,14 @@ class StepBuilder:
                     self.operand(Operand(tensor, dims), target.shape, self.views.orders[job.result])
                     for tensor, dims in zip(job.operands, computation.dims, strict=True)
                 ]
+            case Lookup(axis):
+                x, indices = (self.plain(source, f"{job.result}: source") for source in sources)
+                *sources, target = lookup_views(x, indices, target, axis)
+                kernel = indexed.lookup(machine, sources[1], target, self.views.element(target))
+            case Scatter(axis, combine):
+                x, indices, updates = (self.plain(source, f"{job.result}: source") for source in sources)
+                *sources, target = scatter_views(x, indices, updates, target, axis)
+                kernel = indexed.scatter(machine, combine, sources[1], target, self.views.element(target))
             case _:
                 raise AssertionError(f"no kernel for {computation}")
         self.step(job.work.name, kernel, sources, target)

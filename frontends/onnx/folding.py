@@ -17,7 +17,7 @@ from ...elements import ELEMENTS
 from ...errors import ModelError
 from ...integers import converted, power
 from ...types import Array, expect_rank
-from . import known, parameters, quantization, ranking
+from . import indexing, known, parameters, quantization, ranking
 from .call import NodeContext, Unsupported
 from .known import log_sum_exp, over_all, summed
 from .parameters import room
@@ -223,6 +223,8 @@ FOLDS: dict[str, Row] = {
     "Flatten": reshaped(parameters.flattened),
     "Floor": elementwise(np.floor),
     "Gather": gather,
+    "GatherElements": indexing.folded(indexing.gather_elements),
+    "GatherND": indexing.folded(indexing.gather_parts),
     "Greater": binary(np.greater),
     "GreaterOrEqual": binary(np.greater_equal),
     "IsNaN": elementwise(np.isnan),
@@ -253,6 +255,8 @@ FOLDS: dict[str, Row] = {
     "ReduceSumSquare": reduction(summed(np.square), copied=True),
     "Reshape": reshaped(parameters.new_shape),
     "Round": elementwise(np.round),
+    "ScatterElements": indexing.folded(indexing.scatter_elements),
+    "ScatterND": indexing.folded(indexing.scatter_parts),
     "Sign": elementwise(np.sign),
     "Slice": part,
     "Split": split,

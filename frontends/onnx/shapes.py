@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from ... import ops
-from ...allowance import charge
 from ...elements import COMPUTED, ELEMENTS, FLOAT16, FLOAT32, UINT8, VALUES
 from ...errors import ModelError
 from ...ir import Value
@@ -15,7 +14,7 @@ from ...op import either
 from ...types import Array
 from ..counts import vector
 from . import parameters
-from .call import NUMBER_BYTES, NodeContext, Result, Unsupported, whole
+from .call import NodeContext, Result, Unsupported
 from .folding import DTYPES
 
 
@@ -175,17 +174,6 @@ def part(call: NodeContext) -> Result:
     if begins is None or ends is None:
         raise ModelError("Slice without starts or ends")
     return call.add(ops.Slice(begins, ends, call.setting("axes", 3), call.setting("steps", 4)), call.value(0))
-
-
-def gather(call: NodeContext) -> Result:
-    indices = whole(call.array(1, "indices"), "indices")
-    charge(NUMBER_BYTES * indices.size, f"{indices.size} indices of Gather")
-    return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
-
-
-def nested(indices: object) -> object:
-    """Lists as tuples, since the attributes of an op are hashable."""
-    return tuple(map(nested, indices)) if isinstance(indices, list) else indices
 
 
 def expand(call: NodeContext) -> Result:

@@ -14,6 +14,8 @@ from cnncc.ir import Value
 from cnncc.op import Op
 from cnncc.windows import Padding
 
+from . import indexed
+
 if TYPE_CHECKING:
     from .generate import Generator
 
@@ -521,6 +523,7 @@ LAYERS: dict[str, Layer] = {
     "SpaceToDepth": space_to_depth,
     "ChannelShuffle": channel_shuffle,
     "MatMul": matmul,
+    **indexed.LAYERS,
     "ImageToTensor": image,
 }  # fmt: skip
 """A layer for each op beside those that `generate.Generator` has methods for."""

@@ -25,9 +25,10 @@ def case(
     unread: int = 0,
     low: float = -3.0,
     expected: Callable[..., Array] | None = None,
+    below: int = 0,
     **attributes: Any,
 ) -> Case:
-    return Case(operator, inputs, attributes, opset, outputs, unread, low, expected)
+    return Case(operator, inputs, attributes, opset, outputs, unread, low, expected, below)
 
 
 def data(*shape: int) -> Array:

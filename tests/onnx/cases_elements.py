@@ -9,6 +9,7 @@ from cnncc.types import Array, TensorType
 from tests.ops.oracles_pooling import pool
 
 from .cases import CASES, case, ints, number
+from .cases_indexed import INDEXED
 from .cases_order import ORDER
 from .support import number as number_of
 
@@ -124,5 +125,5 @@ MORE = [
     *(case(name, of(kind, 2, 3)) for name in ("Transpose", "Identity") for kind in COMPUTED),
 ]
 
-EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER]
+EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED]
 """With those on floats."""

@@ -14,10 +14,12 @@ from cnncc.computation import (
     ConstantTensor,
     Contraction,
     Interleave,
+    Lookup,
     Permute,
     Pointwise,
     Reduction,
     RowMajorReshape,
+    Scatter,
     StridedSlice,
     Take,
     WindowReduction,
@@ -26,7 +28,7 @@ from cnncc.elements import INTEGERS
 from cnncc.expr import Arg, Number
 from cnncc.lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
 
-from . import oracles, oracles_exact, oracles_moving, oracles_order
+from . import oracles, oracles_exact, oracles_indexed, oracles_moving, oracles_order
 from .cases import data, each_sample
 from .oracles_exact import number, wrapped
 
@@ -196,6 +198,10 @@ def evaluate(computation, operands, shape):
             return oracles.concat(*operands, axis=computation.axis)
         case ConstantTensor():
             return np.array(computation.values, None if computation.element.is_float else int).reshape(shape)
+        case Lookup():
+            return oracles_indexed.lookup(*operands, computation.axis)
+        case Scatter():
+            return oracles_indexed.scatter(*operands, computation.axis, computation.combine)
     return moved(computation, operands, shape)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +80,9 @@ def of_lines() -> Graph:
 def test_answers_fit_together() -> None:
     rng = np.random.default_rng(0)
     seen: set[type] = set()
-    for graph in (*(random_graph(seed)[0] for seed in range(40)), of_lines()):
+    for number, graph in enumerate(chain([of_lines()], (random_graph(seed)[0] for seed in range(300)))):
+        if number > 40 and seen == FAMILIES:
+            break
         plan = compilation(graph, "x86-64-v4").plan
         for step in plan.steps:
             kernel = step.kernel

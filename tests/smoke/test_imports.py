@@ -68,7 +68,7 @@ ALLOWED: dict[str, set[str]] = {
         "types",
     },
     "cache.models": {"alignment", "cache", "runtime"},
-    "computation": {"elements", "expr", "lines", "types", "windows"},
+    "computation": {"elements", "expr", "integers", "lines", "types", "windows"},
     "plan.cost": {"elements", "expr", "machine"},
     "op": {"computation", "elements", "errors", "types"},
     "plan.views": {"abi", "alignment", "elements", "machine", "plan.cost", "types"},

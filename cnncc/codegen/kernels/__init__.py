@@ -17,6 +17,7 @@ from .family import KernelEmitter, Tensors
 from .fill import Border
 from .filter import Filter
 from .grouped import GroupedConvolution
+from .indexed import ReadAtIndices, WriteAtIndices
 from .move import Copy
 from .ranking import Picked, ranked
 from .reduce import WholeReduction
@@ -49,6 +50,8 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Rank: ranked,
     k.Pick: Picked,
     k.Accumulate: SumsOfFibres,
+    k.IndexedRead: ReadAtIndices,
+    k.IndexedWrite: WriteAtIndices,
     k.Move: Copy,
     k.Fill: Border,
 }

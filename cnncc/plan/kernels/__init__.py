@@ -19,6 +19,7 @@ from .extreme_place import FindExtreme
 from .fibre_axes import OverFibres
 from .fill import Fill
 from .grouped import Grouped
+from .indexed import IndexedRead, IndexedWrite
 from .move import Move
 from .ranking import Pick, Rank
 from .reduce import Reduce
@@ -41,6 +42,8 @@ __all__ = [
     "Fill",
     "FindExtreme",
     "Grouped",
+    "IndexedRead",
+    "IndexedWrite",
     "Kernel",
     "LanesAlong",
     "Layer",
