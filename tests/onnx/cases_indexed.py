@@ -12,7 +12,7 @@ from cnncc.ops import GatherElements, GridSample, ScatterElements
 from cnncc.types import Array, TensorType
 from tests.ops.oracles_indexed import ORACLES
 
-from .cases import case, data
+from .making import case, data
 
 
 def of(element: Element, *shape: int) -> TensorType:

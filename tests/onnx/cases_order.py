@@ -9,7 +9,7 @@ import numpy as np
 from cnncc.elements import FLOAT32, INT32, INT64, INTEGERS, NUMBERS
 from cnncc.types import Array, TensorType
 
-from .cases import X, case, data, ints
+from .making import X, case, data, ints
 
 VALUES = np.array([-1.5, 2.5], np.float32)
 

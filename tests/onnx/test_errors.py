@@ -19,7 +19,7 @@ from cnncc.errors import ModelError, ShapeError, UsageError
 from cnncc.op import either
 from cnncc.types import TensorType
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node
 
 

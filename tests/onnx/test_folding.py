@@ -19,7 +19,7 @@ from cnncc.frontends.onnx.call import NodeContext
 from cnncc.frontends.onnx.folding import FOLDS, fold
 from cnncc.types import Array
 
-from .cases import data, ints, number, positive
+from .making import data, ints, number, positive
 from .support import NEWEST, imported, model, node, reference
 
 FLAGS, OTHERS = np.array([True, False, True]), np.array([True, True, False])

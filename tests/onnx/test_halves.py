@@ -17,7 +17,7 @@ from cnncc.elements import FLOAT16
 from cnncc.interpreter import run
 from cnncc.types import Array, TensorType
 
-from .cases import data
+from .making import data
 from .support import imported, model, node, runtime
 
 

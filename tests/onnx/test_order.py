@@ -18,7 +18,7 @@ from cnncc.errors import ModelError
 from cnncc.frontends.onnx.order import Wiring, needed
 from cnncc.op import either
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node
 
 

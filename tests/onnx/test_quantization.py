@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 from cnncc.errors import ModelError
 from cnncc.types import Array
 
-from .cases import data, ints, number, positive
+from .making import data, ints, number, positive
 from .support import NEWEST, imported, model, node
 
 KINDS = {"uint8": np.uint8, "int8": np.int8, "uint16": np.uint16, "int16": np.int16, "int32": np.int32}

@@ -15,7 +15,7 @@ import cnncc
 from cnncc import batching
 from cnncc.types import Array
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node, reference
 
 WEIGHTS = {
