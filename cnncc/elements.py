@@ -123,9 +123,13 @@ INT16 = Element("int16", 2, "signed", 16, "int32", np.dtype(np.int16), "int16_t"
 INT32 = Element("int32", 4, "signed", 32, "int32", np.dtype(np.int32), "int32_t")
 INT64 = Element("int64", 8, "signed", 64, "int64", np.dtype(np.int64), "int64_t")
 UINT8 = Element("uint8", 1, "unsigned", 8, "int32", np.dtype(np.uint8), "uint8_t")
+UINT16 = Element("uint16", 2, "unsigned", 16, "int32", np.dtype(np.uint16), "uint16_t")
+UINT32 = Element("uint32", 4, "unsigned", 32, "int64", np.dtype(np.uint32), "uint32_t")
 BOOL = Element("bool", 1, "truth", 1, "int32", np.dtype(np.bool_), "uint8_t")
 
-ELEMENTS: dict[str, Element] = {row.name: row for row in (FLOAT32, FLOAT16, INT8, INT16, INT32, INT64, UINT8, BOOL)}
+ELEMENTS: dict[str, Element] = {
+    row.name: row for row in (FLOAT32, FLOAT16, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, BOOL)
+}
 
 COMPUTED = tuple(row for row in ELEMENTS.values() if row.role == "computed")
 """What ops compute with, and what constants are."""

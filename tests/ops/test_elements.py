@@ -24,6 +24,8 @@ from cnncc.elements import (
     INT64,
     INTEGERS,
     UINT8,
+    UINT16,
+    UINT32,
     VALUES,
     bits,
     element_of,
@@ -47,6 +49,8 @@ ENDS = {
     INT32: (-(2**31), 2**31 - 1),
     INT64: (-(2**63), 2**63 - 1),
     UINT8: (0, 255),
+    UINT16: (0, 2**16 - 1),
+    UINT32: (0, 2**32 - 1),
 }
 
 
