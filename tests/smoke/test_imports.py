@@ -172,6 +172,7 @@ ALLOWED: dict[str, set[str]] = {
         "types",
         "windows",
     },
+    "frontends.torch": {"errors", "frontends.onnx", "ir"},
     "cache.sources": {"alignment", "cache", "errors", "files", "frontends", "frontends.onnx", "ir"},
     "codegen.llvm": {"codegen", "machine"},
     "passes": {
@@ -233,6 +234,7 @@ ALLOWED: dict[str, set[str]] = {
         "file_kinds",
         "files",
         "frontends",
+        "frontends.torch",
         "interpreter",
         "ir",
         "machine",
@@ -278,6 +280,7 @@ INNER = {
     "codegen.kernels",
     "codegen.llvm",
     "frontends.onnx",
+    "frontends.torch",
     "measure.peers",
     "plan.cost",
     "plan.kernels",
