@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from .elements import BOOL, COMPUTED, FLOAT32, FLOATS, INTEGERS, NUMBERS, VALUES, Element
-from .integers import conversion, modulo, quotient, remainder
+from .elements import BOOL, COMPUTED, FLOAT32, FLOATS, INTEGERS, NUMBERS, UNSIGNED, VALUES, Element
+from .integers import conversion, modulo, power, quotient, remainder, shifted_left, shifted_right
 from .types import Array
 
 UNIT, TINY, LARGEST, OVERFLOW = FLOAT32.unit, FLOAT32.tiny, FLOAT32.most, FLOAT32.overflow
@@ -38,6 +38,12 @@ TANH_ULPS = ERF_ULPS = 4.0
 def ieee_power(x: Array, y: Array) -> Array:
     """x to the power of y. NumPy's `power` takes the square root for a broadcast exponent of 0.5: NaN for -inf."""
     return np.asarray(np.float_power(x, y)).astype(np.result_type(x, y), copy=False)
+
+
+def nearest(x: Array) -> Array:
+    """The nearest float of a register, which holds no other: what float64, which stands for it, has to round to."""
+    with np.errstate(all="ignore"):
+        return x.astype(FLOAT32.numpy).astype(x.dtype)
 
 
 def sigmoid(x: Array) -> Array:
@@ -157,6 +163,21 @@ def _power_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
     return _rounded(r, np.where(exact, 0, np.fmin(carried, by_slope)), 2 * POWER_ULPS)
 
 
+def _remainder_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """None of exact arguments: the rest of a division is a float. It leaps where errors let the whole quotient be
+    another one; else each divisor that was taken off brings its own error."""
+    x, y = np.abs(v[0]), np.abs(v[1])
+    low = np.floor((x - e[0]) / (y + e[1]) * (1 - 2.0**-50))
+    high = np.floor((x + e[0]) / (y - e[1]) * (1 + 2.0**-50))
+    carried = np.where((x >= e[0]) & (y > e[1]) & (low == high), e[0] + (high + 1) * e[1], np.inf)
+    return np.where((e[0] == 0) & (e[1] == 0), 0.0, carried)
+
+
+def _modulo_error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
+    """As of a remainder, and of the sum that puts its sign right."""
+    return _exact_if_tiny(r, _remainder_error(v, e, r))
+
+
 def _monotone(meaning: Callable[..., Any], ulps: float = 0.0, takes: tuple[Element, ...] = FLOATS) -> Function:
     """A function that only rises: what errors of its arguments make of it shows at the ends of their intervals.
 
@@ -191,8 +212,11 @@ def _converts(element: Element) -> Function:
     meaning = conversion(element)
 
     def error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-        if element.is_float:
+        if element is FLOAT32:
             return e[0]
+        if element.is_float:
+            ends = [meaning(step(v[0], e[0])) - r for step in (np.add, np.subtract)]
+            return np.where(e[0] == 0, 0.0, np.maximum(*map(np.abs, ends)))
         if element.kind == "truth":
             return np.where((e[0] == 0) | (np.abs(v[0]) > e[0]), 0.0, np.inf)
         above, below = np.nextafter(v[0] + e[0], np.inf), np.nextafter(v[0] - e[0], -np.inf)
@@ -216,8 +240,10 @@ FUNCTIONS: Mapping[str, Function] = {
     "subtract": Function(np.subtract, lambda v, e, r: _exact_if_tiny(r, e[0] + e[1]), takes=NUMBERS),
     "multiply": Function(np.multiply, lambda v, e, r: _nearest(r, _product_error(v, e)), takes=NUMBERS),
     "divide": Function(np.divide, _divide_error, takes=NUMBERS, whole=quotient),
-    "remainder": Function(remainder, _exact, takes=INTEGERS),
-    "modulo": Function(modulo, _exact, takes=INTEGERS),
+    "remainder": Function(np.fmod, _remainder_error, takes=NUMBERS, whole=remainder),
+    "modulo": Function(np.mod, _modulo_error, takes=NUMBERS, whole=modulo),
+    "shift_left": Function(shifted_left, _exact, takes=UNSIGNED),
+    "shift_right": Function(shifted_right, _exact, takes=UNSIGNED),
     "maximum": _monotone(np.maximum, takes=NUMBERS),
     "minimum": _monotone(np.minimum, takes=NUMBERS),
     "sqrt": Function(np.sqrt, _sqrt_error),
@@ -227,7 +253,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "ceil": _monotone(np.ceil),
     "rint": _monotone(np.rint),
     "sign": _monotone(np.sign, takes=NUMBERS),
-    "where_less": Function(lambda x, y, a, b: np.where(x < y, a, b), _where_less_error, chooses=True),
+    "where_less": Function(lambda x, y, a, b: np.where(x < y, a, b), _where_less_error, chooses=True, takes=NUMBERS),
+    "is_nan": Function(np.isnan, _exact, result=BOOL),
     "equal": _compares(np.equal, COMPUTED),
     "less": _compares(np.less, NUMBERS),
     "less_equal": _compares(np.less_equal, NUMBERS),
@@ -236,7 +263,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "xor": _logic(np.bitwise_xor),
     "not": _logic(np.invert),
     "select": Function(np.where, _select_error, chooses=True, takes=COMPUTED, condition=True),
-    **{converter(element): _converts(element) for element in COMPUTED},
+    **{converter(element): _converts(element) for element in VALUES},
     "exp": _monotone(np.exp, EXP_ULPS),
     "expm1": _monotone(np.expm1, EXPM1_ULPS),
     "log": _monotone(np.log, LOG_ULPS),
@@ -246,7 +273,8 @@ FUNCTIONS: Mapping[str, Function] = {
     "softplus": _monotone(softplus, SOFTPLUS_ULPS),
     "sin": _wave(np.sin, SIN_ULPS),
     "cos": _wave(np.cos, COS_ULPS),
-    "power": Function(ieee_power, _power_error),
+    "power": Function(ieee_power, _power_error, takes=NUMBERS, whole=power),
+    "nearest": Function(nearest, lambda v, e, r: _rounded(r, e[0])),
     # One rounding where it is one instruction, else two.
     "multiply_add": Function(
         lambda a, b, c: a * b + c, lambda v, e, r: _nearest(r, _product_error(v, e) + e[2]), lambda a, b, c: a * b + c

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from .allowance import charge
 from .computation import Lowering
-from .elements import COMPUTED, FLOAT32, Element
+from .elements import FLOAT32, Element
 from .errors import CnnccError, Location, ModelError, VerifyError
-from .op import Constant, Input, Op, either
+from .op import Constant, Input, Op
 from .types import Array, TensorType
 
 if TYPE_CHECKING:
@@ -196,9 +196,6 @@ class Builder:
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         if not outputs:
             raise ModelError(f"model '{self.name}' has no outputs")
-        for name, value in outputs.items():
-            if (type := self.nodes[value.node].types[value.index]).dtype not in COMPUTED:
-                raise ModelError(f"output '{name}' is {type}: outputs are {either(COMPUTED)}, others only inputs")
         return Graph(self.name, dict(self.nodes), dict(outputs), self.labels, self.kept, self.fixed)
 
 

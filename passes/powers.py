@@ -87,7 +87,8 @@ def _grown(rewriter: Rewriter, node: Node, tree: Tree | float | str, x: Value, n
         return x
     name = name or fresh(rewriter, f"{node.name}.part")
     if not isinstance(tree, tuple):
-        return rewriter.constant(np.array(tree, np.float32), name, node.where)
+        element = node.types[0].dtype
+        return rewriter.constant(np.array(tree, element.numpy), name, node.where, element=element)
     op, *operands = tree
     inputs = [_grown(rewriter, node, operand, x) for operand in operands]
     return rewriter.add(op, inputs, name, node.where)[0]

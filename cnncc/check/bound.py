@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..elements import COMPUTED, element_of
+from ..elements import element_of
 from ..errors import DifferenceError
 from ..types import Array
 
@@ -23,9 +23,8 @@ class Bound:
 
     @staticmethod
     def exact(data: Array) -> Bound:
-        """Of floats, and of bytes (which become floats), in float64; of whole numbers and truth values as they are."""
-        kept = element_of(data) in COMPUTED and data.dtype.kind != "f"
-        return Bound(data if kept else data.astype(np.float64), np.zeros(data.shape))
+        """Of floats in float64; of whole numbers and truth values as they are."""
+        return Bound(data.astype(np.float64) if data.dtype.kind == "f" else data, np.zeros(data.shape))
 
     @property
     def is_float(self) -> bool:

@@ -49,7 +49,7 @@ from ..computation import (
     Reduction,
     WindowReduction,
 )
-from ..elements import FLOAT32
+from ..elements import FLOAT32, element_of
 from ..expr import evaluate_with_error
 from ..functions import LARGEST, OVERFLOW, TINY, UNIT
 from ..interpreter import evaluate
@@ -111,7 +111,7 @@ def op_bounds(op: Op, inputs: Sequence[Bound], how: Algorithms = DIRECT) -> list
     known = list(inputs)
     for piece in lowering.pieces:
         operands = [known[index] for index in piece.operands]
-        known.append(_apply(piece.computation, operands, piece.type.shape, how))
+        known.append(_apply(piece.computation, operands, piece.type, how))
     references = op.reference(*(bound.held for bound in inputs))
     pairs = zip(references, lowering.results, strict=True)
     return [_as_interpreted(reference, known[index]) for reference, index in pairs]
@@ -141,7 +141,7 @@ def _as_interpreted(reference: Array, bound: Bound) -> Bound:
     return Bound(reference, np.where(alike, bound.error + moved, np.inf))
 
 
-def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int, ...], how: Algorithms) -> Bound:
+def _apply(computation: Computation, operands: Sequence[Bound], type: TensorType, how: Algorithms) -> Bound:
     """The result of one computation in float64, and the bound of its float32 evaluation."""
     with np.errstate(all="ignore"):
         match computation:
@@ -150,11 +150,11 @@ def _apply(computation: Computation, operands: Sequence[Bound], shape: tuple[int
             case WindowReduction():
                 return _window_reduction(computation, operands[0])
             case Pointwise():
-                return _pointwise(computation, operands, shape)
+                return _pointwise(computation, operands, type.shape)
             case Reduction():
                 return _reduction(computation, operands[0])
             case Arrangement():
-                return _arranged(computation, operands, shape)
+                return _arranged(computation, operands, type)
 
 
 def _gamma(n: int) -> float:
@@ -227,7 +227,10 @@ def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
 
 
 def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
-    """Maximum: see `_extreme`. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
+    """Maximum: see `_extreme`; of whole numbers exact. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
+    if not x.is_float:
+        value = slide(c.window, x.reference, np.maximum, element_of(x.reference).least)
+        return Bound(value, slide(c.window, x.error, np.maximum, 0.0))
     if c.combine == "maximum":
         return _extreme(x, lambda array: slide(c.window, array, np.maximum, -np.inf))
     size, error = _sizes(x)
@@ -324,10 +327,14 @@ def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Boun
     return Bound(np.where(overflows, np.copysign(np.inf, value), value), error)
 
 
-def _arranged(c: Arrangement, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:
-    """Moving elements moves their errors along and adds none; a value that fills up is exact, a known one rounded."""
-    value = c.arrange([bound.reference for bound in operands], shape)
+def _arranged(c: Arrangement, operands: Sequence[Bound], type: TensorType) -> Bound:
+    """Moving elements moves their errors along and adds none; a value that fills up is exact, a known one rounded.
+
+    Bytes that become floats do so exactly.
+    """
+    value = c.arrange([bound.reference for bound in operands], type.shape)
+    value = value.astype(np.float64) if type.dtype.is_float else value
     if isinstance(c, ConstantTensor):
         return Bound(value, np.abs(value - rounded(value)))
     exact = replace(c, value=0.0) if isinstance(c, ConstantPad) else c
-    return Bound(value, exact.arrange([bound.error for bound in operands], shape))
+    return Bound(value, exact.arrange([bound.error for bound in operands], type.shape))

@@ -42,7 +42,7 @@ def finish(
     element = e.target.mac.sum
     cells = {key: _apply(e, epilogue.before, cell, element, lane_axis, operands) for key, cell in cells.items()}
     if epilogue.pool:
-        element = typed(epilogue.before, [element, *(operand.element.computed for operand in operands)])
+        element = typed(epilogue.before, [element, *(operand.read_as for operand in operands)])
         cells = _pool(e, epilogue.pool, cells, pooled, lane_axis, len(target.view.shape))
         cells = {key: _apply(e, epilogue.after, cell, element, lane_axis, operands) for key, cell in cells.items()}
     for cell in cells.values():
@@ -62,7 +62,7 @@ def _apply(
             continue
         loaded = operand.load(operand.offset(cell.position), lane_axis, cell.lanes)
         arguments.append(e.resize(loaded, width))
-    elements = [element, *(operand.element for operand in operands)]
+    elements = [element, *(operand.read_as for operand in operands)]
     return ResultVector(cell.position, emit(e, expr, arguments, elements, width), cell.lanes)
 
 

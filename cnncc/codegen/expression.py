@@ -6,16 +6,17 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ..elements import BOOL, FLOAT32, INTEGERS, Element, Kind
+from ..elements import BOOL, FLOAT16, FLOAT32, INTEGERS, Element, Kind
 from ..expr import Apply, Arg, Expr, Number
 from ..functions import FUNCTIONS, converter
-from . import functions, integers
+from . import functions, halves, integers
 from .emitter import Emitter
 from .instructions import Binary, Predicate
 from .integers import compare, is_true, truth
 from .lanes import Lanes
 from .power import power
 from .registers import Ssa, memory_type, register_type
+from .remainder import fmod, mod
 from .trigonometry import cos, sin
 
 Code = Callable[..., Ssa]
@@ -36,12 +37,17 @@ def comparison(predicate: Predicate) -> Code:
 
 def to_integer(element: Element) -> Code:
     """From a float."""
-    return lambda e, a: held(e, integers.from_float(e, a, memory_type(element).wide(a.lanes)), element)
+    return lambda e, a: integers.clamped(e, integers.from_float(e, a, register_type(element).wide(a.lanes)), element)
 
 
 def resized(element: Element) -> Code:
     """From a whole number or truth value to a whole number of more bits, or fewer."""
     return lambda e, a: held(e, a, element)
+
+
+def to_half(e: Emitter, a: Ssa) -> Ssa:
+    """From a whole number or truth value: all that a half can be is exact as a float first."""
+    return OF_FLOATS[converter(FLOAT16)](e, integers.to_float(e, a))
 
 
 def held(e: Emitter, value: Ssa, element: Element) -> Ssa:
@@ -51,9 +57,9 @@ def held(e: Emitter, value: Ssa, element: Element) -> Ssa:
 
 def fitted(e: Emitter, value: Ssa, element: Element) -> Ssa:
     """A result without the bits that a register has beyond those of the element: whole numbers wrap to their own."""
-    if element.kind != "signed" or element.bytes == element.in_register.bytes:
+    if not element.is_integer or element.bytes == element.in_register.bytes:
         return value
-    return held(e, e.convert(value, memory_type(element).wide(value.lanes)), element)
+    return e.convert(e.convert(value, memory_type(element).wide(value.lanes)), value.type, signed=element.is_signed)
 
 
 def inverted(mask: int) -> Code:
@@ -74,6 +80,7 @@ OF_NUMBERS: Mapping[str, Code] = {
     "minimum": lambda e, a, b: e.minimum(a, b),
     "less": comparison("<"),
     "less_equal": comparison("<="),
+    "where_less": lambda e, x, y, a, b: e.select(e.compare("<", x, y), a, b),
 }
 OF_FLOATS: Mapping[str, Code] = {
     **OF_NUMBERS,
@@ -86,7 +93,6 @@ OF_FLOATS: Mapping[str, Code] = {
     "ceil": own(functions.ceil),
     "rint": own(functions.rint),
     "sign": own(functions.sign),
-    "where_less": own(functions.where_less),
     "exp": own(functions.exp),
     "expm1": own(functions.expm1),
     "log": own(functions.log),
@@ -97,7 +103,12 @@ OF_FLOATS: Mapping[str, Code] = {
     "sin": own(sin),
     "cos": own(cos),
     "power": own(power),
+    "remainder": own(fmod),
+    "modulo": own(mod),
+    "is_nan": lambda e, a: truth(e, e.unordered(a, a)),
+    "nearest": lambda e, a: a,
     converter(FLOAT32): lambda e, a: a,
+    converter(FLOAT16): own(halves.rounded),
     **{converter(element): to_integer(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: inverted(1)(e, compare(e, "==", a, e.constant(0, a.type))),
 }
@@ -109,30 +120,42 @@ OF_INTEGERS: Mapping[str, Code] = {
     "divide": integers.quotient,
     "remainder": integers.remainder,
     "modulo": integers.modulo,
+    "power": integers.power,
     "absolute": integers.absolute,
     "negate": integers.negated,
     "sign": integers.sign,
     converter(FLOAT32): integers.to_float,
+    converter(FLOAT16): to_half,
     **{converter(element): resized(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: truth(e, is_true(e, a)),
+}
+OF_UNSIGNED: Mapping[str, Code] = {  # numbers of fewer bits than their registers, which hold them with a sign
+    **OF_INTEGERS,
+    "shift_left": integers.shifted("shift_left"),
+    "shift_right": integers.shifted("shift_right_zeros"),
 }
 OF_TRUTH: Mapping[str, Code] = {
     **OF_ALL,
     **OF_BITS,
     "not": inverted(1),
     converter(FLOAT32): integers.to_float,
+    converter(FLOAT16): to_half,
     **{converter(element): resized(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: a,
 }
-CODE: Mapping[Kind, Mapping[str, Code]] = {"float": OF_FLOATS, "signed": OF_INTEGERS, "truth": OF_TRUTH}
+CODE: Mapping[Kind, Mapping[str, Code]] = {
+    "float": OF_FLOATS,
+    "signed": OF_INTEGERS,
+    "unsigned": OF_UNSIGNED,
+    "truth": OF_TRUTH,
+}
 
 
 def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], elements: Sequence[Element], lanes: int) -> Ssa:
     """The value of `expr` for arguments, in so many lanes, of these elements; what it shares is computed once.
 
-    What loads make of elements counts (`Element.computed`): bytes are floats.
+    What loads make of elements counts (`Access.read_as`): a picture's bytes are floats.
     """
-    computed = [element.computed for element in elements]
     known: dict[int, tuple[Ssa, Element]] = {}
 
     def number(part: Number, element: Element) -> Ssa:
@@ -140,7 +163,7 @@ def emit(e: Emitter, expr: Expr, arguments: Sequence[Ssa], elements: Sequence[El
 
     def visit(part: Expr) -> tuple[Ssa, Element]:
         if isinstance(part, Arg):
-            return arguments[part.index], computed[part.index]
+            return arguments[part.index], elements[part.index]
         if isinstance(part, Number):
             return number(part, FLOAT32), FLOAT32
         assert isinstance(part, Apply)

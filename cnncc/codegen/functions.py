@@ -220,8 +220,3 @@ def ceil(x: Lanes) -> Lanes:
 def sign(x: Lanes) -> Lanes:
     """−1, 0 or 1; NaN for NaN, and +0 for both zeros, as NumPy has it (−0 + 0 is 0)."""
     return (x > 0.0).where(1.0, (x < 0.0).where(-1.0, x + 0.0))
-
-
-def where_less(x: Lanes, y: Lanes, a: Lanes, b: Lanes) -> Lanes:
-    """`a` where x < y, else `b`, also where x or y is NaN."""
-    return (x < y).where(a, b)

@@ -7,9 +7,11 @@ done here, in steps. A truth value in a register is an integer, 0 or 1.
 
 from __future__ import annotations
 
-from ..elements import INT64
+from collections.abc import Callable
+
+from ..elements import INT64, Element
 from .emitter import Emitter
-from .instructions import Predicate
+from .instructions import Binary, Predicate
 from .registers import FLOAT, INT32, RegisterType, Ssa
 
 
@@ -103,6 +105,36 @@ def _long_division(e: Emitter, x: Ssa, y: Ssa) -> tuple[Ssa, Ssa]:
     return result, rest
 
 
+def shifted(direction: Binary) -> Callable[[Emitter, Ssa, Ssa], Ssa]:
+    """Shifts of numbers without a sign; by so many bits as the register has, or more, the result is 0."""
+
+    def code(e: Emitter, x: Ssa, y: Ssa) -> Ssa:
+        zero = e.constant(0, x.type)
+        fits = e.compare("<", y, e.constant(x.type.bits, x.type), unsigned=True)
+        return e.select(fits, e.binary(direction, x, e.select(fits, y, zero)), zero)
+
+    return code
+
+
+def power(e: Emitter, x: Ssa, y: Ssa) -> Ssa:
+    """x to the power of y by squaring; of negative powers 1 / x^−y toward zero, and 0 for x = 0."""
+    type = x.type
+    zero, one = e.constant(0, type), e.constant(1, type)
+    with e.loop(0, type.bits - 1, carry=[one, x, y]) as loop:
+        result, square, digits = loop.values
+        odd = is_true(e, e.binary("and", digits, one))
+        loop.next(
+            [
+                e.select(odd, e.binary("multiply", result, square), result),
+                e.binary("multiply", square, square),
+                e.binary("shift_right", digits, one),
+            ]
+        )
+    odd = is_true(e, e.binary("and", y, one))
+    of_one = e.select(e.compare("==", absolute(e, x), one), e.select(odd, x, one), zero)
+    return e.select(e.compare("<", y, zero), of_one, loop.results[0])
+
+
 # Conversions
 
 
@@ -119,6 +151,13 @@ def from_float(e: Emitter, x: Ssa, type: RegisterType) -> Ssa:
     below = e.select(e.compare("<=", x, e.number(-limit, x.lanes)), least, zero)
     beyond = e.select(e.compare(">=", x, e.number(limit, x.lanes)), most, below)
     return e.select(inside, number, beyond)
+
+
+def clamped(e: Emitter, x: Ssa, element: Element) -> Ssa:
+    """A number at the nearest end of the range of `element` where it is beyond, if a register holds more."""
+    if element.bytes == element.in_register.bytes:
+        return x
+    return e.minimum(e.maximum(x, e.constant(element.least, x.type)), e.constant(element.most, x.type))
 
 
 def _whole(e: Emitter, x: Ssa, type: RegisterType) -> Ssa:

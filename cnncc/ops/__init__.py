@@ -35,8 +35,9 @@ from .fused import Fused, FusedOp
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
-from .logic import And, BitwiseAnd, BitwiseNot, BitwiseOr, BitwiseXor, Not, Or, Where, Xor
+from .logic import And, BitShift, BitwiseAnd, BitwiseNot, BitwiseOr, BitwiseXor, Not, Or, Where, Xor
 from .lrn import LRN
+from .nonfinite import IsInf, IsNaN
 from .normalization import (
     BatchNormalization,
     BatchStandardization,
@@ -46,6 +47,7 @@ from .normalization import (
 )
 from .pad import Pad
 from .pool import AveragePool, LpPool, MaxPool, MixedPool
+from .quantize import Dequantize, Quantize
 from .reduction import (
     ReduceL1,
     ReduceL2,
@@ -77,6 +79,7 @@ __all__ = [
     "AveragePool",
     "BatchNormalization",
     "BatchStandardization",
+    "BitShift",
     "BitwiseAnd",
     "BitwiseNot",
     "BitwiseOr",
@@ -92,6 +95,7 @@ __all__ = [
     "Cos",
     "Dense",
     "DepthToSpace",
+    "Dequantize",
     "Div",
     "Elu",
     "Equal",
@@ -114,6 +118,8 @@ __all__ = [
     "Identity",
     "ImageToTensor",
     "InstanceNormalization",
+    "IsInf",
+    "IsNaN",
     "LayerNormalization",
     "LeakyRelu",
     "Less",
@@ -137,6 +143,7 @@ __all__ = [
     "PRelu",
     "Pad",
     "Pow",
+    "Quantize",
     "Reciprocal",
     "ReduceL1",
     "ReduceL2",

@@ -51,6 +51,8 @@ class LeakyRelu(Unary):
 class PRelu(Binary):
     """slope · x where x is negative, x elsewhere. The slope broadcasts to x: (C, 1, 1) is one for a channel."""
 
+    takes = NUMBERS
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         (out,) = super().infer(*inputs)
         if out.shape != inputs[0].shape:

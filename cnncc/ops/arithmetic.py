@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..elements import INT32, INT64, INTEGERS, NUMBERS
+from ..elements import INT32, INT64, NUMBERS
 from ..expr import Apply, Expr, exp, log, maximum, minimum, power, sqrt, unary
 from ..functions import ieee_power
 from ..integers import modulo, quotient, remainder
+from ..integers import power as whole_power
 from ..op import Sample
 from ..types import Array
 from .elementwise import Binary, Unary, Variadic
@@ -71,16 +72,18 @@ class Div(Binary):
 
 @dataclass(frozen=True)
 class Mod(Binary):
-    """The rest of a / b with broadcasting, for whole numbers: with the sign of b, or with `fmod` of a (C's `%`).
+    """The rest of a / b with broadcasting: with the sign of b (Python's `%`), or with `fmod` of a (C's `%` and `fmod`).
 
-    The rest of a division by 0 is a (see `integers`).
+    The rest of a division by 0 is a of whole numbers (see `integers`), NaN of floats.
     """
 
     fmod: bool = False
 
-    takes = INTEGERS
+    takes = NUMBERS
 
     def formula(self, *x: Array) -> Array:
+        if x[0].dtype.kind == "f":
+            return np.asarray(np.fmod(*x) if self.fmod else np.mod(*x))
         return remainder(*x) if self.fmod else modulo(*x)
 
     def expression(self, *x: Expr) -> Expr:
@@ -92,14 +95,21 @@ class Mod(Binary):
         yield Sample(cls(True), ((1, 5, 4, 6), (5, 1, 1)), (INT32,))
         yield Sample(cls(), ((1, 3, 1, 6), (1, 3, 4, 1)), (INT64,))
         yield Sample(cls(True), ((4, 9), (9,)), (INT64,))
+        yield Sample(cls(), ((2, 7, 3), (7, 1)))
+        yield Sample(cls(True), ((2, 7, 3), (7, 1)))
 
 
 @dataclass(frozen=True)
 class Pow(Binary):
-    """a to the power of b with broadcasting (IEEE 754): a finite negative a takes whole b only, else it is NaN."""
+    """a to the power of b with broadcasting (IEEE 754): a finite negative a takes whole b only, else it is NaN.
+
+    Powers of whole numbers wrap; negative ones are those of 1 / a toward zero (see `integers`).
+    """
+
+    takes = NUMBERS
 
     def formula(self, *x: Array) -> Array:
-        return ieee_power(x[0], x[1])
+        return ieee_power(x[0], x[1]) if x[0].dtype.kind == "f" else whole_power(*x)
 
     def expression(self, *x: Expr) -> Expr:
         return power(x[0], x[1])

@@ -9,9 +9,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, Element
+from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, UNSIGNED, Element
 from ..errors import ShapeError
 from ..expr import Apply, Expr, select, unary
+from ..integers import shifted_left, shifted_right
 from ..op import Sample, expect_alike
 from ..types import Array, TensorType
 from .elementwise import Binary, ElementwiseOp, Unary
@@ -84,6 +85,35 @@ class BitwiseXor(Xor):
     """The bits in which whole numbers differ, with broadcasting."""
 
     takes = INTEGERS
+
+
+@dataclass(frozen=True)
+class BitShift(Binary):
+    """a · 2^b, or with direction='right' a / 2^b rounded down, of whole numbers without a sign, with broadcasting.
+
+    By as many bits as the type has, or more, the result is 0.
+    """
+
+    direction: str = "left"
+
+    takes = UNSIGNED
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        if self.direction not in ("left", "right"):
+            raise ShapeError(f"direction={self.direction!r}: expected 'left' or 'right'")
+        return super().infer(*inputs)
+
+    def formula(self, *x: Array) -> Array:
+        return shifted_left(*x) if self.direction == "left" else shifted_right(*x)
+
+    def expression(self, *x: Expr) -> Expr:
+        return Apply(f"shift_{self.direction}", x)
+
+    @classmethod
+    def samples(cls) -> Iterator[Sample]:
+        for element in UNSIGNED:
+            yield Sample(cls(), SHAPES[0], (element,))
+            yield Sample(cls("right"), SHAPES[1], (element,))
 
 
 @dataclass(frozen=True)

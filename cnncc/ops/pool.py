@@ -9,12 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Lowering, LoweringBuilder, WindowReduction
-from ..elements import FLOAT32
+from ..elements import FLOAT32, NUMBERS, element_of
 from ..errors import ShapeError
 from ..expr import Arg, Number, maximum, sqrt
 from ..op import Cost, Op, Sample, as_held, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import Padding, WindowAxis, padded, per_axis, resolve
+from .elementwise import widened
 
 
 @dataclass(frozen=True)
@@ -64,12 +65,12 @@ class Pool(Op, abstract=True):
         return Cost(flops=out.size * math.prod(self.kernel))
 
     def windows(self, x: Array, fill: float) -> Array:
-        """x in float64 as (N, C, outputs…, taps…), `fill` in the padding."""
+        """x, floats in float64, as (N, C, outputs…, taps…), `fill` in the padding."""
         window = self.window(TensorType.of(x))
         pads = [(0, 0), (0, 0), *((a.low, a.high) for a in window)]
-        widened = np.pad(x.astype(np.float64), pads, constant_values=fill)
+        whole = np.pad(widened(x), pads, constant_values=fill)
         axes = tuple(range(2, x.ndim))
-        seen = np.lib.stride_tricks.sliding_window_view(widened, [a.extent for a in window], axes)
+        seen = np.lib.stride_tricks.sliding_window_view(whole, [a.extent for a in window], axes)
         steps = tuple(slice(0, (a.out - 1) * a.stride + 1, a.stride) for a in window)
         taps = tuple(slice(None, None, a.dilation) for a in window)
         return seen[(slice(None), slice(None), *steps, *taps)]
@@ -104,10 +105,14 @@ def taps_inside(axis: WindowAxis, margins: tuple[int, int] = (0, 0)) -> Array:
 
 @dataclass(frozen=True)
 class MaxPool(Pool):
-    """Maximum over each window; padding counts as −∞, NaN wins (as in NumPy's maximum)."""
+    """Maximum over each window; padding counts as −∞ or the least number, NaN wins (as in NumPy's maximum)."""
+
+    takes = NUMBERS
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        return (rounded(self.windows(inputs[0], -np.inf).max(axis=self.taps)),)
+        element = element_of(inputs[0])
+        least = -np.inf if element.is_float else element.least
+        return (np.asarray(self.windows(inputs[0], least).max(axis=self.taps), element.numpy),)
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = LoweringBuilder(inputs)

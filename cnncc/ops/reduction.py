@@ -10,9 +10,10 @@ from typing import ClassVar
 import numpy as np
 
 from ..computation import Combine, Lowering, LoweringBuilder
-from ..elements import COMPUTED, NUMBERS, element_of
+from ..elements import COMPUTED, FLOATS, INT32, INT64, NUMBERS, element_of
 from ..expr import Arg, Expr, exp, log, maximum, minimum, sqrt, unary
 from ..functions import LARGEST
+from ..integers import quotient
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 from .axes import axes_of
@@ -102,10 +103,15 @@ class ReduceSum(Reducing):
 
 @dataclass(frozen=True)
 class ReduceMean(Reducing):
-    """The mean."""
+    """The mean; of whole numbers the quotient, toward zero, of a sum that wraps."""
+
+    takes = (*FLOATS, INT32, INT64)
 
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
-        return np.asarray(x.mean(axes, keepdims=True))
+        if x.dtype.kind == "f":
+            return np.asarray(x.mean(axes, keepdims=True))
+        total = np.asarray(x.sum(axes, x.dtype, keepdims=True))
+        return quotient(total, np.asarray(x.size // total.size, x.dtype))
 
     def after(self, total: Expr, count: int) -> Expr:
         return total / count
@@ -148,6 +154,8 @@ class ReduceProd(Reducing):
 class ReduceL1(Reducing):
     """The sum of the absolute values."""
 
+    takes = NUMBERS
+
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
         return np.asarray(np.abs(x).sum(axes, keepdims=True))
 
@@ -172,6 +180,8 @@ class ReduceL2(Reducing):
 @dataclass(frozen=True)
 class ReduceSumSquare(Reducing):
     """The sum of squares."""
+
+    takes = NUMBERS
 
     def formula(self, x: Array, axes: tuple[int, ...]) -> Array:
         return np.asarray((x * x).sum(axes, keepdims=True))

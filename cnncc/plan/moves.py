@@ -64,9 +64,8 @@ def merged_but_rows(axes: Sequence[MovedAxis]) -> list[MovedAxis]:
 
 def _view(view: View, axes: Sequence[MovedAxis], strides: Sequence[int]) -> View:
     lookups = ((number, axis.table) for number, axis in enumerate(axes, start=2) if view.lookups and axis.table)
-    return View(
-        view.buffer, (1, 1, *(axis.size for axis in axes)), (0, 0, *strides), view.offset, lookups=tuple(lookups)
-    )
+    shape = (1, 1, *(axis.size for axis in axes))
+    return View(view.buffer, shape, (0, 0, *strides), view.offset, lookups=tuple(lookups), read_as=view.read_as)
 
 
 def moved_axes(source: View, target: View, tables: Mapping[str, Sequence[int]]) -> list[MovedAxis]:

@@ -152,7 +152,7 @@ class StepBuilder:
         if kernel.scratch:
             number = len(self.steps)
             text = f"{target.buffer}: scratch of step {number}"
-            element = self.views.layout.target.mac.sum
+            element = self.views.element(sources[0])
             buffer = self.views.room(("scratch", number), text, kernel.scratch, element, "ring")
             scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")
@@ -160,8 +160,9 @@ class StepBuilder:
 
     def move(self, name: str, source: View, target: View) -> None:
         """Append a copy; its views become plain loops."""
-        source, target = as_loops(replace(source, border=()), target, self.views.tables)
-        kernel = move.kernel(self.views.layout.target, source, target, self.views.element(target))
+        source = self.views.read_as(replace(source, border=()), self.views.element(target))
+        source, target = as_loops(source, target, self.views.tables)
+        kernel = move.kernel(self.views.layout.target, source, target, self.views.stored(target))
         self.step(name, kernel, [source], target)
 
     def hold(self, job: PlannedOp) -> None:
@@ -203,9 +204,10 @@ class StepBuilder:
 
     def dense(self, key: Hashable, text: str, source: View, order: Order | None = None) -> View:
         """A copy of a view in the logical order, or in another one, in a buffer of its own."""
-        buffer = self.views.room(key, text, math.prod(source.shape), self.views.element(source))
+        buffer = self.views.room(key, text, math.prod(source.shape), self.views.stored(source))
         copy = dense_view(buffer.name, source.shape, order or planar(source.rank))
-        self.move(text, replace(source, border=()), copy)
+        copy = self.views.read_as(copy, self.views.element(source))
+        self.move(text, source, copy)
         return copy
 
     def plain(self, view: View, text: str) -> View:

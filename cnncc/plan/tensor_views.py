@@ -57,9 +57,17 @@ class TensorViews:
         """A buffer of the weights that holds an array, floats rounded to `element`."""
         return self.add(self.block.add(self.name(key, text), array, element))
 
+    def stored(self, view: View) -> Element:
+        """What lies in memory where a view looks."""
+        return self.buffers[view.buffer].dtype
+
     def element(self, view: View) -> Element:
         """What a view is a view of."""
-        return self.buffers[view.buffer].dtype
+        return view.read_as or self.stored(view).computed
+
+    def read_as(self, view: View, element: Element) -> View:
+        """The view with its elements read as others, if they are others."""
+        return view if self.element(view) is element else replace(view, read_as=element)
 
     def own(self, tensor: Tensor, buffer: Buffer) -> View:
         """Give a tensor a buffer of its own, in its order."""
@@ -86,7 +94,7 @@ class TensorViews:
         if isinstance(job.work.computation, VIEW_ARRANGEMENTS):
             alias = self.alias(self.view(job.operands[0]), job.work.computation, shape)
             if alias:
-                return alias
+                return self.read_as(alias, type.dtype)
             if self.moved_to_output(tensor):
                 return self.view(self.inside[tensor].tensor)
         border = self.with_room(tensor, self.bufferization.borders.get(tensor, ()))

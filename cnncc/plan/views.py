@@ -79,7 +79,8 @@ class View:
 
     With `ring`, a power of two, the buffer holds that many rows: the index of the row axis counts modulo `ring`.
     Beyond each axis, `border` elements may be read; they hold `fill`. An axis in `lookups` is indexed
-    through a table: element i lies where element table[i] would, and table[0] is 0.
+    through a table: element i lies where element table[i] would, and table[0] is 0. `read_as` is what loads make of the
+    buffer's elements, where a picture's bytes are read as floats.
     """
 
     buffer: str
@@ -90,6 +91,7 @@ class View:
     border: tuple[tuple[int, int], ...] = ()
     fill: float = 0.0
     lookups: tuple[tuple[int, str], ...] = ()
+    read_as: Element | None = None
 
     @property
     def rank(self) -> int:
@@ -135,7 +137,7 @@ class View:
         if self.ring or self.lookups or any(side != (0, 0) for side in self.border[2:]):
             return None
         strides = strides_over(self.runs(), shape)
-        return None if strides is None else View(self.buffer, tuple(shape), strides, self.offset)
+        return None if strides is None else View(self.buffer, tuple(shape), strides, self.offset, read_as=self.read_as)
 
     def runs(self) -> list[tuple[int, int]]:
         """Maximal runs of axes that can be merged into one, outermost first: (size, stride of the innermost)."""

@@ -6,14 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-
 from ... import ops
 from ...errors import ModelError
 from ...ir import Value
 from ...op import Op
 from . import parameters
-from .call import NodeContext, Result, Unsupported
+from .call import NodeContext, Result
 
 
 def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[NodeContext], Result]:
@@ -44,26 +42,18 @@ def second(call: NodeContext, value: Value) -> Value:
     return value if shape == call.shape(1) else call.add(ops.Reshape(shape), value, role="aligned")
 
 
-def power(call: NodeContext) -> Result:
-    """From opset 12 on the exponent may be of another type than the base: a known one is rounded to float32."""
-    exponent = call.known(1)
-    if exponent is None or exponent.dtype == np.float32 or exponent.dtype.kind not in "iuf":
-        return call.add(ops.Pow(), call.value(0), second(call, call.value(1)))
-    rounded = exponent.astype(np.float32)
-    if np.any((np.abs(exponent.astype(np.float64)) > WHOLE) & (rounded != exponent)):
-        raise Unsupported(
-            f"{call.operator} with whole exponents beyond ±{WHOLE}, which float32 cannot hold, is not supported"
-        )
-    return call.add(ops.Pow(), call.value(0), second(call, call.constant(rounded, "exponent")))
-
-
-WHOLE = 2**24
-"""Whole numbers up to this one are exact in float32, so an exponent stays odd or even."""
-
-
 def modulo(call: NodeContext) -> Result:
-    """The rest of whole numbers with the sign of input 1, or with `fmod` of input 0."""
+    """The rest with the sign of input 1, or with `fmod` of input 0."""
     return call.add(ops.Mod(bool(call.attribute("fmod", 0))), call.value(0), call.value(1))
+
+
+def shift(call: NodeContext) -> Result:
+    return call.add(ops.BitShift(call.required("direction", str).lower()), call.value(0), call.value(1))
+
+
+def infinite(call: NodeContext) -> Result:
+    signs = (bool(call.attribute(f"detect_{sign}", 1)) for sign in ("negative", "positive"))
+    return call.add(ops.IsInf(*signs), call.value(0))
 
 
 def selu(call: NodeContext) -> Result:

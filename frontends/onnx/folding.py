@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ModelError
+from ...integers import power
 from ...types import Array, expect_rank
 from . import known, parameters, quantization
 from .call import NodeContext, Unsupported
@@ -117,6 +118,13 @@ def divide(a: Array, b: Array) -> Array:
     return result
 
 
+def raised(base: Array, exponent: Array) -> Array:
+    """The power, of the type of the base; those of whole numbers wrap."""
+    if base.dtype.kind in "iu" and exponent.dtype.kind in "iu":
+        return power(base.astype(np.int64), exponent.astype(np.int64)).astype(base.dtype)
+    return np.float_power(base, exponent).astype(base.dtype)
+
+
 def modulo(call: NodeContext) -> Any:
     a, b = together(call)
     return np.fmod(a, b) if call.attribute("fmod", 0) else np.mod(a, b)
@@ -127,9 +135,9 @@ def cast(call: NodeContext) -> Any:
     call.ignore("saturate", "round_mode")
     if number not in DTYPES:
         raise Unsupported(f"Cast to element type {number} is not supported")
-    x = first(call)
-    room(call, x.shape, np.empty(0, DTYPES[number]))
-    return x.astype(DTYPES[number])
+    x, to = first(call), DTYPES[number]
+    room(call, x.shape, np.empty(0, to))
+    return known.as_type(x, to)
 
 
 def gather(call: NodeContext) -> Any:
@@ -216,7 +224,7 @@ FOLDS: dict[str, Row] = {
     "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not),
     "Or": binary(np.logical_or),
-    "Pow": binary(lambda base, exponent: np.float_power(base, exponent).astype(base.dtype)),
+    "Pow": binary(raised),
     "QuantizeLinear": quantization.quantize,
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ... import ops
-from . import control, elementwise, linear, normalization, resize, selection, sequences, shapes, windows
+from . import (
+    control,
+    elementwise,
+    linear,
+    normalization,
+    powers,
+    quantized,
+    resize,
+    selection,
+    sequences,
+    shapes,
+    windows,
+)
 from .call import NodeContext, Result
 from .elementwise import binary, plain
 from .normalization import reduction
@@ -16,6 +28,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "And": binary(ops.And),
     "AveragePool": windows.average_pool,
     "BatchNormalization": normalization.batch_normalization,
+    "BitShift": elementwise.shift,
     "BitwiseAnd": plain(ops.BitwiseAnd),
     "BitwiseNot": plain(ops.BitwiseNot),
     "BitwiseOr": plain(ops.BitwiseOr),
@@ -32,8 +45,10 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "ConvTranspose": windows.conv_transpose,
     "Cos": plain(ops.Cos),
     "DepthToSpace": shapes.depth_to_space,
+    "DequantizeLinear": quantized.dequantize,
     "Div": binary(ops.Div),
     "Dropout": shapes.dropout,
+    "DynamicQuantizeLinear": quantized.dynamic,
     "Elu": plain(ops.Elu, alpha=1.0),
     "Equal": binary(ops.Equal),
     "Erf": plain(ops.Erf),
@@ -55,6 +70,8 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Identity": shapes.same,
     "If": control.conditional,
     "InstanceNormalization": plain(ops.InstanceNormalization, epsilon=1e-5),
+    "IsInf": elementwise.infinite,
+    "IsNaN": plain(ops.IsNaN),
     "LRN": plain(ops.LRN, size=int, alpha=1e-4, beta=0.75, bias=1.0),
     "LayerNormalization": normalization.layer_normalization,
     "LeakyRelu": plain(ops.LeakyRelu, alpha=0.01),
@@ -80,7 +97,8 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Or": binary(ops.Or),
     "PRelu": elementwise.prelu,
     "Pad": shapes.pad,
-    "Pow": elementwise.power,
+    "Pow": powers.power,
+    "QuantizeLinear": quantized.quantize,
     "Reciprocal": plain(ops.Reciprocal),
     "ReduceL1": reduction(ops.ReduceL1),
     "ReduceL2": reduction(ops.ReduceL2),

@@ -44,6 +44,7 @@ BOUNDS = {
 TWO = (
     *("add", "subtract", "multiply", "divide", "maximum", "minimum", "power", "remainder", "modulo"),
     *("equal", "less", "less_equal", "and", "or", "xor", "select"),  # select's condition comes first, and beside these
+    *("shift_left", "shift_right"),
 )
 ARITY = {
     **dict.fromkeys(TWO, 2),
@@ -163,6 +164,26 @@ def test_where_less_takes_the_other_side_of_nan(target: str, lanes: int) -> None
     y = np.array([2, -0.0, 0.0, -2, 0, 0, -math.inf, math.inf, 5, math.nan, math.inf], F32)
     found = run_expression("where_less", x, y, np.full(11, 7, F32), x, target=target, lanes=lanes)
     np.testing.assert_array_equal(found, np.array([7, 0, 0, -1, TINY, 7, math.inf, 7, math.nan, 2, math.inf], F32))
+
+
+# Rests of divisions
+
+
+@each_width
+@pytest.mark.parametrize("name", ["remainder", "modulo"])
+def test_rests_of_divisions_are_exact(name: str, target: str, lanes: int) -> None:
+    """Any bits, numbers of like size, and special values: also the sign of a rest of 0."""
+    rng = np.random.default_rng(7)
+    any_bits = [rng.integers(0, 1 << 32, 20_000, dtype=np.uint64).astype(np.uint32).view(F32) for _ in range(2)]
+    alike = [np.round(rng.uniform(-size, size, 20_000), 1).astype(F32) for size in (20, 3)]
+    special = F32(
+        [0, -0.0, math.inf, -math.inf, math.nan, 1, -1, TINY, -TINY, 3e38, -3e38, 2.0**-126, 5.5, -2.5, 1e-40]
+    )
+    pairs = [any_bits, alike, [special.repeat(special.size), np.tile(special, special.size)]]
+    for x, y in pairs:
+        found = run_expression(name, x, y, target=target, lanes=lanes)
+        wanted = exact(name, x, y).astype(F32)
+        assert ((found.view(np.uint32) == wanted.view(np.uint32)) | (np.isnan(found) & np.isnan(wanted))).all()
 
 
 # Powers

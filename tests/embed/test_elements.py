@@ -34,7 +34,7 @@ def corners(element: Element) -> Array:
     """Numbers at the ends of ranges, around 0 and around powers of two; of floats special ones, too."""
     if element is BOOL:
         return np.array([False, True])
-    powers = [2**n for n in (5, 23, 24, 25, 31, 32, 33, 40, 53, 54, 62, 63)]
+    powers = [2**n for n in (5, 7, 8, 15, 16, 23, 24, 25, 31, 32, 33, 40, 53, 54, 62, 63)]
     near = [sign * (power + by) for power, by, sign in product(powers, (-1, 0, 1, 3), (1, -1))]
     if element is FLOAT32:
         special = [np.nan, np.inf, -np.inf, -0.0, 0.0, 0.5, -0.75, 1e-40, 3e38, -3e38]

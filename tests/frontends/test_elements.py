@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 from cnncc import CnnccError, interpret, nn
+from cnncc.elements import COMPUTED, NUMBERS, VALUES
+from cnncc.op import either
 
 LEFT, RIGHT = np.array([[7, -7, 0, 5]]), np.array([[2, 2, 3, -3]])
 
@@ -106,7 +108,7 @@ REFUSED: list[tuple[Callable[[Any, Any], Any], str, str]] = [
         "a constant of int32 holds numbers from -2147483648 to 2147483647, got 2147483648",
     ),
     (lambda a, b: a & b, "float32", "layer 'and': And takes bool, got float32[1, 4]: Cast converts it"),
-    (lambda a, b: a + b, "bool", "layer 'add': Add takes float32, int32 or int64, got bool[1, 4]: Cast converts it"),
+    (lambda a, b: a + b, "bool", f"layer 'add': Add takes {either(NUMBERS)}, got bool[1, 4]: Cast converts it"),
     (lambda a, b: a + True, "int32", "layer 'add': takes tensors, got bool"),
     (lambda a, b: nn.Dense(3)(a), "int64", "layer 'dense': Dense takes float32, got int64[1, 4]: Cast converts it"),
     (
@@ -120,14 +122,14 @@ REFUSED: list[tuple[Callable[[Any, Any], Any], str, str]] = [
         "layer 'clip': minimum=0.5 is no int32, which goes from -2147483648 to 2147483647",
     ),
     (
-        lambda a, b: a.astype("int8"),
+        lambda a, b: a.astype("int4"),
         "int32",
-        "layer 'cast': to='int8': expected the name of an element type, float32, int32, int64 or bool",
+        f"layer 'cast': to='int4': expected the name of an element type, {either(VALUES)}",
     ),
     (
-        lambda a, b: nn.Constant([1], "uint8"),
+        lambda a, b: nn.Constant([1], "uint4"),
         "int32",
-        "dtype 'uint8': expected 'float32' or 'int32' or 'int64' or 'bool'",
+        f"dtype 'uint4': expected {' or '.join(repr(str(element)) for element in COMPUTED)}",
     ),
     (
         lambda a, b: nn.Where()(a, a, b),

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from cnncc import CnnccError, compile, interpret, nn
+from cnncc.elements import VALUES
 from cnncc.types import Array
 
 
@@ -106,16 +107,19 @@ def test_an_input_that_is_an_output_is_converted() -> None:
     np.testing.assert_array_equal(compile(nn.Model(x, x), cache=False)(image), image.transpose(0, 3, 1, 2))
 
 
+KNOWN = " or ".join(repr(element.name) for element in VALUES)
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
         (
-            lambda: nn.Input((3, 8, 8), dtype="int8"),
-            "dtype 'int8': expected 'float32' or 'int32' or 'int64' or 'uint8' or 'bool'",
+            lambda: nn.Input((3, 8, 8), dtype="int4"),
+            f"dtype 'int4': expected {KNOWN}",
         ),
         (
             lambda: nn.Input((3, 8, 8), dtype=np.uint8),
-            "dtype <class 'numpy.uint8'>: expected 'float32' or 'int32' or 'int64' or 'uint8' or 'bool'",
+            f"dtype <class 'numpy.uint8'>: expected {KNOWN}",
         ),
         (lambda: nn.Input((3, 8, 8), layout="HWC"), "layout 'HWC' of a tensor of 4 axes: expected 'NCHW' or 'NHWC'"),
         (lambda: nn.Input((3, 8), layout="NHWC"), "layout 'NHWC' of a tensor of 3 axes: expected 'NCW' or 'NWC'"),

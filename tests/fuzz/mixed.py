@@ -8,10 +8,11 @@ from typing import TypeVar
 import numpy as np
 
 from cnncc import ops
-from cnncc.elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, NUMBERS, UINT8, Element
+from cnncc.elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, NUMBERS, UNSIGNED, VALUES, Element
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
 from cnncc.op import Op
+from cnncc.ops.quantize import QUANTIZED
 from cnncc.types import Array, TensorType
 from tests.graphs import Net
 
@@ -19,15 +20,18 @@ T = TypeVar("T")
 
 SHAPES = ((2, 3, 4), (2, 1, 4), (4,), (1, 3, 1), (2, 3, 4), ())
 ANY_ARITHMETIC: tuple[Callable[[], Op], ...] = (ops.Add, ops.Sub, ops.Mul, ops.Div, ops.Max, ops.Min, ops.Sum)
+OF_WHOLE: tuple[Callable[[], Op], ...] = (
+    *ANY_ARITHMETIC, ops.Mod, lambda: ops.Mod(True), ops.Pow, ops.BitwiseAnd, ops.BitwiseOr, ops.BitwiseXor,
+)  # fmt: skip
 ARITHMETIC: dict[Element, tuple[Callable[[], Op], ...]] = {
-    FLOAT32: ANY_ARITHMETIC,
-    **dict.fromkeys(
-        INTEGERS,
-        (*ANY_ARITHMETIC, ops.Mod, lambda: ops.Mod(True), ops.BitwiseAnd, ops.BitwiseOr, ops.BitwiseXor),
-    ),
+    FLOAT32: (*ANY_ARITHMETIC, ops.Mod, lambda: ops.Mod(True)),
+    **dict.fromkeys(INTEGERS, OF_WHOLE),
+    **dict.fromkeys(UNSIGNED, (*OF_WHOLE, *(ops.BitShift, lambda: ops.BitShift("right")) * 4)),
     BOOL: (ops.And, ops.Or, ops.Xor),
 }
-ANY_UNARY: tuple[Callable[[], Op], ...] = (ops.Abs, ops.Neg, ops.Sign, ops.Relu, lambda: ops.Clip(-3, 40))
+ANY_UNARY: tuple[Callable[[], Op], ...] = (
+    ops.Abs, ops.Neg, ops.Sign, ops.Relu, lambda: ops.Clip(-3, 40), lambda: ops.Clip(2, 90),
+)  # fmt: skip
 UNARY: dict[Element, tuple[Callable[[], Op], ...]] = {
     FLOAT32: (*ANY_UNARY, ops.Floor, ops.Tanh, ops.Sqrt),
     **dict.fromkeys(INTEGERS, (*ANY_UNARY, ops.BitwiseNot)),
@@ -40,11 +44,11 @@ REDUCTIONS = (ops.ReduceMax, ops.ReduceMin, ops.ReduceSum, ops.ReduceProd)
 def numbers(rng: np.random.Generator, type: TensorType) -> Array:
     """Mostly small numbers, so that they meet; and the ends of the range, 0, ±1 and special floats among them."""
     element = type.dtype
-    if element in (BOOL, UINT8):
+    if element is BOOL:
         return type.random(rng)
-    around = (-1, 0, 1) if element in INTEGERS else (0.0, -0.0, 0.5, np.inf, -np.inf, np.nan, 3e9, -1e19)
-    special = np.array((element.least, *around, element.most), element.numpy)
-    small = np.round(4 * rng.standard_normal(type.shape)).astype(element.numpy)
+    around = (0, 1, element.most // 2) if element in INTEGERS else (0.0, -0.0, 0.5, np.inf, -np.inf, np.nan, 3e9, -1e19)
+    special = np.array((element.least, *around, *((-1,) if element.is_signed else ()), element.most), element.numpy)
+    small = np.round(4 * rng.standard_normal(type.shape)).clip(element.least).astype(element.numpy)
     return np.where(rng.random(type.shape) < 0.2, rng.choice(special, type.shape), small)
 
 
@@ -64,7 +68,7 @@ class Mixed:
     def fresh(self, element: Element) -> Value:
         """An input, or a constant, which is neutral for many functions."""
         type = TensorType(self.one_of(SHAPES), element)
-        if self.rng.random() < 0.5 or element is UINT8:
+        if self.rng.random() < 0.5:
             return self.net.arrives(numbers(self.rng, type), "x", element)
         if self.rng.random() < 0.5:
             data = np.full(type.shape, self.one_of((0, 1, element.least, element.most)), element.numpy)
@@ -82,7 +86,8 @@ class Mixed:
     # Layers
 
     def arithmetic(self) -> Value:
-        x = self.pick(*COMPUTED)
+        """Of any element; of truth values and of numbers without a sign more often than they come up."""
+        x = self.pick(*self.one_of((COMPUTED, COMPUTED, COMPUTED, (BOOL,), UNSIGNED)))
         pair = (x, self.alike(x)) if self.rng.random() < 0.7 else (self.alike(x), x)
         return self.net.apply(self.one_of(ARITHMETIC[self.element(x)])(), *pair)
 
@@ -94,12 +99,24 @@ class Mixed:
         x = self.pick(*NUMBERS)
         return self.net.apply(self.one_of(COMPARISONS)(), x, self.alike(x))
 
+    def finite(self) -> Value:
+        return self.net.apply(self.one_of((ops.IsNaN, ops.IsInf))(), self.pick(FLOAT32))
+
+    def quantization(self) -> Value:
+        """To few bits or back, by a scale for all elements; zero points of the ends among others."""
+        scale = self.net.known(np.float32(self.one_of((1.0, 0.25, 0.1, 1e-30, np.inf))))
+        element = self.one_of(QUANTIZED)
+        zero = self.net.known(np.array(self.one_of((0, 1, element.least, element.most)), element.numpy), element)
+        if self.rng.random() < 0.5:
+            return self.net.apply(ops.Quantize(element.name), self.pick(FLOAT32), scale, zero)
+        return self.net.apply(ops.Dequantize(), self.pick(element), scale, zero)
+
     def choice(self) -> Value:
         x = self.pick(*COMPUTED)
         return self.net.apply(ops.Where(), self.pick(BOOL), x, self.alike(x))
 
     def conversion(self) -> Value:
-        return self.net.apply(ops.Cast(self.one_of(COMPUTED).name), self.pick(*COMPUTED, UINT8))
+        return self.net.apply(ops.Cast(self.one_of(VALUES).name), self.pick(*VALUES))
 
     def reduction(self) -> Value:
         x = self.pick(*COMPUTED)
@@ -108,7 +125,7 @@ class Mixed:
         return self.net.apply(self.one_of(kinds)(axes, bool(self.rng.integers(2))), x)
 
     def arrangement(self) -> Value:
-        x = self.pick(*COMPUTED, UINT8)
+        x = self.pick(*VALUES)
         rank = len(self.net.shape(x))
         filler = 1 if self.element(x) is not INT64 else 2**53 + 1
         choices: list[Op] = [
@@ -119,12 +136,13 @@ class Mixed:
         return self.net.apply(self.one_of(choices), x)
 
     def join(self) -> Value:
-        x = self.pick(*COMPUTED)
+        x = self.pick(*VALUES)
         return self.net.apply(ops.Concat(0), x, self.alike(x), x)
 
     def grow(self, layers: int) -> Graph:
         steps = [
             self.arithmetic, self.arithmetic, self.arithmetic, self.unary, self.unary, self.comparison, self.choice,
+            self.finite, self.quantization, self.arithmetic, self.arithmetic,
             self.conversion, self.conversion, self.reduction, self.arrangement, self.arrangement, self.join,
         ]  # fmt: skip
         self.values += [self.fresh(element) for element in (INT32, FLOAT32)]
@@ -137,8 +155,7 @@ class Mixed:
             if np.prod(self.net.shape(value)) < 500:
                 made.append(value)
                 self.values.append(value)
-        leaving = [value for value in made if self.element(value) in COMPUTED]
-        return self.net.graph(*dict.fromkeys([*leaving[-2:], self.one_of(leaving)])) if leaving else self.grow(layers)
+        return self.net.graph(*dict.fromkeys([*made[-2:], self.one_of(made)]))
 
 
 def mixed_graph(seed: int) -> tuple[Graph, dict[str, Array]]:

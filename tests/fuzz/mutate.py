@@ -11,7 +11,7 @@ import onnx
 from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from ..errors.test_damaged_onnx import NODES, SHAPE, WEIGHTS
-from ..onnx.cases import CASES
+from ..onnx.cases_elements import EVERY
 from ..onnx.support import model, node
 
 Random = np.random.Generator
@@ -27,7 +27,7 @@ DOMAINS = ("", "ai.onnx", "com.example", "ai.onnx.ml")
 @functools.cache
 def originals() -> tuple[onnx.ModelProto, ...]:
     """Right models: one of each case of the import's tests, and some of several layers."""
-    return (*(case.model for case in CASES), *(net() for _ in range(len(CASES) // 2)), *(nest() for _ in range(40)))
+    return (*(case.model for case in EVERY), *(net() for _ in range(len(EVERY) // 2)), *(nest() for _ in range(40)))
 
 
 @functools.cache
@@ -224,7 +224,7 @@ def wrong_nodes(rng: Random, proto: onnx.ModelProto) -> None:
         case 2:
             nodes = [nodes[place] for place in rng.permutation(len(nodes))]
         case 3:
-            one.op_type = _any(rng, (*(case.operator for case in CASES), "Loop", "If", "NonZero", ""))
+            one.op_type = _any(rng, (*(case.operator for case in EVERY), "Loop", "If", "NonZero", ""))
         case 4:
             one.domain = _any(rng, DOMAINS)
     copies = [helper.make_node("Relu", [], []) for _ in nodes]

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from cnncc.elements import BOOL, COMPUTED, INT32, INT64, INTEGERS, Element
-from cnncc.types import TensorType
+from cnncc.elements import BOOL, COMPUTED, INT8, INT16, INT32, INT64, INTEGERS, UINT8, Element
+from cnncc.types import Array, TensorType
+from tests.ops.oracles_pooling import pool
 
 from .cases import CASES, case, ints, number
 from .support import number as number_of
@@ -36,7 +37,10 @@ ELEMENTS = [
     *(case("Mod", of(kind, 2, 4), NONZERO.astype(kind.numpy), fmod=1) for kind in INTEGERS),
     *(case(name, of(kind, 2, 3)) for name in ("Abs", "Neg", "Sign") for kind in INTEGERS),
     *(case(f"Reduce{name}", of(kind, 2, 3, 4), ints(1)) for name in ("Sum", "Max", "Min", "Prod") for kind in INTEGERS),
-    *(case("Clip", of(kind, 2, 9), np.array(-20, kind.numpy), np.array(30, kind.numpy)) for kind in INTEGERS),
+    *(
+        case("Clip", of(kind, 2, 9), np.array(max(-20, kind.least), kind.numpy), np.array(30, kind.numpy))
+        for kind in INTEGERS
+    ),
     case("Not", FLAGS),
     case("Where", FLAGS, (2, 3, 4), number(-np.inf)),
     case("Where", of(BOOL, 3, 1), of(INT64, 2, 3, 4), ints(7)),
@@ -47,5 +51,77 @@ ELEMENTS = [
     case("CastLike", (2, 3), ints(1)),
 ]
 
-EVERY = [*CASES, *ELEMENTS]
+SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 3.0], np.float32)
+ODD = np.array([2**24 + 1, -(2**24) - 3, 3, -2, 2**31 - 1, 0], np.int32)
+NEAR_1 = np.array([-1, 1, -2, 0.5, -1.0000001, -0.0], np.float32)
+
+
+def odd_powers(x: Array, y: Array) -> Array:
+    """As long as the exponent keeps its last bit."""
+    with np.errstate(all="ignore"):
+        return np.float_power(x, y).astype(np.float32)
+
+
+def largest(x: Array) -> Array:
+    """ONNX's reference fails for whole numbers."""
+    return pool(x, "max", kernel=(3, 2), stride=1, padding=((1, 1), (0, 1))).astype(x.dtype)
+
+
+CLASSES = [
+    *(case("IsNaN", (2, 3)), case("IsNaN", SPECIAL)),
+    *(case("IsInf", SPECIAL, detect_negative=n, detect_positive=p) for n in (0, 1) for p in (0, 1)),
+    case("IsInf", (2, 3), opset=10),
+    case("Mod", (2, 7), (2, 7), fmod=1),
+    case("Mod", SPECIAL, np.array([2, 2, 3, -1, 5, 0], np.float32), fmod=1),
+    *(
+        case("BitShift", of(UINT8, 2, 7), np.array([0, 1, 2, 7, 8, 9, 255], np.uint8), direction=d)
+        for d in ("LEFT", "RIGHT")
+    ),
+]
+SMALL = of(INT32, 2, 7)
+POWERS = [
+    *(case("Pow", of(kind, 2, 4), np.array([0, 1, 2, 3], kind.numpy)) for kind in (INT32, INT64)),
+    case("Pow", (2, 7), np.array([3, -2, 0, 1, 2, 5, -1]).astype(np.int32), low=0.3),
+    case("Pow", NEAR_1, of(INT8, 6), expected=odd_powers),
+    case("Pow", NEAR_1[:, None], ODD, expected=odd_powers),
+    case("Pow", of(INT64, 2, 3), np.array([0, 2, 3], np.float32)),
+    case("Pow", of(INT32, 2, 3), np.array([0, 2, 3], np.int64)),
+    case("Pow", np.array([2, 3, 5], np.int64), (2, 3), low=0.2),
+]
+SCALES = np.array([0.02, 0.5, 0.01], np.float32)
+QUANTISED = [
+    case("QuantizeLinear", (2, 3, 5), number(0.02), opset=10),
+    *(
+        case("QuantizeLinear", (2, 3, 5), number(0.03), np.array(zero, kind))
+        for kind, zero in ((np.uint8, 128), (np.int8, -5), (np.int16, 7))
+    ),
+    case("QuantizeLinear", (2, 3, 5), SCALES, np.array([1, 0, 255], np.uint8)),
+    case("QuantizeLinear", (3, 4), SCALES, np.array([1, 0, -128], np.int8), axis=0),
+    case("QuantizeLinear", (3, 4), (3, 2), of(UINT8, 3, 2), axis=1, block_size=2, low=0.1),
+    case("QuantizeLinear", (2, 4), number(0.1), output_dtype=3),
+    case("QuantizeLinear", (2, 4), (), of(INT8), low=0.1),
+    *(
+        case("DequantizeLinear", of(kind, 2, 3, 5), number(0.03), np.array(3, kind.numpy))
+        for kind in (UINT8, INT8, INT16)
+    ),
+    case("DequantizeLinear", of(INT32, 2, 3), number(0.5), opset=10, expected=lambda x, scale: x * scale),
+    case("DequantizeLinear", of(UINT8, 2, 3, 5), SCALES, np.array([1, 0, 255], np.uint8)),
+    case("DequantizeLinear", of(INT8, 3, 4), SCALES, axis=0),
+    case("DequantizeLinear", of(UINT8, 3, 4), (3, 2), of(UINT8, 3, 2), axis=-1, block_size=2),
+    case("DynamicQuantizeLinear", (2, 3, 5), outputs=3),
+    case("DynamicQuantizeLinear", (2, 3, 5), outputs=3, low=1.0),
+]
+MORE = [
+    *(
+        case("MaxPool", of(kind, 1, 3, 7, 8), kernel_shape=[3, 2], pads=[1, 0, 1, 1], expected=largest)
+        for kind in (INT8, UINT8)
+    ),
+    *(case(f"Reduce{name}", of(INT64, 2, 3, 4), ints(1)) for name in ("Mean", "L1", "SumSquare")),
+    case("ReduceMean", of(INT32, 2, 3, 4), ints(0, 2)),
+    *(case("Pad", of(kind, 2, 3), ints(1, 0, 0, 2), np.array(7, kind.numpy)) for kind in INTEGERS),
+    case("PRelu", of(INT32, 2, 3), np.array([2, 3, 4], np.int32)),
+    *(case(name, of(kind, 2, 3)) for name in ("Transpose", "Identity") for kind in COMPUTED),
+]
+
+EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE]
 """With those on floats."""

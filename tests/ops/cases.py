@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from cnncc.elements import COMPUTED, FLOAT32, INTEGERS
+from cnncc.elements import FLOAT32, INTEGERS
 from cnncc.op import REGISTRY, Op, Sample
 from cnncc.ops import Clip
 from cnncc.types import Array, TensorType
@@ -26,8 +26,8 @@ POSITIVE = {"BatchNormalization": 4, "Log": 0, "Pow": 0, "ReduceLogSum": 0, "Sqr
 def data(sample: Sample, seed: int = 1) -> list[Array]:
     """Normally distributed inputs; some are made positive."""
     rng = np.random.default_rng(seed)
-    arrays = [numbers(type, rng, 3 if sample.op.name == "ReduceProd" else 100) for type in sample.types]
-    if sample.op.name in POSITIVE:
+    arrays = [numbers(type, rng, 3 if sample.op.name in ("ReduceProd", "ReduceMean") else 100) for type in sample.types]
+    if sample.op.name in POSITIVE and of_floats(sample):
         place = POSITIVE[sample.op.name]
         arrays[place] = np.abs(arrays[place]) + np.float32(0.1)
     return arrays
@@ -39,20 +39,21 @@ def numbers(type: TensorType, rng: np.random.Generator, most: int = 100) -> Arra
         return rng.standard_normal(type.shape).astype(type.dtype.numpy)
     if type.dtype not in INTEGERS:
         return type.random(rng)
-    small = rng.integers(-most, most + 1, type.shape, type.dtype.numpy)
-    bound, factor = 2 ** min(30, 8 * type.dtype.bytes - 2), max(1, type.dtype.bytes // 4)
-    large = rng.integers(-bound, bound, type.shape, type.dtype.numpy) * type.dtype.numpy.type(factor)
+    element = type.dtype
+    small = rng.integers(max(-most, element.least), min(most, element.most) + 1, type.shape, element.numpy)
+    bound, factor = 2 ** min(30, 8 * element.bytes - 2), max(1, element.bytes // 4)
+    large = rng.integers(max(-bound, element.least), bound, type.shape, element.numpy) * element.numpy.type(factor)
     return np.where(rng.random(type.shape) < 0.2 * (most == 100), large, small)
 
 
 def typed(op: type[Op]) -> Iterator[Sample]:
     """A sample of every element, beside floats, that an op with samples of floats takes."""
     sample = next(iter(op.samples()))
-    ends = Clip(-30, 40) if op is Clip else sample.op
     if sample.elements == (FLOAT32,) and not op.mixed:
         for element in op.takes:
-            if element in COMPUTED and element is not FLOAT32:
-                yield Sample(ends, sample.shapes, (element,))
+            if element is not FLOAT32:
+                one = Clip(max(-30, element.least), 40) if op is Clip else sample.op
+                yield Sample(one, sample.shapes, (element,))
 
 
 def label(sample: Sample) -> str:

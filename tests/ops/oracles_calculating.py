@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import product
 from typing import Any
 
@@ -97,7 +97,7 @@ ELEMENTWISE: dict[str, Callable[..., float]] = {
     "Mul": lambda op, a, b: a * b,
     "Neg": lambda op, x: -x,
     "PRelu": lambda op, x, slope: x if x > 0 else slope * x,
-    "Pow": lambda op, a, b: math.pow(a, b),
+    "Pow": lambda op, a, b: math.pow(a, b) if isinstance(a, float) else oracles_exact.power(a, b),
     "Reciprocal": lambda op, x: 1 / x,
     "Relu": lambda op, x: x if x > 0 else 0.0,
     "Round": lambda op, x: round(x),
@@ -117,6 +117,12 @@ ELEMENTWISE: dict[str, Callable[..., float]] = {
 }
 
 
+def total(numbers: Iterable[float]) -> float:
+    """The sum: of floats rounded once, of whole numbers exact."""
+    found = list(numbers)
+    return math.fsum(found) if isinstance(found[0], float) else sum(found)
+
+
 def reducing(function: Callable[..., float]) -> Oracle:
     """The oracle that applies `function` to the list of elements that meet in each result."""
 
@@ -126,8 +132,9 @@ def reducing(function: Callable[..., float]) -> Oracle:
         met: dict[tuple[int, ...], list[float]] = {}
         for where in product(*map(range, x.shape)):
             kept = tuple(0 if axis in axes else at for axis, at in enumerate(where))
-            met.setdefault(kept, []).append(float(x[where]))
-        result = np.zeros([1 if axis in axes else size for axis, size in enumerate(x.shape)])
+            met.setdefault(kept, []).append(number(x[where]))
+        shape = [1 if axis in axes else size for axis, size in enumerate(x.shape)]
+        result = np.zeros(shape, float if x.dtype.kind == "f" else object)
         for kept, numbers in met.items():
             result[kept] = function(numbers)
         shape = [size for axis, size in enumerate(x.shape) if axis not in axes]
@@ -137,16 +144,16 @@ def reducing(function: Callable[..., float]) -> Oracle:
 
 
 REDUCING: dict[str, Callable[..., float]] = {
-    "ReduceL1": lambda x: math.fsum(map(abs, x)),
+    "ReduceL1": lambda x: total(map(abs, x)),
     "ReduceL2": lambda x: math.hypot(*x),
     "ReduceLogSum": lambda x: math.log(math.fsum(x)),
     "ReduceLogSumExp": lambda x: math.log(math.fsum(map(math.exp, x))),
     "ReduceMax": max,
-    "ReduceMean": lambda x: math.fsum(x) / len(x),
+    "ReduceMean": lambda x: oracles_exact.divide(total(x), len(x)),
     "ReduceMin": min,
     "ReduceProd": math.prod,
-    "ReduceSum": math.fsum,
-    "ReduceSumSquare": lambda x: math.fsum(number * number for number in x),
+    "ReduceSum": lambda x: total(x),
+    "ReduceSumSquare": lambda x: total(number * number for number in x),
 }
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from cnncc.elements import VALUES
 from cnncc.types import Array
 
 Scalar = float | int | bool
@@ -21,10 +22,10 @@ def number(x: Any) -> Scalar:
 
 def wrapped(values: Array, dtype: np.dtype[Any]) -> Array:
     """Python's numbers as elements: whole ones modulo 2^n."""
-    if dtype.kind != "i":
+    if dtype.kind not in "iu":
         return values.astype(dtype)
-    half = 2 ** (8 * dtype.itemsize - 1)
-    flat = [(int(value) + half) % (2 * half) - half for value in values.ravel()]
+    least, count = int(np.iinfo(dtype).min), 2 ** (8 * dtype.itemsize)
+    flat = [(int(value) - least) % count + least for value in values.ravel()]
     return np.array(flat, dtype).reshape(values.shape)
 
 
@@ -36,6 +37,8 @@ def divide(a: Scalar, b: Scalar) -> Scalar:
 
 
 def remainder(a: Scalar, b: Scalar) -> Scalar:
+    if isinstance(a, float):
+        return math.fmod(a, b)
     return a if b == 0 else int(math.copysign(1, a)) * (abs(a) % abs(b))
 
 
@@ -43,15 +46,41 @@ def modulo(a: Scalar, b: Scalar) -> Scalar:
     return a if b == 0 else a % b
 
 
+def power(a: Any, b: Any) -> Scalar:
+    """Of whole numbers; 1 / a to the power of −b, cut off, for b below 0."""
+    if b >= 0:
+        return int(pow(int(a), int(b), 2**64))
+    return a if a in (1, -1) and b % 2 else int(a in (1, -1))
+
+
+def shifted(direction: str, a: Any, b: Any) -> Scalar:
+    return int(a << b if direction == "left" else a >> b)
+
+
+def quantized(to: str, x: Any, scale: float, zero: int = 0) -> Scalar:
+    with np.errstate(over="ignore"):
+        quotient = float(np.float32(float(x) / scale))
+    return cast(to, float(round(quotient) + zero) if math.isfinite(quotient) else quotient)
+
+
+def dequantized(x: Any, scale: float, zero: Any = 0) -> float:
+    return float(np.float32(np.float64(np.float32(x)) - np.float64(np.float32(zero)))) * scale
+
+
 def cast(to: str, x: Scalar) -> Scalar:
-    if to in ("bool", "float32"):
-        return bool(x) if to == "bool" else float(x)
+    if to == "bool":
+        return bool(x)
+    if to == "float32":
+        return x if isinstance(x, float) else float(np.float32(x))
+    if to == "float16":
+        with np.errstate(over="ignore"):
+            return float(np.float16(np.float32(x)))
     if not isinstance(x, float):
         return int(x)
-    half = 2 ** (int(to[3:]) - 1)
+    info = np.iinfo(to)
     if math.isnan(x):
         return 0
-    return half - 1 if x >= half else -half if x < -half else math.trunc(x)
+    return int(info.max) if x > info.max else int(info.min) if x < info.min else math.trunc(x)
 
 
 def flipped(x: Any) -> Scalar:
@@ -60,21 +89,26 @@ def flipped(x: Any) -> Scalar:
 
 ELEMENTWISE: dict[str, Callable[..., Scalar]] = {
     "And": lambda op, a, b: a and b,
+    "BitShift": lambda op, a, b: shifted(op.direction, a, b),
     "BitwiseAnd": lambda op, a, b: a & b,
     "BitwiseNot": lambda op, x: flipped(x),
     "BitwiseOr": lambda op, a, b: a | b,
     "BitwiseXor": lambda op, a, b: a ^ b,
     "Cast": lambda op, x: cast(op.to, x),
+    "Dequantize": lambda op, *x: dequantized(*x),
     "Div": lambda op, a, b: divide(a, b),
     "Equal": lambda op, a, b: a == b,
     "Greater": lambda op, a, b: a > b,
     "GreaterOrEqual": lambda op, a, b: a >= b,
+    "IsInf": lambda op, x: (x == math.inf and op.detect_positive) or (x == -math.inf and op.detect_negative),
+    "IsNaN": lambda op, x: math.isnan(x),
     "Less": lambda op, a, b: a < b,
     "LessOrEqual": lambda op, a, b: a <= b,
     "Mod": lambda op, a, b: remainder(a, b) if op.fmod else modulo(a, b),
     "Not": lambda op, x: flipped(x),
     "NotEqual": lambda op, a, b: a != b,
     "Or": lambda op, a, b: a or b,
+    "Quantize": lambda op, *x: quantized(op.to, *x),
     "Where": lambda op, c, a, b: a if c else b,
     "Xor": lambda op, a, b: a != b,
 }
@@ -90,8 +124,10 @@ MEANING: dict[str, Callable[..., Scalar]] = {
     "not": flipped,
     "or": lambda a, b: a | b,
     "remainder": remainder,
+    "shift_left": lambda a, b: a << b,
+    "shift_right": lambda a, b: a >> b,
     "select": lambda c, a, b: a if c else b,
     "xor": lambda a, b: a ^ b,
-    **{f"to_{to}": lambda x, to=to: cast(to, x) for to in ("float32", "int32", "int64", "bool")},
+    **{f"to_{to}": lambda x, to=to: cast(to, x) for to in map(str, VALUES)},
 }
 """Of functions of expressions."""

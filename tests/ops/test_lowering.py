@@ -53,7 +53,9 @@ MEANING = {
     "erf": math.erf,
     "sin": math.sin,
     "cos": math.cos,
-    "power": math.pow,
+    "power": lambda a, b: math.pow(a, b) if isinstance(a, float) else oracles_exact.power(a, b),
+    "nearest": lambda a: float(np.float32(a)),
+    "is_nan": math.isnan,
     "multiply_add": lambda a, b, c: a * b + c,
 }
 
@@ -86,14 +88,14 @@ def pointwise(computation, operands, shape):
     return result
 
 
-NEUTRAL = {"add": 0.0, "multiply": 1.0, "maximum": -math.inf, "minimum": math.inf, "fmax": -math.inf}
+NEUTRAL = {"add": 0, "multiply": 1, "maximum": -math.inf, "minimum": math.inf, "fmax": -math.inf}
 
 
 def reduction(computation, x, shape):
-    result = np.full(shape, NEUTRAL[computation.combine])
+    result = np.full(shape, NEUTRAL[computation.combine], float if x.dtype.kind == "f" else object)
     for where in product(*map(range, x.shape)):
         kept = tuple(0 if axis in computation.axes else at for axis, at in enumerate(where))
-        result[kept] = MEANING[computation.combine](result[kept], float(x[where]))
+        result[kept] = MEANING[computation.combine](result[kept], number(x[where]))
     return result
 
 

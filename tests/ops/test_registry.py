@@ -15,15 +15,16 @@ from cnncc.ops import Flatten
 from .cases import data, each_op, each_sample, label, samples
 
 OPS = """
-    Abs AdaptiveAveragePool AdaptiveMaxPool Add And AveragePool BatchNormalization BatchStandardization BitwiseAnd
-    BitwiseNot BitwiseOr BitwiseXor Cast Ceil Celu ChannelShuffle Clip Concat Conv ConvTranspose Cos Dense
-    DepthToSpace Div Elu Equal Erf Exp Expand Flatten Floor Gather Gelu GlobalAveragePool GlobalMaxPool Greater
-    GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity ImageToTensor InstanceNormalization LRN
-    LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpPool MatMul Max MaxPool Mean Min Mish MixedPool
-    Mod Mul Neg Not NotEqual Or PRelu Pad Pow Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax
-    ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu Reshape Resize Round Selu Shrink Sigmoid Sign
-    Silu Sin Slice Softmax Softplus Softsign SpaceToDepth SpatialPyramidPool SpectralPool Split Sqrt Squeeze Sub Sum
-    Tanh ThresholdedRelu Tile Transpose Unsqueeze Where Xor
+    Abs AdaptiveAveragePool AdaptiveMaxPool Add And AveragePool BatchNormalization BatchStandardization BitShift
+    BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Celu ChannelShuffle Clip Concat Conv ConvTranspose Cos
+    Dense DepthToSpace Dequantize Div Elu Equal Erf Exp Expand Flatten Floor Gather Gelu GlobalAveragePool
+    GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish Identity ImageToTensor
+    InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpPool MatMul
+    Max MaxPool Mean Min Mish MixedPool Mod Mul Neg Not NotEqual Or PRelu Pad Pow Quantize Reciprocal ReduceL1
+    ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum ReduceSumSquare Relu
+    Reshape Resize Round Selu Shrink Sigmoid Sign Silu Sin Slice Softmax Softplus Softsign SpaceToDepth
+    SpatialPyramidPool SpectralPool Split Sqrt Squeeze Sub Sum Tanh ThresholdedRelu Tile Transpose Unsqueeze Where
+    Xor
 """.split()
 RULES = ("infer", "reference", "cost", "lower", "samples")
 

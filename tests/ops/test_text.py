@@ -119,8 +119,8 @@ WRONG = [
         "layer 'y': the type rule gives float32[1, 3], the text says float32[1, 4] (at graph text:3)",
     ),
     (
-        HEAD + "%y = Relu() (%x) : int8[1]",
-        "expected types like float32[1, 3], got 'int8[1]' (at graph text:3)",
+        HEAD + "%y = Relu() (%x) : int4[1]",
+        "expected types like float32[1, 3], got 'int4[1]' (at graph text:3)",
     ),
     (
         HEAD + "%y = Relu() (%x, %x) : float32[1, 3]",

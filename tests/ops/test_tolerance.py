@@ -12,7 +12,7 @@ from cnncc.check.bound import Bound, Comparison, compare
 from cnncc.check.tolerance import bounds, op_bounds
 from cnncc.elements import FLOAT32
 from cnncc.errors import DifferenceError
-from cnncc.expr import Arg, evaluate, evaluate_with_error, power, unary
+from cnncc.expr import Apply, Arg, evaluate, evaluate_with_error, power, unary
 from cnncc.functions import FUNCTIONS
 from cnncc.ir import Builder, Value
 from cnncc.op import Constant
@@ -137,17 +137,17 @@ ARITY = {
 }
 
 
+LEAPS = ("select", "remainder", "modulo")
+"""What some errors of arguments lead to another value of, or to another branch."""
 OF_FLOATS = [name for name, f in FUNCTIONS.items() if FLOAT32 in f.takes and f.result in (None, FLOAT32)]
 
 
-@pytest.mark.parametrize("name", [name for name in OF_FLOATS if name != "select"])
+@pytest.mark.parametrize("name", [name for name in OF_FLOATS if name not in LEAPS])
 def test_functions_in_float32_stay_inside(name, rng):
     function = FUNCTIONS[name]
     arity = ARITY.get(name, 1)
     values = [rng.uniform(0.5, 4.0, 1000).astype(F32) for _ in range(arity)]
     moved = [(v + rng.uniform(-1e-4, 1e-4, 1000)).astype(F32) for v in values]
-    from cnncc.expr import Apply
-
     expr = Apply(name, tuple(Arg(k) for k in range(arity)))
     arguments = [(v.astype(float), np.abs(m.astype(float) - v)) for v, m in zip(values, moved, strict=True)]
     value, error = evaluate_with_error(expr, arguments)
@@ -155,6 +155,19 @@ def test_functions_in_float32_stay_inside(name, rng):
     assert (np.abs(actual - value) <= error).all()
     assert (error <= 1e-2 * np.abs(value) + 1e-2).all()
     assert evaluate(expr, moved).dtype == F32
+
+
+@pytest.mark.parametrize("name", ["remainder", "modulo"])
+def test_rests_of_divisions_stay_inside(name, rng):
+    """Most moves leave the whole quotient what it is; where they may not, there is no bound."""
+    values = [(rng.uniform(0.5, 4.0, 4000) * rng.choice([-1, 1], 4000)).astype(F32) for _ in range(2)]
+    moved = [(v + rng.uniform(-1e-4, 1e-4, 4000)).astype(F32) for v in values]
+    arguments = [(v.astype(float), np.abs(m.astype(float) - v)) for v, m in zip(values, moved, strict=True)]
+    value, error = evaluate_with_error(Apply(name, (Arg(0), Arg(1))), arguments)
+    found = compare(evaluate(Apply(name, (Arg(0), Arg(1))), moved), Bound(value, error))
+    assert found.ok and found.unbounded < 40
+    exact = evaluate_with_error(Apply("remainder", (Arg(0), Arg(1))), [(v.astype(float), 0 * v) for v in values])
+    assert not exact[1].any()
 
 
 @pytest.mark.parametrize("exponent", [-3, -1, 0, 1, 2, 3, 0.5, 2.5, -0.5])

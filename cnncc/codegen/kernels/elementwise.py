@@ -81,6 +81,6 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
                 for place in positions:
                     source.prefetch(self.e.add(source.offset(place), self.k.ahead))
         values = [[source.load_at(place, axis, lanes) for source in self.sources] for place in positions]
-        results = emit_several(self.e, self.k.expr, values, [source.element for source in self.sources])
+        results = emit_several(self.e, self.k.expr, values, [source.read_as for source in self.sources])
         for place, result in zip(positions, results, strict=True):
             self.target.store(result, self.target.offset(place), axis)

@@ -64,4 +64,4 @@ class Lines:
         value = self.source.load(e.add(e.add(line.offset, offset), line.shift), self.lane_axis, lanes)
         if line.inside is None:
             return value
-        return e.select(e.splat(line.inside, lanes), value, e.number(self.fill, lanes))
+        return e.select(e.splat(line.inside, lanes), value, self.source.number(self.fill, lanes))

@@ -25,9 +25,9 @@ class Copy(KernelEmitter[Move]):
     def __init__(self, e: Emitter, kernel: Move, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
-        if self.source.element is self.target.element:
+        if (self.source.element, self.source.read_as) == (self.target.element, self.target.read_as):
             for access in (self.source, self.target):
-                access.hold(access.stored)
+                access.hold_stored()
         self.shape = self.target.view.shape
         self.reads, self.writes = self.source.view.strides, self.target.view.strides
 

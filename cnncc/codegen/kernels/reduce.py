@@ -24,7 +24,7 @@ class WholeReduction(KernelEmitter[Reduce]):
     def __init__(self, e: Emitter, kernel: Reduce, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
-        self.identity = identity(kernel.combine, self.source.element.computed)
+        self.identity = identity(kernel.combine, self.source.read_as)
         self.rows_per_vector = kernel.lane_axis in kernel.axes
         self.width = min(kernel.lanes, self.source.view.shape[kernel.lane_axis])
         self.axis_of_results = kernel.lane_axis if kernel.beside is None else kernel.beside

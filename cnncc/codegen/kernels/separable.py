@@ -34,7 +34,7 @@ class SeparableWindow(KernelEmitter[Separable]):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
         self.scratch = tensors.scratch[0] if tensors.scratch else tensors.target
-        self.fill = identity(kernel.combine, self.source.element.computed)
+        self.fill = identity(kernel.combine, self.source.read_as)
         self.bounded = 0 in outside_axes(kernel.window, self.source)
         self.maximum = kernel.combine == "maximum"
         self.width = min(kernel.lanes, kernel.window[-1].size) if kernel.shifts else kernel.lanes
@@ -84,7 +84,7 @@ class SeparableWindow(KernelEmitter[Separable]):
         e, k = self.e, self.k
         if any(w.low or w.reach[1] for w in k.window[1:]):
             with e.loop(0, k.areas[-1], k.lanes) as at:
-                self.scratch.store(e.number(self.fill, k.lanes), at.index, 0)
+                self.scratch.store(self.scratch.number(self.fill, k.lanes), at.index, 0)
 
     def count_taps(self) -> None:
         """The number of taps that count, as a float for each position of the last axis: all of them but at its ends."""
@@ -108,7 +108,7 @@ class SeparableWindow(KernelEmitter[Separable]):
     def numbers_only(self, place: Sequence[Index], channels: int, a: Index, b: Index) -> Ssa | bool:
         """Whether the rows that maxima over some channels, the first at `place`, read are free of NaN."""
         e, k, w = self.e, self.k, self.k.window[0]
-        if not self.maximum:
+        if not self.maximum or not self.source.read_as.is_float:
             return True
         begin = e.largest(e.sub(e.mul(a, w.stride), w.low), 0)
         end = e.least(e.add(e.mul(e.sub(b, 1), w.stride), w.extent - w.low), w.size)

@@ -27,7 +27,7 @@ class WindowReductionEmitter(KernelEmitter[Window]):
         super().__init__(e, kernel, tensors)
         (self.source,) = self.sources
         self.guarded_axes = outside_axes(kernel.window, self.source)
-        self.fill = identity(kernel.combine, self.source.element.computed)
+        self.fill = identity(kernel.combine, self.source.read_as)
         self.along_columns = kernel.lane_axis != 1
 
     def emit(self, a: Index, b: Index) -> None:

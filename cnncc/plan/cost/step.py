@@ -24,11 +24,11 @@ from .transfer import arrival
 SERIES = {
     **dict.fromkeys(("exp", "expm1", "sigmoid", "tanh", "erf"), 1),
     **dict.fromkeys(("log", "softplus", "sin", "cos"), 2),
-    "power": 12,
+    **dict.fromkeys(("power", "remainder", "modulo"), 12),
 }
 """Functions that are computed by a series, and how long they take in units of exp."""
-BRANCHING = {"sin", "cos"}
-"""Those of them with a branch for rare arguments, behind which nothing is computed side by side."""
+BRANCHING = {"sin", "cos", "remainder", "modulo"}
+"""Those of them with a branch or a loop, behind which nothing is computed side by side."""
 SIDE_BY_SIDE = 4  # vectors whose series a loop computes at once: their chains overlap, and code is four times as long
 COMPUTED_TWICE = 1 / 8  # of the vectors of a run, at most, where their number is no multiple of it
 TRANSFORMED = 1.5  # a Winograd convolution with its transforms, in units of its products
