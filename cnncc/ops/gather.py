@@ -23,7 +23,6 @@ from ..op import Cost, Op, Sample, either, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
 
-
 COUNTS = (INT32, INT64)
 """What indices are: a shorter element could not count most axes."""
 

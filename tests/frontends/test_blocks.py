@@ -189,7 +189,8 @@ def test_names_in_the_papers_spelling() -> None:
 
 def generic_samples() -> list[Sample]:
     own = {layer.op_type.__name__ for layer in op_layers().values()}
-    return [next(iter(op.samples())) for name, op in REGISTRY.items() if name in own]
+    cases = {name: [sample for sample in op.samples() if UINT8 not in sample.elements] for name, op in REGISTRY.items()}
+    return [found[0] for name, found in cases.items() if name in own]  # inputs of bytes are pictures
 
 
 @pytest.mark.parametrize("sample", generic_samples(), ids=lambda sample: sample.op.name)

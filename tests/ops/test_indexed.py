@@ -104,7 +104,7 @@ REFUSED = [
         ScatterElements(0, "add"),
         [(3,), (2,), (2,)],
         (BOOL, WHOLE, BOOL),
-        "ScatterElements with reduction='add' takes float32, int32 or int64, got bool[3]",
+        f"ScatterElements with reduction='add' takes {either(NUMBERS)}, got bool[3]",
     ),
     (
         ScatterElements(),
