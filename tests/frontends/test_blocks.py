@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnncc import CnnccError, compile, interpret, nn
+from cnncc.elements import UINT8
 from cnncc.frontends.generic import activations, op_layers
 from cnncc.op import REGISTRY, Sample
 from cnncc.types import Array

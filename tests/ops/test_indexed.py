@@ -8,8 +8,9 @@ import pytest
 from cnncc.batching import batched_inputs
 from cnncc.check.bound import Bound, compare
 from cnncc.check.tolerance import op_bounds
-from cnncc.elements import BOOL, FLOAT32, INT64
+from cnncc.elements import BOOL, FLOAT32, INT64, NUMBERS
 from cnncc.errors import ShapeError
+from cnncc.op import either
 from cnncc.ops import Gather, GatherElements, GatherND, ScatterElements, ScatterND
 from cnncc.types import TensorType
 from tests.graphs import Net
