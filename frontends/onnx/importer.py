@@ -173,7 +173,8 @@ class Importer:
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.read:
-            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}")
+            way = "; export the model in float32, in PyTorch by module.float()" if declared.dtype == "float64" else ""
+            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}{way}")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:

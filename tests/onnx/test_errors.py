@@ -185,6 +185,10 @@ def test_other_element_types(tmp_path: Path):
     proto = model([node("Add", "x w", "y", "a")], {"x": (1, 3)}, weights={"w": data(3).astype(np.float64)})
     told = f"computing with the float64 tensor 'w' is not supported, only {either(COMPUTED)} (at node 'a')"
     assert told in refusal(proto, tmp_path)
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert "or bool; export the model in float32, in PyTorch by module.float() (at input 'x')" in refusal(
+        proto, tmp_path
+    )
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
     told = f"an input of type string is not supported, only {either(VALUES)} (at input 'x')"
     assert told in refusal(proto, tmp_path)
