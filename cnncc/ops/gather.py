@@ -15,7 +15,7 @@ from typing import Any, Protocol, SupportsIndex
 import numpy as np
 
 from ..computation import Lowering, LoweringBuilder, replaced
-from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, VALUES
+from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, VALUES
 from ..errors import ShapeError
 from ..expr import Arg, Expr, less, maximum, minimum, select
 from ..integers import clamped
@@ -24,10 +24,14 @@ from ..types import Array, TensorType
 from .axes import axis_of
 
 
+INDICES = (INT32, INT64)
+"""What indices are, as in ONNX: they reach every element of an axis, and one axis further."""
+
+
 def expect_indices(op: Op, indices: TensorType) -> None:
-    """Raise ShapeError unless these are whole numbers."""
-    if indices.dtype not in INTEGERS:
-        raise ShapeError(f"{op.name} takes indices of {either(INTEGERS)}, got {indices}: Cast converts them")
+    """Raise ShapeError unless these are whole numbers of such elements."""
+    if indices.dtype not in INDICES:
+        raise ShapeError(f"{op.name} takes indices of {either(INDICES)}, got {indices}: Cast converts them")
 
 
 def expect_inside(op: Op, x: TensorType, indices: TensorType, axis: int) -> None:
@@ -152,6 +156,8 @@ class GatherElements(Looking):
     """
 
     axis: int = 0
+
+    together = True
 
     def shape(self, *inputs: TensorType) -> tuple[int, ...]:
         x, indices = inputs
