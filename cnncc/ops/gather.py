@@ -23,7 +23,6 @@ from ..op import Cost, Op, Sample, either, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
 
-
 INDICES = (INT32, INT64)
 """What indices are, as in ONNX: they reach every element of an axis, and one axis further."""
 
