@@ -90,8 +90,10 @@ def test_c_gives_the_bits_of_llvm_for_mixed_elements(first: int, tmp_path: Path)
 
 
 WAYS: dict[int, dict[str, Any]] = {
-    1: {}, 2: {"streaming": "chains"}, 3: {"checked": True}, 7: {}, 9: {}, 100: {}, 136: {},
-}  # fmt: skip
+    **dict.fromkeys((1, 7, 9, 15, 100, 104, 136), {}),
+    **dict.fromkeys((2, 4), {"streaming": "chains"}),
+    3: {"checked": True},
+}
 
 
 @pytest.mark.tools
