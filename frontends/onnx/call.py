@@ -50,6 +50,7 @@ class Importing(Protocol):
     builder: Builder
     tensors: dict[str, Tensor | None]
     wide: set[str]
+    read: frozenset[str]
 
     def fresh(self, hint: str) -> str: ...
 
@@ -70,6 +71,8 @@ class NodeContext:
         self.version, self.operator = node.version, node.operator
         self.unread = set(node.attributes)
         self.made: list[tuple[Value, ...]] = []
+        self.read = frozenset(k for k, name in enumerate(node.outputs) if name and name in importer.read)
+        """The outputs that somebody reads, by number: a row need not make the others beyond the first."""
         self.constants: dict[int, Value] = {}
         """The constant nodes of known inputs, by the inputs' numbers."""
         if node.version < 6:

@@ -72,7 +72,7 @@ def dropout(call: NodeContext) -> Result:
     trains = call.has(2) and call.array(2, "training_mode").any() and (ratio is None or np.any(ratio))
     if trains or (call.optional("is_test") == 0 and call.version < 7):
         raise Unsupported("Dropout in training mode is not supported")
-    return (call.tensor(0), kept(call)) if any(call.node.outputs[1:]) and call.version >= 7 else call.tensor(0)
+    return (call.tensor(0), kept(call)) if 1 in call.read and call.version >= 7 else call.tensor(0)
 
 
 def kept(call: NodeContext) -> Value:
