@@ -17,7 +17,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .elements import Element
+from .elements import FLOAT32, Element
 from .types import Array
 
 
@@ -71,15 +71,23 @@ def converted(x: Array, element: Element) -> Array:
     """x as `element`: see above for floats; integers wrap to fewer bits; all but 0 (also NaN) is true.
 
     What becomes a float is rounded to the nearest one, of two to the even one; float64 stays what it is, as it stands
-    for numbers that are floats already.
+    for numbers that are floats already, and holds shorter ones as rounded.
     """
     if x.dtype.kind == "f":
-        return x if element.is_float else x != 0 if element.kind == "truth" else _cut(x, element)
-    return x.astype(element.numpy)
+        if element.is_float:
+            return x if element.digits >= FLOAT32.digits else _shortened(x, element)
+        return x != 0 if element.kind == "truth" else _cut(x, element)
+    made = x.astype(element.numpy)
+    return made.astype(FLOAT32.numpy) if element.is_float else made
 
 
 def conversion(element: Element) -> Callable[[Array], Array]:
     return lambda x: converted(x, element)
+
+
+def _shortened(x: Array, element: Element) -> Array:
+    with np.errstate(over="ignore"):
+        return x.astype(FLOAT32.numpy).astype(element.numpy).astype(x.dtype)
 
 
 def _cut(x: Array, element: Element) -> Array:

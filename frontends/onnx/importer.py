@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 
 from ...allowance import allowance, charge
-from ...elements import ELEMENTS, VALUES
+from ...elements import ELEMENTS, FLOAT16, FLOAT32, VALUES, Element
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
+from ...ops import Cast
 from ...types import Array, TensorType
-from .call import NodeContext, Result, Tensor, held
+from .call import SHORT_FLOATS, NodeContext, Result, Tensor, held
 from .folding import FOLDS, fold
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
@@ -115,10 +116,10 @@ class Importer:
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
         if tensor not in self.constants:
-            element = held(data, f"tensor '{tensor}'")
-            if tensor not in self.model.weights:  # the file has those already
-                charge(data.nbytes, f"tensor '{tensor}'")
-            self.constants[tensor] = self.builder.constant(data, self.fresh(tensor), element=element)
+            known, element = held(data, f"tensor '{tensor}'")
+            if tensor not in self.model.weights or known is not data:  # the file has those already
+                charge(known.nbytes, f"tensor '{tensor}'")
+            self.constants[tensor] = self.builder.constant(known, self.fresh(tensor), element=element)
         return self.constants[tensor]
 
     def _inputs(self) -> None:
@@ -134,21 +135,29 @@ class Importer:
             except ModelError as error:
                 self.problems.append(Problem(error, ""))
                 continue
-            self.tensors[declared.name] = self.builder.input(declared.name, input_type(declared, shape))
+            value = self.builder.input(declared.name, input_type(declared, shape))
+            self.tensors[declared.name] = self._converted(value, FLOAT32) if declared.dtype in SHORT_FLOATS else value
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.model.read:
-            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}")
+            way = "; export the model in float32, in PyTorch by module.float()" if declared.dtype == "float64" else ""
+            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}{way}")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
         try:
             tensor = self._made(name)
-            return self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
+            value = self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
+            return self._converted(value, FLOAT16) if value and self.model.results[name] == FLOAT16.name else value
         except ModelError as error:
             self._refuse(error, "output", name)
             return None
+
+    def _converted(self, value: Value, element: Element) -> Value:
+        """Halves that arrive, as floats, which are computed with; and back where they leave."""
+        name = self.fresh(f"{value.node}.{element}")
+        return self.builder.add(Cast(element.name), [value], name)[0]
 
     def _made(self, name: str) -> Tensor | None:
         """The value of an output. Raises ModelError if there is none, Unsupported for one that no graph can have."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from ... import ops
 from ...allowance import charge
-from ...elements import COMPUTED, ELEMENTS, FLOAT32, UINT8
+from ...elements import COMPUTED, ELEMENTS, FLOAT16, FLOAT32, UINT8, VALUES
 from ...errors import ModelError
 from ...ir import Value
 from ...op import either
@@ -72,16 +72,21 @@ def cast_like(call: NodeContext) -> Result:
 
 
 def converted(call: NodeContext, to: str) -> Result:
-    """Input 0 as another element type; floats also through float64 if nothing is computed in it."""
+    """Input 0 as another element type; floats also through float64 if nothing is computed in it.
+
+    Halves are computed with as floats: a conversion to them only rounds.
+    """
     call.ignore("saturate", "round_mode")
     x = call.value(0)
     own = call.type(x).dtype
     if to == "float64" and own.exact_in(FLOAT32):
         call.importer.wide.add(call.node.outputs[0])
         to = "float32"
+    if to == FLOAT16.name:
+        return call.add(ops.Cast(FLOAT32.name), call.add(ops.Cast(to), x, role=to))
     if ELEMENTS.get(to) not in COMPUTED:
         told = f"{call.operator} of {own} values computed at run time to {to} is not supported, only to"
-        raise Unsupported(f"{told} {either(COMPUTED)}")
+        raise Unsupported(f"{told} {either(VALUES)}")
     if own.name == to:
         return x
     picture = own is UINT8 and to == "float32" and len(call.shape(0)) >= 2 and call.arrives(x)

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from cnncc import ops
-from cnncc.elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, NUMBERS, UNSIGNED, Element
+from cnncc.elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, NUMBERS, UNSIGNED, VALUES, Element
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
 from cnncc.op import Op
@@ -116,7 +116,7 @@ class Mixed:
         return self.net.apply(ops.Where(), self.pick(BOOL), x, self.alike(x))
 
     def conversion(self) -> Value:
-        return self.net.apply(ops.Cast(self.one_of(COMPUTED).name), self.pick(*COMPUTED))
+        return self.net.apply(ops.Cast(self.one_of(VALUES).name), self.pick(*VALUES))
 
     def reduction(self) -> Value:
         x = self.pick(*COMPUTED)
@@ -146,7 +146,7 @@ class Mixed:
         return self.net.arrives(numbers(self.rng, TensorType((2,), element)), "values", element)
 
     def arrangement(self) -> Value:
-        x = self.pick(*COMPUTED)
+        x = self.pick(*VALUES)
         rank = len(self.net.shape(x))
         filler = 1 if self.element(x) is not INT64 else 2**53 + 1
         choices: list[Op] = [
@@ -157,7 +157,7 @@ class Mixed:
         return self.net.apply(self.one_of(choices), x)
 
     def join(self) -> Value:
-        x = self.pick(*COMPUTED)
+        x = self.pick(*VALUES)
         return self.net.apply(ops.Concat(0), x, self.alike(x), x)
 
     def grow(self, layers: int) -> Graph:

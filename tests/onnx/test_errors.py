@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper
 
 import cnncc
-from cnncc.elements import COMPUTED, INT32
+from cnncc.elements import COMPUTED, INT32, VALUES
 from cnncc.errors import ModelError, ShapeError, UsageError
 from cnncc.op import either
 from cnncc.types import TensorType
@@ -188,15 +188,19 @@ def test_other_element_types(tmp_path: Path):
     proto = model([node("Add", "x w", "y", "a")], {"x": (1, 3)}, weights={"w": data(3).astype(np.float64)})
     told = f"computing with the float64 tensor 'w' is not supported, only {either(COMPUTED)} (at node 'a')"
     assert told in refusal(proto, tmp_path)
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert "or bool; export the model in float32, in PyTorch by module.float() (at input 'x')" in refusal(
+        proto, tmp_path
+    )
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
-    told = f"an input of type string is not supported, only {either(COMPUTED)} (at input 'x')"
+    told = f"an input of type string is not supported, only {either(VALUES)} (at input 'x')"
     assert told in refusal(proto, tmp_path)
 
 
 def test_outputs_of_other_element_types(tmp_path: Path):
-    weights = {"k": np.ones(3, np.uint32)}
+    weights = {"k": np.ones(3, np.uint64)}
     told = refusal(model([node("Neg", "k", "y", "s")], {"x": (1, 3)}, weights=weights), tmp_path)
-    assert f"computing with the uint32 tensor 'y' is not supported, only {either(COMPUTED)} (at output 'y')" in told
+    assert f"computing with the uint64 tensor 'y' is not supported, only {either(COMPUTED)} (at output 'y')" in told
 
 
 def test_elements_that_do_not_fit_together(tmp_path: Path):

@@ -14,7 +14,7 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 import cnncc
 from cnncc import batching, interpreter
-from cnncc.elements import COMPUTED
+from cnncc.elements import VALUES
 from cnncc.errors import ModelError
 from cnncc.op import either
 from cnncc.types import Array
@@ -121,6 +121,6 @@ def test_float64_on_the_way(tmp_path: Path):
     assert refusal(model(nodes, {"x": (1, 3)}, ["d"]), tmp_path).endswith("(at output 'd')")
     told = refusal(model([node("Cast", "x", "y", "c", to=TensorProto.UINT64)], {"x": (1, 3)}), tmp_path)
     assert told.endswith(
-        f"Cast of float32 values computed at run time to uint64 is not supported, only to {either(COMPUTED)} "
+        f"Cast of float32 values computed at run time to uint64 is not supported, only to {either(VALUES)} "
         "(at node 'c')"
     )

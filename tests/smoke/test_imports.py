@@ -163,6 +163,7 @@ ALLOWED: dict[str, set[str]] = {
         "file_kinds",
         "files",
         "frontends",
+        "integers",
         "ir",
         "op",
         "ops",

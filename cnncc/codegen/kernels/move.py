@@ -27,7 +27,7 @@ class Copy(KernelEmitter[Move]):
         (self.source,) = self.sources
         if (self.source.element, self.source.read_as) == (self.target.element, self.target.read_as):
             for access in (self.source, self.target):
-                access.hold(access.stored)
+                access.hold_stored()
         self.shape = self.target.view.shape
         self.reads, self.writes = self.source.view.strides, self.target.view.strides
 
