@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "file_kinds": set(),
     "naming": set(),
+    "timings": set(),
     "version": set(),
     "allowance": {"errors"},
     "files": {"errors"},
@@ -199,6 +200,7 @@ ALLOWED: dict[str, set[str]] = {
         "passes",
         "plan",
         "runtime",
+        "timings",
     },
     "check.model": {"check", "compiler", "interpreter", "ir", "op", "ops", "passes", "runtime", "types"},
     "measure": {
@@ -254,6 +256,7 @@ ALLOWED: dict[str, set[str]] = {
         "plan",
         "runtime",
         "text",
+        "timings",
         "types",
         "version",
     },
