@@ -113,6 +113,8 @@ BOOL = Element("bool", 1, "truth", 1, "int32", np.dtype(np.bool_), "uint8_t")
 
 ELEMENTS: dict[str, Element] = {row.name: row for row in (FLOAT32, FLOAT16, INT32, INT64, UINT8, BOOL)}
 
+_OF_DTYPE = {row.numpy: row for row in ELEMENTS.values()} | {np.dtype(np.float64): FLOAT32}
+
 COMPUTED = tuple(row for row in ELEMENTS.values() if row.role == "computed")
 """What ops make, and what constants and outputs are."""
 VALUES = tuple(row for row in ELEMENTS.values() if row.role != "stored")
@@ -128,7 +130,7 @@ def element_of(array: np.ndarray[Any, np.dtype[Any]]) -> Element:
 
     Raises KeyError for an array of other elements.
     """
-    return FLOAT32 if array.dtype == np.float64 else ELEMENTS[array.dtype.name]
+    return _OF_DTYPE.get(array.dtype) or ELEMENTS[array.dtype.name]  # of another byte order, by name
 
 
 def bits(array: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:
