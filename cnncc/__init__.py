@@ -16,17 +16,28 @@ TYPE_CHECKING = False  # as in `typing`, which would take longer than the rest
 if TYPE_CHECKING:
     from typing import Any
 
-    from .api import compile, inspect, interpret, load_graph
+    from .api import compile, from_torch, inspect, interpret, load_graph
     from .errors import CnnccError
     from .frontends import dsl as nn
     from .runtime.model import Model
     from .runtime.reload import load
 
 
-__all__ = ["CnnccError", "Model", "__version__", "compile", "inspect", "interpret", "load", "load_graph", "nn"]
+__all__ = [
+    "CnnccError",
+    "Model",
+    "__version__",
+    "compile",
+    "from_torch",
+    "inspect",
+    "interpret",
+    "load",
+    "load_graph",
+    "nn",
+]
 
 _HOMES = {
-    **dict.fromkeys(("compile", "inspect", "interpret", "load_graph"), ".api"),
+    **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
     "Model": ".runtime.model",
     "load": ".runtime.reload",

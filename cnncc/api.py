@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from .frontends.inspection import Inspection
     from .ir import Graph
 
-__all__ = ["compile", "inspect", "interpret", "load_graph", "open_source"]
+__all__ = ["compile", "from_torch", "inspect", "interpret", "load_graph", "open_source"]
 
 
 def load_graph(
@@ -131,12 +131,32 @@ def _verified(graph: Graph) -> Graph:
     return graph
 
 
+def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:
+    """The graph of a PyTorch module in its eval form, for tensors of the shapes and types of `example`.
+
+    `example` is a tensor, a tuple of the arguments of `forward`, or a dict of them by name; see
+    `frontends.torch.export`. Raises UsageError without PyTorch, ModelError for what is not supported.
+    """
+    from .frontends.torch.export import from_torch as exported
+
+    with _resources("reading"):
+        return exported(module, example, name=name)
+
+
+def torch_backend(module: Any, example: Any, *, options: Mapping[str, Any] | None = None) -> Any:
+    """The backend 'cnncc' of `torch.compile`; `options` are keywords of `compile` (see `frontends.torch.backend`)."""
+    from .frontends.torch.backend import CompiledGraph
+
+    return CompiledGraph(module, lambda graph: compile(graph, **(options or {})))
+
+
 def compile(
     source: Any,
+    example: Any = None,
+    *,
     target: str | Target = "host",
     threads: int = 1,
     precision: str = "fast",
-    *,
     off: Sequence[str] = (),
     checked: bool = False,
     weights: str = "float32",
@@ -147,8 +167,9 @@ def compile(
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | None = None,
 ) -> Model:
-    """Compile a graph, a model, a model script or an ONNX model to native code and load it.
+    """Compile a graph, a model, a model script, an ONNX model or a PyTorch module to native code and load it.
 
+    `example` belongs to a PyTorch module (see `from_torch`).
     `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
     `weights` 'float32', or 'float16' to store those of convolutions and dense layers in half the bytes, on targets that
@@ -164,12 +185,26 @@ def compile(
     resolved = resolve_target(target)
     options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved), weights=weights)
     with _resources("compiling"):
-        opened = open_source(source, shapes, outputs)
+        opened = open_source(_exported(source, example), shapes, outputs)
         if tune:
             from .measure.tuning import tune as choose
 
             options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
         return _compile(opened, options, threads, cache)
+
+
+def _exported(source: Any, example: Any) -> Any:
+    """The graph of a PyTorch module; any other source as it is, which has no example."""
+    from .frontends.torch.export import is_module
+
+    if is_module(source):
+        if example is None:
+            raise UsageError("a PyTorch module is compiled for an example of its input: cnncc.compile(module, example)")
+        return from_torch(source, example)
+    if example is not None:
+        shown = f"target={example!r} is given by its name" if isinstance(example, str | Target) else "this is none"
+        raise UsageError(f"the second argument is the example of a PyTorch module: {shown}")
+    return source
 
 
 def _planned(plan: PlanOptions | str | os.PathLike[str] | None, target: Target) -> PlanOptions:

@@ -74,6 +74,8 @@ def one_more(
         raise ShapeError("mixes images")
     if any(here and not mark for here, mark in zip(carry, marks, strict=True)):
         raise ShapeError("takes images where it expects something else")
+    if op.together and carry != list(marks):
+        raise ShapeError("takes images in some of its inputs only")
     images = next(type.shape[0] for type, here in zip(types, carry, strict=True) if here)
     try:
         after = op.infer(*grown)

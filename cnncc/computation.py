@@ -1,9 +1,9 @@
-"""What there is to compute, in five kinds: the words in which an op tells the plan its meaning.
+"""What there is to compute, in six kinds: the words in which an op tells the plan its meaning.
 
-An op's `lower` returns pieces; each piece applies one computation to earlier results. Four kinds calculate
-(`Contraction`, `WindowReduction`, `Pointwise`, `Reduction`), the fifth, `Arrangement`, only says where elements
-go. The plan chooses a kernel family for each kind, so a new op that can be said in these words needs no new
-kernel.
+An op's `lower` returns pieces; each piece applies one computation to earlier results. Five kinds calculate
+(`Contraction`, `WindowReduction`, `Pointwise`, `Reduction` and, of `lines`, `Linewise`), the sixth, `Arrangement`, only
+says where elements go, and the seventh, `Indexed`, reads or writes where indices that arrive say. The plan chooses a
+kernel family for each kind, so a new op that can be said in these words needs no new kernel.
 """
 
 from __future__ import annotations
@@ -15,8 +15,10 @@ from typing import Literal
 
 import numpy as np
 
-from .elements import FLOAT32, Element
+from .elements import FLOAT32, Element, element_of
 from .expr import Expr, typed
+from .integers import clamped, from_the_front
+from .lines import Linewise
 from .types import Array, TensorType
 from .windows import WindowAxis
 
@@ -189,18 +191,80 @@ class ConstantPad(Arrangement):
 
 @dataclass(frozen=True)
 class ConstantTensor(Arrangement):
-    """Floats known when the op is lowered, in row-major order: weights of an interpolation, a transform's matrix.
+    """Numbers known when the op is lowered, in row-major order: weights of an interpolation, numbers of places.
 
-    It has no operands. The numbers are rounded once, where they are stored.
+    It has no operands. Floats are rounded once, where they are stored.
     """
 
     values: tuple[float, ...]
+    element: Element = FLOAT32
 
     def arrange(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
-        return np.array(self.values).reshape(shape)
+        return np.array(self.values, None if self.element.is_float else self.element.numpy).reshape(shape)
 
 
-Computation = Contraction | WindowReduction | Pointwise | Reduction | Arrangement
+class Indexed:
+    """Elements read or written at indices that another operand has, along one axis.
+
+    Operand 1 has the indices: whole numbers, of which one below 0 counts from the end. They broadcast along axes where
+    they have size 1.
+    """
+
+    def apply(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        """The result, of `shape`, by NumPy."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Lookup(Indexed):
+    """Element (…, i, …) is element (…, indices[…, i, …], …) of operand 0: another index on `axis`, the same elsewhere.
+
+    An index beyond either end reads the element there.
+    """
+
+    axis: int
+
+    def apply(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        x, indices = operands
+        places = clamped(indices, x.shape[self.axis])
+        chosen: Array = np.take_along_axis(x, np.broadcast_to(places, shape), self.axis)
+        return chosen
+
+
+ScatterCombine = Literal["replace", "add", "multiply", "maximum", "minimum"]
+
+
+@dataclass(frozen=True)
+class Scatter(Indexed):
+    """Operand 0, and the elements of operand 2 (updates) written into it, or combined with what is there.
+
+    Update (…, i, …) meets element (…, indices[…, i, …], …): another index on `axis`, the same elsewhere. Updates that
+    meet one element do so in row-major order, so the last one replaces the others. An index beyond either end leaves
+    its update out.
+    """
+
+    axis: int
+    combine: ScatterCombine = "replace"
+
+    def apply(self, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
+        x, indices, updates = operands
+        return self.written(x, indices, updates, None if self.combine == "replace" else getattr(np, self.combine))
+
+    def written(self, x: Array, indices: Array, updates: Array, combine: np.ufunc | None) -> Array:
+        """x with the updates, by a function of NumPy's; None replaces."""
+        size, result = x.shape[self.axis], x.copy()
+        places = np.broadcast_to(from_the_front(indices, size), updates.shape)
+        inside = (places >= 0) & (places < size)
+        where = list(np.nonzero(inside))
+        where[self.axis] = places[inside]
+        if combine is None:
+            result[tuple(where)] = updates[inside]
+        else:
+            combine.at(result, tuple(where), updates[inside])
+        return result
+
+
+Computation = Contraction | WindowReduction | Pointwise | Reduction | Linewise | Arrangement | Lookup | Scatter
 
 
 @dataclass(frozen=True)
@@ -249,14 +313,22 @@ class LoweringBuilder:
         elements = [self.types[operand].dtype for operand in operands]
         if isinstance(computation, Pointwise):
             return typed(computation.expr, elements)
-        return elements[0] if elements else FLOAT32
+        if isinstance(computation, Linewise):
+            return computation.element(elements)
+        return computation.element if isinstance(computation, ConstantTensor) else elements[0]
 
     def shape(self, reference: int) -> tuple[int, ...]:
         return self.types[reference].shape
 
     def known(self, values: Array) -> int:
         """An array known now."""
-        return self.add(ConstantTensor(tuple(values.ravel().tolist())), (), values.shape)
+        return self.add(ConstantTensor(tuple(values.ravel().tolist()), element_of(values)), (), values.shape)
+
+    def places(self, size: int, axis: int, rank: int, element: Element, first: int = 0) -> int:
+        """first, first + 1, … along one of `rank` axes, as `element`; the others have size 1."""
+        shape = [1] * rank
+        shape[axis] = size
+        return self.known(np.arange(first, first + size, dtype=element.numpy).reshape(shape))
 
     def reshape(self, reference: int, shape: Sequence[int]) -> int:
         """`reference` itself if it has that shape."""
@@ -276,7 +348,16 @@ class LoweringBuilder:
 
     def lookup(self, reference: int, axis: int, indices: Sequence[int]) -> int:
         shape = replaced(self.shape(reference), axis, len(indices))
-        return self.add(Take(axis, tuple(int(index) for index in indices)), (reference,), shape)
+        return self.add(Take(axis, tuple(map(int, indices))), (reference,), shape)
+
+    def looked_up(self, reference: int, indices: int, axis: int) -> int:
+        """`reference` at indices that another piece has: of its rank, with size 1 on axes where they are the same."""
+        shape = replaced(self.shape(reference), axis, self.shape(indices)[axis])
+        return self.add(Lookup(axis), (reference, indices), shape)
+
+    def scattered(self, reference: int, indices: int, updates: int, axis: int, combine: ScatterCombine) -> int:
+        """`reference` with updates at indices; all three of one rank, and of one size but along `axis`."""
+        return self.add(Scatter(axis, combine), (reference, indices, updates), self.shape(reference))
 
     def join(self, references: Sequence[int], axis: int) -> int:
         """The only one itself, if it is only one."""
@@ -295,6 +376,12 @@ class LoweringBuilder:
     def reduce(self, reference: int, axes: Sequence[int], combine: Combine) -> int:
         shape = [1 if axis in axes else size for axis, size in enumerate(self.shape(reference))]
         return self.add(Reduction(tuple(axes), combine), (reference,), shape)
+
+    def along(self, computation: Linewise, *references: int) -> int:
+        """A computation of lines."""
+        shape = self.shape(references[0])
+        axis = computation.axis
+        return self.add(computation, references, replaced(shape, axis, computation.length(shape[axis])))
 
     def lowering(self, *results: int) -> Lowering:
         return Lowering(tuple(self.pieces), results)

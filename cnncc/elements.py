@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 Kind = Literal["float", "signed", "unsigned", "truth"]
-Role = Literal["computed", "stored"]
+Role = Literal["computed", "carried"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +23,8 @@ class Element:
 
     `digits` are those of a float's significand, and all bits of a whole number. `register` is the element that a load
     makes of it. `c` is its type in C; how a back end spells it follows from kind and bytes. `role` says where it may
-    stand in a graph: 'computed' everywhere, 'stored' nowhere (it is how weights lie in memory).
+    stand in a graph: 'computed' everywhere, 'carried' from inputs on to the Cast that converts it and from a Cast to
+    outputs (weights, too, may lie so in memory).
     """
 
     name: str
@@ -116,20 +117,24 @@ def _element(name: str) -> Element:
 
 
 FLOAT32 = Element("float32", 4, "float", 24, "float32", np.dtype(np.float32), "float")
-FLOAT16 = Element("float16", 2, "float", 11, "float32", np.dtype(np.float16), "uint16_t", "stored")
+FLOAT16 = Element("float16", 2, "float", 11, "float32", np.dtype(np.float16), "uint16_t", "carried")
 INT8 = Element("int8", 1, "signed", 8, "int32", np.dtype(np.int8), "int8_t")
 INT16 = Element("int16", 2, "signed", 16, "int32", np.dtype(np.int16), "int16_t")
 INT32 = Element("int32", 4, "signed", 32, "int32", np.dtype(np.int32), "int32_t")
 INT64 = Element("int64", 8, "signed", 64, "int64", np.dtype(np.int64), "int64_t")
 UINT8 = Element("uint8", 1, "unsigned", 8, "int32", np.dtype(np.uint8), "uint8_t")
+UINT16 = Element("uint16", 2, "unsigned", 16, "int32", np.dtype(np.uint16), "uint16_t")
+UINT32 = Element("uint32", 4, "unsigned", 32, "int64", np.dtype(np.uint32), "uint32_t")
 BOOL = Element("bool", 1, "truth", 1, "int32", np.dtype(np.bool_), "uint8_t")
 
-ELEMENTS: dict[str, Element] = {row.name: row for row in (FLOAT32, FLOAT16, INT8, INT16, INT32, INT64, UINT8, BOOL)}
+ELEMENTS: dict[str, Element] = {
+    row.name: row for row in (FLOAT32, FLOAT16, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, BOOL)
+}
 
 COMPUTED = tuple(row for row in ELEMENTS.values() if row.role == "computed")
+"""What ops compute with, and what constants are."""
+VALUES = tuple(ELEMENTS.values())
 """What a value of a graph may be."""
-VALUES = COMPUTED
-"""All that is computed with."""
 FLOATS = tuple(row for row in COMPUTED if row.is_float)
 INTEGERS = tuple(row for row in COMPUTED if row.is_integer)
 UNSIGNED = tuple(row for row in INTEGERS if not row.is_signed)

@@ -215,8 +215,11 @@ def _converts(element: Element) -> Function:
     meaning = conversion(element)
 
     def error(v: Sequence[Array], e: Sequence[Array], r: Array) -> Array:
-        if element.is_float:
+        if element is FLOAT32:
             return e[0]
+        if element.is_float:
+            ends = [meaning(step(v[0], e[0])) - r for step in (np.add, np.subtract)]
+            return np.where(e[0] == 0, 0.0, np.maximum(*map(np.abs, ends)))
         if element.kind == "truth":
             return np.where((e[0] == 0) | (np.abs(v[0]) > e[0]), 0.0, np.inf)
         above, below = np.nextafter(v[0] + e[0], np.inf), np.nextafter(v[0] - e[0], -np.inf)
@@ -271,7 +274,7 @@ FUNCTIONS: Mapping[str, Function] = {
     "xor": _logic(np.bitwise_xor),
     "not": _logic(np.invert),
     "select": Function(np.where, _select_error, chooses=True, takes=COMPUTED, condition=True),
-    **{converter(element): _converts(element) for element in COMPUTED},
+    **{converter(element): _converts(element) for element in VALUES},
     "exp": _monotone(np.exp, EXP_ULPS),
     "expm1": _monotone(np.expm1, EXPM1_ULPS),
     "log": _monotone(np.log, LOG_ULPS),

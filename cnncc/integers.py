@@ -9,6 +9,7 @@ traps:
     float to integer: toward zero, to the nearest end of the range beyond it, and NaN to 0
     x shifted by the number of its bits or more = 0
     x to a negative power: 1 and −1 keep their size, all else is 0, as 1 / x toward zero (and 1 / 0) is
+    an index of a read beyond either end is the one there; of a write, it writes nothing
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .elements import Element
+from .elements import FLOAT32, Element
 from .types import Array
 
 
@@ -71,15 +72,33 @@ def converted(x: Array, element: Element) -> Array:
     """x as `element`: see above for floats; integers wrap to fewer bits; all but 0 (also NaN) is true.
 
     What becomes a float is rounded to the nearest one, of two to the even one; float64 stays what it is, as it stands
-    for numbers that are floats already.
+    for numbers that are floats already, and holds shorter ones as rounded.
     """
     if x.dtype.kind == "f":
-        return x if element.is_float else x != 0 if element.kind == "truth" else _cut(x, element)
-    return x.astype(element.numpy)
+        if element.is_float:
+            return x if element.digits >= FLOAT32.digits else _shortened(x, element)
+        return x != 0 if element.kind == "truth" else _cut(x, element)
+    made = x.astype(element.numpy)
+    return made.astype(FLOAT32.numpy) if element.is_float else made
 
 
 def conversion(element: Element) -> Callable[[Array], Array]:
     return lambda x: converted(x, element)
+
+
+def _shortened(x: Array, element: Element) -> Array:
+    with np.errstate(over="ignore"):
+        return x.astype(FLOAT32.numpy).astype(element.numpy).astype(x.dtype)
+
+
+def from_the_front(indices: Array, size: int) -> Array:
+    """Indices of an axis of `size` elements, counted from its front; those below 0 count from its end."""
+    return np.where(indices < 0, indices + size, indices)
+
+
+def clamped(indices: Array, size: int) -> Array:
+    """Indices counted from the front, those beyond either end as the index there."""
+    return np.clip(from_the_front(indices, size), 0, size - 1)
 
 
 def _cut(x: Array, element: Element) -> Array:

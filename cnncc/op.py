@@ -76,6 +76,8 @@ class Op:
     """Of which elements inputs may be."""
     mixed: ClassVar[bool] = False
     """Whether inputs may be of different elements: the type rule then says which."""
+    together: ClassVar[bool] = False
+    """Whether inputs that may carry images do so together: then one that does not counts the images of all."""
     abstract: ClassVar[bool] = False
 
     def __init_subclass__(cls, *, abstract: bool = False) -> None:
@@ -112,7 +114,7 @@ class Op:
         raise NotImplementedError
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        """The op in the plan's five kinds of computation."""
+        """The op in the plan's six kinds of computation."""
         raise NotImplementedError
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:

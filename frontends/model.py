@@ -77,11 +77,24 @@ class Model:
         """Set all weights at once; raises WeightsError, and then changes nothing."""
         assign(self._parameters, weights, "the given weights", caller_location())
 
-    def load(self, path: str | os.PathLike[str]) -> None:
-        """Read all weights from an `.npz` or `.safetensors` file; raises WeightsError, and then changes nothing."""
+    def load(
+        self, path: str | os.PathLike[str], *, like: str | None = None, names: Mapping[str, str] | None = None
+    ) -> None:
+        """Read all weights from an `.npz` or `.safetensors` file; raises WeightsError, and then changes nothing.
+
+        `like` 'torch' reads a state dict (`.pt`, `.pth`, `.safetensors`), 'keras' a file of Keras (`.keras`,
+        `.weights.h5`, `.h5`), in their names and layouts. Layers are found by their names; `names` has what layers are
+        called there that have another one.
+        """
         where = caller_location()
         with located(None, where):
-            assign(self._parameters, read_weights(path), f"'{path}'", where)
+            if like is None:
+                arrays = read_weights(path)
+            else:
+                from .likes import read_like
+
+                arrays = read_like(path, like, self._parameters, self._calls, names or {})
+            assign(self._parameters, arrays, f"'{path}'", where)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write all weights to an `.npz` or `.safetensors` file, whole or not at all; raises OutputError."""

@@ -21,10 +21,12 @@ from ..computation import (
     ConstantPad,
     Contraction,
     Interleave,
+    Lookup,
     Permute,
     Pointwise,
     Reduction,
     RowMajorReshape,
+    Scatter,
     StridedSlice,
     Take,
     WindowReduction,
@@ -152,6 +154,9 @@ def _one(computation: Computation, number: int, field: Field, old: tuple[int, ..
             scale = Fraction(old[axis], len(indices))
             usual = mean(index - place * scale for place, index in enumerate(indices))
             return field.widened(axis, usual, usual).scaled(axis, scale)
+        case Lookup(axis) | Scatter(axis):
+            field = field.collapsed(axis, old[axis])
+            return field.stepping(step if a == b else None for step, a, b in zip(field.steps, old, new, strict=True))
         case ConstantPad(begins):
             for axis, begin in enumerate(begins):
                 field = field.widened(axis, -begin, -begin)

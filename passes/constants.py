@@ -51,12 +51,16 @@ def _why_not(graph: Graph, node: Node) -> str:
 
 
 def _computed(graph: Graph, rewriter: Rewriter, node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...]:
-    """A constant for each output; `rounded` unless the node only moves elements that were not rounded."""
+    """A constant for each output; `rounded` unless the node only moves elements that were not rounded.
+
+    That of an only output has the name of the node.
+    """
     known = [data for value in inputs if (data := rewriter.constant_data(value)) is not None]
     arrays = node.op.reference(*known)
     inexact = any(rounded(rewriter.producer(value)) for value in inputs) or not _only_moves(graph, node)
     elements = [type.dtype for type in node.types]
-    names = [node.name, *(fresh(rewriter, f"{node.name}.{index}") for index in range(1, len(arrays)))]
+    several = [fresh(rewriter, f"{node.name}.{index}") for index in range(len(arrays))]
+    names = several if len(arrays) > 1 else [node.name]
     return tuple(
         rewriter.constant(data, name, node.where, element=element, rounded=inexact and element.is_float)
         for data, name, element in zip(arrays, names, elements, strict=True)

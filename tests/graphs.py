@@ -29,9 +29,12 @@ SPECIAL = np.array([np.nan, np.inf, -np.inf, -0.0, 1e-40, -1e-45, 3e38], np.floa
 
 
 def ends(dtype: np.dtype[Any]) -> Array:
-    """Whole numbers at the ends of a type's range and around 0."""
+    """Whole numbers at the ends of a type's range and around 0; floats that arithmetic likes to get wrong."""
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return SPECIAL.astype(dtype)
     info = np.iinfo(dtype)
-    return np.array([info.min, info.min + 1, -1, 0, 1, info.max], dtype)
+    return np.array([info.min, info.min + 1, max(info.min, -1), 0, 1, info.max], dtype)
 
 
 class Net:
@@ -194,11 +197,11 @@ def assert_same_bits(found: Mapping[str, Array], wanted: Mapping[str, Array], wh
 
 
 def sprinkled(feeds: Mapping[str, Array], seed: int, share: float = 0.05) -> dict[str, Array]:
-    """The same inputs with some elements replaced by special values (bytes and truth values have none)."""
+    """The same inputs with some elements replaced by special values (truth values have none)."""
     rng = np.random.default_rng(seed)
 
     def some(data: Array) -> Array:
-        if data.dtype.itemsize == 1:
+        if data.dtype == np.bool_:
             return data
         special = SPECIAL if data.dtype == np.float32 else ends(data.dtype)
         return np.where(rng.random(data.shape) < share, rng.choice(special, data.shape), data).astype(data.dtype)

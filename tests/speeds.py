@@ -36,6 +36,7 @@ FAST = {
     "plan": "choose lower memory schedule views",
     "runtime": "model buffers native",
     "smoke": "imports llvm_text speeds",
+    "torch": "",  # every test there wants PyTorch
 }
 """For each folder the modules that say most in the least time."""
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
-from ..elements import COMPUTED
+from ..elements import VALUES
 from ..errors import CnnccError, PassError, VerifyError
 from ..ir import Graph, Node, Value
 from ..op import Constant, either
@@ -117,8 +117,8 @@ def check_constants(graph: Graph) -> None:
         if not isinstance(node.op, Constant):
             continue
         data = node.op.data
-        if all(data.dtype != element.numpy for element in COMPUTED):
-            raise _broken(node, f"holds {data.dtype}, expected {either(COMPUTED)}")
+        if all(data.dtype != element.numpy for element in VALUES):
+            raise _broken(node, f"holds {data.dtype}, expected {either(VALUES)}")
         if data.flags.writeable:
             raise _broken(node, "holds a writeable array, expected a read-only one")
         if not data.flags.c_contiguous:

@@ -27,8 +27,8 @@ overflows in any order. The bound is infinite, nothing contradicts it and `compa
   - a value without a bound went in.
 
 Whole numbers and truth values are exact: their bound is 0, and `compare` wants them equal. It is infinite where errors
-of floats decide what they are: two floats that are compared lie within their errors of each other, or a float becomes a
-whole number and its bound reaches over to the next one.
+of floats decide what they are: two floats that are compared lie within their errors of each other, a float becomes a
+whole number and its bound reaches over to the next one, or it may change its place in an order (see `check.order`).
 """
 
 from __future__ import annotations
@@ -41,22 +41,28 @@ import numpy as np
 
 from ..computation import (
     Arrangement,
+    Combine,
     Computation,
     ConstantPad,
     ConstantTensor,
     Contraction,
+    Lookup,
     Pointwise,
     Reduction,
+    Scatter,
     WindowReduction,
+    replaced,
 )
 from ..elements import FLOAT32, element_of
 from ..expr import evaluate_with_error
 from ..functions import LARGEST, OVERFLOW, TINY, UNIT
 from ..interpreter import evaluate
 from ..ir import Graph, Value
+from ..lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
 from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
 from ..types import Array, TensorType
+from . import order
 from . import winograd as tolerance_winograd
 from .algorithms import DIRECT, Algorithms
 from .bound import Bound, same
@@ -153,15 +159,23 @@ def _apply(computation: Computation, operands: Sequence[Bound], type: TensorType
                 return _pointwise(computation, operands, type.shape)
             case Reduction():
                 return _reduction(computation, operands[0])
+            case Linewise():
+                return _linewise(computation, operands[0])
             case Arrangement():
                 return _arranged(computation, operands, type)
+            case Lookup():
+                return _looked_up(computation, *map(_spread, operands))
+            case Scatter():
+                return _scattered(computation, *map(_spread, operands))
 
 
-def _gamma(n: int) -> float:
+def _gamma(n: int | Array) -> float | Array:
     return n * UNIT / (1 - n * UNIT)
 
 
-def _sum(value: Array, carried: Array, size: Array, n: int, certain: bool = True, underflow: float = TINY) -> Bound:
+def _sum(
+    value: Array, carried: Array, size: Array, n: int | Array, certain: bool = True, underflow: float = TINY
+) -> Bound:
     """A float32 sum of n terms whose absolute values add up to `size`; each lost `underflow` when it was made.
 
     The error is infinite where a partial sum may overflow, and where `value` is not finite without being
@@ -268,13 +282,18 @@ def _reduction(c: Reduction, x: Bound) -> Bound:
     def over(array: Array, combine: np.ufunc) -> Array:
         return np.asarray(combine.reduce(array, axis=c.axes, keepdims=True))
 
+    return _combined(c.combine, x, n, over)
+
+
+def _combined(combine: Combine, x: Bound, n: int | Array, over: Callable[[Array, np.ufunc], Array]) -> Bound:
+    """The maximum, minimum, sum or product of n elements each, which `over` combines by a function of NumPy's."""
     if not x.is_float:
-        value = over(x.reference, getattr(np, c.combine)).astype(x.reference.dtype)
+        value = over(x.reference, getattr(np, combine)).astype(x.reference.dtype)
         return Bound(value, over(x.error, np.maximum))
-    if c.combine in ("maximum", "minimum", "fmax"):
-        return _extreme(x, lambda array: over(array, getattr(np, c.combine)))
+    if combine in ("maximum", "minimum", "fmax"):
+        return _extreme(x, lambda array: over(array, getattr(np, combine)))
     size, error = _sizes(x)
-    if c.combine == "multiply":
+    if combine == "multiply":
         return _product(x, n, over)
     total = _sum(over(x.reference, np.add), over(error, np.add), over(size + error, np.add), n, underflow=0.0)
     return _not_negative(total, over(x.reference - error, np.minimum))
@@ -307,7 +326,7 @@ def _extreme(x: Bound, over: Callable[[Array], Array]) -> Bound:
     return Bound(value, np.where(surely_nan, 0.0, np.where(some(unbounded), np.inf, error)))
 
 
-def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Bound:
+def _product(x: Bound, n: int | Array, over: Callable[[Array, np.ufunc], Array]) -> Bound:
     """A float32 product of n: off by γ(n)Π(|x| + e) and the underflow of a partial product, beside what it carries.
 
     Uncertain where a partial product may overflow; and, beside infinite factors, where one may vanish (0 · ∞ is NaN).
@@ -327,6 +346,28 @@ def _product(x: Bound, n: int, over: Callable[[Array, np.ufunc], Array]) -> Boun
     return Bound(np.where(overflows, np.copysign(np.inf, value), value), error)
 
 
+def _linewise(c: Linewise, x: Bound) -> Bound:
+    match c:
+        case ExtremePlace():
+            return order.extreme_place(c, x)
+        case Ranking():
+            return order.ranking(c, x)
+        case Ranked():
+            return order.ranked(c, x)
+        case RunningSum():
+            return _running_sum(c, x)
+    raise AssertionError(f"no bound of {c}")
+
+
+def _running_sum(c: RunningSum, x: Bound) -> Bound:
+    """As that of `_reduction`, of the elements up to each one."""
+    value = c.made([x.reference])
+    if not x.is_float:
+        return Bound(value, np.where(c.made([np.isinf(x.error).astype(np.int64)]) > 0, np.inf, 0.0))
+    size, error = _sizes(x)
+    return _sum(value, c.made([error]), c.made([size + error]), x.reference.shape[c.axis], underflow=0.0)
+
+
 def _arranged(c: Arrangement, operands: Sequence[Bound], type: TensorType) -> Bound:
     """Moving elements moves their errors along and adds none; a value that fills up is exact, a known one rounded.
 
@@ -335,6 +376,43 @@ def _arranged(c: Arrangement, operands: Sequence[Bound], type: TensorType) -> Bo
     value = c.arrange([bound.reference for bound in operands], type.shape)
     value = value.astype(np.float64) if type.dtype.is_float else value
     if isinstance(c, ConstantTensor):
-        return Bound(value, np.abs(value - rounded(value)))
+        return Bound(value, np.abs(value - rounded(value)) if c.element.is_float else np.zeros(type.shape))
     exact = replace(c, value=0.0) if isinstance(c, ConstantPad) else c
     return Bound(value, exact.arrange([bound.error for bound in operands], type.shape))
+
+
+def _spread(bound: Bound) -> Bound:
+    """The same with an error for each element."""
+    return Bound(bound.reference, np.broadcast_to(bound.error, bound.reference.shape))
+
+
+def _looked_up(c: Lookup, x: Bound, indices: Bound) -> Bound:
+    """The errors of elements go where the elements go; nothing is held where an index has no bound."""
+    shape = replaced(x.reference.shape, c.axis, indices.reference.shape[c.axis])
+    value, error = (c.apply((array, indices.reference), shape) for array in (x.reference, x.error))
+    return Bound(value, np.where(np.isinf(indices.error), np.inf, error))
+
+
+def _scattered(c: Scatter, x: Bound, indices: Bound, updates: Bound) -> Bound:
+    """As a reduction of each element and of the updates that meet it.
+
+    Nothing is held on the whole axis of an index that has no bound.
+    """
+    own, places = x.reference.size, indices.reference
+    terms = Bound(
+        np.concatenate([x.reference.ravel(), updates.reference.ravel()]),
+        np.concatenate([x.error.ravel(), updates.error.ravel()]),
+    )
+
+    def over(array: Array, combine: np.ufunc | None) -> Array:
+        parts = array[:own].reshape(x.reference.shape), array[own:].reshape(updates.reference.shape)
+        return c.written(parts[0], places, parts[1], combine)
+
+    if c.combine == "replace":
+        bound = Bound(over(terms.reference, None), over(terms.error, None))
+    else:
+        met = over(np.ones(terms.reference.shape), np.add)
+        bound = _combined(c.combine, terms, met, over)
+        bound = Bound(bound.reference, np.where(met == 1, x.error, bound.error))
+    unsure = np.isinf(indices.error).any(axis=c.axis, keepdims=True)
+    return Bound(bound.reference, np.where(unsure, np.inf, bound.error))

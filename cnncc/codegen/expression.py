@@ -6,10 +6,10 @@ import operator
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from ..elements import BOOL, FLOAT32, INTEGERS, Element, Kind
+from ..elements import BOOL, FLOAT16, FLOAT32, INTEGERS, Element, Kind
 from ..expr import Apply, Arg, Expr, Number
 from ..functions import FUNCTIONS, converter
-from . import arcs, functions, hyperbolic, integers
+from . import arcs, functions, halves, hyperbolic, integers
 from .emitter import Emitter
 from .instructions import Binary, Predicate
 from .integers import compare, is_true, truth
@@ -43,6 +43,11 @@ def to_integer(element: Element) -> Code:
 def resized(element: Element) -> Code:
     """From a whole number or truth value to a whole number of more bits, or fewer."""
     return lambda e, a: held(e, a, element)
+
+
+def to_half(e: Emitter, a: Ssa) -> Ssa:
+    """From a whole number or truth value: all that a half can be is exact as a float first."""
+    return OF_FLOATS[converter(FLOAT16)](e, integers.to_float(e, a))
 
 
 def held(e: Emitter, value: Ssa, element: Element) -> Ssa:
@@ -112,6 +117,7 @@ OF_FLOATS: Mapping[str, Code] = {
     "is_nan": lambda e, a: truth(e, e.unordered(a, a)),
     "nearest": lambda e, a: a,
     converter(FLOAT32): lambda e, a: a,
+    converter(FLOAT16): own(halves.rounded),
     **{converter(element): to_integer(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: inverted(1)(e, compare(e, "==", a, e.constant(0, a.type))),
 }
@@ -128,6 +134,7 @@ OF_INTEGERS: Mapping[str, Code] = {
     "negate": integers.negated,
     "sign": integers.sign,
     converter(FLOAT32): integers.to_float,
+    converter(FLOAT16): to_half,
     **{converter(element): resized(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: truth(e, is_true(e, a)),
 }
@@ -141,6 +148,7 @@ OF_TRUTH: Mapping[str, Code] = {
     **OF_BITS,
     "not": inverted(1),
     converter(FLOAT32): integers.to_float,
+    converter(FLOAT16): to_half,
     **{converter(element): resized(element) for element in INTEGERS},
     converter(BOOL): lambda e, a: a,
 }

@@ -11,9 +11,11 @@ import bisect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from ..elements import FLOAT16
 from ..plan.views import ROW_AXIS, Buffer, View
+from . import halves
 from .emitter import Emitter
-from .registers import BOOL, INT32, Index, RegisterType, Ssa, memory_type, register_type
+from .registers import BOOL, INT16, INT32, Index, Ssa, memory_type, register_type
 from .transpose import picked
 
 
@@ -47,6 +49,9 @@ class Access:
         self.element = buffer.dtype
         self.read_as = view.read_as or self.element.computed
         self.stored, self.held = memory_type(self.element), register_type(self.read_as)
+        self.halves = self.element is FLOAT16 and not (buffer.space == "weights" and e.target.float16)
+        if self.halves:
+            self.stored = INT16
         self.tables, self.entries = tables or {}, entries or {}
         self.fault, self.step = fault, step
 
@@ -55,9 +60,9 @@ class Access:
         """Whether registers hold something else than what lies in memory."""
         return self.stored != self.held
 
-    def hold(self, held: RegisterType) -> None:
-        """Let registers hold elements of another type, for a kernel that only moves them: what lies in memory."""
-        self.held = held
+    def hold_stored(self) -> None:
+        """Let registers hold what lies in memory, for a kernel that only moves it."""
+        self.stored = self.held = INT16 if self.element is FLOAT16 else self.stored
 
     # Addresses
 
@@ -121,17 +126,26 @@ class Access:
     def _widened(self, stored: Ssa) -> Ssa:
         """What a register holds of what lies in memory. A byte but 0 is true, whoever wrote it."""
         e, held = self.e, self.held.wide(stored.lanes)
+        if self.halves:
+            return halves.widened(e, stored)
         if self.element.kind == "truth":
             stored = e.compare("!=", stored, e.constant(0, stored.type))
         return e.convert(stored, held, signed=self.element.is_signed)
 
     def _narrowed(self, held: Ssa) -> Ssa:
         """What lies in memory of what a register holds: floats are rounded, whole numbers wrap to their bits."""
+        if self.halves:
+            return halves.narrowed(self.e, held)
         return self.e.convert(held, self.stored.wide(held.lanes), signed=self.element.is_signed)
 
     def number(self, value: float, lanes: int) -> Ssa:
         """A number in every lane, of the type that `load` gives."""
         return self.e.constant(value, self.held.wide(lanes))
+
+    def vectors(self, axis: int, lanes: int) -> int:
+        """Instructions that load or store `lanes` elements along an axis: elements that are apart take one each."""
+        close = abs(self.view.strides[axis]) <= 1 and axis not in self.tables
+        return -(-lanes // self.e.target.lanes) if close else lanes
 
     def load(self, offset: Index, axis: int, lanes: int) -> Ssa:
         """`lanes` elements along an axis, from an element offset on."""

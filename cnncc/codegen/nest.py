@@ -109,6 +109,14 @@ def lane_runs(e: Emitter, begin: Index, end: Index, lanes: int, body: Callable[[
             body(loop.index, 1)
 
 
+def sliding_steps(e: Emitter, size: int, step: int, body: Callable[[Index], None]) -> None:
+    """`body` for each `step` elements of `size`, which are at least as many; the last ones slide back."""
+    with e.loop(0, size // step * step, step) as loop:
+        body(loop.index)
+    if size % step:
+        body(size - step)
+
+
 def positions(
     e: Emitter,
     shape: Sequence[int],

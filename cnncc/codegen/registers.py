@@ -28,7 +28,7 @@ class RegisterType(NamedTuple):
 
 
 FLOAT = RegisterType("float", 32)
-BYTE, INT32, INT64 = (RegisterType("int", bits) for bits in (8, 32, 64))
+BYTE, INT16, INT32, INT64 = (RegisterType("int", bits) for bits in (8, 16, 32, 64))
 BOOL = RegisterType("bool", 1)
 POINTER = RegisterType("pointer", 0)
 

@@ -25,11 +25,15 @@ from .arithmetic import (
     Sum,
 )
 from .arrangement import Identity
+from .by_place import OneHot, Trilu
 from .cast import Cast
 from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual
 from .conv import Conv
 from .conv_transpose import ConvTranspose
+from .cumulative import CumSum
 from .fused import Fused, FusedOp
+from .gather import Gather, GatherElements, GatherND
+from .grid_sample import GridSample
 from .image import ImageToTensor
 from .join import Concat, Split
 from .linear import Dense, MatMul
@@ -45,7 +49,9 @@ from .normalization import (
 )
 from .pad import Pad
 from .pool import AveragePool, LpPool, MaxPool, MixedPool
+from .pool_places import MaxPoolIndices
 from .quantize import Dequantize, Quantize
+from .ranking import ArgMax, ArgMin, Hardmax, TopK
 from .reduction import (
     ReduceL1,
     ReduceL2,
@@ -61,7 +67,8 @@ from .reduction import (
 from .repeat import Expand, Tile
 from .reshape import Flatten, Reshape, Squeeze, Unsqueeze
 from .resize import Resize
-from .select import Gather, Slice
+from .scatter import ScatterElements, ScatterND
+from .select import Slice
 from .shuffle import ChannelShuffle, DepthToSpace, SpaceToDepth, Transpose
 from .smooth import Celu, Elu, Erf, Gelu, Mish, Selu, Sigmoid, Silu, Softplus, Softsign, Tanh
 from .softmax import LogSoftmax, Softmax
@@ -77,6 +84,8 @@ __all__ = [
     "AdaptiveMaxPool",
     "Add",
     "And",
+    "ArgMax",
+    "ArgMin",
     "Asin",
     "Asinh",
     "Atan",
@@ -99,6 +108,7 @@ __all__ = [
     "ConvTranspose",
     "Cos",
     "Cosh",
+    "CumSum",
     "Dense",
     "DepthToSpace",
     "Dequantize",
@@ -113,14 +123,18 @@ __all__ = [
     "Fused",
     "FusedOp",
     "Gather",
+    "GatherElements",
+    "GatherND",
     "Gelu",
     "GlobalAveragePool",
     "GlobalMaxPool",
     "Greater",
     "GreaterOrEqual",
+    "GridSample",
     "GroupNormalization",
     "HardSigmoid",
     "HardSwish",
+    "Hardmax",
     "Identity",
     "ImageToTensor",
     "InstanceNormalization",
@@ -136,6 +150,7 @@ __all__ = [
     "MatMul",
     "Max",
     "MaxPool",
+    "MaxPoolIndices",
     "Mean",
     "Min",
     "Mish",
@@ -145,6 +160,7 @@ __all__ = [
     "Neg",
     "Not",
     "NotEqual",
+    "OneHot",
     "Or",
     "PRelu",
     "Pad",
@@ -165,6 +181,8 @@ __all__ = [
     "Reshape",
     "Resize",
     "Round",
+    "ScatterElements",
+    "ScatterND",
     "Selu",
     "Shrink",
     "Sigmoid",
@@ -188,7 +206,9 @@ __all__ = [
     "Tanh",
     "ThresholdedRelu",
     "Tile",
+    "TopK",
     "Transpose",
+    "Trilu",
     "Unsqueeze",
     "Where",
     "Xor",

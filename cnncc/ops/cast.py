@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from ..elements import BOOL, COMPUTED, ELEMENTS, FLOAT32, INT32, INT64, UINT8, VALUES, Element
+from ..elements import BOOL, ELEMENTS, FLOAT16, FLOAT32, INT32, INT64, UINT8, VALUES, Element
 from ..errors import ShapeError
 from ..expr import Expr, convert
 from ..integers import converted
@@ -28,8 +28,8 @@ class Cast(ElementwiseOp):
     takes = VALUES
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
-        if self.to not in [element.name for element in COMPUTED]:
-            raise ShapeError(f"to={self.to!r}: expected the name of an element type, {either(COMPUTED)}")
+        if self.to not in [element.name for element in VALUES]:
+            raise ShapeError(f"to={self.to!r}: expected the name of an element type, {either(VALUES)}")
         return super().infer(*inputs)
 
     def result(self, element: Element) -> Element:
@@ -48,3 +48,7 @@ class Cast(ElementwiseOp):
             yield Sample(cls(INT64.name if source is not INT64 else FLOAT32.name), ((1, 33),), (source,))
             yield Sample(cls(BOOL.name if source is not BOOL else FLOAT32.name), ((4, 9),), (source,))
         yield Sample(cls(FLOAT32.name), ((2, 3, 5),), (UINT8,))
+        yield Sample(cls(FLOAT16.name), ((2, 3, 5),))
+        yield Sample(cls(FLOAT16.name), ((2, 31),), (INT32,))
+        yield Sample(cls(FLOAT32.name), ((4, 17),), (FLOAT16,))
+        yield Sample(cls(INT32.name), ((4, 17),), (FLOAT16,))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import TypeVar
 
 import numpy as np
 
@@ -34,33 +35,30 @@ class ResizedAxis:
 
 @dataclass(frozen=True)
 class Places:
-    """Where outputs lie between the inputs: output i at (start + i · step) / unit, exactly."""
+    """Where outputs lie between the inputs: each at a whole number over `unit`, exactly."""
 
-    start: int
-    step: int
+    numerators: Array
     unit: int
-    count: int
 
     @staticmethod
     def of(start: Fraction, step: Fraction, count: int) -> Places:
+        """`count` places from `start` on, as integers of NumPy if their doubles are, else as Python's."""
         unit = math.lcm(start.denominator, step.denominator)
-        return Places(int(start * unit), int(step * unit), unit, count)
+        first, each = int(start * unit), int(step * unit)
+        fits = max(abs(first) + count * abs(each), unit) < 2**52
+        return Places(first + each * np.arange(count, dtype=np.int64 if fits else object), unit)
 
-    def __iter__(self) -> Iterator[int]:
-        """The numerators."""
-        return iter(self.start + i * self.step for i in range(self.count))
-
-    def before(self) -> list[int]:
+    def before(self) -> Array:
         """The whole numbers below the places, or at them."""
-        return [place // self.unit for place in self]
+        return np.asarray(self.numerators // self.unit)
 
     def rests(self) -> Array:
         """What the places have beyond these."""
-        return np.array([place % self.unit / self.unit for place in self])
+        return np.asarray(self.numerators % self.unit / self.unit, np.float64)
 
     def inside(self, size: int) -> Array:
         """Which ones lie between the first and the last of so many elements."""
-        return np.array([0 <= place <= (size - 1) * self.unit for place in self])
+        return np.asarray((self.numerators >= 0) & (self.numerators <= (size - 1) * self.unit), bool)
 
 
 Line = tuple[Fraction, Fraction]
@@ -92,13 +90,13 @@ COORDINATES: Mapping[str, Callable[[ResizedAxis], Line]] = {
 }
 """ONNX's coordinate_transformation_mode."""
 
-ROUNDING: Mapping[str, Callable[[int, int], int]] = {
+ROUNDING: Mapping[str, Callable[[Array, int], Array]] = {
     "round_prefer_floor": lambda place, unit: -((unit - 2 * place) // (2 * unit)),
     "round_prefer_ceil": lambda place, unit: (2 * place + unit) // (2 * unit),
     "floor": lambda place, unit: place // unit,
     "ceil": lambda place, unit: -(-place // unit),
 }
-"""The whole number for place / unit."""
+"""The whole numbers for places / unit."""
 
 
 @dataclass(frozen=True)
@@ -128,15 +126,27 @@ def linear(t: Array) -> Array:
     return np.asarray(np.maximum(1 - t, 0))
 
 
+N = TypeVar("N", Array, Expr)
+
+
+def near(t: N, a: float) -> N:
+    """Keys' kernel at a distance of at most 1."""
+    return ((a + 2) * t - (a + 3)) * t * t + 1
+
+
+def far(t: N, a: float) -> N:
+    """The same from 1 to 2."""
+    return ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
+
+
 def cubic(a: float) -> Callable[[Array], Array]:
     """Keys, Cubic convolution interpolation for digital image processing (1981), with a free coefficient a."""
+    return lambda t: np.where(t <= 1, near(t, a), np.where(t < 2, far(t, a), 0))
 
-    def weight(t: Array) -> Array:
-        near = ((a + 2) * t - (a + 3)) * t * t + 1
-        far = ((a * t - 5 * a) * t + 8 * a) * t - 4 * a
-        return np.where(t <= 1, near, np.where(t < 2, far, 0))
 
-    return weight
+def cubic_weights(t: N, a: float) -> tuple[N, N, N, N]:
+    """Weights of the elements before, at, after and second after a place, t beyond the one `at`."""
+    return far(t + 1, a), near(t, a), near(1 - t, a), far(2 - t, a)
 
 
 Taps = list[tuple[Array, Array]]
@@ -144,15 +154,14 @@ Taps = list[tuple[Array, Array]]
 
 
 def nearest_taps(axis: ResizedAxis, places: Places, rounding: str) -> Taps:
-    rounded = ROUNDING[rounding]
-    indices = [min(max(rounded(place, places.unit), 0), axis.size - 1) for place in places]
-    return [(np.array(indices), np.ones(axis.out))]
+    indices = within(ROUNDING[rounding](places.numerators, places.unit), 0, axis.size - 1)
+    return [(indices, np.ones(axis.out))]
 
 
 def kernel_taps(axis: ResizedAxis, places: Places, kernel: Kernel) -> Taps:
     offsets, shrink = np.array(kernel.offsets(axis))[:, None], float(kernel.shrink(axis))
     rests, far = places.rests(), 2 * len(offsets) + axis.size  # farther than that, all taps are beyond an end
-    indices = np.array([min(max(before, -far), far) for before in places.before()]) + offsets
+    indices = within(places.before(), -far, far) + offsets
     weights = kernel.weight(np.abs(offsets - rests) * shrink)
     if kernel.inside_only:
         weights = np.where((indices >= 0) & (indices < axis.size), weights, 0)
@@ -160,6 +169,11 @@ def kernel_taps(axis: ResizedAxis, places: Places, kernel: Kernel) -> Taps:
         total = weights.sum(0)
         weights = weights / np.where(total == 0, 1, total)
     return [(index.clip(0, axis.size - 1), own) for index, own in zip(indices, weights, strict=True) if own.any()]
+
+
+def within(indices: Array, least: int, most: int) -> Array:
+    """The nearest indices between two ends, as integers of NumPy."""
+    return np.asarray(np.clip(indices, least, most), np.int64)
 
 
 def summed(x: Array, axis: int, taps: Taps) -> Array:

@@ -1,19 +1,16 @@
-"""Ops that choose elements along axes: slices and look-ups with constant indices."""
+"""Slices: elements at even distances along axes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from ..computation import LoweringBuilder
 from ..errors import ShapeError
 from ..op import Sample
 from ..types import Array, TensorType
 from .arrangement import Arranging
-from .axes import axes_of, axis_of
+from .axes import axes_of
 
 
 @dataclass(frozen=True)
@@ -70,52 +67,3 @@ class Slice(Arranging):
         yield Sample(cls((1,), (3,), (1,)), ((2, 4, 3, 5),))
         yield Sample(cls((-1, -2), (-99, 0), (-1, 2), (-2, -1)), ((2, 20, 6, 7),))
         yield Sample(cls((5,), (-(2**63),), (0,), (-1,)), ((4, 3),))
-
-
-@dataclass(frozen=True)
-class Gather(Arranging):
-    """Elements `indices` (a number, or nested tuples of numbers) along `axis`.
-
-    The axis is replaced by the axes of the indices, none for a number. An index below 0 counts from the back.
-    """
-
-    indices: Any
-    axis: int = 0
-
-    def table(self, size: int) -> Array:
-        """The indices as an array, counted from the front; raises ShapeError outside [−size, size)."""
-        try:
-            table = np.array(self.indices)
-        except ValueError:
-            table = np.zeros(0)
-        if table.dtype.kind != "i" or not table.size:
-            raise ShapeError(f"indices {self.indices} are neither a whole number nor an array of them")
-        outside = table[(table < -size) | (table >= size)]
-        if outside.size:
-            raise ShapeError(f"index {outside[0]} does not exist among the {size} elements of axis {self.axis}")
-        return table % size
-
-    def shape(self, x: TensorType) -> tuple[int, ...]:
-        axis = axis_of(self.axis, x.rank)
-        return (*x.shape[:axis], *self.table(x.shape[axis]).shape, *x.shape[axis + 1 :])
-
-    def reference(self, *inputs: Array) -> tuple[Array, ...]:
-        (x,) = inputs
-        return (np.asarray(x.take(self.table(x.shape[self.axis]), self.axis)),)
-
-    def arranged(self, pieces: LoweringBuilder, x: int) -> int:
-        type = pieces.types[x]
-        axis = axis_of(self.axis, type.rank)
-        chosen = pieces.lookup(x, axis, self.table(type.shape[axis]).ravel().tolist())
-        return pieces.reshape(chosen, self.shape(type))
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True,) if self.axis % ranks[0] else None
-
-    @classmethod
-    def samples(cls) -> Iterator[Sample]:
-        yield Sample(cls((3, 0, 0, -1), 1), ((2, 5, 3, 4),))
-        yield Sample(cls(((0, 2), (-1, 1), (2, 2)), -1), ((2, 3, 4),))
-        yield Sample(cls(-2, 2), ((1, 3, 5, 4),))
-        yield Sample(cls((1, 0, 1)), ((2, 20),))
-        yield Sample(cls(1), ((3, 4),))

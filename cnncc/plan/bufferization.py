@@ -7,12 +7,13 @@ wherever strides and tables can express them.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
-from ..computation import Concatenate, ConstantPad, Interleave, RowMajorReshape, StridedSlice
+from ..computation import Concatenate, ConstantPad, Interleave, Reduction, RowMajorReshape, StridedSlice
 from ..types import TensorType
+from .fibres import FibreProgram
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp
 from .options import PlanOptions
 from .tensors import Tensor
@@ -35,8 +36,8 @@ class Bufferization:
     """The decisions about the buffers of a layout; the views follow from them.
 
     `callers` are the tensors in the caller's buffers. `inside` are those computed at their place inside another
-    tensor, `reshaped` those whose buffer is read under another shape. `borders` are the borders of the arena's
-    buffers. `links` will become rings of rows.
+    tensor, `reshaped` those whose buffer is read under another shape, `summed` those along whose merged axes sums are
+    taken. `borders` are the borders of the arena's buffers. `links` will become rings of rows.
     """
 
     layout: Layout
@@ -44,6 +45,7 @@ class Bufferization:
     callers: Mapping[Tensor, Buffer]
     inside: Mapping[Tensor, Subview]
     reshaped: frozenset[Tensor] = frozenset()
+    summed: frozenset[Tensor] = frozenset()
     borders: Mapping[Tensor, Border] = field(default_factory=dict)
 
     @property
@@ -77,7 +79,11 @@ def bufferize(layout: Layout, links: frozenset[Tensor], options: PlanOptions) ->
     callers = callers_buffers(layout)
     bufferization = Bufferization(layout, links, callers, joined_in_place(layout, callers))
     shapes = (job for job in layout.jobs if isinstance(job.work.computation, RowMajorReshape))
-    bufferization = replace(bufferization, reshaped=frozenset(bufferization.root(job.result)[0] for job in shapes))
+    bufferization = replace(
+        bufferization,
+        reshaped=frozenset(bufferization.root(job.result)[0] for job in shapes),
+        summed=frozenset(bufferization.root(tensor)[0] for tensor in summed_along_merged_axes(layout)),
+    )
     wanted = wanted_borders(bufferization).items()
     return replace(
         bufferization,
@@ -138,6 +144,27 @@ def _on_axis(rank: int, axis: int, value: int, others: int) -> tuple[int, ...]:
     return tuple(value if each == axis else others for each in range(rank))
 
 
+def summed_along_merged_axes(layout: Layout) -> Iterator[Tensor]:
+    """What jobs read that reduce the two innermost axes of memory: their lanes lie along both as along one.
+
+    A border would part the axes, and the sum would be added in another order.
+    """
+    for job in layout.jobs:
+        reductions = (part for part in job.parts or [job] if isinstance(part.work.computation, Reduction))
+        if any(reduces_innermost(layout, part) for part in reductions):
+            yield from job.reads
+            if job.parts and FibreProgram(job.parts, layout.types, layout.target.core).held:
+                yield job.result
+
+
+def reduces_innermost(layout: Layout, job: PlannedOp) -> bool:
+    """Whether a reduction reduces the two innermost axes of its source, those of one element left out."""
+    assert isinstance(job.work.computation, Reduction)
+    shape, order = layout.types[job.operands[0]].shape, layout.orders[job.operands[0]]
+    innermost = [axis for axis in order if shape[axis] > 1][-2:]
+    return len(innermost) > 1 and set(innermost) <= set(job.work.computation.axes)
+
+
 def wanted_borders(bufferization: Bufferization) -> dict[Tensor, Border]:
     """Borders that convolutions read, by the tensor whose buffer may bring it.
 
@@ -163,9 +190,10 @@ def wider(border: Border, other: Border) -> Border:
 def may_bring(bufferization: Bufferization, root: Tensor, border: Border, limit: float) -> bool:
     """Whether a tensor's buffer may bring a border.
 
-    It must not be the caller's, must keep its shape, become no ring, and grow by the border as `limit` allows.
+    It must not be the caller's, must keep its shape and the order of sums, become no ring, and grow by the border as
+    `limit` allows.
     """
     ours = root in bufferization.makers and root not in bufferization.callers
-    if not ours or root in bufferization.reshaped or root in bufferization.links:
+    if not ours or root in bufferization.reshaped | bufferization.summed | bufferization.links:
         return False
     return any(map(any, border)) and may_grow(bufferization.types[root], border, limit)

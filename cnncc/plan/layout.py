@@ -290,13 +290,15 @@ class LayoutBuilder:
     def bordered(self, image: Tensor, kernel: Convolution) -> Tensor:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
 
-        The caller's buffers have no border, and a tile at an edge then tests and selects every pixel.
+        The caller's buffers have no border, and a tile at an edge then tests and selects every pixel. One copy serves
+        all contractions that read the image.
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
         if image not in self.works.inputs.values() or type.dtype is not type.dtype.in_register:
             return image
-        saved = kernel.edge_cycles(self.target)
+        readers = sum(isinstance(reader.computation, Contraction) for reader in self.readers[image])
+        saved = readers * kernel.edge_cycles(self.target)
         if not may_grow(type, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
             return image
         order = self.orders[image]

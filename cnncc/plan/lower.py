@@ -9,7 +9,16 @@ import numpy as np
 
 from ..allowance import charge
 from ..batching import images_of
-from ..computation import Arrangement, Computation, ComputationNode, Contraction, Interleave, Pointwise, WindowReduction
+from ..computation import (
+    Arrangement,
+    Computation,
+    ComputationNode,
+    Contraction,
+    Indexed,
+    Interleave,
+    Pointwise,
+    WindowReduction,
+)
 from ..expr import RUNNING, Arg, Expr, evaluate, substitute
 from ..ir import Graph, Node, Value
 from ..op import Constant
@@ -147,7 +156,7 @@ def _add_pieces(
 
 def foldable(computation: Computation) -> bool:
     """Whether it is computed now if its operands are constant (the passes fold the other kinds)."""
-    return isinstance(computation, Pointwise | Arrangement)
+    return isinstance(computation, Pointwise | Arrangement | Indexed)
 
 
 def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType, result: LoweredGraph) -> Array:
@@ -156,6 +165,8 @@ def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType
     arrays = [result.constants[operand] for operand in operands]
     if isinstance(computation, Arrangement):
         return computation.arrange(arrays, type.shape)
+    if isinstance(computation, Indexed):
+        return computation.apply(arrays, type.shape)
     assert isinstance(computation, Pointwise)
     arguments = []
     for array, dims in zip(arrays, computation.dims, strict=True):

@@ -146,7 +146,7 @@ PHASES: tuple[Phase, ...] = (
         "lowered",
         lower,
         ("graph",),
-        "ops say what they compute, in five kinds of computation; all that follows knows these and no ops",
+        "ops say what they compute, in six kinds of computation; all that follows knows these and no ops",
     ),
     Phase(
         "tables",

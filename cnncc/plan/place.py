@@ -11,19 +11,35 @@ import numpy as np
 from ..computation import (
     Arrangement,
     ConstantPad,
+    Lookup,
     Pointwise,
     Reduction,
     RowMajorReshape,
+    Scatter,
     WindowReduction,
 )
 from ..elements import FLOAT32, Element
 from ..errors import ModelError
+from ..lines import Linewise
 from ..types import Array
 from .bufferization import Bufferization, places
 from .candidates import Chosen
 from .fibres import FibreProgram
+from .indexed import lookup_views, scatter_views
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
-from .kernels import Convolution, Fill, Kernel, Reduce, elementwise, move, reduce, separable, sweeps
+from .kernels import (
+    Convolution,
+    Fill,
+    Kernel,
+    Reduce,
+    elementwise,
+    indexed,
+    lines,
+    move,
+    reduce,
+    separable,
+    sweeps,
+)
 from .lower import Operand
 from .moves import as_loops
 from .plan import Step
@@ -97,6 +113,8 @@ class StepBuilder:
                 elif reduction.lane_axis in reduction.axes:
                     sources = [reduce.merged(sources[0], reduction.axes)]
                     kernel = reduce.kernel(machine, computation, sources[0])
+            case Linewise():
+                kernel, sources, target = lines.kernel(machine, computation, sources, target)
             case Pointwise():
                 target = with_an_axis(target)
                 kernel = elementwise.kernel(machine, computation.expr, len(sources), target)
@@ -104,6 +122,14 @@ class StepBuilder:
                     self.operand(Operand(tensor, dims), target.shape, self.views.orders[job.result])
                     for tensor, dims in zip(job.operands, computation.dims, strict=True)
                 ]
+            case Lookup(axis):
+                x, indices = (self.plain(source, f"{job.result}: source") for source in sources)
+                *sources, target = lookup_views(x, indices, target, axis)
+                kernel = indexed.lookup(machine, sources[1], target, self.views.element(target))
+            case Scatter(axis, combine):
+                x, indices, updates = (self.plain(source, f"{job.result}: source") for source in sources)
+                *sources, target = scatter_views(x, indices, updates, target, axis)
+                kernel = indexed.scatter(machine, combine, sources[1], target, self.views.element(target))
             case _:
                 raise AssertionError(f"no kernel for {computation}")
         self.step(job.work.name, kernel, sources, target)

@@ -120,7 +120,7 @@ def _roles(step: Step) -> list[str]:
 def _view(plan: Plan, view: View) -> str:
     order = f" {view_order(view)}" if view.rank > 1 else ""
     buffer = plan.buffer(view)
-    stored = f" of {buffer.dtype}, {buffer.nbytes:,} bytes" if buffer.dtype.role == "stored" else ""
+    stored = f" of {buffer.dtype}, {buffer.nbytes:,} bytes" if buffer.dtype.role == "carried" else ""
     return f"{view.buffer} {view.shape}{order}, {buffer.space}{stored}"
 
 

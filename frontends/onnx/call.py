@@ -46,11 +46,17 @@ Result = Anything | Sequence[Anything | None]
 """The result of a row: one output, or several in order (None after a problem that is reported)."""
 
 
-def held(array: Array, shown: str) -> Element:
-    """The element type of an array as a constant. Raises Unsupported for one that no layer can compute with."""
+SHORT_FLOATS = ("float16", "bfloat16")
+"""Floats of a file that are computed with as float32, of which each is one."""
+
+
+def held(array: Array, shown: str) -> tuple[Array, Element]:
+    """An array as a constant, and its element type. Raises Unsupported for one that no layer can compute with."""
+    if array.dtype.name in SHORT_FLOATS:
+        return array.astype(FLOAT32.numpy), FLOAT32
     for element in COMPUTED:
         if array.dtype == element.numpy:
-            return element
+            return array, element
     raise Unsupported(
         f"computing with the {array.dtype} {shown} is not supported, only {either(COMPUTED)}",
         f"computing with {array.dtype}",
@@ -277,7 +283,7 @@ class NodeContext:
 
     def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
         """Add weights that are not a tensor of the file; `rounded` if they were computed in float64."""
-        element = FLOAT32 if rounded else held(data, role)
+        data, element = (data, FLOAT32) if rounded else held(data, role)
         charge(element.bytes * data.size, f"{role} of {self.operator}")
         name = self.importer.fresh(f"{self.name}.{role}")
         with np.errstate(over="ignore"):

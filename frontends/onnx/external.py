@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ...allowance import charge
 from ...files import opened_below
-from ...types import MAX_ELEMENTS
+from ...types import MAX_ELEMENTS, expect_rank
 
 SIZES = {1: 4, 2: 1, 3: 1, 4: 2, 5: 2, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8, 12: 4, 13: 8, 16: 2}
 """Bytes of an element by ONNX's number of its type, for types of whole bytes."""
@@ -45,6 +45,7 @@ def _outside(tensor: Any) -> bool:
 
 def part_of(tensor: Any) -> FileRange:
     """The range of a tensor's bytes, with the size of its shape and type. Raises ValueError for impossible ones."""
+    expect_rank(len(tensor.dims))  # a product of more sizes may take minutes
     entries = {entry.key: entry.value for entry in tensor.external_data}
     elements = math.prod(tensor.dims)
     if tensor.data_type not in SIZES:

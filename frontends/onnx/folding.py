@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 
-from ...allowance import Allowance, allowance
 from ...elements import ELEMENTS
-from ...errors import CnnccError, ModelError, ShapeError
+from ...errors import ModelError
 from ...integers import converted, power
-from ...ir import Value
 from ...types import Array, expect_rank
-from . import known, parameters, quantization
-from .call import Anything, NodeContext, Unsupported
+from . import indexing, known, parameters, quantization, ranking
+from .call import NodeContext, Unsupported
+from .known import log_sum_exp, over_all, summed
 from .parameters import room
 
 Row = Callable[[NodeContext], Any]
@@ -31,9 +30,6 @@ DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64
 DTYPES |= {4: "uint16", 11: "float64", 12: "uint32", 13: "uint64"}
 
 
-HOLLOW = 1 << 16
-
-
 def fold(row: Row, call: NodeContext) -> list[Array]:
     """The row's results as arrays."""
     with np.errstate(all="ignore"):
@@ -41,38 +37,6 @@ def fold(row: Row, call: NodeContext) -> list[Array]:
     made = [np.asarray(array) for array in (result if isinstance(result, list) else [result])]
     for array in made:
         expect_rank(array.ndim)
-    return made
-
-
-class Hollow(NodeContext):
-    """A call in which values of run time are arrays of zeros, which take no memory."""
-
-    def __init__(self, call: NodeContext):
-        self.__dict__.update(call.__dict__)
-        self.call = call
-
-    def anything(self, index: int) -> Anything:
-        found = self.call.anything(index)
-        if not isinstance(found, Value):
-            return found
-        type = self.call.type(found)
-        return np.broadcast_to(np.zeros((), type.dtype.numpy), type.shape)
-
-
-def nothing(row: Row, error: ShapeError, call: NodeContext) -> list[Array]:
-    """The row's results if they have no elements: these are known, whatever the inputs are. Raises `error` otherwise.
-
-    Not more than `HOLLOW` bytes are made to find that out.
-    """
-    small = Allowance()
-    small.limit = min(small.limit, HOLLOW)
-    try:
-        with allowance(small):
-            made = fold(row, Hollow(call))
-    except (CnnccError, ValueError, IndexError, TypeError, ArithmeticError):
-        raise error from None
-    if any(array.size for array in made):
-        raise error
     return made
 
 
@@ -126,42 +90,6 @@ def reduction(function: Callable[..., Any], *, copied: bool = False) -> Row:
         return np.asarray(function(x, axis=axes, keepdims=bool(call.attribute("keepdims", 1))), x.dtype)
 
     return row
-
-
-def over_all(function: Callable[..., Any], least: bool) -> Callable[..., Any]:
-    """A maximum or minimum, which of no elements is the `least` or the largest number."""
-
-    def over(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
-        if x.size:
-            return function(x, axis=axis, keepdims=keepdims)
-        if x.dtype.kind == "f":
-            start: Any = -np.inf if least else np.inf
-        elif x.dtype == bool:
-            start = not least
-        else:
-            start = np.iinfo(x.dtype).min if least else np.iinfo(x.dtype).max
-        return function(x, axis=axis, keepdims=keepdims, initial=start)
-
-    return over
-
-
-def summed(before: Callable[[Any], Any], after: Callable[[Any], Any] = np.asarray) -> Callable[..., Any]:
-    """A function of the sum of functions of elements; of floats in float64."""
-
-    def over(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
-        wide = x.astype(np.float64) if x.dtype.kind == "f" else x
-        return after(np.sum(before(wide), axis=axis, keepdims=keepdims))
-
-    return over
-
-
-def log_sum_exp(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
-    """log Σ exp(x − m) + m with the maximum m; −∞ of no elements."""
-    wide = x.astype(np.float64)
-    most = np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
-    most = np.where(np.isfinite(most), most, 0)
-    total = np.log(np.sum(np.exp(wide - most), axis=axis, keepdims=True)) + most
-    return np.sum(total, axis=axis, keepdims=keepdims)  # of one element each
 
 
 def mean(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
@@ -221,6 +149,12 @@ def gather(call: NodeContext) -> Any:
     return np.take(x, indices, axis)
 
 
+def compress(call: NodeContext) -> Any:
+    x, condition = arrays(call)
+    room(call, x.shape, x)
+    return np.compress(condition, x, call.optional("axis"))
+
+
 def concat(call: NodeContext) -> Any:
     parts = arrays(call)
     axis = parameters.front(parameters.concat_axis(call), parts[0].ndim)
@@ -269,14 +203,18 @@ FOLDS: dict[str, Row] = {
     "Abs": elementwise(np.abs),
     "Add": binary(np.add),
     "And": binary(np.logical_and),
+    "ArgMax": ranking.fold_arg_max,
+    "ArgMin": ranking.fold_arg_min,
     "BitwiseAnd": binary(np.bitwise_and),
     "BitwiseNot": elementwise(np.bitwise_not),
     "BitwiseOr": binary(np.bitwise_or),
     "BitwiseXor": binary(np.bitwise_xor),
     "Cast": cast,
     "Ceil": elementwise(np.ceil),
+    "Compress": compress,
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
+    "CumSum": ranking.fold_cum_sum,
     "DequantizeLinear": quantization.dequantize,
     "Div": binary(divide),
     "Equal": binary(np.equal),
@@ -285,6 +223,8 @@ FOLDS: dict[str, Row] = {
     "Flatten": reshaped(parameters.flattened),
     "Floor": elementwise(np.floor),
     "Gather": gather,
+    "GatherElements": indexing.folded(indexing.gather_elements),
+    "GatherND": indexing.folded(indexing.gather_parts),
     "Greater": binary(np.greater),
     "GreaterOrEqual": binary(np.greater_equal),
     "IsNaN": elementwise(np.isnan),
@@ -297,6 +237,7 @@ FOLDS: dict[str, Row] = {
     "Mul": binary(np.multiply),
     "Neg": elementwise(np.negative),
     "Not": elementwise(np.logical_not),
+    "OneHot": ranking.fold_one_hot,
     "Or": binary(np.logical_or),
     "Pow": binary(raised),
     "QuantizeLinear": quantization.quantize,
@@ -314,6 +255,8 @@ FOLDS: dict[str, Row] = {
     "ReduceSumSquare": reduction(summed(np.square), copied=True),
     "Reshape": reshaped(parameters.new_shape),
     "Round": elementwise(np.round),
+    "ScatterElements": indexing.folded(indexing.scatter_elements),
+    "ScatterND": indexing.folded(indexing.scatter_parts),
     "Sign": elementwise(np.sign),
     "Slice": part,
     "Split": split,
@@ -322,7 +265,9 @@ FOLDS: dict[str, Row] = {
     "Sub": binary(np.subtract),
     "Sum": chained(np.add),
     "Tile": tile,
+    "TopK": ranking.fold_top_k,
     "Transpose": transpose,
+    "Trilu": ranking.fold_trilu,
     "Unsqueeze": reshaped(parameters.unsqueezed),
     "Where": elementwise(np.where),
     "Xor": binary(np.logical_xor),

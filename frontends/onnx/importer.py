@@ -12,14 +12,16 @@ import numpy as np
 
 from ...allowance import allowance, charge
 from ...cut import unknown, with_needed
-from ...elements import ELEMENTS, VALUES
+from ...elements import ELEMENTS, FLOAT16, FLOAT32, VALUES, Element
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
+from ...ops import Cast
 from ...types import Array, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
-from .call import Anything, Items, NodeContext, Result, held
-from .folding import FOLDS, fold, nothing
+from .call import SHORT_FLOATS, Anything, Items, NodeContext, Result, held
+from .folding import FOLDS, fold
+from .hollow import nothing
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
 from .read import Declared, OnnxModel, parse, read
@@ -139,10 +141,10 @@ class Importer:
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
         if id(data) not in self.constants:
-            element = held(data, f"tensor '{tensor}'")
-            if tensor not in self.filed:  # the file has those already
-                charge(data.nbytes, f"tensor '{tensor}'")
-            made = self.builder.constant(data, self.fresh(tensor), element=element)
+            known, element = held(data, f"tensor '{tensor}'")
+            if tensor not in self.filed or known is not data:  # the file has those already
+                charge(known.nbytes, f"tensor '{tensor}'")
+            made = self.builder.constant(known, self.fresh(tensor), element=element)
             self.constants[id(data)] = (data, made)
         return self.constants[id(data)][1]
 
@@ -163,7 +165,8 @@ class Importer:
                 continue
             value = self.builder.input(declared.name, input_type(declared, shape))
             dtype = ELEMENTS[declared.dtype].numpy
-            self.tensors[declared.name] = np.empty(shape, dtype) if 0 in shape else value
+            taken = self._converted(value, FLOAT32) if declared.dtype in SHORT_FLOATS else value
+            self.tensors[declared.name] = np.empty(shape, dtype) if 0 in shape else taken
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
@@ -176,10 +179,16 @@ class Importer:
             tensor = self._made(name)
             if isinstance(tensor, Items):
                 raise Unsupported(f"output '{name}' is a sequence, which is not supported", "sequence")
-            return self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
+            value = self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
+            return self._converted(value, FLOAT16) if value and self.model.results.get(name) == FLOAT16.name else value
         except ModelError as error:
             self._refuse(error, "output", name)
             return None
+
+    def _converted(self, value: Value, element: Element) -> Value:
+        """Halves that arrive, as floats, which are computed with; and back where they leave."""
+        name = self.fresh(f"{value.node}.{element}")
+        return self.builder.add(Cast(element.name), [value], name)[0]
 
     def _made(self, name: str) -> Anything | None:
         """The value of an output. Raises ModelError if there is none, Unsupported for one that no graph can have."""

@@ -1,4 +1,4 @@
-"""More operators on arrays that are known at compile time: limits, borders, positions and bits."""
+"""More operators on known arrays: limits, borders, positions, bits, and reductions also of nothing."""
 
 from __future__ import annotations
 
@@ -86,6 +86,42 @@ def shifted(call: NodeContext) -> Array:
         raise ModelError(f"BitShift of {x.dtype} with direction={direction!r}")
     room(call, parameters.broadcast(x.shape, bits.shape), x)
     return np.asarray((np.left_shift if direction == "LEFT" else np.right_shift)(x, bits))
+
+
+def over_all(function: Callable[..., Any], least: bool) -> Callable[..., Any]:
+    """A maximum or minimum, which of no elements is the `least` or the largest number."""
+
+    def over(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
+        if x.size:
+            return function(x, axis=axis, keepdims=keepdims)
+        if x.dtype.kind == "f":
+            start: Any = -np.inf if least else np.inf
+        elif x.dtype == bool:
+            start = not least
+        else:
+            start = np.iinfo(x.dtype).min if least else np.iinfo(x.dtype).max
+        return function(x, axis=axis, keepdims=keepdims, initial=start)
+
+    return over
+
+
+def summed(before: Callable[[Any], Any], after: Callable[[Any], Any] = np.asarray) -> Callable[..., Any]:
+    """A function of the sum of functions of elements; of floats in float64."""
+
+    def over(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
+        wide = x.astype(np.float64) if x.dtype.kind == "f" else x
+        return after(np.sum(before(wide), axis=axis, keepdims=keepdims))
+
+    return over
+
+
+def log_sum_exp(x: Array, axis: tuple[int, ...] | None, keepdims: bool) -> Any:
+    """log Σ exp(x − m) + m with the maximum m; −∞ of no elements."""
+    wide = x.astype(np.float64)
+    most = np.max(wide, axis=axis, keepdims=True, initial=-np.inf)
+    most = np.where(np.isfinite(most), most, 0)
+    total = np.log(np.sum(np.exp(wide - most), axis=axis, keepdims=True)) + most
+    return np.sum(total, axis=axis, keepdims=keepdims)  # of one element each
 
 
 FOLDS: dict[str, Callable[[NodeContext], Any]] = {

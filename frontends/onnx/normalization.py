@@ -85,6 +85,10 @@ def log_softmax(call: NodeContext) -> Result:
     return over_axis(call, ops.LogSoftmax)
 
 
+def hardmax(call: NodeContext) -> Result:
+    return over_axis(call, ops.Hardmax)
+
+
 def over_axis(call: NodeContext, make: Callable[[int], Op]) -> Result:
     """Up to opset 12 over all axes from `axis` on as one, from 13 on over `axis` alone."""
     shape = call.shape(0)

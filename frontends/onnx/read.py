@@ -59,6 +59,12 @@ class OnnxModel:
     proto: Any = field(repr=False, compare=False)
 
     @cached_property
+    def results(self) -> dict[str, str]:
+        """The element types of the outputs, as declared."""
+        onnx = _package(self.file)
+        return {port.name: port.dtype for port in (_declared(value, onnx) for value in self.proto.graph.output)}
+
+    @cached_property
     def stated(self) -> dict[str, Declared]:
         """The values inside the graph whose shapes the file states without open dimensions.
 

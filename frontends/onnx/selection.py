@@ -1,34 +1,21 @@
-"""Selections that are known at import: elements by indices."""
+"""Selections that are known at import."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 
 from ... import ops
-from ...errors import ShapeError
+from ...allowance import charge
 from ...ops.axes import expect_tables
-from .call import NodeContext, Result, whole
-from .shapes import nested
+from .call import NUMBER_BYTES, NodeContext, Result
 
 
-def gather_nd(call: NodeContext) -> Result:
-    """Elements at known indices: the last axis of the indices has one for each of several axes, which are merged.
-
-    With `batch_dims` the first axes of both correspond to each other; they are merged, too.
-    """
-    indices, shape = whole(call.array(1, "indices"), "indices"), call.shape(0)
-    batch = call.attribute("batch_dims", 0)
-    end = batch + (indices.shape[-1] if indices.ndim else 0)
-    if not 0 <= batch < indices.ndim or end > len(shape) or indices.shape[:batch] != shape[:batch]:
-        raise ShapeError(f"indices of shape {indices.shape} do not fit {shape} with batch_dims={batch}")
-    grid = np.indices(indices.shape[:-1])[:batch]
-    places = (*grid, *np.moveaxis(indices, -1, 0))
-    inside = [np.where(place < 0, place + size, place) for place, size in zip(places, shape, strict=False)]
-    flat = np.ravel_multi_index(inside, shape[:end]) if inside else np.zeros(indices.shape[:-1], np.int64)
-    expect_tables([flat.size])
-    x = call.value(0)
-    if end != 1:
-        x = call.add(ops.Reshape((math.prod(shape[:end]), *shape[end:])), x, role="joined")
-    return call.add(ops.Gather(nested(flat.tolist()), 0), x)
+def compress(call: NodeContext) -> Result:
+    """The elements along `axis`, or of the flattened input, for which a known condition holds; it may be shorter."""
+    places = np.flatnonzero(call.array(1, "a condition"))
+    x, axis = call.value(0), call.optional("axis")
+    if axis is None:
+        x, axis = call.add(ops.Reshape((-1,)), x, role="flat"), 0
+    expect_tables([places.size])
+    charge(NUMBER_BYTES * places.size, f"{places.size} elements of Compress")
+    return call.add(ops.Gather(tuple(places.tolist()), axis), x)

@@ -7,14 +7,14 @@ import math
 import numpy as np
 
 from ... import ops
-from ...allowance import charge
-from ...elements import COMPUTED, ELEMENTS, FLOAT32, UINT8
+from ...elements import COMPUTED, ELEMENTS, FLOAT16, FLOAT32, UINT8, VALUES
 from ...errors import ModelError
 from ...ir import Value
 from ...op import either
+from ...types import Array
 from ..counts import vector
 from . import parameters
-from .call import NUMBER_BYTES, NodeContext, Result, Unsupported, whole
+from .call import NodeContext, Result, Unsupported
 from .folding import DTYPES
 
 
@@ -45,6 +45,19 @@ def size(call: NodeContext) -> Result:
     return vector(math.prod(call.shape(0)))
 
 
+def eye_like(call: NodeContext) -> Array:
+    """Ones on diagonal `k` of a matrix of the input's shape; of its element type, unless `dtype` tells another."""
+    rows, columns = call.shape(0)
+    like = call.tensor(0)
+    own = call.type(like).dtype.numpy if isinstance(like, Value) else like.dtype
+    number = call.optional("dtype")
+    if number is not None and number not in DTYPES:
+        raise Unsupported(f"EyeLike of element type {number} is not supported")
+    dtype = own if number is None else np.dtype(DTYPES[number])
+    parameters.room(call, (rows, columns), np.empty(0, dtype))
+    return np.eye(rows, columns, call.attribute("k", 0), dtype)
+
+
 def cast(call: NodeContext) -> Result:
     """To the type that `to` names."""
     return converted(call, element_type(call))
@@ -58,16 +71,21 @@ def cast_like(call: NodeContext) -> Result:
 
 
 def converted(call: NodeContext, to: str) -> Result:
-    """Input 0 as another element type; floats also through float64 if nothing is computed in it."""
+    """Input 0 as another element type; floats also through float64 if nothing is computed in it.
+
+    Halves are computed with as floats: a conversion to them only rounds.
+    """
     call.ignore("saturate", "round_mode")
     x = call.value(0)
     own = call.type(x).dtype
     if to == "float64" and own.exact_in(FLOAT32):
         call.importer.wide.add(call.node.outputs[0])
         to = "float32"
+    if to == FLOAT16.name:
+        return call.add(ops.Cast(FLOAT32.name), call.add(ops.Cast(to), x, role=to))
     if ELEMENTS.get(to) not in COMPUTED:
         told = f"{call.operator} of {own} values computed at run time to {to} is not supported, only to"
-        raise Unsupported(f"{told} {either(COMPUTED)}")
+        raise Unsupported(f"{told} {either(VALUES)}")
     if own.name == to:
         return x
     picture = own is UINT8 and to == "float32" and len(call.shape(0)) >= 2 and call.arrives(x)
@@ -156,17 +174,6 @@ def part(call: NodeContext) -> Result:
     if begins is None or ends is None:
         raise ModelError("Slice without starts or ends")
     return call.add(ops.Slice(begins, ends, call.setting("axes", 3), call.setting("steps", 4)), call.value(0))
-
-
-def gather(call: NodeContext) -> Result:
-    indices = whole(call.array(1, "indices"), "indices")
-    charge(NUMBER_BYTES * indices.size, f"{indices.size} indices of Gather")
-    return call.add(ops.Gather(nested(indices.tolist()), call.attribute("axis", 0)), call.value(0))
-
-
-def nested(indices: object) -> object:
-    """Lists as tuples, since the attributes of an op are hashable."""
-    return tuple(map(nested, indices)) if isinstance(indices, list) else indices
 
 
 def expand(call: NodeContext) -> Result:

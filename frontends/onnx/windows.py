@@ -112,8 +112,12 @@ def pooled(call: NodeContext) -> dict[str, Any]:
 
 
 def max_pool(call: NodeContext) -> Result:
-    call.ignore("storage_order")  # of the indices, which are refused where they are read
-    return call.add(ops.MaxPool(**pooled(call)), call.value(0))
+    """The maxima and, where they are read, their numbers."""
+    window, x, by_columns = pooled(call), call.value(0), bool(call.attribute("storage_order", 0))
+    maxima = call.add(ops.MaxPool(**window), x)
+    if not call.reads(1):
+        return maxima
+    return maxima, call.add(ops.MaxPoolIndices(**window, column_major=by_columns), x, role="indices")
 
 
 def average_pool(call: NodeContext) -> Result:

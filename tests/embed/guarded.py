@@ -158,7 +158,8 @@ def main(target: str, kind: str) -> None:
         if compiled.llvm not in known:
             known.add(compiled.llvm)
             print(case.name, flush=True)
-            check(compiled, case.feeds)
+            for feeds in (case.feeds, *case.more):
+                check(compiled, feeds)
     print(f"{len(known)} networks")
 
 

@@ -25,7 +25,7 @@ from cnncc.ops import (
 )
 from cnncc.types import Array
 from tests.graphs import Net, one_op
-from tests.ops.cases import data, of_floats, samples
+from tests.ops.cases import data, indexed_samples, of_floats, samples, wild
 
 from .support import EXAMPLES
 
@@ -34,12 +34,13 @@ STREAMINGS = ("none", "pools", "cost", "chains")
 
 @dataclass(frozen=True)
 class Case:
-    """A graph, its inputs and the options of its plan."""
+    """A graph, its inputs, further inputs of it, and the options of its plan."""
 
     name: str
     graph: Graph
     feeds: dict[str, Array]
     options: dict[str, Any] = field(default_factory=dict)
+    more: tuple[dict[str, Array], ...] = ()
 
 
 def cases() -> Iterator[Case]:
@@ -49,8 +50,14 @@ def cases() -> Iterator[Case]:
     yield Case("digits", digits, {"input": (pictures[:1, None] / 255).astype(np.float32)})
     for sample in samples():
         arrays = data(sample)
+        if sample in indexed_samples():
+            continue
         for known in {0, len(arrays) - 1} if of_floats(sample) else {0}:
             yield Case(f"{sample.op}, {known} known", *one_op(sample.op, *arrays, known=range(1, 1 + known)))
+    for sample in indexed_samples():
+        graph, feeds = one_op(sample.op, *data(sample))
+        beyond = dict(zip(feeds, wild(sample), strict=True))
+        yield Case(f"{sample.op}, indices beyond the ends", graph, beyond, more=(feeds,))
     for make in NETWORKS:
         for streaming in STREAMINGS:
             net = Net()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from cnncc.elements import COMPUTED, INT32, INTEGERS, UNSIGNED
+from cnncc.elements import INT32, INTEGERS, UNSIGNED, VALUES
 from cnncc.op import either
 from cnncc.ops import (
     And,
@@ -47,7 +47,7 @@ REFUSED = [
     (
         Cast("uint4"),
         PAIR[:1],
-        f"to='uint4': expected the name of an element type, {either(COMPUTED)}",
+        f"to='uint4': expected the name of an element type, {either(VALUES)}",
     ),
     (Cast("float32"), PAIR, "Cast takes 1 inputs, got 2"),
     (BitShift("up"), PAIR, "direction='up': expected 'left' or 'right'"),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnncc import CnnccError, interpret, nn
-from cnncc.elements import COMPUTED, NUMBERS
+from cnncc.elements import COMPUTED, NUMBERS, VALUES
 from cnncc.op import either
 
 LEFT, RIGHT = np.array([[7, -7, 0, 5]]), np.array([[2, 2, 3, -3]])
@@ -124,7 +124,7 @@ REFUSED: list[tuple[Callable[[Any, Any], Any], str, str]] = [
     (
         lambda a, b: a.astype("int4"),
         "int32",
-        f"layer 'cast': to='int4': expected the name of an element type, {either(COMPUTED)}",
+        f"layer 'cast': to='int4': expected the name of an element type, {either(VALUES)}",
     ),
     (
         lambda a, b: nn.Constant([1], "uint4"),

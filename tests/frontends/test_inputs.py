@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from cnncc import CnnccError, compile, interpret, nn
-from cnncc.elements import COMPUTED
+from cnncc.elements import VALUES
 from cnncc.types import Array
 
 
@@ -107,7 +107,7 @@ def test_an_input_that_is_an_output_is_converted() -> None:
     np.testing.assert_array_equal(compile(nn.Model(x, x), cache=False)(image), image.transpose(0, 3, 1, 2))
 
 
-KNOWN = " or ".join(repr(element.name) for element in COMPUTED)
+KNOWN = " or ".join(repr(element.name) for element in VALUES)
 
 
 @pytest.mark.parametrize(

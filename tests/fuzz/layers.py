@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from cnncc import ops
-from cnncc.elements import UINT8
+from cnncc.elements import INT64, UINT8
 from cnncc.ir import Value
 from cnncc.op import Op
 from cnncc.windows import Padding
+
+from . import indexed
 
 if TYPE_CHECKING:
     from .generate import Generator
@@ -51,9 +53,16 @@ ACTIVATIONS: dict[str, Callable[[Generator], Op]] = {
     "Sin": lambda g: ops.Sin(),
     "Softplus": lambda g: ops.Softplus(),
     "Softsign": lambda g: ops.Softsign(),
+    "Tan": lambda g: ops.Tan(),
+    "Asin": lambda g: ops.Asin(),
+    "Acos": lambda g: ops.Acos(),
+    "Atan": lambda g: ops.Atan(),
+    "Sinh": lambda g: ops.Sinh(),
+    "Cosh": lambda g: ops.Cosh(),
+    "Asinh": lambda g: ops.Asinh(),
+    "Acosh": lambda g: ops.Acosh(),
+    "Atanh": lambda g: ops.Atanh(),
     "Sqrt": lambda g: ops.Sqrt(),
-    **{name: lambda g, name=name: getattr(ops, name)() for name in ("Tan", "Asin", "Acos", "Atan")},
-    **{name: lambda g, name=name: getattr(ops, name)() for name in ("Sinh", "Cosh", "Asinh", "Acosh", "Atanh")},
     "Tanh": lambda g: ops.Tanh(),
     "ThresholdedRelu": lambda g: ops.ThresholdedRelu(g.one_of((1.0, 0.0, -0.5))),
 }
@@ -147,6 +156,45 @@ def log_softmax(g: Generator) -> Value:
     return g.net.apply(ops.LogSoftmax(some_axis(g, len(g.net.shape(x)))), x)
 
 
+def by_order(kind: Callable[[int], Op]) -> Layer:
+    """An op along an axis; the numbers of places become floats."""
+
+    def layer(g: Generator) -> Value:
+        x = g.pick((1, 2, 3, 4, 5, 6))
+        return as_float(g, g.net.apply(kind(some_axis(g, len(g.net.shape(x)))), x))
+
+    return layer
+
+
+def as_float(g: Generator, x: Value) -> Value:
+    """Numbers of places as floats."""
+    places = g.net.builder.nodes[x.node].types[x.index].dtype is INT64
+    return g.net.apply(ops.Cast("float32"), x) if places else x
+
+
+def cum_sum(g: Generator) -> Value:
+    return by_order(lambda axis: ops.CumSum(axis, g.chance(0.5), g.chance(0.5)))(g)
+
+
+def top_k(g: Generator) -> Value:
+    """The elements, or their places as floats."""
+    x = g.pick((1, 2, 3, 4, 5, 6))
+    shape = g.net.shape(x)
+    axis = some_axis(g, len(shape))
+    op = ops.TopK(g.number(1, min(7, shape[axis])), axis, g.chance(0.5))
+    return as_float(g, g.one_of(g.net.builder.add(op, (x,))))
+
+
+def trilu(g: Generator) -> Value:
+    return g.net.apply(ops.Trilu(g.chance(0.5), g.number(-3, 3)), g.pick((2, 3, 4, 5)))
+
+
+def one_hot(g: Generator) -> Value:
+    indices = g.net.apply(ops.Cast(g.one_of(("int32", "int64", "float32"))), g.pick((1, 2, 3)))
+    axis = some_axis(g, len(g.net.shape(indices)) + 1)
+    return g.net.apply(ops.OneHot(g.number(1, 5), axis, g.chance(0.5)), indices, g.weights(2))
+
+
 def standardization(kind: Callable[..., Op]) -> Layer:
     def layer(g: Generator) -> Value:
         x = g.pick(SPATIAL if kind is ops.InstanceNormalization else (2, 3, 4, 5))
@@ -221,7 +269,9 @@ def pool(kind: Callable[..., Op]) -> Layer:
             options["alpha"] = g.one_of((0.0, 0.3, 0.5, 1.0))
         if kind is ops.LpPool:
             options["p"] = g.one_of((1, 2, 2, 3, 4))
-        return g.net.apply(kind(kernel, stride, padding, dilation, **options), x)
+        if kind is ops.MaxPoolIndices:
+            options["column_major"] = g.chance(0.5)
+        return as_float(g, g.net.apply(kind(kernel, stride, padding, dilation, **options), x))
 
     return layer
 
@@ -446,10 +496,20 @@ LAYERS: dict[str, Layer] = {
         kind.__name__: standardization(kind)
         for kind in (ops.BatchStandardization, ops.InstanceNormalization, ops.GroupNormalization)
     },
-    **{kind.__name__: pool(kind) for kind in (ops.MaxPool, ops.AveragePool, ops.MixedPool, ops.LpPool)},
+    **{
+        kind.__name__: pool(kind)
+        for kind in (ops.MaxPool, ops.MaxPoolIndices, ops.AveragePool, ops.MixedPool, ops.LpPool)
+    },
     **{kind.__name__: adaptive_pool(kind) for kind in (ops.AdaptiveMaxPool, ops.AdaptiveAveragePool)},
     **{type(op).__name__: global_pool(op) for op in (ops.GlobalMaxPool(), ops.GlobalAveragePool())},
     "PRelu": prelu,
+    "ArgMax": by_order(lambda axis: ops.ArgMax(axis)),
+    "ArgMin": by_order(lambda axis: ops.ArgMin(axis, select_last_index=True)),
+    "Hardmax": by_order(lambda axis: ops.Hardmax(axis)),
+    "CumSum": cum_sum,
+    "TopK": top_k,
+    "Trilu": trilu,
+    "OneHot": one_hot,
     "LogSoftmax": log_softmax,
     "LayerNormalization": layer_normalization,
     "LRN": local_response,
@@ -470,6 +530,7 @@ LAYERS: dict[str, Layer] = {
     "SpaceToDepth": space_to_depth,
     "ChannelShuffle": channel_shuffle,
     "MatMul": matmul,
+    **indexed.LAYERS,
     "ImageToTensor": image,
 }  # fmt: skip
 """A layer for each op beside those that `generate.Generator` has methods for."""

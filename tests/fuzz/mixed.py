@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from cnncc import ops
-from cnncc.elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, NUMBERS, UNSIGNED, Element
+from cnncc.elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, NUMBERS, UNSIGNED, VALUES, Element
 from cnncc.errors import ShapeError
 from cnncc.ir import Graph, Value
 from cnncc.op import Op
@@ -116,7 +116,7 @@ class Mixed:
         return self.net.apply(ops.Where(), self.pick(BOOL), x, self.alike(x))
 
     def conversion(self) -> Value:
-        return self.net.apply(ops.Cast(self.one_of(COMPUTED).name), self.pick(*COMPUTED))
+        return self.net.apply(ops.Cast(self.one_of(VALUES).name), self.pick(*VALUES))
 
     def reduction(self) -> Value:
         x = self.pick(*COMPUTED)
@@ -124,8 +124,29 @@ class Mixed:
         axes = tuple(range(len(self.net.shape(x))))[: int(self.rng.integers(1, 3))]
         return self.net.apply(self.one_of(kinds)(axes, bool(self.rng.integers(2))), x)
 
+    def order(self) -> Value:
+        """What compares the elements along an axis, adds them up, or chooses by their places."""
+        x = self.pick(*NUMBERS)
+        shape = self.net.shape(x)
+        if not shape:
+            return self.net.apply(ops.OneHot(3, from_back=bool(self.rng.integers(2))), x, self.vector())
+        axis, flag = int(self.rng.integers(len(shape))), bool(self.rng.integers(2))
+        choices: list[Op] = [
+            ops.ArgMax(axis, flag), ops.ArgMin(axis, select_last_index=flag), ops.CumSum(axis, flag),
+            ops.CumSum(axis, not flag, True), ops.TopK(1 + shape[axis] // 2, axis, flag), ops.OneHot(2, axis),
+            ops.Trilu(flag, 1),
+        ]  # fmt: skip
+        op = self.one_of(choices)
+        inputs = (x, self.vector()) if isinstance(op, ops.OneHot) else (x,)
+        return self.one_of(self.net.builder.add(op, inputs))
+
+    def vector(self) -> Value:
+        """Two values of any element."""
+        element = self.one_of(COMPUTED)
+        return self.net.arrives(numbers(self.rng, TensorType((2,), element)), "values", element)
+
     def arrangement(self) -> Value:
-        x = self.pick(*COMPUTED)
+        x = self.pick(*VALUES)
         rank = len(self.net.shape(x))
         filler = 1 if self.element(x) is not INT64 else 2**53 + 1
         choices: list[Op] = [
@@ -136,13 +157,13 @@ class Mixed:
         return self.net.apply(self.one_of(choices), x)
 
     def join(self) -> Value:
-        x = self.pick(*COMPUTED)
+        x = self.pick(*VALUES)
         return self.net.apply(ops.Concat(0), x, self.alike(x), x)
 
     def grow(self, layers: int) -> Graph:
         steps = [
             self.arithmetic, self.arithmetic, self.arithmetic, self.unary, self.unary, self.comparison, self.choice,
-            self.finite, self.quantization, self.arithmetic, self.arithmetic,
+            self.finite, self.quantization, self.arithmetic, self.arithmetic, self.order, self.order, self.order,
             self.conversion, self.conversion, self.reduction, self.arrangement, self.arrangement, self.join,
         ]  # fmt: skip
         self.values += [self.fresh(element) for element in (INT32, FLOAT32)]

@@ -13,7 +13,7 @@ import pytest
 
 from cnncc.check.graph import verify
 from cnncc.passes.manager import optimise
-from tests.ops.cases import FLOAT_OPS
+from tests.ops.cases import FLOAT_OPS, INDEXED
 
 from . import run as fuzz
 from .check import Finding, live_ops
@@ -61,7 +61,7 @@ def test_the_graphs_reach_everything() -> None:
         inputs.add(len(graph.inputs))
         outputs.add(len(graph.outputs))
         sizes.add(len(layers))
-    assert ops == set(FLOAT_OPS) and {0, 1, 2, 3, 4, 5} <= ranks and bytes_too
+    assert ops == {*FLOAT_OPS, *INDEXED} and {0, 1, 2, 3, 4, 5} <= ranks and bytes_too
     assert images == {1, 2, 3} and {1, 2, 3} <= inputs and {1, 2, 3} <= outputs
     assert 1 in sizes and max(sizes) >= MOST_NODES
 

@@ -9,7 +9,7 @@ from cnncc import text
 from cnncc.check.bound import compare
 from cnncc.check.graph import verify
 from cnncc.check.tolerance import bounds
-from cnncc.elements import COMPUTED, FLOAT32, bits
+from cnncc.elements import FLOAT32, VALUES, bits
 from cnncc.interpreter import run
 from cnncc.machine.target import TARGETS
 from cnncc.op import REGISTRY, Constant
@@ -69,7 +69,7 @@ def test_bounds_of_whole_numbers_are_0_or_infinite(first):
         for value, bound in bounds(graph, feeds).items():
             type = graph.type(value)
             assert bound.reference.shape == type.shape
-            if type.dtype is not FLOAT32 and type.dtype in COMPUTED:
+            if not type.dtype.is_float:
                 assert bound.reference.dtype == type.dtype.numpy
                 assert np.isin(bound.error, (0.0, np.inf)).all()
 
@@ -95,7 +95,7 @@ def test_a_seed_is_a_graph_and_the_graphs_reach_everything():
         fired |= {entry.pass_name for entry in optimise(graph).fired}
     exact = set(REGISTRY) - set(LAYERS) - ONLY_FLOATS
     assert {name for name in exact if FLOAT32 not in REGISTRY[name].takes or REGISTRY[name].mixed} <= used
-    assert {*COMPUTED} == elements
+    assert {*VALUES} == elements
     assert {"constants", "identities", "subexpressions", "fuse", "dead_code", "diamonds"} <= fired
 
 

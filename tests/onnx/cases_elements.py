@@ -8,7 +8,10 @@ from cnncc.elements import BOOL, COMPUTED, INT8, INT16, INT32, INT64, INTEGERS, 
 from cnncc.types import Array, TensorType
 from tests.ops.oracles_pooling import pool
 
-from .cases import CASES, case, ints, number
+from .cases import CASES
+from .cases_indexed import INDEXED
+from .cases_order import ORDER
+from .making import case, ints, number
 from .support import number as number_of
 
 
@@ -123,5 +126,5 @@ MORE = [
     *(case(name, of(kind, 2, 3)) for name in ("Transpose", "Identity") for kind in COMPUTED),
 ]
 
-EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE]
+EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED]
 """With those on floats."""

@@ -343,6 +343,36 @@ def pad(g: Grower) -> None:
     g.add("Pad", [one, g.weight(pads)], mode=g.random.choice(("constant", "edge")))
 
 
+def order(g: Grower) -> None:
+    """What compares the elements along an axis, adds them up, or chooses by their places."""
+    one = g.float(1, 4)
+    axis = g.random.randrange(g.floats[one].ndim)
+    operator = g.random.choice(("ArgMax", "ArgMin", "CumSum", "TopK", "OneHot", "EyeLike", "Hardmax", "Trilu"))
+    if operator in ("ArgMax", "ArgMin"):
+        _as_floats(g, g.add(operator, [one], axis=axis, keepdims=g.random.randrange(2)))
+    elif operator == "CumSum":
+        g.add(operator, [one, g.weight(axis)], exclusive=g.random.randrange(2))
+    elif operator == "TopK":
+        _as_floats(g, g.add(operator, [one, g.weight([g.random.choice((1, 1, 2))])], 2, axis=axis))
+    elif operator == "OneHot":
+        # The reference takes an index that is out of range modulo the depth: 0 never is, −1 and 1 seldom.
+        index, depth = g.random.choice((("Sign", g.weight(2)), ("Mul", g.size())))
+        none = [g.weight(np.zeros(1), np.float32)] if index == "Mul" else []
+        if index := g.add(index, [one, *none]):
+            g.add(operator, [index, depth, g.weight([0, 1], np.float32)], axis=axis)
+    elif operator == "Hardmax" and g.opset >= 13:
+        g.add(operator, [one], axis=axis)
+    elif operator == "EyeLike" or g.opset >= 14:
+        g.add(operator, [one])
+
+
+def _as_floats(g: Grower, places: str) -> None:
+    """Places are computed at run time: no shape may follow from them."""
+    if places:
+        g.add("Cast", [places], to=1)
+        g.wholes.pop(places)
+
+
 def single(g: Grower) -> None:
     g.add(g.random.choice(("Relu", "Tanh", "Sigmoid", "Abs", "Identity")), [g.float()])
 
@@ -382,7 +412,7 @@ def convolve(g: Grower) -> None:
 
 SHAPES: tuple[Callable[[Grower], None], ...] = (shape, size, moved, moved, computed, as_float, of_shape, counted)
 USES = (reshape, reshape, expand, tile, cut, resize, with_shape, with_shape)
-REST = (gather, squeeze, unsqueeze, soft, flatten, reduce, transpose, concat, split, pad)
+REST = (gather, squeeze, unsqueeze, soft, flatten, reduce, transpose, concat, split, pad, order)
 PLAIN = (single, double, product, convolve)
 
 

@@ -14,7 +14,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import cnncc
-from cnncc.elements import Element
+from cnncc.elements import INTEGERS, Element
 from cnncc.ir import Graph
 from cnncc.types import Array, TensorType
 
@@ -80,6 +80,8 @@ class Case:
     """Floats that arrive lie between this and 3."""
     expected: Callable[..., Array] | None = None
     """The result from the arrays of all inputs, where ONNX's reference implementation is wrong or has nothing."""
+    below: int = 0
+    """Whole numbers that arrive are from −below on, and less than it, if they are indices."""
 
     @property
     def model(self) -> onnx.ModelProto:
@@ -97,7 +99,8 @@ class Case:
     def feeds(self, rng: np.random.Generator) -> dict[str, Array]:
         def values(given: tuple[int, ...] | TensorType) -> Array:
             if isinstance(given, TensorType):
-                return given.random(rng)
+                drawn = given.random(rng)
+                return drawn % (2 * self.below) - self.below if self.below and given.dtype in INTEGERS else drawn
             return rng.uniform(self.low, 3, given).astype(np.float32)
 
         ports = {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, tuple | TensorType)}

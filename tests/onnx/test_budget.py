@@ -22,7 +22,7 @@ import cnncc
 from cnncc.errors import CnnccError, ModelError, UsageError
 from cnncc.types import Array
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node
 
 LIMIT = 1 << 20

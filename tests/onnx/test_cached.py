@@ -26,7 +26,7 @@ from cnncc.errors import CnnccError, ModelError
 from cnncc.frontends.onnx import importer
 from cnncc.types import Array
 
-from .cases import data
+from .making import data
 from .support import model, node
 
 X = data(1, 3, 8, 8)

@@ -20,7 +20,7 @@ from cnncc.errors import ModelError
 from cnncc.frontends.onnx import bodies
 from cnncc.types import Array
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node, runtime
 
 X = np.array([[1, -2, 3], [4, 5, -6]], np.float32)

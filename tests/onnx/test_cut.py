@@ -20,7 +20,7 @@ from cnncc.cli import main
 from cnncc.errors import CnnccError, ModelError, UsageError
 from cnncc.frontends.onnx import importer
 
-from .cases import data
+from .making import data
 from .support import model, node
 from .test_functions import TWICE, call
 

@@ -17,7 +17,7 @@ from cnncc import interpreter
 from cnncc.errors import ModelError
 from cnncc.types import Array
 
-from .cases import data, ints, number, positive
+from .making import data, ints, number, positive
 from .support import NEWEST, imported, model, node
 
 MIRROR = {"coordinate_transformation_mode": "mirror"}

@@ -26,7 +26,7 @@ from cnncc.text import parse, show
 from cnncc.types import Array, EmptyType, TensorType
 
 from ..embed.support import C99, build, needs_cc
-from .cases import ints
+from .making import ints
 from .support import imported, model, node, reference, runtime
 
 X = np.array([[1, -2, 3], [4, 5, -6]], np.float32)

@@ -114,11 +114,12 @@ def test_no_way_leads_elsewhere(folder: Path, monkeypatch: pytest.MonkeyPatch, c
         ({}, (-4,)),
         ({}, (2**31, 2**31)),
         ({}, (2**29,)),
+        ({}, (-(2**31),) * 100_000),  # their product has a million digits
     ],
 )
 def test_bytes_that_are_not_there(folder: Path, entries: dict[str, str], shape: tuple[int, ...]) -> None:
     file = written(folder, {"location": "w.bin", **entries}, shape)
-    with pytest.raises(ModelError, match=r"tensor 'w'|is not an ONNX model that can be read"):
+    with pytest.raises(ModelError, match=r"tensor 'w'|is not an ONNX model that can be read|100000 axes"):
         cnncc.compile(file)
 
 

@@ -19,7 +19,7 @@ from cnncc.frontends.onnx.call import NodeContext
 from cnncc.frontends.onnx.folding import FOLDS, fold
 from cnncc.types import Array
 
-from .cases import data, ints, number, positive
+from .making import data, ints, number, positive
 from .support import NEWEST, imported, model, node, reference
 
 FLAGS, OTHERS = np.array([True, False, True]), np.array([True, True, False])
@@ -73,7 +73,21 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("Flatten", (GRID,), {"axis": 2}, NEWEST, 1),
     ("Gather", (GRID, ints(-1, 0)), {"axis": 1}, NEWEST, 1),
     ("Gather", (A, np.array(1)), {}, NEWEST, 1),
+    ("GatherElements", (GRID, GRID % 3 - 1), {"axis": 1}, NEWEST, 1),
+    ("GatherND", (GRID, ints(1, 2, 0, -1).reshape(2, 2)), {}, NEWEST, 1),
+    ("ScatterElements", (A, ints(2, 0), ints(5, 6)), {}, NEWEST, 1),
+    ("ScatterND", (GRID, ints(1, 2, 0, -1).reshape(2, 2), GRID[0, :2]), {"reduction": "add"}, NEWEST, 1),
     ("Range", (np.array(2), np.array(9), np.array(3)), {}, NEWEST, 1),
+    *((name, (GRID % 7,), {"axis": 1, "keepdims": 0}, NEWEST, 1) for name in ("ArgMax", "ArgMin")),
+    ("ArgMax", (data(2, 5),), {"axis": -1, "select_last_index": 1}, NEWEST, 1),
+    ("Compress", (GRID, np.array([True, False, True])), {"axis": 1}, NEWEST, 1),
+    ("Compress", (GRID, np.array([False, True, True])), {}, NEWEST, 1),
+    ("CumSum", (GRID, np.array(-1)), {"exclusive": 1, "reverse": 1}, NEWEST, 1),
+    ("CumSum", (data(2, 5), np.array(1)), {}, NEWEST, 1),
+    ("OneHot", (ints(1, 0, -1), np.array(4), np.array([2, 5], np.uint8)), {"axis": 0}, NEWEST, 1),
+    ("TopK", (GRID % 7, ints(2)), {"axis": 1}, NEWEST, 2),
+    ("TopK", (data(9), ints(4)), {"largest": 0}, NEWEST, 2),
+    ("Trilu", (GRID, np.array(1)), {"upper": 0}, NEWEST, 1),
     ("Reshape", (GRID, ints(0, -1)), {}, NEWEST, 1),
     ("Slice", (GRID, ints(0, 3), ints(2, -5), ints(1, 2), ints(1, -2)), {}, NEWEST, 1),
     ("Slice", (GRID,), {"starts": [1], "ends": [3], "axes": [1]}, 9, 1),

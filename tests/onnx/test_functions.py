@@ -19,7 +19,7 @@ from cnncc import batching, interpreter
 from cnncc.errors import ModelError
 from cnncc.types import Array
 
-from .cases import data
+from .making import data
 from .support import imported, model, node, reference
 
 X = np.array([[1, -2, 3], [-4, 5, -6]], np.float32)

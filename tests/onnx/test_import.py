@@ -15,7 +15,7 @@ import cnncc
 from cnncc import batching, interpreter
 from cnncc.errors import ModelError, UsageError
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node, reference
 
 CONV = node("Conv", "x w b", "c", "conv/first")

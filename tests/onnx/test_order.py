@@ -13,12 +13,12 @@ import onnx
 
 import cnncc
 from cnncc import interpreter
-from cnncc.elements import COMPUTED
+from cnncc.elements import VALUES
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx.order import Wiring, needed
 from cnncc.op import either
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node
 
 
@@ -105,7 +105,7 @@ def test_unread_inputs(tmp_path: Path):
     np.testing.assert_array_equal(compiled(x, np.zeros((2, 2), np.float32)), [[1, 0, 3]])
     proto.graph.output.add().CopyFrom(onnx.helper.make_tensor_value_info("dead", onnx.TensorProto.FLOAT, None))
     assert refusal(proto, tmp_path).endswith(
-        f"an input of type uint64 is not supported, only {either(COMPUTED)} (at input 'ids')"
+        f"an input of type uint64 is not supported, only {either(VALUES)} (at input 'ids')"
     )
 
 

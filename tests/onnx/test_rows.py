@@ -14,8 +14,9 @@ from cnncc import interpreter
 from cnncc.check import graph as verify
 from cnncc.frontends.onnx.table import OPERATORS
 
-from .cases import CASES, LATER, LEGACY
+from .cases import CASES
 from .cases_elements import EVERY
+from .cases_floats import LATER, LEGACY
 from .support import Case, imported
 
 NO_CASE = {"Constant", "Shape", "Size"}  # they make known values: see test_folding

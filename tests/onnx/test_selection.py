@@ -14,12 +14,12 @@ from onnx import GraphProto, NodeProto, TensorProto, helper, numpy_helper
 
 import cnncc
 from cnncc import batching, interpreter
-from cnncc.elements import COMPUTED
+from cnncc.elements import INT64, VALUES
 from cnncc.errors import ModelError
 from cnncc.op import either
-from cnncc.types import Array
+from cnncc.types import Array, TensorType
 
-from .cases import data, ints
+from .making import data, ints
 from .support import imported, model, node, reference
 
 
@@ -104,11 +104,35 @@ def test_nothing_of_what_is_not_chosen_comes_through(fill: float, first: bool, t
     np.testing.assert_array_equal(actual.view(np.uint32), wanted.astype(np.float32).view(np.uint32))
 
 
-def test_places_outside(tmp_path: Path):
+def test_known_indices_that_do_not_exist(tmp_path: Path):
     proto = model([node("GatherND", "x i", "y", "g")], {"x": (3, 4)}, weights={"i": ints(3).reshape(1, 1)})
     assert refusal(proto, tmp_path).startswith("node 'g': inputs and attributes of GatherND do not fit together: ")
     proto = model([node("GatherND", "x i", "y", "g")], {"x": (3, 4)}, weights={"i": ints(1, 1, 1)})
     assert refusal(proto, tmp_path) == "node 'g': indices of shape (3,) do not fit (3, 4) with batch_dims=0"
+    proto = model([node("GatherElements", "x i", "y", "g", axis=1)], {"x": (1, 4)}, weights={"i": ints(4)[None]})
+    assert refusal(proto, tmp_path) == "node 'g': index 4 does not exist among the 4 elements of axis 1"
+    proto = model([node("ScatterND", "x i u", "y", "g")], {"x": (3, 4), "u": ()}, weights={"i": ints(2, -5)})
+    assert refusal(proto, tmp_path) == "node 'g': index -5 does not exist among the 4 elements of axis 1"
+
+
+def test_ids_look_up_rows_of_a_table_whatever_their_number(tmp_path: Path):
+    """Indices that arrive count the images; what is looked up is the same for all."""
+    proto = model(
+        [node("Gather", "table ids", "e"), node("ReduceMean", "e axis", "y", keepdims=0)],
+        {"ids": TensorType((1, 7), INT64)},
+        weights={"table": data(30, 9), "axis": ints(1)},
+    )
+    ids = np.random.default_rng(0).integers(-30, 30, (3, 7))
+    graph = imported(proto, tmp_path)
+    assert batching.batched_inputs(graph) == {"ids": True}
+    np.testing.assert_allclose(cnncc.compile(graph, cache=False)(ids), data(30, 9)[ids].mean(1), rtol=1e-5, atol=1e-6)
+
+
+def test_an_index_of_the_batch_fixes_it(tmp_path: Path):
+    """Known indices for two images hold for two."""
+    weights = {"i": np.zeros((2, 3), np.int64), "u": data(2, 3)}
+    graph = imported(model([node("ScatterElements", "x i u", "y", axis=1)], {"x": (2, 5)}, weights=weights), tmp_path)
+    assert batching.images_of(graph).fixed == "layer 'y' (ScatterElements) takes images in some of its inputs only"
 
 
 def test_float64_on_the_way(tmp_path: Path):
@@ -121,6 +145,6 @@ def test_float64_on_the_way(tmp_path: Path):
     assert refusal(model(nodes, {"x": (1, 3)}, ["d"]), tmp_path).endswith("(at output 'd')")
     told = refusal(model([node("Cast", "x", "y", "c", to=TensorProto.UINT64)], {"x": (1, 3)}), tmp_path)
     assert told.endswith(
-        f"Cast of float32 values computed at run time to uint64 is not supported, only to {either(COMPUTED)} "
+        f"Cast of float32 values computed at run time to uint64 is not supported, only to {either(VALUES)} "
         "(at node 'c')"
     )

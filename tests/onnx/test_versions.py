@@ -20,9 +20,9 @@ from cnncc import interpreter
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx.read import NEWEST
 
-from .cases import X
 from .cases import case as made
 from .cases_elements import EVERY
+from .making import X
 from .support import Case, imported, model, node
 
 VERSIONS = [

@@ -98,7 +98,7 @@ def accepted(op: type[Op], attribute: str) -> Iterator[tuple[Any, Sample]]:
                 continue
             small = sum(type.size for type in results) <= LARGEST
             if small and value not in TOO_LONG.get((op.__name__, attribute), ()):
-                yield value, Sample(changed, sample.shapes)
+                yield value, replace(sample, op=changed)
             break
 
 

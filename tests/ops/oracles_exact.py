@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from cnncc.elements import COMPUTED
+from cnncc.elements import VALUES
 from cnncc.types import Array
 
 Scalar = float | int | bool
@@ -72,6 +72,9 @@ def cast(to: str, x: Scalar) -> Scalar:
         return bool(x)
     if to == "float32":
         return x if isinstance(x, float) else float(np.float32(x))
+    if to == "float16":
+        with np.errstate(over="ignore"):
+            return float(np.float16(np.float32(x)))
     if not isinstance(x, float):
         return int(x)
     info = np.iinfo(to)
@@ -125,6 +128,6 @@ MEANING: dict[str, Callable[..., Scalar]] = {
     "shift_right": lambda a, b: a >> b,
     "select": lambda c, a, b: a if c else b,
     "xor": lambda a, b: a ^ b,
-    **{f"to_{to}": lambda x, to=to: cast(to, x) for to in map(str, COMPUTED)},
+    **{f"to_{to}": lambda x, to=to: cast(to, x) for to in map(str, VALUES)},
 }
 """Of functions of expressions."""

@@ -189,6 +189,27 @@ def whole(x: Array) -> tuple[int, ...]:
     return (1,) * (x.ndim - 2)
 
 
+def max_pool_indices(op: Any, arrays: Sequence[Array]) -> Array:
+    """Tap by tap: the elements are counted one by one, in either order."""
+    (x,) = arrays
+    rank, sizes = len(op.kernel), x.shape[2:]
+    stride = spread(op.kernel if op.stride is None else op.stride, rank)
+    geometry = zip(op.kernel, stride, spread(op.dilation, rank), strict=True)
+    axes = [taps_of(sizes[axis], k, s, op.padding, axis, d, op.ceil_mode)[0] for axis, (k, s, d) in enumerate(geometry)]
+    order = list(product(*map(range, sizes[::-1] if op.column_major else sizes)))
+    numbers = {place[::-1] if op.column_major else place: number for number, place in enumerate(order)}
+    result = np.zeros((*x.shape[:2], *map(len, axes)), object)
+    for where in product(*map(range, result.shape)):
+        places = product(*(axis[at] for axis, at in zip(axes, where[2:], strict=True)))
+        inside = [place for place in places if place in numbers]
+        best = inside[0]
+        for place in inside:
+            value, old = float(x[(*where[:2], *place)]), float(x[(*where[:2], *best)])
+            best = place if not math.isnan(old) and (math.isnan(value) or value > old) else best
+        result[where] = numbers[best] + (where[0] * x.shape[1] + where[1]) * len(order)
+    return result
+
+
 ORACLES: dict[str, Callable[[Any, Any], Array]] = {
     "AdaptiveAveragePool": lambda op, x: adaptive(x[0], "average", op.sizes),
     "AdaptiveMaxPool": lambda op, x: adaptive(x[0], "max", op.sizes),
@@ -199,6 +220,7 @@ ORACLES: dict[str, Callable[[Any, Any], Array]] = {
     "LpPool": lambda op, x: pool(x[0], "lp", **vars(op)),
     "MatMul": lambda op, x: matmul(*x),
     "MaxPool": lambda op, x: pool(x[0], "max", **vars(op)),
+    "MaxPoolIndices": max_pool_indices,
     "MixedPool": lambda op, x: pool(x[0], "mixed", **vars(op)),
     "SpatialPyramidPool": lambda op, x: pyramid(*x, **vars(op)),
     "SpectralPool": lambda op, x: spectral(x[0], op.sizes),

@@ -14,17 +14,21 @@ from cnncc.computation import (
     ConstantTensor,
     Contraction,
     Interleave,
+    Lookup,
     Permute,
     Pointwise,
     Reduction,
     RowMajorReshape,
+    Scatter,
     StridedSlice,
     Take,
     WindowReduction,
 )
+from cnncc.elements import INTEGERS
 from cnncc.expr import Arg, Number
+from cnncc.lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
 
-from . import oracles, oracles_exact, oracles_moving
+from . import oracles, oracles_exact, oracles_indexed, oracles_moving, oracles_order
 from .cases import data, each_sample
 from .oracles_exact import number, wrapped
 
@@ -131,6 +135,24 @@ def contraction(c, operands):
     return np.concatenate(images)
 
 
+def along_lines(c, operands):
+    """Lines, one by one, by the loops of the oracles."""
+    x, of_lines = operands[0], oracles_order.of_lines
+    match c:
+        case ExtremePlace():
+            sign = 1 if c.extreme == "maximum" else -1
+            return of_lines(x, c.axis, lambda line: [oracles_order.extreme_place(line, sign, c.last)]).astype(int)
+        case Ranking():
+            return of_lines(x, c.axis, lambda line: oracles_order.ranking(line, c.count, c.largest)).astype(int)
+        case Ranked():
+            ours = evaluate(Ranking(c.axis, c.count, c.largest), operands[:1], operands[1].shape)
+            np.testing.assert_array_equal(ours, operands[1])
+            return of_lines(x, c.axis, lambda line: [line[k] for k in oracles_order.ranking(line, c.count, c.largest)])
+        case RunningSum():
+            return of_lines(x, c.axis, lambda line: oracles_order.running_sum(line, c.exclusive, c.reverse))
+    raise AssertionError(f"unknown computation {c}")
+
+
 def moved(c, operands, shape):
     """Arrangements, element by element, by the loops of the oracles."""
     x = operands[0]
@@ -170,10 +192,16 @@ def evaluate(computation, operands, shape):
             return pointwise(computation, operands, shape)
         case Reduction():
             return reduction(computation, *operands, shape)
+        case Linewise():
+            return along_lines(computation, operands)
         case Concatenate():
             return oracles.concat(*operands, axis=computation.axis)
         case ConstantTensor():
-            return np.array(computation.values).reshape(shape)
+            return np.array(computation.values, None if computation.element.is_float else int).reshape(shape)
+        case Lookup():
+            return oracles_indexed.lookup(*operands, computation.axis)
+        case Scatter():
+            return oracles_indexed.scatter(*operands, computation.axis, computation.combine)
     return moved(computation, operands, shape)
 
 
@@ -185,7 +213,8 @@ def test_the_pieces_compute_the_reference(sample):
     for piece in lowering.pieces:
         result = evaluate(piece.computation, [known[operand] for operand in piece.operands], piece.type.shape)
         assert result.shape == piece.type.shape, piece
-        known.append(result)
+        whole = piece.type.dtype in INTEGERS and result.dtype.kind == "f"  # what only moved
+        known.append(result.astype(np.int64) if whole else result)
     references = sample.op.reference(*arrays)
     for reference, index in zip(references, lowering.results, strict=True):
         if reference.dtype != np.float32:

@@ -9,7 +9,7 @@ import numpy as np
 from cnncc.op import REGISTRY
 from cnncc.types import TensorType
 
-from . import oracles, oracles_calculating, oracles_moving, oracles_pooling
+from . import oracles, oracles_calculating, oracles_indexed, oracles_moving, oracles_order, oracles_pooling
 from .cases import data, each_op, each_sample
 from .oracles_exact import wrapped
 
@@ -29,8 +29,10 @@ ORACLES = {
     "Softmax": lambda op, x: [oracles.softmax(*x, **attributes(op))],
     "Split": lambda op, x: oracles.split(*x, **attributes(op)),
     **oracles_calculating.ORACLES,
+    **oracles_order.ORACLES,
     **{name: lambda op, x, f=f: [f(*x, **vars(op))] for name, f in oracles_moving.ORACLES.items()},
     **{name: lambda op, x, f=f: [f(op, x)] for name, f in oracles_pooling.ORACLES.items()},
+    **{name: lambda op, x, f=f: [f(op, x)] for name, f in oracles_indexed.ORACLES.items()},
 }
 
 

@@ -15,16 +15,17 @@ from cnncc.ops import Flatten
 from .cases import data, each_op, each_sample, label, samples
 
 OPS = """
-    Abs Acos Acosh AdaptiveAveragePool AdaptiveMaxPool Add And Asin Asinh Atan Atanh AveragePool BatchNormalization
-    BatchStandardization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Celu ChannelShuffle Clip
-    Concat Conv ConvTranspose Cos Cosh Dense DepthToSpace Dequantize Div Elu Equal Erf Exp Expand Flatten Floor
-    Gather Gelu GlobalAveragePool GlobalMaxPool Greater GreaterOrEqual GroupNormalization HardSigmoid HardSwish
-    Identity ImageToTensor InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log
-    LogSoftmax LpPool MatMul Max MaxPool Mean Min Mish MixedPool Mod Mul Neg Not NotEqual Or PRelu Pad Pow Quantize
+    Abs Acos Acosh AdaptiveAveragePool AdaptiveMaxPool Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool
+    BatchNormalization BatchStandardization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Celu
+    ChannelShuffle Clip Concat Conv ConvTranspose Cos Cosh CumSum Dense DepthToSpace Dequantize Div Elu Equal Erf
+    Exp Expand Flatten Floor Gather GatherElements GatherND Gelu GlobalAveragePool GlobalMaxPool Greater
+    GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity ImageToTensor
+    InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpPool MatMul
+    Max MaxPool MaxPoolIndices Mean Min Mish MixedPool Mod Mul Neg Not NotEqual OneHot Or PRelu Pad Pow Quantize
     Reciprocal ReduceL1 ReduceL2 ReduceLogSum ReduceLogSumExp ReduceMax ReduceMean ReduceMin ReduceProd ReduceSum
-    ReduceSumSquare Relu Reshape Resize Round Selu Shrink Sigmoid Sign Silu Sin Sinh Slice Softmax Softplus Softsign
-    SpaceToDepth SpatialPyramidPool SpectralPool Split Sqrt Squeeze Sub Sum Tan Tanh ThresholdedRelu Tile Transpose
-    Unsqueeze Where Xor
+    ReduceSumSquare Relu Reshape Resize Round ScatterElements ScatterND Selu Shrink Sigmoid Sign Silu Sin Sinh Slice
+    Softmax Softplus Softsign SpaceToDepth SpatialPyramidPool SpectralPool Split Sqrt Squeeze Sub Sum Tan Tanh
+    ThresholdedRelu Tile TopK Transpose Trilu Unsqueeze Where Xor
 """.split()
 RULES = ("infer", "reference", "cost", "lower", "samples")
 

@@ -86,8 +86,8 @@ def same(actual, *expected):
     np.testing.assert_array_equal(np.signbit(flat)[finite], np.signbit(f32(*expected))[finite])
 
 
-BOUNDED = {"Atan", "Clip", "Erf", "HardSigmoid", "Reciprocal", "Sigmoid", "Sign", "Tanh"}
-HIDE_NAN = {"Shrink", "ThresholdedRelu"}  # no comparison holds, so it is 0
+BOUNDED = {"Atan", "Clip", "Erf", "HardSigmoid", "Hardmax", "Reciprocal", "Sigmoid", "Sign", "Tanh"}
+HIDE_NAN = {"Hardmax", "Shrink", "ThresholdedRelu"}  # of which the latter become 0: no comparison holds
 HIDE_INFINITY = {"Min", "ReduceMin"}
 HIDE_MINUS_INFINITY = {
     *("AdaptiveMaxPool", "Celu", "Elu", "Exp", "GlobalMaxPool", "Max", "MaxPool", "ReduceLogSumExp", "ReduceMax"),

@@ -90,7 +90,7 @@ def test_fused_multiply_add_stays_inside(rng):
     assert compare(actual, bound_of(Dense(), x, w)).ok
 
 
-STEPS = ("Ceil", "Floor", "Round", "Sign")
+STEPS = ("Ceil", "Floor", "Hardmax", "Round", "Sign")
 """A small change of the input mostly changes nothing."""
 
 

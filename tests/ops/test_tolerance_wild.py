@@ -15,8 +15,10 @@ import pytest
 from cnncc.check.bound import Bound, compare
 from cnncc.check.tolerance import op_bounds
 from cnncc.computation import Contraction, Pointwise, Reduction, WindowReduction
-from cnncc.expr import Arg, Number
+from cnncc.expr import Apply, Arg, Number, evaluate
 from cnncc.functions import FUNCTIONS
+from cnncc.lines import RunningSum
+from cnncc.ops.elementwise import widened
 
 from . import test_lowering
 from .cases import each_float_sample
@@ -26,22 +28,31 @@ F32 = np.float32
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 1e-45, -1e-45, 1.2e-38, 1e-20, -1e-20, 1e20, 3e38, -3e38, np.inf, -np.inf, np.nan]
 
 
+def held(array):
+    """What a tensor holds: floats rounded, others as they are."""
+    return rounded(array) if np.asarray(array).dtype.kind == "f" else np.asarray(array)
+
+
 def rounded(array):
     with np.errstate(all="ignore"):
         return np.asarray(array).astype(F32)
 
 
 def expression(expr, arguments):
-    """Each function in float64 and rounded: what IEEE float32 arithmetic gives."""
+    """Each function in float64 and rounded: what IEEE float32 arithmetic gives. Others than floats are exact."""
     if isinstance(expr, Arg):
         return arguments[expr.index]
     if isinstance(expr, Number):
         return F32(expr.value)
-    parts = [np.asarray(expression(part, arguments), float) for part in expr.arguments]
+    parts = [widened(np.asarray(expression(part, arguments))) for part in expr.arguments]
     with np.errstate(all="ignore"):
         if expr.function == "multiply_add":
             return rounded(rounded(parts[0] * parts[1]).astype(float) + parts[2])
-        return rounded(FUNCTIONS[expr.function].meaning(*parts))
+        if all(part.dtype.kind == "f" for part in parts):
+            return held(FUNCTIONS[expr.function].meaning(*parts))
+        # A number beside whole numbers is one of them.
+        alone = [part if isinstance(part, Number) else Arg(at) for at, part in enumerate(expr.arguments)]
+        return held(evaluate(Apply(expr.function, tuple(alone)), parts))
 
 
 def pointwise(computation, operands, shape):
@@ -95,6 +106,16 @@ def reduction(c, x):
     return x
 
 
+def running_sum(c, x):
+    size, sums = x.shape[c.axis], []
+    order = [[at] for at in range(size)[:: -1 if c.reverse else 1]]
+    total = np.zeros_like(x.take([0], c.axis))
+    for at in order:
+        sums.append(total if c.exclusive else total + x.take(at, c.axis))
+        total = total + x.take(at, c.axis)
+    return np.concatenate(sums[:: -1 if c.reverse else 1], c.axis)
+
+
 def window_reduction(c, x):
     geometry = test_lowering.geometry(c.window)
     axes = windows(x.shape[2:], *(geometry[k] for k in ("kernel", "stride", "dilation", "padding")))
@@ -122,11 +143,13 @@ def in_float32(op, types, arrays):
                     result = window_reduction(piece.computation, *operands)
                 case Reduction():
                     result = reduction(piece.computation, *operands)
+                case RunningSum():
+                    result = running_sum(piece.computation, *operands)
                 case Pointwise():
                     result = pointwise(piece.computation, operands, shape)
                 case _:
                     result = test_lowering.evaluate(piece.computation, operands, shape)
-        known.append(rounded(result))
+        known.append(rounded(result) if piece.type.dtype.is_float else np.asarray(result, piece.type.dtype.numpy))
     return [known[index] for index in lowering.results]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from cnncc.check.graph import CHECKS, verify
-from cnncc.elements import COMPUTED
+from cnncc.elements import VALUES
 from cnncc.errors import Location, VerifyError
 from cnncc.ir import Builder, Graph, Node, Value
 from cnncc.op import Constant, either
@@ -97,7 +97,7 @@ BROKEN = [
     ),
     (
         lambda: with_data(read_only(np.ones(3))),
-        f"layer 'c': check_constants: holds float64, expected {either(COMPUTED)}",
+        f"layer 'c': check_constants: holds float64, expected {either(VALUES)}",
     ),
     (
         lambda: with_data(np.ones(3, np.float32)),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from cnncc.check.graph import verify_pass
 from cnncc.op import Constant
 from cnncc.ops import Add, Expand, Relu, Split, Transpose
 from cnncc.passes import constants
@@ -28,6 +29,7 @@ def test_every_output_becomes_a_constant() -> None:
     result = apply(fold_constants, before)
     assert layers(result.graph) == ["add", "add_1"]
     assert_same_bits(before, result.graph)
+    verify_pass(before, result.graph, "constants")
 
 
 def test_only_calculated_constants_count_as_rounded() -> None:

@@ -21,7 +21,7 @@ from cnncc.ops import (
     Softmax,
     Sub,
 )
-from cnncc.plan.kernels import Elementwise, Reduce, Sweep, Sweeps
+from cnncc.plan.kernels import Elementwise, Fill, Reduce, Sweep, Sweeps
 from cnncc.plan.plan import Plan
 from cnncc.plan.views import elements
 from tests.graphs import Net, compilation
@@ -156,3 +156,24 @@ def test_a_sweep_leaves_to_the_next_ones_what_they_use() -> None:
     assert kernel.arriving(0) == kernel.arriving(3) == []
     assert kernel.arriving(1) == [kernel.sweeps[0].combined[0][0]]
     assert mean in kernel.arriving(2)
+
+
+def test_a_border_of_the_result_parts_no_sum() -> None:
+    """Sums run over all positions as over one axis; what is stored, row by row."""
+    net = Net()
+    x = net.apply(Relu(), net.input(1, 4, 9, 11))
+    norm = net.apply(InstanceNormalization(), x, net.weights(4), net.weights(4))
+    plan = planned(net, net.apply(Conv((3, 3), padding="same", groups=4), norm, net.weights(4, 1, 3, 3)))
+    (step,) = (step for step in plan.steps if isinstance(step.kernel, Sweeps))
+    assert step.kernel.shape == (4, 99)
+    assert (step.target.shape, step.target.strides[1]) == ((4, 9, 11), 13)
+
+
+@pytest.mark.parametrize("channels, borders", [(4, 0), (32, 1)])
+def test_what_lanes_of_a_sum_lie_along_brings_no_border(channels: int, borders: int) -> None:
+    """Planar images are summed along merged axes, the pixels of channels last one after the other."""
+    net = Net()
+    x = net.apply(Conv((1, 1)), net.input(1, channels, 14, 15), net.weights(channels, channels, 1, 1))
+    conv = net.apply(Conv((3, 3), padding="same", groups=4), x, net.weights(channels, channels // 4, 3, 3))
+    plan = planned(net, conv, net.apply(ReduceMean((2, 3)), x))
+    assert sum(isinstance(step.kernel, Fill) for step in plan.steps) == borders

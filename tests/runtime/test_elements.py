@@ -12,7 +12,7 @@ import pytest
 import cnncc
 from cnncc.cli import main
 from cnncc.compiler import Compilation
-from cnncc.elements import BOOL, INT32, INT64
+from cnncc.elements import BOOL, FLOAT16, INT8, INT16, INT32, INT64, UINT8
 from cnncc.errors import InputError
 from cnncc.ir import Graph
 from cnncc.ops import (
@@ -25,6 +25,7 @@ from cnncc.ops import (
     Mod,
     Mul,
     Not,
+    Quantize,
     ReduceMax,
     ReduceSum,
     Slice,
@@ -47,6 +48,10 @@ def network(rows: int = 17) -> tuple[Graph, dict[str, Array]]:
     x = net.arrives(net.rng.integers(-(2**62), 2**62, shape), "x", INT64)
     small = net.arrives(net.rng.integers(-9, 9, shape), "small", INT32)
     mask = net.arrives(net.rng.random(shape) < 0.5, "mask", BOOL)
+    tiny = net.arrives(net.rng.integers(-128, 128, shape), "tiny", INT8)
+    grey = net.arrives(net.rng.integers(0, 256, shape), "grey", UINT8)
+    short = net.arrives(net.rng.integers(-(2**15), 2**15, shape), "short", INT16)
+    half = net.arrives(net.rng.standard_normal(shape), "half", FLOAT16)
     rest = net.apply(Mod(), x, net.apply(Cast("int64"), small))
     images = net.apply(Conv((3, 3), padding="same"), net.apply(Cast("float32"), rest), net.weights(4, 3, 3, 3))
     bright = net.apply(Greater(), images, net.known(np.float32([0.25])))
@@ -56,6 +61,11 @@ def network(rows: int = 17) -> tuple[Graph, dict[str, Array]]:
         net.apply(ReduceSum((2, 3), False), x),
         net.apply(ReduceMax((1,)), bright),
         net.apply(And(), mask, net.apply(Not(), mask)),
+        net.apply(Add(), tiny, tiny),
+        net.apply(ReduceMax((3,)), net.apply(Mul(), grey, grey)),
+        net.apply(Transpose((0, 3, 1, 2)), net.apply(Add(), short, short)),
+        net.apply(Cast("float16"), net.apply(Mul(), *[net.apply(Cast("float32"), half)] * 2)),
+        net.apply(Quantize("uint8"), images, net.known(np.float32(0.5)), net.known(np.uint8(100), UINT8)),
         net.apply(Where(), bright, images, net.known(np.zeros(1, np.float32))),
     ]
     return net.graph(*outputs), net.feeds
@@ -131,8 +141,9 @@ def test_a_library_and_its_manifest(compiled: Compilation, tmp_path: Path) -> No
     _, feeds = network()
     written = artefacts.write(compiled.build(), tmp_path, ["so", "json"])
     ports = json.loads(written["json"].read_text())
-    assert [port["dtype"] for port in ports["inputs"]] == ["int64", "int32", "bool"]
-    assert [port["dtype"] for port in ports["outputs"]] == ["int64", "int32", "int64", "bool", "bool", "float32"]
+    dtypes = {side: " ".join(port["dtype"] for port in ports[side]) for side in ("inputs", "outputs")}
+    assert dtypes["inputs"] == "int64 int32 bool int8 uint8 int16 float16"
+    assert dtypes["outputs"] == "int64 int32 int64 bool bool int8 uint8 int16 float16 uint8 float32"
     with cnncc.load(written["so"], threads=2) as loaded, Model(compiled.build()) as model:
         assert_same_bits(call(loaded, feeds), call(model, feeds))
 

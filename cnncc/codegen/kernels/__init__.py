@@ -12,12 +12,16 @@ from .direct import DirectConvolution
 from .direct_channels import AlongChannels
 from .direct_columns import AlongColumns
 from .elementwise import ElementwiseExpression
+from .extreme_place import ExtremeOfFibres
 from .family import KernelEmitter, Tensors
 from .fill import Border
 from .filter import Filter
 from .grouped import GroupedConvolution
+from .indexed import ReadAtIndices, WriteAtIndices
 from .move import Copy
+from .ranking import Picked, ranked
 from .reduce import WholeReduction
+from .running_sum import SumsOfFibres
 from .separable import SeparableWindow
 from .sweeps import FibreSweeps
 from .window import pooling
@@ -42,6 +46,12 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Elementwise: ElementwiseExpression,
     k.Reduce: WholeReduction,
     k.Sweeps: FibreSweeps,
+    k.FindExtreme: ExtremeOfFibres,
+    k.Rank: ranked,
+    k.Pick: Picked,
+    k.Accumulate: SumsOfFibres,
+    k.IndexedRead: ReadAtIndices,
+    k.IndexedWrite: WriteAtIndices,
     k.Move: Copy,
     k.Fill: Border,
 }

@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager
 from ...plan.kernels import Move
 from ...plan.views import ROW_AXIS
 from ..emitter import Emitter
-from ..nest import UNROLL_LOOKUPS
+from ..nest import UNROLL_LOOKUPS, sliding_steps
 from ..registers import Index, Ssa
 from ..transpose import collected, dealt_out, transpose
 from .family import KernelEmitter, Tensors
@@ -27,7 +27,7 @@ class Copy(KernelEmitter[Move]):
         (self.source,) = self.sources
         if (self.source.element, self.source.read_as) == (self.target.element, self.target.read_as):
             for access in (self.source, self.target):
-                access.hold(access.stored)
+                access.hold_stored()
         self.shape = self.target.view.shape
         self.reads, self.writes = self.source.view.strides, self.target.view.strides
 
@@ -50,11 +50,7 @@ class Copy(KernelEmitter[Move]):
             yield read, write
 
     def steps(self, size: int, step: int, body: Callable[[Index], None]) -> None:
-        """`body` for each `step` elements of `size`, which are at least as many; the last ones slide back."""
-        with self.e.loop(0, size // step * step, step) as loop:
-            body(loop.index)
-        if size % step:
-            body(size - step)
+        sliding_steps(self.e, size, step, body)
 
     def store(self, vectors: Sequence[Ssa], write: Index, distance: int) -> None:
         """Vectors along the lanes' axis, each so far behind the one before."""

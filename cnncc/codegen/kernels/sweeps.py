@@ -18,9 +18,10 @@ from ..emitter import Emitter
 from ..epilogue import identity
 from ..expression import emit
 from ..folds import accumulated, fold_together, stretches, together
-from ..nest import Carry, reduce_nest, with_guards
+from ..nest import Carry, flat, reduce_nest
 from ..registers import Index, Ssa
-from .family import KernelEmitter, Tensors
+from .family import Tensors
+from .fibres import FibreEmitter
 
 Values = dict[int, Ssa]  # by their numbers
 
@@ -34,13 +35,12 @@ class Pass:
     values: Values
 
 
-class FibreSweeps(KernelEmitter[Sweeps]):
+class FibreSweeps(FibreEmitter[Sweeps]):
     """Emits all sweeps over each fibre, or over a vector of fibres."""
 
     def __init__(self, e: Emitter, kernel: Sweeps, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         self.axis, self.element = kernel.lane_axis, self.target.element
-        self.beside = kernel.kept[-1] if kernel.kept else self.axis
         self.constant = [
             number
             for number, source in enumerate(self.sources)
@@ -50,9 +50,8 @@ class FibreSweeps(KernelEmitter[Sweeps]):
     def emit(self, a: Index, b: Index) -> None:
         if self.k.staggered:
             self.turns(a, b)
-            return
-        with self.e.loop(a, b) as loop:
-            self.unit(self.position(loop.index))
+        else:
+            super().emit(a, b)
 
     def turns(self, a: Index, b: Index) -> None:
         """In turn t sweep s passes over unit t − s, and what it leaves to later ones is carried to the next turn."""
@@ -96,26 +95,6 @@ class FibreSweeps(KernelEmitter[Sweeps]):
             known = self.finished(level, places[level], values[level], self.folded(self.k.sweeps[level], [totals]))
             found += [known[number] for number in self.k.arriving(level + 1)]
         return found
-
-    def position(self, unit: Index) -> list[Index]:
-        """The place of the first fibre of a unit on the kept axes; 0 on the others."""
-        e, k = self.e, self.k
-        found: list[Index] = [0] * len(k.shape)
-        for axis, count in reversed(list(zip(k.kept, k.counts, strict=True))):
-            place = e.remainder(unit, count) if axis != k.kept[0] else unit
-            found[axis] = e.mul(place, k.fibres) if axis == k.kept[-1] else place
-            unit = e.div(unit, count)
-        return found
-
-    def unit(self, position: list[Index]) -> None:
-        """The fibres of a unit, or those that are left at the end of the axis."""
-        if not self.k.kept:
-            self.fibres(position, 1)
-            return
-        size, fibres, first = self.k.shape[self.beside], self.k.fibres, position[self.beside]
-        last = size // fibres * fibres
-        full = first < last if isinstance(first, int) else last == size or self.e.compare("<", first, last)
-        with_guards(self.e, full, lambda rest: self.fibres(position, size - last if rest else fibres))
 
     def fibres(self, position: list[Index], count: int) -> None:
         """All sweeps over fibres; their values are the lanes of a vector."""
@@ -175,54 +154,65 @@ class FibreSweeps(KernelEmitter[Sweeps]):
         cost = -(-lanes // self.e.target.lanes) * sweep.operations
 
         def at(indices: list[Index], totals: Carry) -> Carry:
-            return self.step(sweep, self.inside(position, indices), values, totals, lanes)
+            place = self.inside(position, indices)
+            return self.step(sweep, place, place, values, totals, lanes)
 
         return reduce_nest(self.e, sizes, self.begin(sweep, lanes), cost, at)
 
     def along(self, passes: Sequence[Pass]) -> list[Carry]:
-        """Sweeps over one fibre each, in one loop; the partial results of each, in as many lanes as a step has."""
-        size, one = self.k.shape[self.axis], self.e.target.lanes
-        sizes = [self.k.shape[axis] for axis in self.k.reduced if axis != self.axis]
-        parts = stretches(size, self.k.lanes, one)
+        """Sweeps over one fibre each, in one loop; the partial results of each, in as many lanes as a step has.
+
+        A sweep by itself that reduces nothing follows the rows of the target, which may have gaps between them.
+        """
+        sums = any(own.sweep.combined for own in passes)
+        *gaps, size = [self.k.shape[self.axis]] if sums else self.target.view.shape[self.axis :]
+        one, outer = self.e.target.lanes, [self.k.shape[axis] for axis in self.k.reduced if axis != self.axis]
+        parts = stretches(size, min(self.k.lanes, size // one * one) or size, one)
         repeated = {lanes: [self.repeated(own, lanes) for own in passes] for _, _, lanes in parts}
 
         def line(indices: list[Index], totals: Carry) -> Carry:
-            found = []
+            lines, rows, found = indices[: len(outer)], indices[len(outer) :], []
+            first = self.e.mul(flat(self.e, rows, gaps), size)
             for begin, end, lanes in parts:
                 own = [total for total in totals if total.lanes == lanes]
                 with self.e.loop(begin, end, lanes, carry=own) as loop:
-                    loop.next(self.steps(repeated[lanes], [*indices, loop.index], loop.values, lanes))
+                    inside, stored = [*lines, self.e.add(first, loop.index)], [*rows, loop.index]
+                    loop.next(self.steps(repeated[lanes], inside, stored, loop.values, lanes))
                 found += loop.results
             return found
 
         begin = [total for _, _, lanes in parts for own in passes for total in self.begin(own.sweep, lanes)]
         cost = -(-size // one) * sum(own.sweep.operations for own in passes)
-        totals = reduce_nest(self.e, sizes, begin, cost, line)
+        totals = reduce_nest(self.e, [*outer, *gaps], begin, cost, line)
         kinds = [kind for own in passes for _, kind, _ in own.sweep.combined]
         joined = iter([together(self.e, kind, totals[at :: len(kinds)]) for at, kind in enumerate(kinds)])
         return [[*islice(joined, len(own.sweep.combined))] for own in passes]
 
-    def steps(self, passes: Sequence[Pass], indices: list[Index], totals: Carry, lanes: int) -> Carry:
-        """Elements of each fibre at the same indices."""
+    def steps(
+        self, passes: Sequence[Pass], inside: list[Index], stored: list[Index], totals: Carry, lanes: int
+    ) -> Carry:
+        """Elements at the same indices of each fibre, and at `stored` on the last axes of the target."""
         left, found = iter(totals), []
         for own in passes:
-            place, before = self.inside(own.position, indices), [*islice(left, len(own.sweep.combined))]
-            found += self.step(own.sweep, place, own.values, before, lanes)
+            place, before = self.inside(own.position, inside), [*islice(left, len(own.sweep.combined))]
+            found += self.step(own.sweep, place, [*place[: self.axis], *stored], own.values, before, lanes)
         return found
 
-    def step(self, sweep: Sweep, place: list[Index], values: Values, totals: Carry, lanes: int) -> Carry:
-        """Elements at a place: stored, and combined with `totals`."""
+    def step(
+        self, sweep: Sweep, place: list[Index], stored: list[Index], values: Values, totals: Carry, lanes: int
+    ) -> Carry:
+        """Elements at a place: stored, at a place of the target, and combined with `totals`."""
         values = dict(values)
         for number in sweep.arguments - values.keys():
             if number < self.k.operands:
                 values[number] = self.sources[number].load_at(place, self.axis, lanes)
             elif number == self.k.operands and sweep.held is None:
-                values[number] = self.target.load_at(place, self.axis, lanes)
+                values[number] = self.target.load_at(stored, len(stored) - 1, lanes)
         if sweep.held is not None:
             values[self.k.operands] = self.evaluate(sweep.held, values, lanes)
-            self.store(values[self.k.operands], place)
+            self.store(values[self.k.operands], stored)
         if sweep.result is not None:
-            self.store(self.evaluate(sweep.result, values, lanes), place)
+            self.store(self.evaluate(sweep.result, values, lanes), stored)
         return [
             accumulated(self.e, kind, identity(kind, self.element), total, self.evaluate(expr, values, lanes))
             for total, (_, kind, expr) in zip(totals, sweep.combined, strict=True)
@@ -252,4 +242,4 @@ class FibreSweeps(KernelEmitter[Sweeps]):
         return emit(self.e, expr, arguments, [self.element] * len(arguments), lanes)
 
     def store(self, value: Ssa, place: list[Index]) -> None:
-        self.target.store(value, self.target.offset(place), self.axis)
+        self.target.store(value, self.target.offset(place), len(place) - 1)

@@ -44,6 +44,7 @@ ROWS_OF_A_ROUND = 2  # at least, in a chain of layers: a single row does not fil
 POOL_COLUMNS = 4  # neighbouring results of a pool that reuse the pixels they have in common
 WIDEN_VECTOR = 1  # instructions that make float32 of a vector of narrower weights, loaded by the conversion itself
 WIDEN_SCALAR = 3  # … of one, for all lanes: a load of its own, the conversion and the broadcast
+INDEXED = 3.0  # cycles of an element at an index that arrives: two loads, its way from the front, the clamp, a store
 WIDEN_ONE = 2  # … where a register is one lane: from a core register into one for floats, and the conversion
 
 
@@ -200,6 +201,11 @@ def computed(target: Target, products: float) -> float:
 def moved(core: Core, elements: int, lanes: int) -> float:
     """Approximate cycles of a step that only moves elements, `lanes` of them in a vector."""
     return core.call_cycles + elements / (core.moved_vectors * lanes)
+
+
+def indexed(core: Core, elements: int) -> float:
+    """Approximate cycles of a step that reads or writes elements one by one, where indices say."""
+    return core.call_cycles + INDEXED * elements
 
 
 def series(*expressions: Expr) -> int:

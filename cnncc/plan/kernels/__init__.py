@@ -15,10 +15,15 @@ from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Po
 from .depthwise import Depthwise
 from .direct import Direct
 from .elementwise import Elementwise
+from .extreme_place import FindExtreme
+from .fibre_axes import OverFibres
 from .fill import Fill
 from .grouped import Grouped
+from .indexed import IndexedRead, IndexedWrite
 from .move import Move
+from .ranking import Pick, Rank
 from .reduce import Reduce
+from .running_sum import Accumulate
 from .separable import Separable
 from .sweeps import Sweep, Sweeps
 from .window import Window
@@ -27,6 +32,7 @@ from .winograd import Winograd
 __all__ = [
     "COMPARED",
     "PREFERRED",
+    "Accumulate",
     "Candidate",
     "Convolution",
     "Depthwise",
@@ -34,12 +40,18 @@ __all__ = [
     "Elementwise",
     "Epilogue",
     "Fill",
+    "FindExtreme",
     "Grouped",
+    "IndexedRead",
+    "IndexedWrite",
     "Kernel",
     "LanesAlong",
     "Layer",
     "Move",
+    "OverFibres",
+    "Pick",
     "Pooling",
+    "Rank",
     "Reduce",
     "RowNeed",
     "Separable",

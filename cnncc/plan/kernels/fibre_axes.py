@@ -1,4 +1,7 @@
-"""The axes over which a kernel of fibres loops: in the order of memory, merged where memory has no gap between them."""
+"""What kernels of fibres have in common: axes in the order of memory, merged where it has no gap between them.
+
+A *fibre* is what one position of the kept axes has along the others.
+"""
 
 from __future__ import annotations
 
@@ -7,15 +10,70 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ..views import View
+from .base import Kernel
+
+
+class OverFibres(Kernel):
+    """A kernel that computes each fibre, along the `reduced` axes of `shape`, by itself.
+
+    The last axis is that of the lanes. So many `fibres` along the last kept axis are a unit, of those that shards
+    divide.
+    """
+
+    shape: tuple[int, ...]
+    reduced: tuple[int, ...]
+    fibres: int
+
+    @property
+    def lane_axis(self) -> int:
+        return len(self.shape) - 1
+
+    @property
+    def lanes_in_fibre(self) -> bool:
+        """Whether lanes lie along the fibre."""
+        return self.lane_axis in self.reduced
+
+    @property
+    def kept(self) -> list[int]:
+        """The axes whose positions have fibres."""
+        return [axis for axis in range(len(self.shape)) if axis not in self.reduced]
+
+    @property
+    def counts(self) -> list[int]:
+        """Units along each kept axis."""
+        *outer, last = self.kept or [0]
+        return [*(self.shape[axis] for axis in outer), -(-self.shape[last] // self.fibres)] if self.kept else []
+
+    def units(self, result: View) -> int:
+        """Fibres, or a few of them."""
+        return math.prod(self.counts)
+
+    @property
+    def writes_own_rows(self) -> bool:
+        return False
+
+    def follows_tables(self, number: int, source: View) -> bool:
+        return True
+
+    @property
+    def vector_axis(self) -> int:
+        return self.lane_axis
+
+
+Groups = tuple[tuple[int, ...], ...]
 
 
 @dataclass(frozen=True)
 class FibreAxes:
-    """Groups of axes of a shape, the outermost in memory first; each group is one axis of the loops."""
+    """Groups of axes of a shape, the outermost in memory first; each group is one axis of the loops.
+
+    The result may have a gap within the last group: `stored` are the groups that it allows.
+    """
 
     shape: tuple[int, ...]
     reduced: tuple[int, ...]
-    groups: tuple[tuple[int, ...], ...]
+    groups: Groups
+    stored: Groups
 
     @property
     def sizes(self) -> tuple[int, ...]:
@@ -27,33 +85,54 @@ class FibreAxes:
         """The merged axes along which fibres lie."""
         return tuple(number for number, group in enumerate(self.groups) if group[0] in self.reduced)
 
-    def seen(self, view: View) -> View:
-        """A view with the merged axes. An axis of one element, such as a reduced one of values, has no stride."""
-        sizes = tuple(math.prod(view.shape[axis] for axis in group) for group in self.groups)
-        strides = tuple(
-            view.strides[group[-1]] if size > 1 else 0 for group, size in zip(self.groups, sizes, strict=True)
-        )
-        lookups = tuple(
-            (number, table) for axis, table in view.lookups for number, group in enumerate(self.groups) if axis in group
-        )
-        return replace(view, shape=sizes, strides=strides, border=(), lookups=lookups)
+    def read(self, source: View) -> View:
+        """A source with the merged axes."""
+        return _merged(source, self.groups)
+
+    def written(self, result: View) -> View:
+        """The result with those that it allows."""
+        return _merged(result, self.stored)
 
 
-def fibre_axes(shape: Sequence[int], reduced: Sequence[int], sources: Sequence[View], result: View) -> FibreAxes:
+def _merged(view: View, groups: Groups) -> View:
+    """A view with each group as one axis. An axis of one element, such as a reduced one of values, has no stride."""
+    sizes = tuple(math.prod(view.shape[axis] for axis in group) for group in groups)
+    strides = tuple(view.strides[group[-1]] if size > 1 else 0 for group, size in zip(groups, sizes, strict=True))
+    lookups = tuple(
+        (number, table) for axis, table in view.lookups for number, group in enumerate(groups) if axis in group
+    )
+    return replace(view, shape=sizes, strides=strides, border=(), lookups=lookups)
+
+
+def fibre_axes(
+    shape: Sequence[int], reduced: Sequence[int], sources: Sequence[View], result: View, *, reads_result: bool = False
+) -> FibreAxes:
     """The axes of `shape` for views of it, and for a result that has one element on the reduced axes, or all.
 
-    The order is that of the result, if it has all elements, else that of the source with most of them.
+    The order is that of the result, if it has all elements, else that of the source with most of them. The last group
+    decides in which order lanes are added, so a gap of the result counts there only if sums read it.
     """
     whole = result if result.shape == tuple(shape) else max(sources, key=_elements)
     real = [axis for axis, size in enumerate(shape) if size > 1]
-    groups: list[tuple[int, ...]] = []
-    for axis in sorted(real, key=lambda axis: -abs(whole.strides[axis]) if whole.strides[axis] else -math.inf):
-        alike = groups and (groups[-1][-1] in reduced) == (axis in reduced)
-        if alike and all(_adjacent(view, groups[-1][-1], axis) for view in (*sources, result)):
-            groups[-1] = (*groups[-1], axis)
+    order = sorted(real, key=lambda axis: -abs(whole.strides[axis]) if whole.strides[axis] else -math.inf)
+    stored = _groups(order, reduced, [*sources, result])
+    groups = stored
+    for last in (stored if reads_result else _groups(order, reduced, sources))[-1:]:
+        if last[0] in reduced:
+            groups = (*(group for group in stored if group[0] not in last), last)
+    return FibreAxes(tuple(shape), tuple(reduced), groups, stored)
+
+
+def _groups(order: Sequence[int], reduced: Sequence[int], views: Sequence[View]) -> Groups:
+    """Runs of axes, all reduced or all kept, over which each view steps as over one."""
+    found: list[tuple[int, ...]] = []
+    for axis in order:
+        alike = found and (found[-1][-1] in reduced) == (axis in reduced)
+        if alike and all(_adjacent(view, found[-1][-1], axis) for view in views):
+            found[-1] = (*found[-1], axis)
         else:
-            groups.append((axis,))
-    return FibreAxes(tuple(shape), tuple(reduced), tuple(groups))
+            found.append((axis,))
+    return tuple(found)
 
 
 def _elements(view: View) -> int:

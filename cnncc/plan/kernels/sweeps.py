@@ -20,8 +20,8 @@ from ..cost import sweep as cost
 from ..cost.step import series
 from ..cost.transfer import line_by_line
 from ..views import View
-from .base import Kernel, lanes_on
-from .fibre_axes import FibreAxes, fibre_axes
+from .base import lanes_on
+from .fibre_axes import FibreAxes, OverFibres, fibre_axes
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class Sweep:
 
 
 @dataclass(frozen=True)
-class Sweeps(Kernel):
+class Sweeps(OverFibres):
     """Sweeps over the fibres of `operands` views of one shape, along the `reduced` axes.
 
     The last axis is that of the lanes: a reduced one, whose lanes hold partial results of a fibre, or a kept one, with
@@ -78,6 +78,9 @@ class Sweeps(Kernel):
     vector of them, or a few whose partial results are folded together. Where no sweep has a result, a fibre has one:
     the `answer`. If the sweeps are `staggered`, each is one unit behind the one before it, and if they are `merged`,
     one loop has them all.
+
+    Where the target has a gap within the last axis, it has several axes in its place. Only a sweep that reduces nothing
+    runs along these: a border of the target does not decide in which order a sum is taken.
     """
 
     operands: int
@@ -94,37 +97,6 @@ class Sweeps(Kernel):
     def sources(self) -> int:
         return self.operands
 
-    @property
-    def lane_axis(self) -> int:
-        return len(self.shape) - 1
-
-    @property
-    def lanes_in_fibre(self) -> bool:
-        """Whether lanes lie along the fibre."""
-        return self.lane_axis in self.reduced
-
-    @property
-    def kept(self) -> list[int]:
-        """The axes whose positions have fibres."""
-        return [axis for axis in range(len(self.shape)) if axis not in self.reduced]
-
-    @property
-    def counts(self) -> list[int]:
-        """Units along each kept axis."""
-        *outer, last = self.kept or [0]
-        return [*(self.shape[axis] for axis in outer), -(-self.shape[last] // self.fibres)] if self.kept else []
-
-    def units(self, result: View) -> int:
-        """Fibres, or a few of them."""
-        return math.prod(self.counts)
-
-    @property
-    def writes_own_rows(self) -> bool:
-        return False
-
-    def follows_tables(self, number: int, source: View) -> bool:
-        return True
-
     def arriving(self, level: int) -> list[int]:
         """The numbers of the values of a fibre that earlier sweeps leave to that of a level, or to later ones."""
         before, after = self.sweeps[:level], self.sweeps[level:]
@@ -132,10 +104,6 @@ class Sweeps(Kernel):
         if after and self.answer is not None:
             used |= arguments_of(self.answer)
         return sorted(used & set().union(*(sweep.makes for sweep in before)))
-
-    @property
-    def vector_axis(self) -> int:
-        return self.lane_axis
 
     def describe(self) -> str:
         work = "; ".join(" and ".join(_words(sweep)) for sweep in self.sweeps)
@@ -173,15 +141,18 @@ def kernel(
     result: View,
 ) -> tuple[Sweeps, list[View], View]:
     """The kernel that reduces `reduced` axes of a shape, and the views of that shape as it reads and writes them."""
-    axes = fibre_axes(shape, reduced, sources, result)
+    holds = any(sweep.held is not None for sweep in sweeps)
+    axes = fibre_axes(shape, reduced, sources, result, reads_result=holds)
     size, along = axes.sizes[-1], len(axes.sizes) - 1 in axes.reduced_groups
     lanes = min(sweep_lanes(target, sweep, size) for sweep in sweeps)
     fibres = fibres_together(target, sweeps, axes) if along else lanes
     turns = fibres_in_turns(target, sweeps, axes, sources) if along else 0
-    merged = turns == 1 and cost.merged(vectors_of(target, axes))
+    written = axes.written(result)
+    gaps = len(written.shape) > len(axes.sizes)
+    merged = turns == 1 and not gaps and cost.merged(vectors_of(target, axes))
     shared = len(sources), axes.sizes, axes.reduced_groups, tuple(sweeps), lanes
     made = Sweeps(*shared, turns or fibres, answer, turns > 0, merged)
-    return made, [axes.seen(source) for source in sources], axes.seen(result)
+    return made, [axes.read(source) for source in sources], written
 
 
 def fibres_together(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes) -> int:
@@ -202,7 +173,7 @@ def fibres_in_turns(target: Target, sweeps: Sequence[Sweep], axes: FibreAxes, so
     if len(sweeps) == 1 or not kept or not vectors:
         return 0
     fibres = cost.staggered(target.lanes, kept[-1], vectors)
-    own = [view for view in sources if math.prod(axes.seen(view).strides)]
+    own = [view for view in sources if math.prod(axes.read(view).strides)]
     live = len(sweeps) * fibres * (len(own) + 1) * vectors * target.lanes * FLOAT32.bytes
     cache = target.l2 if any(series(*sweep.expressions) for sweep in sweeps) else target.l1
     return fibres if fibres < math.prod(kept) and live <= cache // 2 else 0

@@ -101,6 +101,10 @@ def kernel(target: Target, computation: WindowReduction, result: View) -> Window
 
 
 def lane_axis(view: View) -> int:
-    """As `base.lane_axis`, of the two axes that lanes of a window can lie along: channels and columns."""
+    """The axis that lanes of a window lie along: the channels if they are innermost in memory, else the columns.
+
+    An axis of one element is left out: its stride depends on borders, and these must not decide how a sum is added.
+    """
     last = view.rank - 1
-    return 1 if view.strides[1] == 1 and (view.strides[last] != 1 or view.shape[1] > view.shape[last]) else last
+    long = [axis for axis, size in enumerate(view.shape) if size > 1]
+    return 1 if min(long, key=lambda axis: abs(view.strides[axis]), default=last) == 1 else last

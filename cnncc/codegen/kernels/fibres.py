@@ -1,0 +1,50 @@
+"""The loops of kernels that compute fibre by fibre: units of a few fibres, which shards divide."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TypeVar
+
+from ...plan.kernels import OverFibres
+from ..emitter import Emitter
+from ..nest import with_guards
+from ..registers import Index
+from .family import KernelEmitter, Tensors
+
+F = TypeVar("F", bound=OverFibres)
+
+
+class FibreEmitter(KernelEmitter[F]):
+    """Emits one unit after the other; `beside` is the axis along which the fibres of a unit lie side by side."""
+
+    def __init__(self, e: Emitter, kernel: F, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        self.beside = kernel.kept[-1] if kernel.kept else kernel.lane_axis
+
+    def emit(self, a: Index, b: Index) -> None:
+        with self.e.loop(a, b) as loop:
+            self.unit(self.position(loop.index))
+
+    def position(self, unit: Index) -> list[Index]:
+        """The place of the first fibre of a unit on the kept axes; 0 on the others."""
+        e, k = self.e, self.k
+        found: list[Index] = [0] * len(k.shape)
+        for axis, count in reversed(list(zip(k.kept, k.counts, strict=True))):
+            place = e.remainder(unit, count) if axis != k.kept[0] else unit
+            found[axis] = e.mul(place, k.fibres) if axis == k.kept[-1] else place
+            unit = e.div(unit, count)
+        return found
+
+    def unit(self, position: list[Index]) -> None:
+        """The fibres of a unit, or those that are left at the end of the axis."""
+        if not self.k.kept:
+            self.fibres(position, 1)
+            return
+        size, fibres, first = self.k.shape[self.beside], self.k.fibres, position[self.beside]
+        last = size // fibres * fibres
+        full = first < last if isinstance(first, int) else last == size or self.e.compare("<", first, last)
+        with_guards(self.e, full, lambda rest: self.fibres(position, size - last if rest else fibres))
+
+    @abstractmethod
+    def fibres(self, position: list[Index], count: int) -> None:
+        """Emit so many fibres from a position on."""

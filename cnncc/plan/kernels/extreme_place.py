@@ -1,0 +1,64 @@
+"""Where in each fibre its maximum or minimum stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from ...lines import ExtremePlace
+from ...machine.target import Target
+from ..cost.sweep import fold_cycles
+from ..views import View
+from .base import lanes_on
+from .fibre_axes import OverFibres
+
+OPERATIONS = 7
+"""Vector operations of an element: two comparisons with their logic, two selects, a load."""
+LONG = 4
+"""Vectors of a fibre from which its fold is the smaller part, so that lanes may lie along it."""
+
+
+@dataclass(frozen=True)
+class FindExtreme(OverFibres):
+    """The best element so far and its place, a pair of vectors: of so many fibres or, if `within`, of parts of one."""
+
+    shape: tuple[int, ...]
+    reduced: tuple[int, ...]
+    fibres: int
+    lanes: int
+    within: bool
+    extreme: Literal["maximum", "minimum"]
+    last: bool
+
+    @property
+    def sources(self) -> int:
+        return 1
+
+    def describe(self) -> str:
+        which = "last" if self.last else "first"
+        axis = self.reduced[0] if self.within else self.kept[-1] if self.kept else self.lane_axis
+        return f"place of the {which} {self.extreme} along axis {self.reduced[0]}; {lanes_on(self.lanes, axis)}"
+
+    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
+        """Its operations; within a fibre also a fold, of pairs, for each."""
+        core, width = target.core, min(target.lanes, self.lanes)
+        vectors = math.prod(self.shape) / width
+        folds = 2 * fold_cycles(core, width, 1) * self.units(result) if self.within else 0
+        return core.call_cycles + vectors * OPERATIONS / core.vector_pipes + folds
+
+
+def kernel(target: Target, c: ExtremePlace, sizes: tuple[int, ...], line: tuple[int, ...]) -> FindExtreme:
+    """Lanes lie along a long fibre that is innermost in memory, else each lane has a fibre of its own.
+
+    Pairs fill twice the registers of single partial results.
+    """
+    (axis,) = line
+    kept = [size for number, size in enumerate(sizes) if number != axis]
+    beside = kept[-1] if kept else 1
+    within = axis == len(sizes) - 1 and (sizes[axis] >= LONG * target.lanes or beside < target.lanes)
+    along = sizes[axis] if within else beside
+    close = within or axis < len(sizes) - 1
+    lanes = min(max(1, target.registers // 8) if close else 1, along // target.lanes) * target.lanes or along
+    return FindExtreme(sizes, line, 1 if within else lanes, lanes, within, c.extreme, c.last)

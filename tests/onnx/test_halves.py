@@ -1,0 +1,64 @@
+"""Files of float16 and bfloat16: weights as float32, what arrives, leaves or is cast as float16."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("onnx")
+
+import onnx
+from onnx import TensorProto, helper
+
+import cnncc
+from cnncc.elements import FLOAT16
+from cnncc.interpreter import run
+from cnncc.types import Array, TensorType
+
+from .making import data
+from .support import imported, model, node, runtime
+
+
+def halves(proto: onnx.ModelProto, *names: str) -> onnx.ModelProto:
+    """With outputs that are declared as float16."""
+    for port in proto.graph.output:
+        port.type.tensor_type.elem_type = TensorProto.FLOAT16 if port.name in names else TensorProto.FLOAT
+    return proto
+
+
+def test_inputs_outputs_weights_and_casts(tmp_path: Path):
+    """Computed in float32, rounded where the file has a float16 input, output or cast."""
+    nodes = [
+        node("Conv", "x w b", "c"),
+        node("Relu", "c", "r"),
+        node("Cast", "r", "f", to=TensorProto.FLOAT),
+        node("Mul", "f f", "s"),
+        node("Cast", "s", "h", to=TensorProto.FLOAT16),
+        node("CastLike", "h f", "g"),
+    ]
+    weights = {"w": data(4, 3, 3, 3).astype(np.float16), "b": data(4).astype(np.float16)}
+    proto = model(nodes, {"x": TensorType((1, 3, 8, 8), FLOAT16)}, ["r", "s", "h", "g"], weights)
+    graph = imported(halves(proto, "r", "h"), tmp_path)
+    compiled = cnncc.compile(graph, cache=False)
+    assert [port.dtype for port in compiled.inputs + compiled.outputs] == [
+        *("float16", "float16", "float32", "float16", "float32")
+    ]
+    x = data(5, 3, 8, 8).astype(np.float16)
+    r, s, h, g = compiled(x)
+    np.testing.assert_allclose(r[:1], run(graph, {"x": x[:1]})["r"], rtol=2e-3)
+    np.testing.assert_array_equal(h, s.astype(np.float16))
+    np.testing.assert_array_equal(g, h.astype(np.float32))
+    for found, wanted in zip(
+        (r, h), (other for each in runtime(proto, {"x": x[:1]}) for other in each[::2]), strict=False
+    ):
+        np.testing.assert_allclose(found[:1], wanted, rtol=4e-3, atol=1e-3)
+
+
+def test_weights_of_bfloat16_are_floats(tmp_path: Path):
+    numbers: Array = np.float32([1.5, -2.25, 3.0])
+    proto = model([node("Mul", "x w", "y")], {"x": (2, 3)})
+    proto.graph.initializer.append(helper.make_tensor("w", TensorProto.BFLOAT16, [3], numbers))
+    graph = imported(proto, tmp_path)
+    np.testing.assert_array_equal(run(graph, {"x": np.ones((2, 3), np.float32)})["y"], [numbers] * 2)
