@@ -256,7 +256,9 @@ def summary(found: Outcomes) -> Iterator[str]:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(onnx.__file__).parent / "backend" / "test" / "data")
+    parser.add_argument(
+        "folder", nargs="?", type=Path, default=Path(onnx.__file__).parent / "backend" / "test" / "data"
+    )
     parser.add_argument("--only", default="*", metavar="PATTERN", help="tests of these names, such as 'node/*resize*'")
     parser.add_argument("--quick", action="store_true", help="the second form only where the first one does not pass")
     parser.add_argument("--workers", type=int, default=None, help="processes (default: one for each core)")
