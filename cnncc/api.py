@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -195,9 +196,8 @@ def compile(
 
 def _exported(source: Any, example: Any) -> Any:
     """The graph of a PyTorch module; any other source as it is, which has no example."""
-    from .frontends.torch.export import is_module
-
-    if is_module(source):
+    torch = sys.modules.get("torch")  # whoever has a module of it has imported it
+    if torch is not None and isinstance(source, torch.nn.Module):
         if example is None:
             raise UsageError("a PyTorch module is compiled for an example of its input: cnncc.compile(module, example)")
         return from_torch(source, example)

@@ -20,6 +20,7 @@ from cnncc.ir import Builder, Graph, Value
 from cnncc.machine.target import Target, runnable
 from cnncc.native import host_target
 from cnncc.op import Op
+from cnncc.ops import ArgMax, ArgMin, CumSum, TopK
 from cnncc.plan import PlanOptions
 from cnncc.runtime.model import Model
 from cnncc.types import Array, TensorType
@@ -88,6 +89,14 @@ def one_op(op: Op, *arrays: Array, known: Iterable[int] = ()) -> tuple[Graph, di
         for place, array in enumerate(arrays)
     ]
     return net.graph(*net.builder.add(op, values)), net.feeds
+
+
+def of_lines() -> tuple[Graph, dict[str, Array]]:
+    """The kernels of lines, of which random graphs have few, and data."""
+    net = Net()
+    x = net.input(1, 20, 9, 17)
+    ops = (TopK(3, 1), TopK(9, 3), ArgMax(1), ArgMin(3, select_last_index=True), CumSum(2), CumSum(3, True, True))
+    return net.graph(*(value for op in ops for value in net.builder.add(op, (x,)))), net.feeds
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from typing import Any, Protocol, SupportsIndex
 import numpy as np
 
 from ..computation import Lowering, LoweringBuilder, replaced
-from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, INTEGERS, VALUES
+from ..elements import BOOL, COMPUTED, FLOAT32, INT32, INT64, VALUES
 from ..errors import ShapeError
 from ..expr import Arg, Expr, less, maximum, minimum, select
 from ..integers import clamped
@@ -23,11 +23,14 @@ from ..op import Cost, Op, Sample, either, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
 
+COUNTS = (INT32, INT64)
+"""What indices are: a shorter element could not count most axes."""
+
 
 def expect_indices(op: Op, indices: TensorType) -> None:
     """Raise ShapeError unless these are whole numbers."""
-    if indices.dtype not in INTEGERS:
-        raise ShapeError(f"{op.name} takes indices of {either(INTEGERS)}, got {indices}: Cast converts them")
+    if indices.dtype not in COUNTS:
+        raise ShapeError(f"{op.name} takes indices of {either(COUNTS)}, got {indices}: Cast converts them")
 
 
 def expect_inside(op: Op, x: TensorType, indices: TensorType, axis: int) -> None:

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from ...elements import ELEMENTS
 from ...errors import ModelError
-from ...integers import converted, power
+from ...integers import power
 from ...types import Array, expect_rank
 from . import indexing, known, parameters, quantization, ranking
 from .call import NodeContext, Unsupported
@@ -138,8 +137,7 @@ def cast(call: NodeContext) -> Any:
         raise Unsupported(f"Cast to element type {number} is not supported")
     x, to = first(call), DTYPES[number]
     room(call, x.shape, np.empty(0, to))
-    whole = x.dtype.kind == "f" and to in ELEMENTS and ELEMENTS[to].is_integer
-    return converted(x, ELEMENTS[to]) if whole else x.astype(to)
+    return known.as_type(x, to)
 
 
 def gather(call: NodeContext) -> Any:

@@ -164,9 +164,11 @@ class Importer:
                 self.problems.append(Problem(error, ""))
                 continue
             value = self.builder.input(declared.name, input_type(declared, shape))
-            dtype = ELEMENTS[declared.dtype].numpy
-            taken = self._converted(value, FLOAT32) if declared.dtype in SHORT_FLOATS else value
-            self.tensors[declared.name] = np.empty(shape, dtype) if 0 in shape else taken
+            if 0 in shape:
+                self.tensors[declared.name] = np.empty(shape, ELEMENTS[declared.dtype].numpy)
+            else:
+                short = declared.dtype in SHORT_FLOATS
+                self.tensors[declared.name] = self._converted(value, FLOAT32) if short else value
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""

@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from ...elements import ELEMENTS
 from ...errors import ModelError, ShapeError
+from ...integers import converted
 from ...types import Array
 from . import parameters
 from .call import NodeContext, Unsupported
@@ -70,13 +72,19 @@ def is_infinite(call: NodeContext) -> Array:
     return found
 
 
+def as_type(x: Array, to: str) -> Array:
+    """The array with elements of another type; floats become whole numbers as ops convert them."""
+    whole = x.dtype.kind == "f" and to in ELEMENTS and ELEMENTS[to].is_integer
+    return converted(x, ELEMENTS[to]) if whole else x.astype(to)
+
+
 def cast_like(call: NodeContext) -> Array:
     x, like = call.array(0, "inputs"), call.array(1, "a value of the type")
     call.ignore("saturate", "round_mode")
     if object in (x.dtype, like.dtype):
         raise ShapeError("CastLike of numbers of images")
     room(call, x.shape, like)
-    return x.astype(like.dtype)
+    return as_type(x, like.dtype.name)
 
 
 def shifted(call: NodeContext) -> Array:

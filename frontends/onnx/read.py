@@ -153,7 +153,8 @@ def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> 
         bodies.functions[key] = Body(function, bodies, standard)
     declared = [_declared(value, onnx) for value in graph.input]
     inputs = tuple(value for value in declared if value.name not in body.tensors)
-    scope = File(Names([*(value.name for value in declared), *body.tensors, *body.makers]))
+    read = (name for wiring in body.wiring for name in wiring.reads)
+    scope = File(Names([*(value.name for value in declared), *body.tensors, *body.makers, *body.outputs, *read]))
     for value in inputs:
         scope.own(value.name)
     outputs = _cut(body, cuts) if cuts else labelled(body.outputs)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import ast
 import contextlib
 import logging
-import sys
 import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,12 +22,6 @@ from ..onnx.importer import graph_of
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Under this key a node of the export has the modules that it lies in, and its own name, as a list in Python."""
-
-
-def is_module(source: object) -> bool:
-    """Whether it is a module of PyTorch; PyTorch is not imported for that."""
-    torch = sys.modules.get("torch")
-    return torch is not None and isinstance(source, torch.nn.Module)
 
 
 def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:

@@ -26,7 +26,17 @@ from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.fuzz.generate import random_graph
 from tests.fuzz.mixed import mixed_graph
-from tests.graphs import assert_same_bits, call, compilation, expected, native, runnable_targets, sprinkled, worst_ratio
+from tests.graphs import (
+    assert_same_bits,
+    call,
+    compilation,
+    expected,
+    native,
+    of_lines,
+    runnable_targets,
+    sprinkled,
+    worst_ratio,
+)
 
 from .c_source import CEmitter
 
@@ -79,7 +89,9 @@ def test_c_gives_the_bits_of_llvm_for_mixed_elements(first: int, tmp_path: Path)
         same_bits(compilation(graph), feeds, tmp_path)
 
 
-WAYS: dict[int, dict[str, Any]] = {1: {}, 2: {"streaming": "chains"}, 3: {"checked": True}, 35: {}, 58: {}, 84: {}}
+WAYS: dict[int, dict[str, Any]] = {
+    1: {}, 2: {"streaming": "chains"}, 3: {"checked": True}, 7: {}, 9: {}, 100: {}, 136: {},
+}  # fmt: skip
 
 
 @pytest.mark.tools
@@ -92,8 +104,15 @@ def test_c_gives_the_bits_of_llvm_for_every_kernel(target: str, seed: int, tmp_p
     same_bits(compilation(graph, target, **WAYS[seed]), feeds, tmp_path)
 
 
+@needs_gcc
+def test_c_gives_the_bits_of_llvm_for_lines(tmp_path: Path) -> None:
+    graph, feeds = of_lines()
+    same_bits(compilation(graph), feeds, tmp_path)
+
+
 def test_those_networks_have_every_kernel() -> None:
     plans = [compilation(random_graph(seed)[0], "x86-64-v3", **options).plan for seed, options in WAYS.items()]
+    plans.append(compilation(of_lines()[0], "x86-64-v3").plan)
     assert {type(step.kernel) for plan in plans for step in plan.steps} == set(KERNELS)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from cnncc import CnnccError, compile, interpret, nn
+from cnncc.elements import UINT8
 from cnncc.frontends.generic import activations, op_layers
 from cnncc.op import REGISTRY, Sample
 from cnncc.types import Array
@@ -189,7 +190,8 @@ def test_names_in_the_papers_spelling() -> None:
 
 def generic_samples() -> list[Sample]:
     own = {layer.op_type.__name__ for layer in op_layers().values()}
-    return [next(iter(op.samples())) for name, op in REGISTRY.items() if name in own]
+    cases = {name: [sample for sample in op.samples() if UINT8 not in sample.elements] for name, op in REGISTRY.items()}
+    return [found[0] for name, found in cases.items() if name in own]  # inputs of bytes are pictures
 
 
 @pytest.mark.parametrize("sample", generic_samples(), ids=lambda sample: sample.op.name)

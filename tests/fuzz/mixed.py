@@ -156,6 +156,21 @@ class Mixed:
         ]  # fmt: skip
         return self.net.apply(self.one_of(choices), x)
 
+    def indexed(self) -> Value:
+        """At indices that are any whole numbers which are there; those that do not fit are not taken."""
+        x, indices = self.pick(*COMPUTED), self.pick(*INTEGERS)
+        axis = self.one_of(range(len(self.net.shape(x)) or 1))
+        kind = self.one_of((0, 1, 1, 2, 2))
+        if kind == 0:
+            return self.net.apply(ops.Gather(axis=axis), x, indices)
+        fitting = [value for value in self.values if self.net.shape(value) == self.net.shape(x)]
+        whole = [value for value in fitting if self.element(value) in INTEGERS]
+        indices = self.one_of(whole) if whole else indices
+        if kind == 1:
+            return self.net.apply(ops.GatherElements(axis), x, indices)
+        how = self.one_of(("none", "add", "mul", "max", "min"))
+        return self.net.apply(ops.ScatterElements(axis, how), x, indices, self.alike(x))
+
     def join(self) -> Value:
         x = self.pick(*VALUES)
         return self.net.apply(ops.Concat(0), x, self.alike(x), x)
@@ -165,6 +180,7 @@ class Mixed:
             self.arithmetic, self.arithmetic, self.arithmetic, self.unary, self.unary, self.comparison, self.choice,
             self.finite, self.quantization, self.arithmetic, self.arithmetic, self.order, self.order, self.order,
             self.conversion, self.conversion, self.reduction, self.arrangement, self.arrangement, self.join,
+            self.indexed, self.indexed,
         ]  # fmt: skip
         self.values += [self.fresh(element) for element in (INT32, FLOAT32)]
         made: list[Value] = []

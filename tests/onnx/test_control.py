@@ -151,6 +151,19 @@ def test_loops_inside_of_branches_and_loops(tmp_path: Path) -> None:
     np.testing.assert_array_equal(actual, X * 7)
 
 
+def test_what_is_made_inside_stays_inside(tmp_path: Path) -> None:
+    """Nobody outside, nor in another branch, reads a value of a branch by its name."""
+    inner = body([node("Neg", "x", "t"), node("Relu", "t", "r")], "", "r")
+    first = node("If", "yes", "a", "if", then_branch=inner, else_branch=inner)
+    outside = [first, node("Add", "a t", "y", "add")]
+    assert refusal(loop(outside, weights={"yes": YES}), tmp_path) == "node 'add': input 't' is made by no node"
+    other = body([node("Add", "a t", "r2", "add")], "", "r2")
+    second = [first, node("If", "yes", "y", "if2", then_branch=other, else_branch=other)]
+    assert refusal(loop(second, weights={"yes": YES}), tmp_path) == "node 'add': input 't' is made by no node"
+    told = refusal(loop([first], outputs=["a", "t"], weights={"yes": YES}), tmp_path)
+    assert told == "output 't': no node makes it"
+
+
 def test_loops_that_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "MOST_NAMES", 1000)
     step = body([node("Relu", "v", "v2"), node("Identity", "c", "k")], "i c v", "k v2")

@@ -11,7 +11,8 @@ import numpy as np
 
 from cnncc.types import Array
 
-from .oracles_moving import at, fetched, gather, keys
+from .oracles_moving import at, fetched, gather
+from .oracles_resize import keys
 
 Place = tuple[int, ...]
 

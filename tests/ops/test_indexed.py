@@ -8,8 +8,9 @@ import pytest
 from cnncc.batching import batched_inputs
 from cnncc.check.bound import Bound, compare
 from cnncc.check.tolerance import op_bounds
-from cnncc.elements import BOOL, FLOAT32, INT64
+from cnncc.elements import BOOL, FLOAT32, INT64, NUMBERS
 from cnncc.errors import ShapeError
+from cnncc.op import either
 from cnncc.ops import Gather, GatherElements, GatherND, ScatterElements, ScatterND
 from cnncc.types import TensorType
 from tests.graphs import Net
@@ -104,7 +105,7 @@ REFUSED = [
         ScatterElements(0, "add"),
         [(3,), (2,), (2,)],
         (BOOL, WHOLE, BOOL),
-        "ScatterElements with reduction='add' takes float32, int32 or int64, got bool[3]",
+        f"ScatterElements with reduction='add' takes {either(NUMBERS)}, got bool[3]",
     ),
     (
         ScatterElements(),
