@@ -79,7 +79,7 @@ def over_picture(**choices: Sequence[Any]) -> Recipe:
 
 def neighbours(m: Maker) -> None:
     m.arrive(m.picture())
-    m.must(size=m.one_of((1, 2, 3, 5)))
+    m.must(size=m.one_of((1, 3, 5)))
     m.set(alpha=m.one_of((1e-4, 0.5)), beta=m.one_of((0.75, 0.5)), bias=m.one_of((1.0, 2.0)))
 
 
