@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 from .allowance import charge
 from .computation import Lowering
 from .elements import FLOAT32, Element
-from .errors import CnnccError, Location, ModelError, VerifyError
+from .errors import CnnccError, Location, ModelError, ShapeError, VerifyError
 from .op import Constant, Input, Op
-from .types import Array, TensorType
+from .types import Array, EmptyType, TensorType
 
 if TYPE_CHECKING:
     import networkx as nx
@@ -191,7 +191,13 @@ class Builder:
         element: Element = FLOAT32,
         rounded: bool = False,
     ) -> Value:
+        if not data.size:
+            raise ShapeError(f"shape {data.shape}: every dimension must be at least 1", node=name, where=where)
         return self.add(Constant.of(data, element, rounded=rounded), (), name, where)[0]
+
+    def empty(self, type: EmptyType, name: str) -> Value:
+        """An output without elements: no op reads it."""
+        return self.add(Constant.nothing(type), (), name)[0]
 
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         if not outputs:

@@ -17,7 +17,7 @@ import numpy as np
 from .computation import Lowering
 from .elements import FLOAT32, FLOATS, UINT8, Element, element_of
 from .errors import ShapeError
-from .types import Array, TensorType
+from .types import Array, EmptyType, TensorType, port_type
 
 
 @dataclass(frozen=True)
@@ -285,9 +285,14 @@ class Constant(Op):
         digest = hashlib.sha256(told.encode() + copy.tobytes()).hexdigest()
         return Constant(copy, digest, rounded)
 
+    @staticmethod
+    def nothing(type: EmptyType) -> Constant:
+        """A constant without elements, which no op reads."""
+        return Constant.of(np.empty(type.shape), type.dtype)
+
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
         expect_count(self, inputs, 0)
-        return (TensorType.of(self.data),)
+        return (port_type(self.data.shape, element_of(self.data)),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
         return (self.data,)
@@ -299,7 +304,7 @@ class Constant(Op):
         return (_restore_constant, (self.data, self.rounded))
 
     def __str__(self) -> str:
-        return f"Constant({TensorType.of(self.data)} {self.digest[:12]})"
+        return f"Constant({port_type(self.data.shape, element_of(self.data))} {self.digest[:12]})"
 
 
 def _restore_constant(data: Array, rounded: bool) -> Constant:

@@ -38,7 +38,7 @@ class TensorType:
     def of(array: Array) -> TensorType:
         """The type of an array (see `element_of`); raises ShapeError for elements that no tensor has."""
         try:
-            return port_type(array.shape, element_of(array))
+            return TensorType(tuple(array.shape), element_of(array))
         except KeyError:
             raise ShapeError(f"there are no tensors of {array.dtype}") from None
 

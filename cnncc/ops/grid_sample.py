@@ -37,6 +37,8 @@ KEYS = -0.75
 """The coefficient of Keys' kernel, as ONNX and PyTorch have it."""
 MODES = {"nearest": (0, 1), "linear": (0, 2), "cubic": (-1, 4)}
 """The first tap, counted from the floor of a coordinate, and the number of taps on an axis."""
+MOST_READS = 64
+"""Elements that one result is made of, at most: each is a look-up of its own."""
 PADDINGS = ("zeros", "border", "reflection")
 
 
@@ -193,6 +195,8 @@ class GridSample(Op):
             raise ShapeError(
                 f"expected x (N, C, spatial axes) and a grid (N, as many axes, their number), got {x} and {grid}"
             )
+        if (reads := MODES[self.mode][1] ** (x.rank - 2)) > MOST_READS:
+            raise ShapeError(f"mode {self.mode!r} reads {reads} elements of {x} for each result: at most {MOST_READS}")
         return (x.shaped((*x.shape[:2], *grid.shape[1:-1])),)
 
     def reference(self, *inputs: Array) -> tuple[Array, ...]:
@@ -215,7 +219,7 @@ class GridSample(Op):
 
         with np.errstate(all="ignore"):
             result = interpolated([len(axis.taps) for axis in axes], look, join)
-        return (rounded(np.moveaxis(result, -1, 1)),)
+            return (rounded(np.moveaxis(result, -1, 1)),)
 
     def cost(self, *inputs: TensorType) -> Cost:
         (out,) = self.infer(*inputs)

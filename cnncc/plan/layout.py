@@ -17,6 +17,7 @@ from ..computation import (
     Concatenate,
     Contraction,
     Interleave,
+    Lookup,
     Permute,
     Pointwise,
     RowMajorReshape,
@@ -28,7 +29,7 @@ from ..types import TensorType
 from ..windows import WindowAxis
 from . import kernels
 from .candidates import Choices, Chosen, Split, cheapest, chosen
-from .cost import transfer
+from .cost import step, transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
 from .kernels import Candidate, Convolution, LanesAlong, Layer, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
@@ -103,6 +104,8 @@ class LayoutBuilder:
             operands = [self.like(operand, work.result, order) for operand in operands]
         elif isinstance(computation, Concatenate | Interleave):
             operands = [self.in_order(operand, order) for operand in operands]
+        elif isinstance(computation, Lookup):
+            operands = [self.in_order(operands[0], order), *operands[1:]]
         self.orders[work.result] = order
         return PlannedOp(work, operands)
 
@@ -111,6 +114,8 @@ class LayoutBuilder:
         rank, computation = self.types[work.result].rank, work.computation
         if isinstance(computation, Pointwise):
             return self.pointwise_order(work)
+        if isinstance(computation, Lookup) and self.channels_share_indices(work):
+            return channels_last(rank)
         order = self.orders[work.operands[0]] if work.operands else planar(rank)
         if isinstance(computation, Permute):
             return tuple(computation.axes.index(axis) for axis in order)
@@ -122,6 +127,15 @@ class LayoutBuilder:
             flat = self.is_planar(work.operands[0]) or rank < 3 or self.permuted_planar(work)
             return planar(rank) if flat else channels_last(rank)
         return order
+
+    def channels_share_indices(self, work: LoweredOp) -> bool:
+        """Whether a lookup of runs of channels, copies into that order included, takes less than one of elements."""
+        x, indices = (self.types[operand] for operand in work.operands)
+        innermost = self.orders[work.operands[0]][-1:]
+        if x.rank < 3 or indices.shape[1] > 1 or x.shape[1] < self.target.lanes or indices.shape[innermost[0]] == 1:
+            return False
+        count = self.types[work.result].size
+        return transfer.reordered(self.target.core, x.size + count) < step.indexed(self.target.core, count)
 
     def permuted_planar(self, work: LoweredOp) -> bool:
         """Whether a reshape follows a transpose of a planar tensor, and no reader prefers channels last."""

@@ -17,7 +17,7 @@ from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
 from ...ops import Cast
-from ...types import Array, TensorType, port_type
+from ...types import Array, EmptyType, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
 from .call import SHORT_FLOATS, Anything, Items, NodeContext, Result, held
 from .folding import FOLDS, fold
@@ -173,7 +173,8 @@ class Importer:
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.read:
-            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}")
+            way = "; export the model in float32, in PyTorch by module.float()" if declared.dtype == "float64" else ""
+            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}{way}")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
@@ -181,6 +182,9 @@ class Importer:
             tensor = self._made(name)
             if isinstance(tensor, Items):
                 raise Unsupported(f"output '{name}' is a sequence, which is not supported", "sequence")
+            if isinstance(tensor, np.ndarray) and not tensor.size:
+                _, element = held(tensor, f"tensor '{name}'")
+                return self.builder.empty(EmptyType(tensor.shape, element), self.fresh(name))
             value = self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
             return self._converted(value, FLOAT16) if value and self.model.results.get(name) == FLOAT16.name else value
         except ModelError as error:

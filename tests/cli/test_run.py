@@ -44,6 +44,18 @@ def test_files_may_stand_on_both_sides_of_options(cli: Cli) -> None:
     assert [line.split(" ")[1] for line in result.out.splitlines()] == ["3", "7"]
 
 
+def test_arrays_of_other_elements(cli: Cli, relu: Relu, tmp_path: Path) -> None:
+    """Refused, but where their conversion is asked for; the other order of bytes is only another order."""
+    file, result = relu("3, 4, 4"), tmp_path / "y.npy"
+    for kind, options in (("float64", ["--convert"]), ("int64", ["--convert"]), (">f4", [])):
+        np.save(tmp_path / "x.npy", image(1, 3, 4, 4).astype(kind))
+        assert cli("run", file, tmp_path / "x.npy", "-o", result, *options).code == 0
+        np.testing.assert_array_equal(np.load(result), np.maximum(image(1, 3, 4, 4), 0))
+    np.save(tmp_path / "x.npy", np.full((1, 3, 4, 4), 1e300))
+    told = cli("run", file, tmp_path / "x.npy", "--convert")
+    assert (told.code, "float32 does not hold 1e+300, of an array of float64" in told.err) == (4, True)
+
+
 def test_one_array_of_several_images(cli: Cli, tmp_path: Path) -> None:
     held = np.load(PICTURES / "held_out.npz")
     images = (held["images"][:3, None] / 255).astype(np.float32)

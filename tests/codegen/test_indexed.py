@@ -7,13 +7,14 @@ import pytest
 
 from cnncc.elements import FLOAT32, INT32, INT64, Element, element_of
 from cnncc.ir import Value
-from cnncc.op import Sample
+from cnncc.op import Op, Sample
 from cnncc.ops import (
     Concat,
     Conv,
     Gather,
     GatherElements,
     GatherND,
+    GridSample,
     Relu,
     Reshape,
     ScatterElements,
@@ -189,3 +190,22 @@ def test_a_lookup_is_divided_among_shards_and_runs_are_vectors() -> None:
     graph = net.graph(net.apply(ScatterND(), flat, chosen, net.arrives(net.random(6, 2048))))
     (step,) = compilation(graph, "x86-64-v4").plan.steps
     assert isinstance(step.kernel, IndexedWrite) and step.kernel.whole and step.partitions == 8
+
+
+def test_channels_that_share_an_index_are_copied_as_runs() -> None:
+    """An image that is planar is turned, where that pays: not for a few elements of it, nor where rows are runs."""
+
+    def copied(op: Op, *shape: int, of: str = "indices") -> tuple[int, bool]:
+        """The number of steps, and whether the lookup copies runs."""
+        net = Net()
+        x = net.input(1, *shape)
+        at = net.input(1, *shape[1:], 2, name="grid") if of == "grid" else indices(net, int(of), size=8)
+        steps = compilation(net.graph(net.apply(op, x, at)), "x86-64-v3").plan.steps
+        (kernel,) = (step.kernel for step in steps if isinstance(step.kernel, IndexedRead))
+        return len(steps), kernel.whole
+
+    assert copied(GridSample("nearest"), 32, 8, 8, of="grid")[1]
+    assert not copied(GridSample("nearest"), 3, 8, 8, of="grid")[1]
+    assert copied(Gather(axis=3), 32, 16, 64, of="2") == (1, False)
+    assert copied(Gather(axis=3), 32, 16, 64, of="60") == (3, True)
+    assert copied(Gather(axis=2), 32, 16, 64, of="9") == (1, True)

@@ -7,10 +7,17 @@ from __future__ import annotations
 
 from cnncc.ops import (
     Abs,
+    Acos,
+    Acosh,
+    Asin,
+    Asinh,
+    Atan,
+    Atanh,
     Ceil,
     Celu,
     Clip,
     Cos,
+    Cosh,
     Div,
     Elu,
     Erf,
@@ -37,11 +44,13 @@ from cnncc.ops import (
     Sign,
     Silu,
     Sin,
+    Sinh,
     Softplus,
     Softsign,
     Sqrt,
     Sub,
     Sum,
+    Tan,
     Tanh,
     ThresholdedRelu,
 )
@@ -51,6 +60,7 @@ ROW = (1, 3, 1, 8)
 
 UNARY = (
     *(Abs(), Neg(), Exp(), Log(), Sqrt(), Reciprocal(), Floor(), Ceil(), Round(), Sign(), Sin(), Cos()),
+    *(Tan(), Asin(), Acos(), Atan(), Sinh(), Cosh(), Asinh(), Acosh(), Atanh()),
     *(LeakyRelu(), Clip(0.0, 6.0), ThresholdedRelu(), Shrink(), HardSigmoid(), HardSwish()),
     *(Sigmoid(), Tanh(), Erf(), Elu(), Selu(), Celu(), Gelu(), Silu(), Softplus(), Mish(), Softsign()),
 )

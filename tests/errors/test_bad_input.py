@@ -239,7 +239,7 @@ ARRAYS: dict[str, tuple[Any, str]] = {
     "rank": (np.zeros((4, 4), np.float32), "input 'input': expected shape (1, 1, 4, 4), got (4, 4)"),
     "dtype": (
         np.zeros((1, 1, 4, 4)),
-        "input 'input': expected float32, got float64; convert it with .astype(np.float32)",
+        "input 'input': expected float32, got float64; convert it with .astype(np.float32) or convert=True",
     ),
     "objects": (
         np.zeros((1, 1, 4, 4), object),
@@ -285,7 +285,8 @@ PICTURES: dict[str, tuple[Any, str, str]] = {
     ),
     "signed": (
         np.zeros((1, 6, 5, 3), np.int8),
-        "expected uint8, got int8; if all values lie between 0 and 255, convert it with .astype(np.uint8)",
+        "expected uint8, got int8; if all values lie between 0 and 255, convert it with .astype(np.uint8) or "
+        "convert=True",
         "must be uint8, got int8",
     ),
 }

@@ -27,7 +27,14 @@ from cnncc.ops import (
 )
 from cnncc.types import MAX_ELEMENTS, TensorType
 
-from . import refused_arrangements, refused_elements, refused_elementwise, refused_order, refused_statistics
+from . import (
+    refused_arrangements,
+    refused_elements,
+    refused_elementwise,
+    refused_indexed,
+    refused_order,
+    refused_statistics,
+)
 
 IMAGE = (1, 4, 8, 8)
 WEIGHTS = (6, 4, 3, 3)
@@ -179,6 +186,7 @@ REFUSED = [
     *refused_arrangements.REFUSED,
     *refused_elementwise.REFUSED,
     *refused_elements.REFUSED,
+    *refused_indexed.REFUSED,
     *refused_order.REFUSED,
     *refused_statistics.REFUSED,
 ]

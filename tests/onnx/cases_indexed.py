@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from cnncc.elements import BOOL, FLOAT32, INT32, INT64, INTEGERS, Element
+from cnncc.elements import BOOL, FLOAT32, INT32, INT64, Element
 from cnncc.op import Op
 from cnncc.ops import GatherElements, GridSample, ScatterElements
 from cnncc.types import Array, TensorType
@@ -37,12 +37,12 @@ def ours(op: Op, *arrays: Array) -> Array:
 
 
 INDEXED = [
-    *(case("Gather", (4, 5), of(kind, 2, 3), below=4) for kind in INTEGERS),
+    *(case("Gather", (4, 5), of(kind, 2, 3), below=4) for kind in (INT32, INT64)),
     case("Gather", (2, 5, 3), of(INT64, 4), axis=1, opset=1, below=5),
     case("Gather", (2, 5, 3), of(INT64), axis=-2, opset=11, below=5),
     case("Gather", data(9, 6), of(INT64, 2, 4), below=9),
     case("Gather", of(BOOL, 3, 4), of(INT32, 2), axis=1, below=3),
-    *(case("GatherElements", (2, 5, 3), of(kind, 2, 7, 3), axis=1, below=5) for kind in INTEGERS),
+    *(case("GatherElements", (2, 5, 3), of(kind, 2, 7, 3), axis=1, below=5) for kind in (INT32, INT64)),
     case(
         "GatherElements",
         (4, 5),

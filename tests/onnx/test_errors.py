@@ -73,7 +73,7 @@ def test_one_kind_is_told_once(tmp_path: Path):
     """With three places and the number of the others; also where the messages name values of their own."""
     nodes = [node("Relu" if k % 2 else "Det", f"v{k}", f"v{k + 1}", f"n{k}") for k in range(40)]
     nodes += [node("Add", f"x w{k}", f"z{k}", f"add{k}") for k in range(9)]
-    nodes += [node("Dropout", "x", f"p{k} q{k}", f"drop{k}") for k in range(5)]
+    nodes += [node("LRN", "x", f"p{k} q{k}", f"lrn{k}", size=1) for k in range(5)]
     outputs = ["v40", *(f"z{k}" for k in range(9)), *(f"q{k}" for k in range(5))]
     weights = {f"w{k}": data(4).astype(np.float64) for k in range(9)}
     nodes[0].input[0] = "x"
@@ -82,7 +82,7 @@ def test_one_kind_is_told_once(tmp_path: Path):
         "operator Det is not supported (at node 'n0', node 'n2', node 'n4' and 17 more); "
         f"computing with the float64 tensor 'w0' is not supported, only {either(COMPUTED)} "
         "(at node 'add0', node 'add1', node 'add2' and 6 more); "
-        "output 'q0' of Dropout is not supported (at node 'drop0', node 'drop1', node 'drop2' and 2 more)"
+        "output 'q0' of LRN is not supported (at node 'lrn0', node 'lrn1', node 'lrn2' and 2 more)"
     )
 
 
@@ -185,6 +185,10 @@ def test_other_element_types(tmp_path: Path):
     proto = model([node("Add", "x w", "y", "a")], {"x": (1, 3)}, weights={"w": data(3).astype(np.float64)})
     told = f"computing with the float64 tensor 'w' is not supported, only {either(COMPUTED)} (at node 'a')"
     assert told in refusal(proto, tmp_path)
+    proto.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
+    assert "or bool; export the model in float32, in PyTorch by module.float() (at input 'x')" in refusal(
+        proto, tmp_path
+    )
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
     told = f"an input of type string is not supported, only {either(VALUES)} (at input 'x')"
     assert told in refusal(proto, tmp_path)
@@ -213,9 +217,9 @@ def test_only_known_values(tmp_path: Path):
 
 
 def test_outputs_that_are_read_but_not_made(tmp_path: Path):
-    nodes = [node("Dropout", "x", "y mask", "p"), node("Cast", "mask", "z", to=1)]
+    nodes = [node("LRN", "x", "y mask", "p", size=1), node("Cast", "mask", "z", to=1)]
     told = refusal(model(nodes, {"x": (1, 3, 6)}, ["y", "z"]), tmp_path)
-    assert "output 'mask' of Dropout is not supported (at node 'p')" in told
+    assert "output 'mask' of LRN is not supported (at node 'p')" in told
 
 
 def test_values_that_nobody_makes(tmp_path: Path):

@@ -10,8 +10,9 @@ import pytest
 
 pytest.importorskip("onnx")
 
-from onnx import defs, helper, numpy_helper
+from onnx import TensorProto, defs, helper, numpy_helper
 
+from cnncc import interpreter
 from cnncc.allowance import allowance
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx import importer
@@ -101,6 +102,16 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("DequantizeLinear", (GRID.astype(np.int8), positive(3), B.astype(np.int8)), {"axis": 1}, NEWEST, 1),
     ("QuantizeLinear", (data(2, 3) * 99, positive(3), B.astype(np.int8)), {"axis": -1}, NEWEST, 1),
 ]
+
+
+def test_folded_as_computed_at_run_time(tmp_path: Path):
+    """Powers of long numbers are exact, and numbers beyond the range of a type become its ends."""
+    nodes = [node("Pow", "x y", "p"), node("Cast", "f", "c", to=TensorProto.INT8), node("Cast", "c", "i", to=6)]
+    weights = {"x": ints(3, -3), "y": ints(39, 39), "f": np.float32([300, -1e10, np.nan, -1.9])}
+    found = interpreter.run(imported(model(nodes, {}, ["p", "c", "i"], weights), tmp_path), {})
+    assert found["p"].tolist() == [3**39, -(3**39)]
+    assert found["c"].dtype == np.int8 and found["i"].tolist() == found["c"].tolist() == [127, -128, 0, -1]
+
 
 VIEWS = ("Expand", "Flatten", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze")
 """Operators that look at their input from elsewhere."""

@@ -102,7 +102,7 @@ def loaded(proto: ModelProto, shapes: dict[str, tuple[int, ...]]) -> Graph | Non
 def test_random_models(nest: Callable[[ModelProto], ModelProto], tmp_path: Path) -> None:
     """The number of images is free exactly where it was, and the values have the same bits."""
     free = 0
-    for seed in range(60):
+    for seed in range(30):
         grower = open_batch.grown(seed)
         if (proto := grower.model()) is None:
             continue
@@ -121,4 +121,4 @@ def test_random_models(nest: Callable[[ModelProto], ModelProto], tmp_path: Path)
                 continue
             for name, array in interpreter.run(nested, feeds).items():
                 np.testing.assert_array_equal(array, wanted[name], err_msg=f"seed {seed}")
-    assert free > 10
+    assert free > 5

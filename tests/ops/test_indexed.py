@@ -11,7 +11,7 @@ from cnncc.check.tolerance import op_bounds
 from cnncc.elements import BOOL, FLOAT32, INT64, NUMBERS
 from cnncc.errors import ShapeError
 from cnncc.op import either
-from cnncc.ops import Gather, GatherElements, GatherND, ScatterElements, ScatterND
+from cnncc.ops import Gather, GatherElements, GatherND, GridSample, ScatterElements, ScatterND
 from cnncc.types import TensorType
 from tests.graphs import Net
 
@@ -95,6 +95,31 @@ REFUSED = [
     ),
     (GatherND(1), [(2, 3), (3, 1)], (FLOAT32, WHOLE), "indices int64[3, 1] do not fit float32[2, 3] with batch_dims=1"),
     (GatherND(), [(2, 3), (3, 3)], (FLOAT32, WHOLE), "indices int64[3, 3] do not fit float32[2, 3] with batch_dims=0"),
+    (
+        GridSample("bilinear"),
+        [(1, 2, 3), (1, 4, 1)],
+        (FLOAT32,) * 2,
+        "mode 'bilinear' is unknown: expected 'nearest', 'linear', 'cubic'",
+    ),
+    (
+        GridSample(padding="wrap"),
+        [(1, 2, 3), (1, 4, 1)],
+        (FLOAT32,) * 2,
+        "padding 'wrap' is unknown: expected 'zeros', 'border', 'reflection'",
+    ),
+    (
+        GridSample(),
+        [(1, 2, 3, 4), (1, 4, 5, 3)],
+        (FLOAT32,) * 2,
+        "expected x (N, C, spatial axes) and a grid (N, as many axes, their number), got float32[1, 2, 3, 4] and "
+        "float32[1, 4, 5, 3]",
+    ),
+    (
+        GridSample("cubic"),
+        [(1, 2, 3, 3, 3, 3), (1, 4, 4, 4, 4, 4)],
+        (FLOAT32,) * 2,
+        "mode 'cubic' reads 256 elements of float32[1, 2, 3, 3, 3, 3] for each result: at most 64",
+    ),
     (
         ScatterElements(0, "mean"),
         [(3,), (2,), (2,)],

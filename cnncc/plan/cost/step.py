@@ -44,7 +44,7 @@ ROWS_OF_A_ROUND = 2  # at least, in a chain of layers: a single row does not fil
 POOL_COLUMNS = 4  # neighbouring results of a pool that reuse the pixels they have in common
 WIDEN_VECTOR = 1  # instructions that make float32 of a vector of narrower weights, loaded by the conversion itself
 WIDEN_SCALAR = 3  # … of one, for all lanes: a load of its own, the conversion and the broadcast
-INDEXED = 3.0  # cycles of an element at an index that arrives: two loads, its way from the front, the clamp, a store
+INDEXED = 2.0  # cycles of an element at an index that arrives: two loads, the clamp, an insertion or a store
 WIDEN_ONE = 2  # … where a register is one lane: from a core register into one for floats, and the conversion
 
 
