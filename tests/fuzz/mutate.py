@@ -12,6 +12,7 @@ from onnx import AttributeProto, TensorProto, helper, numpy_helper
 
 from ..errors.test_damaged_onnx import NODES, SHAPE, WEIGHTS
 from ..onnx.cases_elements import EVERY
+from ..onnx.cases_floats import LEGACY
 from ..onnx.support import model, node
 
 Random = np.random.Generator
@@ -27,7 +28,8 @@ DOMAINS = ("", "ai.onnx", "com.example", "ai.onnx.ml")
 @functools.cache
 def originals() -> tuple[onnx.ModelProto, ...]:
     """Right models: one of each case of the import's tests, and some of several layers."""
-    return (*(case.model for case in EVERY), *(net() for _ in range(len(EVERY) // 2)), *(nest() for _ in range(40)))
+    cases = [*EVERY, *LEGACY]
+    return (*(case.model for case in cases), *(net() for _ in range(len(cases) // 2)), *(nest() for _ in range(40)))
 
 
 @functools.cache
