@@ -55,8 +55,11 @@ def answers(maker: Maker, feeds: dict[str, Array]) -> list[list[Array]]:
 
 
 def misread(maker: Maker) -> bool:
-    """Whether ONNX's reference computes something else than the standard says: it leaves out the axis of old
-    broadcasting, counts what pads in averages of opset 1, and sums neighbours of as many channels as there are images."""
+    """Whether ONNX's reference computes something else than the standard says.
+
+    It leaves out the axis of old broadcasting, counts what pads in averages of opset 1, and sums neighbours of as many
+    channels as there are images.
+    """
     old = {"broadcast", "axis"} <= set(maker.attributes) or (maker.schema.name, maker.version) == ("AveragePool", 1)
     return old or maker.schema.name == "LRN"
 
