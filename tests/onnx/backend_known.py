@@ -8,7 +8,7 @@ from __future__ import annotations
 from fnmatch import fnmatch
 
 ASIDE = {
-    "integer convolutions and products": "ConvInteger QLinearConv MatMulInteger QLinearMatMul",
+    "arithmetic on quantised integers": "ConvInteger QLinearConv MatMulInteger QLinearMatMul QLinearAdd QLinearMul",
     "recurrent operators": "LSTM GRU RNN",
     "strings": "StringNormalizer StringConcat StringSplit RegexFullMatch TfIdfVectorizer",
     "random numbers": "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike",
@@ -41,7 +41,6 @@ REFUSED = {
     "node/test_if": TURNS,
     "node/test_loop11": TURNS,
     "node/test_scan_sum": "a Scan of opset 8, of sequences of several lengths",
-    "local_ops/test_qlinear*": "an operator of ONNX Runtime's own, on whole numbers of few bits",
     "local_ops/test_gemm_CM_transA": "no model of the standard: a C of M numbers does not broadcast to M × N",
 }
 """Reasons by the names of tests, or by patterns of names."""
