@@ -23,6 +23,7 @@ from .machine.target import TARGETS, Target, named
 from .naming import c_identifier
 from .plan import PlanOptions
 from .runtime.executable import Executable, Port
+from .timings import Stopwatch, Timing
 
 if TYPE_CHECKING:
     from .ir import Graph
@@ -85,19 +86,29 @@ class Options:
 class Compilation:
     """One graph on its way to machine code; each stage is computed when it is first asked for.
 
-    The graph in a file is such a stage as well: an executable from the cache does without it.
+    The graph in a file is such a stage as well: an executable from the cache does without it. `timings` has what the
+    stages took so far; a stopwatch that is given goes on.
     """
 
-    def __init__(self, source: Graph | OnnxFile, options: Options):
+    def __init__(self, source: Graph | OnnxFile, options: Options, stopwatch: Stopwatch | None = None):
         self.source, self.options = source, options
+        self.stopwatch = stopwatch or Stopwatch()
         if options.precision not in ("fast", "strict"):
             raise UsageError(f"unknown precision '{options.precision}': expected 'fast' or 'strict'")
         expect_storage(options.weights, options.target)
 
-    @property
+    @cached_property
     def graph(self) -> Graph:
         """The graph as it was given. Raises for a file what `load_graph` raises."""
-        return self.source.graph if isinstance(self.source, OnnxFile) else self.source
+        if not isinstance(self.source, OnnxFile):
+            return self.source
+        with self.stopwatch.stage("read"):
+            return self.source.graph
+
+    @property
+    def timings(self) -> tuple[Timing, ...]:
+        """The seconds that each stage took so far, with what it imported: read, passes, plan, code, object, cache."""
+        return self.stopwatch.timings
 
     @cached_property
     def _allowance(self) -> Allowance:
@@ -112,38 +123,45 @@ class Compilation:
     @cached_property
     def optimised(self) -> Optimised:
         """The graph after the passes, with the log of what fired."""
-        from .passes.manager import optimise
+        graph = self.graph
+        with self.stopwatch.stage("passes"), allowance(self._allowance):
+            from .passes.manager import optimise
 
-        with allowance(self._allowance):
-            return optimise(self.graph, self.options.precision, self.options.off)
+            return optimise(graph, self.options.precision, self.options.off)
 
     @cached_property
     def plan(self) -> Plan:
         """Kernels, buffers and schedule of the optimised graph."""
-        from .plan.make import make_plan
-
         strict = self.options.precision == "strict"
         optimised, weights = self.optimised.graph, ELEMENTS[self.options.weights]
-        with allowance(self._allowance), located(optimised):
+        with self.stopwatch.stage("plan"), allowance(self._allowance), located(optimised):
+            from .plan.make import make_plan
+
             return make_plan(optimised, self.options.target, self.options.plan, strict=strict, weights=weights)
 
     @cached_property
     def llvm(self) -> str:
         """The module's text."""
-        from .codegen.llvm.emitter import LlvmEmitter
-        from .codegen.program import generate
+        plan = self.plan
+        with self.stopwatch.stage("code"):
+            from .codegen.llvm.emitter import LlvmEmitter
+            from .codegen.program import generate
 
-        emitter = LlvmEmitter(self.options.target, checked=self.options.checked)
-        return generate(emitter, self.plan, self.symbol, profiled=self.options.profiled)
+            emitter = LlvmEmitter(self.options.target, checked=self.options.checked)
+            return generate(emitter, plan, self.symbol, profiled=self.options.profiled)
 
     @cached_property
     def object(self) -> bytes:
         """The code object: what the JIT loads is what the command line writes."""
-        return native.emit_object(self.llvm, self.options.target)
+        text = self.llvm
+        with self.stopwatch.stage("object"):
+            return native.emit_object(text, self.options.target)
 
     @cached_property
     def assembly(self) -> str:
-        return native.emit_assembly(self.llvm, self.options.target)
+        text = self.llvm
+        with self.stopwatch.stage("object"):
+            return native.emit_assembly(text, self.options.target)
 
     @cached_property
     def key(self) -> str:
@@ -152,7 +170,7 @@ class Compilation:
 
     def varied(self, **changes: Any) -> Compilation:
         """The same graph with other options; what passes and plan made stays, where the options that they see do."""
-        other = Compilation(self.source, replace(self.options, **changes))
+        other = Compilation(self.source, replace(self.options, **changes), self.stopwatch)
         if {"precision", "off"}.isdisjoint(changes):
             other.__dict__["optimised"] = self.optimised
         if changes.keys() <= {"checked", "profiled"}:
@@ -198,8 +216,12 @@ class Compilation:
         """The executable: from the cache on disk if it is there, else built and remembered."""
         if not use_cache:
             return self.build()
-        found = cache.load(self.key)
+        with self.stopwatch.stage("read"):
+            key = self.key
+        with self.stopwatch.stage("cache"):
+            found = cache.load(key)
         if found is None:
             found = self.build()
-            cache.store(self.key, found)
+            with self.stopwatch.stage("cache"):
+                cache.store(key, found)
         return found

@@ -162,6 +162,7 @@ def multiply(on: Arithmetic[Value], matrix: Matrix, values: Sequence[Value]) -> 
     return [results[i] for i in range(len(matrix))]
 
 
+@functools.cache
 def are_twins(a: Row, b: Row) -> bool:
     """Equal up to sign in every column, in some columns equal and in some opposite; not worth it for two terms."""
     alike = all(abs(x) == abs(y) for x, y in zip(a, b, strict=True))

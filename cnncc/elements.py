@@ -131,6 +131,8 @@ ELEMENTS: dict[str, Element] = {
     row.name: row for row in (FLOAT32, FLOAT16, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, BOOL)
 }
 
+_OF_DTYPE = {row.numpy: row for row in ELEMENTS.values()} | {np.dtype(np.float64): FLOAT32}
+
 COMPUTED = tuple(row for row in ELEMENTS.values() if row.role == "computed")
 """What ops compute with, and what constants are."""
 VALUES = tuple(ELEMENTS.values())
@@ -147,7 +149,7 @@ def element_of(array: np.ndarray[Any, np.dtype[Any]]) -> Element:
 
     Raises KeyError for an array of other elements.
     """
-    return FLOAT32 if array.dtype == np.float64 else ELEMENTS[array.dtype.name]
+    return _OF_DTYPE.get(array.dtype) or ELEMENTS[array.dtype.name]  # of another byte order, by name
 
 
 def bits(array: np.ndarray[Any, np.dtype[Any]]) -> np.ndarray[Any, np.dtype[Any]]:

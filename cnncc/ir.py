@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from .allowance import charge
 from .computation import Lowering
@@ -23,6 +23,8 @@ from .types import Array, EmptyType, TensorType
 
 if TYPE_CHECKING:
     import networkx as nx
+
+Rule = TypeVar("Rule")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,10 @@ class Value:
 
 @dataclass(frozen=True)
 class Node:
-    """One application of an op; `types` has one entry for each output, `where` is the user's line."""
+    """One application of an op; `types` has one entry for each output, `where` is the user's line.
+
+    Passes hand most nodes on as they are, so what the rules of the op say is remembered here.
+    """
 
     name: str
     op: Op
@@ -46,9 +51,33 @@ class Node:
     types: tuple[TensorType, ...]
     where: Location | None = field(default=None, compare=False)
 
-    @property
+    @cached_property
     def values(self) -> tuple[Value, ...]:
         return tuple(Value(self.name, index) for index in range(len(self.types)))
+
+    def inferred(self, inputs: tuple[TensorType, ...]) -> tuple[TensorType, ...]:
+        """The types of the outputs for inputs of these types. Raises what `Op.infer` raises."""
+        return self._once(self.op.infer, inputs)
+
+    def lowering(self, inputs: tuple[TensorType, ...]) -> Lowering:
+        """What the op computes on inputs of these types. Raises what `Op.lower` raises."""
+        return self._once(self.op.lower, inputs)
+
+    def _once(self, rule: Callable[..., Rule], inputs: tuple[TensorType, ...]) -> Rule:
+        """What a rule of the op says, which depends on frozen data only."""
+        known = self._known.get(rule.__name__)
+        if known is None or known[0] != inputs:
+            known = self._known[rule.__name__] = (inputs, rule(*inputs))
+        return cast("Rule", known[1])
+
+    @cached_property
+    def _known(self) -> dict[str, tuple[tuple[TensorType, ...], object]]:
+        """The last inputs and answer of each rule."""
+        return {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Without what can be found out again."""
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
 
 @dataclass(frozen=True)
@@ -105,17 +134,11 @@ class Graph:
 
     def lowering(self, node: Node) -> Lowering:
         """What the op of a node computes on its inputs, found out once. Raises what `Op.lower` raises."""
-        if node.name not in self._lowerings:
-            self._lowerings[node.name] = node.op.lower(*self.types(node.inputs))
-        return self._lowerings[node.name]
+        return node.lowering(self.types(node.inputs))
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what can be found out again."""
         return {each.name: getattr(self, each.name) for each in fields(self)}
-
-    @cached_property
-    def _lowerings(self) -> dict[str, Lowering]:
-        return {}
 
     @cached_property
     def index(self) -> nx.MultiDiGraph:
@@ -210,9 +233,10 @@ class Rewriter(Builder):
 
     `rewrite(visit)` calls `visit(node, inputs)` in topological order, where `inputs` are the node's inputs
     in the new graph. It returns the new values of the node's outputs, or None to keep the node. Replaced
-    nodes leave their producers behind: dead-code elimination removes what nobody reads. Raises VerifyError
-    if a new value has another type than the one in whose place it stands. New constants may take as many
-    bytes as the old graph's do; what they take beyond is charged (see `allowance`).
+    nodes leave their producers behind: dead-code elimination removes what nobody reads. If nothing
+    changes, the old graph is the answer. Raises VerifyError if a new value has another type than the one in whose place
+    it stands. New constants may take as many bytes as the old graph's do; what they take beyond is charged (see
+    `allowance`).
     """
 
     def __init__(self, graph: Graph):
@@ -271,7 +295,17 @@ class Rewriter(Builder):
             values = tuple(made) if made is not None else self.keep(node, inputs)
             self._hold_types(node, values)
             self.mapping.update(zip(node.values, values, strict=True))
-        return self.graph({name: self.mapping[value] for name, value in self.old.outputs.items()})
+        outputs = {name: self.mapping[value] for name, value in self.old.outputs.items()}
+        return self.old if self._is_old(outputs) else self.graph(outputs)
+
+    def _is_old(self, outputs: Mapping[str, Value]) -> bool:
+        """Whether nothing has changed: the old graph then stays, with what is known of it."""
+        kept = zip(self.nodes.values(), self.old, strict=False)
+        return (
+            len(self.nodes) == len(self.old.nodes)
+            and outputs == self.old.outputs
+            and all(node is old for node, old in kept)
+        )
 
 
 def with_outputs(graph: Graph, outputs: Mapping[str, Value]) -> Graph:

@@ -7,6 +7,7 @@ and never for lists of op names.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
@@ -144,8 +145,19 @@ def expect_count(op: Op, inputs: Sequence[TensorType], least: int, most: int | N
         wanted = str(least) if least == most else f"{least} to {most}"
         raise ShapeError(f"{op.name} takes {wanted} inputs, got {len(inputs)}")
     _expect_elements(op, inputs)
-    for attribute in fields(op):
-        _expect_kind(attribute.name, getattr(op, attribute.name), str(attribute.type).split(" | "))
+    kind: type = type(op)
+    for name, kinds in _declared(kind):
+        _expect_kind(name, getattr(op, name), kinds)
+
+
+@functools.cache
+def _declared(op: type) -> tuple[tuple[str, tuple[str, ...]], ...]:
+    """The attributes of an op that have to be of a kind, with their kinds.
+
+    Counts (int), axes and windows have rules of their own, which each op asks.
+    """
+    declared = [(attribute.name, tuple(str(attribute.type).split(" | "))) for attribute in fields(op)]
+    return tuple((name, kinds) for name, kinds in declared if "int" not in kinds and kinds[0] in KINDS)
 
 
 def _expect_elements(op: Op, inputs: Sequence[TensorType]) -> None:
@@ -191,12 +203,9 @@ def as_held(what: str, value: float, element: Element) -> float:
 
 
 def _expect_kind(what: str, value: object, kinds: Sequence[str]) -> None:
-    """Raise ShapeError unless an attribute is what it is declared as: a number, a truth value, a tuple of numbers.
-
-    Counts (int), axes and windows have rules of their own, which each op asks.
-    """
+    """Raise ShapeError unless an attribute is what it is declared as: a number, a truth value, a tuple of numbers."""
     optional = "None" in kinds
-    if (optional and value is None) or "int" in kinds or kinds[0] not in KINDS:
+    if optional and value is None:
         return
     wanted, fits = KINDS[kinds[0]]
     if not fits(value):
@@ -212,7 +221,7 @@ def _is_number(value: object) -> bool:
 
 
 def _is_whole(value: object) -> bool:
-    return isinstance(value, SupportsIndex) and not isinstance(value, bool)
+    return type(value) is int or (isinstance(value, SupportsIndex) and not isinstance(value, bool))
 
 
 def _is_pair(value: object) -> bool:

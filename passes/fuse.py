@@ -173,7 +173,7 @@ def composed(graph: Graph, node: Node, running: tuple[int, ...]) -> Lowering | N
     if not fused(node) or len(running) == 1:
         return lowering(graph, node)
     try:
-        return node.op.lower(*graph.types(node.inputs))
+        return node.lowering(graph.types(node.inputs))
     except NotImplementedError:  # its body is not element-wise
         return None
 

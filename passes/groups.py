@@ -45,11 +45,14 @@ def find(graph: Graph, node: Node, whole: Contraction) -> tuple[Array, int]:
         raise Refused("its weights are known only at run time")
     groups, channels = whole.groups, weights.shape[1]
     outputs = whole.outputs // groups
-    used = weights.reshape(groups, outputs, channels, -1).any(axis=(0, 3))
+    parted = weights.reshape(groups, outputs, channels, -1)
     least = 1 if whole.window else SMALLEST_BLOCK
-    for count in range(min(outputs // least, channels), 1, -1):
-        if outputs % count == 0 and channels % count == 0 and not (used & ~_diagonal(outputs, channels, count)).any():
-            return weights, count
+    most = min(outputs // least, channels)
+    if most > 1 and not parted[:, 0, -1].any():  # this corner lies outside of all blocks, however many there are
+        used = np.asarray(parted.any(axis=(0, 3)))
+        for count in range(most, 1, -1):
+            if outputs % count == 0 and channels % count == 0 and _is_diagonal(used, count):
+                return weights, count
     raise Refused(
         f"its weights are no blocks on a diagonal{f' of at least {least} outputs' if least > 1 else ''}"
         if channels > 1
@@ -57,9 +60,11 @@ def find(graph: Graph, node: Node, whole: Contraction) -> tuple[Array, int]:
     )
 
 
-def _diagonal(outputs: int, channels: int, count: int) -> Array:
-    """The mask (outputs, channels) of `count` equal blocks on the diagonal."""
-    return np.kron(np.eye(count, dtype=bool), np.ones((outputs // count, channels // count), dtype=bool))
+def _is_diagonal(used: Array, count: int) -> bool:
+    """Whether (outputs, channels) are used in `count` equal blocks on the diagonal only."""
+    outputs, channels = used.shape
+    blocks = used.reshape(count, outputs // count, count, channels // count).any(axis=(1, 3))
+    return not (blocks & ~np.eye(count, dtype=bool)).any()
 
 
 def _blocks(weights: Array, groups: int, count: int) -> Array:

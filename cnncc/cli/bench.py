@@ -40,6 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_compiling(parser)
     common.add_tuning(parser)
     common.add_cache(parser)
+    common.add_timings(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -52,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     compilation, report = common.tuned(given, arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
+    common.tell_timings(compilation, arguments)
     peak, timings = measure(executable, arguments.threads, arguments.seconds, flops)
     facts: dict[str, Any] = {"model": executable.name, "target": executable.target.cpu, "images": executable.images}
     facts |= {"flops": flops, "peak_gflops": peak, "timings": [asdict(timing) for timing in timings]}

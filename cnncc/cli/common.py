@@ -96,6 +96,10 @@ def add_compiling(parser: Parser) -> None:
     parser.add_argument("--plan", metavar="FILE", help="take the choices that --save-plan wrote")
 
 
+def add_timings(parser: Parser) -> None:
+    parser.add_argument("--timings", action="store_true", help="tell on standard error what each stage took")
+
+
 def add_tuning(parser: Parser) -> None:
     parser.add_argument(
         "--tune", action="store_true", help="choose among the plan's candidates by timing them on this machine"
@@ -187,10 +191,25 @@ def compilation(arguments: argparse.Namespace) -> Compilation:
     """The model on its way; options are looked at first, since they cost nothing."""
     from ..api import open_source
     from ..compiler import Compilation
+    from ..timings import Stopwatch
+    from .progress import Compiling
 
-    chosen = options(arguments)
-    shapes = dict(arguments.shape) if arguments.shape else None
-    return Compilation(open_source(arguments.model, shapes, arguments.layers), chosen)
+    chosen, stopwatch = options(arguments), Stopwatch(Compiling())
+    with stopwatch.stage("read"):
+        shapes = dict(arguments.shape) if arguments.shape else None
+        source = open_source(arguments.model, shapes, arguments.layers)
+    return Compilation(source, chosen, stopwatch)
+
+
+def tell_timings(compilation: Compilation, arguments: argparse.Namespace) -> None:
+    """With --timings, a line for each stage on standard error, and one for all."""
+    from .progress import tell
+
+    if arguments.timings:
+        timings = compilation.timings
+        rows = [(timing.stage, timing.seconds) for timing in timings]
+        rows.append(("all", sum(timing.seconds for timing in timings)))
+        tell("".join(f"{seconds:9.3f} s  {stage}\n" for stage, seconds in rows))
 
 
 def tuned(compilation: Compilation, arguments: argparse.Namespace) -> tuple[Compilation, Tuned | None]:
@@ -200,6 +219,7 @@ def tuned(compilation: Compilation, arguments: argparse.Namespace) -> tuple[Comp
         from ..measure.tuning import tune
         from .progress import Progress
 
+        compilation.stopwatch.listener = None  # the terminal's line is the tuner's
         with Progress("tuning") as progress:
             use_cache = not arguments.no_cache
             report = tune(compilation, arguments.tune_seconds, use_cache=use_cache, progress=progress)

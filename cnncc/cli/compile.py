@@ -28,6 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, h, json")
     common.add_tuning(parser)
     common.add_cache(parser)
+    common.add_timings(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -36,6 +37,7 @@ def run(arguments: argparse.Namespace) -> None:
     kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
     compilation, report = common.tuned(_compilation(arguments), arguments)
     executable = compilation.executable(use_cache=not arguments.no_cache)
+    common.tell_timings(compilation, arguments)
     files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
     if report:
         say(common.show_tuned(report))
@@ -83,7 +85,8 @@ def _compilation(arguments: argparse.Namespace) -> Compilation:
     compilation = common.compilation(arguments)
     if name is None:
         return compilation
-    return Compilation(dataclasses.replace(compilation.graph, name=name), compilation.options)
+    named = dataclasses.replace(compilation.graph, name=name)
+    return Compilation(named, compilation.options, compilation.stopwatch)
 
 
 def default_kinds(target: Target) -> tuple[str, ...]:

@@ -37,6 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_threads(parser)
     common.add_compiling(parser)
     common.add_cache(parser)
+    common.add_timings(parser)
 
 
 @dataclass(frozen=True)
@@ -77,11 +78,15 @@ def _model(arguments: argparse.Namespace) -> Model:
     from ..runtime.reload import load
 
     if Path(arguments.model).suffix != ".so":
-        executable = common.compilation(arguments).executable(use_cache=not arguments.no_cache)
-        return Model(executable, threads=arguments.threads)
+        compilation = common.compilation(arguments)
+        executable = compilation.executable(use_cache=not arguments.no_cache)
+        with compilation.stopwatch.stage("load"):
+            model = Model(executable, threads=arguments.threads)
+        common.tell_timings(compilation, arguments)
+        return model
     a = arguments
-    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape, a.layers
-    if chosen != ("host", "fast", "float32", "", False, None, None):
+    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape, a.layers, a.timings
+    if chosen != ("host", "fast", "float32", "", False, None, None, False):
         raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
     return load(arguments.model, threads=arguments.threads)
 

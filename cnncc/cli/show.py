@@ -32,10 +32,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=f"one of {', '.join(STAGES)} (default: graph)",
     )
     common.add_compiling(parser)
+    common.add_timings(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    say(_printers()[arguments.stage](common.compilation(arguments)).rstrip("\n"))
+    compilation = common.compilation(arguments)
+    say(_printers()[arguments.stage](compilation).rstrip("\n"))
+    common.tell_timings(compilation, arguments)
 
 
 def _printers() -> dict[str, Callable[[Compilation], str]]:

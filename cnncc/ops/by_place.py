@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..computation import Lowering, LoweringBuilder
-from ..elements import BOOL, COMPUTED, FLOAT32, INT8, INT32, INT64, NUMBERS, UINT8
+from ..elements import BOOL, COMPUTED, FLOAT32, INT8, INT32, INT64, NUMBERS, UINT8, UINT32
 from ..errors import ShapeError
 from ..expr import Arg, Expr, convert, equal, less, less_equal, select
 from ..op import Cost, Op, Sample, expect_count
@@ -114,7 +114,7 @@ class OneHot(Op):
     def lower(self, *inputs: TensorType) -> Lowering:
         indices, _ = inputs
         axis, pieces = axis_of(self.axis, indices.rank + 1), LoweringBuilder(inputs)
-        element = INT64 if indices.dtype.is_float or indices.dtype is INT64 else INT32  # depths fit
+        element = INT32 if indices.dtype.register == "int32" else INT64  # which holds every index, and `depth` more
         index = pieces.reshape(0, (*indices.shape[:axis], 1, *indices.shape[axis:]))
         places = pieces.places(self.depth, axis, indices.rank + 1, element)
         off, on = (pieces.reshape(pieces.part(1, 0, number, 1), (1,) * (indices.rank + 1)) for number in (0, 1))
@@ -135,4 +135,5 @@ class OneHot(Op):
         yield Sample(cls(3, 0), ((4,), (2,)), (INT64, BOOL))
         yield Sample(cls(300), ((2, 3), (2,)), (UINT8, INT8))
         yield Sample(cls(200), ((3,), (2,)), (INT8, FLOAT32))
+        yield Sample(cls(9), ((3,), (2,)), (UINT32, FLOAT32))
         yield Sample(cls(9, from_back=False), ((2, 3), (2,)), (INT64, FLOAT32))

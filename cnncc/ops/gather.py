@@ -23,14 +23,14 @@ from ..op import Cost, Op, Sample, either, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
 
-COUNTS = (INT32, INT64)
-"""What indices are: a shorter element could not count most axes."""
+INDICES = (INT32, INT64)
+"""What indices are, as in ONNX: they reach every element of an axis, and one axis further."""
 
 
 def expect_indices(op: Op, indices: TensorType) -> None:
-    """Raise ShapeError unless these are whole numbers."""
-    if indices.dtype not in COUNTS:
-        raise ShapeError(f"{op.name} takes indices of {either(COUNTS)}, got {indices}: Cast converts them")
+    """Raise ShapeError unless these are whole numbers of such elements."""
+    if indices.dtype not in INDICES:
+        raise ShapeError(f"{op.name} takes indices of {either(INDICES)}, got {indices}: Cast converts them")
 
 
 def expect_inside(op: Op, x: TensorType, indices: TensorType, axis: int) -> None:
@@ -155,6 +155,8 @@ class GatherElements(Looking):
     """
 
     axis: int = 0
+
+    together = True
 
     def shape(self, *inputs: TensorType) -> tuple[int, ...]:
         x, indices = inputs

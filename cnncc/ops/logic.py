@@ -111,7 +111,7 @@ class BitShift(Binary):
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
-        for element in UNSIGNED:
+        for element in reversed(UNSIGNED):  # of bytes last: as inputs of a script these are pictures
             yield Sample(cls(), SHAPES[0], (element,))
             yield Sample(cls("right"), SHAPES[1], (element,))
 

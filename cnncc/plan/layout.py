@@ -132,7 +132,8 @@ class LayoutBuilder:
         """Whether a lookup of runs of channels, copies into that order included, takes less than one of elements."""
         x, indices = (self.types[operand] for operand in work.operands)
         innermost = self.orders[work.operands[0]][-1:]
-        if x.rank < 3 or indices.shape[1] > 1 or x.shape[1] < self.target.lanes or indices.shape[innermost[0]] == 1:
+        fill_lanes = x.rank > 2 and indices.shape[1] == 1 and 1 < self.target.lanes <= x.shape[1]
+        if not fill_lanes or indices.shape[innermost[0]] == 1:
             return False
         count = self.types[work.result].size
         return transfer.reordered(self.target.core, x.size + count) < step.indexed(self.target.core, count)

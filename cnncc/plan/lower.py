@@ -125,7 +125,7 @@ def _lower_node(node: Node, result: LoweredGraph) -> None:
     if isinstance(node.op, Fused):
         _lower_fused(node, node.op, names, result)
         return
-    lowering = node.op.lower(*(result.types[name] for name in names))
+    lowering = node.lowering(tuple(result.types[name] for name in names))
     finals = {reference: tensors.value(value) for reference, value in zip(lowering.results, node.values, strict=True)}
     _add_pieces(node.name, 0, lowering.pieces, names, finals, result)
 

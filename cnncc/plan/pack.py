@@ -16,7 +16,8 @@ class WeightsBlock:
     """Collects packed arrays into one aligned block; equal arrays are stored once."""
 
     def __init__(self) -> None:
-        self.data = bytearray()
+        self.parts: list[bytes] = []
+        self.size = 0
         self.known: dict[bytes, int] = {}
 
     def add(self, name: str, array: Array, element: Element) -> Buffer:
@@ -31,10 +32,14 @@ class WeightsBlock:
     def _store(self, name: str, data: bytes, element: Element) -> Buffer:
         place = self.known.get(data)
         if place is None:
-            self.data += bytes(-len(self.data) % ALIGNMENT)
-            place = self.known[data] = len(self.data)
-            self.data += data
+            self._append(bytes(-self.size % ALIGNMENT))
+            place = self.known[data] = self.size
+            self._append(data)
         return Buffer(name, "weights", len(data) // element.bytes, place, dtype=element)
 
+    def _append(self, data: bytes) -> None:
+        self.parts.append(data)
+        self.size += len(data)
+
     def bytes(self) -> bytes:
-        return bytes(self.data) + bytes(-len(self.data) % ALIGNMENT)
+        return b"".join([*self.parts, bytes(-self.size % ALIGNMENT)])

@@ -100,6 +100,8 @@ class NodeContext:
         self.made: list[tuple[Value, ...]] = []
         self.inlined: list[list[Anything | None]] = []
         """What each use of a graph inside the node returned."""
+        self.read = frozenset(k for k, name in enumerate(node.outputs) if name and name in importer.read)
+        """The outputs that somebody reads, by number: a row need not make the others beyond the first."""
         self.constants: dict[int, Value] = {}
         """The constant nodes of known inputs, by the inputs' numbers."""
         if node.version < 6:
@@ -172,7 +174,7 @@ class NodeContext:
 
     def reads(self, index: int) -> bool:
         """Whether an output of the node is read."""
-        return index < len(self.node.outputs) and self.node.outputs[index] in self.importer.read
+        return index in self.read
 
     def inline(self, graph: Closure, inputs: Sequence[Anything] = (), prefix: str = "") -> list[Anything | None]:
         """The outputs of a graph inside this node; its nodes become layers, with names that begin with `prefix`."""

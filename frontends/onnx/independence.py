@@ -205,6 +205,7 @@ class Replay(NodeContext):
     def __init__(self, record: ImportedNode, types: Mapping[Value, TensorType], marked: Mapping[int, Array]):
         super().__init__(record.call.importer, record.call.node, record.call.name)
         self.record, self.types, self.marked = record, types, marked
+        self.read = record.call.read
         self.steps, self.uses = iter(record.call.made), iter(record.call.inlined)
 
     def anything(self, index: int) -> Anything:

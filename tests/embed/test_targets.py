@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ import pytest
 import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
-from cnncc.elements import UINT8
+from cnncc.elements import UINT8, element_of
 from cnncc.errors import TargetError
 from cnncc.ir import Graph, Value
 from cnncc.machine.target import ALIASES, TARGETS
@@ -24,7 +25,7 @@ from cnncc.runtime import artefacts
 from cnncc.types import Array, TensorType
 from tests.codegen import stored
 from tests.graphs import Net, assert_same_bits, compilation, expected, sprinkled, worst_ratio
-from tests.ops.cases import data, of_floats
+from tests.ops.cases import data, indexed_samples, of_floats, wild
 
 from . import nasty
 from .emulated import CORTEX_M4, EMULATORS, Emulated, emulator_fails
@@ -130,6 +131,12 @@ def networks() -> Iterator[tuple[Graph, Feeds]]:
     for make in nasty.NETWORKS:
         net = Net()
         yield net.graph(*make(net)), net.feeds
+    for _, alike in groupby(indexed_samples(), lambda sample: sample.op.name):
+        net = Net()
+        results: list[Value] = []
+        for sample in alike:
+            results += net.builder.add(sample.op, [net.arrives(x, element=element_of(x)) for x in wild(sample)])
+        yield net.graph(*results), net.feeds
     for op in REGISTRY.values():
         groups: dict[int, list[Sample]] = defaultdict(list)
         for sample in filter(of_floats, op.samples()):

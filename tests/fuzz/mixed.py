@@ -158,13 +158,13 @@ class Mixed:
 
     def indexed(self) -> Value:
         """At indices that are any whole numbers which are there; those that do not fit are not taken."""
-        x, indices = self.pick(*COMPUTED), self.pick(*INTEGERS)
+        x, indices = self.pick(*COMPUTED), self.pick(INT32, INT64)
         axis = self.one_of(range(len(self.net.shape(x)) or 1))
         kind = self.one_of((0, 1, 1, 2, 2))
         if kind == 0:
             return self.net.apply(ops.Gather(axis=axis), x, indices)
         fitting = [value for value in self.values if self.net.shape(value) == self.net.shape(x)]
-        whole = [value for value in fitting if self.element(value) in INTEGERS]
+        whole = [value for value in fitting if self.element(value) in (INT32, INT64)]
         indices = self.one_of(whole) if whole else indices
         if kind == 1:
             return self.net.apply(ops.GatherElements(axis), x, indices)

@@ -71,6 +71,7 @@ def test_images_are_free_where_indices_leave_them_alone():
     assert batched(Gather(axis=1), (2, 9, 4), (2, 5)) == {"x": True, "x_1": False}
     assert batched(GatherElements(1), (2, 9), (2, 3)) == {"x": True, "x_1": True}
     assert batched(GatherElements(0), (2, 9), (2, 3)) is None
+    assert batched(GatherElements(1), (2, 9), (1, 3), known=(0,)) is None  # a table with a row for each of two images
     assert batched(GatherND(1), (2, 9), (2, 3, 1)) == {"x": True, "x_1": True}
     assert batched(GatherND(), (4, 9), (2, 3, 1)) == {"x": False, "x_1": True}
     assert batched(ScatterElements(1), (2, 9), (2, 3), (2, 3)) == {"x": True, "x_1": True, "x_2": True}

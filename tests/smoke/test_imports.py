@@ -40,6 +40,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "file_kinds": set(),
     "naming": set(),
+    "timings": set(),
     "version": set(),
     "allowance": {"errors"},
     "files": {"errors"},
@@ -207,6 +208,7 @@ ALLOWED: dict[str, set[str]] = {
         "passes",
         "plan",
         "runtime",
+        "timings",
     },
     "check.model": {"check", "compiler", "interpreter", "ir", "op", "ops", "passes", "runtime", "types"},
     "measure": {
@@ -265,6 +267,7 @@ ALLOWED: dict[str, set[str]] = {
         "plan",
         "runtime",
         "text",
+        "timings",
         "types",
         "version",
     },

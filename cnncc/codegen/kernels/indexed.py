@@ -40,8 +40,8 @@ def clamped(e: Emitter, index: Ssa, size: int) -> Ssa:
 
 
 def move_only(*accesses: Access) -> None:
-    """Let registers hold elements as they lie in memory, since nothing is computed with them."""
-    for access in accesses:
+    """Let registers hold elements of one type as they lie in memory, since nothing is computed with them."""
+    for access in accesses if len({access.element for access in accesses}) == 1 else ():
         access.hold_stored()
 
 

@@ -23,6 +23,15 @@ def in_blocks(weights: Array, packed: Sequence[int]) -> Array:
     return filled.reshape(groups, blocks, block, channels, taps).transpose(0, 1, 4, 3, 2)
 
 
+def put_in_blocks(weights: Array, blocks: Array) -> None:
+    """Write weights (O, C) of one tap to `blocks` (block, channel, output in the block), rounded to its elements."""
+    _, channels, block = blocks.shape
+    whole, rest = divmod(len(weights), block)
+    blocks[:whole] = weights[: whole * block].reshape(whole, block, channels).transpose(0, 2, 1)
+    if rest:
+        blocks[whole, :, :rest] = weights[whole * block :].T
+
+
 def reversed_taps(weights: View, rank: int) -> View:
     """The view with its last `rank` axes reversed."""
     strides, offset = list(weights.strides), weights.offset

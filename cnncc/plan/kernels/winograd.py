@@ -85,7 +85,7 @@ class Winograd(Convolution):
         """Pixels that a tile reads on each axis."""
         return tuple((m - 1) * w.stride + w.kernel for m, w in zip(self.steps, self.window, strict=True))
 
-    @property
+    @cached_property
     def grid(self) -> tuple[int, ...]:
         """Tiles on each axis, those of all residues of a dilation together; none for what no window of a pool holds."""
         pools = (self.epilogue.pooled(axis) for axis in range(len(self.window)))
@@ -160,11 +160,15 @@ class Winograd(Convolution):
         return 1, self.blocks, self.phases.pairs, self.channels, self.block
 
     def packed(self, weights: Array) -> Array:
-        """G w along every axis, in float64: rounded only when they are stored."""
+        """G w along every axis, in float64: rounded once, as they are put in their place."""
         weights, phases = weights.astype(np.float64), self.phases
         parts = {phase: self.transformed(weights, phase) for phase in phases.all}
         pairs = [parts[phase][spot] for spot, present in phases.order.items() for phase in present]
-        return packing.in_blocks(np.stack(pairs, axis=-1), self.packed_shape)
+        packed = np.zeros(self.packed_shape, FLOAT32.numpy)
+        with np.errstate(over="ignore"):
+            for number, pair in enumerate(pairs):
+                packing.put_in_blocks(pair, packed[0, :, number])
+        return packed
 
     def transformed(self, weights: Array, phase: Phase) -> Array:
         """The transform of the taps of a phase: (points…, O, C) from (O, C, taps…)."""

@@ -51,12 +51,15 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     found: list[Candidate] = []
     for steps, joined in itertools.product(all_steps(target, c, epilogue), joinable(target, c)):
         offered: dict[str, Candidate] = {}
-        for kernel in register_tiles(target, c, epilogue, steps, joined):
-            cost = transform_cycles(target, kernel) + product_cycles(target, kernel, layer.distant) + extra
-            cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
-            name = label(kernel)
-            if name not in offered or cost < offered[name].cycles:
-                offered[name] = Candidate(name, cost, narrowed(kernel) if layer.save_memory else kernel)
+        tiles = list(register_tiles(target, c, epilogue, steps, joined))
+        transforms = transform_cycles(target, tiles[0]) if tiles else 0.0  # whatever the register tile
+        for one in tiles:
+            name, group = label(one), group_cycles(target, one)
+            for kernel in in_blocks(target, one):
+                cost = transforms + product_cycles(target, kernel, group, layer.distant) + extra
+                cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
+                if name not in offered or cost < offered[name].cycles:
+                    offered[name] = Candidate(name, cost, narrowed(kernel) if layer.save_memory else kernel)
         found += sorted(offered.values(), key=lambda candidate: candidate.cycles)[:OFFERED]
     return sorted(found, key=lambda candidate: candidate.cycles)
 
@@ -124,7 +127,7 @@ def multiplications(w: WindowAxis, m: int) -> int:
 def register_tiles(
     target: Target, c: Contraction, epilogue: Epilogue, steps: tuple[int, ...], joined: int
 ) -> Iterator[Winograd]:
-    """The kernels of all register tiles."""
+    """A kernel for each register tile, with a block of as many tiles."""
     lanes = lanes_of(target, c)
     total = math.ceil(c.outputs / lanes)
     for vectors in range(1, min(total, 8) + 1):
@@ -132,7 +135,7 @@ def register_tiles(
         for columns in range(1, most + 1):
             tile, block = Tile(columns=columns, vectors=vectors), vectors * lanes
             size = c.window, c.channels, c.outputs, c.bias
-            yield from in_blocks(target, Winograd(*size, steps, lanes, block, tile, columns, epilogue, joined))
+            yield Winograd(*size, steps, lanes, block, tile, columns, epilogue, joined)
 
 
 def lanes_of(target: Target, c: Contraction) -> int:
@@ -150,9 +153,12 @@ def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
     """Kernels with blocks of equal size, as large as fractions of the second-level cache (`SHARES`) allow."""
     tiles, columns = math.prod(one.grid), one.tile.columns
     each = scratch_bytes(target, one) // one.tiles
+    sizes: dict[int, float] = {}  # and the least share of each
     for share in SHARES:
         blocks = math.ceil(tiles / max(int(share * target.l2) // each, columns))
-        kernel = dataclasses.replace(one, tiles=math.ceil(tiles / blocks / columns) * columns)
+        sizes.setdefault(math.ceil(tiles / blocks / columns) * columns, share)
+    for size, share in sizes.items():
+        kernel = dataclasses.replace(one, tiles=size)
         if streams(target, kernel):
             yield dataclasses.replace(kernel, prefetch_elements=target.core.prefetch_bytes // target.mac.weight.bytes)
         elif share != SHARES[-1]:
@@ -200,16 +206,23 @@ def touched_rows(kernel: Winograd) -> int:
     return kernel.pixels[0] * read * kernel.channels + kernel.steps[0] * written * kernel.outputs
 
 
-def product_cycles(target: Target, kernel: Winograd, distant: bool) -> float:
-    """Cycles of all register tiles, those that reach beyond the last tile included, and of fetching the weights."""
+def product_cycles(target: Target, kernel: Winograd, group: float, distant: bool) -> float:
+    """Cycles of all register tiles, those that reach beyond the last tile included, and of fetching the weights.
+
+    A group of as many tiles as a register tile has takes `group` cycles.
+    """
     tiles = math.prod(kernel.grid)
     blocks, rest = divmod(tiles, kernel.tiles)
     columns = kernel.tile.columns
     groups = blocks * (kernel.tiles // columns) + math.ceil(rest / columns)
-    cycles = sum(run.points * point_cycles(target, kernel, run.phases * kernel.channels) for run in kernel.phases.runs)
     weights = math.ceil(tiles / kernel.tiles) * weight_bytes(target, kernel)
     arrival = transfer.weights_cycles(target.core, weights, beyond=streams(target, kernel), distant=distant)
-    return math.hypot(groups * cycles, arrival)
+    return math.hypot(groups * group, arrival)
+
+
+def group_cycles(target: Target, kernel: Winograd) -> float:
+    """Cycles of the register tiles of all outputs at all points, for one group of tiles."""
+    return sum(run.points * point_cycles(target, kernel, run.phases * kernel.channels) for run in kernel.phases.runs)
 
 
 def point_cycles(target: Target, kernel: Winograd, channels: int) -> float:
