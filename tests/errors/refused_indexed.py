@@ -7,11 +7,15 @@ from cnncc.ops import GatherElements, GatherND, GridSample, ScatterElements, Sca
 
 FLOATS = "takes indices of int32 or int64, got float32[2]: Cast converts them"
 
+ONE: list[tuple[int, ...]] = [(3,)]
+TWO: list[tuple[int, ...]] = [(3,), (2,)]
+THREE: list[tuple[int, ...]] = [(3,), (2,), (2,)]
+
 REFUSED: list[tuple[Op, list[tuple[int, ...]], str]] = [
-    *((op, [(3,), (2,)], f"{op.name} {FLOATS}") for op in (GatherElements(), GatherND())),
-    *((op, [(3,), (2,), (2,)], f"{op.name} {FLOATS}") for op in (ScatterElements(), ScatterND())),
-    *((op, [(3,)], f"{op.name} takes 2 inputs, got 1") for op in (GatherElements(), GatherND(), GridSample())),
-    *((op, [(3,), (2,)], f"{op.name} takes 3 inputs, got 2") for op in (ScatterElements(), ScatterND())),
+    *((op, TWO, f"{op.name} {FLOATS}") for op in (GatherElements(), GatherND())),
+    *((op, THREE, f"{op.name} {FLOATS}") for op in (ScatterElements(), ScatterND())),
+    *((op, ONE, f"{op.name} takes 2 inputs, got 1") for op in (GatherElements(), GatherND(), GridSample())),
+    *((op, TWO, f"{op.name} takes 3 inputs, got 2") for op in (ScatterElements(), ScatterND())),
     (
         GridSample(),
         [(1, 2, 3, 3), (1, 2, 2, 3)],

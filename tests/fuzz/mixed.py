@@ -104,7 +104,7 @@ class Mixed:
 
     def quantization(self) -> Value:
         """To few bits or back, by a scale for all elements; zero points of the ends among others."""
-        scale = self.net.known(np.float32(self.one_of((1.0, 0.25, 0.1, 1e-30, np.inf))))
+        scale = self.net.known(np.array(self.one_of((1.0, 0.25, 0.1, 1e-30, np.inf)), np.float32))
         element = self.one_of(QUANTIZED)
         zero = self.net.known(np.array(self.one_of((0, 1, element.least, element.most)), element.numpy), element)
         if self.rng.random() < 0.5:

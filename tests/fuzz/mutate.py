@@ -52,11 +52,11 @@ def nest() -> onnx.ModelProto:
     """A function that calls another one, a loop of three turns with a branch in it, a scan, and sequences."""
 
     def graph(nodes: Iterable[onnx.NodeProto], inputs: str, outputs: str) -> onnx.GraphProto:
-        ports = (
+        read, made = (
             [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in names.split()]
             for names in (inputs, outputs)
         )
-        return helper.make_graph(list(nodes), "inner", *ports)
+        return helper.make_graph(list(nodes), "inner", read, made)
 
     imports = [helper.make_opsetid("", 21), helper.make_opsetid("my", 1)]
     twice = helper.make_function("my", "Twice", ["p"], ["q"], [node("Add", "p p", "q", "sum")], imports)

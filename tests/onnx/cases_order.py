@@ -24,7 +24,7 @@ def hardest(axis: int) -> Callable[[Array], Array]:
 
     def expected(x: Array) -> Array:
         rows = x.reshape(int(np.prod(x.shape[:axis])), -1)
-        return np.eye(rows.shape[1], dtype=np.float32)[rows.argmax(1)].reshape(x.shape)
+        return np.asarray(np.eye(rows.shape[1], dtype=np.float32)[rows.argmax(1)].reshape(x.shape))
 
     return expected
 
@@ -35,9 +35,8 @@ def hot(axis: int) -> Callable[..., Array]:
     def expected(indices: Array, depth: Array, values: Array) -> Array:
         whole = np.trunc(indices).astype(int)
         whole[whole < 0] += depth.item()
-        return values[
-            np.moveaxis(whole == np.arange(depth.item()).reshape(-1, *(1,) * whole.ndim), 0, axis).astype(int)
-        ]
+        places = whole == np.arange(depth.item()).reshape(-1, *(1,) * whole.ndim)
+        return np.asarray(values[np.moveaxis(places, 0, axis).astype(int)])
 
     return expected
 

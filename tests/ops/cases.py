@@ -70,9 +70,10 @@ def numbers(type: TensorType, rng: np.random.Generator, most: int = 100) -> Arra
     if type.dtype not in INTEGERS:
         return type.random(rng)
     element = type.dtype
-    small = rng.integers(max(-most, element.least), min(most, element.most) + 1, type.shape, element.numpy)
+    least, highest = int(element.least), int(element.most)
+    small = rng.integers(max(-most, least), min(most, highest) + 1, type.shape, element.numpy)
     bound, factor = 2 ** min(30, 8 * element.bytes - 2), max(1, element.bytes // 4)
-    large = rng.integers(max(-bound, element.least), bound, type.shape, element.numpy) * element.numpy.type(factor)
+    large = rng.integers(max(-bound, least), bound, type.shape, element.numpy) * element.numpy.type(factor)
     return np.where(rng.random(type.shape) < 0.2 * (most == 100), large, small)
 
 

@@ -172,6 +172,6 @@ ORACLES: dict[str, Callable[[Any, Sequence[Array]], Array]] = {
     "GatherElements": gather_elements,
     "GatherND": gather_nd,
     "GridSample": grid_sample,
-    "ScatterElements": lambda op, x: scatter(*x, op.axis % x[0].ndim, op.reduction),
+    "ScatterElements": lambda op, x: scatter(x[0], x[1], x[2], op.axis % x[0].ndim, op.reduction),
     "ScatterND": scatter_nd,
 }

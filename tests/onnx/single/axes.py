@@ -49,9 +49,9 @@ def attention(m: Maker) -> None:
     queries, keys = m.random.randint(1, 4), m.random.randint(1, 4)
     if m.chance():
         m.must(q_num_heads=heads, kv_num_heads=heads)
-        shapes = ((m.n, length, heads * size) for length in (queries, keys, keys))
+        shapes: list[tuple[int, ...]] = [(m.n, length, heads * size) for length in (queries, keys, keys)]
     else:
-        shapes = ((m.n, heads, length, size) for length in (queries, keys, keys))
+        shapes = [(m.n, heads, length, size) for length in (queries, keys, keys)]
     for shape in shapes:
         m.arrive(shape)
     if m.chance(0.3):

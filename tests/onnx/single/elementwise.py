@@ -72,7 +72,7 @@ def power(m: Maker) -> None:
     m.arrive(shape, FLOAT, 0.1)
     m.either(broadcast(m, shape) if m.version >= 7 else shape)
     if m.version < 7 and m.weights:
-        m.weights[m.names[1]] = np.float32(m.one_of((2.0, 0.5, 3.0))).reshape(())
+        m.weights[m.names[1]] = np.array(m.one_of((2.0, 0.5, 3.0)), np.float32)
         m.must(broadcast=1)
 
 
