@@ -107,7 +107,7 @@ FROM_FLOATS = (
     "pixels from 0 to 1 become bytes with np.round(x * 255).astype(np.uint8), "
     "pixels from 0 to 255 with np.round(x).astype(np.uint8)"
 )
-FROM_INTEGERS = "if all values lie between 0 and 255, convert it with .astype(np.uint8)"
+FROM_INTEGERS = "if all values lie between 0 and 255, convert it with .astype(np.uint8) or convert=True"
 
 
 @pytest.mark.parametrize("scale", [1, 255])
