@@ -130,7 +130,7 @@ def _dense(port: Port, array: Array) -> Array:
     return allocated(
         array.size * port.type.dtype.bytes,
         lambda: np.require(array if native else converted(port, array), requirements=["C", "A"]),
-        lambda: f"a copy of input '{port.name}' of shape {array.shape}, which is not C-contiguous {port.dtype}",
+        lambda: f"a copy of input '{port.name}' of shape {array.shape}, which is not C-contiguous",
     )
 
 

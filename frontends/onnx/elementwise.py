@@ -82,10 +82,12 @@ def clip(call: NodeContext) -> Result:
     if not isinstance(low, Value) and not isinstance(high, Value):
         return call.add(ops.Clip(low, high), x)
     if isinstance(low, Value):
-        x, low = call.add(ops.Where(), call.add(ops.Less(), x, low, role="below"), low, x, role="raised"), None
-    if isinstance(high, Value):
-        x, high = call.add(ops.Where(), call.add(ops.Less(), high, x, role="above"), high, x, role="lowered"), None
-    return call.add(ops.Clip(low, high), x)
+        x = call.add(ops.Where(), call.add(ops.Less(), x, low, role="below"), low, x, role="raised")
+    else:
+        x = call.add(ops.Clip(low, None), x, role="raised")
+    if not isinstance(high, Value):  # the upper bound comes last: it counts where it is below the lower one
+        return call.add(ops.Clip(None, high), x)
+    return call.add(ops.Where(), call.add(ops.Less(), high, x, role="above"), high, x)
 
 
 def bound(call: NodeContext, name: str, index: int, missing: float | None) -> float | Value | None:

@@ -9,15 +9,11 @@ from typing import Literal
 
 from ...lines import ExtremePlace
 from ...machine.target import Target
+from ..cost import lines as cost
 from ..cost.sweep import fold_cycles
 from ..views import View
 from .base import lanes_on
 from .fibre_axes import OverFibres
-
-OPERATIONS = 7
-"""Vector operations of an element: two comparisons with their logic, two selects, a load."""
-LONG = 4
-"""Vectors of a fibre from which its fold is the smaller part, so that lanes may lie along it."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +42,7 @@ class FindExtreme(OverFibres):
         core, width = target.core, min(target.lanes, self.lanes)
         vectors = math.prod(self.shape) / width
         folds = 2 * fold_cycles(core, width, 1) * self.units(result) if self.within else 0
-        return core.call_cycles + vectors * OPERATIONS / core.vector_pipes + folds
+        return core.call_cycles + cost.extreme(core, vectors) + folds
 
 
 def kernel(target: Target, c: ExtremePlace, sizes: tuple[int, ...], line: tuple[int, ...]) -> FindExtreme:
@@ -57,7 +53,7 @@ def kernel(target: Target, c: ExtremePlace, sizes: tuple[int, ...], line: tuple[
     (axis,) = line
     kept = [size for number, size in enumerate(sizes) if number != axis]
     beside = kept[-1] if kept else 1
-    within = axis == len(sizes) - 1 and (sizes[axis] >= LONG * target.lanes or beside < target.lanes)
+    within = axis == len(sizes) - 1 and (sizes[axis] >= cost.LONG * target.lanes or beside < target.lanes)
     along = sizes[axis] if within else beside
     close = within or axis < len(sizes) - 1
     lanes = min(max(1, target.registers // 8) if close else 1, along // target.lanes) * target.lanes or along

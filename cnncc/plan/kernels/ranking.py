@@ -2,24 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...lines import Ranking
 from ...machine.target import Target
+from ..cost import lines as cost
 from ..views import View
 from .base import lanes_on
 from .fibre_axes import OverFibres
-
-STEP_CYCLES = 12
-"""Of one level of a heap: the places of two children and their elements are loaded, compared and stored, in a chain."""
-LOOK_CYCLES = 2
-"""Of an element that is compared with the worst of the best so far, and mostly left."""
-FEW = 8
-"""Results of a fibre that may lie in registers, each as a pair of vectors; beyond 16 registers some are spilled."""
-INSERTION = 8
-"""Vector operations of an element for each of these results: two comparisons with their logic, four selects."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +40,8 @@ class Rank(OverFibres):
         return f"places of the {self.count} {which} along axis {self.reduced[0]}, {way}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        """Of elements in random order, number i is among the best with probability count / i."""
         size, core = self.shape[self.reduced[0]], target.core
-        if self.fibres > 1:
-            return core.call_cycles + self.units(result) * size * self.count * INSERTION / core.vector_pipes
-        sinking = self.count * (2 + math.log(size / self.count)) * math.log2(self.count + 1)
-        each = size * LOOK_CYCLES + sinking * STEP_CYCLES
+        each = cost.insertion(core, size, self.count) if self.fibres > 1 else cost.heap(size, self.count)
         return core.call_cycles + self.units(result) * each
 
 
@@ -62,7 +49,7 @@ def kernel(target: Target, c: Ranking, sizes: tuple[int, ...], line: tuple[int, 
     """By insertion where a vector of fibres has neighbours in memory, and few results."""
     (axis,) = line
     close = axis < len(sizes) - 1 and sizes[-1] >= target.lanes > 1
-    return Rank(sizes, line, c.count, c.largest, target.lanes if close and c.count <= FEW else 1)
+    return Rank(sizes, line, c.count, c.largest, target.lanes if close and c.count <= cost.FEW else 1)
 
 
 @dataclass(frozen=True)
@@ -87,4 +74,4 @@ class Pick(OverFibres):
         return f"elements at {self.count} places along axis {self.reduced[0]}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        return target.core.call_cycles + self.units(result) * self.count * LOOK_CYCLES
+        return target.core.call_cycles + self.units(result) * cost.picking(self.count)
