@@ -68,7 +68,8 @@ def place(bufferization: Bufferization, earlier: Sequence[Plan] = ()) -> Placed:
         begin = len(placement.steps)
         placement.place(job)
         if job.split:
-            placement.steps[begin:] = [replace(step, split=job.split) for step in placement.steps[begin:]]
+            made = placement.steps[begin:]  # borders, which read nothing, belong to no choice
+            placement.steps[begin:] = [replace(step, split=job.split) if step.sources else step for step in made]
     views = placement.views
     links = frozenset(views.names[tensor] for tensor in bufferization.links if tensor in views.names)
     return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)

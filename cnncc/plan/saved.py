@@ -26,7 +26,10 @@ MOST_BYTES = 1 << 26  # of a plan's file
 
 
 def describe(plan: Plan, options: PlanOptions) -> dict[str, Any]:
-    """The content of a file: the options, and for each signature the candidate that the plan took."""
+    """The content of a file: the options, and for each signature the candidate that the plan took.
+
+    A given choice that led to others, such as one over merged positions, stands there without layers.
+    """
     layers: dict[str, list[str]] = {}
     labels: dict[str, str] = {}
     for step in plan.steps:
@@ -35,6 +38,9 @@ def describe(plan: Plan, options: PlanOptions) -> dict[str, Any]:
                 labels[choice.signature] = choice.label
                 names = layers.setdefault(choice.signature, [])
                 names += [step.name] if step.name not in names else []
+    for signature, label in options.choices:
+        if signature in plan.offers and signature not in labels:
+            layers[signature], labels[signature] = [], label
     plain = {name: value for name, value in asdict(options).items() if name not in ("choices", "source")}
     choices = [{"layers": names, "signature": key, "label": labels[key]} for key, names in layers.items()]
     return {MARK: VERSION, "model": plan.name, "target": plan.target.cpu, "options": plain, "choices": choices}
