@@ -75,8 +75,12 @@ def activation(name: str) -> Layer:
             x = g.above_zero(x)
         elif name == "Reciprocal":
             x = g.away_from_zero(x)
-        elif name == "Exp":
+        elif name in ("Exp", "Sinh", "Cosh"):
             x = g.small(x)
+        elif name in ("Asin", "Acos", "Atanh"):
+            x = g.net.apply(ops.Clip(-0.9, 0.9), x)
+        elif name == "Acosh":
+            x = g.net.apply(ops.Clip(1.1), x)
         return g.net.apply(ACTIVATIONS[name](g), x)
 
     return layer

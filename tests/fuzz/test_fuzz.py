@@ -49,7 +49,7 @@ def test_the_graphs_reach_everything() -> None:
     """All ops, ranks, several inputs and outputs, pictures, run-time weights, one to three images."""
     ops, ranks, images, inputs, outputs, sizes = set(), set(), set(), set(), set(), set()
     bytes_too = False
-    for seed in range(300):
+    for seed in range(GRAPHS):
         graph, feeds = random_graph(seed)
         verify(graph)
         assert set(feeds) == set(graph.inputs)

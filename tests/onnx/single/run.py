@@ -56,8 +56,11 @@ def answers(maker: Maker, feeds: dict[str, Array]) -> list[list[Array]]:
 
 
 def misread(maker: Maker) -> bool:
-    """Whether ONNX's reference computes something else than the standard says: it leaves out the axis of old
-    broadcasting, counts what pads in averages of opset 1, and sums neighbours of as many channels as images."""
+    """Whether ONNX's reference computes something else than the standard says.
+
+    It leaves out the axis of old broadcasting, counts what pads in averages of opset 1, and sums neighbours of as many
+    channels as there are images.
+    """
     name, older = maker.schema.name, tuple(map(int, onnx.__version__.split(".")[:2])) < (1, 21)
     old = {"broadcast", "axis"} <= set(maker.attributes) or (name, maker.version) == ("AveragePool", 1)
     return old or name == "LRN" or (older and name in WRONG)
