@@ -28,7 +28,7 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
     )
     parser.add_argument(
         "--output",
-        dest="layers",
+        dest="ends",
         action="append",
         metavar="LAYER",
         help="end the model at this layer, or tensor of an ONNX file, in place of its outputs; may be repeated",
@@ -197,7 +197,7 @@ def compilation(arguments: argparse.Namespace) -> Compilation:
     chosen, stopwatch = options(arguments), Stopwatch(Compiling())
     with stopwatch.stage("read"):
         shapes = dict(arguments.shape) if arguments.shape else None
-        source = open_source(arguments.model, shapes, arguments.layers)
+        source = open_source(arguments.model, shapes, arguments.ends)
     return Compilation(source, chosen, stopwatch)
 
 
