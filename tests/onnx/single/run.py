@@ -58,12 +58,15 @@ def answers(maker: Maker, feeds: dict[str, Array]) -> list[list[Array]]:
 def misread(maker: Maker) -> bool:
     """Whether ONNX's reference computes something else than the standard says.
 
-    It leaves out the axis of old broadcasting, counts what pads in averages of opset 1, and sums neighbours of as many
-    channels as there are images.
+    It leaves out the axis of old broadcasting and the channels of old slopes, counts what pads in averages of opset 1,
+    and sums neighbours of as many channels as there are images.
     """
     name, older = maker.schema.name, tuple(map(int, onnx.__version__.split(".")[:2])) < (1, 21)
-    old = {"broadcast", "axis"} <= set(maker.attributes) or (name, maker.version) == ("AveragePool", 1)
-    return old or name == "LRN" or (older and name in WRONG)
+    if older and name in WRONG:
+        return True
+    if maker.version < 7 and (name in ("AveragePool", "PRelu") or {"broadcast", "axis"} <= set(maker.attributes)):
+        return True
+    return name == "LRN"
 
 
 def runtime(proto: onnx.ModelProto, feeds: dict[str, Array]) -> list[Array]:
