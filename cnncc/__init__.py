@@ -20,12 +20,14 @@ if TYPE_CHECKING:
     from .errors import CnnccError
     from .frontends import dsl as nn
     from .runtime.model import Model
+    from .runtime.open_model import OpenModel
     from .runtime.reload import load
 
 
 __all__ = [
     "CnnccError",
     "Model",
+    "OpenModel",
     "__version__",
     "compile",
     "from_torch",
@@ -40,6 +42,7 @@ _HOMES = {
     **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
     "Model": ".runtime.model",
+    "OpenModel": ".runtime.open_model",
     "load": ".runtime.reload",
 }
 

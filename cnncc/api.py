@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -20,13 +20,17 @@ from .files import opened
 from .machine.target import Target
 from .plan import PlanOptions
 from .runtime.model import Model
+from .sizes import expect_one, is_open
 from .types import Array
 
 if TYPE_CHECKING:
     from .frontends.inspection import Inspection
     from .ir import Graph
+    from .runtime.open_model import OpenModel
 
 __all__ = ["compile", "from_torch", "inspect", "interpret", "load_graph", "open_source"]
+
+ONNX_ONLY = "shapes are given with ONNX models only; other models declare those of their inputs"
 
 
 def load_graph(
@@ -65,13 +69,14 @@ def open_source(
     source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
 ) -> Graph | OnnxFile:
     """The same, but an ONNX model is not read yet: the compiler may know it already."""
+    expect_one(shapes, "a graph")
     names = () if outputs is None else checked_names(outputs)
     if isinstance(source, str | os.PathLike) and _holds_onnx(source):
         return OnnxFile(source, shapes, names)
     if (content := _message(source)) is not None:
         return OnnxMessage(content, shapes, names)
     if shapes is not None:
-        raise UsageError("shapes are given with ONNX models only; other models declare those of their inputs")
+        raise UsageError(ONNX_ONLY)
     graph = _graph(source)
     return cut(graph, names) if names else graph
 
@@ -151,6 +156,7 @@ def torch_backend(module: Any, example: Any, *, options: Mapping[str, Any] | Non
     return CompiledGraph(module, lambda graph: compile(graph, **(options or {})))
 
 
+@overload
 def compile(
     source: Any,
     example: Any = None,
@@ -167,7 +173,44 @@ def compile(
     tune_seconds: float = 60.0,
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | None = None,
-) -> Model:
+) -> Model: ...
+
+
+@overload
+def compile(
+    source: Any,
+    example: Any = None,
+    *,
+    target: str | Target = "host",
+    threads: int = 1,
+    precision: str = "fast",
+    off: Sequence[str] = (),
+    checked: bool = False,
+    weights: str = "float32",
+    cache: bool = True,
+    plan: PlanOptions | str | os.PathLike[str] | None = None,
+    shapes: Literal["any"] | Mapping[str, Sequence[int] | Sequence[Sequence[int]]],
+    outputs: Sequence[str] | None = None,
+) -> OpenModel: ...
+
+
+def compile(
+    source: Any,
+    example: Any = None,
+    *,
+    target: str | Target = "host",
+    threads: int = 1,
+    precision: str = "fast",
+    off: Sequence[str] = (),
+    checked: bool = False,
+    weights: str = "float32",
+    cache: bool = True,
+    plan: PlanOptions | str | os.PathLike[str] | None = None,
+    tune: bool = False,
+    tune_seconds: float = 60.0,
+    shapes: Any = None,
+    outputs: Sequence[str] | None = None,
+) -> Model | OpenModel:
     """Compile a graph, a model, a model script, an ONNX model or a PyTorch module to native code and load it.
 
     `example` belongs to a PyTorch module (see `from_torch`).
@@ -178,6 +221,9 @@ def compile(
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
     the cache remembers it; `shapes` and `outputs` are those of `load_graph`.
+
+    `shapes="any"` gives an `OpenModel`, which is compiled for each new size that a call has. So does a list of shapes
+    for an input; these sizes are compiled now.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
@@ -186,7 +232,10 @@ def compile(
     resolved = resolve_target(target)
     options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved), weights=weights)
     with _resources("compiling"):
-        opened = open_source(_exported(source, example), shapes, outputs)
+        several = is_open(shapes)
+        opened = open_source(_exported(source, example), None if several else shapes, outputs)
+        if several:
+            return _open(opened, shapes, options, threads, cache, tune)
         if tune:
             from .measure.tuning import tune as choose
 
@@ -214,6 +263,19 @@ def _planned(plan: PlanOptions | str | os.PathLike[str] | None, target: Target) 
 
         return load(plan, target)
     return plan or PlanOptions()
+
+
+def _open(
+    source: Graph | OnnxFile, shapes: Any, options: Options, threads: int, use_cache: bool, tune: bool
+) -> OpenModel:
+    """A model of several sizes."""
+    from .opening import opened_model
+
+    if tune:
+        raise UsageError("tune=True takes one size: give one shape for each input")
+    if not isinstance(source, OnnxFile):
+        raise UsageError(ONNX_ONLY)
+    return opened_model(source, shapes, options, threads, use_cache)
 
 
 def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache: bool) -> Model:

@@ -65,6 +65,17 @@ def located(graph: Graph) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
+class Entry:
+    """What makes a compilation one of several programs of one library, which share one block of weights.
+
+    The names of its functions end in `suffix`; it stores only the weights that the `earlier` entries do not have.
+    """
+
+    suffix: str
+    earlier: tuple[Compilation, ...] = ()
+
+
+@dataclass(frozen=True)
 class Options:
     """Everything besides the graph that decides what is compiled.
 
@@ -90,8 +101,14 @@ class Compilation:
     stages took so far; a stopwatch that is given goes on.
     """
 
-    def __init__(self, source: Graph | OnnxFile, options: Options, stopwatch: Stopwatch | None = None):
-        self.source, self.options = source, options
+    def __init__(
+        self,
+        source: Graph | OnnxFile,
+        options: Options,
+        stopwatch: Stopwatch | None = None,
+        entry: Entry | None = None,
+    ):
+        self.source, self.options, self.entry = source, options, entry
         self.stopwatch = stopwatch or Stopwatch()
         if options.precision not in ("fast", "strict"):
             raise UsageError(f"unknown precision '{options.precision}': expected 'fast' or 'strict'")
@@ -118,6 +135,11 @@ class Compilation:
     @cached_property
     def symbol(self) -> str:
         """The C identifier that prefixes the names of all functions."""
+        return f"{self.library}_{self.entry.suffix}" if self.entry else self.library
+
+    @property
+    def library(self) -> str:
+        """The C identifier that the weights are called after."""
         return c_identifier(self.graph.name)
 
     @cached_property
@@ -134,10 +156,13 @@ class Compilation:
         """Kernels, buffers and schedule of the optimised graph."""
         strict = self.options.precision == "strict"
         optimised, weights = self.optimised.graph, ELEMENTS[self.options.weights]
+        earlier = [entry.plan for entry in self.entry.earlier] if self.entry else ()
         with self.stopwatch.stage("plan"), allowance(self._allowance), located(optimised):
             from .plan.make import make_plan
 
-            return make_plan(optimised, self.options.target, self.options.plan, strict=strict, weights=weights)
+            return make_plan(
+                optimised, self.options.target, self.options.plan, strict=strict, weights=weights, earlier=earlier
+            )
 
     @cached_property
     def llvm(self) -> str:
@@ -204,6 +229,7 @@ class Compilation:
             weights_element=self.options.weights,
             steps=tuple(step.name for step in plan.steps),
             undefined=objects.undefined_symbols(self.object),
+            library=self.library if self.entry else "",
         )
 
     @property
@@ -213,8 +239,8 @@ class Compilation:
         return self.plan.shard_bytes + (tick_bytes(self.plan) if self.options.profiled else 0)
 
     def executable(self, *, use_cache: bool = True) -> Executable:
-        """The executable: from the cache on disk if it is there, else built and remembered."""
-        if not use_cache:
+        """The executable: from the cache on disk if it is there, else built and remembered; entries are built."""
+        if not use_cache or self.entry:
             return self.build()
         with self.stopwatch.stage("read"):
             key = self.key

@@ -25,6 +25,8 @@ from .identity import compiler_identity
 
 if TYPE_CHECKING:
     from ..frontends.inspection import Inspection
+    from ..frontends.onnx.external import FileRange
+    from ..frontends.onnx.read import Declared
     from ..ir import Graph
 
 _BLOCK = 1 << 20  # bytes that are hashed at a time
@@ -44,6 +46,7 @@ class OnnxFile:
 
     def __init__(self, path: str | os.PathLike[str], shapes: Shapes | None = None, outputs: Sequence[str] = ()):
         self.path, self.shapes, self.outputs = Path(path), shapes or {}, tuple(outputs)
+        self._outside: list[tuple[FileRange, str | None]] = []
 
     @cached_property
     def graph(self) -> Graph:
@@ -92,6 +95,34 @@ class OnnxFile:
                 files[name].append((*part, digest))
             store.write(key, json.dumps({"graph": self.graph.hash, "files": files}).encode())
         return self.graph.hash
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the file; none if it cannot be read."""
+        return bytes(self._content or b"")
+
+    @cached_property
+    def ports(self) -> tuple[str, list[Declared], list[Declared]]:
+        """Name, inputs and outputs of the model, whose dimensions may be open. Raises ModelError for no ONNX model."""
+        from ..frontends.onnx.importer import model_of
+        from ..frontends.onnx.ports import ports
+        from ..frontends.onnx.read import outside
+
+        proto = self._parsed()
+        self._outside = [(part, self._digest(*part)) for part in outside(self.path, proto)]
+        model = model_of(self.path, proto, self.outputs, self.given)
+        return model.name, *ports(model)
+
+    def at(self, shapes: Shapes) -> OnnxFile:
+        """The same content with other shapes of its inputs.
+
+        Raises ModelError if weights in other files changed since `ports` was asked for.
+        """
+        if any(self._digest(*part) != digest for part, digest in self._outside):
+            raise ModelError(f"weights of '{self.path}' have changed since its first size was compiled")
+        other = OnnxFile(self.path, shapes, self.outputs)
+        other.given, other._content = self.given, self._content
+        return other
 
     def inspected(self) -> Inspection:
         """What the file holds, with what is unsupported in it. Raises ModelError for a file that is no ONNX model."""

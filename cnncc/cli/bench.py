@@ -122,7 +122,7 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
     names = chosen(arguments.against)
     if not isinstance(compilation.source, OnnxFile):
         raise UsageError(f"--against needs an ONNX file, which other engines can read, got '{arguments.model}'")
-    if arguments.ends:
+    if arguments.cuts:
         raise UsageError("--against compares whole models, since other engines cannot end one at --output")
     return names
 

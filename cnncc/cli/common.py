@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ..machine.target import Target
     from ..measure.tuning import Tuned
     from ..plan import PlanOptions
+    from ..timings import Stopwatch
 
 Parser = argparse.ArgumentParser
 
@@ -24,11 +25,11 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         type=_shape,
         action="append",
         metavar="INPUT=N,…",
-        help="shape of an input that an ONNX file leaves open, as x=1,3,48,192",
+        help="shape of an input that an ONNX file leaves open, as x=1,3,48,192; for compile also several",
     )
     parser.add_argument(
         "--output",
-        dest="ends",
+        dest="cuts",
         action="append",
         metavar="LAYER",
         help="end the model at this layer, or tensor of an ONNX file, in place of its outputs; may be repeated",
@@ -196,12 +197,19 @@ def compilation(arguments: argparse.Namespace) -> Compilation:
 
     chosen, stopwatch = options(arguments), Stopwatch(Compiling())
     with stopwatch.stage("read"):
-        shapes = dict(arguments.shape) if arguments.shape else None
-        source = open_source(arguments.model, shapes, arguments.ends)
+        source = open_source(arguments.model, shapes(arguments), arguments.cuts)
     return Compilation(source, chosen, stopwatch)
 
 
-def tell_timings(compilation: Compilation, arguments: argparse.Namespace) -> None:
+def shapes(arguments: argparse.Namespace) -> dict[str, Any] | None:
+    """What --shape gives by name; of an input that has several, a list."""
+    found: dict[str, list[tuple[int, ...]]] = {}
+    for name, shape in arguments.shape or ():
+        found.setdefault(name, []).append(shape)
+    return {name: given[0] if len(given) == 1 else given for name, given in found.items()} or None
+
+
+def tell_timings(compilation: Compilation | Stopwatch, arguments: argparse.Namespace) -> None:
     """With --timings, a line for each stage on standard error, and one for all."""
     from .progress import tell
 

@@ -1,23 +1,28 @@
 """compile: write a model as object, static and shared library, C header and manifest.
 
 Without --kinds, everything that the target can have is written; a shared library needs a C compiler.
+Several --shape of an input write one library with a program for each size, which share the weights.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
 from ..machine.architecture import ProcessorCheck
 from ..naming import c_identifier, nearest
+from ..sizes import is_open
 from . import common
 from .console import say, table
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
     from ..machine.target import Target
+    from ..runtime.executable import Executable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,24 +40,66 @@ def run(arguments: argparse.Namespace) -> None:
     from ..runtime import artefacts
 
     kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
+    if is_open(common.shapes(arguments)):
+        _write_library(arguments, kinds)
+        return
     compilation, report = common.tuned(_compilation(arguments), arguments)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     common.tell_timings(compilation, arguments)
     files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
     if report:
         say(common.show_tuned(report))
-    rows = [(str(path), f"{path.stat().st_size:,}", _ROLES[role]) for role, path in files.items()]
-    say(table(("file", "bytes", ""), rows, right=(1,)))
+    _say_files(files)
     say(
         f"{executable.name} for {executable.target.name}: workspace {executable.workspace_bytes(1):,} bytes, "
         f"weights {len(executable.weights):,} bytes"
     )
-    if executable.symbol != executable.name:
-        say(f"names in C begin with {executable.symbol}; --name {nearest(executable.name)} gives shorter ones")
+    _say_notes(executable, kinds, files)
+
+
+def _say_files(files: Mapping[str, Path]) -> None:
+    rows = [(str(path), f"{path.stat().st_size:,}", _ROLES[role.partition(" ")[0]]) for role, path in files.items()]
+    say(table(("file", "bytes", ""), rows, right=(1,)))
+
+
+def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Mapping[str, Path]) -> None:
+    if executable.stem != executable.name:
+        say(f"names in C begin with {executable.stem}; --name {nearest(executable.name)} gives shorter ones")
     if executable.target.isa.check is ProcessorCheck.NONE:
         say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
     if kinds is None and "so" not in files:
         say("no shared library: " + ("no C compiler" if executable.target.has_system else "the target has none"))
+
+
+def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:
+    """A program for each of several sizes, with one block of weights.
+
+    Raises UsageError for another model than one of ONNX, and for what is chosen for one size.
+    """
+    from ..api import ONNX_ONLY, open_source
+    from ..cache.sources import OnnxFile
+    from ..opening import library
+    from ..runtime import artefacts
+    from ..timings import Stopwatch
+    from .progress import Compiling
+
+    for option, given in (("--tune", arguments.tune), ("--save-plan", arguments.save_plan)):
+        if given:
+            raise UsageError(f"{option} takes one size: give one --shape for each input")
+    options, stopwatch = common.options(arguments), Stopwatch(Compiling())
+    source = open_source(arguments.model, None, arguments.cuts)
+    if not isinstance(source, OnnxFile):
+        raise UsageError(ONNX_ONLY)
+    programs, added = library(source, common.shapes(arguments), options, _name(arguments), stopwatch)
+    common.tell_timings(stopwatch, arguments)
+    files = artefacts.write(programs, arguments.folder, kinds or default_kinds(options.target))
+    _say_files(files)
+    rows = [
+        (each.symbol, f"{each.workspace_bytes(1):,}", f"{size:,}") for each, size in zip(programs, added, strict=True)
+    ]
+    say(table(("program", "workspace", "weights that no program above has"), rows, right=(1, 2)))
+    say(f"{programs[0].name} for {options.target.name}: weights {sum(added):,} bytes")
+    _say_notes(programs[0], kinds, files)
 
 
 _ROLES = {
@@ -79,14 +126,19 @@ def _compilation(arguments: argparse.Namespace) -> Compilation:
     """The model, under another name if that is wanted. Raises UsageError for one that C does not take as it is."""
     from ..compiler import Compilation
 
-    name = arguments.name
-    if name is not None and c_identifier(name) != name:
-        raise UsageError(f"--name '{name}' cannot prefix C symbols: '{nearest(name)}' could")
+    name = _name(arguments)
     compilation = common.compilation(arguments)
     if name is None:
         return compilation
     named = dataclasses.replace(compilation.graph, name=name)
     return Compilation(named, compilation.options, compilation.stopwatch)
+
+
+def _name(arguments: argparse.Namespace) -> str | None:
+    name: str | None = arguments.name
+    if name is not None and c_identifier(name) != name:
+        raise UsageError(f"--name '{name}' cannot prefix C symbols: '{nearest(name)}' could")
+    return name
 
 
 def default_kinds(target: Target) -> tuple[str, ...]:

@@ -85,10 +85,13 @@ def _model(arguments: argparse.Namespace) -> Model:
         common.tell_timings(compilation, arguments)
         return model
     a = arguments
-    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape, a.ends, a.timings
+    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape, a.cuts, a.timings
     if chosen != ("host", "fast", "float32", "", False, None, None, False):
         raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
-    return load(arguments.model, threads=arguments.threads)
+    loaded = load(arguments.model, threads=arguments.threads)
+    if not isinstance(loaded, Model):
+        raise UsageError(f"'{arguments.model}' has programs for several sizes, which run does not choose among")
+    return loaded
 
 
 def _calls(model: Model, arguments: argparse.Namespace) -> list[RunRequest]:

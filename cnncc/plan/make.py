@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,8 @@ from .sweeps import swept
 class Phase:
     """One part of planning: `run` computes the result `name` from the earlier results `reads`.
 
-    Before the first phase there are 'graph', 'target', 'options', 'strict' and 'weights'. A phase changes nothing that
-    it reads.
+    Before the first phase there are 'graph', 'target', 'options', 'strict', 'weights' and 'earlier'. A phase changes
+    nothing that it reads.
     """
 
     name: str
@@ -51,11 +51,13 @@ def make_plan(
     *,
     strict: bool = False,
     weights: Element = FLOAT32,
+    earlier: Sequence[Plan] = (),
 ) -> Plan:
     """The plan of an optimised graph for a target; `strict` allows only algorithms that round as one sum does.
 
-    `weights` is what those of contractions are stored as. Raises UsageError for choices from a file that do not fit it,
-    ModelError for weights that cannot be stored so.
+    `weights` is what those of contractions are stored as. The block of weights goes on with that of the `earlier` plans
+    (see `block_after`). Raises UsageError for choices from a file that do not fit it, ModelError for weights that
+    cannot be stored so.
     """
     options = options or PlanOptions()
     found: dict[str, Any] = {
@@ -64,6 +66,7 @@ def make_plan(
         "options": options,
         "strict": strict,
         "weights": weights,
+        "earlier": earlier,
     }
     for phase in PHASES:
         found[phase.name] = phase.run(*(found[name] for name in phase.reads))
@@ -201,7 +204,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "steps",
         place,
-        ("bufferization",),
+        ("bufferization", "earlier"),
         "a kernel on views for each job, in order; weights are packed in the order in which steps read them",
     ),
     Phase(

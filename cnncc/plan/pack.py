@@ -9,6 +9,7 @@ import numpy as np
 from ..abi import ALIGNMENT
 from ..elements import INT32, Element
 from ..types import Array
+from .plan import Plan
 from .views import Buffer
 
 
@@ -43,3 +44,18 @@ class WeightsBlock:
 
     def bytes(self) -> bytes:
         return b"".join([*self.parts, bytes(-self.size % ALIGNMENT)])
+
+
+def block_after(earlier: Sequence[Plan]) -> WeightsBlock:
+    """A block that goes on with that of the last of some plans, each of which went on with the one before.
+
+    So all of them can read the last block, and what several have is stored once.
+    """
+    block = WeightsBlock()
+    if not earlier:
+        return block
+    whole = earlier[-1].weights
+    block.parts, block.size = [whole], len(whole)
+    for buffer in (buffer for plan in earlier for buffer in plan.buffers.values() if buffer.space == "weights"):
+        block.known.setdefault(whole[buffer.place : buffer.place + buffer.nbytes], buffer.place)
+    return block

@@ -42,7 +42,7 @@ from .kernels import (
 )
 from .lower import Operand
 from .moves import as_loops
-from .plan import Step
+from .plan import Plan, Step
 from .tensor_views import TensorViews, views_of
 from .tensors import Tensor
 from .views import ROW_AXIS, Buffer, Order, View, channels_last, dense_view, planar
@@ -61,9 +61,9 @@ class Placed:
     links: frozenset[str]
 
 
-def place(bufferization: Bufferization) -> Placed:
-    """The steps of a layout, on the views of its tensors."""
-    placement = StepBuilder(views_of(bufferization))
+def place(bufferization: Bufferization, earlier: Sequence[Plan] = ()) -> Placed:
+    """The steps of a layout, on the views of its tensors. The weights go on with those of the `earlier` plans."""
+    placement = StepBuilder(views_of(bufferization, earlier))
     for job in bufferization.layout.jobs:
         begin = len(placement.steps)
         placement.place(job)

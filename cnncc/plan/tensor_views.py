@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 from ..computation import Arrangement, Broadcast, Permute, RowMajorReshape, StridedSlice, Take
@@ -12,7 +12,8 @@ from ..elements import Element
 from ..types import Array
 from .bufferization import Border, Bufferization, Subview, places
 from .jobs import VIEW_ARRANGEMENTS
-from .pack import WeightsBlock
+from .pack import WeightsBlock, block_after
+from .plan import Plan
 from .tensors import Tensor
 from .views import Buffer, Order, Space, View, conflict_padding, dense_view, elements
 
@@ -20,7 +21,7 @@ from .views import Buffer, Order, Space, View, conflict_padding, dense_view, ele
 class TensorViews:
     """Makes views from the bufferization of a layout; constant data is packed in the order of the requests."""
 
-    def __init__(self, bufferization: Bufferization):
+    def __init__(self, bufferization: Bufferization, block: WeightsBlock):
         self.bufferization, self.layout, self.types, self.orders = (
             bufferization,
             bufferization.layout,
@@ -29,7 +30,7 @@ class TensorViews:
         )
         self.constants, self.links = bufferization.layout.works.constants, bufferization.links
         self.inside = dict(bufferization.inside)
-        self.block = WeightsBlock()
+        self.block = block
         self.buffers: dict[str, Buffer] = {}
         self.names: dict[Hashable, str] = {}
         self.taken: set[str] = set()
@@ -161,9 +162,9 @@ class TensorViews:
         return dense_view(buffer.name, array.shape, order)
 
 
-def views_of(bufferization: Bufferization) -> TensorViews:
+def views_of(bufferization: Bufferization, earlier: Sequence[Plan] = ()) -> TensorViews:
     """The views of a layout's tensors; at first only those in the caller's buffers."""
-    views = TensorViews(bufferization)
+    views = TensorViews(bufferization, block_after(earlier))
     for tensor, buffer in bufferization.callers.items():
         views.views[tensor] = views.own(tensor, buffer)
     return views

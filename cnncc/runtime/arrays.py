@@ -9,38 +9,45 @@ from typing import Any
 import numpy as np
 
 from ..abi import MOST_IMAGES
+from ..elements import ELEMENTS
 from ..errors import InputError
 from ..types import Array
 from .conversion import converted, converts, hint, is_native
-from .executable import Executable, Port
+from .executable import Executable, NamedPort, Port, Takes
 from .foreign import array_of
 from .memory import allocated, most_unseen
 
 
-def ordered_inputs(executable: Executable, given: Sequence[Any]) -> list[Any]:
+def ordered_inputs(model: Takes, given: Sequence[Any]) -> list[Any]:
     """Positional arguments, or one mapping by name, in the order of the ports; buffers become arrays over their memory.
 
     Raises InputError for any other number or set of names.
     """
-    ports = executable.inputs
+    ports = model.inputs
     if len(given) == 1 and isinstance(given[0], Mapping):
-        given = _by_name(executable, given[0])
+        given = _by_name(model, given[0])
     if len(given) != len(ports):
         wanted = _names(ports)
-        raise InputError(f"model '{executable.name}' takes {len(ports)} input(s) ({wanted}), {len(given)} given")
+        raise InputError(f"model '{model.name}' takes {len(ports)} input(s) ({wanted}), {len(given)} given")
     return [v if isinstance(v, np.ndarray) else _viewed(p, v) for p, v in zip(ports, given, strict=True)]
 
 
-def _viewed(port: Port, value: Any) -> Any:
+def with_out(model: Takes, inputs: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
+    """Inputs and outputs of a call in which the outputs may be given behind the inputs."""
+    expected = 1 if inputs and isinstance(inputs[0], Mapping) else len(model.inputs)
+    return (inputs[:-1], inputs[-1]) if out is None and len(inputs) == expected + 1 else (inputs, out)
+
+
+def _viewed(port: NamedPort, value: Any) -> Any:
     return array_of(value, what=f"input '{port.name}'", bytes_too=port.dtype == "uint8", copied=True)
 
 
-def _written(port: Port, value: Any) -> Any:
+def _written(port: NamedPort, value: Any) -> Any:
     return array_of(value, what=f"output '{port.name}'", bytes_too=port.dtype == "uint8")
 
 
-def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
-    names = [port.name for port in executable.inputs]
+def _by_name(model: Takes, given: Mapping[str, Any]) -> list[Any]:
+    names = [port.name for port in model.inputs]
     missing = [name for name in names if name not in given]
     surplus = [str(name) for name in given if name not in names]
     if missing or surplus:
@@ -49,7 +56,7 @@ def _by_name(executable: Executable, given: Mapping[str, Any]) -> list[Any]:
             for what, which in (("missing", missing), ("unknown", surplus))
             if which
         ]
-        raise InputError(f"model '{executable.name}' takes the inputs {_names(executable.inputs)}: {'; '.join(faults)}")
+        raise InputError(f"model '{model.name}' takes the inputs {_names(model.inputs)}: {'; '.join(faults)}")
     return [given[name] for name in names]
 
 
@@ -62,7 +69,7 @@ def checked_inputs(executable: Executable, given: Sequence[Any], *, convert: boo
     NoMemoryError if there is no room for a copy.
     """
     arrays = [_input(port, value, convert) for port, value in zip(executable.inputs, given, strict=True)]
-    images = _images(executable, arrays)
+    images = _images(executable, [array.shape for array in arrays])
     if images > MOST_IMAGES:
         raise InputError(f"model '{executable.name}' takes at most {MOST_IMAGES:,} images in a call, got {images:,}")
     for port, array in zip(executable.inputs, arrays, strict=True):
@@ -139,11 +146,17 @@ def _ordered_outputs(executable: Executable, given: Any) -> list[Array]:
     return [_written(port, array) for port, array in zip(ports, arrays, strict=True)]
 
 
-def _input(port: Port, value: Any, convert: bool) -> Array:
+def expect_elements(model: Takes, given: Sequence[Any], *, convert: bool = False) -> None:
+    """Raise InputError for inputs, in order, that are no arrays of their port's elements, whatever their shape."""
+    for port, value in zip(model.inputs, given, strict=True):
+        _input(port, value, convert)
+
+
+def _input(port: NamedPort, value: Any, convert: bool) -> Array:
     """An array of the port's elements, or that becomes one; lists are refused, their elements would be a guess."""
     if not isinstance(value, np.ndarray):
         raise InputError(f"input '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
-    if not (is_native(port, value.dtype) or (convert and converts(port.type.dtype, value.dtype))):
+    if not (is_native(port, value.dtype) or (convert and converts(ELEMENTS[port.dtype], value.dtype))):
         told = hint(port.dtype, value.dtype)
         raise InputError(f"input '{port.name}': expected {port.dtype}, got {value.dtype}{told}")
     return value
@@ -157,11 +170,19 @@ def _output(port: Port, value: Any) -> Array:
     return value
 
 
-def _images(executable: Executable, arrays: Sequence[Array]) -> int:
+def takes(executable: Executable, shapes: Sequence[Sequence[int]]) -> bool:
+    """Whether these are shapes of its inputs, for any number of images that it takes."""
+    images = _images(executable, shapes)
+    return all(
+        shape == shape_for(executable, port, images) for port, shape in zip(executable.inputs, shapes, strict=True)
+    )
+
+
+def _images(executable: Executable, shapes: Sequence[Sequence[int]]) -> int:
     """N of this call, from the first batched input of the right rank; the graph's N if it has no whole number."""
-    for port, array in zip(executable.inputs, arrays, strict=True):
-        if executable.batchable and port.batched and array.ndim == len(port.shape):
-            images, rest = divmod(array.shape[0] * executable.images, port.shape[0])
+    for port, shape in zip(executable.inputs, shapes, strict=True):
+        if executable.batchable and port.batched and len(shape) == len(port.shape):
+            images, rest = divmod(shape[0] * executable.images, port.shape[0])
             return executable.images if rest else images
     return executable.images
 
@@ -179,5 +200,5 @@ def _hint(executable: Executable, port: Port, array: Array) -> str:
     return f"; {why}, so that the number of images is fixed at {port.shape[0]}"
 
 
-def _names(ports: Sequence[Port]) -> str:
+def _names(ports: Sequence[NamedPort]) -> str:
     return ", ".join(f"'{port.name}'" for port in ports)

@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from ..errors import NativeError, OutputError, UsageError
@@ -21,7 +21,7 @@ from ..native import host_target
 from ..objects import format_of
 from .executable import Executable
 from .header import header
-from .manifest import Manifest, describe, to_json
+from .manifest import Manifest, describe_library, to_json
 from .seal import seal, seal_object
 
 KINDS = ("o", "a", "so", "h", "json")
@@ -30,75 +30,87 @@ _LINK_SECONDS = 300
 
 
 def write(
-    executable: Executable, folder: str | Path, kinds: Iterable[str] = ("o", "a", "h", "json")
+    given: Executable | Sequence[Executable], folder: str | Path, kinds: Iterable[str] = ("o", "a", "h", "json")
 ) -> dict[str, Path]:
     """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is created if missing; all of them or none.
 
-    The keys of the result are the kinds, and `weights` beside `o`. Raises UsageError for an unknown
-    kind, OutputError if the folder cannot be written or a shared library cannot be linked here.
+    Several executables are the programs of one library, with the same weights. The keys of the result are the kinds,
+    and `weights` beside `o`; that of the code of one program of several is `o` and its symbol. Raises UsageError for an
+    unknown kind, OutputError if the folder cannot be written or a shared library cannot be linked here.
     """
+    executables = [given] if isinstance(given, Executable) else list(given)
     wanted = list(dict.fromkeys(kinds))
     for kind in wanted:
         if kind not in KINDS:
             raise UsageError(f"unknown kind of artefact '{kind}': expected some of {', '.join(KINDS)}")
-    names = _file_names(executable.symbol, wanted)
+    names = _file_names(executables[0].stem, wanted, [each.symbol for each in executables if each.library])
     with _all_or_nothing(Path(folder), list(names.values())) as temporary:
-        for role, data in _contents(executable, names, temporary):
+        for role, data in _contents(executables, names, temporary):
             if data is not None:
                 (temporary / names[role]).write_bytes(data)
     return {role: Path(folder) / name for role, name in names.items()}
 
 
-def _file_names(symbol: str, kinds: list[str]) -> dict[str, str]:
-    stem = file_stem(symbol)
+def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = ()) -> dict[str, str]:
+    """The name of each file by its role; `programs` are the symbols of those of a library of several."""
+    stem, codes = file_stem(symbol), {_role(each): each for each in programs} or {"o": symbol}
     names = {
-        "o": f"{stem}.o",
+        **{role: f"{file_stem(each)}.o" for role, each in codes.items()},
         "weights": f"{stem}_weights.o",
         "a": f"lib{file_stem(symbol, library=True)}.a",
         "so": f"{stem}.so",
         "h": f"{stem}.h",
         "json": f"{stem}.json",
     }
-    return {role: name for role, name in names.items() if role in kinds or (role == "weights" and "o" in kinds)}
+    return {role: name for role, name in names.items() if kind_of(role) in kinds}
 
 
-def _contents(executable: Executable, names: dict[str, str], temporary: Path) -> Iterator[tuple[str, bytes | None]]:
+def _role(symbol: str) -> str:
+    """The role of the object of one program of several."""
+    return f"o {symbol}"
+
+
+def kind_of(role: str) -> str:
+    """The kind of artefact that a file of this role is part of."""
+    return "o" if role == "weights" else role.partition(" ")[0]
+
+
+def _contents(
+    executables: Sequence[Executable], names: dict[str, str], temporary: Path
+) -> Iterator[tuple[str, bytes | None]]:
     """The bytes of each file; None for the shared library, which the linker writes itself."""
-    symbol, manifest = executable.symbol, describe(executable)
-    objects = format_of(executable.target)
-    weights = objects.data_object(f"{symbol}_weights", executable.weights or b"\0", executable.target)
+    one, manifest = executables[0], describe_library(executables)
+    codes = {_role(each.symbol) if each.library else "o": each for each in executables}
+    objects = format_of(one.target)
+    weights = objects.data_object(one.weights_symbol, one.weights or b"\0", one.target)
+    linked = {**{f"{each.symbol}.o": each.object for each in executables}, f"{one.weights_symbol}.o": weights}
     for role in names:
-        if role == "o":
-            yield role, executable.object
+        if role in codes:
+            yield role, codes[role].object
         elif role == "weights":
             yield role, weights
         elif role == "a":
-            yield role, objects.archive({f"{symbol}.o": executable.object, f"{symbol}_weights.o": weights})
+            yield role, objects.archive(linked)
         elif role == "h":
-            yield role, header(executable).encode()
+            yield role, "\n".join(map(header, executables)).encode()
         elif role == "json":
             yield role, to_json(manifest | {"files": names}).encode()
         else:
-            _link(executable, weights, manifest, temporary, names[role])
+            _link(linked, one.target, manifest, temporary, names[role])
             yield role, None
 
 
-def _link(executable: Executable, weights: bytes, manifest: Manifest, folder: Path, name: str) -> None:
+def _link(objects: Mapping[str, bytes], target: Target, manifest: Manifest, folder: Path, name: str) -> None:
     """Link a shared library without dependencies, with the manifest inside so that it can be loaded again."""
-    target = executable.target
     compiler = _compiler(target)
     described = format_of(target).data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", target)
-    with tempfile.TemporaryDirectory(dir=folder) as objects:
-        parts = {
-            "code.o": executable.object,
-            "weights.o": weights,
-            "manifest.o": described,
-            "seal.o": seal_object(target),
-        }
-        for part, data in parts.items():
-            (Path(objects) / part).write_bytes(data)
+    with tempfile.TemporaryDirectory(dir=folder) as inner:
+        contents = [*objects.values(), described, seal_object(target)]
+        parts = [f"{number}.o" for number in range(len(contents))]
+        for part, data in zip(parts, contents, strict=True):
+            (Path(inner) / part).write_bytes(data)
         command = [*compiler, "-shared", "-nostdlib", "-Wl,--build-id=none,-s,-z,defs", f"-Wl,-soname,{name}"]
-        _run_linker([*command, "-o", str(Path("..") / name), *parts], Path(objects))
+        _run_linker([*command, "-o", str(Path("..") / name), *parts], Path(inner))
     try:
         seal(folder / name)
     except NativeError as error:

@@ -9,12 +9,12 @@ import numpy as np
 from ..elements import ELEMENTS, Element
 from ..errors import InputError
 from ..types import Array
-from .executable import Port
+from .executable import NamedPort, Port
 
 
-def is_native(port: Port, dtype: np.dtype[Any]) -> bool:
+def is_native(port: NamedPort, dtype: np.dtype[Any]) -> bool:
     """Whether elements are the port's, perhaps in the other order of bytes."""
-    return dtype.newbyteorder("=") == port.type.dtype.numpy
+    return dtype.newbyteorder("=") == ELEMENTS[port.dtype].numpy
 
 
 def converts(element: Element, dtype: np.dtype[Any]) -> bool:

@@ -2,10 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..machine.target import Target
 from ..types import TensorType
+
+
+class NamedPort(Protocol):
+    """An input or output whose shape may be unknown."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def dtype(self) -> str: ...
+
+
+class Takes(Protocol):
+    """What takes arrays by name or in order."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def inputs(self) -> Sequence[NamedPort]: ...
 
 
 @dataclass(frozen=True)
@@ -32,6 +54,9 @@ class Port:
 @dataclass(frozen=True)
 class Executable:
     """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
+
+    If it is one of several programs of a library, which differ in the sizes of their inputs and share their weights,
+    `library` is the C identifier that all of them have in common.
 
     `images` is N of the graph; a call may have another N only if `batchable`, and `fixed` tells why not. A workspace
     for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
@@ -60,6 +85,16 @@ class Executable:
     undefined: tuple[str, ...] = ()
     fixed: str = ""
     weights_element: str = "float32"
+    library: str = ""
+
+    @property
+    def stem(self) -> str:
+        """What files and weights are called after."""
+        return self.library or self.symbol
+
+    @property
+    def weights_symbol(self) -> str:
+        return f"{self.stem}_weights"
 
     def workspace_bytes(self, shards: int) -> int:
         return self.workspace_base + shards * self.workspace_shard

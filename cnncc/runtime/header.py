@@ -50,7 +50,7 @@ extern "C" {
 $constants
 
 /* The weights, an object of their own: link it, or hand run() a copy from elsewhere. */
-extern const unsigned char ${symbol}_weights[];
+extern const unsigned char ${weights}[];
 
 /* 0, or an error code. Allocates nothing, changes nothing global.
  *
@@ -87,7 +87,7 @@ $assignments
     call.inputs = inputs;
     call.outputs = outputs;
     call.workspace = workspace;
-    call.weights = ${symbol}_weights;
+    call.weights = ${weights};
     call.wait = NULL;
     call.wait_argument = NULL;
     return ${symbol}_run(&call);
@@ -108,7 +108,10 @@ _CHECKS = {
 
 
 def header(executable: Executable) -> str:
-    """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`."""
+    """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`.
+
+    The headers of several programs of one library can stand in one file.
+    """
     symbol, macro = executable.symbol, macro_prefix(executable.symbol)
     inputs, outputs = _named("x", executable.inputs), _named("y", executable.outputs)
     return _HEADER.substitute(
@@ -119,6 +122,7 @@ def header(executable: Executable) -> str:
         check=_comment(_CHECKS[executable.target.isa.check].format(executable.target)),
         macro=macro,
         symbol=symbol,
+        weights=executable.weights_symbol,
         common=_COMMON.substitute(
             abi=abi.VERSION,
             fields="\n".join(map(_field_line, abi.CALL)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Any
 
 from .. import abi
@@ -35,7 +36,7 @@ def describe(executable: Executable) -> Manifest:
         "max_shards": executable.max_shards,
         "useful_shards": executable.useful_shards,
         "sharing": executable.sharing,
-        "weights_symbol": f"{symbol}_weights",
+        "weights_symbol": executable.weights_symbol,
         "weights_bytes": len(executable.weights),
         "weights_element": executable.weights_element,
         "labels": list(executable.labels),
@@ -43,7 +44,23 @@ def describe(executable: Executable) -> Manifest:
         "steps": list(executable.steps),
         "undefined": list(executable.undefined),
         "errors": {f"{code:d}": reason for code, reason in abi.REASONS.items()},
-    }
+    } | ({"library": executable.library} if executable.library else {})
+
+
+def describe_library(executables: Sequence[Executable]) -> Manifest:
+    """The manifest of a library: that of its only program, or a list of theirs."""
+    first, *others = map(describe, executables)
+    if not others:
+        return first
+    return {"abi": abi.VERSION, "name": first["name"], "library": first["library"], "programs": [first, *others]}
+
+
+def restore_library(manifest: Manifest) -> tuple[Executable, ...]:
+    """The programs of a manifest from `describe_library`, without code. Raises ValueError as `restore` does."""
+    programs = manifest.get("programs", [manifest]) if isinstance(manifest, dict) else [manifest]
+    if not isinstance(programs, list) or not programs:
+        raise ValueError("the manifest is incomplete: it has no programs")
+    return tuple(map(restore, programs))
 
 
 def restore(manifest: Manifest, code: bytes = b"", weights: bytes | memoryview = b"") -> Executable:
@@ -83,6 +100,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Ex
         steps=tuple(manifest["steps"]),
         undefined=tuple(manifest["undefined"]),
         weights_element=str(manifest.get("weights_element", "float32")),  # nor this
+        library=str(manifest.get("library", "")),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -15,7 +15,7 @@ from ..errors import InputError, NativeError, TargetError
 from ..native import host_target, load_object
 from ..types import Array
 from . import layout
-from .arrays import checked_inputs, checked_outputs, fresh_outputs, most_fresh, ordered_inputs
+from .arrays import checked_inputs, checked_outputs, fresh_outputs, most_fresh, ordered_inputs, with_out
 from .callable import CallSignature, NativeCallable
 from .executable import Executable, Port
 from .memory import allocated
@@ -72,9 +72,7 @@ class Model(NativeCallable):
         `out` may also follow the inputs. Raises InputError where a call does, and for inputs that are not C-contiguous:
         a copy of them would not see later changes.
         """
-        expected = 1 if inputs and isinstance(inputs[0], Mapping) else len(self.inputs)
-        if out is None and len(inputs) == expected + 1:
-            inputs, out = inputs[:-1], inputs[-1]
+        inputs, out = with_out(self._executable, inputs, out)
         given = ordered_inputs(self._executable, inputs)
         arrays, images = checked_inputs(self._executable, given)
         for port, value, array in zip(self.inputs, given, arrays, strict=True):
@@ -196,12 +194,15 @@ class Model(NativeCallable):
         return f"model '{self.name}': native code returned error {code}: {reason}"
 
     def _new_session(self, shards: int) -> Session:
-        symbol, executable = self._executable.symbol, self._executable
-        weights = self._weights.ctypes.data if self._weights is not None else self._code.address(f"{symbol}_weights")
+        executable = self._executable
+        packed = self._weights
+        weights = packed.ctypes.data if packed is not None else self._code.address(executable.weights_symbol)
         size = executable.workspace_bytes(shards)
         workspace = allocated(size, lambda: aligned(size), lambda: f"the workspace of model '{executable.name}'")
         owners, measures = (self._code, self._weights), executable.sharing == "cost"
-        return Session(self._code.address(f"{symbol}_run"), weights, workspace, shards, owners, measures=measures)
+        return Session(
+            self._code.address(f"{executable.symbol}_run"), weights, workspace, shards, owners, measures=measures
+        )
 
     def _aligned_weights(self) -> Array:
         weights = self._executable.weights

@@ -6,21 +6,25 @@ import ctypes
 import json
 import weakref
 from pathlib import Path
+from typing import Any
 
 from ..errors import InputError, NativeError, TargetError, UsageError
 from ..native import host_target
 from .artefacts import MANIFEST_SYMBOL
 from .executable import Executable
 from .image import Image, SharedLibrary, opened
-from .manifest import restore
+from .manifest import restore_library
 from .model import Model
+from .open_model import OpenModel, of_sizes
 from .seal import is_whole, stated
 
 _LIBRARIES: weakref.WeakValueDictionary[bytes, SharedLibrary] = weakref.WeakValueDictionary()  # by their digests
 
 
-def load(path: str | Path, threads: int = 1, *, verify: bool = True) -> Model:
-    """The model in a shared library. As with importing a Python module, its code runs: load only files that you trust.
+def load(path: str | Path, threads: int = 1, *, verify: bool = True) -> Model | OpenModel:
+    """The model in a shared library; if that has programs for several sizes, an `OpenModel` that takes these only.
+
+    As with importing a Python module, its code runs: load only files that you trust.
 
     The content is read once: later changes of the file do not affect the model, and loading a file that was compiled
     again gives the new model. Files with the same content use the same code and weights in memory.
@@ -35,13 +39,25 @@ def load(path: str | Path, threads: int = 1, *, verify: bool = True) -> Model:
         raise UsageError(f"expected the path of a shared library, got {type(path).__name__}")
     path = Path(path)
     library = _library(path, verify)
-    executable, again = _executable(library, path), (str(path.resolve()), threads)
-    return Model(executable, threads=threads, code=library, rebuild=(_again, (*again, verify)))
+    executables, again = _executables(library, path), (str(path.resolve()), threads, verify)
+    if len(executables) == 1:
+        return Model(executables[0], threads=threads, code=library, rebuild=(_again, again))
+    models = [
+        Model(each, threads=threads, code=library, rebuild=(_again_at, (again, [port.shape for port in each.inputs])))
+        for each in executables
+    ]
+    return of_sizes(models, threads, (_again, again))
 
 
-def _again(path: str, threads: int, verify: bool) -> Model:
+def _again(path: str, threads: int, verify: bool) -> Any:
     """Load a pickled model; `rebuild` of its pickle."""
     return load(path, threads, verify=verify)
+
+
+def _again_at(again: tuple[str, int, bool], shapes: list[tuple[int, ...]]) -> Model:
+    """One size of a library, as `_again` loads all."""
+    loaded: OpenModel = _again(*again)
+    return loaded.at(*shapes)
 
 
 def _library(path: Path, verify: bool) -> SharedLibrary:
@@ -88,8 +104,8 @@ def _loaded(image: Image, digest: bytes | None, path: Path) -> SharedLibrary:
     return library
 
 
-def _executable(library: SharedLibrary, path: Path) -> Executable:
+def _executables(library: SharedLibrary, path: Path) -> tuple[Executable, ...]:
     try:
-        return restore(json.loads(ctypes.string_at(library.address(MANIFEST_SYMBOL))))
+        return restore_library(json.loads(ctypes.string_at(library.address(MANIFEST_SYMBOL))))
     except ValueError as error:
         raise InputError(f"'{path}' is not a shared library that this cnncc can use: {error}") from error

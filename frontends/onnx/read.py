@@ -163,6 +163,13 @@ def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> 
     return OnnxModel(file, inputs, outputs, part, tuple(cuts), name, bodies, proto)
 
 
+def declared_values(model: OnnxModel) -> list[Declared]:
+    """Outputs and values inside the graph as the file declares them. Raises ModelError for a malformed declaration."""
+    onnx, graph = _package(model.file), model.proto.graph
+    with _explained(model.file):
+        return [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
+
+
 def declared_outputs(model: OnnxModel) -> list[Declared]:
     """The outputs as the file declares them. Raises ModelError for a malformed declaration."""
     onnx = _package(model.file)

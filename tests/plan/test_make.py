@@ -17,7 +17,7 @@ from cnncc.plan.make import PHASES, Phase, make_plan
 from tests.fuzz.generate import random_graph
 from tests.graphs import compilation
 
-GIVEN = ("graph", "target", "options", "strict", "weights")
+GIVEN = ("graph", "target", "options", "strict", "weights", "earlier")
 
 
 def test_each_phase_has_a_name_and_a_reason_and_reads_what_is_there() -> None:

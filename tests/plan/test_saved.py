@@ -97,7 +97,8 @@ def test_a_saved_plan_has_every_layer_and_makes_the_same_plan(target: Target) ->
             check_labels(plan)
             content = describe(plan, options)["choices"]
             saved = [name for choice in content for name in choice["layers"]]
-            assert set(saved) == {step.name for step in plan.steps if step.label}
+            chosen = {(step.signature, step.name) for step in plan.steps if step.label}  # a layer's phases may be alike
+            assert sorted(saved) == sorted(name for _, name in chosen)
             again = tuple(sorted((choice["signature"], choice["label"]) for choice in content))
             assert made.varied(plan=replace(options, choices=again, source="plan.json")).plan == plan
             shared += sum(getattr(step.kernel, "partition_axis", "rows") != "rows" for step in plan.steps)
