@@ -51,6 +51,14 @@ class TransposedAxis:
     low: int
     out: int
 
+    def met(self, tap: int) -> tuple[slice, slice]:
+        """The elements whose product with a tap falls into the output, and the outputs that they are added to."""
+        shift = tap * self.dilation - self.low
+        first = max(0, -(shift // self.stride))
+        end = max(first, min(self.size, (self.out - 1 - shift) // self.stride + 1))
+        begin = first * self.stride + shift
+        return slice(first, end), slice(begin, begin + (end - first) * self.stride, self.stride)
+
     def phase(self, number: int) -> Phase:
         """Output o = number + stride·p takes input (o + low − k·dilation) / stride for each tap k where that is whole.
 
@@ -152,21 +160,15 @@ class ConvTranspose(Op):
         axes = self.axes(TensorType.of(x))
         n, channels = x.shape[:2]
         group_outputs = w.shape[1]
-        full = [(a.size - 1) * a.stride + (a.kernel - 1) * a.dilation + 1 for a in axes]
-        room = [max(length, a.low + a.out) for length, a in zip(full, axes, strict=True)]
-        result = np.zeros((n, self.groups, group_outputs, *room))
+        result = np.zeros((n, self.groups, group_outputs, *(a.out for a in axes)))
         grouped = x.reshape(n, self.groups, channels // self.groups, *x.shape[2:])
         filters = w.reshape(self.groups, channels // self.groups, group_outputs, *self.kernel)
         with np.errstate(all="ignore"):
             for tap in np.ndindex(*self.kernel):
-                place = tuple(
-                    slice(t * a.dilation, t * a.dilation + (a.size - 1) * a.stride + 1, a.stride)
-                    for t, a in zip(tap, axes, strict=True)
-                )
+                read, made = zip(*(a.met(t) for a, t in zip(axes, tap, strict=True)), strict=True)
                 weights = filters[(slice(None),) * 3 + tap]
-                result[(slice(None),) * 3 + place] += np.einsum("gco,ngc...->ngo...", weights, grouped)
-            kept = tuple(slice(a.low, a.low + a.out) for a in axes)
-            result = result[(slice(None),) * 3 + kept].reshape(n, self.groups * group_outputs, *(a.out for a in axes))
+                result[(slice(None),) * 3 + made] += np.einsum("gco,ngc...->ngo...", weights, grouped[(..., *read)])
+            result = result.reshape(n, self.groups * group_outputs, *(a.out for a in axes))
             if len(inputs) == 3:
                 result += inputs[2].astype(np.float64).reshape(-1, *(1,) * self.rank)
             return (rounded(result),)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from dataclasses import asdict
 
 import numpy as np
 
 from cnncc.op import REGISTRY
+from cnncc.ops import ConvTranspose
 from cnncc.types import TensorType
 
 from . import oracles, oracles_calculating, oracles_indexed, oracles_moving, oracles_order, oracles_pooling
@@ -76,3 +78,15 @@ def test_reference_leaves_its_inputs_alone(sample):
     sample.op.reference(*arrays)
     for array, copy in zip(arrays, copies, strict=True):
         np.testing.assert_array_equal(array, copy)
+
+
+def test_a_transposed_convolution_takes_no_room_for_what_padding_cuts_off():
+    stride = 10**7
+    op = ConvTranspose((1,), stride=stride, padding=((stride - 1, stride - 1),))
+    x, w = np.array([[[1, 2, 3]]], np.float32), np.array([[[5]]], np.float32)
+    tracemalloc.start()
+    (result,) = op.reference(x, w)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert result.tolist() == [[[0, 10, 0]]]
+    assert peak < 10**6

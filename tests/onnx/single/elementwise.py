@@ -53,6 +53,16 @@ def variadic(m: Maker) -> None:
             m.weights[name] = np.resize(m.weights[name], [int(size) for size in shape])
 
 
+def slopes(m: Maker) -> None:
+    """Up to opset 6 one for each channel, or one for all."""
+    if m.version >= 7:
+        binary()(m)
+        return
+    shape, dtype = m.picture(), m.element()
+    m.arrive(shape, dtype)
+    m.either(m.one_of((shape[1:2], (1,))), dtype)
+
+
 def mod(m: Maker) -> None:
     shape, dtype = m.shape(), m.element()
     m.arrive(shape, dtype)
