@@ -134,7 +134,13 @@ class Graph:
 
     def lowering(self, node: Node) -> Lowering:
         """What the op of a node computes on its inputs, found out once. Raises what `Op.lower` raises."""
-        return node.lowering(self.types(node.inputs))
+        if node.name not in self._lowerings:
+            self._lowerings[node.name] = node.lowering(self.types(node.inputs))
+        return self._lowerings[node.name]
+
+    @cached_property
+    def _lowerings(self) -> dict[str, Lowering]:
+        return {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Without what can be found out again."""

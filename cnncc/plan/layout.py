@@ -8,6 +8,7 @@ tensor and order.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -68,6 +69,9 @@ class LayoutBuilder:
         self.choices = Choices(dict(options.choices))
         self.types = dict(works.types)
         self.makers, self.readers = works.makers, works.readers
+        self.contractions = Counter(
+            work.operands[0] for work in works.works if isinstance(work.computation, Contraction)
+        )
         given = {name: type for name, type in works.types.items() if name not in self.makers}
         self.orders = {name: planar(type.rank) for name, type in given.items()}
         self.jobs: list[PlannedOp] = []
@@ -312,8 +316,7 @@ class LayoutBuilder:
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
         if image not in self.works.inputs.values() or type.dtype is not type.dtype.in_register:
             return image
-        readers = sum(isinstance(reader.computation, Contraction) for reader in self.readers[image])
-        saved = readers * kernel.edge_cycles(self.target)
+        saved = self.contractions[image] * kernel.edge_cycles(self.target)
         if not may_grow(type, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
             return image
         order = self.orders[image]
