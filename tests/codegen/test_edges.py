@@ -54,7 +54,8 @@ def test_other_edges(op: type[Op]) -> None:
         groups[sample.shapes].append(sample)
     for samples in groups.values():
         net = Net()
-        inputs = [net.arrives(array) for array in data(samples[0])]
+        arrays = zip(data(samples[0]), samples[0].types, strict=True)
+        inputs = [net.arrives(array, element=type.dtype) for array, type in arrays]
         graph = net.graph(*(value for sample in samples for value in net.builder.add(sample.op, inputs)))
         compiled = compilation(graph)
         for feeds in (net.feeds, sprinkled(net.feeds, 1)):
