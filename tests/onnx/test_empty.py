@@ -64,6 +64,8 @@ CASES: dict[str, tuple[list[NodeProto], dict[str, Array]]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_values_on_the_way(case: str, tmp_path: Path) -> None:
     nodes, weights = CASES[case]
+    if case in ("concat", "transpose") and tuple(map(int, onnx.__version__.split(".")[:2])) < (1, 21):
+        pytest.skip(f"the reference of onnx {onnx.__version__} takes no arrays without elements there")
     proto = model(nodes, {"x": X.shape}, weights={**WEIGHTS, **weights})
     graph = imported(proto, tmp_path)
     found = [interpreter.run(graph, {"x": X})["y"], np.asarray(cnncc.compile(graph, cache=False)(X))]

@@ -61,6 +61,8 @@ def test_other_arrays_are_taken(model: Model, kind: str, count: int) -> None:
 
 @pytest.mark.parametrize("kind", [Exchanged, Described])
 def test_results_lie_in_the_memory_of_others(model: Model, kind: Callable[[Array], Any]) -> None:
+    if kind is Exchanged and not np.from_dlpack(np.zeros(1)).flags.writeable:
+        pytest.skip(f"NumPy {np.__version__} takes what is exchanged as read-only")
     x, y = toy.images(3), np.zeros((3, 6), np.float32)
     given = kind(y)
     assert model(x, out=given) is given
