@@ -28,7 +28,7 @@ def batch_normalization(call: NodeContext) -> Result:
     if not training(call):
         return call.add(ops.BatchNormalization(epsilon), *call.values())
     normal = call.add(ops.BatchStandardization(epsilon), *call.values()[:3])
-    if call.version < 14 or call.read.isdisjoint((1, 2)):
+    if call.version < 14 or not (call.reads(1) or call.reads(2)):
         return normal
     return normal, *running_statistics(call, momentum)
 

@@ -17,7 +17,7 @@ def layer_normalization(call: NodeContext) -> Result:
     call.only("stash_type", 1)
     axis, epsilon = call.attribute("axis", -1), call.attribute("epsilon", 1e-5)
     normal = call.add(ops.LayerNormalization(axis, epsilon), *call.values())
-    if call.read.isdisjoint((1, 2)):
+    if not (call.reads(1) or call.reads(2)):
         return normal
     mean, centred = centre(call, behind(call, axis))
     deviation = root_mean_square(call, centred, behind(call, axis), epsilon)
