@@ -34,14 +34,13 @@ whole number and its bound reaches over to the next one, or it may change its pl
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
 from ..computation import (
     Arrangement,
-    Combine,
     Computation,
     ConstantPad,
     ConstantTensor,
@@ -51,25 +50,22 @@ from ..computation import (
     Reduction,
     Scatter,
     WindowReduction,
-    replaced,
 )
-from ..elements import FLOAT32, element_of
+from ..elements import element_of
 from ..expr import evaluate_with_error
-from ..functions import LARGEST, OVERFLOW, TINY, UNIT
+from ..functions import TINY, UNIT
 from ..interpreter import evaluate
 from ..ir import Graph, Value
 from ..lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
 from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
 from ..types import Array, TensorType
-from . import order
+from . import combining, indexed, order
 from . import winograd as tolerance_winograd
 from .algorithms import DIRECT, Algorithms
 from .bound import Bound, same
 from .sums import contract, per_channel, slide
 from .winograd import Steps
-
-NORMAL = FLOAT32.normal  # below it, digits are lost
 
 
 def bounds(
@@ -164,36 +160,9 @@ def _apply(computation: Computation, operands: Sequence[Bound], type: TensorType
             case Arrangement():
                 return _arranged(computation, operands, type)
             case Lookup():
-                return _looked_up(computation, *map(_spread, operands))
+                return indexed.looked_up(computation, *map(indexed.spread, operands))
             case Scatter():
-                return _scattered(computation, *map(_spread, operands))
-
-
-def _gamma(n: int | Array) -> float | Array:
-    return n * UNIT / (1 - n * UNIT)
-
-
-def _sum(
-    value: Array, carried: Array, size: Array, n: int | Array, certain: bool = True, underflow: float = TINY
-) -> Bound:
-    """A float32 sum of n terms whose absolute values add up to `size`; each lost `underflow` when it was made.
-
-    The error is infinite where a partial sum may overflow, and where `value` is not finite without being
-    `certain` to be. The sum overflows in any order where all of it does and its terms of the other sign do not.
-    """
-    own = _gamma(n) * size + n * underflow
-    error = np.where(np.isfinite(value), carried + own, 0.0)
-    against = (size - np.abs(value) + carried) / 2 + own
-    overflows = np.isfinite(value) & (np.abs(value) - error >= OVERFLOW) & (against <= LARGEST)
-    sure = (size + own <= LARGEST) & (np.isfinite(value) | certain)
-    sure |= np.isnan(value) & np.isfinite(size) & certain  # which no order of the others changes
-    error = np.where(overflows, 0.0, np.where(sure, error, np.inf))
-    return Bound(np.where(overflows, np.copysign(np.inf, value), value), error)
-
-
-def _sizes(bound: Bound) -> tuple[Array, Array]:
-    """|value| and error, with 0 for a value that is not finite: it is certain, or its error is infinite."""
-    return np.where(np.isfinite(bound.reference), np.abs(bound.reference), 0.0), bound.error
+                return indexed.scattered(computation, *map(indexed.spread, operands))
 
 
 def _any_contraction(c: Contraction, operands: Sequence[Bound], how: Algorithms) -> Bound:
@@ -209,13 +178,13 @@ def _any_contraction(c: Contraction, operands: Sequence[Bound], how: Algorithms)
 
 def _winograd(c: Contraction, operands: Sequence[Bound], steps: Steps, value: Array) -> Bound:
     """As `_contraction`, with the sizes and the number of roundings of the transforms."""
-    (ax, ex), (aw, ew) = _sizes(operands[0]), _sizes(operands[1])
+    (ax, ex), (aw, ew) = combining.sizes(operands[0]), combining.sizes(operands[1])
     size, lost = tolerance_winograd.sizes(c, steps, ax + ex, aw + ew)
     carried = lost + contract(c, ax, ew) + contract(c, ex, aw + ew)
     if c.bias:
-        ab, eb = (per_channel(part, value.ndim) for part in _sizes(operands[2]))
+        ab, eb = (per_channel(part, value.ndim) for part in combining.sizes(operands[2]))
         size, carried = size + ab + eb, carried + eb
-    bound = _sum(value, carried, size, tolerance_winograd.roundings(c, steps) + 2)
+    bound = combining.summed(value, carried, size, tolerance_winograd.roundings(c, steps) + 2)
     spoilt = tolerance_winograd.reached(c, steps, ~np.isfinite(operands[0].reference))
     return Bound(value, np.where(spoilt, np.inf, bound.error))
 
@@ -227,32 +196,34 @@ def _contraction(c: Contraction, operands: Sequence[Bound]) -> Bound:
     """
     x, w = operands[:2]
     value = contract(c, *(bound.reference for bound in operands))
-    (ax, ex), (aw, ew) = _sizes(x), _sizes(w)
+    (ax, ex), (aw, ew) = combining.sizes(x), combining.sizes(w)
     size, carried = contract(c, ax + ex, aw + ew), np.zeros(())
     if ex.any() or ew.any():
         carried = contract(c, ax, ew) + contract(c, ex, aw + ew)
     if c.bias:
-        ab, eb = (per_channel(part, value.ndim) for part in _sizes(operands[2]))
+        ab, eb = (per_channel(part, value.ndim) for part in combining.sizes(operands[2]))
         size, carried = size + ab + eb, carried + eb
     n = math.prod(w.reference.shape[2 if c.weights_per_image else 1 :]) + c.bias
     # 0·∞ is NaN: whether weights are exactly 0, or infinite where a kernel may skip padding, decides everything.
     certain = bool(np.isfinite(w.reference).all() and not ((aw <= ew) & (ew > 0)).any())
-    return _sum(value, carried, size, n + 2, certain)
+    return combining.summed(value, carried, size, n + 2, certain)
 
 
 def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
-    """Maximum: see `_extreme`; of whole numbers exact. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
+    """Maximum: see `combining.extreme`; of whole numbers exact. Sum: Σe + γ(n)Σ(|x| + e), then the division."""
     if not x.is_float:
         value = slide(c.window, x.reference, np.maximum, element_of(x.reference).least)
         return Bound(value, slide(c.window, x.error, np.maximum, 0.0))
     if c.combine == "maximum":
-        return _extreme(x, lambda array: slide(c.window, array, np.maximum, -np.inf))
-    size, error = _sizes(x)
+        return combining.extreme(x, lambda array: slide(c.window, array, np.maximum, -np.inf))
+    size, error = combining.sizes(x)
     least = x.reference - error
     taps = math.prod(axis.kernel for axis in c.window)
     value = slide(c.window, x.reference, np.add, 0.0)
     size, carried = slide(c.window, size + error, np.add, 0.0), slide(c.window, error, np.add, 0.0)
-    bound = _not_negative(_sum(value, carried, size, taps, underflow=0.0), slide(c.window, least, np.minimum, 0.0))
+    bound = combining.not_negative(
+        combining.summed(value, carried, size, taps, underflow=0.0), slide(c.window, least, np.minimum, 0.0)
+    )
     if c.divisor == "none":
         return bound
     ones = [c.margins(axis) for axis in range(len(c.window))]
@@ -282,68 +253,7 @@ def _reduction(c: Reduction, x: Bound) -> Bound:
     def over(array: Array, combine: np.ufunc) -> Array:
         return np.asarray(combine.reduce(array, axis=c.axes, keepdims=True))
 
-    return _combined(c.combine, x, n, over)
-
-
-def _combined(combine: Combine, x: Bound, n: int | Array, over: Callable[[Array, np.ufunc], Array]) -> Bound:
-    """The maximum, minimum, sum or product of n elements each, which `over` combines by a function of NumPy's."""
-    if not x.is_float:
-        value = over(x.reference, getattr(np, combine)).astype(x.reference.dtype)
-        return Bound(value, over(x.error, np.maximum))
-    if combine in ("maximum", "minimum", "fmax"):
-        return _extreme(x, lambda array: over(array, getattr(np, combine)))
-    size, error = _sizes(x)
-    if combine == "multiply":
-        return _product(x, n, over)
-    total = _sum(over(x.reference, np.add), over(error, np.add), over(size + error, np.add), n, underflow=0.0)
-    return _not_negative(total, over(x.reference - error, np.minimum))
-
-
-def _not_negative(total: Bound, least: Array) -> Bound:
-    """A sum of terms from 0 on, of which `least` is the lowest, is no negative number: from 0 to its upper end.
-
-    So the root of a sum of squares stays bounded, however small they are.
-    """
-    low = (least >= 0) & (total.reference < total.error) & np.isfinite(total.error)
-    middle = (total.reference + total.error) / 2
-    return Bound(np.where(low, middle, total.reference), np.where(low, middle, total.error))
-
-
-def _extreme(x: Bound, over: Callable[[Array], Array]) -> Bound:
-    """Between the extremes of the lower and of the upper ends; NaN where one element is it for certain.
-
-    What has no bound may be NaN, and then so is the extreme, also beside an infinity.
-    """
-
-    def some(which: Array) -> Array:
-        return np.isnan(over(np.where(which, np.nan, 0.0)))
-
-    value, above, below = over(x.reference), over(x.reference + x.error), over(x.reference - x.error)
-    error = np.maximum(np.abs(above - value), np.abs(below - value))
-    error = np.where(same(above, value) & same(below, value), 0.0, np.where(np.isnan(error), np.inf, error))
-    unbounded = np.isinf(x.error)
-    surely_nan = some(np.isnan(x.reference) & ~unbounded)
-    return Bound(value, np.where(surely_nan, 0.0, np.where(some(unbounded), np.inf, error)))
-
-
-def _product(x: Bound, n: int | Array, over: Callable[[Array, np.ufunc], Array]) -> Bound:
-    """A float32 product of n: off by γ(n)Π(|x| + e) and the underflow of a partial product, beside what it carries.
-
-    Uncertain where a partial product may overflow; and, beside infinite factors, where one may vanish (0 · ∞ is NaN).
-    """
-    infinite = ~np.isfinite(x.reference)
-    size = np.where(infinite, 1.0, np.abs(x.reference))
-    value, most = over(x.reference, np.multiply), over(size + x.error, np.multiply)
-    grown = over(np.maximum(size + x.error, 1.0), np.multiply)
-    least = np.where(size > 0, np.maximum(size - x.error, 0.0), 1.0)
-    shrunk = over(np.minimum(least, 1.0), np.multiply)
-    certain = (shrunk >= NORMAL) | over(np.isnan(x.reference), np.logical_or)
-    carried = np.maximum(most - over(size, np.multiply), 0) * (1 + 4 * n * 2.0**-53)
-    error = np.where(np.isfinite(value), carried + _gamma(n) * most + n * TINY * grown, 0.0)
-    overflows = np.isfinite(value) & (np.abs(value) - error >= OVERFLOW) & certain
-    sure = (grown <= LARGEST) & (np.isfinite(value) & ~over(infinite, np.logical_or) | certain)
-    error = np.where(overflows, 0.0, np.where(sure, error, np.inf))
-    return Bound(np.where(overflows, np.copysign(np.inf, value), value), error)
+    return combining.combined(c.combine, x, n, over)
 
 
 def _linewise(c: Linewise, x: Bound) -> Bound:
@@ -364,8 +274,8 @@ def _running_sum(c: RunningSum, x: Bound) -> Bound:
     value = c.made([x.reference])
     if not x.is_float:
         return Bound(value, np.where(c.made([np.isinf(x.error).astype(np.int64)]) > 0, np.inf, 0.0))
-    size, error = _sizes(x)
-    return _sum(value, c.made([error]), c.made([size + error]), x.reference.shape[c.axis], underflow=0.0)
+    size, error = combining.sizes(x)
+    return combining.summed(value, c.made([error]), c.made([size + error]), x.reference.shape[c.axis], underflow=0.0)
 
 
 def _arranged(c: Arrangement, operands: Sequence[Bound], type: TensorType) -> Bound:
@@ -379,40 +289,3 @@ def _arranged(c: Arrangement, operands: Sequence[Bound], type: TensorType) -> Bo
         return Bound(value, np.abs(value - rounded(value)) if c.element.is_float else np.zeros(type.shape))
     exact = replace(c, value=0.0) if isinstance(c, ConstantPad) else c
     return Bound(value, exact.arrange([bound.error for bound in operands], type.shape))
-
-
-def _spread(bound: Bound) -> Bound:
-    """The same with an error for each element."""
-    return Bound(bound.reference, np.broadcast_to(bound.error, bound.reference.shape))
-
-
-def _looked_up(c: Lookup, x: Bound, indices: Bound) -> Bound:
-    """The errors of elements go where the elements go; nothing is held where an index has no bound."""
-    shape = replaced(x.reference.shape, c.axis, indices.reference.shape[c.axis])
-    value, error = (c.apply((array, indices.reference), shape) for array in (x.reference, x.error))
-    return Bound(value, np.where(np.isinf(indices.error), np.inf, error))
-
-
-def _scattered(c: Scatter, x: Bound, indices: Bound, updates: Bound) -> Bound:
-    """As a reduction of each element and of the updates that meet it.
-
-    Nothing is held on the whole axis of an index that has no bound.
-    """
-    own, places = x.reference.size, indices.reference
-    terms = Bound(
-        np.concatenate([x.reference.ravel(), updates.reference.ravel()]),
-        np.concatenate([x.error.ravel(), updates.error.ravel()]),
-    )
-
-    def over(array: Array, combine: np.ufunc | None) -> Array:
-        parts = array[:own].reshape(x.reference.shape), array[own:].reshape(updates.reference.shape)
-        return c.written(parts[0], places, parts[1], combine)
-
-    if c.combine == "replace":
-        bound = Bound(over(terms.reference, None), over(terms.error, None))
-    else:
-        met = over(np.ones(terms.reference.shape), np.add)
-        bound = _combined(c.combine, terms, met, over)
-        bound = Bound(bound.reference, np.where(met == 1, x.error, bound.error))
-    unsure = np.isinf(indices.error).any(axis=c.axis, keepdims=True)
-    return Bound(bound.reference, np.where(unsure, np.inf, bound.error))
