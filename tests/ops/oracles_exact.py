@@ -54,6 +54,7 @@ def power(a: Any, b: Any) -> Scalar:
 
 
 def shifted(direction: str, a: Any, b: Any) -> Scalar:
+    b = min(int(b), 64)  # which leaves no bit; Python would make all of billions
     return int(a << b if direction == "left" else a >> b)
 
 
@@ -124,7 +125,7 @@ MEANING: dict[str, Callable[..., Scalar]] = {
     "not": flipped,
     "or": lambda a, b: a | b,
     "remainder": remainder,
-    "shift_left": lambda a, b: a << b,
+    "shift_left": lambda a, b: shifted("left", a, b),
     "shift_right": lambda a, b: a >> b,
     "select": lambda c, a, b: a if c else b,
     "xor": lambda a, b: a ^ b,
