@@ -38,7 +38,11 @@ CALL = (
     Field("shard", "uint32_t {}", "0 without threads; else see NAME_run"),
     Field("shards", "uint32_t {}", "1 without threads"),
     Field("inputs", "const void *const *{}", "one pointer an input, in order"),
-    Field("outputs", "void *const *{}", "one pointer an output, in order; must not overlap anything else"),
+    Field(
+        "outputs",
+        "void *const *{}",
+        "one pointer an output, in order, then one to the states if there are any; must not overlap",
+    ),
     Field(
         "workspace",
         "void *{}",
@@ -85,7 +89,7 @@ class ErrorCode(IntEnum):
 REASONS: dict[int, str] = {
     ErrorCode.WRONG_ABI: "the code has another ABI version than the call",
     ErrorCode.NULL_POINTER: "a pointer is null",
-    ErrorCode.MISALIGNED: f"workspace or weights are not aligned to {ALIGNMENT} bytes",
+    ErrorCode.MISALIGNED: f"workspace, weights or states are not aligned to {ALIGNMENT} bytes",
     ErrorCode.WRONG_IMAGES: "this number of images is not possible",
     ErrorCode.WRONG_SHARDS: "shard or number of shards out of range",
     ErrorCode.OUT_OF_BOUNDS: "an access left its bounds",  # only in checked builds

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .errors import ShapeError
-from .ir import Graph, Node, Value
-from .op import Op
+from .errors import ModelError, ShapeError
+from .ir import Builder, Graph, Node, Value
+from .op import Input, Op
 from .types import TensorType
 
 
@@ -86,6 +86,24 @@ def one_more(
     return after
 
 
+def with_images(graph: Graph, images: int) -> Graph:
+    """The graph for another N. Raises ModelError if that is fixed at another number."""
+    found = images_of(graph)
+    carrying = [name for name in graph.inputs if found.batched and found.batched[name]]
+    own = {type.shape[0] for name, type in graph.inputs.items() if found.batched is None or name in carrying}
+    if own <= {images}:
+        return graph
+    if found.batched is None:
+        raise ModelError(f"model '{graph.name}': {found.fixed}, so that it cannot take {images} images at once")
+    builder = Builder(graph.name, graph.labels)
+    builder.kept, builder.updates = graph.kept, dict(graph.updates)
+    for node in graph:
+        type = node.types[0]
+        op = Input(type.shaped((images, *type.shape[1:]))) if node.name in carrying else node.op
+        builder.add(op, node.inputs, node.name, node.where)
+    return builder.graph(graph.outputs)
+
+
 def with_one_more(type: TensorType) -> TensorType:
     """Raises ShapeError for a type without a first axis, and where a tensor can hold no more."""
     if not type.shape:
@@ -97,6 +115,8 @@ def _grown(graph: Graph) -> dict[Value, TensorType]:
     """The type of every value with one image more. Raises _Fixed if N cannot change."""
     if graph.fixed:
         raise _Fixed(graph.fixed)
+    if graph.updates:
+        raise _Fixed(f"state '{next(iter(graph.updates))}' is updated once a call")
     wanted = _wanted(graph)
     grown: dict[Value, TensorType] = {}
     counts: dict[tuple[int, ...], str] = {}

@@ -22,7 +22,7 @@ from .errors import ModelError, TargetError, UsageError
 from .machine.target import TARGETS, Target, named
 from .naming import c_identifier
 from .plan import PlanOptions
-from .runtime.executable import Executable, Port
+from .runtime.executable import Executable, Port, StatePort
 from .timings import Stopwatch, Timing
 
 if TYPE_CHECKING:
@@ -230,7 +230,20 @@ class Compilation:
             steps=tuple(step.name for step in plan.steps),
             undefined=objects.undefined_symbols(self.object),
             library=self.library if self.entry else "",
+            states=tuple(StatePort(state.name, state.type, state.offset) for state in plan.states),
+            state_bytes=plan.state_bytes,
+            initial_state=self.initial_state,
+            updates=bool(self.graph.updates),
         )
+
+    @property
+    def initial_state(self) -> bytes:
+        """The block of all states before the first call."""
+        block = bytearray(self.plan.state_bytes)
+        for state in self.plan.states:
+            data = self.graph.initial(state.name).tobytes()
+            block[state.offset : state.offset + len(data)] = data
+        return bytes(block)
 
     @property
     def _shard_bytes(self) -> int:

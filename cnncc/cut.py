@@ -38,7 +38,7 @@ def cut(graph: Graph, names: Sequence[str]) -> Graph:
 
 
 def with_needed(graph: Graph, outputs: Mapping[str, Value]) -> Graph:
-    """The graph with these outputs, without the inputs and layers that they do not need."""
+    """The graph with these outputs, without what they do not need: inputs, layers, and all updates of states."""
     needed = {value.node for value in outputs.values()}
     for node in reversed(list(graph)):
         if node.name in needed:
@@ -50,6 +50,7 @@ def with_needed(graph: Graph, outputs: Mapping[str, Value]) -> Graph:
         outputs=dict(outputs),
         labels=graph.labels if same else (),
         kept=tuple(name for name in graph.kept if name in needed),
+        updates={},
     )
 
 

@@ -12,21 +12,25 @@ import numpy as np
 from .batching import images_of
 from .errors import CnnccError, InputError
 from .ir import Graph, Value
-from .op import Input
+from .op import Input, State
 from .types import Array
 
 
-def evaluate(graph: Graph, feeds: Mapping[str, Array]) -> dict[Value, Array]:
-    """Every value of the graph for these inputs (by name).
+def evaluate(graph: Graph, feeds: Mapping[str, Array], states: Mapping[str, Array] | None = None) -> dict[Value, Array]:
+    """Every value of the graph for these inputs (by name), and these values of its states (default: the first ones).
 
     Another N than the graph's is fine where the graph is batchable (see `batching`) and all inputs that
     carry images agree. Raises InputError if names, shapes or element types do not fit.
     """
     check_feeds(graph, feeds)
+    held = states if states is not None else {name: graph.initial(name) for name in graph.states}
+    _check_states(graph, held)
     values: dict[Value, Array] = {}
     for node in graph:
         if isinstance(node.op, Input):
             results: tuple[Array, ...] = (feeds[node.name],)
+        elif isinstance(node.op, State):
+            results = (held[node.name],)
         else:
             try:
                 results = node.op.reference(*(values[value] for value in node.inputs))
@@ -42,6 +46,26 @@ def run(graph: Graph, feeds: Mapping[str, Array]) -> dict[str, Array]:
     """The outputs of the graph by name; raises InputError like `evaluate`."""
     values = evaluate(graph, feeds)
     return {name: values[value] for name, value in graph.outputs.items()}
+
+
+def step(
+    graph: Graph, feeds: Mapping[str, Array], states: Mapping[str, Array]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """One call with states: the outputs by name, and all states as they are after it. Raises InputError."""
+    values = evaluate(graph, feeds, states)
+    outputs = {name: values[value] for name, value in graph.outputs.items()}
+    return outputs, {**states, **{name: values[value] for name, value in graph.updates.items()}}
+
+
+def _check_states(graph: Graph, states: Mapping[str, Array]) -> None:
+    """Raise InputError unless `states` has exactly the graph's states in their shapes and elements."""
+    if states.keys() != graph.states.keys():
+        wanted, came = (", ".join(map(repr, names)) or "none" for names in (graph.states, states))
+        raise InputError(f"model '{graph.name}' has the states {wanted}, got {came}")
+    for name, type in graph.states.items():
+        array = np.asarray(states[name])
+        if array.shape != type.shape or array.dtype != type.dtype.numpy:
+            raise InputError(f"state '{name}' must be {type}, got {array.dtype}{list(array.shape)}")
 
 
 def check_feeds(graph: Graph, feeds: Mapping[str, Array]) -> None:

@@ -18,7 +18,7 @@ from .allowance import charge
 from .computation import Lowering
 from .elements import FLOAT32, Element
 from .errors import CnnccError, Location, ModelError, ShapeError, VerifyError
-from .op import Constant, Input, Op
+from .op import Constant, Input, Op, State
 from .types import Array, EmptyType, TensorType
 
 if TYPE_CHECKING:
@@ -86,7 +86,8 @@ class Graph:
 
     `labels` are the names of the classes, if the last axis of the first output means classes. `kept` are the inputs
     whose shape is complete, whatever the number of images; `fixed`, if it is not empty, says why that number is fixed
-    though no node shows it: somebody has computed with it (see `batching`).
+    though no node shows it: somebody has computed with it (see `batching`). `updates` has, for the names of states, the
+    value that each has after a call; all of them change at once, when everything has been computed. Other states stay.
     """
 
     name: str
@@ -95,6 +96,7 @@ class Graph:
     labels: tuple[str, ...] = ()
     kept: tuple[str, ...] = ()
     fixed: str = ""
+    updates: Mapping[str, Value] = field(default_factory=dict)
 
     def __iter__(self) -> Any:
         return iter(self.nodes.values())
@@ -106,6 +108,17 @@ class Graph:
     def inputs(self) -> dict[str, TensorType]:
         """Name and type of each graph input, in the order of their declaration."""
         return {node.name: node.types[0] for node in self.nodes.values() if node.op.source == "input"}
+
+    @cached_property
+    def states(self) -> dict[str, TensorType]:
+        """Name and type of each state, in the order of their declaration."""
+        return {node.name: node.types[0] for node in self.nodes.values() if node.op.source == "state"}
+
+    def initial(self, name: str) -> Array:
+        """The first value of a state, read-only."""
+        op = self.nodes[name].op
+        assert isinstance(op, State), f"'{name}' is no state"
+        return op.initial
 
     def type(self, value: Value) -> TensorType:
         return self.nodes[value.node].types[value.index]
@@ -129,8 +142,8 @@ class Graph:
 
     @cached_property
     def leaving(self) -> frozenset[Value]:
-        """The values that are outputs."""
-        return frozenset(self.outputs.values())
+        """The values that are outputs, or what a state is after a call."""
+        return frozenset((*self.outputs.values(), *self.updates.values()))
 
     def lowering(self, node: Node) -> Lowering:
         """What the op of a node computes on its inputs, found out once. Raises what `Op.lower` raises."""
@@ -165,8 +178,10 @@ class Graph:
             for node in self.nodes.values()
         ]
         outputs = ", ".join(f"{name}={value}" for name, value in self.outputs.items())
+        updates = ", ".join(f"{name}={value}" for name, value in self.updates.items())
+        changes = [f"updates {updates}"] if updates else []
         images = [f"kept={self.kept!r} fixed={self.fixed!r}"] if self.kept or self.fixed else []
-        return "\n".join([f"graph {self.name} labels={self.labels!r}", *images, *lines, f"outputs {outputs}"])
+        return "\n".join([f"graph {self.name} labels={self.labels!r}", *images, *lines, f"outputs {outputs}", *changes])
 
     @cached_property
     def hash(self) -> str:
@@ -180,6 +195,7 @@ class Builder:
         self.name, self.labels = name, tuple(labels)
         self.kept: tuple[str, ...] = ()
         self.fixed = ""
+        self.updates: dict[str, Value] = {}
         self.nodes: dict[str, Node] = {}
         self._numbers: dict[str, int] = {}
 
@@ -211,6 +227,12 @@ class Builder:
             raise ModelError(f"there already is a layer or input called '{name}'", where=where)
         return self.add(Input(type), (), name, where)[0]
 
+    def state(self, initial: Array, name: str, where: Location | None = None, *, element: Element = FLOAT32) -> Value:
+        """A state with its first value; `updates[name]` is what it becomes in a call."""
+        if name in self.nodes:
+            raise ModelError(f"there already is a layer, input or state called '{name}'", where=where)
+        return self.add(State.of(initial, element), (), name, where)[0]
+
     def constant(
         self,
         data: Array,
@@ -231,7 +253,8 @@ class Builder:
     def graph(self, outputs: Mapping[str, Value]) -> Graph:
         if not outputs:
             raise ModelError(f"model '{self.name}' has no outputs")
-        return Graph(self.name, dict(self.nodes), dict(outputs), self.labels, self.kept, self.fixed)
+        updates = dict(self.updates)
+        return Graph(self.name, dict(self.nodes), dict(outputs), self.labels, self.kept, self.fixed, updates)
 
 
 class Rewriter(Builder):
@@ -302,6 +325,7 @@ class Rewriter(Builder):
             self._hold_types(node, values)
             self.mapping.update(zip(node.values, values, strict=True))
         outputs = {name: self.mapping[value] for name, value in self.old.outputs.items()}
+        self.updates = {name: self.mapping[value] for name, value in self.old.updates.items()}
         return self.old if self._is_old(outputs) else self.graph(outputs)
 
     def _is_old(self, outputs: Mapping[str, Value]) -> bool:
@@ -310,6 +334,7 @@ class Rewriter(Builder):
         return (
             len(self.nodes) == len(self.old.nodes)
             and outputs == self.old.outputs
+            and self.updates == self.old.updates
             and all(node is old for node, old in kept)
         )
 
@@ -317,3 +342,15 @@ class Rewriter(Builder):
 def with_outputs(graph: Graph, outputs: Mapping[str, Value]) -> Graph:
     """The same nodes with other outputs."""
     return replace(graph, outputs=dict(outputs))
+
+
+def without_states(graph: Graph) -> Graph:
+    """The same computation without a memory: states are inputs, and what `m` becomes is the output `m (after)`.
+
+    So whatever knows graphs of inputs and outputs knows graphs with states.
+    """
+    if not graph.states:
+        return graph
+    nodes = {node.name: replace(node, op=Input(node.types[0])) if node.op.source == "state" else node for node in graph}
+    after = {f"{name} (after)": value for name, value in graph.updates.items()}
+    return replace(graph, nodes=nodes, outputs={**graph.outputs, **after}, updates={})

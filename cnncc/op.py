@@ -11,7 +11,7 @@ import functools
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Literal, SupportsIndex
+from typing import Any, ClassVar, Literal, Protocol, SupportsIndex
 
 import numpy as np
 
@@ -64,6 +64,27 @@ class WeightLayout:
         return parted.reshape(-1, *parted.shape[2:])
 
 
+class TrainingNet(Protocol):
+    """What an op says its training form to; what it stands for is the network's own matter."""
+
+    def add(self, op: Op, *inputs: Any) -> tuple[Any, ...]:
+        """The results of an op."""
+
+    def shape(self, value: Any) -> tuple[int, ...]: ...
+
+    def number(self, number: float) -> Any:
+        """A known number, which broadcasts."""
+
+    def noise(self, like: Any) -> Any:
+        """Numbers in [0, 1) for each element of a value, others in each step."""
+
+    def learns(self, value: Any) -> bool:
+        """Whether this input of the op is a parameter that is trained."""
+
+    def update(self, state: Any, value: Any) -> None:
+        """What an input of the op that is kept from step to step becomes."""
+
+
 REGISTRY: dict[str, type[Op]] = {}
 
 
@@ -71,8 +92,8 @@ REGISTRY: dict[str, type[Op]] = {}
 class Op:
     """One operation. Subclasses are frozen dataclasses and override every method that raises here."""
 
-    source: ClassVar[Literal["input", "constant"] | None] = None
-    """Set for nodes that compute nothing: graph inputs and constants."""
+    source: ClassVar[Literal["input", "state", "constant"] | None] = None
+    """Set for nodes that compute nothing: graph inputs, states and constants."""
     takes: ClassVar[tuple[Element, ...]] = FLOATS
     """Of which elements inputs may be."""
     mixed: ClassVar[bool] = False
@@ -117,6 +138,10 @@ class Op:
     def lower(self, *inputs: TensorType) -> Lowering:
         """The op in the plan's six kinds of computation."""
         raise NotImplementedError
+
+    def trained(self, net: TrainingNet, *inputs: Any) -> tuple[Any, ...]:
+        """The results of the op in a network that is trained, where they may differ; raises ShapeError."""
+        return net.add(self, *inputs)
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         """Which inputs have images along their first axis; None if the op mixes images.
@@ -272,6 +297,42 @@ class Input(Op):
 
 
 @dataclass(frozen=True)
+class State(Op):
+    """A value that stays from call to call, in memory of the caller's: `Graph.updates` may give it another one.
+
+    It begins as `initial`, which is held read-only and is no part of the code.
+    """
+
+    type: TensorType
+    initial: Array = field(repr=False, compare=False)
+    digest: str = ""
+    source = "state"
+
+    @staticmethod
+    def of(initial: Array, element: Element = FLOAT32) -> State:
+        """A state that owns a read-only copy of its first value, converted to `element`."""
+        held = Constant.of(initial, element)
+        return State(TensorType(held.data.shape, element), held.data, held.digest)
+
+    def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:
+        expect_count(self, inputs, 0)
+        return (self.type,)
+
+    def cost(self, *inputs: TensorType) -> Cost:
+        return Cost()
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_restore_state, (self.initial,))
+
+    def __str__(self) -> str:
+        return f"State({self.type} {self.digest[:12]})"
+
+
+def _restore_state(initial: Array) -> State:
+    return State.of(initial, element_of(initial))
+
+
+@dataclass(frozen=True)
 class Constant(Op):
     """A value known at compile time (weights), held read-only.
 
@@ -320,4 +381,4 @@ def _restore_constant(data: Array, rounded: bool) -> Constant:
     return Constant.of(data, element_of(data), rounded=rounded)
 
 
-del REGISTRY["Input"], REGISTRY["Constant"]  # sources, not operations
+del REGISTRY["Input"], REGISTRY["State"], REGISTRY["Constant"]  # sources, not operations

@@ -6,10 +6,12 @@
     %conv = Conv(kernel=(3, 3), padding='same') (%x, %w) : float32[1, 6, 8, 8]
     output y = %conv
 
+A state is `%m = State 5fe2c1d09a3b7e64 : float32[6]`, with the digest of its first value, and `update m = %value` says
+what it becomes.
 Where inputs keep their shape whatever the number of images, or where that number is fixed, lines `kept NAME` and
 `fixed 'WHY'` follow.
 Names are percent-encoded where they hold anything but letters, digits and `._/-`. Weights are not part of
-the text: a constant shows the beginning of its digest, and reading asks the caller for the array.
+the text: a constant shows the beginning of its digest, and reading asks the caller for the array, as for a state.
 """
 
 from __future__ import annotations
@@ -26,7 +28,7 @@ import numpy as np
 from .elements import ELEMENTS, VALUES
 from .errors import CnnccError, Location, ModelError
 from .ir import Builder, Graph, Node, Value
-from .op import REGISTRY, Constant, Input, Op
+from .op import REGISTRY, Constant, Input, Op, State
 from .ops import Fused, FusedOp
 from .types import Array, TensorType, port_type
 
@@ -34,9 +36,10 @@ DIGEST = 16  # hexadecimal digits shown
 
 _HEADER = re.compile(r"graph (\S+)(?: labels=(\(.*\)))?")
 _INPUT = re.compile(r"%(\S+) = Input : (.+)")
-_CONSTANT = re.compile(r"%(\S+) = Constant ([0-9a-f]+)( rounded)? : (.+)")
+_CONSTANT = re.compile(r"%(\S+) = (Constant|State) ([0-9a-f]+)( rounded)? : (.+)")
 _NODE = re.compile(r"%(\S+) = (.+) \(([^()]*)\) : (.+)")
 _OUTPUT = re.compile(r"output (\S+) = (\S+)")
+_UPDATE = re.compile(r"update (\S+) = (\S+)")
 _KEPT = re.compile(r"kept (\S+)")
 _FIXED = re.compile(r"fixed ('.*'|\".*\")")
 _VALUE = re.compile(r"%([^:\s]+)(?::([0-9]{1,9}))?")
@@ -48,6 +51,7 @@ def show(graph: Graph) -> str:
     labels = f" labels={graph.labels!r}" if graph.labels else ""
     lines = [f"graph {_name(graph.name)}{labels}", *(_node(node) for node in graph)]
     lines += [f"output {_name(name)} = {_value(value)}" for name, value in graph.outputs.items()]
+    lines += [f"update {_name(name)} = {_value(value)}" for name, value in graph.updates.items()]
     lines += [f"kept {_name(name)}" for name in graph.kept]
     lines += [f"fixed {graph.fixed!r}"] if graph.fixed else []
     return "\n".join(lines) + "\n"
@@ -75,7 +79,9 @@ def dot(graph: Graph) -> str:
     """The graph in Graphviz's language: an edge for each input, labelled with its type; weights in grey."""
     lines = [f"digraph {_quoted(graph.name)} {{", "  node [shape=box, fontname=monospace];"]
     for node in graph:
-        style = {"input": ", shape=ellipse", "constant": ", color=grey, fontcolor=grey"}.get(node.op.source or "", "")
+        style = {"input": ", shape=ellipse", "state": ", shape=box3d", "constant": ", color=grey, fontcolor=grey"}.get(
+            node.op.source or "", ""
+        )
         label = _quoted("\n".join((node.name, str(node.op))))
         lines.append(f"  {_quoted(node.name)} [label={label}{style}];")
         for value in node.inputs:
@@ -85,6 +91,8 @@ def dot(graph: Graph) -> str:
         port = _quoted(f"output {name}")
         lines.append(f"  {port} [shape=ellipse];")
         lines.append(f"  {_quoted(value.node)} -> {port} [label={_quoted(str(graph.type(value)))}];")
+    for name, value in graph.updates.items():
+        lines.append(f"  {_quoted(value.node)} -> {_quoted(name)} [label=update, style=dashed, constraint=false];")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -105,6 +113,8 @@ def _node(node: Node) -> str:
     types = " ".join(map(str, node.types))
     if isinstance(node.op, Input):
         right = "Input"
+    elif isinstance(node.op, State):
+        right = f"State {node.op.digest[:DIGEST]}"
     elif isinstance(node.op, Constant):
         right = f"Constant {node.op.digest[:DIGEST]}{' rounded' if node.op.rounded else ''}"
     else:
@@ -138,7 +148,9 @@ class _Reader:
         elif self.builder is None:
             raise ModelError(f"expected 'graph NAME' first, got {line!r}")
         elif found := _OUTPUT.fullmatch(line):
-            self._output(self.builder, found)
+            self._named(self.outputs, "output", self.builder, found)
+        elif found := _UPDATE.fullmatch(line):
+            self._named(self.builder.updates, "update", self.builder, found)
         elif found := _KEPT.fullmatch(line):
             self.builder.kept += (unquote(found[1]),)
         elif found := _FIXED.fullmatch(line):
@@ -146,7 +158,7 @@ class _Reader:
         elif found := _INPUT.fullmatch(line):
             self._new(self.builder, found[1], Input(_types(found[2])[0]), "", found[2])
         elif found := _CONSTANT.fullmatch(line):
-            self._new(self.builder, found[1], self._constant(found), "", found[4])
+            self._new(self.builder, found[1], self._held(found), "", found[5])
         elif found := _NODE.fullmatch(line):
             self._new(self.builder, found[1], _op(found[2]), found[3], found[4])
         else:
@@ -182,24 +194,26 @@ class _Reader:
             raise ModelError(f"{text} is not defined above")
         return value
 
-    def _constant(self, found: re.Match[str]) -> Constant:
-        """The array that the caller has for it; it must have the digest that the text shows."""
-        name, digest = unquote(found[1]), found[2]
+    def _held(self, found: re.Match[str]) -> Constant | State:
+        """A constant or state with the array that the caller has for it, of the digest that the text shows."""
+        name, kind, digest = unquote(found[1]), found[2].lower(), found[3]
         data = self.constants.get(name, self.constants.get(digest))
         if data is None:
             data = next((array for key, array in self.constants.items() if key.startswith(digest)), None)
         if data is None:
-            raise ModelError(f"no array was given for constant '{name}' ({digest})")
-        constant = Constant.of(np.asarray(data), _types(found[4])[0].dtype, rounded=bool(found[3]))
-        if not constant.digest.startswith(digest):
-            raise ModelError(f"the array given for constant '{name}' is not the one with digest {digest}")
-        return constant
+            raise ModelError(f"no array was given for {kind} '{name}' ({digest})")
+        array, element = np.asarray(data), _types(found[5])[0].dtype
+        held = State.of(array, element) if kind == "state" else Constant.of(array, element, rounded=bool(found[4]))
+        if not held.digest.startswith(digest):
+            raise ModelError(f"the array given for {kind} '{name}' is not the one with digest {digest}")
+        return held
 
-    def _output(self, builder: Builder, found: re.Match[str]) -> None:
+    def _named(self, known: dict[str, Value], what: str, builder: Builder, found: re.Match[str]) -> None:
+        """A value that is an output, or what a state becomes."""
         name = unquote(found[1])
-        if name in self.outputs:
-            raise ModelError(f"there already is an output called '{name}'")
-        self.outputs[name] = self._known(builder, found[2])
+        if name in known:
+            raise ModelError(f"there already is an {what} called '{name}'")
+        known[name] = self._known(builder, found[2])
 
 
 def _types(text: str) -> tuple[TensorType, ...]:

@@ -11,9 +11,9 @@ RULE = Rule("y = f(x), y unread => nothing", "exact")
 
 
 def live(graph: Graph) -> set[str]:
-    """Names of the nodes that an output depends on; without networkx, since every compilation needs them (see `ir`)."""
+    """The nodes that an output or an update depends on; without networkx, since every compilation asks (see `ir`)."""
     found: set[str] = set()
-    pending = [value.node for value in graph.outputs.values()]
+    pending = [value.node for value in graph.leaving]
     while pending:
         name = pending.pop()
         if name not in found:
@@ -23,10 +23,10 @@ def live(graph: Graph) -> set[str]:
 
 
 def remove_dead_code(graph: Graph) -> Optimised:
-    """The graph without unread layers and constants. Graph inputs stay: they are the caller's interface."""
+    """The graph without unread layers and constants. Inputs and states stay: they are the caller's interface."""
     notes = Notes("dead_code")
     needed = live(graph)
-    dead = [node for node in graph if node.name not in needed and node.op.source != "input"]
+    dead = [node for node in graph if node.name not in needed and node.op.source not in ("input", "state")]
     for node in dead:
         notes.fired(RULE, node.name, f"no output needs this {node.op.name}")
     if not dead:

@@ -17,7 +17,7 @@ def merge_subexpressions(graph: Graph) -> Optimised:
     leaving = set(graph.leaving)
 
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
-        if node.op.source == "input":
+        if node.op.source in ("input", "state"):
             return None
         # The text of an op distinguishes −0 from 0, and equal NaN have equal texts; for == the opposite holds.
         twin = known.setdefault((repr(node.op), inputs), node)

@@ -1,7 +1,7 @@
 """Compiled models on disk, so that compiling the same graph again takes milliseconds.
 
-An entry is the size of the manifest, the manifest, the object and, at a multiple of 64, the weights. The weights are
-used without a copy, in the memory that they were read into.
+An entry is the size of the manifest, the manifest, the object, the first values of states and, at a multiple of 64, the
+weights. The weights are used without a copy, in the memory that they were read into.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ def load(key: str) -> Executable | None:
         begin = _SIZE.size + _SIZE.unpack_from(data)[0]
         manifest = json.loads(bytes(data[_SIZE.size : begin]))
         end = begin + int(manifest["object_bytes"])
-        return restore(manifest, bytes(data[begin:end]), data[rounded_up(end) :])
+        after = end + int(manifest.get("state_bytes", 0))
+        return restore(manifest, bytes(data[begin:end]), data[rounded_up(after) :], bytes(data[end:after]))
     except (struct.error, ValueError, KeyError, TypeError):
         return None
 
@@ -34,5 +35,5 @@ def load(key: str) -> Executable | None:
 def store(key: str, executable: Executable) -> None:
     """Store `executable` under `key`. Never fails: without a usable folder nothing is stored."""
     manifest = json.dumps(describe(executable) | {"object_bytes": len(executable.object)}).encode()
-    head = _SIZE.pack(len(manifest)) + manifest + executable.object
+    head = _SIZE.pack(len(manifest)) + manifest + executable.object + executable.initial_state
     _store.write(key, b"".join((head.ljust(rounded_up(len(head)), b"\0"), executable.weights)))

@@ -5,12 +5,12 @@ A failing check is a mistake of ours (or of whoever built the graph by hand), ne
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 
 from ..elements import VALUES
 from ..errors import CnnccError, PassError, VerifyError
 from ..ir import Graph, Node, Value
-from ..op import Constant, either
+from ..op import Constant, State, either
 from ..types import TensorType
 
 Check = Callable[[Graph], None]
@@ -29,14 +29,16 @@ def verify(graph: Graph, after: str | None = None) -> None:
 def verify_pass(before: Graph, after: Graph, name: str, renamed: Collection[str] = ()) -> None:
     """Raises PassError if the pass `name` broke the graph, or changed what the graph is for others.
 
-    These are the inputs and outputs (names, order, types), and the type of each layer that keeps its name;
-    `renamed` are layers whose name the pass gave to another value.
+    These are the inputs, outputs, states and their updates (names, order, types), and the type of each layer that keeps
+    its name; `renamed` are layers whose name the pass gave to another value.
     """
     if after is before:
         return
     verify(after, after=name)
     _same(before.inputs, after.inputs, "input", name)
-    _same(_output_types(before), _output_types(after), "output", name)
+    _same(_types(before, before.outputs), _types(after, after.outputs), "output", name)
+    _same(before.states, after.states, "state", name)
+    _same(_types(before, before.updates), _types(after, after.updates), "update", name)
     for node in after:
         old = before.nodes.get(node.name)
         if old is not None and old.types != node.types and node.name not in renamed:
@@ -56,8 +58,8 @@ def _same(before: dict[str, TensorType], after: dict[str, TensorType], what: str
             raise blamed(VerifyError(f"{what} '{port}' is {after[port]}, was {type} before"), name)
 
 
-def _output_types(graph: Graph) -> dict[str, TensorType]:
-    return {name: graph.type(value) for name, value in graph.outputs.items()}
+def _types(graph: Graph, values: Mapping[str, Value]) -> dict[str, TensorType]:
+    return {name: graph.type(value) for name, value in values.items()}
 
 
 def _names(ports: Collection[str]) -> str:
@@ -113,12 +115,23 @@ def check_outputs(graph: Graph) -> None:
             raise VerifyError(f"output '{name}' is {value}, which does not exist")
 
 
+def check_updates(graph: Graph) -> None:
+    """Updates are of states, exist, and are of the type of their state."""
+    for name, value in graph.updates.items():
+        if name not in graph.states:
+            raise VerifyError(f"'{name}' is updated, but is no state")
+        if not _exists(graph, value):
+            raise VerifyError(f"state '{name}' becomes {value}, which does not exist")
+        if graph.type(value) != graph.states[name]:
+            raise VerifyError(f"state '{name}' is {graph.states[name]}, and becomes {value}, {graph.type(value)}")
+
+
 def check_constants(graph: Graph) -> None:
-    """Constants are read-only arrays of an element type, in row-major order, that know their digest."""
+    """Constants and first values are read-only arrays of an element type, in row-major order, with their digest."""
     for node in graph:
-        if not isinstance(node.op, Constant):
+        if not isinstance(node.op, Constant | State):
             continue
-        data = node.op.data
+        data = node.op.data if isinstance(node.op, Constant) else node.op.initial
         if all(data.dtype != element.numpy for element in VALUES):
             raise _broken(node, f"holds {data.dtype}, expected {either(VALUES)}")
         if data.flags.writeable:
@@ -126,10 +139,18 @@ def check_constants(graph: Graph) -> None:
         if not data.flags.c_contiguous:
             raise _broken(node, "holds an array that is not in row-major order")
         if not node.op.digest:
-            raise _broken(node, "has no digest (make it with Constant.of)")
+            raise _broken(node, f"has no digest (make it with {node.op.name}.of)")
 
 
-CHECKS: tuple[Check, ...] = (check_names, check_inputs, check_order, check_types, check_outputs, check_constants)
+CHECKS: tuple[Check, ...] = (
+    check_names,
+    check_inputs,
+    check_order,
+    check_types,
+    check_outputs,
+    check_updates,
+    check_constants,
+)
 
 
 def _broken(node: Node, message: str) -> VerifyError:

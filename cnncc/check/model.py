@@ -19,7 +19,7 @@ import numpy as np
 
 from ..compiler import Compilation, Options
 from ..interpreter import run
-from ..ir import Graph, Node, Value, with_outputs
+from ..ir import Graph, Node, Value, with_outputs, without_states
 from ..op import Constant
 from ..ops.fused import Fused
 from ..passes import PIPELINE, typical
@@ -99,15 +99,18 @@ class Report:
 
 
 def random_feeds(graph: Graph, seed: int) -> dict[str, Array]:
-    """Random inputs as the model expects them (see `passes.typical`), the same for the same seed."""
-    return typical.feeds(graph, np.random.default_rng(seed))
+    """Random inputs as the model expects them (see `passes.typical`), the same for the same seed; first states."""
+    held = {name: graph.initial(name) for name in graph.states}
+    return typical.feeds(graph, np.random.default_rng(seed)) | held
 
 
 def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Report:
     """Compile `graph` and compare what it computes from `feeds`; nothing is taken from the cache.
 
+    States are inputs here, and what they become are outputs (see `without_states`).
     Raises InputError for feeds that do not fit, and whatever compiling and running raise.
     """
+    graph = without_states(graph)
     compilation = Compilation(graph, options)
     after = compilation.optimised.graph
     with np.errstate(all="ignore"):

@@ -58,6 +58,8 @@ class BufferAddresses:
             return self.of_image(element(e, plan, call.inputs, buffer.place), plan.inputs[buffer.place])
         if buffer.space == "output":
             return self.of_image(element(e, plan, call.outputs, buffer.place), plan.outputs[buffer.place])
+        if buffer.space == "state":
+            return e.address(element(e, plan, call.outputs, len(plan.outputs)), buffer.place, BYTE)
         if buffer.space == "weights":
             return e.address(call.weights, buffer.place, BYTE)
         if buffer.space == "arena":

@@ -225,10 +225,12 @@ class Program:
         self.refuse_null([call.inputs, call.outputs, call.workspace])
         if plan.weights:
             self.refuse_null([call.weights])
-        arrays = [(call.inputs, len(plan.inputs)), (call.outputs, len(plan.outputs))]
+        states = len(plan.outputs) if plan.states else None
+        arrays = [(call.inputs, len(plan.inputs)), (call.outputs, len(plan.outputs) + (states is not None))]
         for array, count in arrays:
             self.refuse_null([element(self.e, plan, array, index) for index in range(count)])
-        for pointer in (call.workspace, call.weights):
+        blocks = [] if states is None else [element(e, plan, call.outputs, states)]
+        for pointer in (call.workspace, call.weights, *blocks):
             self.refuse_if(
                 e.compare("!=", e.mask(e.address_number(pointer), abi.ALIGNMENT - 1), 0), ErrorCode.MISALIGNED
             )

@@ -11,7 +11,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+from ..alignment import rounded_up
 from ..computation import Concatenate, ConstantPad, Interleave, Reduction, RowMajorReshape, StridedSlice
+from ..elements import FLOAT32, VALUES
+from ..machine.target import Target
 from ..types import TensorType
 from .fibres import FibreProgram
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp
@@ -20,6 +23,7 @@ from .tensors import Tensor
 from .views import Buffer, Order, may_grow
 
 Border = tuple[tuple[int, int], ...]
+LARGEST = max(element.bytes for element in VALUES)
 
 
 @dataclass(frozen=True)
@@ -92,7 +96,7 @@ def bufferize(layout: Layout, links: frozenset[Tensor], options: PlanOptions) ->
 
 
 def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
-    """The caller's buffers, by the tensors that lie there: inputs, and outputs computed in place."""
+    """The caller's buffers, by the tensors that lie there: inputs, outputs computed in place, old and new states."""
     works, types = layout.works, layout.types
     found = {
         tensor: Buffer(name, "input", types[tensor].size, place, dtype=types[tensor].dtype)
@@ -103,7 +107,25 @@ def callers_buffers(layout: Layout) -> dict[Tensor, Buffer]:
     for output in works.outputs:
         tensor, place = produced[output], works.places[output]
         found[tensor] = Buffer(f"{output} (output)", "output", types[tensor].size, place, dtype=types[tensor].dtype)
+    held = {name: types[tensor] for name, tensor in works.states.items()}
+    offsets, _ = state_offsets(held, layout.target)
+    states = [(tensor, name) for name, tensor in works.states.items()] + list(layout.direct_updates.items())
+    for tensor, name in states:
+        found[tensor] = Buffer(f"{name} (state)", "state", held[name].size, offsets[name], dtype=held[name].dtype)
     return found
+
+
+def state_offsets(types: Mapping[str, TensorType], target: Target) -> tuple[dict[str, int], int]:
+    """Where each state begins in the block of all states, in bytes, and the size of the block.
+
+    Each begins at a multiple of a vector, so that a load of one meets one line of the cache.
+    """
+    offsets: dict[str, int] = {}
+    end = 0
+    for name, type in types.items():
+        offsets[name] = rounded_up(end, max(target.lanes * FLOAT32.bytes, LARGEST))
+        end = offsets[name] + type.nbytes
+    return offsets, end
 
 
 def joined_in_place(layout: Layout, callers: Mapping[Tensor, Buffer]) -> dict[Tensor, Subview]:

@@ -183,7 +183,7 @@ def touches(stage: Stage, steps: Sequence[Step], buffers: Mapping[str, Buffer]) 
         for step in (steps[number] for number in stage.steps)
         for at, view in enumerate((*step.sources, step.target))
         for writes, buffer in [(at == len(step.sources), buffers[view.buffer])]
-        if buffer.space in ("arena", "input", "output")
+        if buffer.space in ("arena", "input", "output", "state")
     ]
 
 

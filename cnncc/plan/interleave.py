@@ -77,7 +77,7 @@ class Rewriting:
             return True
         maker = self.makers.get(part)
         free = maker is not None and not isinstance(maker.work.computation, VIEW_ARRANGEMENTS)
-        return free and part not in self.given.direct_outputs and len(self.readers[part]) == 1
+        return free and part not in self.given.leaving and len(self.readers[part]) == 1
 
     def needs_place(self, reader: PlannedOp) -> bool:
         """Whether a reader wants the result inside of its own, or with a border: a moved tensor can have neither."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from ..computation import (
     Broadcast,
@@ -69,8 +69,8 @@ class PlannedOp:
 class Layout:
     """The jobs of a program in order, with type and memory order of every tensor (those of `works`, and copies).
 
-    `direct_outputs` maps a tensor to the output whose buffer it is computed into. `offers` are the candidates of the
-    kernels, by signature.
+    `direct_outputs` maps a tensor to the output whose buffer it is computed into, `direct_updates` to the state.
+    `offers` are the candidates of the kernels, by signature.
     """
 
     works: LoweredGraph
@@ -80,6 +80,12 @@ class Layout:
     orders: Mapping[Tensor, Order]
     direct_outputs: Mapping[Tensor, str]
     offers: Mapping[str, tuple[Candidate, ...]]
+    direct_updates: Mapping[Tensor, str] = field(default_factory=dict)
+
+    @property
+    def leaving(self) -> set[Tensor]:
+        """The tensors that are computed in the caller's memory."""
+        return {*self.direct_outputs, *self.direct_updates}
 
     def is_planar(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in the logical order in memory."""
@@ -93,8 +99,8 @@ def is_planar(shape: Sequence[int], order: Order) -> bool:
 
 
 def needed(layout: Layout) -> Layout:
-    """The layout without the jobs that no output needs; jobs are in order, so one pass from the back suffices."""
-    tensors = set(layout.direct_outputs)
+    """The layout without the jobs that no output or update needs: jobs are in order, so one pass from the back does."""
+    tensors = layout.leaving
     kept: list[PlannedOp] = []
     for job in reversed(layout.jobs):
         if job.result in tensors:

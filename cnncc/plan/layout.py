@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -36,7 +36,7 @@ from .kernels import Candidate, Convolution, LanesAlong, Layer, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
-from .tensors import Tensor
+from .tensors import Kind, Tensor
 from .views import Order, channels_last, may_grow, planar, reshaped_order
 
 WINOGRAD_WEIGHT_LIMIT = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
@@ -56,8 +56,8 @@ def lay_out(
     builder = LayoutBuilder(works, target, options or PlanOptions(), strict=strict, weights=weights)
     for work in works.works:
         builder.jobs.append(builder.job(work))
-    outputs = builder.place_outputs()
-    return Layout(works, target, builder.jobs, builder.types, builder.orders, outputs, builder.choices.offers)
+    outputs, updates = builder.placed_for_callers()
+    return Layout(works, target, builder.jobs, builder.types, builder.orders, outputs, builder.choices.offers, updates)
 
 
 class LayoutBuilder:
@@ -287,7 +287,7 @@ class LayoutBuilder:
         Outputs are planar; other readers of a result read channels last, unless the network was planar before.
         """
         result = self.types[work.result]
-        output = work.result in self.works.outputs.values()
+        output = work.result in self.works.leaving
         channels, columns = self.copied(image, c), 0
         if output and math.prod(result.shape[2:]) > 1:
             channels += result.size
@@ -314,7 +314,7 @@ class LayoutBuilder:
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
-        if image not in self.works.inputs.values() or type.dtype is not type.dtype.in_register:
+        if image not in self.works.arriving or type.dtype is not type.dtype.in_register:
             return image
         saved = self.contractions[image] * kernel.edge_cycles(self.target)
         if not may_grow(type, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
@@ -353,10 +353,10 @@ class LayoutBuilder:
 
     # Outputs
 
-    def place_outputs(self) -> dict[Tensor, str]:
-        """Compute each output in the caller's buffer, directly or by a last copy (its order is planar).
+    def placed_for_callers(self) -> tuple[dict[Tensor, str], dict[Tensor, str]]:
+        """Compute each output and update in the caller's memory, directly or by a last copy (its order is planar).
 
-        Returns the output for each tensor that is computed there.
+        Returns the output, and the state, for each tensor that is computed there.
         """
         inside = {
             operand
@@ -364,16 +364,23 @@ class LayoutBuilder:
             if isinstance(job.work.computation, IN_PLACE_ARRANGEMENTS)
             for operand in job.operands
         }
-        found: dict[Tensor, str] = {}
-        taken = inside.union(self.works.outputs.values())
-        for output, tensor in self.works.outputs.items():
-            whole = self.in_same_memory(tensor)
-            if whole is None or whole in found or whole in (inside if whole == tensor else taken):
-                whole = self.copy(tensor, Tensor("output", (output,)), planar(self.types[tensor].rank))
-            if self.is_planar(whole):
-                self.orders[whole] = planar(self.types[whole].rank)
-            found[whole] = output
-        return found
+        outputs: dict[Tensor, str] = {}
+        updates: dict[Tensor, str] = {}
+        taken = inside | self.works.leaving
+        kinds: tuple[tuple[Kind, Mapping[str, Tensor], dict[Tensor, str]], ...] = (
+            ("output", self.works.outputs, outputs),
+            ("update", self.works.updates, updates),
+        )
+        for kind, wanted, found in kinds:
+            for name, tensor in wanted.items():
+                whole = self.in_same_memory(tensor)
+                there = outputs.keys() | updates.keys()
+                if whole is None or whole in there or whole in (inside if whole == tensor else taken):
+                    whole = self.copy(tensor, Tensor(kind, (name,)), planar(self.types[tensor].rank))
+                if self.is_planar(whole):
+                    self.orders[whole] = planar(self.types[whole].rank)
+                found[whole] = name
+        return outputs, updates
 
     def in_same_memory(self, tensor: Tensor) -> Tensor | None:
         """The computed tensor whose elements lie in memory as those of a planar `tensor`, which is it or a view of it.

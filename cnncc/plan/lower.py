@@ -68,7 +68,8 @@ class LoweredGraph:
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
     what is known at compile time (in float64 where it was computed), `coefficients` those of them that are no constants
     of the graph's, nor made of such, but an op's own numbers. `fixed` tells why it is not batchable. Values without
-    elements are left out; `places` are the numbers of all outputs.
+    elements are left out; `places` are the numbers of all outputs. `states` are the states as they were before the
+    call, `updates` what some of them become.
     """
 
     works: list[LoweredOp]
@@ -81,6 +82,18 @@ class LoweredGraph:
     batchable: bool
     fixed: str = ""
     coefficients: set[Tensor] = field(default_factory=set)
+    states: Mapping[str, Tensor] = field(default_factory=dict)
+    updates: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def arriving(self) -> set[Tensor]:
+        """The tensors that lie in the caller's memory before the call."""
+        return {*self.inputs.values(), *self.states.values()}
+
+    @property
+    def leaving(self) -> set[Tensor]:
+        """The tensors that have to get into the caller's memory."""
+        return {*self.outputs.values(), *self.updates.values()}
 
     @property
     def makers(self) -> dict[Tensor, LoweredOp]:
@@ -104,13 +117,29 @@ def lower(graph: Graph) -> LoweredGraph:
     outputs = {name: tensors.value(value) for name, value in graph.outputs.items() if graph.type(value).size}
     places = {name: place for place, name in enumerate(graph.outputs)}
     batchable = images.batched is not None
-    result = LoweredGraph([], {}, {}, inputs, outputs, places, images.batched or {}, batchable, images.fixed)
+    states = {name: tensors.value(Value(name)) for name in graph.states}
+    updates = {name: tensors.value(value) for name, value in graph.updates.items() if value != Value(name)}
+    result = LoweredGraph(
+        [],
+        {},
+        {},
+        inputs,
+        outputs,
+        places,
+        images.batched or {},
+        batchable,
+        images.fixed,
+        states=states,
+        updates=updates,
+    )
     for node in graph:
         if isinstance(node.types[0], EmptyType):
             continue
         if isinstance(node.op, Constant):
             result.constants[tensors.value(Value(node.name))] = node.op.data
             result.types[tensors.value(Value(node.name))] = node.types[0]
+        elif node.op.source == "state":
+            result.types[states[node.name]] = node.types[0]
         elif node.op.source == "input":
             type = node.types[0]
             one = result.batchable and result.batched[node.name]

@@ -9,7 +9,7 @@ from typing import Any
 from ..elements import FLOAT32, Element
 from ..ir import Graph
 from ..machine.target import Target
-from .bufferization import bufferize
+from .bufferization import bufferize, state_offsets
 from .depend import with_barriers
 from .image_blocks import in_blocks
 from .interleave import interleaved_apart
@@ -21,13 +21,14 @@ from .once import once_first
 from .options import PlanOptions
 from .phases import phases_as_outputs
 from .place import Placed, place
-from .plan import Interface, Plan, Schedule, most_shards
+from .plan import Interface, Plan, Schedule, StateInterface, most_shards
 from .saved import refuse_unknown
 from .schedule import streamed, with_shares
 from .shuffle import shuffles_as_tables
 from .stage_partition import divided, useful, with_pieces
 from .stream import links
 from .sweeps import swept
+from .updates import updated_in_place
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,8 @@ def assembled(
     batchable = works.batchable
     inputs = tuple(Interface(name, type, batchable and works.batched[name]) for name, type in graph.inputs.items())
     outputs = tuple(Interface(name, graph.type(value), batchable) for name, value in graph.outputs.items())
+    offsets, state_bytes = state_offsets(graph.states, target)
+    states = tuple(StateInterface(name, type, offsets[name]) for name, type in graph.states.items())
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
     return Plan(
         graph.name,
@@ -135,6 +138,8 @@ def assembled(
         works.fixed,
         stored_narrower(layout),
         s.block,
+        states,
+        state_bytes,
     )
 
 
@@ -190,15 +195,21 @@ PHASES: tuple[Phase, ...] = (
         "reductions of the same fibres and the expressions around them are one job; after layout, which makes copies",
     ),
     Phase(
+        "updates",
+        updated_in_place,
+        ("swept",),
+        "a state is updated as soon as nobody reads it as it was; after sweeps, which take jobs together",
+    ),
+    Phase(
         "links",
         links,
-        ("swept", "options"),
+        ("updates", "options"),
         "chains of layers that run a few rows at a time; before bufferization, since a ring of rows has no border",
     ),
     Phase(
         "bufferization",
         bufferize,
-        ("swept", "links", "options"),
+        ("updates", "links", "options"),
         "a part that is computed inside its whole need not be copied; borders follow from which buffer holds what",
     ),
     Phase(

@@ -58,7 +58,7 @@ def arena(s: Schedule) -> Arena:
     buffers = {
         name: replace(buffer, place=places.get(name, buffer.place))
         for name, buffer in s.buffers.items()
-        if name in used or buffer.space in ("input", "output")
+        if name in used or buffer.space in ("input", "output", "state")
     }
     return Arena(replace(s, buffers=buffers), nbytes, lower_bound(whole), shard_bytes)
 

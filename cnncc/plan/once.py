@@ -1,8 +1,8 @@
 """Stages that depend on no image: they run once a call, before its first image.
 
-An input that all images share may be weights that arrive. What is computed from such inputs alone, most often these
-weights in the order in which a kernel reads them, is the same for all images. Such stages come first, and the buffers
-that they write stay as they are until the call ends.
+An input that all images share may be weights that arrive, and a state is the same for all. What is computed from such
+values alone, most often weights in the order in which a kernel reads them, is the same for all images. Such stages come
+first, and the buffers that they write stay as they are until the call ends.
 """
 
 from __future__ import annotations
@@ -28,12 +28,16 @@ def once_first(s: Schedule, works: LoweredGraph, target: Target, options: PlanOp
         return s
     others = tuple(stage for stage in s.stages if stage not in once)
     moved = replace(s, stages=(*(replace(stage, once=True) for stage in once), *others))
-    arrived = sum(buffer.nbytes for buffer in s.buffers.values() if buffer.space == "input" and buffer.name in shared)
+    arrived = sum(
+        buffer.nbytes
+        for buffer in s.buffers.values()
+        if buffer.space == "state" or (buffer.space == "input" and buffer.name in shared)
+    )
     return moved if fits(least_memory(moved), least_memory(s) + arrived) else s
 
 
 def kept_buffers(s: Schedule, shared: set[str]) -> set[str]:
-    """The buffers of the arena that only stages write which read nothing but `shared` inputs, weights and each other.
+    """The buffers of the arena that only stages write which read only `shared` inputs, states, weights and each other.
 
     At least one of these reads something: a border that is filled belongs to what it surrounds.
     """
@@ -45,7 +49,7 @@ def kept_buffers(s: Schedule, shared: set[str]) -> set[str]:
     for name, stages in writers.items():  # in the order of the stages, so what is read has been looked at
         sources = [source.buffer for stage in stages for source in s.steps[stage.steps[0]].sources]
         plain = all(len(stage.steps) == 1 and s.steps[stage.steps[0]].scratch is None for stage in stages)
-        known = all(source in shared or source in kept or s.buffers[source].space == "weights" for source in sources)
+        known = all(source in shared | kept or s.buffers[source].space in ("weights", "state") for source in sources)
         if plain and known and sources and s.buffers[name].space == "arena":
             kept.add(name)
     return kept

@@ -94,7 +94,7 @@ class Phases:
     def is_own(self, part: LoweredOp) -> bool:
         """Whether a part is read once, and its weights are known."""
         known = isinstance(part.computation, Contraction) and self.constants.keys() >= set(part.operands[1:])
-        once = len(self.readers[part.result]) == 1 and part.result not in self.given.outputs.values()
+        once = len(self.readers[part.result]) == 1 and part.result not in self.given.leaving
         return known and once and part.pool is None and not part.extras
 
     def read_alike(self, part: LoweredOp, other: LoweredOp) -> bool:
@@ -118,7 +118,7 @@ class Phases:
         hold of the image arrives once for each contraction.
         """
         core, image, result = self.target.core, alike.parts[0].operands[0], alike.nest.joins[0]
-        planar = result in self.given.outputs.values()
+        planar = result in self.given.leaving
         moves = 1 if along == "columns" else int(planar) + together
         same = self.lies_planar(image) == (along == "columns")
         few = along == "channels" and alike.contraction.channels <= transfer.PLANAR_CHANNELS

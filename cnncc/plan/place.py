@@ -123,6 +123,7 @@ class StepBuilder:
                     self.operand(Operand(tensor, dims), target.shape, self.views.orders[job.result])
                     for tensor, dims in zip(job.operands, computation.dims, strict=True)
                 ]
+                kernel = replace(kernel, in_place=any(source.buffer == target.buffer for source in sources))
             case Lookup(axis):
                 x, indices = (self.plain(source, f"{job.result}: source") for source in sources)
                 *sources, target = lookup_views(x, indices, target, axis)

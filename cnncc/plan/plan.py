@@ -161,6 +161,15 @@ class Interface:
 
 
 @dataclass(frozen=True)
+class StateInterface:
+    """A state of the model: its type, and where it begins in the block of all states, in bytes."""
+
+    name: str
+    type: TensorType
+    offset: int
+
+
+@dataclass(frozen=True)
 class Plan:
     """Steps in order, their buffers and schedule, and the packed weights.
 
@@ -169,7 +178,8 @@ class Plan:
     run it, but more than `useful_shards` gain nothing. `offers` are the candidates that there were to choose from, by
     signature. `fixed` tells why a plan is not batchable, as the first half of a sentence. `stored` names the
     layers whose weights are not stored as float32, and what they are stored as. `block` tells how a call of several
-    images takes them together, if it does.
+    images takes them together, if it does. `states` lie in a block of `state_bytes`, which the caller keeps from call
+    to call.
     """
 
     name: str
@@ -190,6 +200,8 @@ class Plan:
     fixed: str = ""
     stored: Mapping[str, Element] = field(default_factory=dict)
     block: ImageBlock | None = None
+    states: tuple[StateInterface, ...] = ()
+    state_bytes: int = 0
 
     @property
     def max_shards(self) -> int:

@@ -84,7 +84,7 @@ class Shuffles:
 
     def __init__(self, works: LoweredGraph):
         self.types, self.constants = dict(works.types), dict(works.constants)
-        self.outputs = set(works.outputs.values())
+        self.leaving = works.leaving
         self.makers, self.readers = works.makers, works.readers
         self.picked: dict[Tensor, ChannelSelection] = {}
         self.works: list[LoweredOp] = []
@@ -146,7 +146,7 @@ class Shuffles:
 
     def accepts_gather(self, tensor: Tensor) -> bool:
         """Whether all readers of a tensor can read a selection of channels, or propagate it."""
-        return tensor not in self.outputs and all(
+        return tensor not in self.leaving and all(
             self.reads_gather(work, tensor) for work in self.readers.get(tensor, ())
         )
 

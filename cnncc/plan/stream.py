@@ -86,10 +86,13 @@ def best_chains(layout: Layout, run: Sequence[PlannedOp]) -> list[Sequence[Plann
 
 
 def may_link(layout: Layout, maker: PlannedOp, reader: PlannedOp) -> bool:
-    """Whether maker and reader both compute row by row, over images of one rank."""
+    """Whether maker and reader both compute row by row, over images of one rank.
+
+    What updates a state waits until the state is read no more: not row by row.
+    """
     types = layout.types
     ranks = {types[tensor].rank for tensor in (maker.result, reader.operands[0], reader.result)}
-    ours = maker.result not in layout.direct_outputs
+    ours = maker.result not in layout.leaving and reader.result not in layout.direct_updates
     return ours and min(ranks) > 3 and len(ranks) == 1 and by_rows(maker) and by_rows(reader)
 
 

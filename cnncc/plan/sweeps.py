@@ -70,7 +70,7 @@ def is_group(layout: Layout, readers: Mapping[Tensor, set[Tensor]], run: Sequenc
     if not any(isinstance(j.work.computation, Pointwise) and layout.types[j.result].shape == fibres.shape for j in run):
         return False
     inner = made - {members[-1].result}
-    if not all(tensor not in layout.direct_outputs and readers[tensor] <= made for tensor in inner):
+    if not all(tensor not in layout.leaving and readers[tensor] <= made for tensor in inner):
         return False
     return (
         all(aligned(job, inner) for job in members)

@@ -71,8 +71,9 @@ class TensorViews:
         return view if self.element(view) is element else replace(view, read_as=element)
 
     def own(self, tensor: Tensor, buffer: Buffer) -> View:
-        """Give a tensor a buffer of its own, in its order."""
-        name = self.add(replace(buffer, name=self.name(tensor, buffer.name))).name
+        """Give a tensor a buffer, in its order: one of its own, or a state's, which is there before and after."""
+        key = buffer if buffer.space == "state" else tensor
+        name = self.add(replace(buffer, name=self.name(key, buffer.name))).name
         whole = dense_view(name, self.types[tensor].shape, self.orders[tensor], buffer.border or None, buffer.fill)
         self.wholes[name] = whole
         return whole

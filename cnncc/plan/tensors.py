@@ -7,7 +7,19 @@ from typing import Literal, NamedTuple
 from ..ir import Value
 
 Kind = Literal[
-    "value", "piece", "copy", "bordered", "output", "moved", "by source", "by runs", "run", "apart", "phases"
+    "value",
+    "piece",
+    "copy",
+    "bordered",
+    "output",
+    "update",
+    "stored",
+    "moved",
+    "by source",
+    "by runs",
+    "run",
+    "apart",
+    "phases",
 ]
 
 
@@ -33,7 +45,7 @@ class Tensor(NamedTuple):
                 return f"{of}@{'planar' if numbers == tuple(range(len(numbers))) else 'last'}"
             case "bordered":
                 return f"{of}@bordered"
-            case "output":
+            case "output" | "update" | "stored":
                 return f"{of}!"
             case "moved":
                 return f"{of} of {self.of[1]}"

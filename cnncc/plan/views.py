@@ -19,7 +19,7 @@ from ..machine.core import Core
 from ..types import TensorType
 from .cost.transfer import SMALL_BORDER, conflict_stride
 
-Space = Literal["input", "output", "arena", "ring", "weights"]
+Space = Literal["input", "output", "state", "arena", "ring", "weights"]
 ROW_AXIS = 2  # the outermost spatial axis: kernels compute rows, its positions
 Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
 
@@ -43,7 +43,7 @@ def channels_last(rank: int) -> Order:
 class Buffer:
     """A piece of memory of so many `elements`, of the type `dtype`, for each of `images` images of a block.
 
-    `place` is the number of an input or output, or the byte offset in the weights or in the arena (for a
+    `place` is the number of an input or output, or the byte offset in the weights, the states or the arena (for a
     ring: in the memory of one shard). `border` has the number of elements of `fill` before and after each logical axis.
     """
 
@@ -60,7 +60,9 @@ class Buffer:
     def pitch(self) -> int:
         """Elements from one image's to the next one's; the caller's images lie without a gap."""
         return (
-            self.elements if self.space in ("input", "output") else rounded_up(self.elements, line_elements(self.dtype))
+            self.elements
+            if self.space in ("input", "output", "state")
+            else rounded_up(self.elements, line_elements(self.dtype))
         )
 
     @property

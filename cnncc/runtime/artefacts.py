@@ -35,15 +35,17 @@ def write(
     """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is created if missing; all of them or none.
 
     Several executables are the programs of one library, with the same weights. The keys of the result are the kinds,
-    and `weights` beside `o`; that of the code of one program of several is `o` and its symbol. Raises UsageError for an
-    unknown kind, OutputError if the folder cannot be written or a shared library cannot be linked here.
+    and `weights` (and `state`, if there are states) beside `o`; that of the code of one program of several is `o` and
+    its symbol. Raises UsageError for an unknown kind, OutputError if the folder cannot be written or a shared library
+    cannot be linked here.
     """
     executables = [given] if isinstance(given, Executable) else list(given)
     wanted = list(dict.fromkeys(kinds))
     for kind in wanted:
         if kind not in KINDS:
             raise UsageError(f"unknown kind of artefact '{kind}': expected some of {', '.join(KINDS)}")
-    names = _file_names(executables[0].stem, wanted, [each.symbol for each in executables if each.library])
+    programs, states = [each.symbol for each in executables if each.library], bool(executables[0].states)
+    names = _file_names(executables[0].stem, wanted, programs, states=states)
     with _all_or_nothing(Path(folder), list(names.values())) as temporary:
         for role, data in _contents(executables, names, temporary):
             if data is not None:
@@ -51,12 +53,13 @@ def write(
     return {role: Path(folder) / name for role, name in names.items()}
 
 
-def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = ()) -> dict[str, str]:
+def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = (), *, states: bool = False) -> dict[str, str]:
     """The name of each file by its role; `programs` are the symbols of those of a library of several."""
     stem, codes = file_stem(symbol), {_role(each): each for each in programs} or {"o": symbol}
     names = {
         **{role: f"{file_stem(each)}.o" for role, each in codes.items()},
         "weights": f"{stem}_weights.o",
+        **({"state": f"{stem}_state.o"} if states else {}),
         "a": f"lib{file_stem(symbol, library=True)}.a",
         "so": f"{stem}.so",
         "h": f"{stem}.h",
@@ -72,7 +75,7 @@ def _role(symbol: str) -> str:
 
 def kind_of(role: str) -> str:
     """The kind of artefact that a file of this role is part of."""
-    return "o" if role == "weights" else role.partition(" ")[0]
+    return "o" if role in ("weights", "state") else role.partition(" ")[0]
 
 
 def _contents(
@@ -84,11 +87,15 @@ def _contents(
     objects = format_of(one.target)
     weights = objects.data_object(one.weights_symbol, one.weights or b"\0", one.target)
     linked = {**{f"{each.symbol}.o": each.object for each in executables}, f"{one.weights_symbol}.o": weights}
+    state = objects.data_object(one.state_symbol, bytes(one.initial_state), one.target) if one.states else b""
+    linked |= {f"{one.state_symbol}.o": state} if one.states else {}
     for role in names:
         if role in codes:
             yield role, codes[role].object
         elif role == "weights":
             yield role, weights
+        elif role == "state":
+            yield role, state
         elif role == "a":
             yield role, objects.archive(linked)
         elif role == "h":

@@ -52,6 +52,23 @@ class Port:
 
 
 @dataclass(frozen=True)
+class StatePort:
+    """A state of a compiled model: it begins at byte `offset` of the block of all states."""
+
+    name: str
+    type: TensorType
+    offset: int
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype.name
+
+
+@dataclass(frozen=True)
 class Executable:
     """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
 
@@ -63,6 +80,10 @@ class Executable:
     which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
     `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
     was read of it; `weights_element` is what those of convolutions and dense layers are stored as.
+
+    A model with `states` keeps them in a block of `state_bytes`, aligned to 64, which the caller owns; it follows the
+    outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is in
+    the loaded library); `updates` tells whether calls change it.
     """
 
     name: str
@@ -86,6 +107,10 @@ class Executable:
     fixed: str = ""
     weights_element: str = "float32"
     library: str = ""
+    states: tuple[StatePort, ...] = ()
+    state_bytes: int = 0
+    initial_state: bytes | memoryview = b""
+    updates: bool = False
 
     @property
     def stem(self) -> str:
@@ -95,6 +120,10 @@ class Executable:
     @property
     def weights_symbol(self) -> str:
         return f"{self.stem}_weights"
+
+    @property
+    def state_symbol(self) -> str:
+        return f"{self.stem}_initial_state"
 
     def workspace_bytes(self, shards: int) -> int:
         return self.workspace_base + shards * self.workspace_shard

@@ -51,7 +51,7 @@ $constants
 
 /* The weights, an object of their own: link it, or hand run() a copy from elsewhere. */
 extern const unsigned char ${weights}[];
-
+$state
 /* 0, or an error code. Allocates nothing, changes nothing global.
  *
  * With threads a call is made of `shards` calls of run, one for each number `shard`, all at the same time and alike in
@@ -77,7 +77,7 @@ int ${symbol}_check(void);
 static inline int ${symbol}_infer($parameters, void *workspace)
 {
     const void *inputs[$n_in];
-    void *outputs[$n_out];
+    void *outputs[$n_pointers];
     cnncc_call call;
 $assignments
     call.abi = CNNCC_ABI;
@@ -99,6 +99,12 @@ $assignments
 #endif
 """)
 
+
+_STATE = Template("""
+/* What the states are before the first call: copy it into a block of ${macro}_STATE_BYTES, aligned to 64 bytes. The
+ * block's address follows those of the outputs. Calls read and update it, one at a time. */
+extern const unsigned char ${symbol}[];
+""")
 
 _CHECKS = {
     ProcessorCheck.CPUID: "0 if this processor can run the code; run() does not ask.",
@@ -123,6 +129,7 @@ def header(executable: Executable) -> str:
         macro=macro,
         symbol=symbol,
         weights=executable.weights_symbol,
+        state=_STATE.substitute(symbol=executable.state_symbol, macro=macro) if executable.states else "",
         common=_COMMON.substitute(
             abi=abi.VERSION,
             fields="\n".join(map(_field_line, abi.CALL)),
@@ -136,14 +143,15 @@ def header(executable: Executable) -> str:
             [
                 *(f"const {_ctype(port)} *{name}" for name, port in inputs),
                 *(f"{_ctype(port)} *{name}" for name, port in outputs),
+                *(["void *state"] if executable.states else []),
             ]
         ),
         n_in=max(1, len(inputs)),  # C has no arrays of nothing
-        n_out=len(outputs),
+        n_pointers=len(outputs) + bool(executable.states),
         assignments="\n".join(
             f"    {array}[{place}] = {name};"
-            for array, group in (("inputs", inputs), ("outputs", outputs))
-            for place, (name, _) in enumerate(group)
+            for array, group in (("inputs", [name for name, _ in inputs]), ("outputs", _pointers(outputs, executable)))
+            for place, name in enumerate(group)
         ),
     )
 
@@ -151,6 +159,11 @@ def header(executable: Executable) -> str:
 def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
     """C names for ports (x, or x0, x1…), since their own names need not be identifiers."""
     return [(letter if len(ports) == 1 else f"{letter}{place}", port) for place, port in enumerate(ports)]
+
+
+def _pointers(outputs: Sequence[tuple[str, Port]], executable: Executable) -> list[str]:
+    """What `outputs` of a call points to."""
+    return [*(name for name, _ in outputs), *(["state"] if executable.states else [])]
 
 
 def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
@@ -177,6 +190,10 @@ def _constants(executable: Executable) -> list[str]:
             lines.append(f"{what}{number}_SIZE {port.type.size}")
     lines.append(f"WORKSPACE_BYTES {executable.workspace_bytes(1)} /* one shard */")
     lines.append(f"WEIGHTS_BYTES {len(executable.weights)}")
+    if executable.states:
+        lines.append(f"STATE_BYTES {executable.state_bytes}")
+    for place, state in enumerate(executable.states):
+        lines.append(f"STATE{place}_OFFSET {state.offset} /* {_comment(state.name)} {state.type} */")
     if executable.labels:
         lines.append(f"LABEL_COUNT {len(executable.labels)}")
         lines.append(f"LABELS {{ {', '.join(map(_literal, executable.labels))} }}")

@@ -122,7 +122,7 @@ class CallRecord(ctypes.Structure):
     """A session, and the arguments of the call: either resolved, or `ports` that tell which ones are accepted.
 
     `empty` makes fresh outputs, for at most `most_fresh` images. `result` is what a bound call returns; `fallback`
-    is what it calls where a run does not succeed.
+    is what it calls where a run does not succeed. `state` is the block of states, or null.
     """
 
     _fields_ = (
@@ -133,6 +133,7 @@ class CallRecord(ctypes.Structure):
         ("empty", _PTR),
         ("result", _PTR),
         ("fallback", _PTR),
+        ("state", _PTR),
         ("most_fresh", ctypes.c_int64),
         ("images", _U32),
         ("n_in", _U32),

@@ -9,15 +9,16 @@ from typing import Any
 from .. import abi
 from ..elements import ELEMENTS
 from ..machine.target import Target
-from ..types import port_type
-from .executable import Executable, Port
+from ..types import TensorType, port_type
+from .executable import Executable, Port, StatePort
 
 Manifest = dict[str, Any]
 
 
 def describe(executable: Executable) -> Manifest:
     """Everything but object and weights. The same executable gives the same text on every machine, in every folder."""
-    symbol = executable.symbol
+    symbol, states = executable.symbol, [_describe_state(state) for state in executable.states]
+    held = {"states": states, "state_bytes": executable.state_bytes, "updates": executable.updates}
     return {
         "abi": abi.VERSION,
         "name": executable.name,
@@ -44,7 +45,9 @@ def describe(executable: Executable) -> Manifest:
         "steps": list(executable.steps),
         "undefined": list(executable.undefined),
         "errors": {f"{code:d}": reason for code, reason in abi.REASONS.items()},
-    } | ({"library": executable.library} if executable.library else {})
+        **({"library": executable.library} if executable.library else {}),
+        **(held | {"state_symbol": executable.state_symbol} if states else {}),
+    }
 
 
 def describe_library(executables: Sequence[Executable]) -> Manifest:
@@ -63,12 +66,14 @@ def restore_library(manifest: Manifest) -> tuple[Executable, ...]:
     return tuple(map(restore, programs))
 
 
-def restore(manifest: Manifest, code: bytes = b"", weights: bytes | memoryview = b"") -> Executable:
+def restore(
+    manifest: Manifest, code: bytes = b"", weights: bytes | memoryview = b"", initial_state: bytes = b""
+) -> Executable:
     """The executable of a manifest from `describe`. Raises ValueError for another ABI or missing parts."""
     if not isinstance(manifest, dict) or manifest.get("abi") != abi.VERSION:
         raise ValueError(f"the manifest is not of ABI version {abi.VERSION}")
     try:
-        return _restore(manifest, code, weights)
+        return _restore(manifest, code, weights, initial_state)
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"the manifest is incomplete: {error}") from error
 
@@ -78,7 +83,7 @@ def to_json(manifest: Manifest) -> str:
     return json.dumps(manifest, indent=2, ensure_ascii=True) + "\n"
 
 
-def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Executable:
+def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initial_state: bytes) -> Executable:
     return Executable(
         name=str(manifest["name"]),
         symbol=str(manifest["symbol"]),
@@ -101,11 +106,24 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Ex
         undefined=tuple(manifest["undefined"]),
         weights_element=str(manifest.get("weights_element", "float32")),  # nor this
         library=str(manifest.get("library", "")),
+        states=tuple(_restore_state(state) for state in manifest.get("states", ())),
+        state_bytes=int(manifest.get("state_bytes", 0)),
+        initial_state=initial_state,
+        updates=bool(manifest.get("updates", False)),
     )
 
 
 def _describe_port(port: Port) -> Manifest:
     return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype, "batched": port.batched}
+
+
+def _describe_state(state: StatePort) -> Manifest:
+    return {"name": state.name, "shape": list(state.shape), "dtype": state.dtype, "offset": state.offset}
+
+
+def _restore_state(state: Manifest) -> StatePort:
+    type = TensorType(tuple(int(n) for n in state["shape"]), ELEMENTS[state["dtype"]])
+    return StatePort(str(state["name"]), type, int(state["offset"]))
 
 
 def _restore_port(port: Manifest) -> Port:

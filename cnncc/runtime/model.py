@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import time
 from collections.abc import Callable
 from typing import Any, Self
 
@@ -24,6 +25,7 @@ from .ports import port_table
 from .session import BUSY, Code, Session
 from .shim import shim
 
+_TURN_SECONDS = 2e-5  # that a call which updates states waits before it asks again
 Result = Array | tuple[Array, ...]
 
 
@@ -38,8 +40,9 @@ class Model(NativeCallable):
     any number of images. With `out=` (an array, or a sequence in the order of outputs) the result is written there.
 
     Several threads may call one model at the same time: the first uses its workspace and its workers, each other one
-    a workspace of its own and one thread. The GIL is released while native code runs. A pickled model is its source,
-    compiled again when it is loaded (`rebuild`: a function and its arguments), never machine code.
+    a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
+    released while native code runs. A pickled model is its source, compiled again when it is loaded (`rebuild`: a
+    function and its arguments), never machine code; its states begin anew.
 
     Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
     Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
@@ -62,6 +65,7 @@ class Model(NativeCallable):
         _check_processor(self._code, executable)
         self._weights = self._aligned_weights() if code is None else None
         self._closed = False
+        self._state = self._first_state()
         self._session = self._new_session(self._threads)
         self._sessions = [self._session]
         self._record, self._entry = self._fast_record(), shim().call
@@ -97,6 +101,15 @@ class Model(NativeCallable):
     def outputs(self) -> tuple[Port, ...]:
         """Name, shape and dtype of each output, in order."""
         return self._executable.outputs
+
+    @property
+    def state(self) -> dict[str, Array]:
+        """The model's states by name, as they are now: arrays in the memory that calls read and update."""
+        block = self._state
+        return {
+            port.name: block[port.offset :][: port.type.nbytes].view(port.type.dtype.numpy).reshape(port.shape)
+            for port in self._executable.states
+        }
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -156,12 +169,19 @@ class Model(NativeCallable):
         return checked_outputs(self._executable, out, arrays, images)
 
     def _execute(self, images: int, arrays: list[Array], results: list[Array]) -> None:
-        """Run on the first session that is free; if none is, on a new one, so that no call waits for another."""
-        for session in tuple(self._sessions):
-            if self._execute_on(session, images, arrays, results) != BUSY:
-                return
-        if self._closed:
-            raise NativeError(f"model '{self.name}' has been closed")
+        """Run on the first session that is free; if none is, on a new one, so that no call waits for another.
+
+        Calls that update states wait: each begins with what the one before it made.
+        """
+        while True:
+            for session in tuple(self._sessions):
+                if self._execute_on(session, images, arrays, results) != BUSY:
+                    return
+            if self._closed:
+                raise NativeError(f"model '{self.name}' has been closed")
+            if not self._executable.updates:
+                break
+            time.sleep(_TURN_SECONDS)
         spare = self._new_session(1)
         self._execute_on(spare, images, arrays, results)
         self._keep(spare)
@@ -209,6 +229,17 @@ class Model(NativeCallable):
         name = self._executable.name
         return allocated(len(weights), lambda: aligned_bytes(weights), lambda: f"the weights of model '{name}'")
 
+    def _first_state(self) -> Array:
+        """The block of all states with their first values."""
+        executable, size = self._executable, self._executable.state_bytes
+        block = allocated(size, lambda: aligned(size), lambda: f"the states of model '{executable.name}'")
+        if size:
+            first: Any = executable.initial_state
+            if not first:
+                first = ctypes.string_at(self._code.address(executable.state_symbol), size)
+            block[:size] = np.frombuffer(first, np.uint8)
+        return block
+
     def _bound(self, images: int, arrays: list[Array], results: list[Array], answer: Any) -> Callable[[], Any]:
         def fallback() -> Any:
             self._execute(images, arrays, results)
@@ -221,7 +252,8 @@ class Model(NativeCallable):
         self, session: Session, images: int, arrays: list[Array], results: list[Array], **objects: Any
     ) -> layout.KeepAlive:
         """A call with all addresses resolved; `objects` are Python objects that the shim returns or calls."""
-        inputs, outputs = (layout.pointers([a.ctypes.data for a in group]) for group in (arrays, results))
+        inputs = layout.pointers([array.ctypes.data for array in arrays])
+        outputs = layout.pointers([array.ctypes.data for array in (*results, self._state)])
         record = layout.CallRecord(
             session=session.address,
             inputs=ctypes.addressof(inputs),
@@ -229,7 +261,7 @@ class Model(NativeCallable):
             images=images,
             **{name: id(value) for name, value in objects.items()},
         )
-        return layout.KeepAlive.of(record, session, inputs, outputs, arrays, results, objects)
+        return layout.KeepAlive.of(record, session, inputs, outputs, arrays, results, self._state, objects)
 
     def _fast_record(self) -> layout.KeepAlive:
         """The record of `shim().call`: what arrays it accepts."""
@@ -243,8 +275,9 @@ class Model(NativeCallable):
             images=self._executable.images,
             n_in=len(self.inputs),
             n_out=len(self.outputs),
+            state=self._state.ctypes.data,
         )
-        return layout.KeepAlive.of(record, self._session, table, owners)
+        return layout.KeepAlive.of(record, self._session, table, self._state, owners)
 
     def _answer(self, results: list[Array]) -> Result:
         return results[0] if len(results) == 1 else tuple(results)

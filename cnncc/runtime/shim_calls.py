@@ -92,7 +92,11 @@ define internal ptr @infer(ptr %record, ptr %inputs, ptr %out) nounwind {
   %ports = load CallRecord.ports of %record
   %n = add i32 %n_in, %n_out
   %buffers = alloca %PyBuffer, i32 %n
-  %pointers = alloca ptr, i32 %n
+  %places = add i32 %n, 1
+  %pointers = alloca ptr, i32 %places
+  %state = load CallRecord.state of %record
+  %behind = getelementptr ptr, ptr %pointers, i32 %n ; behind the outputs
+  store ptr %state, ptr %behind
   %images = alloca i64
   store i64 -1, ptr %images
   br label %untaken

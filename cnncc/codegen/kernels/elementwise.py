@@ -18,7 +18,8 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
     """Emits one expression over all positions: loops over rows and the like, then along a run of adjacent elements.
 
     What is left at the end of a run is computed by a vector that slides back over the one before: where no vector is
-    narrower, one piece of code computes all.
+    narrower, one piece of code computes all. In place, where an element that is computed twice would be updated twice,
+    it is computed one by one.
     """
 
     def __init__(self, e: Emitter, kernel: Elementwise, tensors: Tensors):
@@ -51,6 +52,9 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
             return
         e = self.e
         begin, end = (e.mul(row, self.unit) for row in (rows if self.of_rows else (0, 1)))
+        if self.k.in_place:
+            self.each_once(position, begin, end)
+            return
         if self.unit < self.lanes:  # some rows only may be less than a vector: these, one by one
             few = e.compare("<", e.sub(end, begin), self.lanes)
             middle = e.choose(few, end, begin)
@@ -63,6 +67,16 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
             return
         with e.loop(begin, end, self.lanes * self.vectors) as loop:
             self.at(position, list(self.places(loop.index, end)), self.lanes)
+
+    def each_once(self, position: Sequence[Index], begin: Index, end: Index) -> None:
+        """Blocks of vectors as long as there are whole ones, then vectors, then elements."""
+        e = self.e
+        for vectors, lanes in dict.fromkeys([(self.vectors, self.lanes), (1, self.lanes), (1, 1)]):
+            block = vectors * lanes
+            middle = e.add(begin, e.mul(e.div(e.sub(end, begin), block), block))
+            with e.loop(begin, middle, block) as loop:
+                self.at(position, [e.add(loop.index, number * lanes) for number in range(vectors)], lanes)
+            begin = middle
 
     def places(self, begin: Index, end: Index) -> Iterator[Index]:
         """Where the vectors of a block begin: side by side, but none reaches beyond the end of the run."""

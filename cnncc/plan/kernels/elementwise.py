@@ -18,7 +18,8 @@ from .base import AlongAxis, lane_axis, lanes_on
 class Elementwise(AlongAxis):
     """An expression over `operands` views, element by element, up to `vectors` vectors of `lanes` side by side.
 
-    It prefetches its operands so many elements `ahead`.
+    It prefetches its operands so many elements `ahead`. If it works `in_place`, some operand is the result's own
+    memory, and no element is computed twice.
     """
 
     expr: Expr
@@ -27,6 +28,7 @@ class Elementwise(AlongAxis):
     lanes: int
     vectors: int
     ahead: int = 0
+    in_place: bool = False
 
     by_rows = True
 
@@ -61,7 +63,7 @@ class Elementwise(AlongAxis):
         )
 
     def side_by_side(self, count: int) -> int:
-        """How many vectors of a run of `count` are computed at once."""
+        """How many vectors of a run of `count` are computed at once, some of them twice."""
         vectors = self.vectors
         while -count % vectors > step.COMPUTED_TWICE * count:
             vectors //= 2
