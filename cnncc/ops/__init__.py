@@ -31,6 +31,7 @@ from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEq
 from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .cumulative import CumSum
+from .dropout import Dropout
 from .fused import Fused, FusedOp
 from .gather import Gather, GatherElements, GatherND
 from .grid_sample import GridSample
@@ -113,6 +114,7 @@ __all__ = [
     "DepthToSpace",
     "Dequantize",
     "Div",
+    "Dropout",
     "Elu",
     "Equal",
     "Erf",

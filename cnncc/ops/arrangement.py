@@ -42,7 +42,7 @@ class Arranging(Op, abstract=True):
 
 @dataclass(frozen=True)
 class Identity(Arranging):
-    """The input itself; dropout is that, once a network is trained."""
+    """The input itself."""
 
     def shape(self, x: TensorType) -> tuple[int, ...]:
         return x.shape

@@ -5,15 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 from ..computation import ComputationNode, Lowering, LoweringBuilder, Pointwise
 from ..errors import ShapeError
 from ..expr import Arg, multiply_add, sqrt
-from ..op import Cost, Op, Sample, expect_count, rounded
+from ..op import Cost, Op, Sample, TrainingNet, expect_count, rounded
 from ..types import Array, TensorType
+from .arithmetic import Add, Mul, Sub
 from .axes import axis_of
+from .reduction import ReduceMean
+from .reshape import Reshape
+
+KEPT = 0.1
+"""The share of a batch in the statistics that are kept."""
 
 
 def _expect_per_channel(x: TensorType, vectors: dict[str, TensorType], takes: str) -> None:
@@ -70,6 +77,30 @@ class BatchNormalization(Op):
         scaled = multiply_add(Arg(0) - Arg(1), Arg(2), Arg(3))
         affine = Pointwise(scaled, (tuple(range(x.rank)), (1,), (1,), (1,)))
         return Lowering((ComputationNode(factor, (1, 4), vector), ComputationNode(affine, (0, 3, 5, 2), x)), (6,))
+
+    def trained(self, net: TrainingNet, *inputs: Any) -> tuple[Any, ...]:
+        """By the statistics of the batch (Ioffe and Szegedy, 2015), if scale or bias is trained.
+
+        The kept ones move a tenth towards them. What is kept of the variance is unbiased: times m / (m − 1) for m
+        values of a channel.
+        """
+        x, scale, bias, mean, variance = inputs
+        if not (net.learns(scale) or net.learns(bias)):
+            return net.add(self, *inputs)
+        shape = net.shape(x)
+        count = math.prod(shape) // shape[1]
+        if count == 1:
+            raise ShapeError("batch normalisation is trained with one value a channel: expected more images")
+        axes = tuple(axis for axis in range(len(shape)) if axis != 1)
+        (centre,) = net.add(ReduceMean(axes), x)
+        (off,) = net.add(Sub(), x, centre)
+        (spread,) = net.add(ReduceMean(axes, keepdims=False), *net.add(Mul(), off, off))
+        (centre,) = net.add(Reshape((shape[1],)), centre)
+        for kept, now, share in ((mean, centre, KEPT), (variance, spread, KEPT * count / (count - 1))):
+            (old,) = net.add(Mul(), kept, net.number(1 - KEPT))
+            (new,) = net.add(Mul(), now, net.number(share))
+            net.update(kept, *net.add(Add(), old, new))
+        return net.add(self, x, scale, bias, centre, spread)
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         return (True, False, False, False, False)

@@ -19,6 +19,7 @@ from cnncc.ops import (
     GlobalAveragePool,
     GlobalMaxPool,
     GridSample,
+    Dropout,
     Identity,
     LpPool,
     MatMul,
@@ -52,6 +53,8 @@ REFUSED = [
     (SpatialPyramidPool((1, 0)), (IMAGE,), "levels (1, 0): expected whole numbers of at least 1"),
     (SpatialPyramidPool((1,), "mean"), (IMAGE,), "mode 'mean' is unknown: expected 'max' or 'average'"),
     (Identity(), (IMAGE, IMAGE), "Identity takes 1 inputs, got 2"),
+    (Dropout(), (IMAGE, IMAGE), "Dropout takes 1 inputs, got 2"),
+    *((Dropout(rate), (IMAGE,), f"rate={rate!r} must be a number from 0 on and below 1") for rate in (1.0, -0.5)),
     (
         ConvTranspose((3, 3)),
         ((1, 4, 8), (4, 6, 3, 3)),

@@ -39,6 +39,7 @@ ACTIVATIONS: dict[str, Callable[[Generator], Op]] = {
     "HardSigmoid": lambda g: ops.HardSigmoid(*g.one_of(((), (0.3, 0.1)))),
     "HardSwish": lambda g: ops.HardSwish(),
     "Identity": lambda g: ops.Identity(),
+    "Dropout": lambda g: ops.Dropout(g.one_of((0.5, 0.1))),
     "LeakyRelu": lambda g: ops.LeakyRelu(g.one_of((0.01, 0.2, -0.5, 1.5))),
     "Log": lambda g: ops.Log(),
     "Mish": lambda g: ops.Mish(),

@@ -17,7 +17,7 @@ from .cases import data, each_op, each_sample, label, samples
 OPS = """
     Abs Acos Acosh AdaptiveAveragePool AdaptiveMaxPool Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool
     BatchNormalization BatchStandardization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Celu
-    ChannelShuffle Clip Concat Conv ConvTranspose Cos Cosh CumSum Dense DepthToSpace Dequantize Div Elu Equal Erf
+    ChannelShuffle Clip Concat Conv ConvTranspose Cos Cosh CumSum Dense DepthToSpace Dequantize Div Dropout Elu Equal Erf
     Exp Expand Flatten Floor Gather GatherElements GatherND Gelu GlobalAveragePool GlobalMaxPool Greater
     GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity ImageToTensor
     InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpPool MatMul
