@@ -16,6 +16,7 @@ TYPE_CHECKING = False  # as in `typing`, which would take longer than the rest
 if TYPE_CHECKING:
     from typing import Any
 
+    from . import learning as learn
     from .api import compile, from_torch, inspect, interpret, load_graph
     from .errors import CnnccError
     from .frontends import dsl as nn
@@ -33,11 +34,13 @@ __all__ = [
     "from_torch",
     "inspect",
     "interpret",
+    "learn",
     "load",
     "load_graph",
     "nn",
 ]
 
+_MODULES = {"learn": ".learning", "nn": ".frontends.dsl"}
 _HOMES = {
     **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
@@ -49,8 +52,8 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     """Public names load on first use, so that `import cnncc` stays light and starts no LLVM."""
-    if name == "nn":
-        return import_module(".frontends.dsl", __name__)
+    if name in _MODULES:
+        return import_module(_MODULES[name], __name__)
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module 'cnncc' has no attribute '{name}'")

@@ -272,12 +272,13 @@ class ComputationNode:
     """One computation with its operands.
 
     An operand below the number of the op's inputs is that input; the others count earlier pieces of the
-    same lowering.
+    same lowering. What is `held` cancels out of the op's results: derivatives take it for a constant.
     """
 
     computation: Computation
     operands: tuple[int, ...]
     type: TensorType
+    held: bool = False
 
 
 @dataclass(frozen=True)
@@ -301,10 +302,10 @@ class LoweringBuilder:
         self.inputs = len(inputs)
         self.pieces: list[ComputationNode] = []
 
-    def add(self, computation: Computation, operands: Sequence[int], shape: Sequence[int]) -> int:
+    def add(self, computation: Computation, operands: Sequence[int], shape: Sequence[int], held: bool = False) -> int:
         """A further piece with a result of `shape`; returns its reference."""
         type = TensorType(tuple(int(size) for size in shape), self._element(computation, operands))
-        self.pieces.append(ComputationNode(computation, tuple(operands), type))
+        self.pieces.append(ComputationNode(computation, tuple(operands), type, held))
         self.types.append(type)
         return len(self.types) - 1
 
@@ -373,9 +374,9 @@ class LoweringBuilder:
         dims = tuple(tuple(range(len(shape) - len(own), len(shape))) for own in shapes)
         return self.add(Pointwise(expr, dims), references, shape)
 
-    def reduce(self, reference: int, axes: Sequence[int], combine: Combine) -> int:
+    def reduce(self, reference: int, axes: Sequence[int], combine: Combine, *, held: bool = False) -> int:
         shape = [1 if axis in axes else size for axis, size in enumerate(self.shape(reference))]
-        return self.add(Reduction(tuple(axes), combine), (reference,), shape)
+        return self.add(Reduction(tuple(axes), combine), (reference,), shape, held)
 
     def along(self, computation: Linewise, *references: int) -> int:
         """A computation of lines."""

@@ -29,12 +29,17 @@ def cut(graph: Graph, names: Sequence[str]) -> Graph:
 
     Each value is an output under the given name. Raises UsageError for an unknown name.
     """
+    return with_needed(graph, named(graph, names))
+
+
+def named(graph: Graph, names: Sequence[str]) -> dict[str, Value]:
+    """The values with these names. Raises UsageError for an unknown one."""
     results = {str(value).removeprefix("%"): value for node in graph for value in node.values}
     known = {**results, **graph.outputs}
     for name in names:
         if name not in known:
             raise unknown(name, known)
-    return with_needed(graph, {name: known[name] for name in names})
+    return {name: known[name] for name in names}
 
 
 def with_needed(graph: Graph, outputs: Mapping[str, Value]) -> Graph:

@@ -17,6 +17,7 @@ the text: a constant shows the beginning of its digest, and reading asks the cal
 from __future__ import annotations
 
 import ast
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
@@ -25,14 +26,31 @@ from urllib.parse import quote, unquote
 
 import numpy as np
 
+from .computation import Arrangement, Contraction, Lookup, Pointwise, Reduction, Scatter, WindowReduction
 from .elements import ELEMENTS, VALUES
 from .errors import CnnccError, Location, ModelError
+from .expr import Apply, Arg, Number
 from .ir import Builder, Graph, Node, Value
+from .lines import Linewise
 from .op import REGISTRY, Constant, Input, Op, State
-from .ops import Fused, FusedOp
+from .ops import Computed, Fused, FusedOp
 from .types import Array, TensorType, port_type
+from .windows import WindowAxis
 
 DIGEST = 16  # hexadecimal digits shown
+
+_SPELLED: dict[str, type[Any]] = {
+    part.__name__: part
+    for part in (
+        *(Computed, Fused, FusedOp, TensorType, WindowAxis),
+        *(Arg, Number, Apply),
+        *(Contraction, WindowReduction, Pointwise, Reduction, Lookup, Scatter),
+        *Arrangement.__subclasses__(),
+        *Linewise.__subclasses__(),
+    )
+}
+"""What is spelled like an op: ops that are in no registry, and what these are made of."""
+_NAMES = {**ELEMENTS, "inf": math.inf, "nan": math.nan}
 
 _HEADER = re.compile(r"graph (\S+)(?: labels=(\(.*\)))?")
 _INPUT = re.compile(r"%(\S+) = Input : (.+)")
@@ -124,7 +142,7 @@ def _node(node: Node) -> str:
 
 def _spell(value: Any) -> str:
     """An attribute as a Python literal, an op as a call with the attributes that are not the default."""
-    if isinstance(value, Op | FusedOp):
+    if isinstance(value, Op) or type(value) in _SPELLED.values():
         told = [(f, getattr(value, f.name)) for f in fields(value)]
         shown = [f"{f.name}={_spell(v)}" for f, v in told if f.default is MISSING or v != f.default]
         return f"{type(value).__name__}({', '.join(shown)})"
@@ -237,12 +255,16 @@ def _op(text: str) -> Op:
 
 
 def _read(tree: ast.expr) -> Any:
-    """A literal, a tuple, or an op or stage called with keywords: nothing else is understood."""
+    """A literal, a tuple, an element, or an op, or a part of one, called with keywords: nothing else is understood."""
     if isinstance(tree, ast.Tuple):
         return tuple(_read(part) for part in tree.elts)
+    if isinstance(tree, ast.Name) and tree.id in _NAMES:
+        return _NAMES[tree.id]
+    if isinstance(tree, ast.UnaryOp) and isinstance(tree.op, ast.USub) and isinstance(tree.operand, ast.Name):
+        return -_read(tree.operand)
     if not isinstance(tree, ast.Call):
         return _literal(ast.unparse(tree))
-    known: dict[str, Any] = {**REGISTRY, "Fused": Fused, "FusedOp": FusedOp}
+    known: dict[str, Any] = {**REGISTRY, **_SPELLED}
     called = tree.func.id if isinstance(tree.func, ast.Name) else ast.unparse(tree.func)
     if called not in known:
         raise ModelError(f"unknown op '{called}'")

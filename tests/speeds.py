@@ -29,6 +29,7 @@ FAST = {
     "errors": "graph_errors bad_input",
     "frontends": "composition counts layer_errors inputs blocks",
     "fuzz": "onnx_files",
+    "gradient": "tangent walk images refused",
     "onnx": "import order",
     "ops": "registry reference windows interpreter graph lowering text",
     "packaging": "installed",

@@ -57,14 +57,15 @@ from ..functions import TINY, UNIT
 from ..interpreter import evaluate
 from ..ir import Graph, Value
 from ..lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
+from ..meaning import divisor
 from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
+from ..sums import contract, per_channel, slide
 from ..types import Array, TensorType
 from . import combining, indexed, order
 from . import winograd as tolerance_winograd
 from .algorithms import DIRECT, Algorithms
 from .bound import Bound, same
-from .sums import contract, per_channel, slide
 from .winograd import Steps
 
 
@@ -226,12 +227,10 @@ def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
     )
     if c.divisor == "none":
         return bound
-    ones = [c.margins(axis) for axis in range(len(c.window))]
-    inside = slide(c.window, np.ones(x.reference.shape), np.add, 0.0, ones)
-    divisor = inside if c.divisor == "valid" else np.asarray(float(taps))
-    mean = bound.reference / divisor  # or times a rounded reciprocal: two roundings more
+    count = divisor(c, x.reference.shape)
+    mean = bound.reference / count  # or times a rounded reciprocal: two roundings more
     rounding = np.where(np.isfinite(mean), 3 * UNIT * (np.abs(mean) + bound.error) + TINY, 0.0)
-    return Bound(mean, bound.error / divisor + rounding)
+    return Bound(mean, bound.error / count + rounding)
 
 
 def _pointwise(c: Pointwise, operands: Sequence[Bound], shape: tuple[int, ...]) -> Bound:

@@ -28,6 +28,7 @@ from .arrangement import Identity
 from .by_place import OneHot, Trilu
 from .cast import Cast
 from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual
+from .computed import Computed
 from .conv import Conv
 from .conv_transpose import ConvTranspose
 from .cumulative import CumSum
@@ -104,6 +105,7 @@ __all__ = [
     "Celu",
     "ChannelShuffle",
     "Clip",
+    "Computed",
     "Concat",
     "Conv",
     "ConvTranspose",

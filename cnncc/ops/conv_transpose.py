@@ -3,22 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ..computation import (
-    Computation,
-    ComputationNode,
-    Contraction,
-    Interleave,
-    Lowering,
-    Permute,
-    Pointwise,
-    RowMajorReshape,
-    StridedSlice,
-)
+from ..computation import Contraction, Interleave, Lowering, LoweringBuilder, Pointwise
 from ..errors import ShapeError
 from ..expr import Arg, Number
 from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
@@ -182,8 +172,13 @@ class ConvTranspose(Op):
         See Dumoulin and Visin, A guide to convolution arithmetic for deep learning (2016), chapter 4, for the
         relation; the phases avoid its zeros between the inputs.
         """
-        (out,) = self.infer(*inputs)
-        return _Builder(self, inputs, out).lowering()
+        self.infer(*inputs)
+        pieces, bias = LoweringBuilder(inputs), (2,)[: len(inputs) - 2]
+
+        def bias_alone(shape: tuple[int, ...]) -> int:
+            return pieces.add(Pointwise(Arg(0) if bias else Number(0.0), ((1,),) * len(bias)), bias, shape)
+
+        return pieces.lowering(transposed(pieces, 0, 1, self.axes(inputs[0]), self.groups, bias_alone, bias))
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         return (True, *(False for _ in ranks[1:]))
@@ -200,61 +195,65 @@ class ConvTranspose(Op):
         yield Sample(cls((2, 3, 2), (2, 1, 2), padding=1), ((1, 3, 3, 4, 2), (3, 2, 2, 3, 2), (2,)))
 
 
-class _Builder:
-    """The pieces of a transposed convolution."""
+Made = Callable[[tuple[Phase, ...]], int]
 
-    def __init__(self, op: ConvTranspose, inputs: Sequence[TensorType], out: TensorType):
-        self.op, self.inputs, self.out = op, inputs, out
-        self.axes = op.axes(inputs[0])
-        self.pieces: list[ComputationNode] = []
 
-    def add(self, computation: Computation, operands: tuple[int, ...], *shape: int) -> int:
-        """A further piece; returns its reference."""
-        self.pieces.append(ComputationNode(computation, operands, self.out.shaped(shape)))
-        return len(self.inputs) + len(self.pieces) - 1
+def interleaved(pieces: LoweringBuilder, axes: Sequence[TransposedAxis], leading: Sequence[int], made: Made) -> int:
+    """Append the result of shape (*leading, outputs…) from the phases that `made` appends, interleaved axis by axis."""
 
-    def lowering(self) -> Lowering:
-        weights = self.by_output()
-        result = self.interleaved(weights, ())
-        return Lowering(tuple(self.pieces), (result,))
-
-    def by_output(self) -> int:
-        """Weights (C, O / groups, taps…) as (O, C / groups, taps…): within a group the two axes change places."""
-        groups, rank, kernel = self.op.groups, self.op.rank, self.op.kernel
-        channels, outputs = self.inputs[1].shape[0] // groups, self.inputs[1].shape[1]
-        parted = self.add(RowMajorReshape(), (1,), groups, channels, outputs, *kernel)
-        axes = (0, 2, 1, *range(3, rank + 3))
-        turned = self.add(Permute(axes), (parted,), groups, outputs, channels, *kernel)
-        return self.add(RowMajorReshape(), (turned,), groups * outputs, channels, *kernel)
-
-    def interleaved(self, weights: int, phases: tuple[Phase, ...]) -> int:
-        """The result for given phases of the leading axes, with all outputs of the others."""
+    def within(phases: tuple[Phase, ...]) -> int:
         axis = len(phases)
-        if axis == self.op.rank:
-            return self.phase(weights, phases)
-        geometry = self.axes[axis]
-        numbers = range(min(geometry.stride, geometry.out))
-        parts = tuple(self.interleaved(weights, (*phases, geometry.phase(number))) for number in numbers)
+        if axis == len(axes):
+            return made(phases)
+        geometry = axes[axis]
+        parts = [within((*phases, geometry.phase(k))) for k in range(min(geometry.stride, geometry.out))]
         if len(parts) == 1:
             return parts[0]
-        sizes = (phase.outputs for phase in phases)
-        return self.add(Interleave(axis + 2), parts, *self.out.shape[:2], *sizes, *self.out.shape[2 + axis :])
+        shape = (*leading, *(phase.outputs for phase in phases), *(each.out for each in axes[axis:]))
+        return pieces.add(Interleave(axis + 2), parts, shape)
 
-    def phase(self, weights: int, phases: tuple[Phase, ...]) -> int:
+    return within(())
+
+
+def cropped(pieces: LoweringBuilder, x: int, phases: Sequence[Phase]) -> int:
+    """The inputs that phases read."""
+    for axis, phase in enumerate(phases, start=2):
+        x = pieces.part(x, axis, phase.begin, phase.end - phase.begin)
+    return x
+
+
+def transposed(
+    pieces: LoweringBuilder,
+    x: int,
+    weights: int,
+    axes: Sequence[TransposedAxis],
+    groups: int,
+    untouched: Callable[[tuple[int, ...]], int],
+    bias: Sequence[int] = (),
+) -> int:
+    """Append a transposed convolution by weights (C, O / groups, taps…); `untouched` appends outputs that no tap
+    reaches."""
+    outputs = pieces.shape(weights)[1] * groups
+    filters = _by_output(pieces, weights, groups)
+
+    def one(phases: tuple[Phase, ...]) -> int:
         """An ordinary convolution with the taps that reach this phase."""
-        shape = (*self.out.shape[:2], *(phase.outputs for phase in phases))
-        bias = (2,) if len(self.inputs) == 3 else ()
+        shape = (pieces.shape(x)[0], outputs, *(phase.outputs for phase in phases))
         if not all(phase.taps for phase in phases):
-            expr = Arg(0) if bias else Number(0.0)
-            return self.add(Pointwise(expr, ((1,),) * len(bias)), bias, *shape)
-        image, image_shape = 0, list(self.inputs[0].shape)
-        weights_shape = [shape[1], image_shape[1] // self.op.groups, *self.op.kernel]
+            return untouched(shape)
+        image, own = cropped(pieces, x, phases), filters
         for axis, phase in enumerate(phases, start=2):
-            if phase.end - phase.begin < image_shape[axis]:
-                image_shape[axis] = phase.end - phase.begin
-                image = self.add(StridedSlice(axis, phase.begin), (image,), *image_shape)
-            weights_shape[axis] = len(phase.taps)
-            weights = self.add(StridedSlice(axis, phase.taps[0], phase.taps.step), (weights,), *weights_shape)
+            own = pieces.part(own, axis, phase.taps[0], len(phase.taps), phase.taps.step)
         window = tuple(phase.window for phase in phases)
-        contraction = Contraction(window, image_shape[1], shape[1], self.op.groups, bias=bool(bias))
-        return self.add(contraction, (image, weights, *bias), *shape)
+        contraction = Contraction(window, pieces.shape(x)[1], outputs, groups, bias=bool(bias))
+        return pieces.add(contraction, (image, own, *bias), shape)
+
+    return interleaved(pieces, axes, (pieces.shape(x)[0], outputs), one)
+
+
+def _by_output(pieces: LoweringBuilder, weights: int, groups: int) -> int:
+    """Weights (C, O / groups, taps…) as (O, C / groups, taps…): within a group the two axes change places."""
+    channels, outputs, *kernel = pieces.shape(weights)
+    parted = pieces.reshape(weights, (groups, channels // groups, outputs, *kernel))
+    turned = pieces.transpose(parted, (0, 2, 1, *range(3, len(kernel) + 3)))
+    return pieces.reshape(turned, (groups * outputs, channels // groups, *kernel))

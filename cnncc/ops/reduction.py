@@ -210,7 +210,7 @@ class ReduceLogSumExp(Reducing):
 
     def combined(self, pieces: LoweringBuilder, axes: tuple[int, ...]) -> int:
         """log Σ exp(x − m) + m with the maximum m, or the finite number nearest to it: then ∞ − ∞ never meets."""
-        largest = pieces.reduce(0, axes, "maximum") if axes else 0
+        largest = pieces.reduce(0, axes, "maximum", held=True) if axes else 0
         shift = pieces.pointwise(maximum(minimum(Arg(0), LARGEST), -LARGEST), (largest,))
         powers = pieces.pointwise(exp(Arg(0) - Arg(1)), (0, shift))
         total = pieces.reduce(powers, axes, "add") if axes else powers

@@ -55,7 +55,7 @@ class Softmax(_Softmax):
     def lower(self, *inputs: TensorType) -> Lowering:
         """One division for each sum, which is 1 at least: as the greatest power is."""
         pieces, axis = LoweringBuilder(inputs), (axis_of(self.axis, inputs[0].rank),)
-        largest = pieces.reduce(0, axis, "fmax")
+        largest = pieces.reduce(0, axis, "fmax", held=True)
         powers = pieces.pointwise(exp(Arg(0) - Arg(1)), (0, largest))
         share = pieces.pointwise(1 / Arg(0), (pieces.reduce(powers, axis, "add"),))
         return pieces.lowering(pieces.pointwise(Arg(0) * Arg(1), (powers, share)))
@@ -74,7 +74,7 @@ class LogSoftmax(_Softmax):
 
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces, axis = LoweringBuilder(inputs), (axis_of(self.axis, inputs[0].rank),)
-        largest = pieces.reduce(0, axis, "fmax")
+        largest = pieces.reduce(0, axis, "fmax", held=True)
         shifted = pieces.pointwise(Arg(0) - Arg(1), (0, largest))
         total = pieces.reduce(pieces.pointwise(exp(Arg(0)), (shifted,)), axis, "add")
         return pieces.lowering(pieces.pointwise(Arg(0) - log(Arg(1)), (shifted, total)))

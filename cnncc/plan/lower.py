@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
-
 from ..allowance import charge
 from ..batching import images_of
 from ..computation import (
@@ -19,8 +17,9 @@ from ..computation import (
     Pointwise,
     WindowReduction,
 )
-from ..expr import RUNNING, Arg, Expr, evaluate, substitute
+from ..expr import RUNNING, Arg, Expr, substitute
 from ..ir import Graph, Node, Value
+from ..meaning import pointwise
 from ..op import Constant
 from ..ops import Fused
 from ..ops.elementwise import widened
@@ -197,13 +196,7 @@ def _fold(computation: Computation, operands: Sequence[Tensor], type: TensorType
     if isinstance(computation, Indexed):
         return computation.apply(arrays, type.shape)
     assert isinstance(computation, Pointwise)
-    arguments = []
-    for array, dims in zip(arrays, computation.dims, strict=True):
-        shape = [1] * type.rank
-        for axis, dim in enumerate(dims):
-            shape[dim] = array.shape[axis]
-        arguments.append(widened(array).reshape(shape))
-    return np.broadcast_to(evaluate(computation.expr, arguments), type.shape).copy()
+    return pointwise(computation, [widened(array) for array in arrays], type.shape)
 
 
 def _lower_fused(node: Node, fused: Fused, names: Sequence[Tensor], result: LoweredGraph) -> None:

@@ -1,4 +1,4 @@
-"""Sums over windows in float64, as the analysis of errors needs them: of values, sizes and errors alike."""
+"""Sums over windows in float64, as meanings and the analysis of errors need them: of values, sizes and errors alike."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from ..computation import Contraction
-from ..types import Array
-from ..windows import WindowAxis
+from .computation import Contraction
+from .types import Array
+from .windows import WindowAxis
 
 
 def per_channel(vector: Array, rank: int) -> Array:

@@ -1,0 +1,42 @@
+"""Gradients of element-wise expressions: another expression, and sums over what was repeated."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..computation import Pointwise
+from ..expr import Arg
+from ..tangent import ZERO, tangent
+from .pieces import Pieces, Step
+
+
+def pointwise(step: Step, c: Pointwise) -> list[int | None]:
+    """g times the derivative by each operand (`tangent`); an operand read in two places has a share for each."""
+    return [_by_operand(step, c, k) if wanted else None for k, wanted in enumerate(step.wanted)]
+
+
+def counts(c: Pointwise, operand: int) -> bool:
+    """Whether the result changes with an operand, other than in steps."""
+    return tangent(c.expr, operand, Arg(len(c.dims) + 1), Arg(len(c.dims))) != ZERO
+
+
+def _by_operand(step: Step, c: Pointwise, k: int) -> int:
+    pieces, shape = step.pieces, step.pieces.shape(step.y)
+    y, g, every = Arg(len(step.x)), Arg(len(step.x) + 1), tuple(range(len(shape)))
+    slope = tangent(c.expr, k, g, y)
+    operands, dims = (*step.x, step.y, step.g), (*c.dims, every, every)
+    whole = step.g if slope == g else pieces.expr(slope, operands, dims, shape)
+    return summed_along(pieces, whole, c.dims[k], pieces.shape(step.x[k]))
+
+
+def summed_along(pieces: Pieces, whole: int, dims: Sequence[int], own: Sequence[int]) -> int:
+    """What an operand of shape `own` along axes `dims` gets of `whole`: the sum over the axes where it is repeated."""
+    shape = pieces.shape(whole)
+    sizes = dict(zip(dims, own, strict=True))
+    repeated = [axis for axis, size in enumerate(shape) if sizes.get(axis, 1) == 1 and size > 1]
+    if repeated:
+        whole = pieces.reduce(whole, repeated, "add")
+    order = sorted(dims)
+    ordered = pieces.reshape(whole, [sizes[axis] for axis in order])
+    places = [order.index(axis) for axis in dims]
+    return ordered if places == sorted(places) else pieces.transpose(ordered, places)
