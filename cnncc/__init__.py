@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .api import compile, from_torch, inspect, interpret, load_graph
     from .errors import CnnccError
     from .frontends import dsl as nn
+    from .learning import fit
     from .runtime.model import Model
     from .runtime.open_model import OpenModel
     from .runtime.reload import load
@@ -31,6 +32,7 @@ __all__ = [
     "OpenModel",
     "__version__",
     "compile",
+    "fit",
     "from_torch",
     "inspect",
     "interpret",
@@ -44,6 +46,7 @@ _MODULES = {"learn": ".learning", "nn": ".frontends.dsl"}
 _HOMES = {
     **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
+    "fit": ".learning",
     "Model": ".runtime.model",
     "OpenModel": ".runtime.open_model",
     "load": ".runtime.reload",

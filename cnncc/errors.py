@@ -135,6 +135,12 @@ class DifferenceError(CnnccError):
     exit_code = 6
 
 
+class LearningError(CnnccError):
+    """Training whose loss is no number any more."""
+
+    exit_code = 8
+
+
 class NativeError(CnnccError):
     """Native code refused a call, or the back end failed to make it."""
 

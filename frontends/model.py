@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib import import_module
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,15 @@ class Model:
         """Write all weights to an `.npz` or `.safetensors` file, whole or not at all; raises OutputError."""
         with located(None, caller_location()):
             write_weights(path, self.weights)
+
+    def fit(self, x: Any, y: Any, **how: Any) -> Any:
+        """Train all weights on examples `x` and what is wanted for each, `y`; returns the history, epoch by epoch.
+
+        See `cnncc.fit` for what it takes and raises. However training ends, the network then has the weights that it
+        kept: of the best epoch, or of the last finished step.
+        """
+        learning = import_module("cnncc.learning")  # a room above this one, which compiles what it trains
+        return learning.fit_network(self, x, y, **how)
 
     def _collect(self) -> dict[str, Parameter]:
         return {

@@ -9,13 +9,14 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, inspect, machine, ops, run, show
+from . import bench, check, compile, fit, inspect, machine, ops, run, show
 from .console import say
 
 VERBS = {
     "compile": compile,
     "run": run,
     "check": check,
+    "fit": fit,
     "show": show,
     "bench": bench,
     "inspect": inspect,

@@ -1,5 +1,5 @@
 """Gradients as a graph transformation: a rule for each kind of computation, see README.md."""
 
-from .differentiate import differentiated
+from .differentiate import Backward, backward, differentiated
 
-__all__ = ["differentiated"]
+__all__ = ["Backward", "backward", "differentiated"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from ..batching import images_of
 from ..cut import named, with_needed
@@ -25,16 +26,32 @@ def differentiated(graph: Graph, of: str, by: Sequence[str]) -> Graph:
     top, values = named(graph, (of,))[of], named(graph, by)
     _expect_floats(graph, {of: top, **values})
     whole = with_needed(graph, {of: top})
-    new = unfolded(whole, _below(whole, values.values()))
-    new.builder.name, new.builder.kept = f"{graph.name}_gradient", whole.kept
-    new.builder.fixed = _fixed(whole, values)
-    asked = {name: new.made.get(value, value) for name, value in values.items()}
+    back = backward(whole, of, top, values)
+    back.new.builder.name, back.new.builder.kept = f"{graph.name}_gradient", whole.kept
+    back.new.builder.fixed = _fixed(whole, values)
+    gradients = {f"d_{name}": gradient for name, gradient in back.gradients.items()}
+    return _result(back.new, {of: back.new.made[top]} | gradients)
+
+
+@dataclass(frozen=True)
+class Backward:
+    """A graph, with its nodes on the way in pieces, and the gradient of one of its values by others of them."""
+
+    new: Unfolded
+    gradients: Mapping[str, Value]
+
+
+def backward(graph: Graph, of: str, top: Value, by: Mapping[str, Value]) -> Backward:
+    """The gradient of `top`, which is called `of`, by the values of `by`; raises what `differentiated` raises."""
+    new = unfolded(graph, _below(graph, by.values()))
+    new.builder.updates = {name: new.made.get(value, value) for name, value in graph.updates.items()}
+    asked = {name: new.made.get(value, value) for name, value in by.items()}
     walk = Walk(new, of, asked)
     walk.back(new.made[top], _seed(new, of, new.made[top]))
     for name, value in asked.items():
         if value not in walk.found:
             raise _unreached(walk, new.made[top], name)
-    return _result(new, {of: new.made[top]} | {f"d_{name}": walk.found[value] for name, value in asked.items()})
+    return Backward(new, {name: walk.found[value] for name, value in asked.items()})
 
 
 def _expect_floats(graph: Graph, values: Mapping[str, Value]) -> None:

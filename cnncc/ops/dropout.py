@@ -18,8 +18,10 @@ from .logic import Where
 
 @dataclass(frozen=True)
 class Dropout(Arranging):
-    """The input itself; in training, 0 for the share `rate` of the elements, and the others / (1 − rate) (Srivastava and
-    others, 2014)."""
+    """The input itself; in training, 0 for the share `rate` of the elements, and the others / (1 − rate).
+
+    After Srivastava and others, 2014.
+    """
 
     rate: float = 0.5
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import abi
 from ..alignment import aligned, aligned_bytes
-from ..errors import InputError, NativeError, TargetError
+from ..errors import InputError, NativeError, TargetError, UsageError
 from ..native import host_target, load_object
 from ..types import Array
 from . import layout
@@ -42,7 +42,8 @@ class Model(NativeCallable):
     Several threads may call one model at the same time: the first uses its workspace and its workers, each other one
     a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
     released while native code runs. A pickled model is its source, compiled again when it is loaded (`rebuild`: a
-    function and its arguments), never machine code; its states begin anew.
+    function and its arguments), never machine code; its states begin anew. A model made with `state`, another model of
+    the same states, reads that one's.
 
     Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
     Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
@@ -58,6 +59,7 @@ class Model(NativeCallable):
         threads: int = 1,
         code: Code | None = None,
         rebuild: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
+        state: Model | None = None,
     ):
         self._executable, self._rebuild = executable, rebuild
         self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
@@ -65,7 +67,7 @@ class Model(NativeCallable):
         _check_processor(self._code, executable)
         self._weights = self._aligned_weights() if code is None else None
         self._closed = False
-        self._state = self._first_state()
+        self._state = self._first_state() if state is None else self._state_of(state)
         self._session = self._new_session(self._threads)
         self._sessions = [self._session]
         self._record, self._entry = self._fast_record(), shim().call
@@ -110,6 +112,11 @@ class Model(NativeCallable):
             port.name: block[port.offset :][: port.type.nbytes].view(port.type.dtype.numpy).reshape(port.shape)
             for port in self._executable.states
         }
+
+    @property
+    def state_block(self) -> Array:
+        """The bytes of all states."""
+        return self._state[: self._executable.state_bytes]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -239,6 +246,12 @@ class Model(NativeCallable):
                 first = ctypes.string_at(self._code.address(executable.state_symbol), size)
             block[:size] = np.frombuffer(first, np.uint8)
         return block
+
+    def _state_of(self, other: Model) -> Array:
+        """The block of another model, whose states have to be the same."""
+        if other.executable.states != self._executable.states:
+            raise UsageError(f"models '{other.name}' and '{self.name}' have not the same states")
+        return other._state
 
     def _bound(self, images: int, arrays: list[Array], results: list[Array], answer: Any) -> Callable[[], Any]:
         def fallback() -> Any:

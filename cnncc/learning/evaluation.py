@@ -1,0 +1,74 @@
+"""How good a network is while it learns: predictions in native code, from the very memory that steps update."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .. import interpreter
+from ..api import compile
+from ..ir import Builder, Graph, Value
+from ..op import Constant
+from ..runtime.model import Model
+from ..types import Array, TensorType
+from .data import Examples
+from .losses import Loss
+from .net import Net
+from .step import Step
+from .training import CORRECT, LOSS, WANTED, predicted
+
+PREDICTION = "prediction"
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """The mean loss, and the share of right predictions if that means something."""
+
+    loss: float
+    accuracy: float | None
+
+
+class Evaluation:
+    """Judges a step's network, as it is for use: with statistics that are kept, and nothing left out."""
+
+    def __init__(self, step: Step, graph: Graph, **options: object):
+        self.loss = step.loss
+        reading = inference(graph, step)
+        self.model = Model(compile(reading, **options).executable, threads=step.model.threads, state=step.model)
+
+    def __call__(self, x: Examples, y: Array) -> Judgement:
+        """The judgement of these examples."""
+        with np.errstate(all="ignore"):
+            prediction = self.model(dict(x))
+            outputs = interpreter.run(
+                judging(self.loss, TensorType(prediction.shape), TensorType.of(y)),
+                {
+                    PREDICTION: prediction,
+                    WANTED: y,
+                },
+            )
+        correct = outputs.get(CORRECT)
+        return Judgement(float(outputs[LOSS]), None if correct is None else float(correct) / y.size)
+
+
+def inference(graph: Graph, step: Step) -> Graph:
+    """The network for use, with the states of a step in place of its parameters."""
+    states, builder = step.training.graph.states, Builder(f"{graph.name}_now", graph.labels)
+    builder.kept, builder.fixed = graph.kept, graph.fixed
+    for name in states:
+        builder.state(step.training.graph.initial(name), name, element=states[name].dtype)
+    for node in graph:
+        if not (isinstance(node.op, Constant) and node.name in states):
+            builder.add(node.op, node.inputs, node.name, node.where)
+    return builder.graph({PREDICTION: predicted(graph, step.loss)})
+
+
+def judging(loss: Loss, prediction: TensorType, wanted: TensorType) -> Graph:
+    """The graph of a loss alone."""
+    net = Net(Builder("judging")).at(LOSS)
+    given = net.builder.input(PREDICTION, prediction), net.builder.input(WANTED, wanted)
+    outputs: dict[str, Value] = {LOSS: loss.cost(net, *given)}
+    if (correct := loss.correct(net, *given)) is not None:
+        outputs[CORRECT] = correct
+    return net.builder.graph(outputs)
