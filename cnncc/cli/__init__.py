@@ -10,6 +10,7 @@ Every failure is one sentence on standard error that begins with `cnncc: `; noth
     5  a result cannot be written, or a tool or engine that is needed is missing
     6  `check` found a difference
     7  native code was refused or failed
+    8  training whose loss is no number any more
   130  interrupted (Ctrl-C)
   141  the reader of the output went away
 
