@@ -51,10 +51,11 @@ def by_weights(pieces: Pieces, c: Contraction, x: int, g: int) -> int:
     """
     if c.channels == c.groups > 1:
         return _by_single_channel(pieces, c, x, g)
-    window = []
-    for axis, a in enumerate(c.window, start=2):
-        x, turned = _turned(pieces, x, axis, a)
-        window.append(turned)
+    window = [_turned(a) for a in c.window]
+    if any(a.size < 1 for a in window):  # every window of an axis lies in its padding
+        return pieces.zeros(g, (c.outputs, c.channels // c.groups, *(a.out for a in window)))
+    for axis, a in enumerate(window, start=2):
+        x = pieces.part(x, axis, 0, a.size)
     (n, _, *sizes), outputs = pieces.shape(x), pieces.shape(g)[1]
     inner, spatial = c.channels // c.groups, tuple(range(3, len(sizes) + 3))
     image = pieces.transpose(pieces.reshape(x, (n, c.groups, inner, *sizes)), (2, 1, 0, *spatial))
@@ -66,13 +67,10 @@ def by_weights(pieces: Pieces, c: Contraction, x: int, g: int) -> int:
     return pieces.transpose(made, swap)
 
 
-def _turned(pieces: Pieces, x: int, axis: int, a: WindowAxis) -> tuple[int, WindowAxis]:
-    """The window of the gradient along one axis, and x without the elements at its end that no window reached."""
-    extent = (a.out - 1) * a.stride + 1
-    high = (a.kernel - 1) * a.dilation + extent - a.size - a.low
-    size = a.size + min(high, 0)
-    turned = WindowAxis(size, a.out, a.dilation, a.stride, a.low, max(high, 0))
-    return pieces.part(x, axis, 0, size), turned
+def _turned(a: WindowAxis) -> WindowAxis:
+    """The window of the gradient along one axis, over x without the elements at its end that no window reached."""
+    high = (a.kernel - 1) * a.dilation + (a.out - 1) * a.stride + 1 - a.size - a.low
+    return WindowAxis(a.size + min(high, 0), a.out, a.dilation, a.stride, a.low, max(high, 0))
 
 
 def _by_single_channel(pieces: Pieces, c: Contraction, x: int, g: int) -> int:

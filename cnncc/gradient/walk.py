@@ -80,7 +80,10 @@ class Walk:
                 self.shares.setdefault(value, []).append(known[reference])
 
     def flat(self, value: Value, top: Value) -> Node | None:
-        """The first layer on the way from `value` to `top` whose result has no slope by it; None without a way."""
+        """The first layer on the way from `value` to `top` whose result has no slope by it; None without a way.
+
+        What is held has none, but cancels.
+        """
         leading = {top}
         for node in reversed(self.forward):
             if not leading.isdisjoint(node.values):
@@ -88,7 +91,7 @@ class Walk:
         reached = self._reached({value})
         for node in self.forward:
             on_the_way = not leading.isdisjoint(node.values) and not reached.isdisjoint(node.inputs)
-            if on_the_way and reached.isdisjoint(node.values):
+            if on_the_way and reached.isdisjoint(node.values) and self.new.held.isdisjoint(node.values):
                 return self.new.layers[node.name]
         return None
 

@@ -60,19 +60,6 @@ def test_large_windows_go_back_axis_by_axis(seed, monkeypatch):
     np.testing.assert_allclose(found, naive(pool, x, counts), rtol=0, atol=1e-12)
 
 
-@pytest.mark.tools
-@pytest.mark.parametrize("seed", range(200))
-def test_ties_as_in_pytorch(seed):
-    torch = pytest.importorskip("torch")
-    pool, x, counts = random_pool(seed)
-    given = torch.tensor(x, requires_grad=True)
-    padding = pool.padding
-    torch.nn.functional.max_pool2d(given, pool.kernel, pool.stride, padding, pool.dilation).backward(
-        torch.tensor(counts)
-    )
-    np.testing.assert_allclose(gradients(pool, [x], counts)[0], given.grad.numpy(), rtol=0, atol=1e-12)
-
-
 def test_padding_takes_nothing_from_elements_that_are_minus_infinity():
     x = np.full((1, 1, 3), -np.inf)
     (found,) = gradients(ops.MaxPool((3,), 1, 1), [x], np.array([[[1.0, 10.0, 100.0]]]))

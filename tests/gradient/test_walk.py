@@ -152,3 +152,13 @@ def test_models_and_names():
     slopes = learn.gradient(model, of="output", by=("input", "conv.weights", "conv.bias"))
     assert list(slopes.outputs) == ["output", "d_input", "d_conv.weights", "d_conv.bias"]
     assert learn.gradient(model, of="output", by="input").outputs.keys() == {"output", "d_input"}
+
+
+def test_windows_that_see_nothing_but_padding():
+    """Of one element, with a stride beyond it, only the window in the padding is left: the weights do not count."""
+    net = Net()
+    x, w = net.input(2, 3, 1), net.weights(4, 3, 1, arrive=True)
+    op = ops.Conv((1,), 3, padding=((1, 0),))
+    slopes = differentiated(net.graph(net.apply(op, x, w)), "y0", ("x", "w"))
+    found = precisely(slopes, {**net.feeds, "d_y0": np.ones((2, 4, 1))})
+    assert not found["d_x"].any() and not found["d_w"].any() and found["d_w"].shape == (4, 3, 1)
