@@ -298,6 +298,7 @@ ALLOWED: dict[str, set[str]] = {
         "ir",
         "op",
         "ops",
+        "plan",
         "runtime",
         "types",
     },
