@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ class Judgement:
 class Evaluation:
     """Judges a step's network, as it is for use: with statistics that are kept, and nothing left out."""
 
-    def __init__(self, step: Step, graph: Graph, **options: object):
+    def __init__(self, step: Step, graph: Graph, **options: Any):
         self.loss = step.loss
         reading = inference(graph, step)
         self.model = Model(compile(reading, **options).executable, threads=step.model.threads, state=step.model)

@@ -227,7 +227,9 @@ class Training:
 
     def _is_over(self, patience: Patience | None) -> bool:
         judged = [epoch.judged for epoch in self.standing.epochs]
-        return bool(patience and judged) and len(judged) - 1 - judged.index(min(judged)) >= patience.epochs
+        if patience is None or not judged:
+            return False
+        return len(judged) - 1 - judged.index(min(judged)) >= patience.epochs
 
     def epoch(self) -> Epoch:
         """The rest of an epoch; raises LearningError."""
@@ -270,8 +272,8 @@ class Training:
             standing.loss / self.each,
             rate,
             None if self.step.correct is None else standing.correct / (images * self.data.y[0].size),
-            judged and judged.loss,
-            judged and judged.accuracy,
+            judged.loss if judged else None,
+            judged.accuracy if judged else None,
             seconds,
         )
         if all(epoch.judged < earlier.judged for earlier in standing.epochs):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, cast
 
@@ -15,7 +16,8 @@ from .net import Net
 class Optimiser(Protocol):
     """An optimiser with its usual rate; the rate of each step is an input of it."""
 
-    rate: float
+    @property
+    def rate(self) -> float: ...
 
     def prepare(self, net: Net) -> tuple[Value, ...]:
         """What all parameters share in a step."""
@@ -132,7 +134,7 @@ def _expect_decay(decay: float) -> None:
         raise UsageError(f"decay={decay!r}: expected a finite number from 0 on")
 
 
-OPTIMISERS = {"sgd": SGD(momentum=0.9), "adamw": AdamW()}
+OPTIMISERS: Mapping[str, Optimiser] = {"sgd": SGD(momentum=0.9), "adamw": AdamW()}
 
 
 def optimiser_of(given: str | Optimiser) -> Optimiser:
