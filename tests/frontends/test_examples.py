@@ -14,7 +14,9 @@ from cnncc.compiler import Options, resolve_target
 from cnncc.frontends.script import load_script
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
-MODELS = ("mobilenet", "resnet", "unet", "inception", "ecg", "volume", "edges", "digits")
+MODELS = ("mobilenet", "resnet", "unet", "inception", "ecg", "volume", "edges", "digits", "learn_edges")
+TELL = ("edges", "learn_edges")
+"""Scripts that print something else than their layers."""
 
 
 def test_no_example_is_forgotten() -> None:
@@ -41,7 +43,7 @@ def test_the_camera_model_takes_pictures_as_they_come() -> None:
     assert {name: str(type) for name, type in graph.inputs.items()} == {"input": "uint8[1, 64, 64, 3]"}
 
 
-@pytest.mark.parametrize("name", [name for name in MODELS if name != "edges"])
+@pytest.mark.parametrize("name", [name for name in MODELS if name not in TELL])
 def test_run_as_a_script_it_shows_its_summary(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")
     lines = capsys.readouterr().out.splitlines()
@@ -54,3 +56,11 @@ def test_the_edge_filters_are_found_to_be_separable(capsys: pytest.CaptureFixtur
     before, after = capsys.readouterr().out.splitlines()
     assert before == "as given: 229 multiply-accumulates a pixel (smooth 49, gradient 18, energy 162)"
     assert after.startswith("compiled: 62 multiply-accumulates a pixel (")
+
+
+def test_a_filter_is_learned_and_found_to_be_separable(capsys: pytest.CaptureFixture[str]) -> None:
+    runpy.run_path(str(EXAMPLES / "learn_edges.py"), run_name="__main__")
+    first, *filter, last = capsys.readouterr().out.splitlines()
+    assert first.startswith("learned to within ") and float(first.split()[-1].rstrip(":")) < 1e-4
+    assert "".join(filter).replace(" ", "") == "[[1.0.-1.][2.0.-2.][1.0.-1.]]"
+    assert last.count("Conv(") == 2 and "kernel=(3, 1)" in last and "kernel=(1, 3)" in last
