@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from ..batching import images_of
 from ..cut import named, with_needed
@@ -17,6 +17,7 @@ from .walk import Walk, ones
 def differentiated(graph: Graph, of: str, by: Sequence[str]) -> Graph:
     """A graph with the output `of`, and an output d_NAME for each name in `by`: the gradient of `of` by that value.
 
+    Where that name is taken, by `of` or an input, it is d_OF_by_NAME; the outputs are in the order of `by`.
     `of` is an output, or a layer by name; a name in `by` is that of an input, of weights (constants) or of a layer. If
     `of` has several elements, the graph has a further input d_OF of its shape, and the gradient is that of the sum of
     d_OF · OF; if it has one, that counts 1. Raises UsageError for unknown names and for values that are no floats, and
@@ -34,7 +35,7 @@ def differentiated(graph: Graph, of: str, by: Sequence[str]) -> Graph:
     for name, value in asked.items():
         if value not in walk.found:
             raise _unreached(walk, new.made[top], name)
-    return _result(new, {of: new.made[top]} | {f"d_{name}": walk.found[value] for name, value in asked.items()})
+    return _result(new, of, new.made[top], {name: walk.found[value] for name, value in asked.items()})
 
 
 def _expect_floats(graph: Graph, values: Mapping[str, Value]) -> None:
@@ -76,11 +77,21 @@ def _unreached(walk: Walk, top: Value, name: str) -> UsageError:
     return UsageError(told, node=layer.name, where=layer.where)
 
 
-def _result(new: Unfolded, outputs: Mapping[str, Value]) -> Graph:
-    """The graph of what these outputs need; none of them is an input, a constant or another output."""
-    builder, own = new.builder, dict[str, Value]()
-    for name, value in outputs.items():
-        if builder.nodes[value.node].op.source or value in own.values():
-            (value,) = builder.add(Identity(), (value,), f"{name}.copy")
-        own[name] = value
-    return with_needed(builder.graph(own), own)
+def _result(new: Unfolded, of: str, top: Value, found: Mapping[str, Value]) -> Graph:
+    """The graph of these outputs and of what they need; none of them is an input, a constant or another output."""
+    builder = new.builder
+    outputs = {of: _own(new, top, of, ())}
+    taken = {node.name for node in builder.nodes.values() if node.op.source == "input"}
+    for name, value in found.items():
+        own = next((each for each in (f"d_{name}", f"d_{of}_by_{name}") if each not in taken | outputs.keys()), "")
+        if not own:
+            raise UsageError(f"there already are values called 'd_{name}' and 'd_{of}_by_{name}': rename '{name}'")
+        outputs[own] = _own(new, value, own, outputs.values())
+    return with_needed(builder.graph(outputs), outputs)
+
+
+def _own(new: Unfolded, value: Value, name: str, others: Collection[Value]) -> Value:
+    """A value that may be an output beside others: a copy of an input, of a constant and of what is one already."""
+    if new.builder.nodes[value.node].op.source is None and value not in others:
+        return value
+    return new.builder.add(Identity(), (value,), f"{name}.copy")[0]

@@ -106,9 +106,9 @@ def _of_op(new: Unfolded, node: Node, op: Op, inputs: Sequence[Value], taken: Se
     """The results of one op in pieces; the last piece has the name of the layer, if that is free."""
     lowering = op.lower(*(new.type(value) for value in inputs))
     known = list(inputs)
-    for piece in lowering.pieces:
-        last = piece is lowering.pieces[-1] and node.name not in new.builder.nodes
-        hint = node.name if last else _free(new, f"{node.name}.{len(new.builder.nodes)}", taken)
+    for number, piece in enumerate(lowering.pieces, start=1):
+        last = number == len(lowering.pieces) and node.name not in new.builder.nodes
+        hint = node.name if last else _free(new, f"{node.name}.{number}", taken)
         known.append(new.add(piece, [known[k] for k in piece.operands], hint, node))
         if piece.held:
             new.held.add(known[-1])

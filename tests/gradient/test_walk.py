@@ -115,6 +115,7 @@ def test_second_derivatives(op):
     graph = net.graph(net.apply(op, square))
     once = differentiated(graph, "y0", ("x",))
     feeds = {**net.feeds, "d_y0": net.random(*graph.type(graph.outputs["y0"]).shape)}
+    assert list(differentiated(once, "d_x", ("x", "x_1")).outputs) == ["d_x", "d_d_x_by_x", "d_x_1"]
     assert max(off(once, "d_x", by, feeds) for by in ("x", "x_1", "d_y0")) < CLOSE
 
 
