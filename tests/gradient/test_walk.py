@@ -132,6 +132,7 @@ def test_a_graph_with_fused_layers():
     net, graph = small()
     fused = fuse(graph).graph
     assert any(isinstance(node.op, ops.Fused) for node in fused)
+    assert all(node.name in differentiated(fused, "y0", ("x",)).nodes for node in fused)
     feeds = {**net.feeds, "d_y0": net.random(2, 5)}
     found, expected = (precisely(differentiated(each, "y0", ("x", "w")), feeds) for each in (fused, graph))
     for name, array in expected.items():
