@@ -31,7 +31,8 @@ from .types import Array
 def meaning(computation: Computation, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
     """The result, of `shape`, from operands whose floats are in float64."""
     with np.errstate(all="ignore"):
-        return np.asarray(_meaning(computation, operands, shape), order="C")
+        result = np.asarray(_meaning(computation, operands, shape), order="C")
+        return result.astype(np.float64, copy=False) if result.dtype.kind == "f" else result
 
 
 def _meaning(c: Computation, operands: Sequence[Array], shape: tuple[int, ...]) -> Array:
@@ -48,8 +49,7 @@ def _meaning(c: Computation, operands: Sequence[Array], shape: tuple[int, ...]) 
         case Linewise():
             return c.made(operands)
         case Arrangement():
-            result = c.arrange(operands, shape)
-            return result if operands or result.dtype.kind != "f" else result.astype(np.float64)
+            return c.arrange(operands, shape)
         case Lookup() | Scatter():
             return c.apply(operands, shape)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..batching import images_of
@@ -18,6 +18,7 @@ from .walk import Walk, ones
 def differentiated(graph: Graph, of: str, by: Sequence[str]) -> Graph:
     """A graph with the output `of`, and an output d_NAME for each name in `by`: the gradient of `of` by that value.
 
+    Where that name is taken, by `of` or an input, it is d_OF_by_NAME; the outputs are in the order of `by`.
     `of` is an output, or a layer by name; a name in `by` is that of an input, of weights (constants) or of a layer. If
     `of` has several elements, the graph has a further input d_OF of its shape, and the gradient is that of the sum of
     d_OF · OF; if it has one, that counts 1. Raises UsageError for unknown names and for values that are no floats, and
@@ -29,8 +30,7 @@ def differentiated(graph: Graph, of: str, by: Sequence[str]) -> Graph:
     back = backward(whole, of, top, values)
     back.new.builder.name, back.new.builder.kept = f"{graph.name}_gradient", whole.kept
     back.new.builder.fixed = _fixed(whole, values)
-    gradients = {f"d_{name}": gradient for name, gradient in back.gradients.items()}
-    return _result(back.new, {of: back.new.made[top]} | gradients)
+    return _result(back.new, of, back.new.made[top], back.gradients)
 
 
 @dataclass(frozen=True)
@@ -93,11 +93,21 @@ def _unreached(walk: Walk, top: Value, name: str) -> UsageError:
     return UsageError(told, node=layer.name, where=layer.where)
 
 
-def _result(new: Unfolded, outputs: Mapping[str, Value]) -> Graph:
-    """The graph of what these outputs need; none of them is an input, a constant or another output."""
-    builder, own = new.builder, dict[str, Value]()
-    for name, value in outputs.items():
-        if builder.nodes[value.node].op.source or value in own.values():
-            (value,) = builder.add(Identity(), (value,), f"{name}.copy")
-        own[name] = value
-    return with_needed(builder.graph(own), own)
+def _result(new: Unfolded, of: str, top: Value, found: Mapping[str, Value]) -> Graph:
+    """The graph of these outputs and of what they need; none of them is an input, a constant or another output."""
+    builder = new.builder
+    outputs = {of: _own(new, top, of, ())}
+    taken = {node.name for node in builder.nodes.values() if node.op.source == "input"}
+    for name, value in found.items():
+        own = next((each for each in (f"d_{name}", f"d_{of}_by_{name}") if each not in taken | outputs.keys()), "")
+        if not own:
+            raise UsageError(f"there already are values called 'd_{name}' and 'd_{of}_by_{name}': rename '{name}'")
+        outputs[own] = _own(new, value, own, outputs.values())
+    return with_needed(builder.graph(outputs), outputs)
+
+
+def _own(new: Unfolded, value: Value, name: str, others: Collection[Value]) -> Value:
+    """A value that may be an output beside others: a copy of an input, of a constant and of what is one already."""
+    if new.builder.nodes[value.node].op.source is None and value not in others:
+        return value
+    return new.builder.add(Identity(), (value,), f"{name}.copy")[0]

@@ -9,7 +9,8 @@ import numpy as np
 
 from ..computation import Lookup, Scatter
 from ..elements import INT32
-from ..expr import Arg, Expr, equal, less, maximum, minimum, select
+from ..expr import Arg, equal, less, maximum, minimum, select
+from ..ops.gather import front
 from .pieces import NoGradient, Step
 
 
@@ -17,7 +18,7 @@ def lookup(step: Step, c: Lookup) -> list[int | None]:
     """Each element gets the sum of g over all that read it; an index beyond either end has read the element there."""
     pieces, (x, indices) = step.pieces, step.x
     size = pieces.shape(x)[c.axis]
-    inside = minimum(maximum(_front(Arg(0), size), 0), size - 1)
+    inside = minimum(maximum(front(Arg(0), size), 0), size - 1)
     return [pieces.added_up(step.g, pieces.pointwise(inside, (indices,)), c.axis, x), None]
 
 
@@ -28,10 +29,6 @@ def scatter(step: Step, c: Scatter) -> list[int | None]:
     """
     by_x, by_updates = BY_X[c.combine], BY_UPDATES[c.combine]
     return [by_x(step, c) if step.wanted[0] else None, None, by_updates(step, c) if step.wanted[2] else None]
-
-
-def _front(index: Expr, size: int) -> Expr:
-    return select(less(index, 0), index + size, index)
 
 
 def _all(step: Step, c: Scatter) -> int:
@@ -58,7 +55,7 @@ def _where_extreme(step: Step, c: Scatter) -> int:
 def _written(step: Step, c: Scatter) -> int:
     """g where an update was added; 0 where its index does not exist."""
     size = step.pieces.shape(step.y)[c.axis]
-    index, read = _front(Arg(0), size), _read(step, c, step.g)
+    index, read = front(Arg(0), size), _read(step, c, step.g)
     return step.pieces.pointwise(select(less(index, 0), 0, select(less(index, size), Arg(1), 0)), (step.x[1], read))
 
 
@@ -73,8 +70,8 @@ def _first_extreme(step: Step, c: Scatter) -> int:
     """The lowest number of the updates that are the result tells which one counts; where x is the result, none does."""
     pieces, (x, indices, updates) = step.pieces, step.x
     count = math.prod(pieces.shape(updates))
-    one = pieces.known(np.full((1,) * len(pieces.shape(x)), -1, INT32.numpy))
-    none = pieces.pointwise(select(equal(Arg(0), Arg(1)), Arg(2), count), (x, step.y, one))
+    taken = pieces.known(np.full((1,) * len(pieces.shape(x)), -1, INT32.numpy))
+    none = pieces.pointwise(select(equal(Arg(0), Arg(1)), Arg(2), count), (x, step.y, taken))
     own = (updates, _read(step, c, step.y), _numbers(step))
     extreme = pieces.pointwise(select(equal(Arg(0), Arg(1)), Arg(2), count), own)
     return _of_number(step, c, pieces.scattered(none, indices, extreme, c.axis, "minimum"))

@@ -10,7 +10,7 @@ import numpy as np
 from ..computation import Broadcast, ConstantPad, Interleave, LoweringBuilder, Pointwise, Scatter, replaced
 from ..elements import FLOAT32
 from ..expr import Arg, Expr, arguments_of, substitute, where_less
-from ..types import Array, TensorType
+from ..types import TensorType
 
 
 class NoGradient(Exception):
@@ -55,10 +55,6 @@ class Pieces(LoweringBuilder):
         """A tensor like `like`: each element the sum of the updates with its index along `axis`."""
         base = self.zeros(like, self.shape(like))
         return self.add(Scatter(axis, "add"), (base, indices, updates), self.shape(like))
-
-    def table(self, values: Array) -> int:
-        """Floats known now."""
-        return self.known(np.asarray(values, np.float64))
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, field
 
@@ -92,30 +93,31 @@ def is_one(graph: Graph, node: Node) -> bool:
 
 
 def _parts(new: Unfolded, node: Node, inputs: Sequence[Value], taken: Set[str]) -> list[Value]:
-    """The results of a node in pieces. A layer of fused ops is one op after the other."""
+    """The results of a node in pieces; the last piece has its name. A layer of fused ops is one op after the other."""
     if not isinstance(node.op, Fused):
-        return _of_op(new, node, node.op, inputs, taken)
+        return _of_op(new, node, node.op, inputs, taken, node.name)
     own, *extras = node.op.split(inputs)
     (running,) = _of_op(new, node, node.op.anchor, own, taken)
     for stage, extra in zip(node.op.epilogue, extras, strict=True):
-        (running,) = _of_op(new, node, stage.op, stage.arguments(running, extra), taken)
+        name = node.name if stage is node.op.epilogue[-1] else ""
+        (running,) = _of_op(new, node, stage.op, stage.arguments(running, extra), taken, name)
     return [running]
 
 
-def _of_op(new: Unfolded, node: Node, op: Op, inputs: Sequence[Value], taken: Set[str]) -> list[Value]:
-    """The results of one op in pieces; the last piece has the name of the layer, if that is free."""
+def _of_op(new: Unfolded, node: Node, op: Op, inputs: Sequence[Value], taken: Set[str], name: str = "") -> list[Value]:
+    """The results of one op in pieces, of which the last one is called `name`."""
     lowering = op.lower(*(new.type(value) for value in inputs))
     known = list(inputs)
     for piece in lowering.pieces:
-        last = piece is lowering.pieces[-1] and node.name not in new.builder.nodes
-        hint = node.name if last else _free(new, f"{node.name}.{len(new.builder.nodes)}", taken)
+        last = name and piece is lowering.pieces[-1]
+        hint = name if last else _free(new, node.name, taken)
         known.append(new.add(piece, [known[k] for k in piece.operands], hint, node))
         if piece.held:
             new.held.add(known[-1])
     return [known[k] for k in lowering.results]
 
 
-def _free(new: Unfolded, hint: str, taken: Set[str]) -> str:
-    while hint in taken or hint in new.builder.nodes:
-        hint += "_"
-    return hint
+def _free(new: Unfolded, name: str, taken: Set[str]) -> str:
+    """NAME.1, NAME.2… as long as neither graph has it."""
+    names = (f"{name}.{number}" for number in itertools.count(1))
+    return next(each for each in names if each not in taken and each not in new.builder.nodes)

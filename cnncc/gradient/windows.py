@@ -25,7 +25,7 @@ def window_reduction(step: Step, c: WindowReduction) -> list[int | None]:
         return [_maximum(pieces, c.window, x, step.y, step.g)]
     g = step.g
     if c.divisor != "none":
-        g = pieces.pointwise(Arg(0) / Arg(1), (g, pieces.table(divisor(c, pieces.shape(x)))))
+        g = pieces.pointwise(Arg(0) / Arg(1), (g, pieces.known(divisor(c, pieces.shape(x)))))
     return [_shared_out(pieces, c.window, g, pieces.shape(x))]
 
 

@@ -17,8 +17,9 @@ def gradient(source: Any, *, of: str, by: str | Sequence[str]) -> Graph:
 
     `source` is what `cnncc.load_graph` takes. `of` is an output, or a layer by name; `by` are inputs, weights
     ("conv1.weights") or layers. d_NAME has the shape of NAME. If `of` has one element, it is the gradient of that; else
-    the graph has a further input d_OF, of the shape of `of`, and d_NAME is the gradient of the sum of d_OF · OF. Where
-    a function has no derivative, the rules of `cnncc/gradient/README.md` hold.
+    the graph has a further input d_OF, of the shape of `of`, and d_NAME is the gradient of the sum of d_OF · OF. A name
+    that is taken (by x of d_x, for second derivatives) is d_OF_by_NAME. Where a function has no derivative, the rules
+    of `cnncc/gradient/README.md` hold.
 
     Raises UsageError for an unknown name, a value that is not float32, and where no gradient reaches a value (with the
     layer that is flat), ModelError for a layer on the way that has no gradient, and what `load_graph` raises.

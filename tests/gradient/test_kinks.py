@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from cnncc import ops
-from cnncc.gradient import windows
+from cnncc.gradient import differentiated, windows
+from cnncc.types import TensorType
 from cnncc.windows import resolve
 
-from .support import gradients
+from .support import fed, gradients, of_op, precisely
 
 CASES = range(60)
 
@@ -122,3 +123,35 @@ def test_softmax_and_cross_entropy_of_the_textbook():
     (small,) = gradients(ops.LogSoftmax(1), [x[:, :3]], -np.eye(3)[[0]])
     powers = np.exp(x[:, :3])
     np.testing.assert_allclose(small, powers / powers.sum() - [[1, 0, 0]], rtol=1e-12)
+
+
+INDICES = np.array([[1, -1, 1, 5, -6, 0]])
+"""Two updates meet element 1, one counts from the back, two indices do not exist."""
+
+
+@pytest.mark.parametrize(
+    "reduction, by_x, by_updates",
+    [
+        ("none", [0, 0, 100, 0], [0, 1000, 10, 0, 0, 1]),
+        ("add", [1, 10, 100, 1000], [10, 1000, 10, 0, 0, 1]),
+        ("max", [1, 0, 100, 0], [10, 1000, 0, 0, 0, 0]),
+        ("min", [1, 10, 100, 1000], [0, 0, 0, 0, 0, 0]),
+    ],
+)
+def test_writes_at_indices(reduction, by_x, by_updates):
+    """Of equal ones that are the extreme, x comes first, then the updates in their order."""
+    x, updates = np.array([[7.0, 2, 2, 2]]), np.array([[5.0, 4, 5, 9, 9, 7]])
+    graph = of_op(ops.ScatterElements(1, reduction), *map(TensorType.of, (x, INDICES, updates)))
+    feeds = {**fed(x, INDICES, updates), "d_y": np.array([[1.0, 10, 100, 1000]])}
+    found = precisely(differentiated(graph, "y", ("x0", "x2")), feeds)
+    np.testing.assert_array_equal(found["d_x0"], [by_x])
+    np.testing.assert_array_equal(found["d_x2"], [by_updates])
+
+
+def test_reads_at_indices_go_back_to_what_they_read():
+    """Beyond either end it was the element there."""
+    x = np.zeros((1, 4))
+    graph = of_op(ops.GatherElements(1), *map(TensorType.of, (x, INDICES)))
+    counts = np.array([[1.0, 10, 100, 1000, 10000, 100000]])
+    found = precisely(differentiated(graph, "y", ("x0",)), {**fed(x, INDICES), "d_y": counts})
+    np.testing.assert_array_equal(found["d_x0"], [[110000, 101, 0, 1010]])

@@ -115,6 +115,7 @@ def test_second_derivatives(op):
     graph = net.graph(net.apply(op, square))
     once = differentiated(graph, "y0", ("x",))
     feeds = {**net.feeds, "d_y0": net.random(*graph.type(graph.outputs["y0"]).shape)}
+    assert list(differentiated(once, "d_x", ("x", "x_1")).outputs) == ["d_x", "d_d_x_by_x", "d_x_1"]
     assert max(off(once, "d_x", by, feeds) for by in ("x", "x_1", "d_y0")) < CLOSE
 
 
@@ -131,6 +132,7 @@ def test_a_graph_with_fused_layers():
     net, graph = small()
     fused = fuse(graph).graph
     assert any(isinstance(node.op, ops.Fused) for node in fused)
+    assert all(node.name in differentiated(fused, "y0", ("x",)).nodes for node in fused)
     feeds = {**net.feeds, "d_y0": net.random(2, 5)}
     found, expected = (precisely(differentiated(each, "y0", ("x", "w")), feeds) for each in (fused, graph))
     for name, array in expected.items():

@@ -9,9 +9,10 @@ from cnncc.batching import batched_inputs
 from cnncc.computation import Concatenate, ConstantPad, Permute, Pointwise, Reduction, RowMajorReshape, StridedSlice
 from cnncc.elements import FLOAT32, INT32
 from cnncc.errors import ShapeError
-from cnncc.expr import Arg
+from cnncc.expr import Arg, convert
 from cnncc.interpreter import run
 from cnncc.ir import Builder
+from cnncc.meaning import meaning
 from cnncc.op import REGISTRY
 from cnncc.ops import Computed
 from cnncc.text import parse, show
@@ -102,3 +103,9 @@ def test_which_keep_images_apart(op, free):
 def test_cost_and_name():
     assert (SUM.name, str(SUM), SUM.cost(*SUM.operands).flops) == ("Pointwise", "Pointwise(add($0, $1))", 6)
     assert JOINED.cost(*JOINED.operands).moved == 14 and FLOAT32.is_float
+
+
+def test_meanings_are_in_float64():
+    """Also of whole numbers that become floats."""
+    whole = Pointwise(convert(Arg(0), FLOAT32), ((0,),))
+    assert meaning(whole, [np.array([2**24 + 1], np.int64)], (1,)).dtype == np.float64
