@@ -239,7 +239,10 @@ class Compilation:
         return self.plan.shard_bytes + (tick_bytes(self.plan) if self.options.profiled else 0)
 
     def executable(self, *, use_cache: bool = True) -> Executable:
-        """The executable: from the cache on disk if it is there, else built and remembered; entries are built."""
+        """The executable: from the cache on disk if it is there, else built and remembered.
+
+        An entry is built: the library that it belongs to is cached as a whole (`opening.library`).
+        """
         if not use_cache or self.entry:
             return self.build()
         with self.stopwatch.stage("read"):

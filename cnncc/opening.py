@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
+from .cache import models as cache
 from .cache.sources import OnnxFile, OnnxMessage
 from .compiler import Compilation, Entry, Options
-from .errors import ModelError
+from .errors import ModelError, PassError
 from .runtime.executable import Executable
 from .runtime.model import Model
 from .runtime.open_model import OpenModel, OpenPort
-from .sizes import listed, suffixes, told
+from .sizes import Size, listed, suffixes, told
 from .timings import Stopwatch
 
 
@@ -53,25 +54,60 @@ def library(
     options: Options,
     name: str | None = None,
     stopwatch: Stopwatch | None = None,
+    *,
+    use_cache: bool = True,
 ) -> tuple[list[Executable], list[int]]:
     """The programs of a library, one for each listed size, with names that end in what differs (`suffixes`).
 
-    All have the same block of weights; for each, the bytes of it that the programs before it do not have. Raises what
-    `listed` and the compiler raise.
+    All have the same block of weights; for each, the bytes of it that the programs before it do not have. They come
+    from the cache on disk if all of them are there together, else they are built and remembered. Raises what `listed`
+    and the compiler raise.
     """
-    graphs, stopwatch = [], stopwatch or Stopwatch()
-    for size in listed(shapes):
+    stopwatch, sizes = stopwatch or Stopwatch(), listed(shapes)
+    files = [source.at(size) for size in sizes]
+    found, key = None, ""
+    if use_cache:
+        key = _key(files, sizes, options, name, stopwatch)
+        with stopwatch.stage("cache"):
+            found = cache.load_library(key)
+    if found is None:
+        found = _built(files, sizes, options, name, stopwatch)
+        if use_cache:
+            with stopwatch.stage("cache"):
+                cache.store_library(key, found)
+    blocks = [0, *(len(each.weights) for each in found)]
+    added = [after - before for before, after in itertools.pairwise(blocks)]
+    return [replace(each, weights=found[-1].weights) for each in found], added
+
+
+def _key(
+    files: Sequence[OnnxFile], sizes: Sequence[Size], options: Options, name: str | None, stopwatch: Stopwatch
+) -> str:
+    """What a library depends on: its name and, for each size, what a compilation of it alone depends on."""
+    parts = ["library", name or ""]
+    for file, size in zip(files, sizes, strict=True):
         with _told(size), stopwatch.stage("read"):
-            graph = source.at(size).graph
+            parts.append(Compilation(file, options).key)
+    return "\n".join(parts)
+
+
+def _built(
+    files: Sequence[OnnxFile], sizes: Sequence[Size], options: Options, name: str | None, stopwatch: Stopwatch
+) -> tuple[Executable, ...]:
+    """The programs; the weights of each go on with those of the one before."""
+    graphs = []
+    for file, size in zip(files, sizes, strict=True):
+        with _told(size), stopwatch.stage("read"):
+            graph = file.graph
         graphs.append(graph if name is None else replace(graph, name=name))
     ends = suffixes([[graph.nodes[input].types[0].shape for input in graph.inputs] for graph in graphs])
     made: list[Compilation] = []
-    for end, graph in zip(ends, graphs, strict=True):
+    built: list[Executable] = []
+    for end, graph, size in zip(ends, graphs, sizes, strict=True):
         made.append(Compilation(graph, options, stopwatch, Entry(end, tuple(made))))
-    built = [entry.build() for entry in made]
-    blocks = [0, *(len(each.weights) for each in built)]
-    added = [after - before for before, after in itertools.pairwise(blocks)]
-    return [replace(each, weights=built[-1].weights) for each in built], added
+        with _told(size):
+            built.append(made[-1].build())
+    return tuple(built)
 
 
 @contextmanager
@@ -79,5 +115,7 @@ def _told(size: Mapping[str, Sequence[int]]) -> Iterator[None]:
     """What is wrong with the model at a size is told with the size."""
     try:
         yield
+    except PassError:  # a mistake of ours
+        raise
     except ModelError as error:
         raise ModelError(f"with {told(size)}: {error}") from None

@@ -90,7 +90,10 @@ def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None)
     source = open_source(arguments.model, None, arguments.cuts)
     if not isinstance(source, OnnxFile):
         raise UsageError(ONNX_ONLY)
-    programs, added = library(source, common.shapes(arguments), options, _name(arguments), stopwatch)
+    use_cache = not arguments.no_cache
+    programs, added = library(
+        source, common.shapes(arguments), options, _name(arguments), stopwatch, use_cache=use_cache
+    )
     common.tell_timings(stopwatch, arguments)
     files = artefacts.write(programs, arguments.folder, kinds or default_kinds(options.target))
     _say_files(files)

@@ -44,6 +44,33 @@ def test_compile_writes_one_library(cli: Cli, net: Path, tmp_path: Path, monkeyp
         assert (ran.code, ran.err) == (2, f"cnncc: {told}\n")
 
 
+def test_the_second_time_nothing_is_compiled(
+    cli: Cli, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same files again, from the cache; `--timings` names no stage of compiling."""
+    words = ("compile", net, *SIZES, "--kinds", "o,a,h,json", "--timings", "-o")
+    monkeypatch.setenv("CNNCC_CACHE", str(tmp_path / "cache"))
+    first, again = cli(*words, tmp_path / "first"), cli(*words, tmp_path / "again")
+    assert [stage(line) for line in first.err.splitlines()] == [
+        "read",
+        "cache",
+        "passes",
+        "plan",
+        "code",
+        "object",
+        "all",
+    ]
+    assert [stage(line) for line in again.err.splitlines()] == ["read", "cache", "all"]
+    assert again.out == first.out.replace("first", "again")
+    for file in sorted((tmp_path / "first").iterdir()):
+        assert file.read_bytes() == (tmp_path / "again" / file.name).read_bytes()
+    assert "passes" in cli(*words, tmp_path / "third", "--no-cache").err
+
+
+def stage(line: str) -> str:
+    return line.split()[-1]
+
+
 def test_the_name_is_that_of_the_library(cli: Cli, net: Path, tmp_path: Path) -> None:
     assert cli("compile", net, *SIZES, "--name", "eye", "--kinds", "h,o", "-o", tmp_path / "build").code == 0
     assert set(listing(tmp_path / "build")) == {"eye_6.o", "eye_9.o", "eye_weights.o", "eye.h"}
