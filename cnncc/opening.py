@@ -3,32 +3,40 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from .cache import models as cache
 from .cache.sources import OnnxFile, OnnxMessage
 from .compiler import Compilation, Entry, Options
-from .errors import ModelError, PassError
 from .runtime.executable import Executable
 from .runtime.model import Model
 from .runtime.open_model import OpenModel, OpenPort
-from .sizes import Size, listed, suffixes, told
+from .sizes import Size, listed, suffixes, telling
 from .timings import Stopwatch
 
 
-def opened_model(source: OnnxFile, shapes: Any, options: Options, threads: int, use_cache: bool) -> OpenModel:
-    """A model of any size; those that `shapes` lists are compiled now. Raises what `listed` and the compiler raise."""
+def opened_model(
+    source: OnnxFile,
+    shapes: Any,
+    options: Options,
+    threads: int,
+    use_cache: bool,
+    stopwatch: Stopwatch | None = None,
+) -> OpenModel:
+    """A model of any size; those that `shapes` lists are compiled now. Raises what `listed` and the compiler raise.
+
+    A stopwatch that is given counts every size, also later ones.
+    """
     name, inputs, outputs = source.ports
 
     def make(size: Mapping[str, Sequence[int]]) -> Model:
-        return Model(Compilation(source.at(size), options).executable(use_cache=use_cache), threads=threads)
+        return Model(Compilation(source.at(size), options, stopwatch).executable(use_cache=use_cache), threads=threads)
 
     models = []
     for size in listed(shapes):
-        with _told(size):
+        with telling(size):
             models.append(make(size))
     origin = source.content if source.given else str(source.path.resolve())
     return OpenModel(
@@ -86,7 +94,7 @@ def _key(
     """What a library depends on: its name and, for each size, what a compilation of it alone depends on."""
     parts = ["library", name or ""]
     for file, size in zip(files, sizes, strict=True):
-        with _told(size), stopwatch.stage("read"):
+        with telling(size), stopwatch.stage("read"):
             parts.append(Compilation(file, options).key)
     return "\n".join(parts)
 
@@ -97,7 +105,7 @@ def _built(
     """The programs; the weights of each go on with those of the one before."""
     graphs = []
     for file, size in zip(files, sizes, strict=True):
-        with _told(size), stopwatch.stage("read"):
+        with telling(size), stopwatch.stage("read"):
             graph = file.graph
         graphs.append(graph if name is None else replace(graph, name=name))
     ends = suffixes([[graph.nodes[input].types[0].shape for input in graph.inputs] for graph in graphs])
@@ -105,17 +113,6 @@ def _built(
     built: list[Executable] = []
     for end, graph, size in zip(ends, graphs, sizes, strict=True):
         made.append(Compilation(graph, options, stopwatch, Entry(end, tuple(made))))
-        with _told(size):
+        with telling(size):
             built.append(made[-1].build())
     return tuple(built)
-
-
-@contextmanager
-def _told(size: Mapping[str, Sequence[int]]) -> Iterator[None]:
-    """What is wrong with the model at a size is told with the size."""
-    try:
-        yield
-    except PassError:  # a mistake of ours
-        raise
-    except ModelError as error:
-        raise ModelError(f"with {told(size)}: {error}") from None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from .errors import UsageError
+from .errors import DifferenceError, ModelError, PassError, UsageError
 
 Size = dict[str, tuple[int, ...]]
 """The shapes of some inputs by name."""
@@ -60,6 +61,20 @@ def listed(shapes: Any) -> list[Size]:
 def told(size: Mapping[str, Sequence[int]]) -> str:
     """A size in words."""
     return ", ".join(f"{name}={tuple(shape)}" for name, shape in size.items())
+
+
+@contextmanager
+def telling(size: Mapping[str, Sequence[int]]) -> Iterator[None]:
+    """What is wrong with the model at a size is told with the size, if one is named."""
+    try:
+        yield
+    except PassError:  # a mistake of ours
+        raise
+    except (ModelError, DifferenceError) as error:
+        if not size:
+            raise
+        kind = ModelError if isinstance(error, ModelError) else DifferenceError
+        raise kind(f"with {told(size)}: {error}") from None
 
 
 def suffixes(sizes: Sequence[Sequence[Sequence[int]]]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DifferenceError, InputError
+from ..sizes import telling, told
 from . import common
 from .console import say, table
 
@@ -32,6 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    for size, each in common.each_size(arguments):
+        if size:
+            say(f"with {told(size)}:")
+        with telling(size):
+            _check(each)
+
+
+def _check(arguments: argparse.Namespace) -> None:
     from ..check.model import check, random_feeds
 
     compilation = common.compilation(arguments)

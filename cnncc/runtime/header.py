@@ -107,6 +107,28 @@ _CHECKS = {
 }
 
 
+_LIBRARY = Template("""\
+/* $title: a library of $count programs, which share ${weights}. A call takes the program of its sizes; a workspace
+ * serves one program.
+ *
+$programs
+ */
+""")
+
+
+def library_header(executables: Sequence[Executable]) -> str:
+    """The header of a library: of its only program, or of each with a list of all in front."""
+    first, texts = executables[0], list(map(header, executables))
+    if not first.library:
+        return texts[0]
+    ports = [", ".join(f"{_comment(port.name)} {port.type}" for port in each.inputs) for each in executables]
+    listed = "\n".join(f" *     {each.symbol}: {text}" for each, text in zip(executables, ports, strict=True))
+    head = _LIBRARY.substitute(
+        title=_comment(first.name), count=len(executables), weights=first.weights_symbol, programs=listed
+    )
+    return "\n".join([head, *texts])
+
+
 def header(executable: Executable) -> str:
     """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`.
 

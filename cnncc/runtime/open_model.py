@@ -75,7 +75,7 @@ class OpenModel:
         self._held: dict[Shapes, _Held] = {}
         self._clock, self._lock, self._closed = itertools.count(), threading.RLock(), False
         for model in models:
-            self._keep(tuple(port.shape for port in model.inputs), model)
+            self._keep(_shapes(model), model)
 
     def __call__(self, *inputs: Any, out: Any = None, convert: bool = False) -> Any:
         given = ordered_inputs(self, inputs)
@@ -101,7 +101,7 @@ class OpenModel:
         """The sizes that are kept, from the one that was not called for longest."""
         held = list(self._held.values())  # at once: other threads may add some
         held.sort(key=lambda each: each.used)
-        return tuple(tuple(port.shape for port in each.model.inputs) for each in held)
+        return tuple(_shapes(each.model) for each in held)
 
     def close(self) -> None:
         """Close the model of every size. Later calls raise NativeError."""
@@ -148,22 +148,32 @@ class OpenModel:
         with self._lock:
             if (known := self._known(shapes)) is not None:
                 return known, 0.0
+            if self._closed:
+                raise NativeError(f"model '{self.name}' has been closed")
+            if self._make is None:
+                return self._of_other_images(shapes), 0.0
             begin = time.perf_counter()
-            model = self._made(shapes)
+            model = self._made(shapes, self._make)
             return model, time.perf_counter() - begin
 
-    def _made(self, shapes: Shapes) -> Model:
+    def _of_other_images(self, shapes: Shapes) -> Model:
+        """The model that has this size but for the number of images, and says why it takes no other.
+
+        Raises InputError where there is none.
+        """
+        for held in self._held.values():
+            if _of_any_images(_shapes(held.model)) == _of_any_images(shapes):
+                return held.model
+        known = "; ".join(told(self._by_name(size)) for size in sorted(self.sizes))
+        raise InputError(f"model '{self.name}' was compiled for {known}, got {told(self._by_name(shapes))}")
+
+    def _made(self, shapes: Shapes, make: Make) -> Model:
         """A new size: for one image, where any number may do, else for the number that came."""
-        if self._closed:
-            raise NativeError(f"model '{self.name}' has been closed")
-        if self._make is None:
-            known = "; ".join(told(self._by_name(size)) for size in sorted(self.sizes))
-            raise InputError(f"model '{self.name}' was compiled for {known}, got {told(self._by_name(shapes))}")
         self._expect_fixed(shapes)
         fault: Exception | None = None
         for chosen in dict.fromkeys((self._of_images(shapes, 1), self._of_images(shapes, None))):
             try:
-                model = self._make(self._by_name(chosen))
+                model = make(self._by_name(chosen))
             except (ModelError, UsageError) as error:
                 fault = error
                 continue
@@ -202,6 +212,10 @@ class OpenModel:
         self._held[key] = _Held(model, next(self._clock))
         if len(self._held) > MOST:
             del self._held[min(self._held, key=lambda key: self._held[key].used)]
+
+
+def _shapes(model: Model) -> Shapes:
+    return tuple(port.shape for port in model.inputs)
 
 
 def _of_any_images(shapes: Shapes) -> Shapes:

@@ -166,6 +166,24 @@ def test_python_loads_the_sizes_that_are_there(folder: Path) -> None:
     assert str(found.value) == message
 
 
+@needs_cc
+def test_a_size_that_is_there_says_why_it_takes_no_other_number_of_images(tmp_path: Path) -> None:
+    mixing = model([node("ReduceSum", "x", "y", "sum", keepdims=1)], {"x": ("n", "w")}, ["y"], opset=11)
+    mixing.graph.name = "net"
+    sizes = {"x": [(2, 4), (2, 5)]}
+    made, _ = library(OnnxMessage(mixing.SerializeToString()), sizes, Options(resolve_target("host")))
+    net = cnncc.load(artefacts.write(made, tmp_path, ("so",))["so"])
+    assert net(np.ones((2, 5), np.float32)) == [[10]]
+    message = (
+        "input 'x': expected shape (2, 5), got (3, 5); "
+        "layer 'sum' (ReduceSum) mixes images (shapes={'x': (…, 5)} gives another), "
+        "so that the number of images is fixed at 2"
+    )
+    with pytest.raises(InputError) as found:
+        net(np.ones((3, 5), np.float32))
+    assert str(found.value) == message
+
+
 def test_executables_say_what_they_belong_to() -> None:
     (first, *_), _ = programs({"x": SIZES["x"][:2]})
     assert first.library == "net" and dataclasses.replace(first, library="").weights_symbol == f"{first.symbol}_weights"
