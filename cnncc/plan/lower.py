@@ -68,7 +68,8 @@ class LoweredGraph:
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
     what is known at compile time (in float64 where it was computed), `coefficients` those of them that are no constants
     of the graph's, nor made of such, but an op's own numbers. `fixed` tells why it is not batchable. Values without
-    elements are left out; `places` are the numbers of all outputs.
+    elements are left out; `places` are the numbers of all outputs, and `own` the names of those that are the same for
+    all images.
     """
 
     works: list[LoweredOp]
@@ -81,6 +82,7 @@ class LoweredGraph:
     batchable: bool
     fixed: str = ""
     coefficients: set[Tensor] = field(default_factory=set)
+    own: frozenset[str] = frozenset()
 
     @property
     def makers(self) -> dict[Tensor, LoweredOp]:
@@ -104,7 +106,8 @@ def lower(graph: Graph) -> LoweredGraph:
     outputs = {name: tensors.value(value) for name, value in graph.outputs.items() if graph.type(value).size}
     places = {name: place for place, name in enumerate(graph.outputs)}
     batchable = images.batched is not None
-    result = LoweredGraph([], {}, {}, inputs, outputs, places, images.batched or {}, batchable, images.fixed)
+    batched = images.batched or {}
+    result = LoweredGraph([], {}, {}, inputs, outputs, places, batched, batchable, images.fixed, own=images.own)
     for node in graph:
         if isinstance(node.types[0], EmptyType):
             continue

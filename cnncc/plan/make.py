@@ -114,7 +114,9 @@ def assembled(
     """The plan: the results that code generation needs."""
     batchable = works.batchable
     inputs = tuple(Interface(name, type, batchable and works.batched[name]) for name, type in graph.inputs.items())
-    outputs = tuple(Interface(name, graph.type(value), batchable) for name, value in graph.outputs.items())
+    outputs = tuple(
+        Interface(name, graph.type(value), batchable and name not in works.own) for name, value in graph.outputs.items()
+    )
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
     return Plan(
         graph.name,

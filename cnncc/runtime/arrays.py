@@ -72,9 +72,17 @@ def checked_inputs(executable: Executable, given: Sequence[Any], *, convert: boo
     images = _images(executable, [array.shape for array in arrays])
     if images > MOST_IMAGES:
         raise InputError(f"model '{executable.name}' takes at most {MOST_IMAGES:,} images in a call, got {images:,}")
+    if images < fewest(executable):
+        own = next(port.name for port in executable.outputs if not port.batched)
+        raise InputError(f"model '{executable.name}' takes at least one image: output '{own}' depends on no image")
     for port, array in zip(executable.inputs, arrays, strict=True):
         _check_shape("input", port, array, shape_for(executable, port, images), _hint(executable, port, array))
     return [_dense(port, array) for port, array in zip(executable.inputs, arrays, strict=True)], images
+
+
+def fewest(executable: Executable) -> int:
+    """The fewest images of a call: 1 where an output has elements nevertheless, which nothing else would compute."""
+    return 0 if all(port.batched for port in executable.outputs) else 1
 
 
 def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array], images: int) -> list[Array]:

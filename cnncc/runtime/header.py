@@ -139,7 +139,12 @@ def header(executable: Executable) -> str:
     return _HEADER.substitute(
         title=_comment(executable.name),
         target=_comment(executable.target.name),
-        ports="\n".join([*_port_lines("input", inputs), *_port_lines("output", outputs)]),
+        ports="\n".join(
+            [
+                *_port_lines("input", inputs, executable.batchable),
+                *_port_lines("output", outputs, executable.batchable),
+            ]
+        ),
         images=_images_sentence(executable),
         check=_comment(_CHECKS[executable.target.isa.check].format(executable.target)),
         macro=macro,
@@ -175,8 +180,9 @@ def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
     return [(letter if len(ports) == 1 else f"{letter}{place}", port) for place, port in enumerate(ports)]
 
 
-def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
-    return [f" * {what} {name}: {_comment(port.name)} {port.type}" for name, port in ports]
+def _port_lines(what: str, ports: Sequence[tuple[str, Port]], batchable: bool) -> list[str]:
+    same = {port.name: ", for any number of images" for _, port in ports if batchable and not port.batched}
+    return [f" * {what} {name}: {_comment(port.name)} {port.type}{same.get(port.name, '')}" for name, port in ports]
 
 
 def _field_line(field: abi.Field) -> str:

@@ -15,7 +15,7 @@ from ..errors import InputError, NativeError, TargetError
 from ..native import host_target, load_object
 from ..types import Array
 from . import layout
-from .arrays import checked_inputs, checked_outputs, fresh_outputs, most_fresh, ordered_inputs, with_out
+from .arrays import checked_inputs, checked_outputs, fewest, fresh_outputs, most_fresh, ordered_inputs, with_out
 from .callable import CallSignature, NativeCallable
 from .executable import Executable, Port
 from .memory import allocated
@@ -243,6 +243,7 @@ class Model(NativeCallable):
             images=self._executable.images,
             n_in=len(self.inputs),
             n_out=len(self.outputs),
+            fewest=fewest(self._executable),
         )
         return layout.KeepAlive.of(record, self._session, table, owners)
 

@@ -103,7 +103,8 @@ class Importer:
         graph = self.builder.graph(made)
         if self.model.cuts:
             graph = with_needed(graph, made)
-        return settled(graph, self.model.inputs, self.records, self.builder.nodes)
+        held = {label: self.tensors.get(name or label) for label, name in labels.items()}
+        return settled(graph, self.model.inputs, self.records, self.builder.nodes, held)
 
     def _inside(self, name: str) -> Value | None:
         """A value of a function or a branch, or a layer. Raises UsageError if there is none of this name."""

@@ -74,15 +74,18 @@ def test_all_inputs_have_the_same_number_of_images():
     assert batched(lambda b, x, y: b.add(Add(), (x, y)), (2, 3), (1, 3)) is None
 
 
-def test_all_outputs_carry_images():
+def test_outputs_that_carry_no_images():
     def constant_output(b, x):
         return [*b.add(Relu(), (x,)), b.constant(np.ones(3))]
 
     def weights_output(b, x, w):
         return [*b.add(Dense(), (x, w)), *b.add(Relu(), (w,))]
 
-    assert batched(constant_output, (1, 3)) is None
-    assert batched(weights_output, (1, 3), (4, 3)) is None
+    assert batched(constant_output, (1, 3)) == [True]
+    assert batched(weights_output, (1, 3), (4, 3)) is None  # two inputs that would be images, of different numbers
+    b = Builder()
+    graph = b.graph({f"y{i}": value for i, value in enumerate(constant_output(b, b.input("x", TensorType((1, 3)))))})
+    assert images_of(graph).own == {"y1"}
 
 
 def test_a_convolution_of_a_constant_image_carries_none():
