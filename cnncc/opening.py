@@ -10,10 +10,11 @@ from typing import Any
 from .cache import models as cache
 from .cache.sources import OnnxFile, OnnxMessage
 from .compiler import Compilation, Entry, Options
+from .errors import ModelError, UsageError
 from .runtime.executable import Executable
 from .runtime.model import Model
 from .runtime.open_model import OpenModel, OpenPort
-from .sizes import Size, listed, suffixes, telling
+from .sizes import Size, larger, listed, suffixes, telling, told
 from .timings import Stopwatch
 
 
@@ -27,8 +28,9 @@ def opened_model(
 ) -> OpenModel:
     """A model of any size; those that `shapes` lists are compiled now. Raises what `listed` and the compiler raise.
 
-    A stopwatch that is given counts every size, also later ones.
+    A stopwatch that is given counts every size, also later ones. Raises UsageError for choices of one size's plan.
     """
+    _expect_no_choices(options)
     name, inputs, outputs = source.ports
 
     def make(size: Mapping[str, Sequence[int]]) -> Model:
@@ -46,8 +48,32 @@ def opened_model(
         models,
         threads=threads,
         make=make,
+        advice=lambda size, fault: _advice(source, size, fault),
         rebuild=(_again, (origin, source.outputs, shapes, options, threads, use_cache)),
     )
+
+
+def _expect_no_choices(options: Options) -> None:
+    if options.plan.source:
+        raise UsageError(f"plan '{options.plan.source}' has the choices for one size: give one shape for each input")
+
+
+def _advice(source: OnnxFile, size: Mapping[str, Sequence[int]], fault: str) -> str:
+    """The next larger size that the model can have, in words; nothing if the largest of them has the same fault."""
+    sizes = list(larger(size, {port.name: port.shape for port in source.ports[1]}))
+    if not sizes or _fault(source, sizes[-1]) == fault:
+        return ""
+    fitting = (near for near in sizes if not _fault(source, near))
+    return next((f"; {told(near)} would fit" for near in fitting), "")
+
+
+def _fault(source: OnnxFile, size: Mapping[str, Sequence[int]]) -> str:
+    """What is wrong with the graph of a size; empty if nothing is."""
+    try:
+        source.at(size).graph  # noqa: B018
+    except ModelError as error:
+        return str(error)
+    return ""
 
 
 def _again(origin: str | bytes, outputs: tuple[str, ...], *arguments: Any) -> OpenModel:
@@ -69,8 +95,9 @@ def library(
 
     All have the same block of weights; for each, the bytes of it that the programs before it do not have. They come
     from the cache on disk if all of them are there together, else they are built and remembered. Raises what `listed`
-    and the compiler raise.
+    and the compiler raise, and UsageError for choices of one size's plan.
     """
+    _expect_no_choices(options)
     stopwatch, sizes = stopwatch or Stopwatch(), listed(shapes)
     files = [source.at(size) for size in sizes]
     found, key = None, ""

@@ -244,8 +244,8 @@ def expect_listed(given: Any) -> None:
 
 
 def expect_untuned(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for what is chosen and saved for one size."""
-    for option in ("--tune", "--save-plan"):
+    """Raise UsageError for what is chosen for one size."""
+    for option in ("--tune", "--save-plan", "--plan"):
         if getattr(arguments, option[2:].replace("-", "_"), None):
             raise UsageError(f"{option} takes one size: give one --shape for each input")
 

@@ -23,6 +23,9 @@ Shapes = tuple[Shape, ...]
 Make = Callable[[dict[str, Shape]], Model]
 """Compiles for shapes of the inputs by name. Raises ModelError or UsageError for a size that the model cannot have."""
 
+Advice = Callable[[dict[str, Shape], str], str]
+"""What a user can do about a size that the model cannot have, from the fault: the end of a sentence, or nothing."""
+
 
 @dataclass(frozen=True)
 class OpenPort:
@@ -68,10 +71,11 @@ class OpenModel:
         *,
         threads: int = 1,
         make: Make | None = None,
+        advice: Advice = lambda size, fault: "",
         rebuild: tuple[Callable[..., OpenModel], tuple[Any, ...]],
     ):
         self.name, self.inputs, self.outputs, self.threads = name, tuple(inputs), tuple(outputs), threads
-        self._make, self._rebuild = make, rebuild
+        self._make, self._advice, self._rebuild = make, advice, rebuild
         self._held: dict[Shapes, _Held] = {}
         self._clock, self._lock, self._closed = itertools.count(), threading.RLock(), False
         for model in models:
@@ -182,7 +186,9 @@ class OpenModel:
                 return model
         if fault is None:  # it takes another number of images, and says why
             return model
-        raise InputError(f"model '{self.name}' cannot take {told(self._by_name(shapes))}: {fault}") from None
+        size = self._by_name(shapes)
+        advice = self._advice(size, str(fault)) if isinstance(fault, ModelError) else ""
+        raise InputError(f"model '{self.name}' cannot take {told(size)}: {fault}{advice}") from None
 
     def _by_name(self, shapes: Shapes) -> dict[str, Shape]:
         return dict(zip((port.name for port in self.inputs), shapes, strict=True))

@@ -178,6 +178,8 @@ def test_run_compiles_the_sizes_of_its_inputs(cli: Cli, net: Path, tmp_path: Pat
 REFUSED = {
     "tuning": (("compile", "NET", *SIZES, "--tune"), 2, "--tune takes one size: give one --shape for each input"),
     "a plan": (("compile", "NET", *SIZES, "--save-plan", "p"), 2, "--save-plan takes one size: *"),
+    "a saved plan": (("compile", "NET", *SIZES, "--plan", "p"), 2, "--plan takes one size: *"),
+    "a saved plan, checked": (("check", "NET", *SIZES, "--plan", "p"), 2, "--plan takes one size: *"),
     "a script": (("compile", DIGITS, *SIZES), 2, "shapes are given with ONNX models only; *"),
     "the same": (("compile", "NET", *SIZES, "--shape", "x=1,2,6,6"), 2, "size x=(1, 2, 6, 6) is given twice"),
     "too small": (

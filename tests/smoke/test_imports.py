@@ -212,7 +212,7 @@ ALLOWED: dict[str, set[str]] = {
         "runtime",
         "timings",
     },
-    "opening": {"cache.models", "cache.sources", "compiler", "runtime", "sizes", "timings"},
+    "opening": {"cache.models", "cache.sources", "compiler", "errors", "runtime", "sizes", "timings"},
     "check.model": {"check", "compiler", "interpreter", "ir", "op", "ops", "passes", "runtime", "types"},
     "measure": {
         "alignment",
