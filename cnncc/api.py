@@ -284,13 +284,17 @@ def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache
     return Model(executable, threads=threads, rebuild=(_compile, (source, options, threads, use_cache)))
 
 
-def inspect(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Inspection:
+def inspect(
+    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
+) -> Inspection:
     """What a model holds (`Inspection`), without compiling it; what cannot be imported of an ONNX file is part of it.
+
+    `shapes` and `outputs` are those of `load_graph`; where dimensions stay open, it is looked at with some lengths.
 
     Raises what `load_graph` raises, but for such problems of an ONNX file.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes)
+        opened = open_source(source, shapes, outputs)
         if isinstance(opened, OnnxFile):
             return opened.inspected()
         from .frontends.inspection import inspected

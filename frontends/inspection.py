@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..ir import Graph
@@ -38,7 +38,8 @@ class Inspection:
     """What `cnncc.inspect` finds. `operators` counts nodes; `unsupported` names those that `problems` is about.
 
     `parameters` are the elements of weights. `macs` are multiply-accumulates for the graph's own number of images; None
-    if the model cannot be imported. `opset` and `producer` are those of an ONNX file.
+    if the model cannot be imported. `opset` and `producer` are those of an ONNX file. `open` has the names of the open
+    dimensions of inputs, and `at` the shapes with which the model was looked at, where any but the first are open.
     """
 
     name: str
@@ -51,6 +52,8 @@ class Inspection:
     producer: str = ""
     problems: tuple[InspectedProblem, ...] = ()
     unsupported: frozenset[str] = frozenset()
+    open: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    at: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def plain(self) -> dict[str, Any]:
         """The same in types that JSON has."""

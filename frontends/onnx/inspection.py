@@ -9,11 +9,14 @@ from typing import Any
 
 from ...allowance import allowance
 from ...errors import ModelError
-from ..inspection import InspectedPort, InspectedProblem, Inspection, macs
+from ..inspection import InspectedPort, InspectedProblem, Inspection, inspected, macs
 from .importer import Importer
-from .messages import NAMES, bounded, grouped, short
+from .messages import NAMES, Unsupported, bounded, grouped, short
+from .ports import ports
 from .read import OnnxModel, declared_outputs
 
+TRIED = (64, 128, 224, 256, 320, 32)
+"""Lengths of open dimensions with which a model is looked at, until one fits."""
 MOST = 20
 """Kinds of problems that are told: more than that say no more, and fill a screen."""
 
@@ -21,17 +24,57 @@ MOST = 20
 def inspect_onnx(model: OnnxModel, shapes: Mapping[str, Sequence[int]] | None = None) -> Inspection:
     """What is in a model. Problems of its nodes are part of the answer.
 
-    Raises UsageError for shapes that contradict the model, ModelError for malformed declarations.
+    Where `shapes` leaves dimensions open, some lengths are tried. Raises UsageError for shapes that contradict the
+    model, ModelError for malformed declarations.
     """
+    given = dict(shapes or {})
     with bounded():
-        importer = Importer(model, shapes or {})
-        held = _held(model)
-        try:
-            with allowance():
-                graph = importer.graph()
-        except ModelError as error:
-            return replace(held, **_problems(importer, error))
-        return replace(held, macs=macs(graph))
+        held = replace(_held(model), open=_open(model, given))
+        found, _ = _looked_at(model, held, given)
+        for length in TRIED if _needs_sizes(model, given) else ():
+            tried = {
+                **{port.name: _with(port.shape, length) for port in model.inputs if port.shape is not None},
+                **given,
+            }
+            other, unsupported = _looked_at(model, held, tried)
+            if unsupported or other.macs is not None:
+                return replace(other, at={name: tuple(shape) for name, shape in tried.items()})
+        return found
+
+
+def _looked_at(model: OnnxModel, held: Inspection, shapes: Mapping[str, Sequence[int]]) -> tuple[Inspection, bool]:
+    """What is found with these shapes, and whether something is unsupported, whatever they are."""
+    importer = Importer(model, shapes)
+    try:
+        with allowance():
+            graph = importer.graph()
+    except ModelError as error:
+        unsupported = any(isinstance(problem.error, Unsupported) for problem in importer.problems)
+        return replace(held, **_problems(importer, error)), unsupported
+    if model.cuts:  # of which the file tells nothing
+        held = replace(held, outputs=inspected(graph).outputs)
+    return replace(held, macs=macs(graph)), False
+
+
+def _needs_sizes(model: OnnxModel, given: Mapping[str, Sequence[int]]) -> bool:
+    """Whether dimensions behind the first are open, which is 1 unless somebody says otherwise."""
+    shapes = (port.shape or () for port in model.inputs if port.name not in given)
+    return any(isinstance(size, str) for shape in shapes for size in shape[1:])
+
+
+def _with(shape: Sequence[int | str], length: int) -> tuple[int, ...]:
+    """A shape in which all open dimensions but the first have this length."""
+    return tuple(size if isinstance(size, int) else 1 if axis == 0 else length for axis, size in enumerate(shape))
+
+
+def _open(model: OnnxModel, given: Mapping[str, Sequence[int]]) -> dict[str, tuple[str, ...]]:
+    """The names of the dimensions of each input that neither the model nor a given shape closes."""
+    named = {
+        port.name: tuple(size for size in port.shape or () if isinstance(size, str))
+        for port in model.inputs
+        if port.name not in given
+    }
+    return {name: sizes for name, sizes in named.items() if sizes}
 
 
 def _held(model: OnnxModel) -> Inspection:
@@ -41,10 +84,11 @@ def _held(model: OnnxModel) -> Inspection:
     weights = [
         array.size for array in model.part.weights.values() if array.dtype.kind == "f" or array.dtype.itemsize == 1
     ]
+    inputs, outputs = ports(model) if model.cuts else (model.inputs, declared_outputs(model))
     return Inspection(
         model.name,
-        tuple(InspectedPort(port.name, port.dtype, port.shape) for port in model.inputs),
-        tuple(InspectedPort(port.name, port.dtype, port.shape) for port in declared_outputs(model)),
+        tuple(InspectedPort(port.name, port.dtype, port.shape) for port in inputs),
+        tuple(InspectedPort(port.name, port.dtype, port.shape) for port in outputs),
         Counter(node.operator for node in model.part.nodes),
         sum(weights),
         None,
