@@ -37,7 +37,8 @@ class InspectedProblem:
 class Inspection:
     """What `cnncc.inspect` finds. `operators` counts nodes; `unsupported` names those that `problems` is about.
 
-    `parameters` are the elements of weights. `macs` are multiply-accumulates for the graph's own number of images; None
+    `parameters` are the elements of weights, `weight_bytes` the bytes of all constants as they are in the model, `largest`
+    those of the largest tensor that arrives or that a layer makes (None if the model cannot be imported). `macs` are multiply-accumulates for the graph's own number of images; None
     if the model cannot be imported. `opset` and `producer` are those of an ONNX file.
     """
 
@@ -51,6 +52,8 @@ class Inspection:
     producer: str = ""
     problems: tuple[InspectedProblem, ...] = ()
     unsupported: frozenset[str] = frozenset()
+    weight_bytes: int = 0
+    largest: int | None = None
 
     def plain(self) -> dict[str, Any]:
         """The same in types that JSON has."""
@@ -60,7 +63,7 @@ class Inspection:
 def inspected(graph: Graph) -> Inspection:
     """What a graph holds."""
     operators = Counter(node.op.name for node in graph if not node.op.source)
-    weights = [node.types[0].size for node in graph if node.op.source == "constant"]
+    weights = [node.types[0] for node in graph if node.op.source == "constant"]
     outputs = {label: graph.type(value) for label, value in graph.outputs.items()}
     return Inspection(
         graph.name,
@@ -70,8 +73,10 @@ def inspected(graph: Graph) -> Inspection:
         ),
         tuple(InspectedPort(name, str(type.dtype), type.shape) for name, type in outputs.items()),
         operators,
-        sum(weights),
+        sum(type.size for type in weights),
         macs(graph),
+        weight_bytes=sum(type.nbytes for type in weights),
+        largest=largest(graph),
     )
 
 
@@ -79,3 +84,8 @@ def macs(graph: Graph) -> int:
     """Multiply-accumulates of all layers."""
     layers = [node for node in graph if not node.op.source]
     return sum(node.op.cost(*(graph.type(value) for value in node.inputs)).macs for node in layers)
+
+
+def largest(graph: Graph) -> int:
+    """Bytes of the largest tensor that arrives or that a layer makes, for the graph's own number of images."""
+    return max((type.nbytes for node in graph if node.op.source != "constant" for type in node.types), default=0)

@@ -109,7 +109,7 @@ SHAPES: dict[str, tuple[list[str], int, str]] = {
     "too large": (
         ["x=1000,3,1000000,4"],
         3,
-        "input 'x': shape (1000, 3, 1000000, 4) has 12000000000 elements, at most 536870911 fit",
+        "input 'x': shape (1000, 3, 1000000, 4) has 12000000000 elements (44.7 GiB), at most 536870911 fit",
     ),
 }
 
