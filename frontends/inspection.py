@@ -37,9 +37,10 @@ class InspectedProblem:
 class Inspection:
     """What `cnncc.inspect` finds. `operators` counts nodes; `unsupported` names those that `problems` is about.
 
-    `parameters` are the elements of weights, `weight_bytes` the bytes of all constants as they are in the model, `largest`
-    those of the largest tensor that arrives or that a layer makes (None if the model cannot be imported). `macs` are multiply-accumulates for the graph's own number of images; None
-    if the model cannot be imported. `opset` and `producer` are those of an ONNX file.
+    `parameters` are the elements of weights, `weight_bytes` the bytes of all constants as they are in the model. `macs`
+    are multiply-accumulates, and `largest` the bytes of the largest tensor that arrives or that a layer makes, for the
+    graph's own number of images; both are None if the model cannot be imported. `opset` and `producer` are those of an
+    ONNX file.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """inspect: print what a model holds, without compiling it.
 
-Inputs, outputs, opset, producer, operators with their numbers, parameters, multiply-accumulates, bytes of weights and of
-the largest tensor, and what is unsupported and why. --json prints all of it as JSON.
+Inputs, outputs, opset, producer, operators with their numbers, parameters, multiply-accumulates, bytes of weights and
+of the largest tensor, and what is unsupported and why. --json prints all of it as JSON.
 """
 
 from __future__ import annotations

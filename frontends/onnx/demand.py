@@ -1,4 +1,4 @@
-"""How large a model is, as its message alone tells: so one that is too large is refused before anything is read or made.
+"""How large a model is, by its message alone: one that is too large is refused before anything is read or made.
 
 Limits are `CNNCC_CONSTANT_BYTES` for weights in other files (see `allowance`) and `CNNCC_NODES` for nodes, 20,000
 without it.

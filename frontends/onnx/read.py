@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ...errors import CnnccError, ModelError, UsageError
-from ...file_kinds import EMPTY, HEAD, ONNX, TEXT, UNKNOWN, explained, kind_of
+from ...file_kinds import EMPTY, HEAD, ONNX, UNKNOWN, explained, kind_of
 from ...files import MOST_BYTES, opened
 from . import external
 from .bodies import Bodies, Body, Part
@@ -86,12 +86,14 @@ def parse(file: Path, content: bytes | None = None) -> Any:
         expect_message(file)
         with opened(file, "ONNX model", ModelError, MOST_BYTES) as stream:
             content = stream.read()
+    if not content:
+        raise ModelError(f"'{file}' is not an ONNX model: it is empty")
     with _explained(file):
         try:
             return onnx.load_model_from_string(content)
-        except Exception:
+        except Exception as error:
             refuse_other_kinds(file, content)
-            raise
+            raise ValueError(f"{_sentence(error)}; it may be incomplete or damaged") from None
 
 
 def expect_message(file: Path) -> None:
@@ -108,7 +110,7 @@ def expect_message(file: Path) -> None:
 def refuse_other_kinds(file: Path, content: bytes) -> None:
     """Raise ValueError with the kind of a file, if that is a known kind other than ONNX."""
     kind = kind_of(io.BytesIO(content[:HEAD]))
-    if kind not in (ONNX, TEXT, EMPTY, UNKNOWN):
+    if kind not in (ONNX, EMPTY, UNKNOWN):
         raise ValueError(f"it is {explained(file, kind)}")
 
 
