@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -156,23 +156,30 @@ def torch_backend(module: Any, example: Any, *, options: Mapping[str, Any] | Non
     return CompiledGraph(module, lambda graph: compile(graph, **(options or {})))
 
 
+class Settings(TypedDict, total=False):
+    """Keywords of `compile` for models of one size and of several."""
+
+    target: str | Target
+    threads: int
+    precision: str
+    off: Sequence[str]
+    checked: bool
+    weights: str
+    cache: bool
+    plan: PlanOptions | str | os.PathLike[str] | None
+    outputs: Sequence[str] | None
+
+
+class Tuning(Settings, total=False):
+    """Keywords of `compile` for models of one size."""
+
+    tune: bool
+    tune_seconds: float
+
+
 @overload
 def compile(
-    source: Any,
-    example: Any = None,
-    *,
-    target: str | Target = "host",
-    threads: int = 1,
-    precision: str = "fast",
-    off: Sequence[str] = (),
-    checked: bool = False,
-    weights: str = "float32",
-    cache: bool = True,
-    plan: PlanOptions | str | os.PathLike[str] | None = None,
-    tune: bool = False,
-    tune_seconds: float = 60.0,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    outputs: Sequence[str] | None = None,
+    source: Any, example: Any = None, *, shapes: Mapping[str, Sequence[int]] | None = None, **settings: Unpack[Tuning]
 ) -> Model: ...
 
 
@@ -181,16 +188,8 @@ def compile(
     source: Any,
     example: Any = None,
     *,
-    target: str | Target = "host",
-    threads: int = 1,
-    precision: str = "fast",
-    off: Sequence[str] = (),
-    checked: bool = False,
-    weights: str = "float32",
-    cache: bool = True,
-    plan: PlanOptions | str | os.PathLike[str] | None = None,
     shapes: Literal["any"] | Mapping[str, Sequence[int] | Sequence[Sequence[int]]],
-    outputs: Sequence[str] | None = None,
+    **settings: Unpack[Settings],
 ) -> OpenModel: ...
 
 

@@ -126,10 +126,16 @@ class OnnxFile:
 
     def inspected(self) -> Inspection:
         """What the file holds, with what is unsupported in it. Raises ModelError for a file that is no ONNX model."""
+        from ..frontends.onnx.demand import TooLarge
         from ..frontends.onnx.importer import model_of
-        from ..frontends.onnx.inspection import inspect_onnx
+        from ..frontends.onnx.inspection import inspect_large, inspect_onnx
 
-        return inspect_onnx(model_of(self.path, self._parsed(), self.outputs, self.given), self.shapes)
+        proto = self._parsed()
+        try:
+            model = model_of(self.path, proto, self.outputs, self.given)
+        except TooLarge as error:
+            return inspect_large(self.path, proto, error)
+        return inspect_onnx(model, self.shapes)
 
     def _parsed(self) -> Any:
         from ..frontends.onnx.read import parse

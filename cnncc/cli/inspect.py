@@ -1,7 +1,7 @@
 """inspect: print what a model holds, without compiling it.
 
-Inputs, outputs, opset, producer, operators with their numbers, parameters, multiply-accumulates, and what is
-unsupported and why. --json prints all of it as JSON.
+Inputs, outputs, opset, producer, operators with their numbers, parameters, multiply-accumulates, bytes of weights and
+of the largest tensor, and what is unsupported and why. --json prints all of it as JSON.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ def shown(found: Inspection) -> str:
     macs = "unknown" if found.macs is None else f"{found.macs:,}"
     size = f"with {told(found.at)}" if found.at else "for the number of images as given"
     lines.append(f"{found.parameters:,} parameters, {macs} multiply-accumulates {size}")
+    tensor = "" if found.largest is None else f", {found.largest:,} in the largest tensor of a layer"
+    lines.append(f"{found.weight_bytes:,} bytes in weights{tensor}")
     order = sorted(found.operators.items(), key=lambda item: (-item[1], item[0]))
     rows = [(name, f"{count:,}", "unsupported" if name in found.unsupported else "") for name, count in order]
     lines += ["", table(("operator", "nodes", ""), rows, right=(1,))]

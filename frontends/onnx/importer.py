@@ -19,7 +19,7 @@ from ...op import either
 from ...ops import Cast
 from ...types import Array, EmptyType, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
-from .call import SHORT_FLOATS, Anything, Items, NodeContext, Result, held
+from .call import SHORT_FLOATS, SIMPLIFY, Anything, Items, NodeContext, Result, held
 from .folding import FOLDS, fold
 from .hollow import nothing
 from .independence import ImportedNode, Row, settled
@@ -36,6 +36,11 @@ TAKE_FLOAT64 = ("Cast", "CastLike", "Shape", "Size")
 
 MALFORMED = (ValueError, IndexError, TypeError, ArithmeticError)
 """The exceptions of Python and NumPy in a row for a malformed node, for example with two strides for three axes."""
+
+OTHERS = (
+    "cnncc ops --onnx lists the operators that are supported; outputs=(…), on the command line --output, ends a model "
+    "before others"
+)
 
 Shapes = Mapping[str, Sequence[int]]
 
@@ -151,6 +156,7 @@ class Importer:
 
     def _inputs(self) -> None:
         check_names(self.shapes, self.model)
+        unknown: list[Declared] = []
         for declared in self.model.inputs:
             self.tensors[declared.name] = None
             if self.model.cuts and declared.name not in self.read:
@@ -159,10 +165,9 @@ class Importer:
                 self._refuse_input(declared)
                 continue
             self.layers.taken[declared.name] = 0
-            try:
-                shape = static_shape(declared, self.shapes.get(declared.name))
-            except ModelError as error:
-                self.problems.append(Problem(error, ""))
+            shape = static_shape(declared, self.shapes.get(declared.name))
+            if shape is None:
+                unknown.append(declared)
                 continue
             value = self.builder.input(declared.name, input_type(declared, shape))
             if 0 in shape:
@@ -170,6 +175,9 @@ class Importer:
             else:
                 short = declared.dtype in SHORT_FLOATS
                 self.tensors[declared.name] = self._converted(value, FLOAT32) if short else value
+
+        if unknown:
+            self.problems.append(Problem(still_open(unknown), ""))
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
@@ -233,7 +241,7 @@ class Importer:
             if output in self.tensors:
                 raise ModelError(f"output '{output}' exists already")
         if node.operator not in OPERATORS and node.operator not in FOLDS:
-            raise Unsupported(f"operator {node.operator} is not supported")
+            raise Unsupported(f"operator {node.operator} is not supported", advice=OTHERS)
 
     def _apply(self, node: OnnxNode, name: str) -> Sequence[Anything | None]:
         """The row of the node's operator: in NumPy if all inputs are known and it has such a row."""
@@ -244,7 +252,8 @@ class Importer:
         try:
             row, results = _tried(row, call)
         except MALFORMED as error:
-            raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
+            told = f"inputs and attributes of {node.operator} do not fit together: {_mismatch(error, node)}"
+            raise ModelError(told) from error
         call.finish()
         self.records.append(ImportedNode(call, row, inputs, results))
         return results
@@ -256,7 +265,8 @@ class Importer:
             return partial(fold, FOLDS[node.operator])
         if node.operator in OPERATORS:
             return lambda call: _sequence(OPERATORS[node.operator](call))
-        raise Unsupported(f"operator {node.operator} on values computed at run time is not supported")
+        told = f"operator {node.operator} on values computed at run time is not supported"
+        raise Unsupported(told, advice=SIMPLIFY)
 
     def _unread_only(self, node: OnnxNode, count: int) -> None:
         """Raise Unsupported if an output that the row does not compute (a mask, indices) is read."""
@@ -275,7 +285,9 @@ class Importer:
         if stated is None or stated.dtype not in INPUTS:
             return None
         try:
-            return self.builder.input(self.fresh(f"{output}.missing"), input_type(stated, static_shape(stated, None)))
+            return self.builder.input(
+                self.fresh(f"{output}.missing"), input_type(stated, static_shape(stated, None) or ())
+            )
         except ModelError:  # too large: reported at the node itself
             return None
 
@@ -289,6 +301,14 @@ def _tried(row: Row, call: NodeContext) -> tuple[Row, Sequence[Anything | None]]
             raise
         row = partial(nothing, FOLDS[call.operator], error)
         return row, row(call)
+
+
+def _mismatch(error: Exception, node: OnnxNode) -> str:
+    """What Python or NumPy says; of lists of different lengths which lists the node has."""
+    if not str(error).startswith("zip()"):
+        return str(error)
+    lists = [f"{name}={value}" for name, value in node.attributes.items() if isinstance(value, tuple)]
+    return short(f"a list has too few or too many elements ({', '.join(lists) or 'one of its inputs'})", 200)
 
 
 def _sequence(result: Result) -> Sequence[Anything | None]:
@@ -320,20 +340,37 @@ def _fits(shape: Sequence[int | str] | None, given: Sequence[int]) -> bool:
     return len(given) == len(shape) and all(same)
 
 
-def static_shape(declared: Declared, given: Sequence[int] | None) -> tuple[int, ...]:
-    """The shape without open dimensions. Raises UsageError if `given` contradicts it, ModelError if some stay."""
-    name, shape = declared.name, declared.shape
-    told = f"({', '.join(map(str, shape))})" if shape is not None else "of any rank"
+def static_shape(declared: Declared, given: Sequence[int] | None) -> tuple[int, ...] | None:
+    """The shape without open dimensions; None if some stay. Raises UsageError if `given` contradicts it."""
     if given is not None:
-        if not _fits(shape, given):
-            raise UsageError(f"shape {tuple(given)} is given for input '{name}', which the model declares {told}")
+        if not _fits(declared.shape, given):
+            told = f"shape {tuple(given)} is given for input '{declared.name}', which the model declares"
+            raise UsageError(f"{told} {_told(declared)}")
         return tuple(given)
-    sizes = () if shape is None else tuple(1 if k == 0 and isinstance(n, str) else n for k, n in enumerate(shape))
-    static = tuple(size for size in sizes if isinstance(size, int))
-    if shape is None or len(static) != len(sizes):
-        example = ", ".join(str(size) if isinstance(size, int) else "…" for size in sizes) or "…"
-        raise ModelError(
-            f"input '{name}' is {told}: give its open dimensions, shapes={{{name!r}: ({example})}} "
-            f"(on the command line --shape {name}={example.replace(' ', '')})"
-        )
-    return static
+    static = tuple(size for size in _sizes(declared) if isinstance(size, int))
+    return None if declared.shape is None or len(static) != len(declared.shape) else static
+
+
+def still_open(inputs: Sequence[Declared]) -> ModelError:
+    """What is said of inputs with open dimensions: what to type, with a blank for each of these."""
+    told = " and ".join(f"input '{declared.name}' is {_told(declared)}" for declared in inputs)
+    blanks = {
+        declared.name: ", ".join(str(n) if isinstance(n, int) else "…" for n in _sizes(declared)) or "…"
+        for declared in inputs
+    }
+    shapes = ", ".join(f"{name!r}: ({sizes})" for name, sizes in blanks.items())
+    options = " ".join(f"--shape {name}={sizes.replace(' ', '')}" for name, sizes in blanks.items())
+    whose = "its" if len(inputs) == 1 else "their"
+    return ModelError(
+        f"{told}: give {whose} open dimensions, shapes={{{shapes}}} (on the command line {options}), "
+        'or shapes="any" in Python, which compiles each size when it comes'
+    )
+
+
+def _told(declared: Declared) -> str:
+    return f"({', '.join(map(str, declared.shape))})" if declared.shape is not None else "of any rank"
+
+
+def _sizes(declared: Declared) -> tuple[int | str, ...]:
+    """The sizes, with one image where their number is open."""
+    return tuple(1 if k == 0 and isinstance(n, str) else n for k, n in enumerate(declared.shape or ()))

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ...allowance import allowance
 from ...errors import ModelError
-from ..inspection import InspectedPort, InspectedProblem, Inspection, inspected, macs
+from ..inspection import InspectedPort, InspectedProblem, Inspection, inspected, largest, macs
+from .demand import TooLarge, demand
+from .folding import FOLDS
 from .importer import Importer
-from .messages import NAMES, Unsupported, bounded, grouped, short
+from .messages import NAMES, Unsupported, bounded, grouped, listed, short
+from .plain import operator, text
 from .ports import ports
-from .read import OnnxModel, declared_outputs
+from .read import Declared, OnnxModel, declared_outputs, declared_ports
+from .table import OPERATORS
 
 TRIED = (64, 128, 224, 256, 320, 32)
 """Lengths of open dimensions with which a model is looked at, until one fits."""
@@ -53,7 +58,7 @@ def _looked_at(model: OnnxModel, held: Inspection, shapes: Mapping[str, Sequence
         return replace(held, **_problems(importer, error)), unsupported
     if model.cuts:  # of which the file tells nothing
         held = replace(held, outputs=inspected(graph).outputs)
-    return replace(held, macs=macs(graph)), False
+    return replace(held, macs=macs(graph), largest=largest(graph)), False
 
 
 def _needs_sizes(model: OnnxModel, given: Mapping[str, Sequence[int]]) -> bool:
@@ -77,24 +82,57 @@ def _open(model: OnnxModel, given: Mapping[str, Sequence[int]]) -> dict[str, tup
     return {name: sizes for name, sizes in named.items() if sizes}
 
 
+def inspect_large(file: Path, proto: Any, error: TooLarge) -> Inspection:
+    """What the message of a model that is too large says, of which no weights are read."""
+    inputs, outputs = declared_ports(file, proto)
+    counts = Counter(operator(node.domain, node.op_type) for node in proto.graph.node)
+    own = {operator(function.domain, function.name) for function in proto.functions}
+    lacking = {name for name in counts if name not in OPERATORS and name not in FOLDS and name not in own}
+    problems = [InspectedProblem(str(error), 1, ())]
+    if lacking:
+        names = listed(sorted(map(short, lacking)), 10)
+        problems.append(InspectedProblem(f"operators that are not supported: {names}", len(lacking), ()))
+    return Inspection(
+        file.stem,
+        tuple(map(_port, inputs)),
+        tuple(map(_port, outputs)),
+        counts,
+        error.demand.parameters,
+        None,
+        *_origin(proto),
+        tuple(problems),
+        frozenset(lacking),
+        error.demand.weight_bytes,
+    )
+
+
 def _held(model: OnnxModel) -> Inspection:
     """What the file itself says; parameters are weights of floats and of bytes, not the numbers of shapes."""
-    proto: Any = model.proto
-    standard = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
     weights = [
         array.size for array in model.part.weights.values() if array.dtype.kind == "f" or array.dtype.itemsize == 1
     ]
     inputs, outputs = ports(model) if model.cuts else (model.inputs, declared_outputs(model))
     return Inspection(
         model.name,
-        tuple(InspectedPort(port.name, port.dtype, port.shape) for port in inputs),
-        tuple(InspectedPort(port.name, port.dtype, port.shape) for port in outputs),
+        tuple(map(_port, inputs)),
+        tuple(map(_port, outputs)),
         Counter(node.operator for node in model.part.nodes),
         sum(weights),
         None,
-        max(standard, default=1),
-        short(f"{proto.producer_name} {proto.producer_version}".strip()),
+        *_origin(model.proto),
+        weight_bytes=demand(model.proto).weight_bytes,
     )
+
+
+def _port(port: Declared) -> InspectedPort:
+    return InspectedPort(port.name, port.dtype, port.shape)
+
+
+def _origin(proto: Any) -> tuple[int, str]:
+    """The opset of ONNX's own operators, and the program that wrote the file."""
+    standard = [entry.version for entry in proto.opset_import if entry.domain in ("", "ai.onnx")]
+    written = f"{text(proto.producer_name)} {text(proto.producer_version)}".strip()
+    return max(standard, default=1), short(written)
 
 
 def _problems(importer: Importer, error: ModelError) -> dict[str, Any]:

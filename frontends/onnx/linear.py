@@ -8,7 +8,10 @@ from ... import ops
 from ...errors import ShapeError
 from ...ir import Value
 from ...types import Array
+from ..counts import equal
 from .call import NodeContext, Result
+
+UNEQUAL = "the last axis of the first must be as long as the first axis of the second"
 
 
 def gemm(call: NodeContext) -> Result:
@@ -84,5 +87,7 @@ def scaled(call: NodeContext, value: Value, factor: float, role: str) -> Value:
 def matmul(call: NodeContext) -> Result:
     """A matrix (two axes) times known weights is a dense layer, everything else a matrix product."""
     if call.known(1) is not None and len(call.shape(0)) == len(call.shape(1)) == 2:
+        if not equal(call.shape(0)[1], call.shape(1)[0]):
+            raise ShapeError(f"{call.operator} of shapes {call.shape(0)} and {call.shape(1)}: {UNEQUAL}")
         return call.add(ops.Dense(), call.value(0), dense_weights(call, False))
     return call.add(ops.MatMul(), *call.values())

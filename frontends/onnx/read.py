@@ -5,17 +5,18 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from ...errors import CnnccError, ModelError, UsageError
-from ...file_kinds import EMPTY, HEAD, ONNX, TEXT, UNKNOWN, explained, kind_of
+from ...file_kinds import EMPTY, HEAD, ONNX, UNKNOWN, explained, kind_of
 from ...files import MOST_BYTES, opened
 from . import external
 from .bodies import Bodies, Body, Part
+from .demand import expect_room
 from .messages import short
 from .plain import STANDARD, operator, text
 from .scopes import File, Names
@@ -82,36 +83,56 @@ def parse(file: Path, content: bytes | None = None) -> Any:
     """
     onnx = _package(file)
     if content is None:
+        expect_message(file)
         with opened(file, "ONNX model", ModelError, MOST_BYTES) as stream:
             content = stream.read()
+    if not content:
+        raise ModelError(f"'{file}' is not an ONNX model: it is empty")
     with _explained(file):
         try:
             return onnx.load_model_from_string(content)
-        except Exception:
+        except Exception as error:
             refuse_other_kinds(file, content)
-            raise
+            raise ValueError(f"{_sentence(error)}; it may be incomplete or damaged") from None
+
+
+def expect_message(file: Path) -> None:
+    """Raise ModelError for a file with more bytes than a message can have, with what to do."""
+    with suppress(OSError, ValueError):  # told where it is opened
+        size = file.stat().st_size
+        if size > MOST_BYTES and file.is_file():
+            raise ModelError(
+                f"'{file}' is too large: it has {size:,} bytes, and a message of protobuf has at most {MOST_BYTES:,}. "
+                "Weights may be in other files: onnx.save_model(model, path, save_as_external_data=True)"
+            )
 
 
 def refuse_other_kinds(file: Path, content: bytes) -> None:
     """Raise ValueError with the kind of a file, if that is a known kind other than ONNX."""
     kind = kind_of(io.BytesIO(content[:HEAD]))
-    if kind not in (ONNX, TEXT, EMPTY, UNKNOWN):
+    if kind not in (ONNX, EMPTY, UNKNOWN):
         raise ValueError(f"it is {explained(file, kind)}")
 
 
 def outside(file: Path, proto: Any) -> list[external.FileRange]:
-    """The ranges of other files that a message parsed from `file` needs. Raises ModelError for impossible ones."""
+    """The ranges of other files that a message parsed from `file` needs.
+
+    Raises ModelError for impossible ones, TooLarge for a model beyond a limit.
+    """
+    expect_room(file, proto)
     with _explained(file):
         return sorted({external.part_of(tensor) for tensor in external.tensors(proto)})
 
 
 def read(file: Path, proto: Any, cuts: Sequence[str] = (), *, given: bool = False) -> OnnxModel:
-    """The model in a message that was parsed from `file`. Raises ModelError for a malformed one.
+    """The model in a message that was parsed from `file`. Raises ModelError for a malformed one, TooLarge for one
+    beyond a limit, before its weights are read.
 
     `cuts` are names of tensors or nodes that become the outputs. A message that was `given` has no file: `file` is
     what errors call it, and the model is named after its graph.
     """
     onnx = _package(file)
+    expect_room(file, proto)
     with _explained(file):
         external.read_parts(None if given else file.parent, proto)
         return _read(file, proto, onnx, cuts, short(text(proto.graph.name)) or "model" if given else file.stem)
@@ -168,6 +189,15 @@ def declared_values(model: OnnxModel) -> list[Declared]:
     onnx, graph = _package(model.file), model.proto.graph
     with _explained(model.file):
         return [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
+
+
+def declared_ports(file: Path, proto: Any) -> tuple[list[Declared], list[Declared]]:
+    """Inputs and outputs as a message declares them; no weights are read. Raises ModelError for malformed ones."""
+    onnx, graph = _package(file), proto.graph
+    known = {tensor.name for tensor in graph.initializer}
+    with _explained(file):
+        inputs = [_declared(value, onnx) for value in graph.input if value.name not in known]
+        return inputs, [_declared(value, onnx) for value in graph.output]
 
 
 def declared_outputs(model: OnnxModel) -> list[Declared]:

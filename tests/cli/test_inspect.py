@@ -27,7 +27,8 @@ def test_a_script(cli: Cli) -> None:
         "output output: float32[1, 10]",
         "21,642 parameters, 99,648 multiply-accumulates for the number of images as given",
     ]
-    assert lines[5:8] == ["operator            nodes", "Relu                    3", "Conv                    2"]
+    assert lines[4] == "86,568 bytes in weights, 4,096 in the largest tensor of a layer"
+    assert lines[6:9] == ["operator            nodes", "Relu                    3", "Conv                    2"]
     assert lines[-1] == "everything in it is supported"
 
 

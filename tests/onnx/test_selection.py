@@ -80,7 +80,7 @@ def test_if_that_cannot_be_imported(tmp_path: Path):
     told = refusal(model([choice("c", "y", good, bad)], {"x": (1, 3), "c": ()}), tmp_path)
     assert "If with a condition computed at run time is not supported (at node 'if y'). What follows from" in told
     proto = model([choice("c", "y", good, bad)], {"x": (1, 3)}, weights={"c": np.array(False)})
-    assert refusal(proto, tmp_path).endswith("cannot be imported: operator Det is not supported (at node 'det')")
+    assert refusal(proto, tmp_path).partition(". ")[0].endswith("operator Det is not supported (at node 'det')")
     proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([True, True]), "c"))
     assert refusal(proto, tmp_path) == "node 'if y': If with a condition of shape (2,), expected one truth value"
     absent = model([node("If", "c", "y", "if")], {"x": (1, 3)}, weights={"c": np.array(True)})

@@ -260,6 +260,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "files",
         "frontends",
+        "frontends.onnx",
         "ir",
         "machine",
         "measure",
