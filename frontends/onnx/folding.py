@@ -26,7 +26,7 @@ Row = Callable[[NodeContext], Any]
 
 # ONNX's numbers for element types.
 DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
-DTYPES |= {4: "uint16", 11: "float64", 12: "uint32", 13: "uint64"}
+DTYPES |= {4: "uint16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16"}
 
 
 def fold(row: Row, call: NodeContext) -> list[Array]:

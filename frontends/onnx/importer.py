@@ -170,7 +170,7 @@ class Importer:
                 continue
             value = self.builder.input(declared.name, input_type(declared, shape, element))
             if 0 in shape:
-                self.tensors[declared.name] = np.empty(shape, declared.dtype)
+                self.tensors[declared.name] = np.empty(shape, element.numpy)
                 continue
             value = value if element.computed is element else self._converted(value, element.computed)
             self.tensors[declared.name] = value

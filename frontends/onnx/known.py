@@ -75,7 +75,8 @@ def is_infinite(call: NodeContext) -> Array:
 def as_type(x: Array, to: str) -> Array:
     """The array with elements of another type; floats become whole numbers as ops convert them."""
     whole = x.dtype.kind == "f" and to in ELEMENTS and ELEMENTS[to].is_integer
-    return converted(x, ELEMENTS[to]) if whole else x.astype(to)
+    with np.errstate(over="ignore", invalid="ignore"):
+        return converted(x, ELEMENTS[to]) if whole else x.astype(to)
 
 
 def cast_like(call: NodeContext) -> Array:

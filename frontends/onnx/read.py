@@ -68,7 +68,8 @@ class OnnxModel:
 
     def element(self, dtype: str) -> Element | None:
         """The element type in the graph of an input or output of the file; None if graphs do not have it."""
-        return FLOAT32 if dtype == "float64" and self.convert else ELEMENTS.get(dtype)
+        narrow = dtype == "bfloat16" or (dtype == "float64" and self.convert)
+        return FLOAT32 if narrow else ELEMENTS.get(dtype)
 
     @cached_property
     def results(self) -> dict[str, str]:

@@ -85,12 +85,14 @@ def converted(call: NodeContext, to: str) -> Result:
         return call.state(call.add(ops.Cast(FLOAT32.name), call.add(ops.Cast(to), x, role=to)), to)
     if to == WIDE and own.exact_in(FLOAT32):
         return call.state(cast_to(call, x, FLOAT32.name), to)
+    if call.stated(0) == to:
+        return x
     if ELEMENTS.get(to) not in COMPUTED:
         told = f"{call.operator} of {own} values computed at run time to {to} is not supported, only to"
         raise Unsupported(f"{told} {either(VALUES)}")
     if own is UINT8 and to == FLOAT32.name and picture:
         return call.add(ops.ImageToTensor(), x)
-    return x if call.stated(0) == to else cast_to(call, x, to)
+    return cast_to(call, x, to)
 
 
 def cast_to(call: NodeContext, x: Value, to: str) -> Value:
