@@ -91,5 +91,5 @@ def _bfloat16(value: Any) -> Any:
         return None
     last = sum((length - 1) * step for length, step in zip(shape, steps, strict=True))
     memory = (ctypes.c_uint8 * (size * (last + 1))).from_address(tensor.data + tensor.offset)
-    memory.owner = capsule  # type: ignore[attr-defined]
+    memory.owner = capsule
     return np.ndarray(shape, BFLOAT16, memory, strides=[size * step for step in steps])

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from ...elements import COMPUTED, FLOAT32, Element
+from ...elements import COMPUTED, FLOAT16, FLOAT32, Element
 from ...errors import ModelError
 from ...op import either
 from ...types import Array
@@ -26,6 +26,13 @@ WIDE = "float64"
 """Floats of a file that are computed with as float32 if a user asks for it."""
 
 FLOATS = (*SHORT_FLOATS, WIDE)
+
+LARGEST = {
+    "float16": FLOAT16.most,
+    "bfloat16": 2.0**128 - 2.0**120,
+    "float32": FLOAT32.most,
+    "float64": float(np.finfo(np.float64).max),
+}
 
 
 def held(array: Array, shown: str, convert: bool = False) -> tuple[Array, Element]:

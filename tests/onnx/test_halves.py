@@ -111,3 +111,20 @@ def test_cast_like_a_half(tmp_path: Path):
     np.testing.assert_array_equal(found["y"], rounded)
     np.testing.assert_array_equal(found["z"], rounded[0])
     np.testing.assert_array_equal(found["m"], f)  # the mean is of float32
+
+
+def test_ends_of_halves(tmp_path: Path):
+    """Without bounds, Clip has the largest number of the type that the file states; `m` is float32 in it."""
+    nodes = [
+        node("Mul", "x x", "square"),
+        node("Clip", "square", "y"),
+        node("Clip", "f", "z"),
+        node("Clip", "square _ top", "capped"),
+    ]
+    weights = {"top": np.array(np.inf, np.float16)}
+    proto = model(nodes, {"x": TensorType((1, 3), FLOAT16), "f": (1, 3)}, ["y", "z", "capped"], weights)
+    f = np.float32([[np.inf, -np.inf, 1e30]])
+    found = run(imported(proto, tmp_path), {"x": np.float16([[300, np.inf, -2]]), "f": f})
+    np.testing.assert_array_equal(found["y"], np.float32([[65504, 65504, 4]]))
+    np.testing.assert_array_equal(found["z"], np.nan_to_num(f))
+    np.testing.assert_array_equal(found["capped"], np.float32([[90000, np.inf, 4]]))
