@@ -212,6 +212,7 @@ FOLDS: dict[str, Row] = {
     "Compress": compress,
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
+    "CumProd": ranking.fold_cum_prod,
     "CumSum": ranking.fold_cum_sum,
     "DequantizeLinear": quantization.dequantize,
     "Div": binary(divide),

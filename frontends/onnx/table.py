@@ -65,6 +65,7 @@ OPERATORS: dict[str, Callable[[NodeContext], Result]] = {
     "Cos": plain(ops.Cos),
     "Cosh": plain(ops.Cosh),
     "Crop": legacy.crop,
+    "CumProd": ranking.cum_prod,
     "CumSum": ranking.cum_sum,
     "DepthToSpace": shapes.depth_to_space,
     "DequantizeLinear": quantized.dequantize,

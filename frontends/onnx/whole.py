@@ -74,7 +74,7 @@ def norm(call: NodeContext) -> Result:
     The upper halves of the squares of int32 tell without overflow when the root is beyond: from a sum of 2^62 on. Below
     that, what the lower halves add keeps the sum below 2^63.
     """
-    x, over = call.value(0), reduced(call)
+    over, x = reduced(call), call.value(0)
     own = call.type(x).dtype
     if own not in (INT32, INT64):
         return call.add(ops.ReduceL2(*over), x)
@@ -93,7 +93,7 @@ def norm(call: NodeContext) -> Result:
 
 def log_sum(call: NodeContext) -> Result:
     """ReduceLogSum: of whole numbers how many powers of e fit into the sum; of none, or less, the least number."""
-    x, over = call.value(0), reduced(call)
+    over, x = reduced(call), call.value(0)
     own = call.type(x).dtype
     if not own.is_integer:
         return call.add(ops.ReduceLogSum(*over), x)
