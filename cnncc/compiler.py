@@ -82,7 +82,8 @@ class Options:
     `precision` 'fast' allows rewrites that round differently, each with a stated bound; 'strict' does not.
     `off` names passes to leave out. `checked` tests the bounds of every memory access at run time; `profiled`
     counts the cycles of every step. `weights` is what those of convolutions and dense layers are stored as: 'float32',
-    or 'float16' for half the bytes, rounded once and widened by each load.
+    or 'float16' for half the bytes, rounded once and widened by each load. `convert` is what calls do with arrays of
+    other elements, if they do not say.
     """
 
     target: Target
@@ -92,6 +93,7 @@ class Options:
     plan: PlanOptions = field(default_factory=PlanOptions)
     profiled: bool = False
     weights: str = "float32"
+    convert: bool = False
 
 
 class Compilation:
@@ -230,6 +232,7 @@ class Compilation:
             steps=tuple(step.name for step in plan.steps),
             undefined=objects.undefined_symbols(self.object),
             library=self.library if self.entry else "",
+            convert=self.options.convert,
         )
 
     @property

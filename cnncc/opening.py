@@ -49,6 +49,7 @@ def opened_model(
         threads=threads,
         make=make,
         advice=lambda size, fault: _advice(source, size, fault),
+        convert=options.convert,
         rebuild=(_again, (origin, source.outputs, shapes, options, threads, use_cache)),
     )
 
@@ -76,10 +77,11 @@ def _fault(source: OnnxFile, size: Mapping[str, Sequence[int]]) -> str:
     return ""
 
 
-def _again(origin: str | bytes, outputs: tuple[str, ...], *arguments: Any) -> OpenModel:
+def _again(origin: str | bytes, outputs: tuple[str, ...], shapes: Any, options: Options, *others: Any) -> OpenModel:
     """What a pickled model runs to come back: its file is read again, content that was given is in the pickle."""
-    file = OnnxFile(origin, None, outputs) if isinstance(origin, str) else OnnxMessage(origin, None, outputs)
-    return opened_model(file, *arguments)
+    asked = None, outputs, options.convert
+    file = OnnxFile(origin, *asked) if isinstance(origin, str) else OnnxMessage(origin, *asked)
+    return opened_model(file, shapes, options, *others)
 
 
 def library(

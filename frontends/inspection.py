@@ -40,8 +40,8 @@ class Inspection:
     `parameters` are the elements of weights, `weight_bytes` the bytes of all constants as they are in the model. `macs`
     are multiply-accumulates, and `largest` the bytes of the largest tensor that arrives or that a layer makes, for the
     graph's own number of images; both are None if the model cannot be imported. `opset` and `producer` are those of an
-    ONNX file. `open` has the names of the open dimensions of inputs, and `at` the shapes with which the model was looked
-    at, where any but the first are open.
+    ONNX file. `open` has the names of the open dimensions of inputs, and `at` the shapes with which the model was
+    looked at, where any but the first are open.
     """
 
     name: str

@@ -36,7 +36,7 @@ Shapes = Mapping[str, Sequence[int]]
 
 
 class OnnxFile:
-    """An ONNX file as a source of a graph or of its hash alone; `shapes` and `outputs` as in `load_graph`.
+    """An ONNX file as a source of a graph or of its hash alone; what else is given as in `load_graph`.
 
     The file is read once, at the first use of `graph` or `hash`; both raise what `load_graph` raises.
     """
@@ -44,8 +44,14 @@ class OnnxFile:
     given = False
     """Whether there is no file, only its content."""
 
-    def __init__(self, path: str | os.PathLike[str], shapes: Shapes | None = None, outputs: Sequence[str] = ()):
-        self.path, self.shapes, self.outputs = Path(path), shapes or {}, tuple(outputs)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        shapes: Shapes | None = None,
+        outputs: Sequence[str] = (),
+        convert: bool = False,
+    ):
+        self.path, self.shapes, self.outputs, self.convert = Path(path), shapes or {}, tuple(outputs), convert
         self._outside: list[tuple[FileRange, str | None]] = []
 
     @cached_property
@@ -64,7 +70,8 @@ class OnnxFile:
             return self.graph.hash
         digest = hashlib.sha256(self._content).hexdigest()
         name = "" if self.given else self.path.stem
-        key = f"onnx 3\n{compiler_identity()}\n{name}\n{shapes}\n{json.dumps(self.outputs)}\n{digest}"
+        asked = json.dumps([self.outputs, self.convert])
+        key = f"onnx 4\n{compiler_identity()}\n{name}\n{shapes}\n{asked}\n{digest}"
         return self._recalled(key) or self._remembered(key)
 
     def __reduce__(self) -> tuple[Callable[[Graph], Graph], tuple[Graph]]:
@@ -110,7 +117,7 @@ class OnnxFile:
 
         proto = self._parsed()
         self._outside = [(part, self._digest(*part)) for part in outside(self.path, proto)]
-        model = model_of(self.path, proto, self.outputs, self.given)
+        model = model_of(self.path, proto, self.outputs, self.given, self.convert)
         return model.name, *ports(model)
 
     def at(self, shapes: Shapes) -> OnnxFile:
@@ -120,7 +127,7 @@ class OnnxFile:
         """
         if any(self._digest(*part) != digest for part, digest in self._outside):
             raise ModelError(f"weights of '{self.path}' have changed since its first size was compiled")
-        other = OnnxFile(self.path, shapes, self.outputs)
+        other = OnnxFile(self.path, shapes, self.outputs, self.convert)
         other.given, other._content = self.given, self._content
         return other
 
@@ -132,7 +139,7 @@ class OnnxFile:
 
         proto = self._parsed()
         try:
-            model = model_of(self.path, proto, self.outputs, self.given)
+            model = model_of(self.path, proto, self.outputs, self.given, self.convert)
         except TooLarge as error:
             return inspect_large(self.path, proto, error)
         return inspect_onnx(model, self.shapes)
@@ -145,7 +152,7 @@ class OnnxFile:
     def _graph(self, proto: Any) -> Graph:
         from ..frontends.onnx.importer import graph_of
 
-        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given)
+        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given, self.convert)
         self._content = None  # no longer needed
         return graph
 
@@ -172,8 +179,10 @@ class OnnxMessage(OnnxFile):
 
     given = True
 
-    def __init__(self, content: bytes, shapes: Shapes | None = None, outputs: Sequence[str] = ()):
-        super().__init__("the given model", shapes, outputs)
+    def __init__(
+        self, content: bytes, shapes: Shapes | None = None, outputs: Sequence[str] = (), convert: bool = False
+    ):
+        super().__init__("the given model", shapes, outputs, convert)
         self._content = memoryview(content)
 
 

@@ -36,6 +36,11 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         metavar="LAYER",
         help="end the model at this layer, or tensor of an ONNX file, in place of its outputs; may be repeated",
     )
+    parser.add_argument(
+        "--convert",
+        action="store_true",
+        help="compute float64 of an ONNX file in float32; convert input arrays of other elements, exactly or rounded",
+    )
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -161,6 +166,7 @@ def options(arguments: argparse.Namespace) -> Options:
         getattr(arguments, "checked", False),
         planned(getattr(arguments, "plan", None), target),
         weights=arguments.weights,
+        convert=arguments.convert,
     )
 
 
@@ -201,7 +207,7 @@ def compilation(arguments: argparse.Namespace, stopwatch: Stopwatch | None = Non
 
     chosen, stopwatch = options(arguments), stopwatch or Stopwatch(Compiling())
     with stopwatch.stage("read"):
-        source = open_source(arguments.model, shapes(arguments), arguments.cuts)
+        source = open_source(arguments.model, shapes(arguments), arguments.cuts, arguments.convert)
     return Compilation(source, chosen, stopwatch)
 
 
@@ -255,7 +261,7 @@ def onnx_source(arguments: argparse.Namespace) -> OnnxFile:
     from ..api import ONNX_ONLY, open_source
     from ..cache.sources import OnnxFile
 
-    source = open_source(arguments.model, None, arguments.cuts)
+    source = open_source(arguments.model, None, arguments.cuts, arguments.convert)
     if not isinstance(source, OnnxFile):
         raise UsageError(ONNX_ONLY)
     return source

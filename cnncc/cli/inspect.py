@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from ..api import inspect
 
-    found = inspect(arguments.model, common.shapes(arguments), arguments.cuts)
+    found = inspect(arguments.model, common.shapes(arguments), arguments.cuts, convert=arguments.convert)
     say(json.dumps(found.plain(), indent=2) if arguments.json else shown(found))
 
 

@@ -37,9 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE", help="the file of one input")
     parser.add_argument("-o", dest="output", metavar="FILE", help="write the outputs to a .npy or .npz file")
     parser.add_argument("--top", type=common.at_least(1), default=5, metavar="N", help="classes to print (default: 5)")
-    parser.add_argument(
-        "--convert", action="store_true", help="convert arrays of other element types, exactly or rounded"
-    )
     parser.add_argument("--resize", action="store_true", help="scale pictures to the size of the input")
     common.add_threads(parser)
     common.add_compiling(parser)
@@ -68,7 +65,7 @@ def run(arguments: argparse.Namespace) -> None:
             check_output(arguments.output, len(model.outputs))
         results = []
         for call in _calls(model, arguments):
-            results.append(_run(model, call, arguments.convert))
+            results.append(_run(model, call, arguments.convert or None))
             for line in describe(model, results[-1], call.files, arguments.top):
                 say(line)
         if arguments.output:
@@ -76,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
     common.tell_timings(stopwatch, arguments)
 
 
-def _run(model: AnyModel, call: RunRequest, convert: bool) -> tuple[Array, ...]:
+def _run(model: AnyModel, call: RunRequest, convert: bool | None) -> tuple[Array, ...]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "model .* was compiled for", UserWarning)  # as whoever runs it knows

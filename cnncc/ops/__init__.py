@@ -30,7 +30,7 @@ from .cast import Cast
 from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEqual
 from .conv import Conv
 from .conv_transpose import ConvTranspose
-from .cumulative import CumSum
+from .cumulative import CumProd, CumSum
 from .fused import Fused, FusedOp
 from .gather import Gather, GatherElements, GatherND
 from .grid_sample import GridSample
@@ -108,6 +108,7 @@ __all__ = [
     "ConvTranspose",
     "Cos",
     "Cosh",
+    "CumProd",
     "CumSum",
     "Dense",
     "DepthToSpace",

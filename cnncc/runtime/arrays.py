@@ -12,7 +12,7 @@ from ..abi import MOST_IMAGES
 from ..elements import ELEMENTS
 from ..errors import InputError
 from ..types import Array
-from .conversion import converted, converts, hint, is_native
+from .conversion import converted, converts, hint, is_native, is_widened, named
 from .executable import Executable, NamedPort, Port, Takes
 from .foreign import array_of
 from .memory import allocated, most_unseen
@@ -164,9 +164,10 @@ def _input(port: NamedPort, value: Any, convert: bool) -> Array:
     """An array of the port's elements, or that becomes one; lists are refused, their elements would be a guess."""
     if not isinstance(value, np.ndarray):
         raise InputError(f"input '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
-    if not (is_native(port, value.dtype) or (convert and converts(ELEMENTS[port.dtype], value.dtype))):
+    asked = convert and converts(ELEMENTS[port.dtype], value.dtype)
+    if not (asked or is_native(port, value.dtype) or is_widened(port, value.dtype)):
         told = hint(port.dtype, value.dtype)
-        raise InputError(f"input '{port.name}': expected {port.dtype}, got {value.dtype}{told}")
+        raise InputError(f"input '{port.name}': expected {port.dtype}, got {named(value.dtype)}{told}")
     return value
 
 
@@ -174,7 +175,7 @@ def _output(port: Port, value: Any) -> Array:
     if not isinstance(value, np.ndarray):
         raise InputError(f"output '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
     if value.dtype != port.type.dtype.numpy:
-        raise InputError(f"output '{port.name}': expected {port.dtype}, got {value.dtype}")
+        raise InputError(f"output '{port.name}': expected {port.dtype}, got {named(value.dtype)}")
     return value
 
 

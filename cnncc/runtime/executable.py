@@ -62,7 +62,8 @@ class Executable:
     for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
     which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
     `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
-    was read of it; `weights_element` is what those of convolutions and dense layers are stored as.
+    was read of it; `weights_element` is what those of convolutions and dense layers are stored as. With `convert`,
+    calls from Python convert arrays of other elements, if they do not say otherwise.
     """
 
     name: str
@@ -86,6 +87,7 @@ class Executable:
     fixed: str = ""
     weights_element: str = "float32"
     library: str = ""
+    convert: bool = False
 
     @property
     def stem(self) -> str:

@@ -44,7 +44,7 @@ def describe(executable: Executable) -> Manifest:
         "steps": list(executable.steps),
         "undefined": list(executable.undefined),
         "errors": {f"{code:d}": reason for code, reason in abi.REASONS.items()},
-    } | ({"library": executable.library} if executable.library else {})
+    } | {name: value for name in ("library", "convert") if (value := getattr(executable, name))}
 
 
 def describe_library(executables: Sequence[Executable]) -> Manifest:
@@ -110,6 +110,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview) -> Ex
         undefined=tuple(manifest["undefined"]),
         weights_element=str(manifest.get("weights_element", "float32")),  # nor this
         library=str(manifest.get("library", "")),
+        convert=bool(manifest.get("convert", False)),
     )
 
 

@@ -33,9 +33,10 @@ class Model(NativeCallable):
     Inputs are arrays of the element types in `inputs`, in that order, or one dict by name. Arrays of other libraries
     (DLPack, `__array_interface__`) and any buffer with a shape (memoryview, ctypes array…) are used as the array over
     their memory. With `convert=True`, arrays of other elements are converted (float64 is rounded, a whole number stays
-    what it is, or is refused). The result is an array, or a tuple in the order
-    of `outputs`. If the graph mixes no images, and nothing in it was computed from their number, a call may have
-    any number of images. With `out=` (an array, or a sequence in the order of outputs) the result is written there.
+    what it is, or is refused); a call that does not say does what the model was compiled with. The result is an array,
+    or a tuple in the order of `outputs`. If the graph mixes no images, and nothing in it was computed from their
+    number, a call may have any number of images. With `out=` (an array, or a sequence in the order of outputs) the
+    result is written there.
 
     Several threads may call one model at the same time: the first uses its workspace and its workers, each other one
     a workspace of its own and one thread. The GIL is released while native code runs. A pickled model is its source,
@@ -138,9 +139,10 @@ class Model(NativeCallable):
             raise TypeError(f"model '{self.name}' was made from object code alone, which is not pickled")
         return self._rebuild
 
-    def _call(self, *inputs: Any, out: Any = None, convert: bool = False) -> Any:
+    def _call(self, *inputs: Any, out: Any = None, convert: bool | None = None) -> Any:
         """Any call that the native function does not accept: raise an error for what is wrong, or convert and run."""
         given = ordered_inputs(self._executable, inputs)
+        convert = self._executable.convert if convert is None else convert
         arrays, images = checked_inputs(self._executable, given, convert=convert)
         results = self._results(out, arrays, images)
         if images:

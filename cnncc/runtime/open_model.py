@@ -72,20 +72,21 @@ class OpenModel:
         threads: int = 1,
         make: Make | None = None,
         advice: Advice = lambda size, fault: "",
+        convert: bool = False,
         rebuild: tuple[Callable[..., OpenModel], tuple[Any, ...]],
     ):
         self.name, self.inputs, self.outputs, self.threads = name, tuple(inputs), tuple(outputs), threads
-        self._make, self._advice, self._rebuild = make, advice, rebuild
+        self._make, self._advice, self._convert, self._rebuild = make, advice, convert, rebuild
         self._held: dict[Shapes, _Held] = {}
         self._clock, self._lock, self._closed = itertools.count(), threading.RLock(), False
         for model in models:
             self._keep(_shapes(model), model)
 
-    def __call__(self, *inputs: Any, out: Any = None, convert: bool = False) -> Any:
+    def __call__(self, *inputs: Any, out: Any = None, convert: bool | None = None) -> Any:
         given = ordered_inputs(self, inputs)
-        model = self._model(given, convert)
-        if convert:
-            return model(*given, out=out, convert=True)
+        model = self._model(given, self._convert if convert is None else convert)
+        if convert is not None:
+            return model(*given, out=out, convert=convert)
         return model(*given) if out is None else model(*given, out=out)  # without `convert`, which is slower
 
     def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
@@ -240,7 +241,8 @@ def of_sizes(
     """A model of these sizes only, with the same inputs and outputs at each."""
     inputs = [_common(ports) for ports in zip(*(model.inputs for model in models), strict=True)]
     outputs = [_common(ports) for ports in zip(*(model.outputs for model in models), strict=True)]
-    return OpenModel(models[0].name, inputs, outputs, models, threads=threads, rebuild=rebuild)
+    convert = models[0].executable.convert
+    return OpenModel(models[0].name, inputs, outputs, models, threads=threads, convert=convert, rebuild=rebuild)
 
 
 def _common(ports: Sequence[Port]) -> OpenPort:

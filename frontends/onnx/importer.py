@@ -12,24 +12,22 @@ import numpy as np
 
 from ...allowance import allowance, charge
 from ...cut import unknown, with_needed
-from ...elements import ELEMENTS, FLOAT16, FLOAT32, VALUES, Element
+from ...elements import FLOAT16, FLOAT32, VALUES, Element
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
 from ...ops import Cast
 from ...types import Array, EmptyType, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
-from .call import SHORT_FLOATS, SIMPLIFY, Anything, Items, NodeContext, Result, held
+from .call import SIMPLIFY, Anything, Items, NodeContext, Result, Tensor
+from .floats import FLOATS, WIDE, held, related
 from .folding import FOLDS, fold
 from .hollow import nothing
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
-from .read import Declared, OnnxModel, parse, read
+from .read import ADVICE, Declared, OnnxModel, parse, read
 from .scopes import Names
 from .table import OPERATORS
-
-INPUTS = tuple(element.name for element in VALUES)
-"""Element types that an input can have."""
 
 TAKE_FLOAT64 = ("Cast", "CastLike", "Shape", "Size")
 """Operators with the same result on values that are float64 in the file and float32 in the graph."""
@@ -45,7 +43,7 @@ OTHERS = (
 Shapes = Mapping[str, Sequence[int]]
 
 
-def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Graph:
+def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None, *, convert: bool = False) -> Graph:
     """The graph of an ONNX file, named after the file; layers are named after their nodes.
 
     Nodes may be in any order. Nodes that no output needs are left out. An unread input stays an input of the graph if
@@ -53,28 +51,34 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     (`y_1`).
 
     `shapes` gives the shapes of inputs with open dimensions, by name; an open first dimension (images) is 1 without it.
+    With `convert`, what is float64 in the file is float32 in the graph.
     Raises UsageError for a missing `onnx` package or shapes that contradict the model. Raises ModelError for a file
     that is no ONNX model, and for everything that cnncc does not support, all at once.
     """
-    return graph_of(Path(path), parse(Path(path)), shapes)
+    return graph_of(Path(path), parse(Path(path)), shapes, convert=convert)
 
 
 def graph_of(
-    file: Path, proto: Any, shapes: Shapes | None = None, cuts: Sequence[str] = (), given: bool = False
+    file: Path,
+    proto: Any,
+    shapes: Shapes | None = None,
+    cuts: Sequence[str] = (),
+    given: bool = False,
+    convert: bool = False,
 ) -> Graph:
     """As `load_onnx`, from a message that was parsed from `file`; `cuts` and `given` as in `read`.
 
     Raises UsageError for a name in `cuts` that the model does not have.
     """
-    model = model_of(file, proto, cuts, given)
+    model = model_of(file, proto, cuts, given, convert)
     with bounded(), allowance():
         return Importer(model, shapes or {}).graph()
 
 
-def model_of(file: Path, proto: Any, cuts: Sequence[str] = (), given: bool = False) -> OnnxModel:
+def model_of(file: Path, proto: Any, cuts: Sequence[str] = (), given: bool = False, convert: bool = False) -> OnnxModel:
     """What a message says, before anything of it is imported. Raises ModelError for a malformed one."""
     with bounded(), allowance():
-        return read(file, proto, cuts, given=given)
+        return read(file, proto, cuts, given=given, convert=convert)
 
 
 class Importer:
@@ -93,8 +97,8 @@ class Importer:
         self.filed: set[str] = set()
         """Names of weights, whose bytes the file has."""
         self.layers = Names()
-        self.wide: set[str] = set()
-        """Values that are float64 in the file; nothing computes with them."""
+        self.floats: dict[Value, str] = {}
+        """The types of values that are other floats in the file than float32."""
 
     def graph(self) -> Graph:
         self.read.update(self.model.part.read)
@@ -147,7 +151,7 @@ class Importer:
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
         if id(data) not in self.constants:
-            known, element = held(data, f"tensor '{tensor}'")
+            known, element = held(data, f"tensor '{tensor}'", self.model.convert)
             if tensor not in self.filed or known is not data:  # the file has those already
                 charge(known.nbytes, f"tensor '{tensor}'")
             made = self.builder.constant(known, self.fresh(tensor), element=element)
@@ -161,7 +165,8 @@ class Importer:
             self.tensors[declared.name] = None
             if self.model.cuts and declared.name not in self.read:
                 continue
-            if declared.dtype not in INPUTS:
+            element = self.model.element(declared.dtype)
+            if element is None:
                 self._refuse_input(declared)
                 continue
             self.layers.taken[declared.name] = 0
@@ -169,12 +174,14 @@ class Importer:
             if shape is None:
                 unknown.append(declared)
                 continue
-            value = self.builder.input(declared.name, input_type(declared, shape))
+            value = self.builder.input(declared.name, input_type(declared, shape, element))
             if 0 in shape:
-                self.tensors[declared.name] = np.empty(shape, ELEMENTS[declared.dtype].numpy)
-            else:
-                short = declared.dtype in SHORT_FLOATS
-                self.tensors[declared.name] = self._converted(value, FLOAT32) if short else value
+                self.tensors[declared.name] = np.empty(shape, element.numpy)
+                continue
+            value = value if element.computed is element else self._converted(value, element.computed)
+            self.tensors[declared.name] = value
+            if declared.dtype in FLOATS:
+                self.floats[value] = declared.dtype
 
         if unknown:
             self.problems.append(Problem(still_open(unknown), ""))
@@ -182,8 +189,8 @@ class Importer:
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.read:
-            way = "; export the model in float32, in PyTorch by module.float()" if declared.dtype == "float64" else ""
-            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}{way}")
+            told = f"an input of type {declared.dtype} is not supported, only {either(VALUES)}"
+            error = Unsupported(told, advice=ADVICE if declared.dtype == WIDE else "")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
@@ -192,7 +199,7 @@ class Importer:
             if isinstance(tensor, Items):
                 raise Unsupported(f"output '{name}' is a sequence, which is not supported", "sequence")
             if isinstance(tensor, np.ndarray) and not tensor.size:
-                _, element = held(tensor, f"tensor '{name}'")
+                _, element = held(tensor, f"tensor '{name}'", self.model.convert)
                 return self.builder.empty(EmptyType(tensor.shape, element), self.fresh(name))
             value = self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
             return self._converted(value, FLOAT16) if value and self.model.results.get(name) == FLOAT16.name else value
@@ -213,8 +220,32 @@ class Importer:
         return self.tensors[name]
 
     def _check_narrow(self, name: str) -> None:
-        if name in self.wide:
-            raise Unsupported(f"computing with float64 value '{name}' is not supported, only float32", "float64")
+        """Raise Unsupported for a value of float64, if nobody asked for float32 in its place."""
+        tensor = self.tensors[name]
+        if isinstance(tensor, Value) and self.floats.get(tensor) == WIDE and not self.model.convert:
+            told = f"computing with float64 value '{name}' is not supported, only float32"
+            raise Unsupported(told, WIDE, ADVICE)
+
+    def stated(self, tensor: Tensor) -> str:
+        """The element type that the file has for a tensor."""
+        if not isinstance(tensor, Value):
+            return tensor.dtype.name
+        return self.floats.get(tensor) or self.builder.nodes[tensor.node].types[tensor.index].dtype.name
+
+    def _state(self, call: NodeContext, inputs: Sequence[Anything | None], results: Sequence[Anything | None]) -> None:
+        """Note which results of a node are other floats in the file than float32.
+
+        They are of the type of the inputs to which the standard relates them, or of what a body inside has made.
+        """
+        made = call.inlined[-1][-len(results) :] if call.inlined else []
+        for number, result in enumerate(results):
+            if isinstance(result, Value) and self.stated(result) == FLOAT32.name:
+                alike = [inputs[k] for k in related(call.operator, call.version, number, len(inputs))]
+                own = next(
+                    (t for t in (*made[number : number + 1], *alike) if isinstance(t, Value | np.ndarray)), result
+                )
+                if self.stated(own) in FLOATS:
+                    self.floats[result] = self.stated(own)
 
     def _imported(self, node: OnnxNode, name: str) -> list[Anything | None]:
         """The value of each named output of `node`; after a problem, placeholders."""
@@ -255,6 +286,7 @@ class Importer:
             told = f"inputs and attributes of {node.operator} do not fit together: {_mismatch(error, node)}"
             raise ModelError(told) from error
         call.finish()
+        self._state(call, inputs, results)
         self.records.append(ImportedNode(call, row, inputs, results))
         return results
 
@@ -282,12 +314,11 @@ class Importer:
     def _placeholder(self, output: str) -> Value | None:
         """An input in place of a result after a problem, so that problems of later nodes are found too."""
         stated = self.model.stated.get(output)
-        if stated is None or stated.dtype not in INPUTS:
+        if stated is None or (element := self.model.element(stated.dtype)) is None:
             return None
         try:
-            return self.builder.input(
-                self.fresh(f"{output}.missing"), input_type(stated, static_shape(stated, None) or ())
-            )
+            type = input_type(stated, static_shape(stated, None) or (), element)
+            return self.builder.input(self.fresh(f"{output}.missing"), type)
         except ModelError:  # too large: reported at the node itself
             return None
 
@@ -324,10 +355,10 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
             raise UsageError(f"a shape is given for '{name}', but the inputs of '{model.file}' are {told}")
 
 
-def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
+def input_type(declared: Declared, shape: tuple[int, ...], element: Element) -> TensorType:
     """The type of an input. Raises ShapeError if it is too large."""
     try:
-        return port_type(shape, ELEMENTS[declared.dtype])
+        return port_type(shape, element)
     except ShapeError as error:
         raise ShapeError(f"input '{declared.name}': {error.message}") from None
 

@@ -102,7 +102,7 @@ def inspect_large(file: Path, proto: Any, error: TooLarge) -> Inspection:
         *_origin(proto),
         tuple(problems),
         frozenset(lacking),
-        error.demand.weight_bytes,
+        weight_bytes=error.demand.weight_bytes,
     )
 
 

@@ -6,11 +6,12 @@ import importlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...elements import ELEMENTS, FLOAT32, Element
 from ...errors import CnnccError, ModelError, UsageError
 from ...file_kinds import EMPTY, HEAD, ONNX, UNKNOWN, explained, kind_of
 from ...files import MOST_BYTES, opened
@@ -25,6 +26,12 @@ NEWEST = 28
 """The last opset with which the operators were compared: a later one may change their meaning."""
 
 _DTYPES = {"float": "float32", "double": "float64"}  # types with another name in NumPy
+
+ADVICE = (
+    "With convert=True (on the command line --convert) float64 is computed with in float32, inputs and outputs as "
+    "well; or export the model in float32, in PyTorch by module.float()"
+)
+"""What to do about float64."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +54,7 @@ class OnnxModel:
 
     `outputs` are the names of values by the names that they have in the graph, `part` is what they need, and `name` is
     that of the graph. `cuts` are the outputs that were asked for in place of the file's; those that the nodes of the
-    file do not show are not among `outputs`.
+    file do not show are not among `outputs`. With `convert`, float32 stands for float64.
     """
 
     file: Path
@@ -58,6 +65,12 @@ class OnnxModel:
     name: str
     bodies: Bodies
     proto: Any = field(repr=False, compare=False)
+    convert: bool = False
+
+    def element(self, dtype: str) -> Element | None:
+        """The element type in the graph of an input or output of the file; None if graphs do not have it."""
+        narrow = dtype == "bfloat16" or (dtype == "float64" and self.convert)
+        return FLOAT32 if narrow else ELEMENTS.get(dtype)
 
     @cached_property
     def results(self) -> dict[str, str]:
@@ -124,18 +137,19 @@ def outside(file: Path, proto: Any) -> list[external.FileRange]:
         return sorted({external.part_of(tensor) for tensor in external.tensors(proto)})
 
 
-def read(file: Path, proto: Any, cuts: Sequence[str] = (), *, given: bool = False) -> OnnxModel:
+def read(file: Path, proto: Any, cuts: Sequence[str] = (), *, given: bool = False, convert: bool = False) -> OnnxModel:
     """The model in a message that was parsed from `file`. Raises ModelError for a malformed one, TooLarge for one
     beyond a limit, before its weights are read.
 
     `cuts` are names of tensors or nodes that become the outputs. A message that was `given` has no file: `file` is
-    what errors call it, and the model is named after its graph.
+    what errors call it, and the model is named after its graph. `convert` as in `OnnxModel`.
     """
     onnx = _package(file)
     expect_room(file, proto)
     with _explained(file):
         external.read_parts(None if given else file.parent, proto)
-        return _read(file, proto, onnx, cuts, short(text(proto.graph.name)) or "model" if given else file.stem)
+        name = short(text(proto.graph.name)) or "model" if given else file.stem
+        return replace(_read(file, proto, onnx, cuts, name), convert=convert)
 
 
 @contextmanager
@@ -182,6 +196,15 @@ def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> 
     others = body.outputs if len(outputs) < len(cuts) else ()
     part = body.part([*outputs.values(), *others], scope)
     return OnnxModel(file, inputs, outputs, part, tuple(cuts), name, bodies, proto)
+
+
+def schema_of(operator: str, version: int) -> Any:
+    """What the standard says about an operator in an opset; None for one that the package does not know."""
+    defs = importlib.import_module("onnx.defs")
+    try:
+        return defs.get_schema(operator, version)
+    except defs.SchemaError:
+        return None
 
 
 def declared_values(model: OnnxModel) -> list[Declared]:

@@ -24,13 +24,13 @@ SCOPES = "pkg.torch.onnx.name_scopes"
 """Under this key a node of the export has the modules that it lies in, and its own name, as a list in Python."""
 
 
-def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:
+def from_torch(module: Any, example: Any, *, name: str = "", convert: bool = False) -> Graph:
     """The graph of a module in its eval form, for tensors of the shapes and types of `example`.
 
     `example` is a tensor, a tuple of the arguments of `forward`, or a dict of them by name. If the first axes of all
     tensors are of one size, it is the number of images, which stays open where the module computes nothing with it.
     The graph is called `name`, or as the module's class. Inputs have the names of the arguments, outputs are called
-    'output', 'output1', 'output2'… or by the keys of a dict.
+    'output', 'output1', 'output2'… or by the keys of a dict. With `convert`, float32 stands for float64.
 
     Raises UsageError without PyTorch and `onnxscript`, or for an example that holds no tensors, ModelError for what
     PyTorch does not export, or what `cnncc` does not support of it.
@@ -42,7 +42,7 @@ def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:
     with _as_inference(module, torch), _quiet():
         proto, shapes = _exported(torch, module, args, kwargs)
     _rename(proto.graph, by_module=True)
-    graph = graph_of(Path(f"{name or type(module).__name__}.onnx"), proto, shapes)
+    graph = graph_of(Path(f"{name or type(module).__name__}.onnx"), proto, shapes, convert=convert)
     # A trace with fixed sizes has them as numbers, which may be anywhere: nobody can tell that N was not among them.
     return graph if shapes else replace(graph, fixed="PyTorch traced the module for this number of images only")
 

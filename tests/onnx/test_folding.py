@@ -83,6 +83,7 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("ArgMax", (data(2, 5),), {"axis": -1, "select_last_index": 1}, NEWEST, 1),
     ("Compress", (GRID, np.array([True, False, True])), {"axis": 1}, NEWEST, 1),
     ("Compress", (GRID, np.array([False, True, True])), {}, NEWEST, 1),
+    ("CumProd", (GRID, np.array(1)), {"exclusive": 1}, 26, 1),
     ("CumSum", (GRID, np.array(-1)), {"exclusive": 1, "reverse": 1}, NEWEST, 1),
     ("CumSum", (data(2, 5), np.array(1)), {}, NEWEST, 1),
     ("OneHot", (ints(1, 0, -1), np.array(4), np.array([2, 5], np.uint8)), {"axis": 0}, NEWEST, 1),

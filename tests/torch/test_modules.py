@@ -106,6 +106,17 @@ def test_tensors_are_arguments_and_outputs() -> None:
     np.testing.assert_array_equal(y.numpy(), expected)
 
 
+def test_modules_of_float64() -> None:
+    """In float32, where that is asked for; the example and the arguments are tensors of float64."""
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Tanh()).double().eval()
+    x = torch.randn(5, 3, 6, 6, dtype=torch.float64)
+    with pytest.raises(ModelError, match="With convert=True"):
+        cnncc.compile(module, x[:1])
+    found = cnncc.compile(module, x[:1], convert=True)(x)
+    with torch.no_grad():
+        np.testing.assert_allclose(found, module(x).numpy(), rtol=1e-5, atol=1e-5)
+
+
 def test_what_is_wrong_is_said() -> None:
     module = torch.nn.Linear(3, 2)
     for call, kind, told in (
