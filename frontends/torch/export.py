@@ -40,11 +40,11 @@ def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:
         raise UsageError(f"from_torch expects a torch.nn.Module, got {type(module).__name__}")
     args, kwargs = _arguments(example, torch)
     with _as_inference(module, torch), _quiet():
-        proto, shapes = _exported(torch, module, args, kwargs)
+        proto, any_number = _exported(torch, module, args, kwargs)
     _rename(proto.graph, by_module=True)
-    graph = graph_of(Path(f"{name or type(module).__name__}.onnx"), proto, shapes)
+    graph = graph_of(Path(f"{name or type(module).__name__}.onnx"), proto, _shapes(proto, [*args, *kwargs.values()]))
     # A trace with fixed sizes has them as numbers, which may be anywhere: nobody can tell that N was not among them.
-    return graph if shapes else replace(graph, fixed="PyTorch traced the module for this number of images only")
+    return graph if any_number else replace(graph, fixed="PyTorch traced the module for this number of images only")
 
 
 def exported(module: Any, args: Sequence[Any]) -> Graph:
@@ -56,7 +56,13 @@ def exported(module: Any, args: Sequence[Any]) -> Graph:
     with torch.no_grad(), _quiet():
         proto = _program(torch, module, args, {}, None, False)
     _rename(proto.graph, by_module=False)
-    return replace(graph_of(Path("module.onnx"), proto), fixed="PyTorch traced the module for these sizes only")
+    graph = graph_of(Path("module.onnx"), proto, _shapes(proto, args))
+    return replace(graph, fixed="PyTorch traced the module for these sizes only")
+
+
+def _shapes(proto: Any, given: Sequence[Any]) -> dict[str, tuple[int, ...]]:
+    """Of the inputs by name; the file does not tell an axis of no elements from an open one."""
+    return {port.name: tuple(value.shape) for port, value in zip(proto.graph.input, given, strict=True)}
 
 
 def _torch() -> Any:
@@ -108,10 +114,8 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _exported(
-    torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Any, dict[str, tuple[int, ...]]]:
-    """The model, if possible with an open number of images, and the shapes of its inputs where that is open."""
+def _exported(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bool]:
+    """The model, if possible with an open number of images, and whether that is open."""
     given = [*args, *kwargs.values()]
     names = _output_names(torch, module, args, kwargs)
     if len({value.shape[:1] for value in given}) == 1 and given[0].dim():
@@ -121,11 +125,9 @@ def _exported(
             proto = _program(
                 torch, module, many[: len(args)], dict(zip(kwargs, many[len(args) :], strict=True)), names, True
             )
-            inputs = {port.name: port.type.tensor_type.shape.dim for port in proto.graph.input}
-            if all(dims[0].dim_param for dims in inputs.values()):
-                images = given[0].shape[0]
-                return proto, {name: (images, *(dim.dim_value for dim in dims[1:])) for name, dims in inputs.items()}
-    return _program(torch, module, args, kwargs, names, False), {}
+            if all(port.type.tensor_type.shape.dim[0].dim_param for port in proto.graph.input):
+                return proto, True
+    return _program(torch, module, args, kwargs, names, False), False
 
 
 def _program(
