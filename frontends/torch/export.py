@@ -19,6 +19,7 @@ from typing import Any
 from ...errors import ModelError, UsageError
 from ...ir import Graph
 from ..onnx.importer import graph_of
+from .rewritten import rewritten
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Under this key a node of the export has the modules that it lies in, and its own name, as a list in Python."""
@@ -139,7 +140,7 @@ def _program(
         axis = {0: torch.export.Dim.AUTO}
         sizes = dict.fromkeys(kwargs, axis) if kwargs else tuple(axis for _ in args)
     try:
-        program = torch.export.export(module, tuple(args), kwargs, dynamic_shapes=sizes)
+        program = rewritten(torch, torch.export.export(module, tuple(args), kwargs, dynamic_shapes=sizes))
         # Unoptimised: weights stay what they are, and our own passes fold norms in float64.
         onnx = torch.onnx.export(program, dynamo=True, optimize=False, verbose=False, output_names=names)
     except Exception as error:
