@@ -108,9 +108,11 @@ def split(call: NodeContext) -> Result:
     sizes = _sizes(call, shape[axis])
     gone = not keep and not call.has(1)
     tensor = call.tensor(0)
+    if isinstance(tensor, Value) and gone:
+        values = call.add_all(ops.Split(sizes, axis), tensor) if len(sizes) > 1 else (tensor,)
+        return Items(call.add(ops.Squeeze((axis,)), value, role="item") for value in values)
     if isinstance(tensor, Value):
-        values = shapes.parts(call, tensor, axis, sizes) if len(sizes) > 1 else (tensor,)
-        return Items([call.add(ops.Squeeze((axis,)), value, role="item") for value in values] if gone else values)
+        return Items(shapes.parts(call, tensor, axis, sizes) if len(sizes) > 1 else (tensor,))
     parts = np.split(tensor, np.cumsum(sizes)[:-1], axis)
     return Items([part.squeeze(axis) for part in parts] if gone else parts)
 

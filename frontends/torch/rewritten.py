@@ -41,7 +41,12 @@ def rewrites(torch: Any) -> dict[Any, Rewrite]:
         aten.squeeze.dim: lambda x, dim: squeezed(x, [dim]),
         aten.squeeze.dims: squeezed,
         aten.sort.stable: lambda x, *, stable, dim=-1, descending=False: x.sort(dim, descending),
-        aten.scatter.reduce: scatter,
+        aten.topk.default: bound(in_line, torch.topk),
+        aten.scatter.src: bound(in_line, torch.scatter),
+        aten.scatter.value: bound(in_line, torch.scatter),
+        aten.scatter_add.default: bound(in_line, torch.scatter_add),
+        aten.scatter.reduce: bound(scatter),
+        aten.scatter.value_reduce: bound(scatter),
         aten.atleast_1d.Sequence: lambda tensors: [*map(torch.atleast_1d, tensors)],
         aten.atleast_2d.Sequence: lambda tensors: [*map(torch.atleast_2d, tensors)],
         aten.atleast_3d.Sequence: lambda tensors: [*map(torch.atleast_3d, tensors)],
@@ -94,9 +99,23 @@ def squeezed(x: Any, axes: Sequence[int]) -> Any:
     return x.reshape([size for axis, size in enumerate(x.shape) if axis not in gone or size != 1])
 
 
-def scatter(x: Any, dim: int, index: Any, source: Any, *, reduce: str) -> Any:
+def in_line(torch: Any, x: Any, operation: Callable[..., Any], *given: Any, **named: Any) -> Any:
+    """What is along an axis, for a scalar: as for a line of one element."""
+    if x.dim():
+        return NotImplemented
+    others = [each.reshape(-1) if isinstance(each, torch.Tensor) else each for each in given]
+    found = operation(x.reshape(1), *others, **named)
+    return found.reshape(()) if isinstance(found, torch.Tensor) else tuple(each.reshape(()) for each in found)
+
+
+def scatter(torch: Any, x: Any, dim: int, index: Any, source: Any, *, reduce: str) -> Any:
     kind = {"add": "sum", "multiply": "prod"}.get(reduce)
-    return x.scatter_reduce(dim, index, source, kind) if kind else NotImplemented
+    if kind is None:
+        return NotImplemented
+    source = source if isinstance(source, torch.Tensor) else torch.full_like(index, source, dtype=x.dtype)
+    if x.dim():
+        return x.scatter_reduce(dim, index, source, kind)
+    return x.reshape(1).scatter_reduce(0, index.reshape(-1), source.reshape(-1), kind).reshape(())
 
 
 def standardised(torch: Any, x: Any, weight: Any, bias: Any, epsilon: float) -> tuple[Any, Any, Any]:
