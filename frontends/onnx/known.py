@@ -51,15 +51,13 @@ def _limit(call: NodeContext, name: str, index: int, x: Array, missing: Any) -> 
 
 
 def pad(call: NodeContext) -> Array:
-    """Negative widths take elements away."""
+    """Negative widths take elements away, before others repeat what is left."""
     x = call.array(0, "inputs")
     sides, mode = parameters.sides(call), call.attribute("mode", "constant")
     value = call.array(2, "its value").reshape(()) if call.has(2) else call.attribute("value", 0.0)
     room(call, [size + begin + end for size, (begin, end) in zip(x.shape, sides, strict=True)], x)
     if mode not in ("constant", "edge", "reflect", "wrap"):
         raise Unsupported(f"Pad with mode={mode!r} is not supported")
-    if mode != "constant" and any(min(side) < 0 for side in sides):
-        raise Unsupported(f"Pad of known values with negative widths and mode={mode!r} is not supported")
     inner = tuple(slice(max(0, -begin), size - max(0, -end)) for size, (begin, end) in zip(x.shape, sides, strict=True))
     widths = [(max(0, begin), max(0, end)) for begin, end in sides]
     options: dict[str, Any] = {"constant_values": np.asarray(value, x.dtype)} if mode == "constant" else {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from ...op import either
 from ...types import Array
 from ..counts import vector
 from . import parameters
-from .call import NodeContext, Result, Unsupported
+from .call import NodeContext, Result, Tensor, Unsupported
 from .floats import WIDE
 from .folding import DTYPES
 from .known import as_type
@@ -131,7 +132,7 @@ def kept(call: NodeContext) -> Value:
 def reshape(call: NodeContext) -> Result:
     """Reshape; the first size stays open if the target repeats it."""
     old, new = call.shape(0), parameters.new_shape(call)
-    first = (0,) if old[:1] == new[:1] else new[:1]
+    first = (0,) if old and old[:1] == new[:1] else new[:1]
     return call.add(ops.Reshape((*first, *new[1:])), call.value(0))
 
 
@@ -165,15 +166,18 @@ def concat(call: NodeContext) -> Result:
 
 
 def split(call: NodeContext) -> Result:
-    """Parts without elements are known arrays."""
-    shape = call.shape(0)
-    axis = parameters.axis(call, 0, len(shape))
+    axis = parameters.axis(call, 0, len(call.shape(0)))
     sizes = parameters.split_sizes(call, axis)
+    return parts(call, call.value(0), axis, sizes)
+
+
+def parts(call: NodeContext, x: Value, axis: int, sizes: tuple[int, ...]) -> Sequence[Tensor]:
+    """The parts of a value along an axis; those without elements are known arrays."""
     if all(sizes) or not any(sizes):
-        return call.add_all(ops.Split(sizes, axis), call.value(0))
-    x = call.value(0)
+        return call.add_all(ops.Split(sizes, axis), x)
+    type = call.type(x)
     values = iter(call.add_all(ops.Split(tuple(filter(None, sizes)), axis), x))
-    hollow = np.empty((*shape[:axis], 0, *shape[axis + 1 :]), call.type(x).dtype.numpy)
+    hollow = np.empty((*type.shape[:axis], 0, *type.shape[axis + 1 :]), type.dtype.numpy)
     return [next(values) if size else hollow for size in sizes]
 
 

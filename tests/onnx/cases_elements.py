@@ -36,6 +36,12 @@ ELEMENTS = [
         for name in ("Add", "Sub", "Mul", "Max", "Min")
         for kind in INTEGERS
     ),
+    *(case("MatMul", of(kind, 2, 5), of(kind, 5, 3)) for kind in (INT32, INT64)),
+    case("MatMul", of(INT32, 2, 1, 4, 5), of(INT32, 3, 5, 2)),
+    case("MatMul", of(INT64, 2, 4, 5), ints(7, -3, 2**40, 1, 0)),
+    case("MatMul", ints(7, -3), of(INT64, 3, 2, 4)),
+    case("MatMul", of(INT64, 5), of(INT64, 5)),
+    case("Einsum", of(INT32, 2, 3, 4), of(INT32, 2, 4, 5), equation="bij,bjk->bik"),
     *(case(name, of(kind, 2, 4), NONZERO.astype(kind.numpy)) for name in ("Div", "Mod") for kind in INTEGERS),
     *(case("Mod", of(kind, 2, 4), NONZERO.astype(kind.numpy), fmod=1) for kind in INTEGERS),
     *(case(name, of(kind, 2, 3)) for name in ("Abs", "Neg", "Sign") for kind in INTEGERS),

@@ -12,7 +12,7 @@ pytest.importorskip("onnx")
 
 from onnx import TensorProto, defs, helper, numpy_helper
 
-from cnncc import interpreter
+from cnncc import interpreter, ops
 from cnncc.allowance import allowance
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx import importer
@@ -142,6 +142,16 @@ def test_row(operator, inputs, attributes, opset, count, tmp_path: Path):
         actual = graph.constant(graph.outputs[name])
         assert actual is not None and actual.shape == wanted.shape
         np.testing.assert_allclose(actual, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "wrap"])
+def test_pad_with_negative_widths(mode: str, tmp_path: Path):
+    """ONNX's reference does not know them: what is left is what the layer leaves, and that is padded."""
+    x, pads = data(3, 4, 5), ints(0, -1, 2, 1, 2, -3)
+    proto = model([node("Pad", "x pads", "y", mode=mode)], {}, ["y"], {"x": x, "pads": pads})
+    graph = imported(proto, tmp_path)
+    (wanted,) = ops.Pad(((0, 1), (-1, 2), (2, -3)), mode).reference(x)
+    np.testing.assert_array_equal(graph.constant(graph.outputs["y"]), wanted)
 
 
 @pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])

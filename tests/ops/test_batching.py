@@ -9,7 +9,7 @@ import pytest
 
 from cnncc.batching import batched_inputs, images_of
 from cnncc.ir import Builder, Rewriter
-from cnncc.ops import Add, Concat, Conv, Dense, Flatten, Fused, FusedOp, MaxPool, Relu, Reshape, Softmax, Split
+from cnncc.ops import Add, Concat, Conv, Dense, Expand, Flatten, Fused, FusedOp, MaxPool, Relu, Reshape, Softmax, Split
 from cnncc.types import TensorType
 
 
@@ -158,6 +158,7 @@ def test_a_number_that_somebody_computed_with_is_fixed() -> None:
             "layer 'a' (Add) takes no other number of images",
         ),
         (lambda b, x: b.add(Relu(), (x,)), [()], "input 'x0' has no images"),
+        (lambda b, x: b.add(Expand(()), (x,)), [()], "input 'x0' has no images"),
         (lambda b, x: b.add(Relu(), (x,)), [(1, 20000, 20000)], "input 'x0' can hold no more images (shape (2, 20000"),
     ],
 )

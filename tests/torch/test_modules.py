@@ -95,6 +95,14 @@ def test_a_number_of_images_that_is_computed_with() -> None:
         model(np.ones((4, 3), np.float32))
 
 
+def test_axes_without_elements() -> None:
+    """A file does not tell them from open ones."""
+    module, tensors = Of(lambda m, x, y: torch.cat([x, y.relu()], 1)), [torch.empty(2, 0, 3), torch.randn(2, 4, 3)]
+    compared(cnncc.compile(module, tuple(tensors)), module, tensors)
+    module, tensors = Of(lambda m, x: x.sum(0)), [torch.empty(0, 3)]
+    compared(cnncc.compile(module, tuple(tensors)), module, tensors)
+
+
 def test_tensors_are_arguments_and_outputs() -> None:
     module = settled(UNet)
     x, y = torch.randn(2, 3, 8, 8), torch.zeros(2, 2, 8, 8)
