@@ -34,20 +34,25 @@ ONNX_ONLY = "shapes are given with ONNX models only; other models declare those 
 
 
 def load_graph(
-    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
+    source: Any,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Graph:
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
     An ONNX model may also be given as a `ModelProto` or as bytes, and is then named after its graph. What a file is,
     its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's inputs by name,
     where it leaves them open. `outputs` cuts the model: the outputs of the graph are the results of these layers, or,
-    of an ONNX model, these tensors; inputs and layers that they do not need are left out. Raises UsageError for a name
-    that the model does not have, ScriptError for a script that is missing, raises or defines no
-    model or several, UsageError for a file of another kind, ModelError for what is wrong with an ONNX file,
+    of an ONNX model, these tensors; inputs and layers that they do not need are left out. `fixed` gives inputs of an
+    ONNX model values by name: they are no inputs of the graph, and what follows from them is computed when compiling. A
+    value is repeated along the sizes that the file states. Raises UsageError for a name that the model does not have and
+    for a file of another kind, ScriptError for a script that is missing, raises or defines no model or several,
+    ModelError for what is wrong with an ONNX file,
     VerifyError for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes, outputs)
+        opened = open_source(source, shapes, outputs, fixed)
         return opened.graph if isinstance(opened, OnnxFile) else opened
 
 
@@ -66,19 +71,36 @@ def _resources(what: str) -> Iterator[None]:
 
 
 def open_source(
-    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
+    source: Any,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Graph | OnnxFile:
     """The same, but an ONNX model is not read yet: the compiler may know it already."""
     expect_one(shapes, "a graph")
     names = () if outputs is None else checked_names(outputs)
+    values = _values(fixed)
     if isinstance(source, str | os.PathLike) and _holds_onnx(source):
-        return OnnxFile(source, shapes, names)
+        return OnnxFile(source, shapes, names, values)
     if (content := _message(source)) is not None:
-        return OnnxMessage(content, shapes, names)
+        return OnnxMessage(content, shapes, names, values)
     if shapes is not None:
         raise UsageError(ONNX_ONLY)
+    if values:
+        raise UsageError("values of inputs are given with ONNX models only")
     graph = _graph(source)
     return cut(graph, names) if names else graph
+
+
+def _values(fixed: Mapping[str, Any] | None) -> dict[str, Array]:
+    """The values of inputs as arrays. Raises UsageError for anything but numbers by name."""
+    if fixed is not None and not isinstance(fixed, Mapping):
+        raise UsageError(f"fixed={fixed!r}: expected values of inputs by name, such as {{'rate': 16000}}")
+    values = {name: np.array(value) for name, value in (fixed or {}).items()}
+    for name, value in values.items():
+        if value.dtype.kind not in "biuf":
+            raise UsageError(f"the value that is given for '{name}' is no array of numbers")
+    return values
 
 
 def _message(source: Any) -> bytes | None:
@@ -173,6 +195,7 @@ def compile(
     tune_seconds: float = 60.0,
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Model: ...
 
 
@@ -191,6 +214,7 @@ def compile(
     plan: PlanOptions | str | os.PathLike[str] | None = None,
     shapes: Literal["any"] | Mapping[str, Sequence[int] | Sequence[Sequence[int]]],
     outputs: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> OpenModel: ...
 
 
@@ -210,6 +234,7 @@ def compile(
     tune_seconds: float = 60.0,
     shapes: Any = None,
     outputs: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Model | OpenModel:
     """Compile a graph, a model, a model script, an ONNX model or a PyTorch module to native code and load it.
 
@@ -220,7 +245,7 @@ def compile(
     convert them, within bounds that are wider by 2⁻¹¹ of each product;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
-    the cache remembers it; `shapes` and `outputs` are those of `load_graph`.
+    the cache remembers it; `shapes`, `outputs` and `fixed` are those of `load_graph`.
 
     `shapes="any"` gives an `OpenModel`, which is compiled for each new size that a call has. So does a list of shapes
     for an input; these sizes are compiled now.
@@ -233,7 +258,7 @@ def compile(
     options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved), weights=weights)
     with _resources("compiling"):
         several = is_open(shapes)
-        opened = open_source(_exported(source, example), None if several else shapes, outputs)
+        opened = open_source(_exported(source, example), None if several else shapes, outputs, fixed)
         if several:
             return _open(opened, shapes, options, threads, cache, tune)
         if tune:
@@ -284,13 +309,15 @@ def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache
     return Model(executable, threads=threads, rebuild=(_compile, (source, options, threads, use_cache)))
 
 
-def inspect(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Inspection:
+def inspect(
+    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, fixed: Mapping[str, Any] | None = None
+) -> Inspection:
     """What a model holds (`Inspection`), without compiling it; what cannot be imported of an ONNX file is part of it.
 
     Raises what `load_graph` raises, but for such problems of an ONNX file.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes)
+        opened = open_source(source, shapes, fixed=fixed)
         if isinstance(opened, OnnxFile):
             return opened.inspected()
         from .frontends.inspection import inspected

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from .cache.sources import OnnxFile, OnnxMessage
+from .cache.sources import Fixed, OnnxFile, OnnxMessage
 from .compiler import Compilation, Entry, Options
 from .errors import ModelError
 from .runtime.executable import Executable
@@ -37,14 +37,15 @@ def opened_model(source: OnnxFile, shapes: Any, options: Options, threads: int, 
         models,
         threads=threads,
         make=make,
-        rebuild=(_again, (origin, source.outputs, shapes, options, threads, use_cache)),
+        rebuild=(_again, (origin, source.outputs, source.fixed, shapes, options, threads, use_cache)),
     )
 
 
-def _again(origin: str | bytes, outputs: tuple[str, ...], *arguments: Any) -> OpenModel:
+def _again(origin: str | bytes, outputs: tuple[str, ...], fixed: Fixed, *arguments: Any) -> OpenModel:
     """What a pickled model runs to come back: its file is read again, content that was given is in the pickle."""
-    file = OnnxFile(origin, None, outputs) if isinstance(origin, str) else OnnxMessage(origin, None, outputs)
-    return opened_model(file, *arguments)
+    if isinstance(origin, str):
+        return opened_model(OnnxFile(origin, None, outputs, fixed), *arguments)
+    return opened_model(OnnxMessage(origin, None, outputs, fixed), *arguments)
 
 
 def library(

@@ -28,12 +28,37 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         help="shape of an input that an ONNX file leaves open, as x=1,3,48,192; for compile also several",
     )
     parser.add_argument(
+        "--fix",
+        type=_value,
+        action="append",
+        metavar="INPUT=VALUE,…",
+        help="make an input of an ONNX file a constant, as rate=16000; may be repeated",
+    )
+    parser.add_argument(
         "--output",
         dest="cuts",
         action="append",
         metavar="LAYER",
         help="end the model at this layer, or tensor of an ONNX file, in place of its outputs; may be repeated",
     )
+
+
+def _value(text: str) -> tuple[str, list[int | float] | int | float]:
+    """A name and its number, or its several, for argparse."""
+    name, _, given = text.rpartition("=")
+    try:
+        values = [_number(word) for word in given.split(",")]
+    except ValueError:
+        values = []
+    if not name or not values:
+        raise argparse.ArgumentTypeError(f"'{text}' is no value of an input: expected INPUT=VALUE,…, as rate=16000")
+    return name, values if len(values) > 1 else values[0]
+
+
+def _number(text: str) -> int | float:
+    """A whole number where it is one: the largest ones are no floats. Raises ValueError for anything else."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 20 else float(text)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -197,7 +222,7 @@ def compilation(arguments: argparse.Namespace) -> Compilation:
 
     chosen, stopwatch = options(arguments), Stopwatch(Compiling())
     with stopwatch.stage("read"):
-        source = open_source(arguments.model, shapes(arguments), arguments.cuts)
+        source = open_source(arguments.model, shapes(arguments), arguments.cuts, fixed(arguments))
     return Compilation(source, chosen, stopwatch)
 
 
@@ -207,6 +232,11 @@ def shapes(arguments: argparse.Namespace) -> dict[str, Any] | None:
     for name, shape in arguments.shape or ():
         found.setdefault(name, []).append(shape)
     return {name: given[0] if len(given) == 1 else given for name, given in found.items()} or None
+
+
+def fixed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What --fix gives by name."""
+    return dict(arguments.fix or ())
 
 
 def tell_timings(compilation: Compilation | Stopwatch, arguments: argparse.Namespace) -> None:

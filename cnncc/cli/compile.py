@@ -87,7 +87,7 @@ def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None)
         if given:
             raise UsageError(f"{option} takes one size: give one --shape for each input")
     options, stopwatch = common.options(arguments), Stopwatch(Compiling())
-    source = open_source(arguments.model, None, arguments.cuts)
+    source = open_source(arguments.model, None, arguments.cuts, common.fixed(arguments))
     if not isinstance(source, OnnxFile):
         raise UsageError(ONNX_ONLY)
     programs, added = library(source, common.shapes(arguments), options, _name(arguments), stopwatch)

@@ -25,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from ..api import inspect
 
-    found = inspect(arguments.model, common.shapes(arguments))
+    found = inspect(arguments.model, common.shapes(arguments), common.fixed(arguments))
     say(json.dumps(found.plain(), indent=2) if arguments.json else shown(found))
 
 
