@@ -46,10 +46,10 @@ def load_graph(
     where it leaves them open. `outputs` cuts the model: the outputs of the graph are the results of these layers, or,
     of an ONNX model, these tensors; inputs and layers that they do not need are left out. `fixed` gives inputs of an
     ONNX model values by name: they are no inputs of the graph, and what follows from them is computed when compiling. A
-    value is repeated along the sizes that the file states. Raises UsageError for a name that the model does not have and
-    for a file of another kind, ScriptError for a script that is missing, raises or defines no model or several,
-    ModelError for what is wrong with an ONNX file,
-    VerifyError for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
+    value is repeated along the sizes that the file states. Raises UsageError for a name that the model does not have
+    and for a file of another kind, ScriptError for a script that is missing, raises or defines no model or several,
+    ModelError for what is wrong with an ONNX file, VerifyError for a graph made by hand that is none, such as one with
+    a cycle, ResourceError where memory is used up.
     """
     with _resources("reading"):
         opened = open_source(source, shapes, outputs, fixed)

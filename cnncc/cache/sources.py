@@ -17,8 +17,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from ..alignment import read_aligned
 from ..errors import ModelError
 from ..files import MOST_BYTES, opened_below, regular
@@ -209,7 +207,7 @@ def _plain(shapes: Mapping[str, Sequence[int]]) -> str | None:
 
 def _values(fixed: Fixed) -> str:
     """Values as text that is equal for equal values."""
-    digests = {name: hashlib.sha256(np.ascontiguousarray(value)).hexdigest() for name, value in fixed.items()}
+    digests = {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in fixed.items()}
     return json.dumps([(name, value.dtype.str, value.shape, digests[name]) for name, value in sorted(fixed.items())])
 
 
