@@ -39,6 +39,7 @@ def load_graph(
     outputs: Sequence[str] | None = None,
     *,
     convert: bool = False,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Graph:
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
@@ -46,14 +47,16 @@ def load_graph(
     its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's inputs by name,
     where it leaves them open. `outputs` cuts the model: the outputs of the graph are the results of these layers, or,
     of an ONNX model, these tensors; inputs and layers that they do not need are left out. With `convert`, what is
-    float64 in an ONNX model is float32 in the graph.
+    float64 in an ONNX model is float32 in the graph. `fixed` gives inputs of an ONNX model values by name: they are no
+    inputs of the graph, and what follows from them is computed when compiling. A value is repeated along the sizes that
+    the file states.
 
-    Raises UsageError for a name that the model does not have, ScriptError for a script that is missing, raises or
-    defines no model or several, UsageError for a file of another kind, ModelError for what is wrong with an ONNX file,
-    VerifyError for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
+    Raises UsageError for a name that the model does not have and for a file of another kind, ScriptError for a script
+    that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file, VerifyError
+    for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes, outputs, convert)
+        opened = open_source(source, shapes, outputs, convert, fixed)
         return opened.graph if isinstance(opened, OnnxFile) else opened
 
 
@@ -76,18 +79,33 @@ def open_source(
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] | None = None,
     convert: bool = False,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Graph | OnnxFile:
     """The same, but an ONNX model is not read yet: the compiler may know it already."""
     expect_one(shapes, "a graph")
     names = () if outputs is None else checked_names(outputs)
+    values = _values(fixed)
     if isinstance(source, str | os.PathLike) and _holds_onnx(source):
-        return OnnxFile(source, shapes, names, convert)
+        return OnnxFile(source, shapes, names, convert, values)
     if (content := _message(source)) is not None:
-        return OnnxMessage(content, shapes, names, convert)
+        return OnnxMessage(content, shapes, names, convert, values)
     if shapes is not None:
         raise UsageError(ONNX_ONLY)
+    if values:
+        raise UsageError("values of inputs are given with ONNX models only")
     graph = _graph(source)
     return cut(graph, names) if names else graph
+
+
+def _values(fixed: Mapping[str, Any] | None) -> dict[str, Array]:
+    """The values of inputs as arrays. Raises UsageError for anything but numbers by name."""
+    if fixed is not None and not isinstance(fixed, Mapping):
+        raise UsageError(f"fixed={fixed!r}: expected values of inputs by name, such as {{'rate': 16000}}")
+    values = {name: np.array(value) for name, value in (fixed or {}).items()}
+    for name, value in values.items():
+        if value.dtype.kind not in "biuf":
+            raise UsageError(f"the value that is given for '{name}' is no array of numbers")
+    return values
 
 
 def _message(source: Any) -> bytes | None:
@@ -179,6 +197,7 @@ class Settings(TypedDict, total=False):
     cache: bool
     plan: PlanOptions | str | os.PathLike[str] | None
     outputs: Sequence[str] | None
+    fixed: Mapping[str, Any] | None
 
 
 class Tuning(Settings, total=False):
@@ -221,6 +240,7 @@ def compile(
     tune_seconds: float = 60.0,
     shapes: Any = None,
     outputs: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Model | OpenModel:
     """Compile a graph, a model, a model script, an ONNX model or a PyTorch module to native code and load it.
 
@@ -233,7 +253,7 @@ def compile(
     convert arrays of other elements, if they do not say otherwise;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
-    the cache remembers it; `shapes` and `outputs` are those of `load_graph`.
+    the cache remembers it; `shapes`, `outputs` and `fixed` are those of `load_graph`.
 
     `shapes="any"` gives an `OpenModel`, which is compiled for each new size that a call has. So does a list of shapes
     for an input; these sizes are compiled now.
@@ -247,7 +267,7 @@ def compile(
     options = Options(resolved, precision, tuple(off), checked, chosen, weights=weights, convert=convert)
     with _resources("compiling"):
         several = is_open(shapes)
-        opened = open_source(_exported(source, example, convert), None if several else shapes, outputs, convert)
+        opened = open_source(_exported(source, example, convert), None if several else shapes, outputs, convert, fixed)
         if several:
             return _open(opened, shapes, options, threads, cache, tune)
         if tune:
@@ -304,6 +324,7 @@ def inspect(
     outputs: Sequence[str] | None = None,
     *,
     convert: bool = False,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Inspection:
     """What a model holds (`Inspection`), without compiling it; what cannot be imported of an ONNX file is part of it.
 
@@ -313,7 +334,7 @@ def inspect(
     Raises what `load_graph` raises, but for such problems of an ONNX file.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes, outputs, convert=convert)
+        opened = open_source(source, shapes, outputs, convert, fixed)
         if isinstance(opened, OnnxFile):
             return opened.inspected()
         from .frontends.inspection import inspected

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .cache import models as cache
-from .cache.sources import OnnxFile, OnnxMessage
+from .cache.sources import Fixed, OnnxFile, OnnxMessage
 from .compiler import Compilation, Entry, Options
 from .errors import ModelError, UsageError
 from .runtime.executable import Executable
@@ -50,7 +50,7 @@ def opened_model(
         make=make,
         advice=lambda size, fault: _advice(source, size, fault),
         convert=options.convert,
-        rebuild=(_again, (origin, source.outputs, shapes, options, threads, use_cache)),
+        rebuild=(_again, (origin, source.outputs, source.fixed, shapes, options, threads, use_cache)),
     )
 
 
@@ -77,9 +77,11 @@ def _fault(source: OnnxFile, size: Mapping[str, Sequence[int]]) -> str:
     return ""
 
 
-def _again(origin: str | bytes, outputs: tuple[str, ...], shapes: Any, options: Options, *others: Any) -> OpenModel:
+def _again(
+    origin: str | bytes, outputs: tuple[str, ...], fixed: Fixed, shapes: Any, options: Options, *others: Any
+) -> OpenModel:
     """What a pickled model runs to come back: its file is read again, content that was given is in the pickle."""
-    asked = None, outputs, options.convert
+    asked = None, outputs, options.convert, fixed
     file = OnnxFile(origin, *asked) if isinstance(origin, str) else OnnxMessage(origin, *asked)
     return opened_model(file, shapes, options, *others)
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..alignment import read_aligned
 from ..errors import ModelError
 from ..files import MOST_BYTES, opened_below, regular
+from ..types import Array
 from . import store
 from .identity import compiler_identity
 
@@ -33,6 +34,8 @@ _BLOCK = 1 << 20  # bytes that are hashed at a time
 
 
 Shapes = Mapping[str, Sequence[int]]
+Fixed = Mapping[str, Array]
+"""The values of inputs that are known when compiling."""
 
 
 class OnnxFile:
@@ -50,8 +53,10 @@ class OnnxFile:
         shapes: Shapes | None = None,
         outputs: Sequence[str] = (),
         convert: bool = False,
+        fixed: Fixed | None = None,
     ):
         self.path, self.shapes, self.outputs, self.convert = Path(path), shapes or {}, tuple(outputs), convert
+        self.fixed = dict(fixed or {})
         self._outside: list[tuple[FileRange, str | None]] = []
 
     @cached_property
@@ -70,8 +75,8 @@ class OnnxFile:
             return self.graph.hash
         digest = hashlib.sha256(self._content).hexdigest()
         name = "" if self.given else self.path.stem
-        asked = json.dumps([self.outputs, self.convert])
-        key = f"onnx 4\n{compiler_identity()}\n{name}\n{shapes}\n{asked}\n{digest}"
+        asked = f"{shapes}\n{json.dumps([self.outputs, self.convert])}\n{_values(self.fixed)}"
+        key = f"onnx 5\n{compiler_identity()}\n{name}\n{asked}\n{digest}"
         return self._recalled(key) or self._remembered(key)
 
     def __reduce__(self) -> tuple[Callable[[Graph], Graph], tuple[Graph]]:
@@ -117,7 +122,7 @@ class OnnxFile:
 
         proto = self._parsed()
         self._outside = [(part, self._digest(*part)) for part in outside(self.path, proto)]
-        model = model_of(self.path, proto, self.outputs, self.given, self.convert)
+        model = model_of(self.path, proto, self.outputs, self.given, self.convert, self.fixed)
         return model.name, *ports(model)
 
     def at(self, shapes: Shapes) -> OnnxFile:
@@ -127,7 +132,7 @@ class OnnxFile:
         """
         if any(self._digest(*part) != digest for part, digest in self._outside):
             raise ModelError(f"weights of '{self.path}' have changed since its first size was compiled")
-        other = OnnxFile(self.path, shapes, self.outputs, self.convert)
+        other = OnnxFile(self.path, shapes, self.outputs, self.convert, self.fixed)
         other.given, other._content = self.given, self._content
         return other
 
@@ -139,7 +144,7 @@ class OnnxFile:
 
         proto = self._parsed()
         try:
-            model = model_of(self.path, proto, self.outputs, self.given, self.convert)
+            model = model_of(self.path, proto, self.outputs, self.given, self.convert, self.fixed)
         except TooLarge as error:
             return inspect_large(self.path, proto, error)
         return inspect_onnx(model, self.shapes)
@@ -152,7 +157,7 @@ class OnnxFile:
     def _graph(self, proto: Any) -> Graph:
         from ..frontends.onnx.importer import graph_of
 
-        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given, self.convert)
+        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given, self.convert, self.fixed)
         self._content = None  # no longer needed
         return graph
 
@@ -180,9 +185,14 @@ class OnnxMessage(OnnxFile):
     given = True
 
     def __init__(
-        self, content: bytes, shapes: Shapes | None = None, outputs: Sequence[str] = (), convert: bool = False
+        self,
+        content: bytes,
+        shapes: Shapes | None = None,
+        outputs: Sequence[str] = (),
+        convert: bool = False,
+        fixed: Fixed | None = None,
     ):
-        super().__init__("the given model", shapes, outputs, convert)
+        super().__init__("the given model", shapes, outputs, convert, fixed)
         self._content = memoryview(content)
 
 
@@ -202,6 +212,12 @@ def _plain(shapes: Mapping[str, Sequence[int]]) -> str | None:
         return json.dumps(pairs) if all(type(size) is int for _, shape in pairs for size in shape) else None
     except (TypeError, ValueError, AttributeError):
         return None
+
+
+def _values(fixed: Fixed) -> str:
+    """Values as text that is equal for equal values."""
+    digests = {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in fixed.items()}
+    return json.dumps([(name, value.dtype.str, value.shape, digests[name]) for name, value in sorted(fixed.items())])
 
 
 def _itself(graph: Graph) -> Graph:

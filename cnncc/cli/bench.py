@@ -135,8 +135,10 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
     from ..cache.sources import OnnxFile
     from ..measure.peers import chosen
 
-    if arguments.cuts:
-        raise UsageError("--against compares whole models, since other engines cannot end one at --output")
+    if arguments.cuts or arguments.fix:
+        raise UsageError(
+            "--against compares whole models: other engines cannot end one at --output, nor --fix an input"
+        )
     names = chosen(arguments.against)
     if not isinstance(compilation.source, OnnxFile):
         raise UsageError(f"--against needs an ONNX file, which other engines can read, got '{arguments.model}'")

@@ -30,6 +30,13 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         help="shape of an input that an ONNX file leaves open, as x=1,3,48,192; several are several sizes",
     )
     parser.add_argument(
+        "--fix",
+        type=_value,
+        action="append",
+        metavar="INPUT=VALUE,…",
+        help="make an input of an ONNX file a constant, as rate=16000; may be repeated",
+    )
+    parser.add_argument(
         "--output",
         dest="cuts",
         action="append",
@@ -41,6 +48,24 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         action="store_true",
         help="compute float64 of an ONNX file in float32; convert input arrays of other elements, exactly or rounded",
     )
+
+
+def _value(text: str) -> tuple[str, list[int | float] | int | float]:
+    """A name and its number, or its several, for argparse."""
+    name, _, given = text.rpartition("=")
+    try:
+        values = [_number(word) for word in given.split(",")]
+    except ValueError:
+        values = []
+    if not name or not values:
+        raise argparse.ArgumentTypeError(f"'{text}' is no value of an input: expected INPUT=VALUE,…, as rate=16000")
+    return name, values if len(values) > 1 else values[0]
+
+
+def _number(text: str) -> int | float:
+    """A whole number where it is one: the largest ones are no floats. Raises ValueError for anything else."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 20 else float(text)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -207,7 +232,8 @@ def compilation(arguments: argparse.Namespace, stopwatch: Stopwatch | None = Non
 
     chosen, stopwatch = options(arguments), stopwatch or Stopwatch(Compiling())
     with stopwatch.stage("read"):
-        source = open_source(arguments.model, shapes(arguments), arguments.cuts, arguments.convert)
+        given = arguments.convert, fixed(arguments)
+        source = open_source(arguments.model, shapes(arguments), arguments.cuts, *given)
     return Compilation(source, chosen, stopwatch)
 
 
@@ -261,10 +287,15 @@ def onnx_source(arguments: argparse.Namespace) -> OnnxFile:
     from ..api import ONNX_ONLY, open_source
     from ..cache.sources import OnnxFile
 
-    source = open_source(arguments.model, None, arguments.cuts, arguments.convert)
+    source = open_source(arguments.model, None, arguments.cuts, arguments.convert, fixed(arguments))
     if not isinstance(source, OnnxFile):
         raise UsageError(ONNX_ONLY)
     return source
+
+
+def fixed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What --fix gives by name."""
+    return dict(arguments.fix or ())
 
 
 def tell_timings(compilation: Compilation | Stopwatch, arguments: argparse.Namespace) -> None:

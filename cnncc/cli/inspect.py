@@ -26,7 +26,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     from ..api import inspect
 
-    found = inspect(arguments.model, common.shapes(arguments), arguments.cuts, convert=arguments.convert)
+    given = {"convert": arguments.convert, "fixed": common.fixed(arguments)}
+    found = inspect(arguments.model, common.shapes(arguments), arguments.cuts, **given)
     say(json.dumps(found.plain(), indent=2) if arguments.json else shown(found))
 
 

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 from ..ir import Value
 
 Kind = Literal[
-    "value", "piece", "copy", "bordered", "output", "moved", "by source", "by runs", "run", "apart", "phases"
+    "value", "piece", "copy", "bordered", "output", "moved", "by source", "by runs", "run", "apart", "phases", "rows"
 ]
 
 
@@ -41,8 +41,8 @@ class Tensor(NamedTuple):
                 return f"{of} {self.kind}"
             case "apart":
                 return f"{of} {'after' if numbers[0] else 'before'} its pool"
-            case "phases":
-                return f"{of} in phases"
+            case "phases" | "rows":
+                return f"{of} in {self.kind}"
             case "run":
                 return f"{of} {numbers[0]}…{sum(numbers) - 1} of {self.of[1]}"
 

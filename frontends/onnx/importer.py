@@ -65,20 +65,28 @@ def graph_of(
     cuts: Sequence[str] = (),
     given: bool = False,
     convert: bool = False,
+    fixed: Mapping[str, Array] | None = None,
 ) -> Graph:
-    """As `load_onnx`, from a message that was parsed from `file`; `cuts` and `given` as in `read`.
+    """As `load_onnx`, from a message that was parsed from `file`; `cuts`, `given` and `fixed` as in `read`.
 
     Raises UsageError for a name in `cuts` that the model does not have.
     """
-    model = model_of(file, proto, cuts, given, convert)
+    model = model_of(file, proto, cuts, given, convert, fixed)
     with bounded(), allowance():
         return Importer(model, shapes or {}).graph()
 
 
-def model_of(file: Path, proto: Any, cuts: Sequence[str] = (), given: bool = False, convert: bool = False) -> OnnxModel:
+def model_of(
+    file: Path,
+    proto: Any,
+    cuts: Sequence[str] = (),
+    given: bool = False,
+    convert: bool = False,
+    fixed: Mapping[str, Array] | None = None,
+) -> OnnxModel:
     """What a message says, before anything of it is imported. Raises ModelError for a malformed one."""
     with bounded(), allowance():
-        return read(file, proto, cuts, given=given, convert=convert)
+        return read(file, proto, cuts, fixed, given=given, convert=convert)
 
 
 class Importer:

@@ -15,9 +15,11 @@ from ...elements import ELEMENTS, FLOAT32, Element
 from ...errors import CnnccError, ModelError, UsageError
 from ...file_kinds import EMPTY, HEAD, ONNX, UNKNOWN, explained, kind_of
 from ...files import MOST_BYTES, opened
+from ...types import Array
 from . import external
 from .bodies import Bodies, Body, Part
 from .demand import expect_room
+from .fixed import check_fixed, fixed_array
 from .messages import short
 from .plain import STANDARD, operator, text
 from .scopes import File, Names
@@ -137,19 +139,28 @@ def outside(file: Path, proto: Any) -> list[external.FileRange]:
         return sorted({external.part_of(tensor) for tensor in external.tensors(proto)})
 
 
-def read(file: Path, proto: Any, cuts: Sequence[str] = (), *, given: bool = False, convert: bool = False) -> OnnxModel:
+def read(
+    file: Path,
+    proto: Any,
+    cuts: Sequence[str] = (),
+    fixed: Mapping[str, Array] | None = None,
+    *,
+    given: bool = False,
+    convert: bool = False,
+) -> OnnxModel:
     """The model in a message that was parsed from `file`. Raises ModelError for a malformed one, TooLarge for one
     beyond a limit, before its weights are read.
 
-    `cuts` are names of tensors or nodes that become the outputs. A message that was `given` has no file: `file` is
-    what errors call it, and the model is named after its graph. `convert` as in `OnnxModel`.
+    `cuts` are names of tensors or nodes that become the outputs, `fixed` the values of inputs that become weights; it
+    raises UsageError for a name that is no input, and a value that the input cannot have. A message that was `given`
+    has no file: `file` is what errors call it, and the model is named after its graph. `convert` as in `OnnxModel`.
     """
     onnx = _package(file)
     expect_room(file, proto)
     with _explained(file):
         external.read_parts(None if given else file.parent, proto)
         name = short(text(proto.graph.name)) or "model" if given else file.stem
-        return replace(_read(file, proto, onnx, cuts, name), convert=convert)
+        return replace(_read(file, proto, onnx, cuts, fixed or {}, name), convert=convert)
 
 
 @contextmanager
@@ -174,7 +185,7 @@ def _sentence(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> OnnxModel:
+def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], fixed: Mapping[str, Array], name: str) -> OnnxModel:
     graph = proto.graph
     if not graph.output:
         raise ModelError(f"'{file}' is not an ONNX model: it has no outputs")
@@ -187,6 +198,11 @@ def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> 
         standard = _standard(function.opset_import, f"function {key[0]} of '{file}'")
         bodies.functions[key] = Body(function, bodies, standard)
     declared = [_declared(value, onnx) for value in graph.input]
+    check_fixed(fixed, [value.name for value in declared if value.name not in body.tensors], file)
+    for value in declared:
+        if value.name in fixed:
+            array = fixed_array(value.name, value.dtype, value.shape, fixed[value.name])
+            body.tensors[value.name] = onnx.numpy_helper.from_array(array, value.name)
     inputs = tuple(value for value in declared if value.name not in body.tensors)
     read = (name for wiring in body.wiring for name in wiring.reads)
     scope = File(Names([*(value.name for value in declared), *body.tensors, *body.makers, *body.outputs, *read]))

@@ -11,6 +11,7 @@ from tests.ops.oracles_pooling import pool
 from .cases import CASES
 from .cases_indexed import INDEXED
 from .cases_order import ORDER
+from .cases_recurrent import RECURRENT
 from .making import case, ints, number
 from .support import number as number_of
 
@@ -147,5 +148,5 @@ MORE = [
     *(case(name, of(kind, 2, 3)) for name in ("Transpose", "Identity") for kind in COMPUTED),
 ]
 
-EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED]
+EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED, *RECURRENT]
 """With those on floats."""

@@ -79,7 +79,7 @@ def refusal(proto: Any, folder: Path) -> str:
 def test_if_that_cannot_be_imported(tmp_path: Path):
     good, bad = graph([node("Relu", "x", "t")], "t"), graph([node("Det", "x", "t", "det")], "t")
     told = refusal(model([choice("c", "y", good, bad)], {"x": (1, 3), "c": ()}), tmp_path)
-    assert "If with a condition computed at run time is not supported (at node 'if y'). What follows from" in told
+    assert "If with a condition computed at run time is not supported (at node 'if y'). What decides is known" in told
     proto = model([choice("c", "y", good, bad)], {"x": (1, 3)}, weights={"c": np.array(False)})
     assert refusal(proto, tmp_path).partition(". ")[0].endswith("operator Det is not supported (at node 'det')")
     proto.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([True, True]), "c"))

@@ -176,7 +176,7 @@ ALLOWED: dict[str, set[str]] = {
         "windows",
     },
     "frontends.torch": {"errors", "frontends.onnx", "ir"},
-    "cache.sources": {"alignment", "cache", "errors", "files", "frontends", "frontends.onnx", "ir"},
+    "cache.sources": {"alignment", "cache", "errors", "files", "frontends", "frontends.onnx", "ir", "types"},
     "codegen.llvm": {"codegen", "machine"},
     "passes": {
         "batching",
