@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
@@ -34,20 +34,29 @@ ONNX_ONLY = "shapes are given with ONNX models only; other models declare those 
 
 
 def load_graph(
-    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
+    source: Any,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    *,
+    convert: bool = False,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Graph:
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
     An ONNX model may also be given as a `ModelProto` or as bytes, and is then named after its graph. What a file is,
     its content tells; only a file called `.py` is run. `shapes` gives the shapes of an ONNX model's inputs by name,
     where it leaves them open. `outputs` cuts the model: the outputs of the graph are the results of these layers, or,
-    of an ONNX model, these tensors; inputs and layers that they do not need are left out. Raises UsageError for a name
-    that the model does not have, ScriptError for a script that is missing, raises or defines no
-    model or several, UsageError for a file of another kind, ModelError for what is wrong with an ONNX file,
-    VerifyError for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
+    of an ONNX model, these tensors; inputs and layers that they do not need are left out. With `convert`, what is
+    float64 in an ONNX model is float32 in the graph. `fixed` gives inputs of an ONNX model values by name: they are no
+    inputs of the graph, and what follows from them is computed when compiling. A value is repeated along the sizes that
+    the file states.
+
+    Raises UsageError for a name that the model does not have and for a file of another kind, ScriptError for a script
+    that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file, VerifyError
+    for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes, outputs)
+        opened = open_source(source, shapes, outputs, convert, fixed)
         return opened.graph if isinstance(opened, OnnxFile) else opened
 
 
@@ -66,19 +75,37 @@ def _resources(what: str) -> Iterator[None]:
 
 
 def open_source(
-    source: Any, shapes: Mapping[str, Sequence[int]] | None = None, outputs: Sequence[str] | None = None
+    source: Any,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    convert: bool = False,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Graph | OnnxFile:
     """The same, but an ONNX model is not read yet: the compiler may know it already."""
     expect_one(shapes, "a graph")
     names = () if outputs is None else checked_names(outputs)
+    values = _values(fixed)
     if isinstance(source, str | os.PathLike) and _holds_onnx(source):
-        return OnnxFile(source, shapes, names)
+        return OnnxFile(source, shapes, names, convert, values)
     if (content := _message(source)) is not None:
-        return OnnxMessage(content, shapes, names)
+        return OnnxMessage(content, shapes, names, convert, values)
     if shapes is not None:
         raise UsageError(ONNX_ONLY)
+    if values:
+        raise UsageError("values of inputs are given with ONNX models only")
     graph = _graph(source)
     return cut(graph, names) if names else graph
+
+
+def _values(fixed: Mapping[str, Any] | None) -> dict[str, Array]:
+    """The values of inputs as arrays. Raises UsageError for anything but numbers by name."""
+    if fixed is not None and not isinstance(fixed, Mapping):
+        raise UsageError(f"fixed={fixed!r}: expected values of inputs by name, such as {{'rate': 16000}}")
+    values = {name: np.array(value) for name, value in (fixed or {}).items()}
+    for name, value in values.items():
+        if value.dtype.kind not in "biuf":
+            raise UsageError(f"the value that is given for '{name}' is no array of numbers")
+    return values
 
 
 def _message(source: Any) -> bytes | None:
@@ -137,16 +164,17 @@ def _verified(graph: Graph) -> Graph:
     return graph
 
 
-def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:
+def from_torch(module: Any, example: Any, *, name: str = "", convert: bool = False) -> Graph:
     """The graph of a PyTorch module in its eval form, for tensors of the shapes and types of `example`.
 
-    `example` is a tensor, a tuple of the arguments of `forward`, or a dict of them by name; see
-    `frontends.torch.export`. Raises UsageError without PyTorch, ModelError for what is not supported.
+    `example` is a tensor, a tuple of the arguments of `forward`, or a dict of them by name; with `convert`, what is
+    float64 in the module is float32 in the graph; see `frontends.torch.export`. Raises UsageError without PyTorch,
+    ModelError for what is not supported.
     """
     from .frontends.torch.export import from_torch as exported
 
     with _resources("reading"):
-        return exported(module, example, name=name)
+        return exported(module, example, name=name, convert=convert)
 
 
 def torch_backend(module: Any, example: Any, *, options: Mapping[str, Any] | None = None) -> Any:
@@ -156,23 +184,32 @@ def torch_backend(module: Any, example: Any, *, options: Mapping[str, Any] | Non
     return CompiledGraph(module, lambda graph: compile(graph, **(options or {})))
 
 
+class Settings(TypedDict, total=False):
+    """Keywords of `compile` for models of one size and of several."""
+
+    target: str | Target
+    threads: int
+    precision: str
+    off: Sequence[str]
+    checked: bool
+    weights: str
+    convert: bool
+    cache: bool
+    plan: PlanOptions | str | os.PathLike[str] | None
+    outputs: Sequence[str] | None
+    fixed: Mapping[str, Any] | None
+
+
+class Tuning(Settings, total=False):
+    """Keywords of `compile` for models of one size."""
+
+    tune: bool
+    tune_seconds: float
+
+
 @overload
 def compile(
-    source: Any,
-    example: Any = None,
-    *,
-    target: str | Target = "host",
-    threads: int = 1,
-    precision: str = "fast",
-    off: Sequence[str] = (),
-    checked: bool = False,
-    weights: str = "float32",
-    cache: bool = True,
-    plan: PlanOptions | str | os.PathLike[str] | None = None,
-    tune: bool = False,
-    tune_seconds: float = 60.0,
-    shapes: Mapping[str, Sequence[int]] | None = None,
-    outputs: Sequence[str] | None = None,
+    source: Any, example: Any = None, *, shapes: Mapping[str, Sequence[int]] | None = None, **settings: Unpack[Tuning]
 ) -> Model: ...
 
 
@@ -181,16 +218,8 @@ def compile(
     source: Any,
     example: Any = None,
     *,
-    target: str | Target = "host",
-    threads: int = 1,
-    precision: str = "fast",
-    off: Sequence[str] = (),
-    checked: bool = False,
-    weights: str = "float32",
-    cache: bool = True,
-    plan: PlanOptions | str | os.PathLike[str] | None = None,
     shapes: Literal["any"] | Mapping[str, Sequence[int] | Sequence[Sequence[int]]],
-    outputs: Sequence[str] | None = None,
+    **settings: Unpack[Settings],
 ) -> OpenModel: ...
 
 
@@ -204,12 +233,14 @@ def compile(
     off: Sequence[str] = (),
     checked: bool = False,
     weights: str = "float32",
+    convert: bool = False,
     cache: bool = True,
     plan: PlanOptions | str | os.PathLike[str] | None = None,
     tune: bool = False,
     tune_seconds: float = 60.0,
     shapes: Any = None,
     outputs: Sequence[str] | None = None,
+    fixed: Mapping[str, Any] | None = None,
 ) -> Model | OpenModel:
     """Compile a graph, a model, a model script, an ONNX model or a PyTorch module to native code and load it.
 
@@ -218,9 +249,11 @@ def compile(
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
     `weights` 'float32', or 'float16' to store those of convolutions and dense layers in half the bytes, on targets that
     convert them, within bounds that are wider by 2⁻¹¹ of each product;
+    `convert` computes float64 of an ONNX model or a module in float32 (inputs and outputs are float32), and makes calls
+    convert arrays of other elements, if they do not say otherwise;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
-    the cache remembers it; `shapes` and `outputs` are those of `load_graph`.
+    the cache remembers it; `shapes`, `outputs` and `fixed` are those of `load_graph`.
 
     `shapes="any"` gives an `OpenModel`, which is compiled for each new size that a call has. So does a list of shapes
     for an input; these sizes are compiled now.
@@ -230,10 +263,11 @@ def compile(
     if isinstance(off, str) or not isinstance(off, Iterable):
         raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
     resolved = resolve_target(target)
-    options = Options(resolved, precision, tuple(off), checked, _planned(plan, resolved), weights=weights)
+    chosen = _planned(plan, resolved)
+    options = Options(resolved, precision, tuple(off), checked, chosen, weights=weights, convert=convert)
     with _resources("compiling"):
         several = is_open(shapes)
-        opened = open_source(_exported(source, example), None if several else shapes, outputs)
+        opened = open_source(_exported(source, example, convert), None if several else shapes, outputs, convert, fixed)
         if several:
             return _open(opened, shapes, options, threads, cache, tune)
         if tune:
@@ -243,13 +277,13 @@ def compile(
         return _compile(opened, options, threads, cache)
 
 
-def _exported(source: Any, example: Any) -> Any:
+def _exported(source: Any, example: Any, convert: bool) -> Any:
     """The graph of a PyTorch module; any other source as it is, which has no example."""
     torch = sys.modules.get("torch")  # whoever has a module of it has imported it
     if torch is not None and isinstance(source, torch.nn.Module):
         if example is None:
             raise UsageError("a PyTorch module is compiled for an example of its input: cnncc.compile(module, example)")
-        return from_torch(source, example)
+        return from_torch(source, example, convert=convert)
     if example is not None:
         shown = f"target={example!r} is given by its name" if isinstance(example, str | Target) else "this is none"
         raise UsageError(f"the second argument is the example of a PyTorch module: {shown}")
@@ -284,13 +318,23 @@ def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache
     return Model(executable, threads=threads, rebuild=(_compile, (source, options, threads, use_cache)))
 
 
-def inspect(source: Any, shapes: Mapping[str, Sequence[int]] | None = None) -> Inspection:
+def inspect(
+    source: Any,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    outputs: Sequence[str] | None = None,
+    *,
+    convert: bool = False,
+    fixed: Mapping[str, Any] | None = None,
+) -> Inspection:
     """What a model holds (`Inspection`), without compiling it; what cannot be imported of an ONNX file is part of it.
+
+    `shapes`, `outputs` and `convert` are those of `load_graph`; where dimensions stay open, it is looked at with some
+    lengths. Types are told as the file has them.
 
     Raises what `load_graph` raises, but for such problems of an ONNX file.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes)
+        opened = open_source(source, shapes, outputs, convert, fixed)
         if isinstance(opened, OnnxFile):
             return opened.inspected()
         from .frontends.inspection import inspected

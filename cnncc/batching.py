@@ -1,8 +1,9 @@
 """Which inputs of a graph carry images along their first axis, and whether N may change at all.
 
 N is free only where that is proved: no op mixes images, no weights are computed from images, and every type rule gives
-consistent shapes for one image more. A frontend may add what the nodes do not show: inputs that keep their shape
-(`Graph.kept`), and the reason why the graph holds for one N only (`Graph.fixed`).
+consistent shapes for one image more. An output that depends on no image keeps its shape, beside others that have some.
+A frontend may add what the nodes do not show: inputs that keep their shape (`Graph.kept`), and the reason why the graph
+holds for one N only (`Graph.fixed`).
 """
 
 from __future__ import annotations
@@ -20,12 +21,13 @@ from .types import TensorType
 class Images:
     """For each graph input whether it carries images, and the values that do; `batched` is None where N is fixed.
 
-    `fixed` says why, as the first half of a sentence.
+    `fixed` says why, as the first half of a sentence. `own` are the outputs that keep their shape, whatever N is.
     """
 
     batched: dict[str, bool] | None
     fixed: str = ""
     carrying: frozenset[Value] = field(default=frozenset())
+    own: frozenset[str] = field(default=frozenset())
 
     def why(self, type: TensorType, shape: Sequence[int]) -> str:
         """Why an input of this type takes no array of this shape, if all that is wrong is the number of images."""
@@ -54,7 +56,8 @@ def images_of(graph: Graph) -> Images:
     except _Fixed as reason:
         return Images(None, str(reason))
     carrying = frozenset(value for value, type in grown.items() if type != graph.type(value))
-    return Images({name: Value(name) in carrying for name in graph.inputs}, carrying=carrying)
+    own = frozenset(name for name, value in graph.outputs.items() if value not in carrying)
+    return Images({name: Value(name) in carrying for name in graph.inputs}, carrying=carrying, own=own)
 
 
 def one_more(
@@ -128,9 +131,8 @@ def _grown(graph: Graph) -> dict[Value, TensorType]:
             grown.update(zip(node.values, _results(graph, node, grown), strict=True))
     if len(counts) > 1:
         raise _Fixed(f"the inputs {' and '.join(map(repr, counts.values()))} have not the same number of images")
-    for name, value in graph.outputs.items():
-        if grown[value] == graph.type(value):
-            raise _Fixed(f"output '{name}' does not depend on images")
+    if graph.outputs and all(grown[value] == graph.type(value) for value in graph.outputs.values()):
+        raise _Fixed(f"output '{next(iter(graph.outputs))}' does not depend on images")
     return grown
 
 

@@ -82,7 +82,8 @@ class Options:
     `precision` 'fast' allows rewrites that round differently, each with a stated bound; 'strict' does not.
     `off` names passes to leave out. `checked` tests the bounds of every memory access at run time; `profiled`
     counts the cycles of every step. `weights` is what those of convolutions and dense layers are stored as: 'float32',
-    or 'float16' for half the bytes, rounded once and widened by each load.
+    or 'float16' for half the bytes, rounded once and widened by each load. `convert` is what calls do with arrays of
+    other elements, if they do not say.
     """
 
     target: Target
@@ -92,6 +93,7 @@ class Options:
     plan: PlanOptions = field(default_factory=PlanOptions)
     profiled: bool = False
     weights: str = "float32"
+    convert: bool = False
 
 
 class Compilation:
@@ -234,6 +236,7 @@ class Compilation:
             state_bytes=plan.state_bytes,
             initial_state=self.initial_state,
             updates=bool(self.graph.updates),
+            convert=self.options.convert,
         )
 
     @property
@@ -252,7 +255,10 @@ class Compilation:
         return self.plan.shard_bytes + (tick_bytes(self.plan) if self.options.profiled else 0)
 
     def executable(self, *, use_cache: bool = True) -> Executable:
-        """The executable: from the cache on disk if it is there, else built and remembered; entries are built."""
+        """The executable: from the cache on disk if it is there, else built and remembered.
+
+        An entry is built: the library that it belongs to is cached as a whole (`opening.library`).
+        """
         if not use_cache or self.entry:
             return self.build()
         with self.stopwatch.stage("read"):

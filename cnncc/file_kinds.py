@@ -89,6 +89,7 @@ _BEGINNINGS: tuple[tuple[bytes | tuple[bytes, ...], Kind], ...] = (
     ((b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"7z\xbc\xaf\x27\x1c", b"\x28\xb5\x2f\xfd"), _ARCHIVE),
     (b"version https://git-lfs", _LFS),
     (b"%PDF-", Kind("a PDF document")),
+    ((b"<!DOCTYPE", b"<!doctype", b"<html"), Kind("a web page", "perhaps of an error, in place of a download")),
     (b"GGUF", Kind("a GGUF file of a language model")),
 )
 

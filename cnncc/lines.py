@@ -100,20 +100,25 @@ class Ranked(Linewise):
 
 
 @dataclass(frozen=True)
-class RunningSum(Linewise):
-    """The sum of a line up to each element, with it or, if `exclusive`, without it; if `reverse`, from the back.
+class Running(Linewise):
+    """The sum or product of a line up to each element, with it or, if `exclusive`, without it; if `reverse`, from the
+    back.
 
-    Elements are added in that order, one after the other.
+    Elements are combined in that order, one after the other.
     """
 
     exclusive: bool = False
     reverse: bool = False
+    combine: Literal["add", "multiply"] = "add"
 
     def made(self, operands: Sequence[Array]) -> Array:
-        (x,) = operands
+        return self.along(operands[0], getattr(np, self.combine))
+
+    def along(self, x: Array, combine: np.ufunc) -> Array:
+        """What another function makes of the same elements; of none it is its identity, or else 0."""
         x = np.flip(x, self.axis) if self.reverse else x
         if self.exclusive:
-            none = np.zeros_like(x.take([0], self.axis))
+            none = np.full_like(x.take([0], self.axis), combine.identity or 0)
             x = np.concatenate([none, x.take(range(x.shape[self.axis] - 1), self.axis)], self.axis)
-        sums = np.cumsum(x, self.axis, dtype=x.dtype)
-        return np.flip(sums, self.axis) if self.reverse else sums
+        made = combine.accumulate(x, self.axis, dtype=x.dtype)
+        return np.flip(made, self.axis) if self.reverse else made

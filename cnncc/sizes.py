@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
-from .errors import UsageError
+from .errors import DifferenceError, ModelError, PassError, UsageError
 
 Size = dict[str, tuple[int, ...]]
 """The shapes of some inputs by name."""
@@ -57,9 +58,42 @@ def listed(shapes: Any) -> list[Size]:
     return sizes
 
 
+def larger(size: Mapping[str, Sequence[int]], ports: Mapping[str, Sequence[int | str] | None]) -> Iterator[Size]:
+    """Sizes near one that a model cannot have: its open axes behind the first, rounded up to powers of two, up to 128.
+
+    `ports` has the shapes of the inputs with names for open axes, or None for one that is open in all.
+    """
+    found: list[Size] = [{name: tuple(shape) for name, shape in size.items()}]
+    for step in (2, 4, 8, 16, 32, 64, 128):
+        near = {name: tuple(_rounded(shape, ports[name], step)) for name, shape in size.items()}
+        if near not in found:
+            found.append(near)
+            yield near
+
+
+def _rounded(shape: Sequence[int], stated: Sequence[int | str] | None, step: int) -> Iterator[int]:
+    for axis, length in enumerate(shape):
+        fixed = axis == 0 or (stated is not None and not isinstance(stated[axis], str))
+        yield length if fixed else max(1, -(-length // step)) * step
+
+
 def told(size: Mapping[str, Sequence[int]]) -> str:
     """A size in words."""
     return ", ".join(f"{name}={tuple(shape)}" for name, shape in size.items())
+
+
+@contextmanager
+def telling(size: Mapping[str, Sequence[int]]) -> Iterator[None]:
+    """What is wrong with the model at a size is told with the size, if one is named."""
+    try:
+        yield
+    except PassError:  # a mistake of ours
+        raise
+    except (ModelError, DifferenceError) as error:
+        if not size:
+            raise
+        kind = ModelError if isinstance(error, ModelError) else DifferenceError
+        raise kind(f"with {told(size)}: {error}") from None
 
 
 def suffixes(sizes: Sequence[Sequence[Sequence[int]]]) -> list[str]:

@@ -59,7 +59,9 @@ class TensorType:
                 raise ShapeError(f"shape {self.shape}: every dimension must be at least 1")
         most = min(MAX_ELEMENTS, MAX_BYTES // self.dtype.bytes)
         if self.size > most:
-            raise ShapeError(f"shape {self.shape} has {self.size} elements, at most {most} fit")
+            raise ShapeError(
+                f"shape {self.shape} has {self.size} elements ({self.nbytes / 2**30:,.1f} GiB), at most {most} fit"
+            )
 
     @property
     def rank(self) -> int:

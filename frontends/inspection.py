@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..ir import Graph
@@ -37,8 +37,11 @@ class InspectedProblem:
 class Inspection:
     """What `cnncc.inspect` finds. `operators` counts nodes; `unsupported` names those that `problems` is about.
 
-    `parameters` are the elements of weights. `macs` are multiply-accumulates for the graph's own number of images; None
-    if the model cannot be imported. `opset` and `producer` are those of an ONNX file.
+    `parameters` are the elements of weights, `weight_bytes` the bytes of all constants as they are in the model. `macs`
+    are multiply-accumulates, and `largest` the bytes of the largest tensor that arrives or that a layer makes, for the
+    graph's own number of images; both are None if the model cannot be imported. `opset` and `producer` are those of an
+    ONNX file. `open` has the names of the open dimensions of inputs, and `at` the shapes with which the model was
+    looked at, where any but the first are open.
     """
 
     name: str
@@ -51,6 +54,10 @@ class Inspection:
     producer: str = ""
     problems: tuple[InspectedProblem, ...] = ()
     unsupported: frozenset[str] = frozenset()
+    open: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    at: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    weight_bytes: int = 0
+    largest: int | None = None
 
     def plain(self) -> dict[str, Any]:
         """The same in types that JSON has."""
@@ -60,7 +67,7 @@ class Inspection:
 def inspected(graph: Graph) -> Inspection:
     """What a graph holds."""
     operators = Counter(node.op.name for node in graph if not node.op.source)
-    weights = [node.types[0].size for node in graph if node.op.source == "constant"]
+    weights = [node.types[0] for node in graph if node.op.source == "constant"]
     outputs = {label: graph.type(value) for label, value in graph.outputs.items()}
     return Inspection(
         graph.name,
@@ -70,8 +77,10 @@ def inspected(graph: Graph) -> Inspection:
         ),
         tuple(InspectedPort(name, str(type.dtype), type.shape) for name, type in outputs.items()),
         operators,
-        sum(weights),
+        sum(type.size for type in weights),
         macs(graph),
+        weight_bytes=sum(type.nbytes for type in weights),
+        largest=largest(graph),
     )
 
 
@@ -79,3 +88,8 @@ def macs(graph: Graph) -> int:
     """Multiply-accumulates of all layers."""
     layers = [node for node in graph if not node.op.source]
     return sum(node.op.cost(*(graph.type(value) for value in node.inputs)).macs for node in layers)
+
+
+def largest(graph: Graph) -> int:
+    """Bytes of the largest tensor that arrives or that a layer makes, for the graph's own number of images."""
+    return max((type.nbytes for node in graph if node.op.source != "constant" for type in node.types), default=0)

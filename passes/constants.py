@@ -9,6 +9,7 @@ from .report import Notes, Optimised, Rule
 
 RULE = Rule("f(constants) => constant", "exact")
 ALLOWANCE = 1 << 12  # bytes by which each folded layer may let the weights of a model grow
+WORTH = 8  # multiply-adds of each call that a byte beyond those has to save: the result would be stored and read anyway
 OPERATIONS = 1 << 32  # most operations of a layer that is computed when compiling: some seconds without interruption
 
 
@@ -43,8 +44,8 @@ def _why_not(graph: Graph, node: Node) -> str:
     growth = sum(type.nbytes for type in node.types) - _freed(graph, node)
     if not graph.leaving.isdisjoint(node.values):
         return "its result leaves the graph, and an output is no constant"
-    if growth > ALLOWANCE:
-        return f"its result would take {growth} bytes more than what it is made of, {ALLOWANCE} are allowed"
+    if growth > (allowed := ALLOWANCE + cost.macs // WORTH):
+        return f"its result would take {growth} bytes more than what it is made of, {allowed} are allowed"
     if (operations := cost.macs + cost.flops) > OPERATIONS:
         return f"computing it takes {operations} operations, at most {OPERATIONS} are made when compiling"
     return ""

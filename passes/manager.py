@@ -52,9 +52,15 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
 
 
 def _as_fixed(graph: Graph, given: Graph) -> Graph:
-    """`graph` with N fixed if it is fixed in `given`: a slice that is all of one image is no identity for three."""
-    images = images_of(given)
-    return graph if images.batched is not None else replace(graph, fixed=images.fixed)
+    """`graph` with N fixed if it is fixed in `given`: a slice that is all of one image is no identity for three.
+
+    So is a constant in place of an output that has images: it has as many as the graph.
+    """
+    before, after = images_of(given), images_of(graph)
+    if before.batched is None:
+        return replace(graph, fixed=before.fixed)
+    changed = sorted(after.own - before.own)
+    return replace(graph, fixed=f"the passes computed output '{changed[0]}'") if changed else graph
 
 
 def _run(step: Pass, graph: Graph) -> Optimised:

@@ -142,7 +142,7 @@ def call(model: Model, feeds: Mapping[str, Array]) -> dict[str, Array]:
     out = model(dict(feeds), out=results)
     arrays = out if isinstance(out, tuple) else (out,)
     for array in arrays:
-        assert array.dtype != np.bool_ or array.view(np.uint8).max() <= 1, "truth values are 0 and 1"
+        assert array.dtype != np.bool_ or array.view(np.uint8).max(initial=0) <= 1, "truth values are 0 and 1"
     return {port.name: array for port, array in zip(model.outputs, arrays, strict=True)}
 
 

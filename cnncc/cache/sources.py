@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from ..alignment import read_aligned
 from ..errors import ModelError
 from ..files import MOST_BYTES, opened_below, regular
+from ..types import Array
 from . import store
 from .identity import compiler_identity
 
@@ -33,10 +34,12 @@ _BLOCK = 1 << 20  # bytes that are hashed at a time
 
 
 Shapes = Mapping[str, Sequence[int]]
+Fixed = Mapping[str, Array]
+"""The values of inputs that are known when compiling."""
 
 
 class OnnxFile:
-    """An ONNX file as a source of a graph or of its hash alone; `shapes` and `outputs` as in `load_graph`.
+    """An ONNX file as a source of a graph or of its hash alone; what else is given as in `load_graph`.
 
     The file is read once, at the first use of `graph` or `hash`; both raise what `load_graph` raises.
     """
@@ -44,8 +47,16 @@ class OnnxFile:
     given = False
     """Whether there is no file, only its content."""
 
-    def __init__(self, path: str | os.PathLike[str], shapes: Shapes | None = None, outputs: Sequence[str] = ()):
-        self.path, self.shapes, self.outputs = Path(path), shapes or {}, tuple(outputs)
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        shapes: Shapes | None = None,
+        outputs: Sequence[str] = (),
+        convert: bool = False,
+        fixed: Fixed | None = None,
+    ):
+        self.path, self.shapes, self.outputs, self.convert = Path(path), shapes or {}, tuple(outputs), convert
+        self.fixed = dict(fixed or {})
         self._outside: list[tuple[FileRange, str | None]] = []
 
     @cached_property
@@ -64,7 +75,8 @@ class OnnxFile:
             return self.graph.hash
         digest = hashlib.sha256(self._content).hexdigest()
         name = "" if self.given else self.path.stem
-        key = f"onnx 3\n{compiler_identity()}\n{name}\n{shapes}\n{json.dumps(self.outputs)}\n{digest}"
+        asked = f"{shapes}\n{json.dumps([self.outputs, self.convert])}\n{_values(self.fixed)}"
+        key = f"onnx 5\n{compiler_identity()}\n{name}\n{asked}\n{digest}"
         return self._recalled(key) or self._remembered(key)
 
     def __reduce__(self) -> tuple[Callable[[Graph], Graph], tuple[Graph]]:
@@ -110,7 +122,7 @@ class OnnxFile:
 
         proto = self._parsed()
         self._outside = [(part, self._digest(*part)) for part in outside(self.path, proto)]
-        model = model_of(self.path, proto, self.outputs, self.given)
+        model = model_of(self.path, proto, self.outputs, self.given, self.convert, self.fixed)
         return model.name, *ports(model)
 
     def at(self, shapes: Shapes) -> OnnxFile:
@@ -120,16 +132,22 @@ class OnnxFile:
         """
         if any(self._digest(*part) != digest for part, digest in self._outside):
             raise ModelError(f"weights of '{self.path}' have changed since its first size was compiled")
-        other = OnnxFile(self.path, shapes, self.outputs)
+        other = OnnxFile(self.path, shapes, self.outputs, self.convert, self.fixed)
         other.given, other._content = self.given, self._content
         return other
 
     def inspected(self) -> Inspection:
         """What the file holds, with what is unsupported in it. Raises ModelError for a file that is no ONNX model."""
+        from ..frontends.onnx.demand import TooLarge
         from ..frontends.onnx.importer import model_of
-        from ..frontends.onnx.inspection import inspect_onnx
+        from ..frontends.onnx.inspection import inspect_large, inspect_onnx
 
-        return inspect_onnx(model_of(self.path, self._parsed(), self.outputs, self.given), self.shapes)
+        proto = self._parsed()
+        try:
+            model = model_of(self.path, proto, self.outputs, self.given, self.convert, self.fixed)
+        except TooLarge as error:
+            return inspect_large(self.path, proto, error)
+        return inspect_onnx(model, self.shapes)
 
     def _parsed(self) -> Any:
         from ..frontends.onnx.read import parse
@@ -139,7 +157,7 @@ class OnnxFile:
     def _graph(self, proto: Any) -> Graph:
         from ..frontends.onnx.importer import graph_of
 
-        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given)
+        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given, self.convert, self.fixed)
         self._content = None  # no longer needed
         return graph
 
@@ -166,8 +184,15 @@ class OnnxMessage(OnnxFile):
 
     given = True
 
-    def __init__(self, content: bytes, shapes: Shapes | None = None, outputs: Sequence[str] = ()):
-        super().__init__("the given model", shapes, outputs)
+    def __init__(
+        self,
+        content: bytes,
+        shapes: Shapes | None = None,
+        outputs: Sequence[str] = (),
+        convert: bool = False,
+        fixed: Fixed | None = None,
+    ):
+        super().__init__("the given model", shapes, outputs, convert, fixed)
         self._content = memoryview(content)
 
 
@@ -187,6 +212,12 @@ def _plain(shapes: Mapping[str, Sequence[int]]) -> str | None:
         return json.dumps(pairs) if all(type(size) is int for _, shape in pairs for size in shape) else None
     except (TypeError, ValueError, AttributeError):
         return None
+
+
+def _values(fixed: Fixed) -> str:
+    """Values as text that is equal for equal values."""
+    digests = {name: hashlib.sha256(value.tobytes()).hexdigest() for name, value in fixed.items()}
+    return json.dumps([(name, value.dtype.str, value.shape, digests[name]) for name, value in sorted(fixed.items())])
 
 
 def _itself(graph: Graph) -> Graph:

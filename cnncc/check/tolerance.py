@@ -56,7 +56,7 @@ from ..expr import evaluate_with_error
 from ..functions import TINY, UNIT
 from ..interpreter import evaluate
 from ..ir import Graph, Value
-from ..lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
+from ..lines import ExtremePlace, Linewise, Ranked, Ranking, Running
 from ..meaning import divisor
 from ..op import Constant, Op, rounded
 from ..ops.fused import Fused
@@ -263,12 +263,14 @@ def _linewise(c: Linewise, x: Bound) -> Bound:
             return order.ranking(c, x)
         case Ranked():
             return order.ranked(c, x)
-        case RunningSum():
+        case Running(combine="multiply"):
+            return combining.combined("multiply", x, x.reference.shape[c.axis], c.along)
+        case Running():
             return _running_sum(c, x)
     raise AssertionError(f"no bound of {c}")
 
 
-def _running_sum(c: RunningSum, x: Bound) -> Bound:
+def _running_sum(c: Running, x: Bound) -> Bound:
     """As that of `_reduction`, of the elements up to each one."""
     value = c.made([x.reference])
     if not x.is_float:

@@ -19,6 +19,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..sizes import is_open, telling, told
 from . import common
 from .console import say, table
 
@@ -46,6 +47,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     import json
 
+    found = []
+    for size, each in common.each_size(arguments):
+        with telling(size):
+            facts, pages = _measured(each)
+        if size:
+            facts, pages = {"size": size, **facts}, [f"with {told(size)}:", *pages]
+        found.append(facts)
+        if not arguments.json:
+            say("\n".join(pages))
+    if arguments.json:
+        say(json.dumps(found if is_open(common.shapes(arguments)) else found[0], indent=2))
+
+
+def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
+    """What was measured of a model of one size, and its pages."""
     from ..measure.benchmark import measure, operations
 
     given = common.compilation(arguments)
@@ -75,7 +91,7 @@ def run(arguments: argparse.Namespace) -> None:
         profiled = profile(compilation, arguments.seconds)
         facts["layers"] = asdict(profiled)
         pages += ["", layers.show(profiled)]
-    say(json.dumps(facts, indent=2) if arguments.json else "\n".join(pages))
+    return facts, pages
 
 
 def _show_timings(timings: Sequence[Timing]) -> str:
@@ -119,8 +135,10 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
     from ..cache.sources import OnnxFile
     from ..measure.peers import chosen
 
-    if arguments.cuts:
-        raise UsageError("--against compares whole models, since other engines cannot end one at --output")
+    if arguments.cuts or arguments.fix:
+        raise UsageError(
+            "--against compares whole models: other engines cannot end one at --output, nor --fix an input"
+        )
     names = chosen(arguments.against)
     if not isinstance(compilation.source, OnnxFile):
         raise UsageError(f"--against needs an ONNX file, which other engines can read, got '{arguments.model}'")

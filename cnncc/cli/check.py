@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import DifferenceError, InputError
+from ..sizes import telling, told
 from . import common
 from .console import say, table
 
@@ -32,11 +33,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    for size, each in common.each_size(arguments):
+        if size:
+            say(f"with {told(size)}:")
+        with telling(size):
+            _check(each)
+
+
+def _check(arguments: argparse.Namespace) -> None:
     from ..check.model import check, random_feeds
 
     compilation = common.compilation(arguments)
     graph = compilation.graph
-    feeds = _feeds(graph, arguments.files) if arguments.files else random_feeds(graph, arguments.seed)
+    convert = arguments.convert
+    feeds = _feeds(graph, arguments.files, convert) if arguments.files else random_feeds(graph, arguments.seed)
     report = check(graph, compilation.options, feeds, arguments.threads)
     say(show(report))
     if not report.ok:
@@ -85,14 +95,21 @@ def _sentence(report: Report) -> str:
     return f"layer '{first.layer}' is off {first}{alone}"
 
 
-def _feeds(graph: Graph, files: list[str]) -> dict[str, Array]:
+def _feeds(graph: Graph, files: list[str], convert: bool) -> dict[str, Array]:
     """The inputs from files: one for each in order, or one .npz for several."""
+    from ..runtime.conversion import converted, converts
     from ..runtime.executable import Port
     from .inputs import read, read_npz
 
-    if len(files) == 1 and len(graph.inputs) > 1 and files[0].endswith(".npz"):
-        return dict(read_npz(Path(files[0])))
-    if len(files) != len(graph.inputs):
-        raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(files)} files")
     ports = [Port(name, type, False) for name, type in graph.inputs.items()]
-    return {port.name: read(Path(file), port) for port, file in zip(ports, files, strict=True)}
+    if len(files) == 1 and len(ports) > 1 and files[0].endswith(".npz"):
+        feeds = dict(read_npz(Path(files[0])))
+    elif len(files) != len(ports):
+        raise InputError(f"model '{graph.name}' has {len(ports)} inputs, got {len(files)} files")
+    else:
+        feeds = {port.name: read(Path(file), port) for port, file in zip(ports, files, strict=True)}
+    if convert:
+        for port in ports:
+            if port.name in feeds and converts(port.type.dtype, feeds[port.name].dtype):
+                feeds[port.name] = converted(port, feeds[port.name])
+    return feeds

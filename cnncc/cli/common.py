@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
+from ..sizes import ANY, Size, is_open, listed
 
 if TYPE_CHECKING:
+    from ..cache.sources import OnnxFile
     from ..compiler import Compilation, Options
     from ..machine.target import Target
     from ..measure.tuning import Tuned
@@ -25,7 +27,14 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         type=_shape,
         action="append",
         metavar="INPUT=N,…",
-        help="shape of an input that an ONNX file leaves open, as x=1,3,48,192; for compile also several",
+        help="shape of an input that an ONNX file leaves open, as x=1,3,48,192; several are several sizes",
+    )
+    parser.add_argument(
+        "--fix",
+        type=_value,
+        action="append",
+        metavar="INPUT=VALUE,…",
+        help="make an input of an ONNX file a constant, as rate=16000; may be repeated",
     )
     parser.add_argument(
         "--output",
@@ -34,10 +43,35 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         metavar="LAYER",
         help="end the model at this layer, or tensor of an ONNX file, in place of its outputs; may be repeated",
     )
+    parser.add_argument(
+        "--convert",
+        action="store_true",
+        help="compute float64 of an ONNX file in float32; convert input arrays of other elements, exactly or rounded",
+    )
+
+
+def _value(text: str) -> tuple[str, list[int | float] | int | float]:
+    """A name and its number, or its several, for argparse."""
+    name, _, given = text.rpartition("=")
+    try:
+        values = [_number(word) for word in given.split(",")]
+    except ValueError:
+        values = []
+    if not name or not values:
+        raise argparse.ArgumentTypeError(f"'{text}' is no value of an input: expected INPUT=VALUE,…, as rate=16000")
+    return name, values if len(values) > 1 else values[0]
+
+
+def _number(text: str) -> int | float:
+    """A whole number where it is one: the largest ones are no floats. Raises ValueError for anything else."""
+    digits = text.removeprefix("-")
+    return int(text) if digits.isascii() and digits.isdigit() and len(digits) <= 20 else float(text)
 
 
 def _shape(text: str) -> tuple[str, tuple[int, ...]]:
-    """A name and its dimensions for argparse."""
+    """A name and its dimensions for argparse; the word that stands for every size is a name alone."""
+    if text == ANY:
+        return text, ()
     name, _, sizes = text.rpartition("=")
     if not name:
         raise argparse.ArgumentTypeError(f"'{text}' is not a shape: expected INPUT=N,…, as x=1,3,48,192")
@@ -157,6 +191,7 @@ def options(arguments: argparse.Namespace) -> Options:
         getattr(arguments, "checked", False),
         planned(getattr(arguments, "plan", None), target),
         weights=arguments.weights,
+        convert=arguments.convert,
     )
 
 
@@ -188,25 +223,79 @@ def passes_off(text: str) -> tuple[str, ...]:
     return tuple(names)
 
 
-def compilation(arguments: argparse.Namespace) -> Compilation:
-    """The model on its way; options are looked at first, since they cost nothing."""
+def compilation(arguments: argparse.Namespace, stopwatch: Stopwatch | None = None) -> Compilation:
+    """The model on its way; options are looked at first, since they cost nothing. A stopwatch that is given goes on."""
     from ..api import open_source
     from ..compiler import Compilation
     from ..timings import Stopwatch
     from .progress import Compiling
 
-    chosen, stopwatch = options(arguments), Stopwatch(Compiling())
+    chosen, stopwatch = options(arguments), stopwatch or Stopwatch(Compiling())
     with stopwatch.stage("read"):
-        source = open_source(arguments.model, shapes(arguments), arguments.cuts)
+        given = arguments.convert, fixed(arguments)
+        source = open_source(arguments.model, shapes(arguments), arguments.cuts, *given)
     return Compilation(source, chosen, stopwatch)
 
 
-def shapes(arguments: argparse.Namespace) -> dict[str, Any] | None:
-    """What --shape gives by name; of an input that has several, a list."""
+def shapes(arguments: argparse.Namespace) -> Any:
+    """What --shape gives, as `compile` takes it: shapes by name, of an input that has several a list; "any"; None.
+
+    Raises UsageError for "any" beside others.
+    """
     found: dict[str, list[tuple[int, ...]]] = {}
+    if (ANY, ()) in (arguments.shape or ()):
+        if len(arguments.shape) > 1:
+            raise UsageError(f"--shape {ANY} is given beside another one")
+        return ANY
     for name, shape in arguments.shape or ():
         found.setdefault(name, []).append(shape)
     return {name: given[0] if len(given) == 1 else given for name, given in found.items()} or None
+
+
+def each_size(arguments: argparse.Namespace) -> Iterator[tuple[Size, argparse.Namespace]]:
+    """The arguments for each of several sizes, with the size; those for one size as they are, without it.
+
+    Raises UsageError for what takes one size only.
+    """
+    given = shapes(arguments)
+    if not is_open(given):
+        yield {}, arguments
+        return
+    expect_listed(given)
+    expect_untuned(arguments)
+    for size in listed(given):
+        yield size, argparse.Namespace(**{**vars(arguments), "shape": list(size.items())})
+
+
+def expect_listed(given: Any) -> None:
+    """Raise UsageError where sizes have to be known."""
+    if given == ANY:
+        raise UsageError(
+            f"--shape {ANY} is for run, which takes the sizes of its files: give one --shape for each size"
+        )
+
+
+def expect_untuned(arguments: argparse.Namespace) -> None:
+    """Raise UsageError for what is chosen for one size."""
+    for option in ("--tune", "--save-plan", "--plan"):
+        if getattr(arguments, option[2:].replace("-", "_"), None):
+            raise UsageError(f"{option} takes one size: give one --shape for each input")
+
+
+def onnx_source(arguments: argparse.Namespace) -> OnnxFile:
+    """The ONNX file of a model whose sizes are open. Raises UsageError for another model."""
+    from ..api import ONNX_ONLY, open_source
+    from ..cache.sources import OnnxFile
+
+    source = open_source(arguments.model, None, arguments.cuts, arguments.convert, fixed(arguments))
+    if not isinstance(source, OnnxFile):
+        raise UsageError(ONNX_ONLY)
+    return source
+
+
+def fixed(arguments: argparse.Namespace) -> dict[str, Any]:
+    """What --fix gives by name."""
+    return dict(arguments.fix or ())
 
 
 def tell_timings(compilation: Compilation | Stopwatch, arguments: argparse.Namespace) -> None:

@@ -76,21 +76,19 @@ def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None)
 
     Raises UsageError for another model than one of ONNX, and for what is chosen for one size.
     """
-    from ..api import ONNX_ONLY, open_source
-    from ..cache.sources import OnnxFile
     from ..opening import library
     from ..runtime import artefacts
     from ..timings import Stopwatch
     from .progress import Compiling
 
-    for option, given in (("--tune", arguments.tune), ("--save-plan", arguments.save_plan)):
-        if given:
-            raise UsageError(f"{option} takes one size: give one --shape for each input")
+    common.expect_listed(common.shapes(arguments))
+    common.expect_untuned(arguments)
     options, stopwatch = common.options(arguments), Stopwatch(Compiling())
-    source = open_source(arguments.model, None, arguments.cuts)
-    if not isinstance(source, OnnxFile):
-        raise UsageError(ONNX_ONLY)
-    programs, added = library(source, common.shapes(arguments), options, _name(arguments), stopwatch)
+    source = common.onnx_source(arguments)
+    use_cache = not arguments.no_cache
+    programs, added = library(
+        source, common.shapes(arguments), options, _name(arguments), stopwatch, use_cache=use_cache
+    )
     common.tell_timings(stopwatch, arguments)
     files = artefacts.write(programs, arguments.folder, kinds or default_kinds(options.target))
     _say_files(files)

@@ -15,7 +15,7 @@ from ..types import Array
 from .pictures import read_picture
 
 if TYPE_CHECKING:
-    from ..runtime.executable import Port
+    from .pictures import InputPort
 
 _NPY, _ZIP = (b"\x93NUMPY",), (b"PK\x03\x04", b"PK\x05\x06")  # how the files begin; the last is an empty archive
 
@@ -25,7 +25,7 @@ def is_picture(path: Path) -> bool:
     return path.suffix.lower() not in (".npy", ".npz")
 
 
-def read(path: Path, port: Port, resize: bool = False) -> Array:
+def read(path: Path, port: InputPort, resize: bool = False) -> Array:
     """The array in a file for one input: a `.npz` holds it under the input's name or as its only array.
 
     Shape and element type are the model's to judge. Raises InputError for a file that is missing, damaged or no

@@ -13,15 +13,17 @@ from ..files import write_whole
 from ..types import Array
 
 if TYPE_CHECKING:
+    from ..runtime.executable import NamedPort
     from ..runtime.model import Model
+    from ..runtime.open_model import OpenModel
 
 
-def describe(model: Model, results: tuple[Array, ...], files: tuple[str, ...], top: int) -> Iterator[str]:
+def describe(model: Model | OpenModel, results: tuple[Array, ...], files: tuple[str, ...], top: int) -> Iterator[str]:
     """Lines that begin with the file: the top classes of each image if the first output is (N, classes), of floats.
 
     Other outputs are summed up.
     """
-    rest = list(zip(model.outputs, results, strict=True))
+    rest = list(zip(_ports(model), results, strict=True))
     if results[0].ndim == 2 and results[0].shape[1] > 1 and results[0].dtype.kind == "f":
         names = _names(files, len(results[0]))
         for name, row in zip(names, results[0], strict=True):
@@ -29,6 +31,10 @@ def describe(model: Model, results: tuple[Array, ...], files: tuple[str, ...], t
         rest = rest[1:]
     for port, array in rest:
         yield f"{', '.join(files)}: {port.name} {_summary(array)}"
+
+
+def _ports(model: Model | OpenModel) -> Sequence[NamedPort]:
+    return model.outputs
 
 
 def _names(files: tuple[str, ...], images: int) -> Sequence[str]:
@@ -69,11 +75,26 @@ def check_output(path: str, outputs: int = 1) -> None:
         raise UsageError(f"-o '{path}' holds one array, the model has {outputs} outputs: name a .npz file")
 
 
-def write(path: str, model: Model, results: Sequence[tuple[Array, ...]]) -> None:
-    """The outputs of all calls, one after the other along the first axis. Raises OutputError."""
-    arrays = [group[0] if len(group) == 1 else np.concatenate(group) for group in zip(*results, strict=True)]
+def _joined(path: str, name: str, group: Sequence[Array]) -> Array:
+    shapes = list(dict.fromkeys(array.shape[1:] for array in group))
+    if len(shapes) > 1:
+        raise UsageError(
+            f"-o '{path}' holds arrays of one size, and output '{name}' has several, such as {group[0].shape} and "
+            f"{next(array.shape for array in group if array.shape[1:] == shapes[1])}: run files of each size apart"
+        )
+    return group[0] if len(group) == 1 else np.concatenate(group)
+
+
+def write(path: str, model: Model | OpenModel, results: Sequence[tuple[Array, ...]]) -> None:
+    """The outputs of all calls, one after the other along the first axis.
+
+    Raises UsageError for outputs that differ in other axes, OutputError for a file that cannot be written.
+    """
+    names = [port.name for port in _ports(model)]
+    groups = list(zip(names, zip(*results, strict=True), strict=True))
+    arrays = [_joined(path, name, group) for name, group in groups]
     if Path(path).suffix == ".npy":
         write_whole(path, "", lambda stream: np.save(stream, arrays[0], allow_pickle=False))
     else:
-        named: dict[str, Any] = {port.name: array for port, array in zip(model.outputs, arrays, strict=True)}
+        named: dict[str, Any] = dict(zip(names, arrays, strict=True))
         write_whole(path, "", lambda stream: np.savez(stream, **named))

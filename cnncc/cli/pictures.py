@@ -23,19 +23,27 @@ from ..types import Array
 
 if TYPE_CHECKING:
     from ..runtime.executable import Port
+    from ..runtime.open_model import OpenPort
+
+    InputPort = Port | OpenPort
 
 _MODES = {1: "L", 3: "RGB"}  # Pillow's name of a picture with that many channels
 _FULL_RANGE = ("PNG", "PPM", "JPEG2000")  # formats whose 16-bit samples Pillow gives on a scale from 0 to 65535
 _BITS, _PHOTOMETRIC, _SAMPLES = 258, 262, 339  # tags of TIFF
 
 
-def read_picture(path: Path, port: Port, resize: bool) -> Array:
+def read_picture(path: Path, port: InputPort, resize: bool) -> Array:
     """A picture as the input takes it: grey for one channel, RGB for three; bytes, or float32 from 0 to 1.
+
+    Where the input leaves height or width open, that of the picture is taken.
 
     Raises InputError for a picture that the input cannot take or whose meaning is not certain, OutputError without
     Pillow.
     """
-    (channels, height, width), last = _picture_shape(path, port)
+    (channels, *wanted), last = _picture_shape(path, port)
+    known = [size for size in wanted if isinstance(size, int)]
+    if resize and len(known) < 2:
+        raise InputError(f"--resize scales pictures to one size, input '{port.name}' has several: --shape chooses one")
     try:
         from PIL import Image, ImageOps
     except ImportError:
@@ -46,44 +54,45 @@ def read_picture(path: Path, port: Port, resize: bool) -> Array:
         with warnings.catch_warnings(), Image.open(path) as opened:
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             picture = ImageOps.exif_transpose(_certain(opened, path, _MODES[channels]))
-            if picture.size != (width, height):
+            if any(a != b for a, b in zip(picture.size, reversed(wanted), strict=True) if isinstance(b, int)):
                 if not resize:
-                    raise InputError(_wrong_size(path, picture.size, port, (width, height)))
-                picture = picture.resize((width, height), Image.Resampling.BILINEAR)
+                    raise InputError(_wrong_size(path, picture.size, port, wanted))
+                picture = picture.resize((known[1], known[0]), Image.Resampling.BILINEAR)
             pixels = _pixels(picture, channels, port)
     except InputError:
         raise
     except Exception as error:  # Pillow's decoders raise anything on damaged data
         raise InputError(f"'{path}' is not a picture that can be read: {error}") from None
+    width, height = picture.size
     pixels = pixels.reshape(1, height, width, channels)
     return pixels if last else np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
-def _wrong_size(path: Path, size: tuple[int, int], port: Port, wanted: tuple[int, int]) -> str:
+def _wrong_size(path: Path, size: tuple[int, int], port: InputPort, wanted: list[int | str]) -> str:
+    height, width = wanted
     return (
-        f"picture '{path}' has {size[0]}×{size[1]} pixels, input '{port.name}' takes {wanted[0]}×{wanted[1]} "
-        "(--resize scales it)"
+        f"picture '{path}' has {size[0]}×{size[1]} pixels, input '{port.name}' takes {width}×{height}"
+        + " (--resize scales it)" * (isinstance(height, int) and isinstance(width, int))
     )
 
 
-def _picture_shape(path: Path, port: Port) -> tuple[tuple[int, int, int], bool]:
+def _picture_shape(path: Path, port: InputPort) -> tuple[tuple[int, int | str, int | str], bool]:
     """(channels, height, width) of an input that takes pictures, and whether its channels come last.
 
     Where the shape allows both, bytes have them last, as cameras do, and floats first.
     """
-    first, last = (len(port.shape) == 4 and port.shape[axis] in _MODES for axis in (1, -1))
-    if not (first or last):
-        raise InputError(
-            f"input '{port.name}' of shape {port.shape} takes no picture like '{path}': "
-            "that needs (N, C, H, W) or (N, H, W, C) with one or three channels"
-        )
-    _, a, b, c = port.shape
-    if last and (not first or _takes_bytes(port)):
+    _, a, b, c = port.shape if port.shape is not None and len(port.shape) == 4 else (0, 0, 0, 0)
+    if isinstance(c, int) and c in _MODES and (a not in _MODES or _takes_bytes(port)):
         return (c, a, b), True
-    return (a, b, c), False
+    if isinstance(a, int) and a in _MODES:
+        return (a, b, c), False
+    raise InputError(
+        f"input '{port.name}' of shape {port.shape} takes no picture like '{path}': "
+        "that needs (N, C, H, W) or (N, H, W, C) with one or three channels"
+    )
 
 
-def _takes_bytes(port: Port) -> bool:
+def _takes_bytes(port: InputPort) -> bool:
     return port.dtype == "uint8"
 
 
@@ -127,7 +136,7 @@ def _check_range(picture: Any, path: Path) -> None:
         )
 
 
-def _pixels(picture: Any, channels: int, port: Port) -> Array:
+def _pixels(picture: Any, channels: int, port: InputPort) -> Array:
     """Bytes, or pixels from 0 to 1: then pictures of 16 bits keep them."""
     pixels = np.asarray(picture)
     if picture.mode.startswith("I"):

@@ -3,25 +3,32 @@
 An INPUT is a .npy or .npz file or a picture. A model with one input runs on each of them; one with several inputs takes
 one file for each input in order, one .npz with all of them, or --input for some. Pictures are converted to grey or RGB
 and scaled to 0…1; those with transparent pixels, or numbers of no certain range, are refused. MODEL may also be a
-shared library that `cnncc compile` wrote.
+shared library that `cnncc compile` wrote; of several sizes, each call takes that of its input, or all the one that
+--shape chooses. --shape any compiles an ONNX file for the sizes of its inputs.
 """
 
 from __future__ import annotations
 
 import argparse
 import itertools
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
+from ..sizes import expect_one, is_open, told
 from . import common
 from .console import say
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
+    from ..runtime.open_model import OpenModel
+    from ..timings import Stopwatch
     from ..types import Array
+
+    AnyModel = Model | OpenModel
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,9 +37,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE", help="the file of one input")
     parser.add_argument("-o", dest="output", metavar="FILE", help="write the outputs to a .npy or .npz file")
     parser.add_argument("--top", type=common.at_least(1), default=5, metavar="N", help="classes to print (default: 5)")
-    parser.add_argument(
-        "--convert", action="store_true", help="convert arrays of other element types, exactly or rounded"
-    )
     parser.add_argument("--resize", action="store_true", help="scale pictures to the size of the input")
     common.add_threads(parser)
     common.add_compiling(parser)
@@ -49,52 +53,86 @@ class RunRequest:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    from ..timings import Stopwatch
     from .outputs import check_output, describe, write
+    from .progress import Compiling
 
     if arguments.output:
         check_output(arguments.output)
-    with _model(arguments) as model:
+    stopwatch = Stopwatch(Compiling())
+    with _model(arguments, stopwatch) as model:
         if arguments.output:
             check_output(arguments.output, len(model.outputs))
         results = []
         for call in _calls(model, arguments):
-            results.append(_run(model, call, arguments.convert))
+            results.append(_run(model, call, arguments.convert or None))
             for line in describe(model, results[-1], call.files, arguments.top):
                 say(line)
         if arguments.output:
             write(arguments.output, model, results)
+    common.tell_timings(stopwatch, arguments)
 
 
-def _run(model: Model, call: RunRequest, convert: bool) -> tuple[Array, ...]:
+def _run(model: AnyModel, call: RunRequest, convert: bool | None) -> tuple[Array, ...]:
     try:
-        answer: Any = model(call.feeds, convert=convert)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "model .* was compiled for", UserWarning)  # as whoever runs it knows
+            answer: Any = model(call.feeds, convert=convert)
     except InputError as error:
         raise InputError(f"{', '.join(call.files)}: {error}") from None
     return answer if isinstance(answer, tuple) else (answer,)
 
 
-def _model(arguments: argparse.Namespace) -> Model:
+def _model(arguments: argparse.Namespace, stopwatch: Stopwatch) -> AnyModel:
+    from ..opening import opened_model
+    from ..runtime.model import Model
+
+    if Path(arguments.model).suffix == ".so":
+        return _loaded(arguments)
+    use_cache, shapes = not arguments.no_cache, common.shapes(arguments)
+    if is_open(shapes):
+        options = common.options(arguments)
+        with stopwatch.stage("read"):
+            source = common.onnx_source(arguments)
+        return opened_model(source, shapes, options, arguments.threads, use_cache, stopwatch)
+    executable = common.compilation(arguments, stopwatch).executable(use_cache=use_cache)
+    with stopwatch.stage("load"):
+        return Model(executable, threads=arguments.threads)
+
+
+def _loaded(arguments: argparse.Namespace) -> AnyModel:
+    """The model of a library, or of that one of its sizes that --shape chooses."""
     from ..runtime.model import Model
     from ..runtime.reload import load
 
-    if Path(arguments.model).suffix != ".so":
-        compilation = common.compilation(arguments)
-        executable = compilation.executable(use_cache=not arguments.no_cache)
-        with compilation.stopwatch.stage("load"):
-            model = Model(executable, threads=arguments.threads)
-        common.tell_timings(compilation, arguments)
-        return model
     a = arguments
-    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.shape, a.cuts, a.timings
+    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.plan, a.cuts, a.timings
+    refused = UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
     if chosen != ("host", "fast", "float32", "", False, None, None, False):
-        raise UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
+        raise refused
     loaded = load(arguments.model, threads=arguments.threads)
-    if not isinstance(loaded, Model):
-        raise UsageError(f"'{arguments.model}' has programs for several sizes, which run does not choose among")
-    return loaded
+    if a.shape is None:
+        return loaded
+    if isinstance(loaded, Model):
+        raise refused
+    return _of_size(loaded, common.shapes(arguments))
 
 
-def _calls(model: Model, arguments: argparse.Namespace) -> list[RunRequest]:
+def _of_size(model: OpenModel, given: Any) -> Model:
+    """The one size of a library that has these shapes. Raises UsageError for none or several."""
+    expect_one(given, "run of a library")
+    names = [port.name for port in model.inputs]
+    sizes = [dict(zip(names, size, strict=True)) for size in sorted(model.sizes)]
+    found = [size for size in sizes if given.items() <= size.items()]
+    if len(found) != 1:
+        raise UsageError(
+            f"model '{model.name}' was compiled for {'; '.join(map(told, sizes))}: "
+            f"expected --shape of one of them, got {told(given)}"
+        )
+    return model.at(*found[0].values())
+
+
+def _calls(model: AnyModel, arguments: argparse.Namespace) -> list[RunRequest]:
     """All files read and checked for what can be seen before the first call."""
     if model.inputs and not arguments.files and not arguments.input:
         raise UsageError("run needs at least one INPUT file (see cnncc run --help)")
@@ -105,7 +143,7 @@ def _calls(model: Model, arguments: argparse.Namespace) -> list[RunRequest]:
     return [_several_inputs(model, files, named, arguments.resize)]
 
 
-def _named(model: Model, given: Iterable[str]) -> dict[str, Path]:
+def _named(model: AnyModel, given: Iterable[str]) -> dict[str, Path]:
     """The `--input` options. Raises UsageError for an unknown name or one that is given twice."""
     known = [port.name for port in model.inputs]
     named: dict[str, Path] = {}
@@ -121,14 +159,14 @@ def _named(model: Model, given: Iterable[str]) -> dict[str, Path]:
     return named
 
 
-def _one_input(model: Model, files: list[Path], resize: bool) -> Iterator[RunRequest]:
+def _one_input(model: AnyModel, files: list[Path], resize: bool) -> Iterator[RunRequest]:
     """Neighbouring pictures become one batch where images do not mix, else as many calls as it takes."""
     from .inputs import is_picture, read
 
     port = model.inputs[0]
     for pictures, group in itertools.groupby(files, is_picture):
         members = list(group)
-        size = 1 if not pictures else len(members) if model.executable.batchable else port.shape[0]
+        size = _at_once(model, len(members)) if pictures else 1
         if len(members) % size:
             raise InputError(f"model '{model.name}' takes {size} pictures at a time, got {len(members)}")
         for start in range(0, len(members), size):
@@ -136,9 +174,21 @@ def _one_input(model: Model, files: list[Path], resize: bool) -> Iterator[RunReq
             yield RunRequest({port.name: _joined([read(file, port, resize) for file in part])}, tuple(map(str, part)))
 
 
+def _at_once(model: AnyModel, pictures: int) -> int:
+    """How many pictures become one call."""
+    from ..runtime.model import Model
+
+    if isinstance(model, Model) and model.executable.batchable:
+        return pictures
+    first = model.inputs[0].shape[0] if model.inputs[0].shape else 1
+    return first if isinstance(first, int) else 1  # the pictures of an open model may differ in size
+
+
 def _joined(arrays: list[Array]) -> Array:
     import numpy as np
 
+    if len({array.shape for array in arrays}) > 1:
+        raise InputError(f"{len(arrays)} pictures go into one call, and differ in size")
     return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)
 
 
@@ -154,7 +204,7 @@ def _named_arrays(file: Path, names: Sequence[str]) -> dict[str, Array]:
     return {name: arrays[name] for name in names}
 
 
-def _several_inputs(model: Model, files: list[Path], named: dict[str, Path], resize: bool) -> RunRequest:
+def _several_inputs(model: AnyModel, files: list[Path], named: dict[str, Path], resize: bool) -> RunRequest:
     """Files in the order of the inputs that no `--input` names."""
     from .inputs import read
 

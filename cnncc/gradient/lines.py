@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ..lines import Linewise, Ranked, RunningSum
+from ..lines import Linewise, Ranked, Running
 from .pieces import NoGradient, Step
 
 
@@ -14,7 +14,7 @@ def linewise(step: Step, c: Linewise) -> list[int | None]:
     Of the first elements in an order: g goes back to the places where they stood.
     """
     match c:
-        case RunningSum():
+        case Running(combine="add"):
             return [step.pieces.along(replace(c, reverse=not c.reverse), step.g)]
         case Ranked():
             x, places = step.x

@@ -31,7 +31,7 @@ from .comparison import Equal, Greater, GreaterOrEqual, Less, LessOrEqual, NotEq
 from .computed import Computed
 from .conv import Conv
 from .conv_transpose import ConvTranspose
-from .cumulative import CumSum
+from .cumulative import CumProd, CumSum
 from .dropout import Dropout
 from .fused import Fused, FusedOp
 from .gather import Gather, GatherElements, GatherND
@@ -111,6 +111,7 @@ __all__ = [
     "ConvTranspose",
     "Cos",
     "Cosh",
+    "CumProd",
     "CumSum",
     "Dense",
     "DepthToSpace",

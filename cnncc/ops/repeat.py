@@ -41,7 +41,7 @@ class Expand(Arranging):
         return x if pieces.shape(x) == shape else pieces.add(Broadcast(), (x,), shape)
 
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        free = len(self.sizes) < ranks[0] or (len(self.sizes) == ranks[0] and self.sizes[0] == 1)
+        free = len(self.sizes) < ranks[0] or (len(self.sizes) == ranks[0] and self.sizes[:1] == (1,))
         return (True,) if free else None
 
     @classmethod

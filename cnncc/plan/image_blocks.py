@@ -18,6 +18,7 @@ from .cost.images import fits, noticeable, worthwhile
 from .kernels.base import OverImages
 from .lower import LoweredGraph
 from .memory import least_memory
+from .once import own_outputs
 from .options import PlanOptions
 from .plan import ImageBlock, Schedule, Step, runs_of
 from .views import ROW_AXIS, Buffer, View
@@ -44,7 +45,7 @@ def in_blocks(s: Schedule, works: LoweredGraph, target: Target, options: PlanOpt
     images = 1 if options.save_memory or not target.l2 else options.images_at_once
     if images < 2 or not works.batchable:
         return s
-    alone = {name for name, batched in works.batched.items() if not batched} | written_once(s)
+    alone = {name for name, batched in works.batched.items() if not batched} | written_once(s) | own_outputs(s, works)
     forms = dict(_forms(s, target, images, alone))
     before = least_memory(s)
     whole = sum(step.cycles(target) for step in s.steps)

@@ -332,8 +332,9 @@ class LayoutBuilder:
             return None
         source = maker.operands[0]
         shape = self.types[source].shape
-        each_image = shape[0] == self.types[image].shape[0] and math.prod(shape[1:]) == c.channels
-        if not 3 <= len(shape) <= 5 or not each_image or self.is_planar(source):
+        if not 3 <= len(shape) <= 5 or self.is_planar(source):
+            return None
+        if shape[0] != self.types[image].shape[0] or math.prod(shape[1:]) != c.channels:  # of several images
             return None
         window = tuple(WindowAxis(size, size) for size in shape[2:])
         return source, replace(c, window=window, channels=shape[1])

@@ -67,8 +67,8 @@ class LoweredGraph:
     `types` holds the shape of each tensor in one run of the program (one image, if batchable), `constants`
     what is known at compile time (in float64 where it was computed), `coefficients` those of them that are no constants
     of the graph's, nor made of such, but an op's own numbers. `fixed` tells why it is not batchable. Values without
-    elements are left out; `places` are the numbers of all outputs. `states` are the states as they were before the
-    call, `updates` what some of them become.
+    elements are left out; `places` are the numbers of all outputs, and `own` the names of those that are the same for
+    all images. `states` are the states as they were before the call, `updates` what some of them become.
     """
 
     works: list[LoweredOp]
@@ -81,6 +81,7 @@ class LoweredGraph:
     batchable: bool
     fixed: str = ""
     coefficients: set[Tensor] = field(default_factory=set)
+    own: frozenset[str] = frozenset()
     states: Mapping[str, Tensor] = field(default_factory=dict)
     updates: Mapping[str, Tensor] = field(default_factory=dict)
 
@@ -128,6 +129,7 @@ def lower(graph: Graph) -> LoweredGraph:
         images.batched or {},
         batchable,
         images.fixed,
+        own=images.own,
         states=states,
         updates=updates,
     )

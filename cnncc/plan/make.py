@@ -22,6 +22,7 @@ from .options import PlanOptions
 from .phases import phases_as_outputs
 from .place import Placed, place
 from .plan import Interface, Plan, Schedule, StateInterface, most_shards
+from .rows import rows_as_positions
 from .saved import refuse_unknown
 from .schedule import streamed, with_shares
 from .shuffle import shuffles_as_tables
@@ -115,7 +116,9 @@ def assembled(
     """The plan: the results that code generation needs."""
     batchable = works.batchable
     inputs = tuple(Interface(name, type, batchable and works.batched[name]) for name, type in graph.inputs.items())
-    outputs = tuple(Interface(name, graph.type(value), batchable) for name, value in graph.outputs.items())
+    outputs = tuple(
+        Interface(name, graph.type(value), batchable and name not in works.own) for name, value in graph.outputs.items()
+    )
     offsets, state_bytes = state_offsets(graph.states, target)
     states = tuple(StateInterface(name, type, offsets[name]) for name, type in graph.states.items())
     images = next((port.type.shape[0] for port in inputs if port.batched and port.type.rank), 1)
@@ -157,9 +160,16 @@ PHASES: tuple[Phase, ...] = (
         "ops say what they compute, in six kinds of computation; all that follows knows these and no ops",
     ),
     Phase(
+        "rows",
+        rows_as_positions,
+        ("lowered",),
+        "rows of a matrix that arrive together share loads of weights as positions of one image; before kernels are "
+        "chosen, and before the moves around them are seen",
+    ),
+    Phase(
         "tables",
         shuffles_as_tables,
-        ("lowered",),
+        ("rows",),
         "a shuffle of channels is a table of indices, not a copy; first, because kernels are chosen for what they read",
     ),
     Phase(

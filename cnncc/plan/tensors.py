@@ -20,6 +20,7 @@ Kind = Literal[
     "run",
     "apart",
     "phases",
+    "rows",
 ]
 
 
@@ -53,8 +54,8 @@ class Tensor(NamedTuple):
                 return f"{of} {self.kind}"
             case "apart":
                 return f"{of} {'after' if numbers[0] else 'before'} its pool"
-            case "phases":
-                return f"{of} in phases"
+            case "phases" | "rows":
+                return f"{of} in {self.kind}"
             case "run":
                 return f"{of} {numbers[0]}…{sum(numbers) - 1} of {self.of[1]}"
 

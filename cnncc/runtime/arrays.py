@@ -12,7 +12,7 @@ from ..abi import MOST_IMAGES
 from ..elements import ELEMENTS
 from ..errors import InputError
 from ..types import Array
-from .conversion import converted, converts, hint, is_native
+from .conversion import converted, converts, hint, is_native, is_widened, named
 from .executable import Executable, NamedPort, Port, Takes
 from .foreign import array_of
 from .memory import allocated, most_unseen
@@ -72,9 +72,17 @@ def checked_inputs(executable: Executable, given: Sequence[Any], *, convert: boo
     images = _images(executable, [array.shape for array in arrays])
     if images > MOST_IMAGES:
         raise InputError(f"model '{executable.name}' takes at most {MOST_IMAGES:,} images in a call, got {images:,}")
+    if images < fewest(executable):
+        own = next(port.name for port in executable.outputs if not port.batched)
+        raise InputError(f"model '{executable.name}' takes at least one image: output '{own}' depends on no image")
     for port, array in zip(executable.inputs, arrays, strict=True):
         _check_shape("input", port, array, shape_for(executable, port, images), _hint(executable, port, array))
     return [_dense(port, array) for port, array in zip(executable.inputs, arrays, strict=True)], images
+
+
+def fewest(executable: Executable) -> int:
+    """The fewest images of a call: 1 where an output has elements nevertheless, which nothing else would compute."""
+    return 0 if all(port.batched for port in executable.outputs) else 1
 
 
 def checked_outputs(executable: Executable, given: Any, inputs: Sequence[Array], images: int) -> list[Array]:
@@ -156,9 +164,10 @@ def _input(port: NamedPort, value: Any, convert: bool) -> Array:
     """An array of the port's elements, or that becomes one; lists are refused, their elements would be a guess."""
     if not isinstance(value, np.ndarray):
         raise InputError(f"input '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
-    if not (is_native(port, value.dtype) or (convert and converts(ELEMENTS[port.dtype], value.dtype))):
+    asked = convert and converts(ELEMENTS[port.dtype], value.dtype)
+    if not (asked or is_native(port, value.dtype) or is_widened(port, value.dtype)):
         told = hint(port.dtype, value.dtype)
-        raise InputError(f"input '{port.name}': expected {port.dtype}, got {value.dtype}{told}")
+        raise InputError(f"input '{port.name}': expected {port.dtype}, got {named(value.dtype)}{told}")
     return value
 
 
@@ -166,7 +175,7 @@ def _output(port: Port, value: Any) -> Array:
     if not isinstance(value, np.ndarray):
         raise InputError(f"output '{port.name}': expected a {port.dtype} array, got {type(value).__name__}")
     if value.dtype != port.type.dtype.numpy:
-        raise InputError(f"output '{port.name}': expected {port.dtype}, got {value.dtype}")
+        raise InputError(f"output '{port.name}': expected {port.dtype}, got {named(value.dtype)}")
     return value
 
 

@@ -20,7 +20,7 @@ from ..naming import file_stem
 from ..native import host_target
 from ..objects import format_of
 from .executable import Executable
-from .header import header
+from .header import library_header
 from .manifest import Manifest, describe_library, to_json
 from .seal import seal, seal_object
 
@@ -99,7 +99,7 @@ def _contents(
         elif role == "a":
             yield role, objects.archive(linked)
         elif role == "h":
-            yield role, "\n".join(map(header, executables)).encode()
+            yield role, library_header(executables).encode()
         elif role == "json":
             yield role, to_json(manifest | {"files": names}).encode()
         else:

@@ -1,4 +1,7 @@
-"""Conversion of inputs to the element type of their port: asked for, and never to another number unseen."""
+"""Conversion of inputs to the element type of their port: asked for, and never to another number unseen.
+
+bfloat16 alone needs no asking: NumPy does not have it, so no port is of it, and each is a float32.
+"""
 
 from __future__ import annotations
 
@@ -6,15 +9,21 @@ from typing import Any
 
 import numpy as np
 
-from ..elements import ELEMENTS, Element
+from ..elements import ELEMENTS, FLOAT32, Element
 from ..errors import InputError
 from ..types import Array
 from .executable import NamedPort, Port
+from .foreign import BFLOAT16
 
 
 def is_native(port: NamedPort, dtype: np.dtype[Any]) -> bool:
     """Whether elements are the port's, perhaps in the other order of bytes."""
     return dtype.newbyteorder("=") == ELEMENTS[port.dtype].numpy
+
+
+def is_widened(port: NamedPort, dtype: np.dtype[Any]) -> bool:
+    """Whether elements are bfloat16, of this program or of the package `ml_dtypes`, for a port of float32."""
+    return port.dtype == FLOAT32.name and (dtype == BFLOAT16 or dtype.name == "bfloat16")
 
 
 def converts(element: Element, dtype: np.dtype[Any]) -> bool:
@@ -29,6 +38,8 @@ def converted(port: Port, array: Array) -> Array:
     than 0 and 1.
     """
     element = port.type.dtype
+    if is_widened(port, array.dtype):
+        return widened(array)
     with np.errstate(over="ignore"):
         result = array.astype(element.numpy)
     if element.is_float:
@@ -38,6 +49,16 @@ def converted(port: Port, array: Array) -> Array:
     if lost.any():
         raise InputError(f"input '{port.name}': {element} does not hold {array[lost][0]}, of an array of {array.dtype}")
     return result
+
+
+def widened(array: Array) -> Array:
+    """bfloat16 as float32, of which it has the upper bits."""
+    return np.asarray(np.left_shift(array.view(np.uint16), 16, dtype=np.uint32)).view(np.float32)
+
+
+def named(dtype: np.dtype[Any]) -> str:
+    """An element type in a message."""
+    return "bfloat16" if dtype == BFLOAT16 else str(dtype)
 
 
 def hint(expected: str, got: np.dtype[Any]) -> str:

@@ -79,7 +79,8 @@ class Executable:
     for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
     which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
     `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
-    was read of it; `weights_element` is what those of convolutions and dense layers are stored as.
+    was read of it; `weights_element` is what those of convolutions and dense layers are stored as. With `convert`,
+    calls from Python convert arrays of other elements, if they do not say otherwise.
 
     A model with `states` keeps them in a block of `state_bytes`, aligned to 64, which the caller owns; it follows the
     outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is in
@@ -111,6 +112,7 @@ class Executable:
     state_bytes: int = 0
     initial_state: bytes | memoryview = b""
     updates: bool = False
+    convert: bool = False
 
     @property
     def stem(self) -> str:

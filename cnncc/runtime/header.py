@@ -113,6 +113,28 @@ _CHECKS = {
 }
 
 
+_LIBRARY = Template("""\
+/* $title: a library of $count programs, which share ${weights}. A call takes the program of its sizes; a workspace
+ * serves one program.
+ *
+$programs
+ */
+""")
+
+
+def library_header(executables: Sequence[Executable]) -> str:
+    """The header of a library: of its only program, or of each with a list of all in front."""
+    first, texts = executables[0], list(map(header, executables))
+    if not first.library:
+        return texts[0]
+    ports = [", ".join(f"{_comment(port.name)} {port.type}" for port in each.inputs) for each in executables]
+    listed = "\n".join(f" *     {each.symbol}: {text}" for each, text in zip(executables, ports, strict=True))
+    head = _LIBRARY.substitute(
+        title=_comment(first.name), count=len(executables), weights=first.weights_symbol, programs=listed
+    )
+    return "\n".join([head, *texts])
+
+
 def header(executable: Executable) -> str:
     """The text of NAME.h: the ABI's structure, sizes, labels, declarations and `NAME_infer`.
 
@@ -123,7 +145,12 @@ def header(executable: Executable) -> str:
     return _HEADER.substitute(
         title=_comment(executable.name),
         target=_comment(executable.target.name),
-        ports="\n".join([*_port_lines("input", inputs), *_port_lines("output", outputs)]),
+        ports="\n".join(
+            [
+                *_port_lines("input", inputs, executable.batchable),
+                *_port_lines("output", outputs, executable.batchable),
+            ]
+        ),
         images=_images_sentence(executable),
         check=_comment(_CHECKS[executable.target.isa.check].format(executable.target)),
         macro=macro,
@@ -166,8 +193,9 @@ def _pointers(outputs: Sequence[tuple[str, Port]], executable: Executable) -> li
     return [*(name for name, _ in outputs), *(["state"] if executable.states else [])]
 
 
-def _port_lines(what: str, ports: Sequence[tuple[str, Port]]) -> list[str]:
-    return [f" * {what} {name}: {_comment(port.name)} {port.type}" for name, port in ports]
+def _port_lines(what: str, ports: Sequence[tuple[str, Port]], batchable: bool) -> list[str]:
+    same = {port.name: ", for any number of images" for _, port in ports if batchable and not port.batched}
+    return [f" * {what} {name}: {_comment(port.name)} {port.type}{same.get(port.name, '')}" for name, port in ports]
 
 
 def _field_line(field: abi.Field) -> str:

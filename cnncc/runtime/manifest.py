@@ -45,7 +45,7 @@ def describe(executable: Executable) -> Manifest:
         "steps": list(executable.steps),
         "undefined": list(executable.undefined),
         "errors": {f"{code:d}": reason for code, reason in abi.REASONS.items()},
-        **({"library": executable.library} if executable.library else {}),
+        **{name: value for name in ("library", "convert") if (value := getattr(executable, name))},
         **(held | {"state_symbol": executable.state_symbol} if states else {}),
     }
 
@@ -58,18 +58,30 @@ def describe_library(executables: Sequence[Executable]) -> Manifest:
     return {"abi": abi.VERSION, "name": first["name"], "library": first["library"], "programs": [first, *others]}
 
 
-def restore_library(manifest: Manifest) -> tuple[Executable, ...]:
-    """The programs of a manifest from `describe_library`, without code. Raises ValueError as `restore` does."""
+def restore_library(
+    manifest: Manifest,
+    objects: Sequence[bytes] | None = None,
+    weights: bytes | memoryview = b"",
+    initial_state: bytes = b"",
+) -> tuple[Executable, ...]:
+    """The programs of a manifest from `describe_library`, without code if no objects are given.
+
+    Raises ValueError as `restore` does, and for another number of objects.
+    """
     programs = manifest.get("programs", [manifest]) if isinstance(manifest, dict) else [manifest]
     if not isinstance(programs, list) or not programs:
         raise ValueError("the manifest is incomplete: it has no programs")
-    return tuple(map(restore, programs))
+    codes = [b""] * len(programs) if objects is None else objects
+    return tuple(restore(program, code, weights, initial_state) for program, code in zip(programs, codes, strict=True))
 
 
 def restore(
     manifest: Manifest, code: bytes = b"", weights: bytes | memoryview = b"", initial_state: bytes = b""
 ) -> Executable:
-    """The executable of a manifest from `describe`. Raises ValueError for another ABI or missing parts."""
+    """The executable of a manifest from `describe`; its weights are the first of those given.
+
+    Raises ValueError for another ABI or missing parts.
+    """
     if not isinstance(manifest, dict) or manifest.get("abi") != abi.VERSION:
         raise ValueError(f"the manifest is not of ABI version {abi.VERSION}")
     try:
@@ -89,7 +101,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         symbol=str(manifest["symbol"]),
         target=Target.restore(manifest["target"]),
         object=code,
-        weights=weights,
+        weights=weights[: int(manifest["weights_bytes"])],
         inputs=tuple(_restore_port(port) for port in manifest["inputs"]),
         outputs=tuple(_restore_port(port) for port in manifest["outputs"]),
         images=int(manifest["images"]),
@@ -110,6 +122,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         state_bytes=int(manifest.get("state_bytes", 0)),
         initial_state=initial_state,
         updates=bool(manifest.get("updates", False)),
+        convert=bool(manifest.get("convert", False)),
     )
 
 

@@ -16,7 +16,7 @@ from ..errors import InputError, NativeError, TargetError, UsageError
 from ..native import host_target, load_object
 from ..types import Array
 from . import layout
-from .arrays import checked_inputs, checked_outputs, fresh_outputs, most_fresh, ordered_inputs, with_out
+from .arrays import checked_inputs, checked_outputs, fewest, fresh_outputs, most_fresh, ordered_inputs, with_out
 from .callable import CallSignature, NativeCallable
 from .executable import Executable, Port
 from .memory import allocated
@@ -35,9 +35,10 @@ class Model(NativeCallable):
     Inputs are arrays of the element types in `inputs`, in that order, or one dict by name. Arrays of other libraries
     (DLPack, `__array_interface__`) and any buffer with a shape (memoryview, ctypes array…) are used as the array over
     their memory. With `convert=True`, arrays of other elements are converted (float64 is rounded, a whole number stays
-    what it is, or is refused). The result is an array, or a tuple in the order
-    of `outputs`. If the graph mixes no images, and nothing in it was computed from their number, a call may have
-    any number of images. With `out=` (an array, or a sequence in the order of outputs) the result is written there.
+    what it is, or is refused); a call that does not say does what the model was compiled with. The result is an array,
+    or a tuple in the order of `outputs`. If the graph mixes no images, and nothing in it was computed from their
+    number, a call may have any number of images. With `out=` (an array, or a sequence in the order of outputs) the
+    result is written there.
 
     Several threads may call one model at the same time: the first uses its workspace and its workers, each other one
     a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
@@ -158,9 +159,10 @@ class Model(NativeCallable):
             raise TypeError(f"model '{self.name}' was made from object code alone, which is not pickled")
         return self._rebuild
 
-    def _call(self, *inputs: Any, out: Any = None, convert: bool = False) -> Any:
+    def _call(self, *inputs: Any, out: Any = None, convert: bool | None = None) -> Any:
         """Any call that the native function does not accept: raise an error for what is wrong, or convert and run."""
         given = ordered_inputs(self._executable, inputs)
+        convert = self._executable.convert if convert is None else convert
         arrays, images = checked_inputs(self._executable, given, convert=convert)
         results = self._results(out, arrays, images)
         if images:
@@ -289,6 +291,7 @@ class Model(NativeCallable):
             n_in=len(self.inputs),
             n_out=len(self.outputs),
             state=self._state.ctypes.data,
+            fewest=fewest(self._executable),
         )
         return layout.KeepAlive.of(record, self._session, table, self._state, owners)
 

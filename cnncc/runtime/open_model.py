@@ -23,6 +23,9 @@ Shapes = tuple[Shape, ...]
 Make = Callable[[dict[str, Shape]], Model]
 """Compiles for shapes of the inputs by name. Raises ModelError or UsageError for a size that the model cannot have."""
 
+Advice = Callable[[dict[str, Shape], str], str]
+"""What a user can do about a size that the model cannot have, from the fault: the end of a sentence, or nothing."""
+
 
 @dataclass(frozen=True)
 class OpenPort:
@@ -68,20 +71,22 @@ class OpenModel:
         *,
         threads: int = 1,
         make: Make | None = None,
+        advice: Advice = lambda size, fault: "",
+        convert: bool = False,
         rebuild: tuple[Callable[..., OpenModel], tuple[Any, ...]],
     ):
         self.name, self.inputs, self.outputs, self.threads = name, tuple(inputs), tuple(outputs), threads
-        self._make, self._rebuild = make, rebuild
+        self._make, self._advice, self._convert, self._rebuild = make, advice, convert, rebuild
         self._held: dict[Shapes, _Held] = {}
         self._clock, self._lock, self._closed = itertools.count(), threading.RLock(), False
         for model in models:
-            self._keep(tuple(port.shape for port in model.inputs), model)
+            self._keep(_shapes(model), model)
 
-    def __call__(self, *inputs: Any, out: Any = None, convert: bool = False) -> Any:
+    def __call__(self, *inputs: Any, out: Any = None, convert: bool | None = None) -> Any:
         given = ordered_inputs(self, inputs)
-        model = self._model(given, convert)
-        if convert:
-            return model(*given, out=out, convert=True)
+        model = self._model(given, self._convert if convert is None else convert)
+        if convert is not None:
+            return model(*given, out=out, convert=convert)
         return model(*given) if out is None else model(*given, out=out)  # without `convert`, which is slower
 
     def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
@@ -101,7 +106,7 @@ class OpenModel:
         """The sizes that are kept, from the one that was not called for longest."""
         held = list(self._held.values())  # at once: other threads may add some
         held.sort(key=lambda each: each.used)
-        return tuple(tuple(port.shape for port in each.model.inputs) for each in held)
+        return tuple(_shapes(each.model) for each in held)
 
     def close(self) -> None:
         """Close the model of every size. Later calls raise NativeError."""
@@ -148,22 +153,32 @@ class OpenModel:
         with self._lock:
             if (known := self._known(shapes)) is not None:
                 return known, 0.0
+            if self._closed:
+                raise NativeError(f"model '{self.name}' has been closed")
+            if self._make is None:
+                return self._of_other_images(shapes), 0.0
             begin = time.perf_counter()
-            model = self._made(shapes)
+            model = self._made(shapes, self._make)
             return model, time.perf_counter() - begin
 
-    def _made(self, shapes: Shapes) -> Model:
+    def _of_other_images(self, shapes: Shapes) -> Model:
+        """The model that has this size but for the number of images, and says why it takes no other.
+
+        Raises InputError where there is none.
+        """
+        for held in self._held.values():
+            if _of_any_images(_shapes(held.model)) == _of_any_images(shapes):
+                return held.model
+        known = "; ".join(told(self._by_name(size)) for size in sorted(self.sizes))
+        raise InputError(f"model '{self.name}' was compiled for {known}, got {told(self._by_name(shapes))}")
+
+    def _made(self, shapes: Shapes, make: Make) -> Model:
         """A new size: for one image, where any number may do, else for the number that came."""
-        if self._closed:
-            raise NativeError(f"model '{self.name}' has been closed")
-        if self._make is None:
-            known = "; ".join(told(self._by_name(size)) for size in sorted(self.sizes))
-            raise InputError(f"model '{self.name}' was compiled for {known}, got {told(self._by_name(shapes))}")
         self._expect_fixed(shapes)
         fault: Exception | None = None
         for chosen in dict.fromkeys((self._of_images(shapes, 1), self._of_images(shapes, None))):
             try:
-                model = self._make(self._by_name(chosen))
+                model = make(self._by_name(chosen))
             except (ModelError, UsageError) as error:
                 fault = error
                 continue
@@ -172,7 +187,9 @@ class OpenModel:
                 return model
         if fault is None:  # it takes another number of images, and says why
             return model
-        raise InputError(f"model '{self.name}' cannot take {told(self._by_name(shapes))}: {fault}") from None
+        size = self._by_name(shapes)
+        advice = self._advice(size, str(fault)) if isinstance(fault, ModelError) else ""
+        raise InputError(f"model '{self.name}' cannot take {told(size)}: {fault}{advice}") from None
 
     def _by_name(self, shapes: Shapes) -> dict[str, Shape]:
         return dict(zip((port.name for port in self.inputs), shapes, strict=True))
@@ -204,6 +221,10 @@ class OpenModel:
             del self._held[min(self._held, key=lambda key: self._held[key].used)]
 
 
+def _shapes(model: Model) -> Shapes:
+    return tuple(port.shape for port in model.inputs)
+
+
 def _of_any_images(shapes: Shapes) -> Shapes:
     return tuple([(-1, *shape[1:]) for shape in shapes])
 
@@ -220,7 +241,8 @@ def of_sizes(
     """A model of these sizes only, with the same inputs and outputs at each."""
     inputs = [_common(ports) for ports in zip(*(model.inputs for model in models), strict=True)]
     outputs = [_common(ports) for ports in zip(*(model.outputs for model in models), strict=True)]
-    return OpenModel(models[0].name, inputs, outputs, models, threads=threads, rebuild=rebuild)
+    convert = models[0].executable.convert
+    return OpenModel(models[0].name, inputs, outputs, models, threads=threads, convert=convert, rebuild=rebuild)
 
 
 def _common(ports: Sequence[Port]) -> OpenPort:

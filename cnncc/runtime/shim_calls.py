@@ -137,7 +137,11 @@ keep:
 ready:
   %result = phi ptr [ %made, %make ], [ %out, %keep ]
   %idle = icmp eq i64 %number, 0
-  br i1 %idle, label %done, label %work
+  br i1 %idle, label %none, label %work
+none:
+  %fewest = load CallRecord.fewest of %record
+  %enough = icmp eq i32 %fewest, 0
+  br i1 %enough, label %done, label %drop
 work:
   %session = load CallRecord.session of %record
   %number32 = trunc i64 %number to i32
@@ -149,7 +153,7 @@ drop:
   br label %done
 done:
   %answer = phi ptr [ null, %take ], [ null, %make ], [ null, %given ], [ null, %drop ],
-                    [ %result, %ready ], [ %result, %work ]
+                    [ %result, %none ], [ %result, %work ]
   call void @release(ptr %buffers, i32 %n)
   ret ptr %answer
 }

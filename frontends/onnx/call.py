@@ -9,13 +9,14 @@ from typing import Any, Protocol, TypeVar
 import numpy as np
 
 from ...allowance import charge
-from ...elements import COMPUTED, FLOAT32, Element
+from ...elements import FLOAT32
 from ...errors import CnnccError, ModelError, ShapeError
 from ...ir import Builder, Value
-from ...op import Op, either
+from ...op import Op
 from ...types import Array, TensorType
 from ..counts import Count
 from .bodies import Closure, OnnxNode
+from .floats import held
 from .messages import Unsupported as Unsupported  # for the rows
 from .read import OnnxModel
 
@@ -46,23 +47,6 @@ Result = Anything | Sequence[Anything | None]
 """The result of a row: one output, or several in order (None after a problem that is reported)."""
 
 
-SHORT_FLOATS = ("float16", "bfloat16")
-"""Floats of a file that are computed with as float32, of which each is one."""
-
-
-def held(array: Array, shown: str) -> tuple[Array, Element]:
-    """An array as a constant, and its element type. Raises Unsupported for one that no layer can compute with."""
-    if array.dtype.name in SHORT_FLOATS:
-        return array.astype(FLOAT32.numpy), FLOAT32
-    for element in COMPUTED:
-        if array.dtype == element.numpy:
-            return array, element
-    raise Unsupported(
-        f"computing with the {array.dtype} {shown} is not supported, only {either(COMPUTED)}",
-        f"computing with {array.dtype}",
-    )
-
-
 def whole(array: Array, shown: str) -> Array:
     """Counts and indices as integers; old opsets have some of them as floats. Raises ModelError for fractions."""
     if array.dtype.kind not in "iuf" or (array.dtype.kind == "f" and np.any(array != np.rint(array))):
@@ -76,7 +60,7 @@ class Importing(Protocol):
     model: OnnxModel
     builder: Builder
     tensors: dict[str, Anything | None]
-    wide: set[str]
+    floats: dict[Value, str]
     read: set[str]
 
     def fresh(self, hint: str) -> str: ...
@@ -84,6 +68,8 @@ class Importing(Protocol):
     def constant(self, tensor: str, data: Array) -> Value: ...
 
     def inline(self, graph: Closure, inputs: Sequence[Anything], prefix: str = "") -> list[Anything | None]: ...
+
+    def stated(self, tensor: Tensor) -> str: ...
 
 
 class NodeContext:
@@ -188,6 +174,15 @@ class NodeContext:
     def type(self, value: Value) -> TensorType:
         return self.importer.builder.nodes[value.node].types[value.index]
 
+    def stated(self, index: int) -> str:
+        """The element type that the file has for an input; the graph has float32 for all types of floats."""
+        return self.importer.stated(self.tensor(index))
+
+    def state(self, value: Value, dtype: str) -> Value:
+        """`value`, for which the file has another type of floats."""
+        self.importer.floats[value] = dtype
+        return value
+
     def arrives(self, value: Value) -> bool:
         """Whether a value is an input of the graph."""
         return self.importer.builder.nodes[value.node].op.source == "input"
@@ -285,7 +280,7 @@ class NodeContext:
 
     def constant(self, data: Array, role: str, *, rounded: bool = False) -> Value:
         """Add weights that are not a tensor of the file; `rounded` if they were computed in float64."""
-        data, element = (data, FLOAT32) if rounded else held(data, role)
+        data, element = (data, FLOAT32) if rounded else held(data, role, self.importer.model.convert)
         charge(element.bytes * data.size, f"{role} of {self.operator}")
         name = self.importer.fresh(f"{self.name}.{role}")
         with np.errstate(over="ignore"):

@@ -15,10 +15,12 @@ from .bodies import Closure
 from .call import Anything, Items, NodeContext, Result, Tensor, Unsupported, whole
 from .sequences import concatenated
 
+FIX = "What decides is known when compiling if the input that it follows from is a constant (fixed=, --fix)"
+
 
 def conditional(call: NodeContext) -> Result:
     """The branch that a known condition takes; its nodes become layers."""
-    holds = truth(call, call.array(0, "a condition"))
+    holds = truth(call, call.tensor(0))
     call.ignore("then_branch", "else_branch")
     return call.inline(graph(call, "then_branch" if holds else "else_branch"))
 
@@ -33,7 +35,7 @@ def graph(call: NodeContext, name: str) -> Closure:
 def truth(call: NodeContext, condition: Anything) -> bool:
     """A known condition. Raises Unsupported for one that only exists at run time."""
     if not isinstance(condition, np.ndarray):
-        raise Unsupported(f"{call.operator} with a condition computed at run time is not supported")
+        raise Unsupported(f"{call.operator} with a condition computed at run time is not supported", advice=FIX)
     if condition.size != 1:
         raise ModelError(f"{call.operator} with a condition of shape {condition.shape}, expected one truth value")
     return bool(call.deciding(condition).any())
@@ -46,7 +48,7 @@ def loop(call: NodeContext) -> Result:
     first axis.
     """
     body, most = graph(call, "body"), trips(call)
-    going = truth(call, call.array(1, "a condition")) if call.has(1) else True
+    going = truth(call, call.tensor(1)) if call.has(1) else True
     carried: list[Anything] = [call.anything(index) for index in range(2, call.count)]
     stacks: list[list[Tensor]] = [[] for _ in body.body.outputs[1 + len(carried) :]]
     done = 0

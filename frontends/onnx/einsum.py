@@ -10,6 +10,7 @@ from ... import ops
 from ...errors import ModelError, ShapeError
 from ...ir import Value
 from ..counts import equal
+from . import linear
 from .call import NodeContext, Result
 
 Labels = tuple[str, ...]
@@ -124,7 +125,7 @@ def joined(call: NodeContext, left: Term, right: Term, later: set[str], sizes: d
     rows, columns = rows[len(lead) :], columns[len(tail) :]
     a = matrices(call, arranged(call, left, (*lead, *batch, *rows, *inner)), len(lead + batch), len(rows))
     b = matrices(call, arranged(call, right, (*tail, *batch, *inner, *columns)), len(tail + batch), len(inner))
-    product = call.add(ops.MatMul(), a, b, role="product")
+    product = linear.matrix_product(call, a, b, "product")
     labels = (*lead, *tail, *batch, *rows, *columns)
     shape = kept_first([sizes[label] for label in labels], bool(lead or tail or batch))
     return Term(call.add(ops.Reshape(shape), product, role="joined"), labels, left.arrives or right.arrives)

@@ -9,11 +9,13 @@ from typing import Any
 import numpy as np
 
 from ... import ops
+from ...elements import FLOAT32
 from ...errors import ModelError
 from ...ir import Value
 from ...op import Op
 from . import parameters
 from .call import NodeContext, Result
+from .floats import LARGEST, WIDE
 
 
 def plain(op: Callable[..., Op], **defaults: Any) -> Callable[[NodeContext], Result]:
@@ -74,11 +76,13 @@ def swish(call: NodeContext) -> Result:
 
 
 def clip(call: NodeContext) -> Result:
-    """Bounds are attributes up to opset 10, inputs from 11 on; a missing bound is the largest number (not ∞)."""
-    x = call.value(0)
-    element = call.type(x).dtype
-    least, most = (None, None) if call.version < 6 or not element.is_float else (element.least, element.most)
-    low, high = bound(call, "min", 1, least), bound(call, "max", 2, most)
+    """Bounds are attributes up to opset 10, inputs from 11 on; a missing bound is the largest number (not ∞).
+
+    That is the largest of the type that the file states, of float64 that of float32.
+    """
+    x, stated = call.value(0), call.stated(0)
+    most = LARGEST.get(FLOAT32.name if stated == WIDE else stated) if call.version >= 6 else None
+    low, high = bound(call, "min", 1, most and -most), bound(call, "max", 2, most)
     if not isinstance(low, Value) and not isinstance(high, Value):
         return call.add(ops.Clip(low, high), x)
     if isinstance(low, Value):
@@ -94,7 +98,8 @@ def bound(call: NodeContext, name: str, index: int, missing: float | None) -> fl
     """A bound of Clip; one that arrives at run time as a value that broadcasts."""
     if not call.has(index):
         given = call.optional(name)
-        return missing if given is None else float(given)
+        given = missing if given is None else given
+        return None if given is None else float(given)
     if math.prod(call.shape(index)) != 1:
         raise ModelError(f"{name} of shape {call.shape(index)}, expected a number")
     array = call.known(index)

@@ -26,7 +26,7 @@ Row = Callable[[NodeContext], Any]
 
 # ONNX's numbers for element types.
 DTYPES = {1: "float32", 2: "uint8", 3: "int8", 5: "int16", 6: "int32", 7: "int64", 9: "bool", 10: "float16"}
-DTYPES |= {4: "uint16", 11: "float64", 12: "uint32", 13: "uint64"}
+DTYPES |= {4: "uint16", 11: "float64", 12: "uint32", 13: "uint64", 16: "bfloat16"}
 
 
 def fold(row: Row, call: NodeContext) -> list[Array]:
@@ -192,6 +192,7 @@ def constant_of_shape(call: NodeContext) -> Any:
 
 
 def arange(call: NodeContext) -> Any:
+    call.only("stash_type", 1)
     begin, end, step = (array.item() for array in arrays(call))
     room(call, [max(0, math.ceil((end - begin) / step))])
     return np.arange(begin, end, step).astype(first(call).dtype)
@@ -212,6 +213,7 @@ FOLDS: dict[str, Row] = {
     "Compress": compress,
     "Concat": concat,
     "ConstantOfShape": constant_of_shape,
+    "CumProd": ranking.fold_cum_prod,
     "CumSum": ranking.fold_cum_sum,
     "DequantizeLinear": quantization.dequantize,
     "Div": binary(divide),
@@ -242,8 +244,8 @@ FOLDS: dict[str, Row] = {
     "Range": arange,
     "Reciprocal": elementwise(np.reciprocal),
     "ReduceL1": reduction(summed(np.abs), copied=True),
-    "ReduceL2": reduction(summed(np.square, np.sqrt), copied=True),
-    "ReduceLogSum": reduction(summed(np.asarray, np.log), copied=True),
+    "ReduceL2": reduction(known.norm, copied=True),
+    "ReduceLogSum": reduction(known.log_sum, copied=True),
     "ReduceLogSumExp": reduction(log_sum_exp, copied=True),
     "ReduceMax": reduction(over_all(np.max, True)),
     "ReduceMean": reduction(mean),

@@ -29,6 +29,10 @@ class Hollow(NodeContext):
         type = self.call.type(found)
         return np.broadcast_to(np.zeros((), type.dtype.numpy), type.shape)
 
+    def sizes(self, index: int, what: str) -> tuple[int, ...]:
+        """As of the call itself: zeros do not stand for axes or sizes that arrive."""
+        return self.call.sizes(index, what)
+
 
 def nothing(row: Row, error: ShapeError, call: NodeContext) -> list[Array]:
     """The row's results if they have no elements: these are known, whatever the inputs are. Raises `error` otherwise.

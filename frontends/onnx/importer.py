@@ -12,24 +12,22 @@ import numpy as np
 
 from ...allowance import allowance, charge
 from ...cut import unknown, with_needed
-from ...elements import ELEMENTS, FLOAT16, FLOAT32, VALUES, Element
+from ...elements import FLOAT16, FLOAT32, VALUES, Element
 from ...errors import ModelError, ShapeError, UsageError
 from ...ir import Builder, Graph, Value
 from ...op import either
 from ...ops import Cast
 from ...types import Array, EmptyType, TensorType, port_type
 from .bodies import Closure, OnnxNode, Part
-from .call import SHORT_FLOATS, Anything, Items, NodeContext, Result, held
+from .call import SIMPLIFY, Anything, Items, NodeContext, Result, Tensor
+from .floats import FLOATS, WIDE, held, related
 from .folding import FOLDS, fold
 from .hollow import nothing
 from .independence import ImportedNode, Row, settled
 from .messages import Problem, Unsupported, bounded, listed, report, short
-from .read import Declared, OnnxModel, parse, read
+from .read import ADVICE, Declared, OnnxModel, parse, read
 from .scopes import Names
 from .table import OPERATORS
-
-INPUTS = tuple(element.name for element in VALUES)
-"""Element types that an input can have."""
 
 TAKE_FLOAT64 = ("Cast", "CastLike", "Shape", "Size")
 """Operators with the same result on values that are float64 in the file and float32 in the graph."""
@@ -37,10 +35,15 @@ TAKE_FLOAT64 = ("Cast", "CastLike", "Shape", "Size")
 MALFORMED = (ValueError, IndexError, TypeError, ArithmeticError)
 """The exceptions of Python and NumPy in a row for a malformed node, for example with two strides for three axes."""
 
+OTHERS = (
+    "cnncc ops --onnx lists the operators that are supported; outputs=(…), on the command line --output, ends a model "
+    "before others"
+)
+
 Shapes = Mapping[str, Sequence[int]]
 
 
-def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Graph:
+def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None, *, convert: bool = False) -> Graph:
     """The graph of an ONNX file, named after the file; layers are named after their nodes.
 
     Nodes may be in any order. Nodes that no output needs are left out. An unread input stays an input of the graph if
@@ -48,28 +51,42 @@ def load_onnx(path: str | os.PathLike[str], shapes: Shapes | None = None) -> Gra
     (`y_1`).
 
     `shapes` gives the shapes of inputs with open dimensions, by name; an open first dimension (images) is 1 without it.
+    With `convert`, what is float64 in the file is float32 in the graph.
     Raises UsageError for a missing `onnx` package or shapes that contradict the model. Raises ModelError for a file
     that is no ONNX model, and for everything that cnncc does not support, all at once.
     """
-    return graph_of(Path(path), parse(Path(path)), shapes)
+    return graph_of(Path(path), parse(Path(path)), shapes, convert=convert)
 
 
 def graph_of(
-    file: Path, proto: Any, shapes: Shapes | None = None, cuts: Sequence[str] = (), given: bool = False
+    file: Path,
+    proto: Any,
+    shapes: Shapes | None = None,
+    cuts: Sequence[str] = (),
+    given: bool = False,
+    convert: bool = False,
+    fixed: Mapping[str, Array] | None = None,
 ) -> Graph:
-    """As `load_onnx`, from a message that was parsed from `file`; `cuts` and `given` as in `read`.
+    """As `load_onnx`, from a message that was parsed from `file`; `cuts`, `given` and `fixed` as in `read`.
 
     Raises UsageError for a name in `cuts` that the model does not have.
     """
-    model = model_of(file, proto, cuts, given)
+    model = model_of(file, proto, cuts, given, convert, fixed)
     with bounded(), allowance():
         return Importer(model, shapes or {}).graph()
 
 
-def model_of(file: Path, proto: Any, cuts: Sequence[str] = (), given: bool = False) -> OnnxModel:
+def model_of(
+    file: Path,
+    proto: Any,
+    cuts: Sequence[str] = (),
+    given: bool = False,
+    convert: bool = False,
+    fixed: Mapping[str, Array] | None = None,
+) -> OnnxModel:
     """What a message says, before anything of it is imported. Raises ModelError for a malformed one."""
     with bounded(), allowance():
-        return read(file, proto, cuts, given=given)
+        return read(file, proto, cuts, fixed, given=given, convert=convert)
 
 
 class Importer:
@@ -88,8 +105,8 @@ class Importer:
         self.filed: set[str] = set()
         """Names of weights, whose bytes the file has."""
         self.layers = Names()
-        self.wide: set[str] = set()
-        """Values that are float64 in the file; nothing computes with them."""
+        self.floats: dict[Value, str] = {}
+        """The types of values that are other floats in the file than float32."""
 
     def graph(self) -> Graph:
         self.read.update(self.model.part.read)
@@ -103,7 +120,8 @@ class Importer:
         graph = self.builder.graph(made)
         if self.model.cuts:
             graph = with_needed(graph, made)
-        return settled(graph, self.model.inputs, self.records, self.builder.nodes)
+        held = {label: self.tensors.get(name or label) for label, name in labels.items()}
+        return settled(graph, self.model.inputs, self.records, self.builder.nodes, held)
 
     def _inside(self, name: str) -> Value | None:
         """A value of a function or a branch, or a layer. Raises UsageError if there is none of this name."""
@@ -141,7 +159,7 @@ class Importer:
     def constant(self, tensor: str, data: Array) -> Value:
         """The constant node of a known array; all its readers use the same one."""
         if id(data) not in self.constants:
-            known, element = held(data, f"tensor '{tensor}'")
+            known, element = held(data, f"tensor '{tensor}'", self.model.convert)
             if tensor not in self.filed or known is not data:  # the file has those already
                 charge(known.nbytes, f"tensor '{tensor}'")
             made = self.builder.constant(known, self.fresh(tensor), element=element)
@@ -150,31 +168,37 @@ class Importer:
 
     def _inputs(self) -> None:
         check_names(self.shapes, self.model)
+        unknown: list[Declared] = []
         for declared in self.model.inputs:
             self.tensors[declared.name] = None
             if self.model.cuts and declared.name not in self.read:
                 continue
-            if declared.dtype not in INPUTS:
+            element = self.model.element(declared.dtype)
+            if element is None:
                 self._refuse_input(declared)
                 continue
             self.layers.taken[declared.name] = 0
-            try:
-                shape = static_shape(declared, self.shapes.get(declared.name))
-            except ModelError as error:
-                self.problems.append(Problem(error, ""))
+            shape = static_shape(declared, self.shapes.get(declared.name))
+            if shape is None:
+                unknown.append(declared)
                 continue
-            value = self.builder.input(declared.name, input_type(declared, shape))
+            value = self.builder.input(declared.name, input_type(declared, shape, element))
             if 0 in shape:
-                self.tensors[declared.name] = np.empty(shape, ELEMENTS[declared.dtype].numpy)
-            else:
-                short = declared.dtype in SHORT_FLOATS
-                self.tensors[declared.name] = self._converted(value, FLOAT32) if short else value
+                self.tensors[declared.name] = np.empty(shape, element.numpy)
+                continue
+            value = value if element.computed is element else self._converted(value, element.computed)
+            self.tensors[declared.name] = value
+            if declared.dtype in FLOATS:
+                self.floats[value] = declared.dtype
+
+        if unknown:
+            self.problems.append(Problem(still_open(unknown), ""))
 
     def _refuse_input(self, declared: Declared) -> None:
         """Report an input of an unsupported type; if no node reads it, it is only left out of the graph's inputs."""
         if declared.name in self.read:
-            way = "; export the model in float32, in PyTorch by module.float()" if declared.dtype == "float64" else ""
-            error = Unsupported(f"an input of type {declared.dtype} is not supported, only {either(VALUES)}{way}")
+            told = f"an input of type {declared.dtype} is not supported, only {either(VALUES)}"
+            error = Unsupported(told, advice=ADVICE if declared.dtype == WIDE else "")
             self._refuse(error, "input", declared.name)
 
     def _output(self, name: str) -> Value | None:
@@ -183,7 +207,7 @@ class Importer:
             if isinstance(tensor, Items):
                 raise Unsupported(f"output '{name}' is a sequence, which is not supported", "sequence")
             if isinstance(tensor, np.ndarray) and not tensor.size:
-                _, element = held(tensor, f"tensor '{name}'")
+                _, element = held(tensor, f"tensor '{name}'", self.model.convert)
                 return self.builder.empty(EmptyType(tensor.shape, element), self.fresh(name))
             value = self.constant(name, tensor) if isinstance(tensor, np.ndarray) else tensor
             return self._converted(value, FLOAT16) if value and self.model.results.get(name) == FLOAT16.name else value
@@ -204,8 +228,32 @@ class Importer:
         return self.tensors[name]
 
     def _check_narrow(self, name: str) -> None:
-        if name in self.wide:
-            raise Unsupported(f"computing with float64 value '{name}' is not supported, only float32", "float64")
+        """Raise Unsupported for a value of float64, if nobody asked for float32 in its place."""
+        tensor = self.tensors[name]
+        if isinstance(tensor, Value) and self.floats.get(tensor) == WIDE and not self.model.convert:
+            told = f"computing with float64 value '{name}' is not supported, only float32"
+            raise Unsupported(told, WIDE, ADVICE)
+
+    def stated(self, tensor: Tensor) -> str:
+        """The element type that the file has for a tensor."""
+        if not isinstance(tensor, Value):
+            return tensor.dtype.name
+        return self.floats.get(tensor) or self.builder.nodes[tensor.node].types[tensor.index].dtype.name
+
+    def _state(self, call: NodeContext, inputs: Sequence[Anything | None], results: Sequence[Anything | None]) -> None:
+        """Note which results of a node are other floats in the file than float32.
+
+        They are of the type of the inputs to which the standard relates them, or of what a body inside has made.
+        """
+        made = call.inlined[-1][-len(results) :] if call.inlined else []
+        for number, result in enumerate(results):
+            if isinstance(result, Value) and self.stated(result) == FLOAT32.name:
+                alike = [inputs[k] for k in related(call.operator, call.version, number, len(inputs))]
+                own = next(
+                    (t for t in (*made[number : number + 1], *alike) if isinstance(t, Value | np.ndarray)), result
+                )
+                if self.stated(own) in FLOATS:
+                    self.floats[result] = self.stated(own)
 
     def _imported(self, node: OnnxNode, name: str) -> list[Anything | None]:
         """The value of each named output of `node`; after a problem, placeholders."""
@@ -232,7 +280,7 @@ class Importer:
             if output in self.tensors:
                 raise ModelError(f"output '{output}' exists already")
         if node.operator not in OPERATORS and node.operator not in FOLDS:
-            raise Unsupported(f"operator {node.operator} is not supported")
+            raise Unsupported(f"operator {node.operator} is not supported", advice=OTHERS)
 
     def _apply(self, node: OnnxNode, name: str) -> Sequence[Anything | None]:
         """The row of the node's operator: in NumPy if all inputs are known and it has such a row."""
@@ -243,8 +291,10 @@ class Importer:
         try:
             row, results = _tried(row, call)
         except MALFORMED as error:
-            raise ModelError(f"inputs and attributes of {node.operator} do not fit together: {error}") from error
+            told = f"inputs and attributes of {node.operator} do not fit together: {_mismatch(error, node)}"
+            raise ModelError(told) from error
         call.finish()
+        self._state(call, inputs, results)
         self.records.append(ImportedNode(call, row, inputs, results))
         return results
 
@@ -255,7 +305,8 @@ class Importer:
             return partial(fold, FOLDS[node.operator])
         if node.operator in OPERATORS:
             return lambda call: _sequence(OPERATORS[node.operator](call))
-        raise Unsupported(f"operator {node.operator} on values computed at run time is not supported")
+        told = f"operator {node.operator} on values computed at run time is not supported"
+        raise Unsupported(told, advice=SIMPLIFY)
 
     def _unread_only(self, node: OnnxNode, count: int) -> None:
         """Raise Unsupported if an output that the row does not compute (a mask, indices) is read."""
@@ -271,10 +322,11 @@ class Importer:
     def _placeholder(self, output: str) -> Value | None:
         """An input in place of a result after a problem, so that problems of later nodes are found too."""
         stated = self.model.stated.get(output)
-        if stated is None or stated.dtype not in INPUTS:
+        if stated is None or (element := self.model.element(stated.dtype)) is None:
             return None
         try:
-            return self.builder.input(self.fresh(f"{output}.missing"), input_type(stated, static_shape(stated, None)))
+            type = input_type(stated, static_shape(stated, None) or (), element)
+            return self.builder.input(self.fresh(f"{output}.missing"), type)
         except ModelError:  # too large: reported at the node itself
             return None
 
@@ -290,6 +342,14 @@ def _tried(row: Row, call: NodeContext) -> tuple[Row, Sequence[Anything | None]]
         return row, row(call)
 
 
+def _mismatch(error: Exception, node: OnnxNode) -> str:
+    """What Python or NumPy says; of lists of different lengths which lists the node has."""
+    if not str(error).startswith("zip()"):
+        return str(error)
+    lists = [f"{name}={value}" for name, value in node.attributes.items() if isinstance(value, tuple)]
+    return short(f"a list has too few or too many elements ({', '.join(lists) or 'one of its inputs'})", 200)
+
+
 def _sequence(result: Result) -> Sequence[Anything | None]:
     return (result,) if isinstance(result, Value | np.ndarray | Items) else result
 
@@ -303,10 +363,10 @@ def check_names(shapes: Shapes, model: OnnxModel) -> None:
             raise UsageError(f"a shape is given for '{name}', but the inputs of '{model.file}' are {told}")
 
 
-def input_type(declared: Declared, shape: tuple[int, ...]) -> TensorType:
+def input_type(declared: Declared, shape: tuple[int, ...], element: Element) -> TensorType:
     """The type of an input. Raises ShapeError if it is too large."""
     try:
-        return port_type(shape, ELEMENTS[declared.dtype])
+        return port_type(shape, element)
     except ShapeError as error:
         raise ShapeError(f"input '{declared.name}': {error.message}") from None
 
@@ -319,20 +379,37 @@ def _fits(shape: Sequence[int | str] | None, given: Sequence[int]) -> bool:
     return len(given) == len(shape) and all(same)
 
 
-def static_shape(declared: Declared, given: Sequence[int] | None) -> tuple[int, ...]:
-    """The shape without open dimensions. Raises UsageError if `given` contradicts it, ModelError if some stay."""
-    name, shape = declared.name, declared.shape
-    told = f"({', '.join(map(str, shape))})" if shape is not None else "of any rank"
+def static_shape(declared: Declared, given: Sequence[int] | None) -> tuple[int, ...] | None:
+    """The shape without open dimensions; None if some stay. Raises UsageError if `given` contradicts it."""
     if given is not None:
-        if not _fits(shape, given):
-            raise UsageError(f"shape {tuple(given)} is given for input '{name}', which the model declares {told}")
+        if not _fits(declared.shape, given):
+            told = f"shape {tuple(given)} is given for input '{declared.name}', which the model declares"
+            raise UsageError(f"{told} {_told(declared)}")
         return tuple(given)
-    sizes = () if shape is None else tuple(1 if k == 0 and isinstance(n, str) else n for k, n in enumerate(shape))
-    static = tuple(size for size in sizes if isinstance(size, int))
-    if shape is None or len(static) != len(sizes):
-        example = ", ".join(str(size) if isinstance(size, int) else "…" for size in sizes) or "…"
-        raise ModelError(
-            f"input '{name}' is {told}: give its open dimensions, shapes={{{name!r}: ({example})}} "
-            f"(on the command line --shape {name}={example.replace(' ', '')})"
-        )
-    return static
+    static = tuple(size for size in _sizes(declared) if isinstance(size, int))
+    return None if declared.shape is None or len(static) != len(declared.shape) else static
+
+
+def still_open(inputs: Sequence[Declared]) -> ModelError:
+    """What is said of inputs with open dimensions: what to type, with a blank for each of these."""
+    told = " and ".join(f"input '{declared.name}' is {_told(declared)}" for declared in inputs)
+    blanks = {
+        declared.name: ", ".join(str(n) if isinstance(n, int) else "…" for n in _sizes(declared)) or "…"
+        for declared in inputs
+    }
+    shapes = ", ".join(f"{name!r}: ({sizes})" for name, sizes in blanks.items())
+    options = " ".join(f"--shape {name}={sizes.replace(' ', '')}" for name, sizes in blanks.items())
+    whose = "its" if len(inputs) == 1 else "their"
+    return ModelError(
+        f"{told}: give {whose} open dimensions, shapes={{{shapes}}} (on the command line {options}), "
+        'or shapes="any" in Python, which compiles each size when it comes'
+    )
+
+
+def _told(declared: Declared) -> str:
+    return f"({', '.join(map(str, declared.shape))})" if declared.shape is not None else "of any rank"
+
+
+def _sizes(declared: Declared) -> tuple[int | str, ...]:
+    """The sizes, with one image where their number is open."""
+    return tuple(1 if k == 0 and isinstance(n, str) else n for k, n in enumerate(declared.shape or ()))

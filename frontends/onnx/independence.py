@@ -48,18 +48,22 @@ class Asked(Exception):
 
 
 def settled(
-    graph: Graph, inputs: Sequence[Declared], records: Sequence[ImportedNode], nodes: Mapping[str, Node]
+    graph: Graph,
+    inputs: Sequence[Declared],
+    records: Sequence[ImportedNode],
+    nodes: Mapping[str, Node],
+    outputs: Mapping[str, Anything | None],
 ) -> Graph:
     """`graph` with the facts that its nodes do not show: inputs that keep their shape, and the reason if N is fixed.
 
     If the model leaves the first dimension of some inputs open, the others keep their shape. `nodes` are all nodes that
-    were made, including those that are not in the graph.
+    were made, including those that are not in the graph. `outputs` are the graph's, as known arrays where they are.
     """
     opened = [port.name for port in inputs if port.shape is None or isinstance(next(iter(port.shape), None), str)]
     if opened:
         graph = replace(graph, kept=tuple(name for name in graph.inputs if name not in opened))
     images = images_of(graph)
-    reason = images.fixed or _asking(records, _types_with_counts(graph, images, nodes))
+    reason = images.fixed or _asking(records, _types_with_counts(graph, images, nodes), outputs)
     return replace(graph, fixed=reason + _advice(graph, opened)) if reason else graph
 
 
@@ -101,8 +105,10 @@ def _counted(type: TensorType) -> TensorType:
     return counted(type, (cast(int, N), *type.shape[1:]))
 
 
-def _asking(records: Sequence[ImportedNode], types: Mapping[Value, TensorType]) -> str:
-    """A text about the first node that computes with N; empty if there is none."""
+def _asking(
+    records: Sequence[ImportedNode], types: Mapping[Value, TensorType], outputs: Mapping[str, Anything | None]
+) -> str:
+    """A text about the first node that computes with N, or output in which it stands; empty if there is none."""
     marked: dict[int, Array] = {}
     for record in records:
         inputs = list(_tensors([*record.inputs, *(thing for use in record.call.inlined for thing in use)]))
@@ -114,7 +120,8 @@ def _asking(records: Sequence[ImportedNode], types: Mapping[Value, TensorType]) 
                 marked.update(_merged(record.row(Replay(record, types, marked)), record.results))
         except Exception:  # NumPy has many exceptions for an operand that is no number
             return f"node '{record.call.node.shown}' computes with the number of images"
-    return ""
+    telling = (label for label, tensor in outputs.items() if id(tensor) in marked)
+    return next((f"output '{label}' holds the number of images" for label in telling), "")
 
 
 def _tensors(things: Sequence[Anything | None]) -> Iterator[Tensor | None]:

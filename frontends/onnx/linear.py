@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from ... import ops
+from ...elements import INTEGERS
 from ...errors import ShapeError
 from ...ir import Value
 from ...types import Array
+from ..counts import equal
 from .call import NodeContext, Result
+
+UNEQUAL = "the last axis of the first must be as long as the first axis of the second"
 
 
 def gemm(call: NodeContext) -> Result:
@@ -83,6 +87,25 @@ def scaled(call: NodeContext, value: Value, factor: float, role: str) -> Value:
 
 def matmul(call: NodeContext) -> Result:
     """A matrix (two axes) times known weights is a dense layer, everything else a matrix product."""
+    if call.type(call.value(0)).dtype in INTEGERS:
+        return matrix_product(call, call.value(0), call.value(1))
     if call.known(1) is not None and len(call.shape(0)) == len(call.shape(1)) == 2:
+        if not equal(call.shape(0)[1], call.shape(1)[0]):
+            raise ShapeError(f"{call.operator} of shapes {call.shape(0)} and {call.shape(1)}: {UNEQUAL}")
         return call.add(ops.Dense(), call.value(0), dense_weights(call, False))
     return call.add(ops.MatMul(), *call.values())
+
+
+def matrix_product(call: NodeContext, a: Value, b: Value, role: str = "") -> Value:
+    """The matrix product; of whole numbers as a sum of products of elements, which wraps like the elements do."""
+    left, right = call.type(a), call.type(b)
+    if left.dtype not in INTEGERS or not (left.rank and right.rank):
+        return call.add(ops.MatMul(), a, b, role=role)
+    if left.shape[-1] != right.shape[-2:][0]:
+        raise ShapeError(f"cannot multiply {left.shape} by {right.shape}: the inner sizes must agree")
+    if right.rank > 1:
+        a = call.add(ops.Unsqueeze((-1,)), a, role="rows")
+        if left.rank > 1:
+            b = call.add(ops.Unsqueeze((-3,)), b, role="columns")
+    products = call.add(ops.Mul(), a, b, role="products")
+    return call.add(ops.ReduceSum((-2 if right.rank > 1 else -1,), keepdims=False), products, role=role)

@@ -127,9 +127,15 @@ def spread(call: NodeContext, index: int, times: int, role: str) -> Value:
 
 def reduction(op: Callable[[tuple[int, ...] | None, bool], Op]) -> Callable[[NodeContext], Result]:
     """A row for a reduction: over the axes of an attribute or an input; without any, over all axes."""
+    return lambda call: call.add(op(*reduced(call)), call.value(0))
 
-    def row(call: NodeContext) -> Result:
-        axes, none = call.setting("axes", 1), () if call.attribute("noop_with_empty_axes", 0) else None
-        return call.add(op(axes or none, bool(call.attribute("keepdims", 1))), call.value(0))
 
-    return row
+def reduced(call: NodeContext) -> tuple[tuple[int, ...] | None, bool]:
+    """The axes of a reduction, and whether they stay.
+
+    PyTorch, and so its export, calls a scalar's only element axis 0 or −1.
+    """
+    axes, none = call.setting("axes", 1), () if call.attribute("noop_with_empty_axes", 0) else None
+    if axes in ((0,), (-1,)) and not call.shape(0):
+        axes = ()
+    return axes or none, bool(call.attribute("keepdims", 1))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from .importer import INPUTS
+from dataclasses import replace
+
 from .read import Declared, OnnxModel, declared_values
 
 
@@ -12,10 +13,16 @@ def ports(model: OnnxModel) -> tuple[list[Declared], list[Declared]]:
     Raises ModelError for a malformed declaration.
     """
     needed = {*model.part.read, *model.outputs.values()}
-    inputs = [port for port in model.inputs if port.name in needed or (not model.cuts and port.dtype in INPUTS)]
+    inputs = [port for port in model.inputs if port.name in needed or (not model.cuts and model.element(port.dtype))]
     stated = {port.name: port for port in (*declared_values(model), *model.inputs)}
     outputs = []
     for label, name in ({label: label for label in model.cuts} | dict(model.outputs)).items():
         known = stated.get(name, Declared(label, None, "tensor"))
         outputs.append(Declared(label, known.shape, known.dtype))
-    return inputs, outputs
+    return [_of_graph(model, port) for port in inputs], [_of_graph(model, port) for port in outputs]
+
+
+def _of_graph(model: OnnxModel, port: Declared) -> Declared:
+    """The port with the element type that the graph has."""
+    element = model.element(port.dtype)
+    return replace(port, dtype=element.name) if element else port

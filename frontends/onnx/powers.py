@@ -39,7 +39,8 @@ def fitting(call: NodeContext, known: Array, own: Element) -> Array:
     """Beside floats, floats; beside whole numbers, long ones if all are whole."""
     if not own.is_float and (known == np.rint(known)).all() and (np.abs(known.astype(np.float64)) < 2.0**63).all():
         return known.astype(INT64.numpy)
-    rounded = known.astype(FLOAT32.numpy)
+    with np.errstate(over="ignore"):
+        rounded = known.astype(FLOAT32.numpy)
     if own.is_float and np.any((np.abs(known.astype(np.float64)) > WHOLE) & (rounded != known)):
         raise Unsupported(
             f"{call.operator} with whole exponents beyond ±{WHOLE}, which float32 cannot hold, is not supported"

@@ -67,19 +67,25 @@ def fold_top_k(call: NodeContext) -> list[Array]:
     return [np.take_along_axis(x, places, op.axis), places]
 
 
-def cumulative(call: NodeContext) -> ops.CumSum:
-    axis = parameters.front(number(call, 1, "axis"), len(call.shape(0)))
-    return ops.CumSum(axis, bool(call.attribute("exclusive", 0)), bool(call.attribute("reverse", 0)))
+def cumulative(
+    op: type[ops.CumSum] | type[ops.CumProd],
+) -> tuple[Callable[[NodeContext], Result], Callable[[NodeContext], Any]]:
+    """Row and fold of CumSum or CumProd."""
+
+    def made(call: NodeContext) -> ops.CumSum | ops.CumProd:
+        axis = parameters.front(number(call, 1, "axis"), len(call.shape(0)))
+        return op(axis, bool(call.attribute("exclusive", 0)), bool(call.attribute("reverse", 0)))
+
+    def folded(call: NodeContext) -> Any:
+        x = call.array(0, "inputs")
+        room(call, x.shape, x)
+        return made(call).running(x.ndim).made([x])
+
+    return lambda call: call.add(made(call), call.value(0)), folded
 
 
-def cum_sum(call: NodeContext) -> Result:
-    return call.add(cumulative(call), call.value(0))
-
-
-def fold_cum_sum(call: NodeContext) -> Any:
-    x = call.array(0, "inputs")
-    room(call, x.shape, x)
-    return cumulative(call).sums(x.ndim).made([x])
+cum_sum, fold_cum_sum = cumulative(ops.CumSum)
+cum_prod, fold_cum_prod = cumulative(ops.CumProd)
 
 
 def triangle(call: NodeContext) -> ops.Trilu:

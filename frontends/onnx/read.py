@@ -5,17 +5,21 @@ from __future__ import annotations
 import importlib
 import io
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from ...elements import ELEMENTS, FLOAT32, Element
 from ...errors import CnnccError, ModelError, UsageError
-from ...file_kinds import EMPTY, HEAD, ONNX, TEXT, UNKNOWN, explained, kind_of
+from ...file_kinds import EMPTY, HEAD, ONNX, UNKNOWN, explained, kind_of
 from ...files import MOST_BYTES, opened
+from ...types import Array
 from . import external
 from .bodies import Bodies, Body, Part
+from .demand import expect_room
+from .fixed import check_fixed, fixed_array
 from .messages import short
 from .plain import STANDARD, operator, text
 from .scopes import File, Names
@@ -24,6 +28,12 @@ NEWEST = 28
 """The last opset with which the operators were compared: a later one may change their meaning."""
 
 _DTYPES = {"float": "float32", "double": "float64"}  # types with another name in NumPy
+
+ADVICE = (
+    "With convert=True (on the command line --convert) float64 is computed with in float32, inputs and outputs as "
+    "well; or export the model in float32, in PyTorch by module.float()"
+)
+"""What to do about float64."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +56,7 @@ class OnnxModel:
 
     `outputs` are the names of values by the names that they have in the graph, `part` is what they need, and `name` is
     that of the graph. `cuts` are the outputs that were asked for in place of the file's; those that the nodes of the
-    file do not show are not among `outputs`.
+    file do not show are not among `outputs`. With `convert`, float32 stands for float64.
     """
 
     file: Path
@@ -57,6 +67,12 @@ class OnnxModel:
     name: str
     bodies: Bodies
     proto: Any = field(repr=False, compare=False)
+    convert: bool = False
+
+    def element(self, dtype: str) -> Element | None:
+        """The element type in the graph of an input or output of the file; None if graphs do not have it."""
+        narrow = dtype == "bfloat16" or (dtype == "float64" and self.convert)
+        return FLOAT32 if narrow else ELEMENTS.get(dtype)
 
     @cached_property
     def results(self) -> dict[str, str]:
@@ -82,39 +98,69 @@ def parse(file: Path, content: bytes | None = None) -> Any:
     """
     onnx = _package(file)
     if content is None:
+        expect_message(file)
         with opened(file, "ONNX model", ModelError, MOST_BYTES) as stream:
             content = stream.read()
+    if not content:
+        raise ModelError(f"'{file}' is not an ONNX model: it is empty")
     with _explained(file):
         try:
             return onnx.load_model_from_string(content)
-        except Exception:
+        except Exception as error:
             refuse_other_kinds(file, content)
-            raise
+            raise ValueError(f"{_sentence(error)}; it may be incomplete or damaged") from None
+
+
+def expect_message(file: Path) -> None:
+    """Raise ModelError for a file with more bytes than a message can have, with what to do."""
+    with suppress(OSError, ValueError):  # told where it is opened
+        size = file.stat().st_size
+        if size > MOST_BYTES and file.is_file():
+            raise ModelError(
+                f"'{file}' is too large: it has {size:,} bytes, and a message of protobuf has at most {MOST_BYTES:,}. "
+                "Weights may be in other files: onnx.save_model(model, path, save_as_external_data=True)"
+            )
 
 
 def refuse_other_kinds(file: Path, content: bytes) -> None:
     """Raise ValueError with the kind of a file, if that is a known kind other than ONNX."""
     kind = kind_of(io.BytesIO(content[:HEAD]))
-    if kind not in (ONNX, TEXT, EMPTY, UNKNOWN):
+    if kind not in (ONNX, EMPTY, UNKNOWN):
         raise ValueError(f"it is {explained(file, kind)}")
 
 
 def outside(file: Path, proto: Any) -> list[external.FileRange]:
-    """The ranges of other files that a message parsed from `file` needs. Raises ModelError for impossible ones."""
+    """The ranges of other files that a message parsed from `file` needs.
+
+    Raises ModelError for impossible ones, TooLarge for a model beyond a limit.
+    """
+    expect_room(file, proto)
     with _explained(file):
         return sorted({external.part_of(tensor) for tensor in external.tensors(proto)})
 
 
-def read(file: Path, proto: Any, cuts: Sequence[str] = (), *, given: bool = False) -> OnnxModel:
-    """The model in a message that was parsed from `file`. Raises ModelError for a malformed one.
+def read(
+    file: Path,
+    proto: Any,
+    cuts: Sequence[str] = (),
+    fixed: Mapping[str, Array] | None = None,
+    *,
+    given: bool = False,
+    convert: bool = False,
+) -> OnnxModel:
+    """The model in a message that was parsed from `file`. Raises ModelError for a malformed one, TooLarge for one
+    beyond a limit, before its weights are read.
 
-    `cuts` are names of tensors or nodes that become the outputs. A message that was `given` has no file: `file` is
-    what errors call it, and the model is named after its graph.
+    `cuts` are names of tensors or nodes that become the outputs, `fixed` the values of inputs that become weights; it
+    raises UsageError for a name that is no input, and a value that the input cannot have. A message that was `given`
+    has no file: `file` is what errors call it, and the model is named after its graph. `convert` as in `OnnxModel`.
     """
     onnx = _package(file)
+    expect_room(file, proto)
     with _explained(file):
         external.read_parts(None if given else file.parent, proto)
-        return _read(file, proto, onnx, cuts, short(text(proto.graph.name)) or "model" if given else file.stem)
+        name = short(text(proto.graph.name)) or "model" if given else file.stem
+        return replace(_read(file, proto, onnx, cuts, fixed or {}, name), convert=convert)
 
 
 @contextmanager
@@ -139,7 +185,7 @@ def _sentence(error: Exception) -> str:
     return (str(error) or type(error).__name__).splitlines()[0].rstrip(".")
 
 
-def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> OnnxModel:
+def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], fixed: Mapping[str, Array], name: str) -> OnnxModel:
     graph = proto.graph
     if not graph.output:
         raise ModelError(f"'{file}' is not an ONNX model: it has no outputs")
@@ -152,6 +198,11 @@ def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> 
         standard = _standard(function.opset_import, f"function {key[0]} of '{file}'")
         bodies.functions[key] = Body(function, bodies, standard)
     declared = [_declared(value, onnx) for value in graph.input]
+    check_fixed(fixed, [value.name for value in declared if value.name not in body.tensors], file)
+    for value in declared:
+        if value.name in fixed:
+            array = fixed_array(value.name, value.dtype, value.shape, fixed[value.name])
+            body.tensors[value.name] = onnx.numpy_helper.from_array(array, value.name)
     inputs = tuple(value for value in declared if value.name not in body.tensors)
     read = (name for wiring in body.wiring for name in wiring.reads)
     scope = File(Names([*(value.name for value in declared), *body.tensors, *body.makers, *body.outputs, *read]))
@@ -163,11 +214,29 @@ def _read(file: Path, proto: Any, onnx: Any, cuts: Sequence[str], name: str) -> 
     return OnnxModel(file, inputs, outputs, part, tuple(cuts), name, bodies, proto)
 
 
+def schema_of(operator: str, version: int) -> Any:
+    """What the standard says about an operator in an opset; None for one that the package does not know."""
+    defs = importlib.import_module("onnx.defs")
+    try:
+        return defs.get_schema(operator, version)
+    except defs.SchemaError:
+        return None
+
+
 def declared_values(model: OnnxModel) -> list[Declared]:
     """Outputs and values inside the graph as the file declares them. Raises ModelError for a malformed declaration."""
     onnx, graph = _package(model.file), model.proto.graph
     with _explained(model.file):
         return [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
+
+
+def declared_ports(file: Path, proto: Any) -> tuple[list[Declared], list[Declared]]:
+    """Inputs and outputs as a message declares them; no weights are read. Raises ModelError for malformed ones."""
+    onnx, graph = _package(file), proto.graph
+    known = {tensor.name for tensor in graph.initializer}
+    with _explained(file):
+        inputs = [_declared(value, onnx) for value in graph.input if value.name not in known]
+        return inputs, [_declared(value, onnx) for value in graph.output]
 
 
 def declared_outputs(model: OnnxModel) -> list[Declared]:

@@ -11,7 +11,7 @@ from ...allowance import charge
 from ...errors import ModelError, ShapeError
 from ...ir import Value
 from ...types import Array
-from . import parameters
+from . import parameters, shapes
 from .call import ABSENT, NUMBER_BYTES, Items, NodeContext, Result, Tensor, Unsupported, whole
 
 MOST_ITEMS = 10_000
@@ -75,7 +75,7 @@ def concatenated(call: NodeContext, tensors: Sequence[Tensor], axis: int, *, new
     if not any(isinstance(tensor, Value) for tensor in tensors):
         return _known(call, [tensor for tensor in tensors if not isinstance(tensor, Value)], axis, new)
     name = f"{call.name}.{role or 'item'}"
-    values = [call.layer(tensor, name) for tensor in tensors]
+    values = [call.layer(tensor, name) for tensor in tensors if new or not _adds_nothing(call, tensor, tensors, axis)]
     if new:
         rank = call.type(values[0]).rank + 1
         front = (parameters.front(axis, rank),)
@@ -83,6 +83,15 @@ def concatenated(call: NodeContext, tensors: Sequence[Tensor], axis: int, *, new
     if len(values) == 1:
         return values[0]
     return call.add(ops.Concat(axis), *values, role=role)
+
+
+def _adds_nothing(call: NodeContext, tensor: Tensor, tensors: Sequence[Tensor], axis: int) -> bool:
+    """Whether it is of size 0 along the axis, and as the values else."""
+    if isinstance(tensor, Value):
+        return False
+    shape = [*next(call.type(each).shape for each in tensors if isinstance(each, Value))]
+    shape[parameters.front(axis, len(shape))] = 0
+    return tensor.shape == tuple(shape)
 
 
 def _known(call: NodeContext, arrays: Sequence[Array], axis: int, new: bool) -> Array:
@@ -99,9 +108,11 @@ def split(call: NodeContext) -> Result:
     sizes = _sizes(call, shape[axis])
     gone = not keep and not call.has(1)
     tensor = call.tensor(0)
-    if isinstance(tensor, Value):
+    if isinstance(tensor, Value) and gone:
         values = call.add_all(ops.Split(sizes, axis), tensor) if len(sizes) > 1 else (tensor,)
-        return Items([call.add(ops.Squeeze((axis,)), value, role="item") for value in values] if gone else values)
+        return Items(call.add(ops.Squeeze((axis,)), value, role="item") for value in values)
+    if isinstance(tensor, Value):
+        return Items(shapes.parts(call, tensor, axis, sizes) if len(sizes) > 1 else (tensor,))
     parts = np.split(tensor, np.cumsum(sizes)[:-1], axis)
     return Items([part.squeeze(axis) for part in parts] if gone else parts)
 
@@ -119,7 +130,7 @@ def _sizes(call: NodeContext, total: int) -> tuple[int, ...]:
         return (*(size,) * (count - 1), total - size * (count - 1))
     charge(NUMBER_BYTES * expected(given.size), "sizes of SplitToSequence")
     sizes = tuple(map(int, whole(given, "sizes")))
-    if sum(sizes) != total or min(sizes, default=0) < 1:
+    if sum(sizes) != total or min(sizes, default=-1) < 0:
         raise ShapeError(f"sizes {sizes} do not add up to the {total} elements of the axis")
     return sizes
 

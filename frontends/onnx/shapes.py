@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -14,8 +15,10 @@ from ...op import either
 from ...types import Array
 from ..counts import vector
 from . import parameters
-from .call import NodeContext, Result, Unsupported
+from .call import NodeContext, Result, Tensor, Unsupported
+from .floats import WIDE
 from .folding import DTYPES
+from .known import as_type
 
 
 def same(call: NodeContext) -> Result:
@@ -48,12 +51,10 @@ def size(call: NodeContext) -> Result:
 def eye_like(call: NodeContext) -> Array:
     """Ones on diagonal `k` of a matrix of the input's shape; of its element type, unless `dtype` tells another."""
     rows, columns = call.shape(0)
-    like = call.tensor(0)
-    own = call.type(like).dtype.numpy if isinstance(like, Value) else like.dtype
     number = call.optional("dtype")
     if number is not None and number not in DTYPES:
         raise Unsupported(f"EyeLike of element type {number} is not supported")
-    dtype = own if number is None else np.dtype(DTYPES[number])
+    dtype = np.dtype(call.stated(0) if number is None else DTYPES[number])
     parameters.room(call, (rows, columns), np.empty(0, dtype))
     return np.eye(rows, columns, call.attribute("k", 0), dtype)
 
@@ -64,32 +65,40 @@ def cast(call: NodeContext) -> Result:
 
 
 def cast_like(call: NodeContext) -> Result:
-    """To the type of input 1."""
-    like = call.tensor(1)
-    wide = call.node.inputs[1] in call.importer.wide
-    return converted(call, "float64" if wide else str(call.type(like).dtype if isinstance(like, Value) else like.dtype))
+    """To the type of input 1; a known value stays known, and needs no layer."""
+    known, to = call.known(0), call.stated(1)
+    if known is None or known.dtype == object:
+        return converted(call, to)
+    call.ignore("saturate", "round_mode")
+    parameters.room(call, known.shape, np.empty(0, to))
+    return as_type(known, to)
 
 
 def converted(call: NodeContext, to: str) -> Result:
-    """Input 0 as another element type; floats also through float64 if nothing is computed in it.
+    """Input 0 as another element type. Other floats are computed with as float32: a conversion to halves only rounds.
 
-    Halves are computed with as floats: a conversion to them only rounds.
+    What float32 holds may become float64; whether anything may be computed with it then, the importer decides.
     """
     call.ignore("saturate", "round_mode")
     x = call.value(0)
-    own = call.type(x).dtype
-    if to == "float64" and own.exact_in(FLOAT32):
-        call.importer.wide.add(call.node.outputs[0])
-        to = "float32"
+    own, picture = call.type(x).dtype, len(call.shape(0)) >= 2 and call.arrives(x)
     if to == FLOAT16.name:
-        return call.add(ops.Cast(FLOAT32.name), call.add(ops.Cast(to), x, role=to))
+        return call.state(call.add(ops.Cast(FLOAT32.name), call.add(ops.Cast(to), x, role=to)), to)
+    if to == WIDE and own.exact_in(FLOAT32):
+        return call.state(cast_to(call, x, FLOAT32.name), to)
+    if call.stated(0) == to:
+        return x
     if ELEMENTS.get(to) not in COMPUTED:
         told = f"{call.operator} of {own} values computed at run time to {to} is not supported, only to"
         raise Unsupported(f"{told} {either(VALUES)}")
-    if own.name == to:
-        return x
-    picture = own is UINT8 and to == "float32" and len(call.shape(0)) >= 2 and call.arrives(x)
-    return call.add(ops.ImageToTensor() if picture else ops.Cast(to), x)
+    if own is UINT8 and to == FLOAT32.name and picture:
+        return call.add(ops.ImageToTensor(), x)
+    return cast_to(call, x, to)
+
+
+def cast_to(call: NodeContext, x: Value, to: str) -> Value:
+    """A layer also where floats stay what they are in the graph: in the file the result has a type of its own."""
+    return call.add(ops.Identity() if call.type(x).dtype.name == to else ops.Cast(to), x)
 
 
 def element_type(call: NodeContext) -> str:
@@ -123,7 +132,7 @@ def kept(call: NodeContext) -> Value:
 def reshape(call: NodeContext) -> Result:
     """Reshape; the first size stays open if the target repeats it."""
     old, new = call.shape(0), parameters.new_shape(call)
-    first = (0,) if old[:1] == new[:1] else new[:1]
+    first = (0,) if old and old[:1] == new[:1] else new[:1]
     return call.add(ops.Reshape((*first, *new[1:])), call.value(0))
 
 
@@ -157,15 +166,18 @@ def concat(call: NodeContext) -> Result:
 
 
 def split(call: NodeContext) -> Result:
-    """Parts without elements are known arrays."""
-    shape = call.shape(0)
-    axis = parameters.axis(call, 0, len(shape))
+    axis = parameters.axis(call, 0, len(call.shape(0)))
     sizes = parameters.split_sizes(call, axis)
+    return parts(call, call.value(0), axis, sizes)
+
+
+def parts(call: NodeContext, x: Value, axis: int, sizes: tuple[int, ...]) -> Sequence[Tensor]:
+    """The parts of a value along an axis; those without elements are known arrays."""
     if all(sizes) or not any(sizes):
-        return call.add_all(ops.Split(sizes, axis), call.value(0))
-    x = call.value(0)
+        return call.add_all(ops.Split(sizes, axis), x)
+    type = call.type(x)
     values = iter(call.add_all(ops.Split(tuple(filter(None, sizes)), axis), x))
-    hollow = np.empty((*shape[:axis], 0, *shape[axis + 1 :]), call.type(x).dtype.numpy)
+    hollow = np.empty((*type.shape[:axis], 0, *type.shape[axis + 1 :]), type.dtype.numpy)
     return [next(values) if size else hollow for size in sizes]
 
 

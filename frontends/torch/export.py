@@ -19,18 +19,19 @@ from typing import Any
 from ...errors import ModelError, UsageError
 from ...ir import Graph
 from ..onnx.importer import graph_of
+from .rewritten import rewritten
 
 SCOPES = "pkg.torch.onnx.name_scopes"
 """Under this key a node of the export has the modules that it lies in, and its own name, as a list in Python."""
 
 
-def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:
+def from_torch(module: Any, example: Any, *, name: str = "", convert: bool = False) -> Graph:
     """The graph of a module in its eval form, for tensors of the shapes and types of `example`.
 
     `example` is a tensor, a tuple of the arguments of `forward`, or a dict of them by name. If the first axes of all
     tensors are of one size, it is the number of images, which stays open where the module computes nothing with it.
     The graph is called `name`, or as the module's class. Inputs have the names of the arguments, outputs are called
-    'output', 'output1', 'output2'… or by the keys of a dict.
+    'output', 'output1', 'output2'… or by the keys of a dict. With `convert`, float32 stands for float64.
 
     Raises UsageError without PyTorch and `onnxscript`, or for an example that holds no tensors, ModelError for what
     PyTorch does not export, or what `cnncc` does not support of it.
@@ -40,11 +41,12 @@ def from_torch(module: Any, example: Any, *, name: str = "") -> Graph:
         raise UsageError(f"from_torch expects a torch.nn.Module, got {type(module).__name__}")
     args, kwargs = _arguments(example, torch)
     with _as_inference(module, torch), _quiet():
-        proto, shapes = _exported(torch, module, args, kwargs)
+        proto, any_number = _exported(torch, module, args, kwargs)
     _rename(proto.graph, by_module=True)
-    graph = graph_of(Path(f"{name or type(module).__name__}.onnx"), proto, shapes)
+    declared = _shapes(proto, [*args, *kwargs.values()])
+    graph = graph_of(Path(f"{name or type(module).__name__}.onnx"), proto, declared, convert=convert)
     # A trace with fixed sizes has them as numbers, which may be anywhere: nobody can tell that N was not among them.
-    return graph if shapes else replace(graph, fixed="PyTorch traced the module for this number of images only")
+    return graph if any_number else replace(graph, fixed="PyTorch traced the module for this number of images only")
 
 
 def exported(module: Any, args: Sequence[Any]) -> Graph:
@@ -56,7 +58,13 @@ def exported(module: Any, args: Sequence[Any]) -> Graph:
     with torch.no_grad(), _quiet():
         proto = _program(torch, module, args, {}, None, False)
     _rename(proto.graph, by_module=False)
-    return replace(graph_of(Path("module.onnx"), proto), fixed="PyTorch traced the module for these sizes only")
+    graph = graph_of(Path("module.onnx"), proto, _shapes(proto, args))
+    return replace(graph, fixed="PyTorch traced the module for these sizes only")
+
+
+def _shapes(proto: Any, given: Sequence[Any]) -> dict[str, tuple[int, ...]]:
+    """Of the inputs by name; the file does not tell an axis of no elements from an open one."""
+    return {port.name: tuple(value.shape) for port, value in zip(proto.graph.input, given, strict=True)}
 
 
 def _torch() -> Any:
@@ -108,10 +116,8 @@ def _quiet() -> Iterator[None]:
         logging.disable(before)
 
 
-def _exported(
-    torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
-) -> tuple[Any, dict[str, tuple[int, ...]]]:
-    """The model, if possible with an open number of images, and the shapes of its inputs where that is open."""
+def _exported(torch: Any, module: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bool]:
+    """The model, if possible with an open number of images, and whether that is open."""
     given = [*args, *kwargs.values()]
     names = _output_names(torch, module, args, kwargs)
     if len({value.shape[:1] for value in given}) == 1 and given[0].dim():
@@ -121,11 +127,9 @@ def _exported(
             proto = _program(
                 torch, module, many[: len(args)], dict(zip(kwargs, many[len(args) :], strict=True)), names, True
             )
-            inputs = {port.name: port.type.tensor_type.shape.dim for port in proto.graph.input}
-            if all(dims[0].dim_param for dims in inputs.values()):
-                images = given[0].shape[0]
-                return proto, {name: (images, *(dim.dim_value for dim in dims[1:])) for name, dims in inputs.items()}
-    return _program(torch, module, args, kwargs, names, False), {}
+            if all(port.type.tensor_type.shape.dim[0].dim_param for port in proto.graph.input):
+                return proto, True
+    return _program(torch, module, args, kwargs, names, False), False
 
 
 def _program(
@@ -137,7 +141,7 @@ def _program(
         axis = {0: torch.export.Dim.AUTO}
         sizes = dict.fromkeys(kwargs, axis) if kwargs else tuple(axis for _ in args)
     try:
-        program = torch.export.export(module, tuple(args), kwargs, dynamic_shapes=sizes)
+        program = rewritten(torch, torch.export.export(module, tuple(args), kwargs, dynamic_shapes=sizes))
         # Unoptimised: weights stay what they are, and our own passes fold norms in float64.
         onnx = torch.onnx.export(program, dynamo=True, optimize=False, verbose=False, output_names=names)
     except Exception as error:

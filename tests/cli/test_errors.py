@@ -256,10 +256,13 @@ def test_weights_of_another_model(cli: Cli, tmp_path: Path) -> None:
 ENOUGH = "at most 536870911 fit"
 TABLE = "each looked up in a table: at most 1048576 fit"
 HUGE = {
-    "input": ("nn.ReLU(), input=(1000, 1000, 10000)", f"shape (1, 1000, 1000, 10000) has {10**10} elements, {ENOUGH}"),
+    "input": (
+        "nn.ReLU(), input=(1000, 1000, 10000)",
+        f"shape (1, 1000, 1000, 10000) has {10**10} elements (37.3 GiB), {ENOUGH}",
+    ),
     "result": (
         "nn.Tile((1, 1, 1000, 1000), name='big'), input=(10, 100, 100)",
-        f"layer 'big': shape (1, 10, 100000, 100000) has {10**11} elements, {ENOUGH}",
+        f"layer 'big': shape (1, 10, 100000, 100000) has {10**11} elements (372.5 GiB), {ENOUGH}",
     ),
     "weights": (
         "nn.Dense(20000, name='big'), input=(20000,)",

@@ -27,7 +27,8 @@ def test_a_script(cli: Cli) -> None:
         "output output: float32[1, 10]",
         "21,642 parameters, 99,648 multiply-accumulates for the number of images as given",
     ]
-    assert lines[5:8] == ["operator            nodes", "Relu                    3", "Conv                    2"]
+    assert lines[4] == "86,568 bytes in weights, 4,096 in the largest tensor of a layer"
+    assert lines[6:9] == ["operator            nodes", "Relu                    3", "Conv                    2"]
     assert lines[-1] == "everything in it is supported"
 
 
@@ -50,10 +51,37 @@ def test_an_onnx_file_with_open_dimensions(cli: Cli, tmp_path: Path) -> None:
     result = cli("inspect", file, "--shape", "x=1,3,9,9")
     assert "input  x: float32[N, 3, H, 9]" in result.out
     assert "108 parameters, 5,292 multiply-accumulates" in result.out
-    open_too = cli("inspect", file)
-    assert open_too.code == 0
-    assert "108 parameters, unknown multiply-accumulates" in open_too.out
-    assert "give its open dimensions, shapes={'x': (1, 3, …, 9)}" in open_too.out
+    assert "open" not in result.out
+
+
+def test_which_dimensions_are_open(cli: Cli, tmp_path: Path) -> None:
+    """A model is looked at with the first length that fits; JSON has the names and that shape too."""
+    nodes = [node("Conv", "x w", "a", "c"), node("Relu", "a", "r"), node("Add", "r b", "y")]
+    weights = {"w": np.ones((4, 3, 3, 3), np.float32), "b": np.ones((126, 7), np.float32)}
+    onnx.save(model(nodes, {"x": ("N", 3, "H", 9)}, weights=weights), tmp_path / "net.onnx")
+    result = cli("inspect", tmp_path / "net.onnx")
+    lines = result.out.splitlines()
+    assert result.code == 0 and lines[3] == "open   x: N, H"
+    assert lines[4] == "990 parameters, 95,256 multiply-accumulates with x=(1, 3, 128, 9)"
+    supported = (
+        "everything in it is supported; --shape x=1,3,…,9 gives one size, shapes='any' (of run, --shape any) takes all"
+    )
+    assert lines[-1] == supported
+    found = json.loads(cli("inspect", tmp_path / "net.onnx", "--json").out)
+    assert (found["open"], found["at"]) == ({"x": ["N", "H"]}, {"x": [1, 3, 128, 9]})
+    cut = cli("inspect", tmp_path / "net.onnx", "--output", "a")
+    assert "output a: float32[1, 4, 62, 7]" in cut.out and "Relu" not in cut.out and "x=(1, 3, 64, 9)" in cut.out
+
+
+def test_what_is_unsupported_at_any_size(cli: Cli, tmp_path: Path) -> None:
+    onnx.save(model([node("Det", "x", "y", "d")], {"x": ("N", "H", "H")}), tmp_path / "net.onnx")
+    told = cli("inspect", tmp_path / "net.onnx")
+    assert "operator Det is not supported (1: node 'd')" in told.out and "x=(1, 64, 64)" in told.out
+    onnx.save(
+        model([node("Add", "x w", "y", "sum")], {"x": ("N", 5, "H")}, weights={"w": np.ones((5, 7), np.float32)}),
+        tmp_path / "odd.onnx",
+    )
+    assert "give its open dimensions, shapes={'x': (1, 5, …)}" in cli("inspect", tmp_path / "odd.onnx").out
 
 
 def test_everything_that_is_unsupported(cli: Cli, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ def fails(cli: Cli, folder: Path, code: int, message: str, *words: object) -> No
 
 FILES: dict[str, tuple[bytes | None, str]] = {
     "missing": (None, "ONNX model '{file}' does not exist"),
-    "empty": (b"", "'{file}' is not an ONNX model: it has no outputs"),
+    "empty": (b"", "'{file}' is not an ONNX model: it is empty"),
     "text": (b"from cnncc import nn\n", "'{file}' is not an ONNX model that can be read: *"),
     "picture": ((PICTURES / "1.png").read_bytes(), "'{file}' is not an ONNX model that can be read: *"),
     "cut short": (
@@ -58,7 +58,8 @@ def test_unsupported_operators_all_at_once(cli: Cli, tmp_path: Path) -> None:
     onnx.save(model(nodes, {"x": (1, 3, 3)}), file)
     message = (
         f"'{file}' cannot be imported: operator Det is not supported (at node 'first', node 'third'); "
-        "operator Unique is not supported (at node 'second')"
+        "operator Unique is not supported (at node 'second'). cnncc ops --onnx lists the operators that are supported; "
+        "outputs=(…), on the command line --output, ends a model before others"
     )
     fails(cli, tmp_path, 3, message, "compile", file, "-o", tmp_path / "build")
 
@@ -78,7 +79,7 @@ SHAPES: dict[str, tuple[list[str], int, str]] = {
         [],
         3,
         "input 'x' is (N, 3, H, 4): give its open dimensions, shapes={{'x': (1, 3, …, 4)}} "
-        "(on the command line --shape x=1,3,…,4)",
+        '(on the command line --shape x=1,3,…,4), or shapes="any" in Python, which compiles each size when it comes',
     ),
     "of another rank": (
         ["x=1,3"],
@@ -109,7 +110,7 @@ SHAPES: dict[str, tuple[list[str], int, str]] = {
     "too large": (
         ["x=1000,3,1000000,4"],
         3,
-        "input 'x': shape (1000, 3, 1000000, 4) has 12000000000 elements, at most 536870911 fit",
+        "input 'x': shape (1000, 3, 1000000, 4) has 12000000000 elements (44.7 GiB), at most 536870911 fit",
     ),
 }
 

@@ -12,7 +12,7 @@ import pytest
 from cnncc.elements import FLOAT32, INT32, INT64, Element
 from cnncc.ir import Graph, Value
 from cnncc.op import Op
-from cnncc.ops import ArgMax, ArgMin, Conv, CumSum, Gather, Hardmax, Slice, TopK, Transpose
+from cnncc.ops import ArgMax, ArgMin, Conv, CumProd, CumSum, Gather, Hardmax, Slice, TopK, Transpose
 from cnncc.plan.kernels import Accumulate, FindExtreme, Pick, Rank
 from cnncc.runtime.model import Model
 from cnncc.types import Array
@@ -38,6 +38,7 @@ def ops(axis: int, size: int) -> Iterator[Op]:
     yield ArgMin(axis, select_last_index=not last)
     yield TopK(min(1 + 2 * axis, size), axis, not other)
     yield CumSum(axis, last, other)
+    yield CumProd(axis, last, other)
 
 
 def few(net: Net, shape: tuple[int, ...], element: Element = FLOAT32) -> Value:

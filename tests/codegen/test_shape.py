@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from cnncc.ir import Value
-from cnncc.ops import Add, Concat, Conv, Flatten, MaxPool, Relu, Softmax, Split
+from cnncc.ops import Add, Concat, Conv, Dense, Flatten, MaxPool, Relu, Reshape, Sigmoid, Softmax, Split
 from cnncc.plan.kernels import Move
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets
 
@@ -169,6 +170,13 @@ def test_every_pair_of_orders(target: str) -> None:
         last = net.apply(Conv((1, 1), padding=((0, 1), (0, 0))), x, net.weights(channels, channels, 1, 1))
         outputs.append(net.apply(Relu(), last))
     check(net.graph(*outputs), net.feeds, target)
+
+
+def test_a_product_with_a_scalar_that_was_reshaped() -> None:
+    """A layer that makes no axes is no flattened image."""
+    net = Net()
+    number = net.apply(Reshape((1, 1)), net.apply(Sigmoid(), net.arrives(np.array(0.5, np.float32))))
+    check(net.graph(net.apply(Dense(), number, net.weights(7, 1))), net.feeds)
 
 
 def test_moves_of_three_dimensions() -> None:

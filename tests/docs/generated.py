@@ -1,6 +1,7 @@
 """Parts of the documents that a command prints: `python -m tests.docs.generated` writes them anew.
 
-Such a part stands between `<!-- begin: cnncc VERB … -->` and `<!-- end -->`.
+Before, it tries again what the importer of ONNX files takes (`tests/onnx/survey`), which one of the commands prints. A
+part stands between `<!-- begin: cnncc VERB … -->` and `<!-- end -->`.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 from cnncc.cli import main
@@ -30,5 +33,6 @@ def _printed(words: list[str]) -> str:
 
 
 if __name__ == "__main__":
+    subprocess.run([sys.executable, "-m", "tests.onnx.survey"], cwd=ROOT, check=True)
     for page in (ROOT / name for name in documents(ROOT)):
         page.write_text(renewed(page.read_text(encoding="utf-8")), encoding="utf-8")

@@ -21,5 +21,9 @@ def test_a_part_is_replaced() -> None:
     assert (first, last) == ("before", " end -->\nafter\n") and "| `Conv` | " in "".join(table)
 
 
-def test_the_table_of_ops_is_such_a_part() -> None:
-    assert "<!-- begin: cnncc ops --markdown -->" in (ROOT / "cnncc" / "ops" / "README.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("page", "command"),
+    [("cnncc/ops/README.md", "ops --markdown"), ("frontends/onnx/README.md", "ops --onnx --markdown")],
+)
+def test_the_tables_of_operators_are_such_parts(page: str, command: str) -> None:
+    assert f"<!-- begin: cnncc {command} -->" in (ROOT / page).read_text(encoding="utf-8")

@@ -15,7 +15,7 @@ import pytest
 pytest.importorskip("onnx")
 
 import cnncc
-from cnncc.cache.sources import OnnxMessage
+from cnncc.cache.sources import OnnxFile, OnnxMessage
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.errors import InputError
 from cnncc.objects.elf import global_symbols
@@ -166,6 +166,79 @@ def test_python_loads_the_sizes_that_are_there(folder: Path) -> None:
     assert str(found.value) == message
 
 
+@needs_cc
+def test_a_size_that_is_there_says_why_it_takes_no_other_number_of_images(tmp_path: Path) -> None:
+    mixing = model([node("ReduceSum", "x", "y", "sum", keepdims=1)], {"x": ("n", "w")}, ["y"], opset=11)
+    mixing.graph.name = "net"
+    sizes = {"x": [(2, 4), (2, 5)]}
+    made, _ = library(OnnxMessage(mixing.SerializeToString()), sizes, Options(resolve_target("host")))
+    net = cnncc.load(artefacts.write(made, tmp_path, ("so",))["so"])
+    assert net(np.ones((2, 5), np.float32)) == [[10]]
+    message = (
+        "input 'x': expected shape (2, 5), got (3, 5); "
+        "layer 'sum' (ReduceSum) mixes images (shapes={'x': (…, 5)} gives another), "
+        "so that the number of images is fixed at 2"
+    )
+    with pytest.raises(InputError) as found:
+        net(np.ones((3, 5), np.float32))
+    assert str(found.value) == message
+
+
 def test_executables_say_what_they_belong_to() -> None:
     (first, *_), _ = programs({"x": SIZES["x"][:2]})
     assert first.library == "net" and dataclasses.replace(first, library="").weights_symbol == f"{first.symbol}_weights"
+
+
+@pytest.fixture
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of this test's own; entries stand in `v1` below it."""
+    monkeypatch.setenv("CNNCC_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def forbid(monkeypatch: pytest.MonkeyPatch) -> None:
+    """From now on nothing is parsed and nothing is compiled."""
+
+    def fail(*_: object) -> None:
+        raise AssertionError("it is in the cache")
+
+    monkeypatch.setattr(OnnxFile, "_parsed", fail)
+    monkeypatch.setattr(Compilation, "build", fail)
+
+
+def test_the_cache_has_all_programs(private_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built, added = programs()
+    named, _ = library(source(), SIZES, Options(resolve_target("host")), "eye")
+    forbid(monkeypatch)
+    again, more = programs()
+    assert (again, more) == (built, added) and again[1].weights == again[2].weights
+    assert library(source(), SIZES, Options(resolve_target("host")), "eye")[0] == named
+    assert [each.symbol for each in named] == ["eye_8x8", "eye_8x12", "eye_40x12"]
+    x = data(*SIZES["x"][1])
+    assert np.array_equal(Model(again[1])(x), Model(built[1])(x))
+    for shapes, options in (
+        ({"x": SIZES["x"][:2]}, {}),
+        ({"x": SIZES["x"][::-1]}, {}),
+        (SIZES, {"precision": "strict"}),
+        (SIZES, {"checked": True}),
+    ):
+        with pytest.raises(AssertionError, match="it is in the cache"):
+            programs(shapes, **options)
+
+
+def test_a_damaged_entry_is_built_again(private_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = programs()
+    largest = max((private_cache / "v1").iterdir(), key=lambda path: path.stat().st_size)
+    whole = largest.read_bytes()
+    for place in (100, 200, len(whole) // 2, len(whole) - 1):
+        largest.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with monkeypatch.context() as patched:
+            forbid(patched)
+            with pytest.raises(AssertionError, match="it is in the cache"):
+                programs()
+    assert programs() == built and largest.read_bytes() == whole
+
+
+def test_without_the_cache_nothing_is_stored(private_cache: Path) -> None:
+    library(source(), SIZES, Options(resolve_target("host")), use_cache=False)
+    assert not private_cache.exists()

@@ -5,19 +5,21 @@
 
 from __future__ import annotations
 
-from cnncc.ops import ArgMax, ArgMin, CumSum, Hardmax, MaxPoolIndices, OneHot, TopK, Trilu
+from cnncc.ops import ArgMax, ArgMin, CumProd, CumSum, Hardmax, MaxPoolIndices, OneHot, TopK, Trilu
 
 IMAGE = (1, 4, 8, 8)
 
+BY_AXIS = (ArgMax, ArgMin, CumProd, CumSum, Hardmax)
 REFUSED = [
-    *((op(4), (IMAGE,), "axis 4 does not exist in a tensor of 4 axes") for op in (ArgMax, ArgMin, CumSum, Hardmax)),
-    *((op(1.0), (IMAGE,), "axis 1.0 is not a whole number") for op in (ArgMax, ArgMin, CumSum, Hardmax)),
-    *((op(1), (IMAGE, IMAGE), f"{op.__name__} takes 1 inputs, got 2") for op in (ArgMax, ArgMin, CumSum, Hardmax)),
+    *((op(4), (IMAGE,), "axis 4 does not exist in a tensor of 4 axes") for op in BY_AXIS),
+    *((op(1.0), (IMAGE,), "axis 1.0 is not a whole number") for op in BY_AXIS),
+    *((op(1), (IMAGE, IMAGE), f"{op.__name__} takes 1 inputs, got 2") for op in BY_AXIS),
     (ArgMax(), ((),), "axis 0 does not exist in a tensor of 0 axes"),
     (ArgMin(1, 1), (IMAGE,), "keepdims=1 must be True or False"),
     (ArgMax(1, select_last_index=0), (IMAGE,), "select_last_index=0 must be True or False"),
     (CumSum(1, exclusive=1), (IMAGE,), "exclusive=1 must be True or False"),
     (CumSum(1, reverse=None), (IMAGE,), "reverse=None must be True or False"),
+    (CumProd(1, exclusive=1), (IMAGE,), "exclusive=1 must be True or False"),
     (MaxPoolIndices((2,)), (IMAGE,), "a 1-D pooling takes (N, C, 1 spatial axes), got float32[1, 4, 8, 8] of 4 axes"),
     (
         MaxPoolIndices((17, 16)),

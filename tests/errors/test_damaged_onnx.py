@@ -139,14 +139,14 @@ def test_values_made_twice(tmp_path: Path) -> None:
 def test_an_input_that_is_too_large(tmp_path: Path) -> None:
     proto = model([node("Relu", "x", "y")], {"x": (1, 10**5, 10**5)})
     assert refused(tmp_path / "m.onnx", proto) == (
-        "input 'x': shape (1, 100000, 100000) has 10000000000 elements, at most 536870911 fit"
+        "input 'x': shape (1, 100000, 100000) has 10000000000 elements (37.3 GiB), at most 536870911 fit"
     )
 
 
 def test_a_result_that_is_too_large(tmp_path: Path) -> None:
     proto = model([node("Tile", "x n", "y", "t")], {"x": (1, 1000)}, weights={"n": np.array([10**4, 10**4])})
     assert refused(tmp_path / "m.onnx", proto) == (
-        "layer 't': shape (10000, 10000000) has 100000000000 elements, at most 536870911 fit"
+        "layer 't': shape (10000, 10000000) has 100000000000 elements (372.5 GiB), at most 536870911 fit"
     )
 
 

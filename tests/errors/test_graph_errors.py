@@ -237,8 +237,8 @@ def test_every_op_refuses_something_here(name):
         ((1, 2.0), "shape (1, 2.0): 2.0 is not a whole number"),
         ((1, True), "shape (1, True): True is not a whole number"),
         ((1, None), "shape (1, None): None is not a whole number"),
-        ((2**31,), "shape (2147483648,) has 2147483648 elements, at most 536870911 fit"),
-        ((2**20, 2**20), "shape (1048576, 1048576) has 1099511627776 elements, at most 536870911 fit"),
+        ((2**31,), "shape (2147483648,) has 2147483648 elements (8.0 GiB), at most 536870911 fit"),
+        ((2**20, 2**20), "shape (1048576, 1048576) has 1099511627776 elements (4,096.0 GiB), at most 536870911 fit"),
     ],
 )
 def test_shapes_that_no_tensor_has(shape, message):
@@ -266,7 +266,9 @@ def test_the_largest_tensor_fits():
 def test_results_that_are_too_large_are_refused_before_anything_is_allocated(op, shapes):
     builder = Builder()
     inputs = [builder.input(f"x{k}", TensorType(shape)) for k, shape in enumerate(shapes)]
-    with pytest.raises(ShapeError, match=r"^layer 'big': shape .* has \d+ elements, at most 536870911 fit \(at m:1\)$"):
+    with pytest.raises(
+        ShapeError, match=r"^layer 'big': shape .* has \d+ elements \(\d+\.\d GiB\), at most 536870911 fit \(at m:1\)$"
+    ):
         builder.add(op, inputs, "big", Location("m", 1))
 
 

@@ -31,7 +31,10 @@ BATCHED = nn.Input((4, 3, 3, 3), name="w", batch=None)
         (lambda: nn.Input(3), "shape 3: expected a tuple of whole numbers"),
         (lambda: nn.Input((3,), batch=0), "batch 0: expected a whole number of at least 1"),
         (lambda: nn.Input((3,), "my input"), f"name 'my input': {NAMES}"),
-        (lambda: nn.Input((70000, 70000)), "shape (1, 70000, 70000) has 4900000000 elements, at most 536870911 fit"),
+        (
+            lambda: nn.Input((70000, 70000)),
+            "shape (1, 70000, 70000) has 4900000000 elements (18.3 GiB), at most 536870911 fit",
+        ),
         (lambda: nn.ReLU(name=""), f"name '': {NAMES}"),
         (lambda: nn.Conv(0, 3), "layer 'conv': filters 0: expected a whole number of at least 1"),
         (lambda: nn.Conv(8, "3"), "layer 'conv': kernel '3': expected a tuple of whole numbers"),
@@ -129,7 +132,7 @@ BATCHED = nn.Input((4, 3, 3, 3), name="w", batch=None)
         ),
         (
             lambda: nn.Sequential(nn.Flatten(), nn.Dense(10**6), input=(1, 200, 200)),
-            "layer 'dense': shape (1000000, 40000) has 40000000000 elements, at most 536870911 fit",
+            "layer 'dense': shape (1000000, 40000) has 40000000000 elements (149.0 GiB), at most 536870911 fit",
         ),
         (lambda: nn.Model(X, []), "a model needs at least one output"),
         (lambda: nn.Model(X, [3]), "output 'output1' must be a tensor, got int"),

@@ -177,8 +177,8 @@ def as_float(g: Generator, x: Value) -> Value:
     return g.net.apply(ops.Cast("float32"), x) if places else x
 
 
-def cum_sum(g: Generator) -> Value:
-    return by_order(lambda axis: ops.CumSum(axis, g.chance(0.5), g.chance(0.5)))(g)
+def cumulative(op: type[ops.CumSum] | type[ops.CumProd]) -> Layer:
+    return lambda g: by_order(lambda axis: op(axis, g.chance(0.5), g.chance(0.5)))(g)
 
 
 def top_k(g: Generator) -> Value:
@@ -511,7 +511,8 @@ LAYERS: dict[str, Layer] = {
     "ArgMax": by_order(lambda axis: ops.ArgMax(axis)),
     "ArgMin": by_order(lambda axis: ops.ArgMin(axis, select_last_index=True)),
     "Hardmax": by_order(lambda axis: ops.Hardmax(axis)),
-    "CumSum": cum_sum,
+    "CumSum": cumulative(ops.CumSum),
+    "CumProd": cumulative(ops.CumProd),
     "TopK": top_k,
     "Trilu": trilu,
     "OneHot": one_hot,

@@ -133,7 +133,7 @@ class Mixed:
         axis, flag = int(self.rng.integers(len(shape))), bool(self.rng.integers(2))
         choices: list[Op] = [
             ops.ArgMax(axis, flag), ops.ArgMin(axis, select_last_index=flag), ops.CumSum(axis, flag),
-            ops.CumSum(axis, not flag, True), ops.TopK(1 + shape[axis] // 2, axis, flag), ops.OneHot(2, axis),
+            ops.CumProd(axis, not flag, True), ops.TopK(1 + shape[axis] // 2, axis, flag), ops.OneHot(2, axis),
             ops.Trilu(flag, 1),
         ]  # fmt: skip
         op = self.one_of(choices)

@@ -23,6 +23,7 @@ FLAT = {
 """Inputs by which an op that makes floats has no slope."""
 REFUSED = {
     ("ReduceProd", 0): "derivatives of a product are products of all other elements",
+    ("CumProd", 0): "as above",
     ("ScatterElements", 2): "with reduction 'mul' each update is a factor",
     ("ScatterND", 2): "with reduction 'mul' each update is a factor",
 }

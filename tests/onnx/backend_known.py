@@ -9,7 +9,6 @@ from fnmatch import fnmatch
 
 ASIDE = {
     "arithmetic on quantised integers": "ConvInteger QLinearConv MatMulInteger QLinearMatMul QLinearAdd QLinearMul",
-    "recurrent operators": "LSTM GRU RNN",
     "strings": "StringNormalizer StringConcat StringSplit RegexFullMatch TfIdfVectorizer",
     "random numbers": "Bernoulli Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike",
     "training": "Adam Adagrad Momentum Gradient SoftmaxCrossEntropyLoss NegativeLogLikelihoodLoss",

@@ -11,6 +11,7 @@ from tests.ops.oracles_pooling import pool
 from .cases import CASES
 from .cases_indexed import INDEXED
 from .cases_order import ORDER
+from .cases_recurrent import RECURRENT
 from .making import case, ints, number
 from .support import number as number_of
 
@@ -36,6 +37,12 @@ ELEMENTS = [
         for name in ("Add", "Sub", "Mul", "Max", "Min")
         for kind in INTEGERS
     ),
+    *(case("MatMul", of(kind, 2, 5), of(kind, 5, 3)) for kind in (INT32, INT64)),
+    case("MatMul", of(INT32, 2, 1, 4, 5), of(INT32, 3, 5, 2)),
+    case("MatMul", of(INT64, 2, 4, 5), ints(7, -3, 2**40, 1, 0)),
+    case("MatMul", ints(7, -3), of(INT64, 3, 2, 4)),
+    case("MatMul", of(INT64, 5), of(INT64, 5)),
+    case("Einsum", of(INT32, 2, 3, 4), of(INT32, 2, 4, 5), equation="bij,bjk->bik"),
     *(case(name, of(kind, 2, 4), NONZERO.astype(kind.numpy)) for name in ("Div", "Mod") for kind in INTEGERS),
     *(case("Mod", of(kind, 2, 4), NONZERO.astype(kind.numpy), fmod=1) for kind in INTEGERS),
     *(case(name, of(kind, 2, 3)) for name in ("Abs", "Neg", "Sign") for kind in INTEGERS),
@@ -68,6 +75,17 @@ def odd_powers(x: Array, y: Array) -> Array:
 def largest(x: Array) -> Array:
     """ONNX's reference fails for whole numbers."""
     return pool(x, "max", kernel=(3, 2), stride=1, padding=((1, 1), (0, 1))).astype(x.dtype)
+
+
+def norm(x: Array, _: Array) -> Array:
+    """ONNX's reference wraps the squares of int32."""
+    return np.sqrt((x.astype(np.float64) ** 2).sum(1, keepdims=True)).astype(x.dtype)
+
+
+def log_sum(x: Array, _: Array) -> Array:
+    """ONNX's reference fails for whole numbers."""
+    total = x.astype(np.float64).sum(1, keepdims=True)
+    return np.where(total > 0, np.log(np.maximum(total, 1)), np.iinfo(x.dtype).min).astype(x.dtype)
 
 
 CLASSES = [
@@ -120,11 +138,15 @@ MORE = [
         for kind in (INT8, UINT8)
     ),
     *(case(f"Reduce{name}", of(INT64, 2, 3, 4), ints(1)) for name in ("Mean", "L1", "SumSquare")),
+    *(case("ReduceL2", of(kind, 2, 3, 4), ints(1), expected=norm) for kind in (INT32, INT64)),
+    *(case("ReduceLogSum", of(kind, 2, 3, 4), ints(1), expected=log_sum) for kind in (INT32, INT64)),
+    *(case("Shrink", of(kind, 2, 9), lambd=1.5, bias=1.5, opset=9) for kind in INTEGERS),
+    *(case("Erf", of(kind, 2, 9)) for kind in INTEGERS),
     case("ReduceMean", of(INT32, 2, 3, 4), ints(0, 2)),
     *(case("Pad", of(kind, 2, 3), ints(1, 0, 0, 2), np.array(7, kind.numpy)) for kind in INTEGERS),
     case("PRelu", of(INT32, 2, 3), np.array([2, 3, 4], np.int32)),
     *(case(name, of(kind, 2, 3)) for name in ("Transpose", "Identity") for kind in COMPUTED),
 ]
 
-EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED]
+EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED, *RECURRENT]
 """With those on floats."""

@@ -89,6 +89,10 @@ SUMS = [
         for exclusive in (0, 1)
         for reverse in (0, 1)
     ),
+    *(
+        case("CumProd", TensorType((2, 3, 4), kind), np.array(axis), exclusive=n, reverse=1 - n, opset=26)
+        for kind, axis, n in ((FLOAT32, 0, 0), (INT32, 1, 1), (INT64, -1, 0), (FLOAT32, 2, 1))
+    ),
     case("CumSum", X, np.array(3, np.int32), opset=11),
     case("CumSum", few(3, 4), np.array(1)),
 ]

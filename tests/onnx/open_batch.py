@@ -61,7 +61,7 @@ class Grower:
     """A model under construction, with every tensor's value for one image."""
 
     def __init__(self, seed: int):
-        self.random = random.Random(seed)
+        self.random, self.more = random.Random(seed), random.Random(f"outputs of {seed}")
         self.rng = np.random.default_rng(seed)
         self.opset = self.random.choice((11, 12, 13, 18, 21))
         self.nodes: list[onnx.NodeProto] = []
@@ -125,17 +125,33 @@ class Grower:
         if not made:
             return None
         outputs = [made[-1]] if self.random.random() < 0.8 else made[-2:]
+        if self.more.random() < 0.4:
+            outputs += self.another(outputs)
         return self._model(_needed(self.nodes, outputs), self.inputs, outputs, self.weights)
+
+    def another(self, outputs: list[str]) -> list[str]:
+        """One more output: a constant, numbers that may come from a shape, or any tensor."""
+        wholes, floats = ([name for name in held if name not in outputs] for held in (self.wholes, self.floats))
+        if not (wholes and self.more.random() < 0.5) and self.more.random() < 0.7:
+            constant = self.weight(self.rng.standard_normal(self.more.choice(((1, 3), (3,), (2, 4)))), np.float32)
+            wholes, floats = [], [self.add("Softmax", [constant], axis=-1) or "x"]
+        names = [name for name in wholes or floats if name not in self.inputs]
+        return [self.more.choice(names)] if names else []
 
     def _model(
         self, nodes: Any, inputs: Mapping[str, Any], outputs: list[str], weights: Mapping[str, Array]
     ) -> onnx.ModelProto:
         ports = [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in inputs.items()]
-        results = [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in outputs]
+        results = [helper.make_tensor_value_info(name, self._element(name), None) for name in outputs]
         read = {name for node in nodes for name in node.input}
         tensors = [numpy_helper.from_array(data, name) for name, data in weights.items() if name in read]
         graph = helper.make_graph(nodes, "graph", ports, results, tensors)
         return helper.make_model(graph, opset_imports=[helper.make_opsetid("", self.opset)], ir_version=8)
+
+    def _element(self, name: str) -> int:
+        """The element type of a tensor in ONNX, floats where it is not known yet."""
+        value = self.wholes.get(name)
+        return TensorProto.FLOAT if value is None else int(helper.np_dtype_to_tensor_dtype(value.dtype))
 
     def setting(self, name: str, numbers: Any) -> tuple[list[str], dict[str, Any]]:
         """Axes as an input from opset 13 on, before as an attribute."""

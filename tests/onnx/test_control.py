@@ -266,7 +266,9 @@ def test_sequences(tmp_path: Path) -> None:
     np.testing.assert_array_equal(row, X[1])
 
 
-@pytest.mark.parametrize(("sizes", "parts"), [(None, 5), (np.array(2), 3), (ints(1, 3, 1), 3), (np.array(9), 1)])
+@pytest.mark.parametrize(
+    ("sizes", "parts"), [(None, 5), (np.array(2), 3), (ints(1, 3, 1), 3), (ints(2, 0, 3), 3), (np.array(9), 1)]
+)
 @pytest.mark.parametrize("known", [False, True])
 def test_parts(sizes: Array | None, parts: int, known: bool, tmp_path: Path) -> None:
     x = data(2, 5)

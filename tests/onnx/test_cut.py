@@ -173,7 +173,7 @@ def test_messages_and_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        (b"", "'the given model' is not an ONNX model: it has no outputs"),
+        (b"", "'the given model' is not an ONNX model: it is empty"),
         (
             b"\x89PNG\r\n\x1a\n" + bytes(40),
             "'the given model' is not an ONNX model that can be read: it is a PNG picture",

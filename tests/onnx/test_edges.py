@@ -262,3 +262,15 @@ def test_refused_by_name(wrong: onnx.NodeProto, opset: int, told: str, tmp_path:
     with pytest.raises(ModelError) as error:
         imported(model([wrong], inputs, list(wrong.output), weights, opset), tmp_path)
     assert told in str(error.value) and "'n'" in str(error.value)
+
+
+@pytest.mark.parametrize("axis", [0, -1])
+@pytest.mark.parametrize("operator", ["ReduceMax", "ReduceL2", "ReduceProd"])
+def test_scalars_have_no_axis_but_may_be_reduced_over_it(operator: str, axis: int, tmp_path: Path) -> None:
+    """PyTorch exports such reductions, and reshapes of a scalar to one."""
+    nodes = [node(operator, "x axes", "r", keepdims=0), node("Reshape", "r none", "y", allowzero=1)]
+    weights = {"axes": ints(axis), "none": np.empty(0, np.int64)}
+    x = np.array(3, np.float32)
+    graph = imported(model(nodes, {"x": ()}, weights=weights), tmp_path)
+    for found in (interpreter.run(graph, {"x": x})["y"], cnncc.compile(graph, cache=False)(x)):
+        assert found.shape == () and found == 3

@@ -18,6 +18,7 @@ import cnncc
 from cnncc import interpreter
 from cnncc.cli import main
 from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.elements import INT64
 from cnncc.errors import CnnccError, InputError, ModelError, ShapeError
 from cnncc.ir import Graph
 from cnncc.op import Constant
@@ -190,3 +191,11 @@ def test_no_layer_takes_or_makes_one(tmp_path: Path) -> None:
     for shape in ((2, 3), (), (0, -1)):
         with pytest.raises(ShapeError):
             EmptyType(shape)
+
+
+@pytest.mark.parametrize("operator", ["ReduceL2", "ReduceLogSum", "ReduceSum", "ReduceL1"])
+def test_axes_that_arrive_decide_about_empty_results(operator: str, tmp_path: Path):
+    """What has no elements is known, but axes are not: nothing stands for them."""
+    proto = model([node(operator, "x axes", "y")], {"x": (2, 0, 4), "axes": TensorType((1,), INT64)}, opset=18)
+    with pytest.raises(ModelError, match="with axes computed at run time is not supported"):
+        imported(proto, tmp_path, shapes={"x": (2, 0, 4)})

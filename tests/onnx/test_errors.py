@@ -16,11 +16,17 @@ from onnx import TensorProto, helper
 import cnncc
 from cnncc.elements import COMPUTED, INT32, VALUES
 from cnncc.errors import ModelError, ShapeError, UsageError
+from cnncc.frontends.onnx.read import ADVICE
 from cnncc.op import either
 from cnncc.types import TensorType
 
 from .making import data, ints
 from .support import imported, model, node
+
+OTHERS = (
+    ". cnncc ops --onnx lists the operators that are supported; outputs=(…), on the command line --output, ends a "
+    "model before others"
+)
 
 
 def refusal(proto: onnx.ModelProto, folder: Path) -> str:
@@ -43,7 +49,7 @@ def test_all_problems_are_told_at_once(tmp_path: Path):
     assert refusal(proto, tmp_path) == (
         "'…/small.onnx' cannot be imported: operator Unique is not supported (at node 'first'); "
         "operator Det is not supported (at node 'd', node 'last'); "
-        "Dropout in training mode is not supported (at node 'drop')"
+        f"Dropout in training mode is not supported (at node 'drop'){OTHERS}"
     )
 
 
@@ -56,11 +62,11 @@ def test_what_comes_behind_a_node_is_seen_by_its_stated_shape(tmp_path: Path):
     proto = model(nodes, {"x": (1, 3, 8, 8)}, weights={"s": np.array([1, 1, 0.5, 0.5], np.float32)})
     first = "'…/small.onnx' cannot be imported: operator Det is not supported (at node 'first')"
     told = "coordinate_transformation_mode='mirror'"
-    assert refusal(proto, tmp_path) == first
+    assert refusal(proto, tmp_path) == first + OTHERS
     proto.graph.value_info.add().CopyFrom(helper.make_tensor_value_info("d", TensorProto.FLOAT, (1, 3, 8, 8)))
-    assert refusal(proto, tmp_path) == f"{first}; Resize with {told} is not supported (at node 'last')"
+    assert refusal(proto, tmp_path) == f"{first}; Resize with {told} is not supported (at node 'last'){OTHERS}"
     proto.graph.value_info[0].type.tensor_type.elem_type = 99
-    assert refusal(proto, tmp_path) == first
+    assert refusal(proto, tmp_path) == first + OTHERS
 
 
 def test_nodes_at_which_onnx_itself_ends_the_process(tmp_path: Path):
@@ -82,7 +88,7 @@ def test_one_kind_is_told_once(tmp_path: Path):
         "operator Det is not supported (at node 'n0', node 'n2', node 'n4' and 17 more); "
         f"computing with the float64 tensor 'w0' is not supported, only {either(COMPUTED)} "
         "(at node 'add0', node 'add1', node 'add2' and 6 more); "
-        "output 'q0' of LRN is not supported (at node 'lrn0', node 'lrn1', node 'lrn2' and 2 more)"
+        f"output 'q0' of LRN is not supported (at node 'lrn0', node 'lrn1', node 'lrn2' and 2 more){OTHERS}"
     )
 
 
@@ -91,10 +97,10 @@ def test_open_dimensions_beside_other_problems(tmp_path: Path):
     told = refusal(model(nodes, {"x": ("N", 3, "H"), "z": ("W", "W")}, ["b", "y"]), tmp_path)
     assert told == (
         "'…/small.onnx' cannot be imported: "
-        "input 'x' is (N, 3, H): give its open dimensions, shapes={'x': (1, 3, …)} "
-        "(on the command line --shape x=1,3,…); "
-        "input 'z' is (W, W): give its open dimensions, shapes={'z': (1, …)} (on the command line --shape z=1,…); "
-        "operator Unique is not supported (at node 'where'); operator Det is not supported (at node 'det')"
+        "input 'x' is (N, 3, H) and input 'z' is (W, W): give their open dimensions, "
+        "shapes={'x': (1, 3, …), 'z': (1, …)} (on the command line --shape x=1,3,… --shape z=1,…), "
+        'or shapes="any" in Python, which compiles each size when it comes; '
+        f"operator Unique is not supported (at node 'where'); operator Det is not supported (at node 'det'){OTHERS}"
     )
 
 
@@ -103,7 +109,7 @@ def test_many_kinds_of_problems(tmp_path: Path):
     told = refusal(model(nodes, {"x": (1, 3)}, [f"y{k}" for k in range(20)]), tmp_path)
     assert told.count("is not supported") == 6
     assert told.endswith(
-        "operator Op5 is not supported (at node 'y5'); and 14 more kinds of problems (see cnncc inspect)"
+        f"operator Op5 is not supported (at node 'y5'); and 14 more kinds of problems (see cnncc inspect){OTHERS}"
     )
 
 
@@ -152,7 +158,7 @@ def test_the_operator_of_the_file_is_named(tmp_path: Path):
 def test_operators_of_other_domains(tmp_path: Path):
     proto = model([helper.make_node("Relu", ["x"], ["y"], "r", domain="com.example")], {"x": (1, 3)})
     assert refusal(proto, tmp_path) == (
-        "'…/small.onnx' cannot be imported: operator com.example.Relu is not supported (at node 'r')"
+        f"'…/small.onnx' cannot be imported: operator com.example.Relu is not supported (at node 'r'){OTHERS}"
     )
 
 
@@ -186,9 +192,8 @@ def test_other_element_types(tmp_path: Path):
     told = f"computing with the float64 tensor 'w' is not supported, only {either(COMPUTED)} (at node 'a')"
     assert told in refusal(proto, tmp_path)
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.DOUBLE
-    assert "or bool; export the model in float32, in PyTorch by module.float() (at input 'x')" in refusal(
-        proto, tmp_path
-    )
+    told = f"an input of type float64 is not supported, only {either(VALUES)} (at input 'x'). {ADVICE}"
+    assert told in refusal(proto, tmp_path)
     proto.graph.input[0].type.tensor_type.elem_type = TensorProto.STRING
     told = f"an input of type string is not supported, only {either(VALUES)} (at input 'x')"
     assert told in refusal(proto, tmp_path)
@@ -252,7 +257,7 @@ def test_files_that_are_no_models(tmp_path: Path):
         (absent, f"ONNX model '{absent}' does not exist"),
         (folder, f"ONNX model '{folder}' is not a file"),
         (text, f"'{text}' is not an ONNX model that can be read: "),
-        (empty, f"'{empty}' is not an ONNX model: it has no outputs"),
+        (empty, f"'{empty}' is not an ONNX model: it is empty"),
     ]:
         with pytest.raises(ModelError) as error:
             cnncc.load_graph(file)
@@ -277,3 +282,36 @@ def test_without_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 def test_dimensions_of_nothing(tmp_path: Path):
     proto = model([node("Reshape", "x shape", "y", "r")], {"x": (1, 3)}, weights={"shape": ints(0, 0, 5)})
     assert "node 'r'" in refusal(proto, tmp_path)
+
+
+RELUS = [node("Relu", "x", "a"), node("Relu", "a", "y")]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"hello", "is not an ONNX model that can be read: it is a text"),
+        (b"<!DOCTYPE html><html>404", "can be read: it is a web page; perhaps of an error, in place of a download"),
+        (model(RELUS, {"x": (1, 3)}).SerializeToString()[:-9], "it may be incomplete or damaged"),
+    ],
+)
+def test_what_a_file_is_in_place_of_a_model(content: bytes, told: str, tmp_path: Path):
+    (tmp_path / "m.onnx").write_bytes(content)
+    with pytest.raises(ModelError) as error:
+        cnncc.load_graph(tmp_path / "m.onnx")
+    assert str(error.value).endswith(told)
+
+
+def test_lists_of_different_lengths_are_named(tmp_path: Path):
+    proto = model([node("Conv", "x w", "y", "c", pads=[1, 1, 1])], {"x": (1, 2, 5, 5)}, weights={"w": data(4, 2, 3, 3)})
+    told = "inputs and attributes of Conv do not fit together: a list has too few or too many elements (pads=(1, 1, 1))"
+    assert refusal(proto, tmp_path) == f"node 'c': {told}"
+
+
+def test_matrices_that_do_not_fit_are_told_as_they_are_in_the_file(tmp_path: Path):
+    proto = model([node("MatMul", "x w", "y", "m")], {"x": (1, 5)}, weights={"w": data(4, 3)})
+    assert "'m': MatMul of shapes (1, 5) and (4, 3): the last axis of the first" in refusal(proto, tmp_path)
+
+
+def test_what_depends_on_numbers_that_arrive_is_told_with_advice(tmp_path: Path):
+    assert "or simplified (onnxsim)" in refusal(model([node("NonZero", "x", "y")], {"x": (1, 3)}), tmp_path)

@@ -12,7 +12,7 @@ pytest.importorskip("onnx")
 
 from onnx import TensorProto, defs, helper, numpy_helper
 
-from cnncc import interpreter
+from cnncc import interpreter, ops
 from cnncc.allowance import allowance
 from cnncc.errors import ModelError
 from cnncc.frontends.onnx import importer
@@ -83,6 +83,7 @@ CASES: list[tuple[str, tuple[Array | None, ...], dict[str, Any], int, int]] = [
     ("ArgMax", (data(2, 5),), {"axis": -1, "select_last_index": 1}, NEWEST, 1),
     ("Compress", (GRID, np.array([True, False, True])), {"axis": 1}, NEWEST, 1),
     ("Compress", (GRID, np.array([False, True, True])), {}, NEWEST, 1),
+    ("CumProd", (GRID, np.array(1)), {"exclusive": 1}, 26, 1),
     ("CumSum", (GRID, np.array(-1)), {"exclusive": 1, "reverse": 1}, NEWEST, 1),
     ("CumSum", (data(2, 5), np.array(1)), {}, NEWEST, 1),
     ("OneHot", (ints(1, 0, -1), np.array(4), np.array([2, 5], np.uint8)), {"axis": 0}, NEWEST, 1),
@@ -141,6 +142,16 @@ def test_row(operator, inputs, attributes, opset, count, tmp_path: Path):
         actual = graph.constant(graph.outputs[name])
         assert actual is not None and actual.shape == wanted.shape
         np.testing.assert_allclose(actual, wanted, rtol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["constant", "edge", "reflect", "wrap"])
+def test_pad_with_negative_widths(mode: str, tmp_path: Path):
+    """ONNX's reference does not know them: what is left is what the layer leaves, and that is padded."""
+    x, pads = data(3, 4, 5), ints(0, -1, 2, 1, 2, -3)
+    proto = model([node("Pad", "x pads", "y", mode=mode)], {}, ["y"], {"x": x, "pads": pads})
+    graph = imported(proto, tmp_path)
+    (wanted,) = ops.Pad(((0, 1), (-1, 2), (2, -3)), mode).reference(x)
+    np.testing.assert_array_equal(graph.constant(graph.outputs["y"]), wanted)
 
 
 @pytest.mark.parametrize("operator", ["Add", "Sub", "Mul", "Div"])

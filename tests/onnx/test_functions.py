@@ -171,8 +171,10 @@ def test_weights_are_shared(tmp_path: Path) -> None:
 
 def test_float64_and_problems_inside(tmp_path: Path) -> None:
     body = function("Bad", "p", "q", [node("Det", "p", "q", "det")])
-    assert refusal(calling([call("Bad", "x", "y", "b")], body), tmp_path).endswith(
-        "operator Det is not supported (at node 'b.det')"
+    assert (
+        refusal(calling([call("Bad", "x", "y", "b")], body), tmp_path)
+        .partition(". ")[0]
+        .endswith("operator Det is not supported (at node 'b.det')")
     )
     body = function("Dark", "p", "q", [node("Add", "p secret", "q")])
     told = refusal(

@@ -132,7 +132,7 @@ def test_open_dimensions_must_be_given(tmp_path: Path):
         imported(model(RELU, {"x": ("n", 3, "height", None)}), tmp_path)
     assert str(error.value) == (
         "input 'x' is (n, 3, height, ?): give its open dimensions, shapes={'x': (1, 3, …, …)} "
-        "(on the command line --shape x=1,3,…,…)"
+        '(on the command line --shape x=1,3,…,…), or shapes="any" in Python, which compiles each size when it comes'
     )
 
 

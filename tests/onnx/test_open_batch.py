@@ -44,6 +44,7 @@ WEIGHTS = {
     "two": np.array(2),
     "big": np.array(40),
     "first": ints(0),
+    "channel": ints(1),
     "all": ints(2, 4, 4),
     "8": ints(8),
     "3,3": ints(3, 3),
@@ -358,3 +359,48 @@ def test_two_open_inputs_have_the_same_number(tmp_path: Path) -> None:
     proto = model([node("Add", "x w", "y")], {"x": ("N", 4), "w": ("N", 4)})
     feeds = {"x": floats(3, 4), "w": floats(3, 4)}
     np.testing.assert_array_equal(cnncc.interpret(imported(proto, tmp_path), feeds), wanted(proto, feeds))
+
+
+OWN = [
+    case("a constant", RELU, node("Softmax", "square", "c")),
+    case("its own shape", RELU, node("Shape", "x", "s", start=1), node("ConstantOfShape", "s", "c")),
+    case("an array on the way", node("GlobalAveragePool", "image", "c"), node("Add", "x c", "y")),
+]
+WITH_N = [
+    case("the shape", RELU, node("Shape", "x", "c")),
+    case("the size", RELU, node("Size", "x", "c")),
+    case("N as a float", RELU, *COUNT, node("Cast", "n", "c", to=1)),
+    case("as many rows", RELU, node("Shape", "x", "s"), node("ConstantOfShape", "s", "c")),
+    case("no elements", RELU, node("Slice", "x first first channel", "c")),
+]
+
+
+def two_outputs(nodes: list[onnx.NodeProto], tmp_path: Path, images: int) -> tuple[onnx.ModelProto, Any]:
+    proto = proto_of(nodes, 18, X)
+    proto.graph.output.append(onnx.helper.make_empty_tensor_value_info("c"))
+    return proto, imported(proto, tmp_path, shapes={"x": (images, *X[1:])})
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize(("nodes", "opset", "x"), OWN)
+def test_an_output_that_depends_on_no_image_keeps_its_shape(
+    nodes: list[onnx.NodeProto], opset: int, x: tuple[Any, ...], images: int, tmp_path: Path
+) -> None:
+    proto, graph = two_outputs(nodes, tmp_path, images)
+    assert batching.images_of(graph).own == {"c"}
+    compiled = cnncc.compile(graph, cache=False)
+    for other in (1, 2, 3, 5):
+        feeds = feed(X, other)
+        for found, expected in zip(compiled(feeds), open_batch.reference(proto, feeds), strict=True):
+            assert found.shape == expected.shape
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("images", [1, 3])
+@pytest.mark.parametrize(("nodes", "opset", "x"), WITH_N)
+def test_an_output_that_holds_the_number_fixes_it(
+    nodes: list[onnx.NodeProto], opset: int, x: tuple[Any, ...], images: int, tmp_path: Path
+) -> None:
+    _, graph = two_outputs(nodes, tmp_path, images)
+    fixed = batching.images_of(graph).fixed
+    assert fixed.startswith(("output 'c' holds the number of images", "node 'c' computes with the number of images"))

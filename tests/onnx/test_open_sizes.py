@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import gc
 import pickle
 import re
 import threading
 import warnings
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,9 +22,12 @@ import onnx
 
 import cnncc
 from cnncc import OpenModel
+from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.errors import CnnccError, InputError, ModelError, NativeError, UsageError
+from cnncc.plan import PlanOptions
+from cnncc.plan.saved import save
 from cnncc.runtime import open_model
-from cnncc.sizes import listed, suffixes
+from cnncc.sizes import larger, listed, suffixes
 
 from .cases import data
 from .support import model, node
@@ -244,6 +250,18 @@ def test_sizes_that_are_refused(case: str) -> None:
     assert told.startswith(message[:-1]) if message.endswith("*") else told == message
 
 
+def test_choices_of_one_size_are_refused(tmp_path: Path) -> None:
+    """A saved plan names layers by their sizes; options of a plan that name none hold for all sizes."""
+    one = Compilation(cnncc.load_graph(proto(), shapes={"x": (1, 2, 9, 9)}), Options(resolve_target("host")))
+    save(one.plan, one.options.plan, tmp_path / "p.json")
+    message = rf"^plan '{tmp_path / 'p.json'}' has the choices for one size: give one shape for each input$"
+    for shapes in ("any", {"x": [(1, 2, 9, 9), (1, 2, 8, 8)]}):
+        with pytest.raises(UsageError, match=message):
+            cnncc.compile(proto(), shapes=shapes, plan=tmp_path / "p.json")
+    x = data(1, 2, 9, 9)
+    assert np.array_equal(cnncc.compile(proto(), shapes="any", plan=PlanOptions(sharing="all"))(x), closed(x))
+
+
 def test_a_graph_has_one_size() -> None:
     for shapes in ("any", {"x": [(1, 2, 3, 3), (1, 2, 4, 4)]}):
         with pytest.raises(UsageError, match=r"^a graph takes one size: give one shape for each input$"):
@@ -296,3 +314,53 @@ def test_names_say_what_differs() -> None:
     assert suffixes([[(1, 8), (4,)], [(1, 9), (4,)], [(1, 9), (5,)]]) == ["8_4", "9_4", "9_5"]
     assert suffixes([[(1, 8)], [(8,)], [()]]) == ["1x8", "8", "scalar"]
     assert listed("any") == []
+
+
+def test_what_fits_is_told() -> None:
+    """The next larger size that the network can take, where there is one; nothing where sizes are not what is wrong."""
+    halves = [
+        node("MaxPool", "x", "p", "pool", kernel_shape=[2, 2], strides=[2, 2]),
+        node("Resize", "p none scales", "u", "twice"),
+        node("Concat", "u x", "y", "join", axis=1),
+    ]
+    weights = {"none": np.zeros(0, np.float32), "scales": np.array([1, 1, 2, 2], np.float32)}
+    dense = [node("Flatten", "x", "f"), node("Gemm", "f k", "y", "dense")]
+    for made, shape, end in (
+        (proto(), (1, 2, 2, 9), "(axis 0 of the window); x=(1, 2, 4, 12) would fit"),
+        (proto(), (3, 2, 9, 0), "is not supported; x=(3, 2, 12, 4) would fit"),
+        (model(halves, {"x": OPEN}, ["y"], weights, opset=13), (1, 2, 6, 5), "along axis 1; x=(1, 2, 6, 6) would fit"),
+        (model(dense, {"x": OPEN}, ["y"], {"k": data(32, 3)}), (1, 2, 3, 3), "(outputs, 18); x=(1, 2, 4, 4) would fit"),
+        (model(dense, {"x": OPEN}, ["y"], {"k": data(32, 3)}), (1, 2, 4, 5), "expected (outputs, 40)"),
+        (model([node("LSTM", "x k k", "y")], {"x": OPEN}, ["y"], {"k": data(1, 2)}), (1, 2, 4, 5), "(at node 'y')"),
+    ):
+        with pytest.raises(InputError, match=r"^model '\w+' cannot take x=") as found:
+            cnncc.compile(made, shapes="any")(data(*shape))
+        assert str(found.value).endswith(end)
+    (near, *_) = larger({"x": (3, 2, 5), "w": (5,)}, {"x": ("n", 2, "h"), "w": (5,)})
+    assert near == {"x": (3, 2, 6), "w": (5,)}
+    assert [size["x"] for size in larger({"x": (1, 64)}, {"x": None})] == [(1, 128)]
+
+
+def test_many_sizes_in_a_row_leave_no_memory_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(open_model, "MOST", 3)
+    net = cnncc.compile(proto(), shapes="any")
+    seen = []
+    for width in range(3, 13):
+        x = data(1, 2, 3, width)
+        assert np.array_equal(net(x), net(x))
+        seen.append(weakref.ref(net.at(x.shape)))
+    gc.collect()
+    assert [model() is not None for model in seen] == [False] * 7 + [True] * 3
+
+
+def test_threads_with_several_new_sizes() -> None:
+    """More sizes than are kept, each from two threads at once."""
+    net = cnncc.compile(proto(), shapes="any")
+    inputs = [data(1, 2, 3, width) for width in range(3, 23)]
+    wanted = [closed(x) for x in inputs]
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for turns in (inputs, inputs[::-1]):
+            found = list(pool.map(net, [x for x in turns for _ in range(2)]))
+            want = wanted if turns is inputs else wanted[::-1]
+            assert all(np.array_equal(found[2 * k + i], want[k]) for k in range(len(want)) for i in range(2))
+    assert len(net.sizes) == 16

@@ -79,13 +79,13 @@ def top_k(op: Any, x: Array) -> list[Array]:
     return [of_lines(x, op.axis, chosen), of_lines(x, op.axis, lambda line: [*ranking(line, op.k, op.largest)])]
 
 
-def running_sum(line: Line, exclusive: bool, reverse: bool) -> Line:
-    add = math.fsum if isinstance(line[0], float) else sum
-    sums = []
+def running(line: Line, exclusive: bool, reverse: bool, product: bool = False) -> Line:
+    add = math.prod if product else math.fsum if isinstance(line[0], float) else sum
+    results = []
     for at in range(len(line)):
         part = line[at + exclusive :] if reverse else line[: at + (not exclusive)]
-        sums.append(add(part))
-    return sums
+        results.append(add(part))
+    return results
 
 
 def trilu(op: Any, x: Array) -> list[Array]:
@@ -113,7 +113,8 @@ Oracle = Callable[[Any, Sequence[Array]], list[Array]]
 ORACLES: dict[str, Oracle] = {
     "ArgMax": lambda op, x: place_of(op, x[0], 1),
     "ArgMin": lambda op, x: place_of(op, x[0], -1),
-    "CumSum": lambda op, x: [of_lines(x[0], op.axis, lambda line: running_sum(line, op.exclusive, op.reverse))],
+    "CumSum": lambda op, x: [of_lines(x[0], op.axis, lambda line: running(line, op.exclusive, op.reverse))],
+    "CumProd": lambda op, x: [of_lines(x[0], op.axis, lambda line: running(line, op.exclusive, op.reverse, True))],
     "Hardmax": lambda op, x: hardmax(op, x[0]),
     "OneHot": lambda op, x: one_hot(op, *x),
     "TopK": lambda op, x: top_k(op, x[0]),

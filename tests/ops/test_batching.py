@@ -9,7 +9,7 @@ import pytest
 
 from cnncc.batching import batched_inputs, images_of
 from cnncc.ir import Builder, Rewriter
-from cnncc.ops import Add, Concat, Conv, Dense, Flatten, Fused, FusedOp, MaxPool, Relu, Reshape, Softmax, Split
+from cnncc.ops import Add, Concat, Conv, Dense, Expand, Flatten, Fused, FusedOp, MaxPool, Relu, Reshape, Softmax, Split
 from cnncc.types import TensorType
 
 
@@ -74,15 +74,18 @@ def test_all_inputs_have_the_same_number_of_images():
     assert batched(lambda b, x, y: b.add(Add(), (x, y)), (2, 3), (1, 3)) is None
 
 
-def test_all_outputs_carry_images():
+def test_outputs_that_carry_no_images():
     def constant_output(b, x):
         return [*b.add(Relu(), (x,)), b.constant(np.ones(3))]
 
     def weights_output(b, x, w):
         return [*b.add(Dense(), (x, w)), *b.add(Relu(), (w,))]
 
-    assert batched(constant_output, (1, 3)) is None
-    assert batched(weights_output, (1, 3), (4, 3)) is None
+    assert batched(constant_output, (1, 3)) == [True]
+    assert batched(weights_output, (1, 3), (4, 3)) is None  # two inputs that would be images, of different numbers
+    b = Builder()
+    graph = b.graph({f"y{i}": value for i, value in enumerate(constant_output(b, b.input("x", TensorType((1, 3)))))})
+    assert images_of(graph).own == {"y1"}
 
 
 def test_a_convolution_of_a_constant_image_carries_none():
@@ -155,6 +158,7 @@ def test_a_number_that_somebody_computed_with_is_fixed() -> None:
             "layer 'a' (Add) takes no other number of images",
         ),
         (lambda b, x: b.add(Relu(), (x,)), [()], "input 'x0' has no images"),
+        (lambda b, x: b.add(Expand(()), (x,)), [()], "input 'x0' has no images"),
         (lambda b, x: b.add(Relu(), (x,)), [(1, 20000, 20000)], "input 'x0' can hold no more images (shape (2, 20000"),
     ],
 )

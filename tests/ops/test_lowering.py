@@ -26,7 +26,7 @@ from cnncc.computation import (
 )
 from cnncc.elements import INTEGERS
 from cnncc.expr import Arg, Number
-from cnncc.lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
+from cnncc.lines import ExtremePlace, Linewise, Ranked, Ranking, Running
 
 from . import oracles, oracles_exact, oracles_indexed, oracles_moving, oracles_order
 from .cases import data, each_sample
@@ -148,8 +148,9 @@ def along_lines(c, operands):
             ours = evaluate(Ranking(c.axis, c.count, c.largest), operands[:1], operands[1].shape)
             np.testing.assert_array_equal(ours, operands[1])
             return of_lines(x, c.axis, lambda line: [line[k] for k in oracles_order.ranking(line, c.count, c.largest)])
-        case RunningSum():
-            return of_lines(x, c.axis, lambda line: oracles_order.running_sum(line, c.exclusive, c.reverse))
+        case Running():
+            product = c.combine == "multiply"
+            return of_lines(x, c.axis, lambda line: oracles_order.running(line, c.exclusive, c.reverse, product))
     raise AssertionError(f"unknown computation {c}")
 
 

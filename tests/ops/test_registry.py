@@ -17,8 +17,8 @@ from .cases import data, each_op, each_sample, label, samples
 OPS = """
     Abs Acos Acosh AdaptiveAveragePool AdaptiveMaxPool Add And ArgMax ArgMin Asin Asinh Atan Atanh AveragePool
     BatchNormalization BatchStandardization BitShift BitwiseAnd BitwiseNot BitwiseOr BitwiseXor Cast Ceil Celu
-    ChannelShuffle Clip Concat Conv ConvTranspose Cos Cosh CumSum Dense DepthToSpace Dequantize Div Dropout Elu Equal
-    Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gelu GlobalAveragePool GlobalMaxPool Greater
+    ChannelShuffle Clip Concat Conv ConvTranspose Cos Cosh CumProd CumSum Dense DepthToSpace Dequantize Div Dropout Elu
+    Equal Erf Exp Expand Flatten Floor Gather GatherElements GatherND Gelu GlobalAveragePool GlobalMaxPool Greater
     GreaterOrEqual GridSample GroupNormalization HardSigmoid HardSwish Hardmax Identity ImageToTensor
     InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Less LessOrEqual Log LogSoftmax LpPool MatMul
     Max MaxPool MaxPoolIndices Mean Min Mish MixedPool Mod Mul Neg Not NotEqual OneHot Or PRelu Pad Pow Quantize

@@ -17,7 +17,7 @@ from cnncc.check.tolerance import op_bounds
 from cnncc.computation import Contraction, Pointwise, Reduction, WindowReduction
 from cnncc.expr import Apply, Arg, Number, evaluate
 from cnncc.functions import FUNCTIONS
-from cnncc.lines import RunningSum
+from cnncc.lines import Running
 from cnncc.ops.elementwise import widened
 
 from . import test_lowering
@@ -106,13 +106,14 @@ def reduction(c, x):
     return x
 
 
-def running_sum(c, x):
+def running(c, x):
     size, sums = x.shape[c.axis], []
     order = [[at] for at in range(size)[:: -1 if c.reverse else 1]]
-    total = np.zeros_like(x.take([0], c.axis))
+    first = x.take([0], c.axis)
+    total, combine = (np.zeros_like(first), np.add) if c.combine == "add" else (np.ones_like(first), np.multiply)
     for at in order:
-        sums.append(total if c.exclusive else total + x.take(at, c.axis))
-        total = total + x.take(at, c.axis)
+        sums.append(total if c.exclusive else combine(total, x.take(at, c.axis)))
+        total = combine(total, x.take(at, c.axis))
     return np.concatenate(sums[:: -1 if c.reverse else 1], c.axis)
 
 
@@ -143,8 +144,8 @@ def in_float32(op, types, arrays):
                     result = window_reduction(piece.computation, *operands)
                 case Reduction():
                     result = reduction(piece.computation, *operands)
-                case RunningSum():
-                    result = running_sum(piece.computation, *operands)
+                case Running():
+                    result = running(piece.computation, *operands)
                 case Pointwise():
                     result = pointwise(piece.computation, operands, shape)
                 case _:

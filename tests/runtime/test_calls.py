@@ -268,7 +268,8 @@ def test_calls_by_another_name(model: Model) -> None:
     assert model(x, **{"".join(("o", "ut")): y}) is y  # equal to the name that native code looks for
     assert model.__call__(x, out=y) is y and Model.__call__(model, x, out=y) is y
     np.testing.assert_array_equal(next(map(model, [x])), y)
-    assert str(inspect.signature(model)) == "(*inputs: 'Any', out: 'Any' = None, convert: 'bool' = False) -> 'Any'"
+    told = "(*inputs: 'Any', out: 'Any' = None, convert: 'bool | None' = None) -> 'Any'"
+    assert str(inspect.signature(model)) == told
     assert "executable" in inspect.signature(Model).parameters
     with pytest.raises(TypeError, match=r"^Model.__call__\(\) got an unexpected keyword argument 'output'$"):
         model(x, output=y)  # type: ignore[call-arg]

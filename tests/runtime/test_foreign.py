@@ -11,7 +11,9 @@ import pytest
 
 from cnncc.elements import BOOL, ELEMENTS, FLOAT32, INT32, INT64, UINT8, Element
 from cnncc.errors import InputError
+from cnncc.runtime import foreign
 from cnncc.runtime.arrays import checked_inputs, ordered_inputs
+from cnncc.runtime.conversion import widened
 from cnncc.runtime.executable import Port
 from cnncc.runtime.model import Model
 from cnncc.types import Array, TensorType
@@ -147,3 +149,63 @@ def test_floats_are_rounded_and_never_cut() -> None:
     for other in (np.array(["1"]), np.zeros(2, complex), np.zeros(2, object), np.zeros(2, "M8[s]")):
         with pytest.raises(InputError, match="expected float32, got"):
             _converted(FLOAT32, other)
+
+
+class Shortened(Exchanged):
+    """A tensor of bfloat16, as its DLPack tells: the upper halves of floats, with the strides of `x`, as bits."""
+
+    def __init__(self, x: Array):
+        super().__init__((x.view(np.uint32) >> 16).astype(np.uint16).view(np.float16))
+
+    def __dlpack__(self, **options: Any) -> Any:
+        if options:
+            raise BufferError("NumPy has no bfloat16")
+        capsule = self.x.__dlpack__()
+        tensor = foreign._Tensor.from_address(foreign._pointer_of(capsule, b"dltensor"))
+        assert (tensor.code, tensor.bits) == (2, 16)
+        tensor.code = 4
+        return capsule
+
+
+class Strided(Shortened):
+    """One whose elements lie apart, in the other order of axes."""
+
+    def __init__(self, x: Array):
+        super().__init__(x)
+        wide = np.zeros((x.shape[1], 2 * x.shape[0]), np.float16)
+        wide[:, 1::2] = self.x.T
+        self.x = wide[:, 1::2].T
+
+
+def upper(x: Array) -> Array:
+    """Floats with the bits of bfloat16 only."""
+    return (x.view(np.uint32) & np.uint32(0xFFFF0000)).view(np.float32)
+
+
+@pytest.mark.parametrize("kind", [Shortened, Strided])
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_bfloat16_arrives_as_float32(model: Model, kind: type[Shortened], count: int) -> None:
+    x = toy.images(count)
+    np.testing.assert_array_equal(model(kind(x)), toy.expected(upper(x)))
+    np.testing.assert_array_equal(model({"x": kind(x)}), toy.expected(upper(x)))
+
+
+def test_bfloat16_of_the_package(model: Model) -> None:
+    short = pytest.importorskip("ml_dtypes").bfloat16
+    x = toy.images(4).astype(short)
+    for given in (x, x[::2], np.asfortranarray(x)):
+        np.testing.assert_array_equal(model(given), toy.expected(given.astype(np.float32)))
+    special = np.array([-0.0, np.inf, -np.inf, np.nan, 3e38, 1e-40], short)
+    np.testing.assert_array_equal(widened(special), special.astype(np.float32))
+
+
+def test_where_bfloat16_is_refused(model: Model) -> None:
+    """A copy would not see later changes, results would not be seen, and other elements would not hold it."""
+    x = Shortened(toy.images(2))
+    with pytest.raises(InputError, match=r"^input 'x': only a C-contiguous array can be bound$"):
+        model.bind(x)
+    with pytest.raises(InputError, match=r"^output 'y': expected float32, got bfloat16$"):
+        model(toy.images(1), out=Shortened(np.zeros((1, 6), np.float32)))
+    for element in (INT32, ELEMENTS["float16"]):
+        with pytest.raises(InputError, match=f"expected {element}, got bfloat16"):
+            _converted(element, x)  # type: ignore[arg-type]

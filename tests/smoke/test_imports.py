@@ -210,7 +210,7 @@ ALLOWED: dict[str, set[str]] = {
         "windows",
     },
     "frontends.torch": {"errors", "frontends.onnx", "ir"},
-    "cache.sources": {"alignment", "cache", "errors", "files", "frontends", "frontends.onnx", "ir"},
+    "cache.sources": {"alignment", "cache", "errors", "files", "frontends", "frontends.onnx", "ir", "types"},
     "codegen.llvm": {"codegen", "machine"},
     "passes": {
         "batching",
@@ -246,7 +246,7 @@ ALLOWED: dict[str, set[str]] = {
         "runtime",
         "timings",
     },
-    "opening": {"cache.sources", "compiler", "errors", "runtime", "sizes", "timings"},
+    "opening": {"cache.models", "cache.sources", "compiler", "errors", "runtime", "sizes", "timings"},
     "check.model": {"check", "compiler", "interpreter", "ir", "op", "ops", "passes", "runtime", "types"},
     "measure": {
         "alignment",
@@ -312,6 +312,7 @@ ALLOWED: dict[str, set[str]] = {
         "errors",
         "files",
         "frontends",
+        "frontends.onnx",
         "ir",
         "learning",
         "machine",

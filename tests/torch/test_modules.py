@@ -95,6 +95,14 @@ def test_a_number_of_images_that_is_computed_with() -> None:
         model(np.ones((4, 3), np.float32))
 
 
+def test_axes_without_elements() -> None:
+    """A file does not tell them from open ones."""
+    module, tensors = Of(lambda m, x, y: torch.cat([x, y.relu()], 1)), [torch.empty(2, 0, 3), torch.randn(2, 4, 3)]
+    compared(cnncc.compile(module, tuple(tensors)), module, tensors)
+    module, tensors = Of(lambda m, x: x.sum(0)), [torch.empty(0, 3)]
+    compared(cnncc.compile(module, tuple(tensors)), module, tensors)
+
+
 def test_tensors_are_arguments_and_outputs() -> None:
     module = settled(UNet)
     x, y = torch.randn(2, 3, 8, 8), torch.zeros(2, 2, 8, 8)
@@ -104,6 +112,17 @@ def test_tensors_are_arguments_and_outputs() -> None:
     np.testing.assert_array_equal(model(x.to(memory_format=torch.channels_last)), expected)
     assert model(x, out=y) is y
     np.testing.assert_array_equal(y.numpy(), expected)
+
+
+def test_modules_of_float64() -> None:
+    """In float32, where that is asked for; the example and the arguments are tensors of float64."""
+    module = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.BatchNorm2d(4), torch.nn.Tanh()).double().eval()
+    x = torch.randn(5, 3, 6, 6, dtype=torch.float64)
+    with pytest.raises(ModelError, match="With convert=True"):
+        cnncc.compile(module, x[:1])
+    found = cnncc.compile(module, x[:1], convert=True)(x)
+    with torch.no_grad():
+        np.testing.assert_allclose(found, module(x).numpy(), rtol=1e-5, atol=1e-5)
 
 
 def test_what_is_wrong_is_said() -> None:

@@ -1,4 +1,4 @@
-"""Running sums: each fibre is one chain of additions, in the order that the kernel states."""
+"""Running sums and products: each fibre is one chain of operations, in the order that the kernel states."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .fibres import FibreEmitter
 
 
 class SumsOfFibres(FibreEmitter[Accumulate]):
-    """Emits the sums of some fibres, one a lane."""
+    """Emits the sums, or products, of some fibres, one a lane."""
 
     def fibres(self, position: list[Index], count: int) -> None:
         e, (axis,), (source,) = self.e, self.k.reduced, self.sources
@@ -19,9 +19,9 @@ class SumsOfFibres(FibreEmitter[Accumulate]):
             place = list(position)
             place[axis] = e.sub(size - 1, indices[0]) if self.k.reverse else indices[0]
             (before,) = sums
-            total = e.binary("add", before, source.load_at(place, self.beside, count))
+            total = e.binary(self.k.combine, before, source.load_at(place, self.beside, count))
             self.target.store(before if self.k.exclusive else total, self.target.offset(place), self.beside)
             return [total]
 
         cost = sum(access.vectors(self.beside, count) for access in (source, source, self.target))
-        reduce_nest(e, [size], [source.number(0.0, count)], cost, step)
+        reduce_nest(e, [size], [source.number(0.0 if self.k.combine == "add" else 1.0, count)], cost, step)

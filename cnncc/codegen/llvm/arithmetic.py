@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..instructions import Binary, IndexOperation, Predicate, Unary
+from ..instructions import Binary, Predicate, Unary
 from ..registers import BOOL, FLOAT, INT32, Index, RegisterType, Ssa
 from . import text
 from .control import Control
@@ -30,12 +30,12 @@ class Arithmetic(Control):
 
     def unary(self, operation: Unary, a: Ssa) -> Ssa:
         if operation == "negate":
-            return self.assign(a.type, f"fneg {spell(a.type)} {a.name}")
+            return self.compute(a.type, f"fneg {spell(a.type)} {a.name}")
         return self.intrinsic("fabs" if operation == "absolute" else "sqrt", a)
 
     def binary(self, operation: Binary, a: Ssa, b: Ssa) -> Ssa:
         name = text.OPERATIONS[a.type.kind][operation]
-        return self.assign(a.type, f"{name} {spell(a.type)} {a.name}, {b.name}")
+        return self.compute(a.type, f"{name} {spell(a.type)} {a.name}, {b.name}")
 
     def multiply_add(self, a: Ssa, b: Ssa, c: Ssa) -> Ssa:
         if not self.target.fma:
@@ -53,7 +53,7 @@ class Arithmetic(Control):
         type, (value, power) = spell(wide), (self.resize(v, width).name for v in (a, k))
         self.declare(name, type, [type] * 3 + [argument.split()[0] for argument in all_lanes])
         operands = ", ".join([f"{type} {value}", f"{type} {power}", f"{type} {value}", *all_lanes])
-        return self.resize(self.assign(wide, f"call {type} {name}({operands})"), a.lanes)
+        return self.resize(self.compute(wide, f"call {type} {name}({operands})"), a.lanes)
 
     def copy_sign(self, a: Ssa, sign: Ssa) -> Ssa:
         return self.intrinsic("copysign", a, sign)
@@ -66,7 +66,7 @@ class Arithmetic(Control):
         of = arguments[0].type
         type, full = spell(of), f"@llvm.{name}.{suffix(of)}"
         self.declare(full, type, [type] * len(arguments))
-        return self.assign(of, f"call {type} {full}({', '.join(f'{type} {a.name}' for a in arguments)})")
+        return self.compute(of, f"call {type} {full}({', '.join(f'{type} {a.name}' for a in arguments)})")
 
     def convert(self, value: Ssa, type: RegisterType, *, signed: bool = True) -> Ssa:
         if value.type == type:
@@ -76,7 +76,7 @@ class Arithmetic(Control):
     def convert_saturating(self, value: Ssa, type: RegisterType) -> Ssa:
         name, operand = f"@llvm.fptosi.sat.{suffix(type)}.{suffix(value.type)}", spell(value.type)
         self.declare(name, spell(type), [operand])
-        return self.assign(type, f"call {spell(type)} {name}({operand} {value.name})")
+        return self.compute(type, f"call {spell(type)} {name}({operand} {value.name})")
 
     def reinterpret(self, value: Ssa, type: RegisterType) -> Ssa:
         return self._cast("bitcast", value, type)
@@ -85,11 +85,7 @@ class Arithmetic(Control):
         return self._cast("ptrtoint", pointer, self.index_type)
 
     def _cast(self, name: str, value: Ssa, type: RegisterType) -> Ssa:
-        return self.assign(type, f"{name} {spell(value.type)} {value.name} to {spell(type)}")
-
-    def index_operation(self, operation: IndexOperation, a: Index, b: Index) -> Ssa:
-        type = self.index_type
-        return self.assign(type, f"{text.INDEX_OPERATIONS[operation]} {spell(type)} {a}, {b}")
+        return self.compute(type, f"{name} {spell(value.type)} {value.name} to {spell(type)}")
 
     # Comparisons and choices
 
@@ -99,14 +95,16 @@ class Arithmetic(Control):
             name = f"fcmp {text.FLOAT_PREDICATES[predicate]}"
         else:
             name = f"icmp {(text.UNSIGNED if unsigned else text.SIGNED)[predicate]}"
-        return self.assign(BOOL.wide(type.lanes), f"{name} {spell(type)} {a}, {b}")
+        return self.compute(BOOL.wide(type.lanes), f"{name} {spell(type)} {a}, {b}")
 
     def unordered(self, a: Ssa, b: Ssa) -> Ssa:
-        return self.assign(BOOL.wide(a.lanes), f"fcmp uno {spell(a.type)} {a.name}, {b.name}")
+        return self.compute(BOOL.wide(a.lanes), f"fcmp uno {spell(a.type)} {a.name}, {b.name}")
 
     def select(self, condition: Ssa, a: Ssa, b: Ssa) -> Ssa:
         type = spell(a.type)
-        return self.assign(a.type, f"select {spell(condition.type)} {condition.name}, {type} {a.name}, {type} {b.name}")
+        return self.compute(
+            a.type, f"select {spell(condition.type)} {condition.name}, {type} {a.name}, {type} {b.name}"
+        )
 
     # Lanes
 
@@ -115,15 +113,15 @@ class Arithmetic(Control):
             return mask
         type, name = spell(mask.type), f"@llvm.vector.reduce.or.v{mask.lanes}i1"
         self.declare(name, spell(BOOL), [type])
-        return self.assign(BOOL, f"call {spell(BOOL)} {name}({type} {mask.name})")
+        return self.compute(BOOL, f"call {spell(BOOL)} {name}({type} {mask.name})")
 
     def splat(self, scalar: Ssa, lanes: int) -> Ssa:
         if lanes == 1:
             return scalar
         wide = scalar.type.wide(lanes)
         type = spell(wide)
-        first = self.assign(wide, f"insertelement {type} poison, {spell(scalar.type)} {scalar.name}, i32 0")
-        return self.assign(wide, f"shufflevector {type} {first}, {type} poison, <{lanes} x i32> zeroinitializer")
+        first = self.compute(wide, f"insertelement {type} poison, {spell(scalar.type)} {scalar.name}, i32 0")
+        return self.compute(wide, f"shufflevector {type} {first}, {type} poison, <{lanes} x i32> zeroinitializer")
 
     def shuffle(self, a: Ssa, b: Ssa | None, lanes: Sequence[int]) -> Ssa:
         if len(lanes) == 1:
@@ -133,7 +131,7 @@ class Arithmetic(Control):
             return self._inserted(wide, [b if lane else a for lane in lanes], lanes)
         numbers = ", ".join("i32 poison" if lane < 0 else f"i32 {lane}" for lane in lanes)
         type, other = spell(a.type), b.name if b else "poison"
-        return self.assign(wide, f"shufflevector {type} {a.name}, {type} {other}, <{len(lanes)} x i32> <{numbers}>")
+        return self.compute(wide, f"shufflevector {type} {a.name}, {type} {other}, <{len(lanes)} x i32> <{numbers}>")
 
     def _inserted(self, wide: RegisterType, scalars: Sequence[Ssa | None], lanes: Sequence[int]) -> Ssa:
         """A vector of scalars; lanes below 0 stay undefined."""
@@ -151,18 +149,18 @@ class Arithmetic(Control):
         type, of, name = spell(FLOAT.wide(16)), spell(INT32.wide(16)), "@llvm.x86.avx512.permvar.sf.512"
         self.declare(name, type, [type, of])
         operands = f"{type} {text.floats(table)}, {of} {self.resize(numbers, 16)}"
-        return self.resize(self.assign(FLOAT.wide(16), f"call {type} {name}({operands})"), numbers.lanes)
+        return self.resize(self.compute(FLOAT.wide(16), f"call {type} {name}({operands})"), numbers.lanes)
 
     def extract(self, vector: Ssa, lane: int) -> Ssa:
         if vector.lanes == 1:
             return vector
-        return self.assign(vector.type.wide(1), f"extractelement {spell(vector.type)} {vector.name}, i32 {lane}")
+        return self.compute(vector.type.wide(1), f"extractelement {spell(vector.type)} {vector.name}, i32 {lane}")
 
     def insert(self, vector: Ssa, scalar: Ssa, lane: int) -> Ssa:
         if vector.lanes == 1:
             return scalar
         operands = f"{spell(vector.type)} {vector.name}, {spell(scalar.type)} {scalar.name}"
-        return self.assign(vector.type, f"insertelement {operands}, i32 {lane}")
+        return self.compute(vector.type, f"insertelement {operands}, i32 {lane}")
 
     def opaque(self, value: Ssa) -> Ssa:
         return self.assign(value.type, f"freeze {spell(value.type)} {value.name}")

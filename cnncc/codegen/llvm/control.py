@@ -1,4 +1,4 @@
-"""Lines, blocks and loops of a function."""
+"""Blocks and loops of a function."""
 
 from __future__ import annotations
 
@@ -6,31 +6,14 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from ..emitter import Emitter
 from ..instructions import Loop
-from ..registers import Index, RegisterType, Ssa
+from ..registers import Index, Ssa
 from .text import spell
+from .values import Values
 
 
-class Control(Emitter):
-    """The function under construction: its lines, the number of the last name, and the current block."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-        self.counter = 0
-        self.block = ""
-        self.declarations: dict[str, str] = {}
-
-    def emit(self, text: str) -> None:
-        """An instruction without a result."""
-        self.lines.append(f"  {text}")
-
-    def assign(self, type: RegisterType, text: str) -> Ssa:
-        """A new value defined by the instruction `text`."""
-        self.counter += 1
-        name = f"%x{self.counter}"
-        self.lines.append(f"  {name} = {text}")
-        return Ssa(type, name)
+class Control(Values):
+    """Instructions that end a block or begin one."""
 
     def declare(self, name: str, result: str, parameters: Sequence[str]) -> None:
         """Declare an intrinsic once."""
@@ -41,7 +24,7 @@ class Control(Emitter):
 
     def label(self, name: str) -> None:
         self.lines.append(f"{name}:")
-        self.block = name
+        self.begin_block(name)
 
     def fresh_label(self, hint: str) -> str:
         self.counter += 1
@@ -58,15 +41,16 @@ class Control(Emitter):
 
     def side_by_side(self, pieces: Sequence[Callable[[], Ssa]]) -> list[Ssa]:
         """Line by line, unless a piece has blocks of its own."""
-        first, block = len(self.lines), self.block
+        first, block, known = len(self.lines), self.block, self.known
         results, parts = [], []
         for piece in pieces:
-            begin = len(self.lines)
+            begin, self.known = len(self.lines), {}  # lines of another piece may come later
             results.append(piece())
             parts.append(self.lines[begin:])
         if self.block == block:
             turns = itertools.zip_longest(*parts)
             self.lines[first:] = [line for turn in turns for line in turn if line is not None]
+            self.known = known
         return results
 
     # Loops
@@ -79,27 +63,29 @@ class Control(Emitter):
         before = self.block
         self.branch(head)
         self.label(head)
-        index, phis = self._named("i", self.index_type), [self._named("p", value.type) for value in carry]
+        index, phis = self.named("i", self.index_type), [self.named("p", value.type) for value in carry]
         place = len(self.lines)
         if not known:
             self.branch_if(self.compare("<", index, end), body, after)
             self.label(body)
         loop = Loop(index, phis)
         yield loop
-        advanced = self.value(self.add(index, step))
+        counter, hidden = index, list[str]()
+        if self.block == (head if known else body):
+            self.share_pointers()
+        else:
+            counter = self.named("i", self.index_type)
+            hidden = self.hidden(index, counter)
+        advanced = self.value(self.add(counter, step))
         latch = self.block
         if known:
             self.branch_if(self.compare("<", advanced, end), head, after)
         else:
             self.branch(head)
-        ends = [(index, self.value(begin), advanced), *zip(phis, carry, loop.carried, strict=True)]
+        ends = [(counter, self.value(begin), advanced), *zip(phis, carry, loop.carried, strict=True)]
         self.lines[place:place] = [
             f"  {phi} = phi {spell(phi.type)} [ {first}, %{before} ], [ {again}, %{latch} ]"
             for phi, first, again in ends
-        ]
+        ] + hidden
         self.label(after)
         loop.results = list(loop.carried) if known else phis
-
-    def _named(self, prefix: str, type: RegisterType) -> Ssa:
-        self.counter += 1
-        return Ssa(type, f"%{prefix}{self.counter}")

@@ -30,12 +30,12 @@ class LlvmEmitter(Memory):
         *,
         internal: bool = False,
     ) -> Iterator[list[Ssa]]:
-        self.lines, self.counter, self.block = [], 0, "entry"
+        self.begin_function()
         values = [Ssa(type, f"%{parameter}") for type, parameter in parameters]
         yield values
         linkage, type = "internal " if internal else "", spell(result) if result else "void"
         head = f"define {linkage}{type} @{name}({self._list(values)}) #0 {{\nentry:"
-        self.functions.append("\n".join([head, *self.lines, "}"]))
+        self.functions.append("\n".join([head, self.body(), "}"]))
 
     def share_function(self, name: str) -> str:
         text = self.functions.pop()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from ..instructions import Order
-from ..registers import FLOAT, INT32, INT64, POINTER, Index, RegisterType, Ssa
+from ..registers import INT32, INT64, POINTER, RegisterType, Ssa
 from .arithmetic import Arithmetic
 from .text import ORDERS, spell, suffix
 
@@ -17,12 +17,6 @@ class Memory(Arithmetic):
 
     def null(self) -> Ssa:
         return Ssa(POINTER, "null")
-
-    def address(self, base: Ssa, offset: Index, element: RegisterType = FLOAT, *, inside: bool = True) -> Ssa:
-        if offset == 0 and inside:
-            return base
-        name, by = f"getelementptr{' inbounds' if inside else ''}", self.value(offset)
-        return self.assign(POINTER, f"{name} {spell(element)}, ptr {base.name}, {spell(by.type)} {by.name}")
 
     def load(self, type: RegisterType, pointer: Ssa, align: int | None = None) -> Ssa:
         return self.assign(type, f"load {spell(type)}, ptr {pointer.name}, align {align or self._bytes(type)}")

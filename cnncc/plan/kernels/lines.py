@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...lines import ExtremePlace, Linewise, Ranked, Ranking, RunningSum
+from ...lines import ExtremePlace, Linewise, Ranked, Ranking, Running
 from ...machine.target import Target
 from ..views import View
 from . import extreme_place, ranking, running_sum
@@ -32,7 +32,7 @@ def chosen(target: Target, computation: Linewise, axes: FibreAxes) -> OverFibres
             return ranking.kernel(target, computation, sizes, line)
         case Ranked(_, count):
             return ranking.Pick(sizes, line, count)
-        case RunningSum():
+        case Running():
             return running_sum.kernel(target, computation, sizes, line)
     raise AssertionError(f"no kernel for {computation}")
 

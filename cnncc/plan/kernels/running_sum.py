@@ -1,12 +1,13 @@
-"""The running sums of each fibre."""
+"""The running sums or products of each fibre."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
-from ...lines import RunningSum
+from ...lines import Running
 from ...machine.target import Target
 from ..cost import step
 from ..views import View
@@ -16,13 +17,17 @@ from .fibre_axes import OverFibres
 
 @dataclass(frozen=True)
 class Accumulate(OverFibres):
-    """One element after the other is added, each lane to the sum of its own fibre: no partition changes the order."""
+    """One element after the other is added, each lane to the sum of its own fibre: no partition changes the order.
+
+    A product likewise.
+    """
 
     shape: tuple[int, ...]
     reduced: tuple[int, ...]
     fibres: int
     exclusive: bool
     reverse: bool
+    combine: Literal["add", "multiply"]
 
     @property
     def sources(self) -> int:
@@ -31,7 +36,8 @@ class Accumulate(OverFibres):
     def describe(self) -> str:
         kind = " without the last element" * self.exclusive + " from the back" * self.reverse
         lanes = lanes_on(self.fibres, self.kept[-1] if self.kept else self.lane_axis)
-        return f"running sum{kind} along axis {self.reduced[0]}; {lanes}"
+        what = "sum" if self.combine == "add" else "product"
+        return f"running {what}{kind} along axis {self.reduced[0]}; {lanes}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
         """The longer of the chain of sums and of what is moved."""
@@ -41,9 +47,10 @@ class Accumulate(OverFibres):
         return core.call_cycles + max(chain, step.moved(core, math.prod(self.shape), min(close, self.fibres)))
 
 
-def kernel(target: Target, c: RunningSum, sizes: tuple[int, ...], line: tuple[int, ...]) -> Accumulate:
+def kernel(target: Target, c: Running, sizes: tuple[int, ...], line: tuple[int, ...]) -> Accumulate:
     """As many fibres side by side as hide the latency of a sum, where their elements are neighbours in memory."""
     kept = [size for number, size in enumerate(sizes) if number not in line]
     beside, close = kept[-1] if kept else 1, line[0] < len(sizes) - 1
     most = max(1, target.registers // 4) if close else 1
-    return Accumulate(sizes, line, min(most, beside // target.lanes) * target.lanes or beside, c.exclusive, c.reverse)
+    fibres = min(most, beside // target.lanes) * target.lanes or beside
+    return Accumulate(sizes, line, fibres, c.exclusive, c.reverse, c.combine)

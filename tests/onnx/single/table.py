@@ -58,7 +58,7 @@ RECIPES: dict[str, Recipe] = {
     "ReduceLogSum": axes.reduction(0.2),
     **dict.fromkeys(("ArgMax", "ArgMin"), axes.arg),
     "TopK": axes.top,
-    "CumSum": axes.running,
+    **dict.fromkeys(("CumProd", "CumSum"), axes.running),
     "Concat": moves.concat,
     "Split": moves.split,
     "Reshape": moves.reshape,
