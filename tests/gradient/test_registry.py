@@ -13,7 +13,7 @@ from tests.ops.cases import data, label, samples
 
 from .support import CLOSE, fed, of_op, off
 
-STEPS = {"Ceil", "Floor", "Hardmax", "Round", "Sign"}
+STEPS = ("Ceil", "Floor", "Hardmax", "Round", "Sign")
 """Functions that change in steps."""
 FLAT = {
     **{(name, 0): "it changes in steps" for name in STEPS},
