@@ -169,3 +169,5 @@ class TopK(Op):
         yield Sample(cls(7, 2), ((1, 2, 7, 5),), (INT32,))
         yield Sample(cls(1, 1), ((2, 9),))
         yield Sample(cls(1, 1), ((2, 1),))
+        yield Sample(cls(9, 1), ((2, 83),))
+        yield Sample(cls(30, -1, False), ((1, 2, 131),), (INT64,))

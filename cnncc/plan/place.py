@@ -179,7 +179,7 @@ class StepBuilder:
         if kernel.scratch:
             number = len(self.steps)
             text = f"{target.buffer}: scratch of step {number}"
-            element = self.views.element(sources[0])
+            element = kernel.scratch_element(self.views.element(sources[0]))
             buffer = self.views.room(("scratch", number), text, kernel.scratch, element, "ring")
             scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")

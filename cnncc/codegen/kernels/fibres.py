@@ -48,3 +48,16 @@ class FibreEmitter(KernelEmitter[F]):
     @abstractmethod
     def fibres(self, position: list[Index], count: int) -> None:
         """Emit so many fibres from a position on."""
+
+
+class LineEmitter(FibreEmitter[F]):
+    """Emits fibres along one axis, of the first source."""
+
+    def __init__(self, e: Emitter, kernel: F, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        self.source, (self.axis,) = self.sources[0], kernel.reduced
+        self.size = kernel.shape[self.axis]
+
+    def at(self, position: list[Index], index: Index) -> list[Index]:
+        """An element of the fibre at a position."""
+        return [*position[: self.axis], index, *position[self.axis + 1 :]]

@@ -24,6 +24,7 @@ from .move import Move
 from .ranking import Pick, Rank
 from .reduce import Reduce
 from .running_sum import Accumulate
+from .selection import Select
 from .separable import Separable
 from .sweeps import Sweep, Sweeps
 from .window import Window
@@ -54,6 +55,7 @@ __all__ = [
     "Rank",
     "Reduce",
     "RowNeed",
+    "Select",
     "Separable",
     "Sweep",
     "Sweeps",

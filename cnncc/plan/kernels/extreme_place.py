@@ -28,6 +28,9 @@ class FindExtreme(OverFibres):
     extreme: Literal["maximum", "minimum"]
     last: bool
 
+    operations = cost.OPERATIONS
+    """Of vectors, for a vector of elements."""
+
     @property
     def sources(self) -> int:
         return 1

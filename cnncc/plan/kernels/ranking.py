@@ -9,26 +9,24 @@ from ...lines import Ranking
 from ...machine.target import Target
 from ..cost import lines as cost
 from ..views import View
+from . import selection
 from .base import lanes_on
 from .fibre_axes import OverFibres
+from .selection import Select
 
 
 @dataclass(frozen=True)
 class Rank(OverFibres):
-    """The places of the first `count` elements: of one fibre by heapsort (Williams, 1964), of several by insertion.
+    """The places of the first `count` elements of some `fibres`, one a lane.
 
-    For a heap, the result itself holds the places, whose root is the worst of the best so far; so it takes no other
-    memory. An element that is better takes the place of the root and sinks. At last the root goes behind the others
-    until none is left. n elements take n comparisons, and log `count` steps for each better one and for each result.
-
-    Of `fibres` side by side, each lane inserts every element into its few results, which lie in registers.
+    Each lane inserts every element into its few results, which lie in registers.
     """
 
     shape: tuple[int, ...]
     reduced: tuple[int, ...]
     count: int
     largest: bool
-    fibres: int = 1
+    fibres: int
 
     @property
     def sources(self) -> int:
@@ -36,20 +34,26 @@ class Rank(OverFibres):
 
     def describe(self) -> str:
         which = "largest" if self.largest else "smallest"
-        way = lanes_on(self.fibres, self.kept[-1]) if self.fibres > 1 else "one fibre after the other"
-        return f"places of the {self.count} {which} along axis {self.reduced[0]}, {way}"
+        beside = self.kept[-1] if self.kept else self.lane_axis
+        return f"places of the {self.count} {which} along axis {self.reduced[0]}, {lanes_on(self.fibres, beside)}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        size, core = self.shape[self.reduced[0]], target.core
-        each = cost.insertion(core, size, self.count) if self.fibres > 1 else cost.heap(size, self.count)
-        return core.call_cycles + self.units(result) * each
+        (axis,) = self.reduced
+        each = cost.insertion(target, self.shape[axis], self.count, axis < self.lane_axis)
+        return target.core.call_cycles + self.units(result) * each
 
 
-def kernel(target: Target, c: Ranking, sizes: tuple[int, ...], line: tuple[int, ...]) -> Rank:
-    """By insertion where a vector of fibres has neighbours in memory, and few results."""
+def kernel(target: Target, c: Ranking, sizes: tuple[int, ...], line: tuple[int, ...]) -> Rank | Select:
+    """By insertion where there are fibres for the lanes, and few results, or else by selection: what costs less."""
     (axis,) = line
-    close = axis < len(sizes) - 1 and sizes[-1] >= target.lanes > 1
-    return Rank(sizes, line, c.count, c.largest, target.lanes if close and c.count <= cost.FEW else 1)
+    select = selection.kernel(target, c, sizes, line)
+    beside = select.shape[select.kept[-1]] if select.kept else 1
+    lanes, close = min(target.lanes, beside), axis < len(sizes) - 1
+    if c.count > cost.FEW:
+        return select
+    alone = cost.selection(target, sizes[axis], c.count, not close)
+    together = cost.insertion(target, sizes[axis], c.count, close)
+    return Rank(sizes, line, c.count, c.largest, lanes) if together <= lanes * alone else select
 
 
 @dataclass(frozen=True)
