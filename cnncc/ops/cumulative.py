@@ -10,14 +10,15 @@ import numpy as np
 from ..computation import Lowering, LoweringBuilder
 from ..elements import INT32, INT64, NUMBERS, element_of
 from ..lines import RunningSum
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Sample, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
 from .elementwise import widened
+from .images import AlongOneAxis
 
 
 @dataclass(frozen=True)
-class CumSum(Op):
+class CumSum(AlongOneAxis):
     """The sum of all elements along `axis` up to each one, without it if `exclusive`; from the back if `reverse`."""
 
     takes = NUMBERS
@@ -45,9 +46,6 @@ class CumSum(Op):
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = LoweringBuilder(inputs)
         return pieces.lowering(pieces.along(self.sums(inputs[0].rank), 0))
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if axis_of(self.axis, ranks[0]) == 0 else (True,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -13,7 +13,7 @@ from cnncc.elements import FLOAT32, INT8, INT32, INT64, UINT32, Element
 from cnncc.ir import Graph, Value
 from cnncc.op import Op
 from cnncc.ops import ArgMax, ArgMin, Conv, CumSum, Gather, Hardmax, Slice, TopK, Transpose
-from cnncc.plan.kernels import Accumulate, FindExtreme, OverFibres, Pick, Rank, Select
+from cnncc.plan.kernels import Accumulate, FindExtreme, IndexedRead, OverFibres, Rank, Select
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.graphs import (
@@ -129,8 +129,8 @@ def test_which_way_lanes_lie() -> None:
 
 
 def test_a_rank_is_one_search_and_one_look_up() -> None:
-    select, pick = kernels(TopK(5, 1), 1, 1000)
-    assert isinstance(select, Select) and isinstance(pick, Pick)
+    select, read = kernels(TopK(5, 1), 1, 1000)
+    assert isinstance(select, Select) and isinstance(read, IndexedRead)
     assert (select.groups, select.bits, select.digits) == (16, False, False)
     (sums,) = kernels(CumSum(1), 1, 8, 16, 16)
     assert isinstance(sums, Accumulate) and sums.fibres == 32

@@ -19,7 +19,7 @@ from .filter import Filter
 from .grouped import GroupedConvolution
 from .indexed import ReadAtIndices, WriteAtIndices
 from .move import Copy
-from .ranking import FirstByInsertion, Picked
+from .ranking import FirstByInsertion
 from .reduce import WholeReduction
 from .running_sum import SumsOfFibres
 from .selection import FirstBySelection
@@ -50,7 +50,6 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.FindExtreme: ExtremeOfFibres,
     k.Rank: FirstByInsertion,
     k.Select: FirstBySelection,
-    k.Pick: Picked,
     k.Accumulate: SumsOfFibres,
     k.IndexedRead: ReadAtIndices,
     k.IndexedWrite: WriteAtIndices,

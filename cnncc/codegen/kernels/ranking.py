@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...plan.kernels import Pick, Rank
+from ...plan.kernels import Rank
 from ..nest import Carry, reduce_nest
 from ..registers import INT32, Index, Ssa
 from .fibres import LineEmitter
@@ -61,16 +61,3 @@ class FirstByInsertion(LineEmitter[Rank]):
         whole = INT32.wide(count)
         place = e.constant(index, whole) if isinstance(index, int) else e.splat(e.convert(index, INT32), count)
         return Ranked(place, self.source.load_at(self.at(position, index), self.beside, count))
-
-
-class Picked(LineEmitter[Pick]):
-    """Emits the elements at places that another tensor has; one outside of the fibre would mean place 0."""
-
-    def fibres(self, position: list[Index], count: int) -> None:
-        e, places = self.e, self.sources[1]
-        with e.loop(0, self.k.count) as loop:
-            spot = self.at(position, loop.index)
-            place: Index = e.convert(places.scalar(places.offset(spot)), e.index_type)
-            place = e.choose(e.compare("<", place, self.size, unsigned=True), place, 0)
-            value = self.source.scalar(self.source.offset(self.at(position, place)))
-            self.target.store(value, self.target.offset(spot), self.axis)

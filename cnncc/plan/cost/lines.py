@@ -9,8 +9,6 @@ OPERATIONS = 7
 """Vector operations of an element whose place is sought: two comparisons with their logic, two selects, a load."""
 LONG = 4
 """Vectors of a fibre from which its fold is the smaller part, so that lanes may lie along it."""
-LOOK_CYCLES = 2
-"""Of an element that is picked."""
 INSERTION = 8
 """Vector operations of an element for each result in registers: two comparisons with their logic, four selects."""
 FEW = 8
@@ -86,7 +84,3 @@ def selection(target: Target, size: int, count: int, close: bool) -> float:
     read = size / (target.lanes if close else 1) / core.load_ports + size / target.lanes * KEY / core.vector_pipes
     bound = min(bit_by_bit(target, lanes), counting(target, lanes)) if lanes else 0.0
     return reads * read + number * CANDIDATE + bound + min(counting(target, number), digits(number))
-
-
-def picking(count: int) -> float:
-    return float(count * LOOK_CYCLES)

@@ -11,22 +11,31 @@ from ...machine.target import Target
 from ..cost import lines as cost
 from ..views import View
 from .base import lanes_on
-from .fibre_axes import OverFibres
+from .fibre_axes import OverLines
 
 
 @dataclass(frozen=True)
-class Select(OverFibres):
-    """The places of the first `count` elements of one fibre after the other.
+class FirstOfLines(OverLines):
+    """The places of the first `count` elements of each fibre."""
+
+    shape: tuple[int, ...]
+    reduced: tuple[int, ...]
+    count: int
+    largest: bool
+
+    def describe(self) -> str:
+        return f"places of the {self.count} {'largest' if self.largest else 'smallest'} along axis {self.axis}"
+
+
+@dataclass(frozen=True)
+class Select(FirstOfLines):
+    """Of one fibre after the other, by candidates.
 
     The largest of each of `groups` groups tell a bound (none: all elements are candidates). Elements that are not below
     it are candidates, of which the scratch memory has `room` for so many; when it is full, the first of them stay.
     The last wanted key is found bit by bit, if `bits`, and candidates are sorted by `digits`; else both by counting.
     """
 
-    shape: tuple[int, ...]
-    reduced: tuple[int, ...]
-    count: int
-    largest: bool
     lanes: int
     groups: int
     room: int
@@ -40,10 +49,6 @@ class Select(OverFibres):
     """Of a digit, each with a counter."""
 
     @property
-    def sources(self) -> int:
-        return 1
-
-    @property
     def scratch(self) -> int:
         """The state, then keys and places of candidates, before and behind a sort, and counters."""
         return self.state + 4 * self.room + (self.values if self.digits else 0)
@@ -52,14 +57,12 @@ class Select(OverFibres):
         return INT64 if source.in_register.bytes == INT64.bytes else INT32
 
     def describe(self) -> str:
-        which = "largest" if self.largest else "smallest"
-        lanes, sort = lanes_on(self.lanes, self.reduced[0]), "digits" if self.digits else "counting"
-        return f"places of the {self.count} {which} along axis {self.reduced[0]}, selected, sorted by {sort}; {lanes}"
+        sort = "digits" if self.digits else "counting"
+        return f"{super().describe()}, selected, sorted by {sort}; {lanes_on(self.lanes, self.axis)}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        size = self.shape[self.reduced[0]]
-        close = self.reduced[0] == self.lane_axis
-        return target.core.call_cycles + self.units(result) * cost.selection(target, size, self.count, close)
+        close = self.axis == self.lane_axis
+        return target.core.call_cycles + self.units(result) * cost.selection(target, self.size, self.count, close)
 
 
 def kernel(target: Target, c: Ranking, sizes: tuple[int, ...], line: tuple[int, ...]) -> Select:
