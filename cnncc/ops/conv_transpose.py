@@ -21,9 +21,10 @@ from ..computation import (
 )
 from ..errors import ShapeError
 from ..expr import Arg, Number
-from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
+from ..op import Cost, Sample, WeightLayout, expect_count, rounded
 from ..types import MAX_ELEMENTS, Array, TensorType
 from ..windows import Padding, WindowAxis, explicit_padding, per_axis
+from .images import WithParameters
 
 
 @dataclass(frozen=True)
@@ -82,7 +83,7 @@ class TransposedAxis:
 
 
 @dataclass(frozen=True)
-class ConvTranspose(Op):
+class ConvTranspose(WithParameters):
     """Each input element adds its multiple of the kernel to the output: the gradient of a convolution.
 
     Inputs: x (N, C, spatial…), weights (C, O / groups, kernel…), optional bias (O,), as in ONNX. The output has
@@ -184,9 +185,6 @@ class ConvTranspose(Op):
         """
         (out,) = self.infer(*inputs)
         return _Builder(self, inputs, out).lowering()
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True, *(False for _ in ranks[1:]))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

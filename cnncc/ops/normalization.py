@@ -14,6 +14,7 @@ from ..expr import Arg, multiply_add, sqrt
 from ..op import Cost, Op, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from .axes import axis_of
+from .images import WithParameters
 
 
 def _expect_per_channel(x: TensorType, vectors: dict[str, TensorType], takes: str) -> None:
@@ -80,7 +81,7 @@ class BatchNormalization(Op):
         yield Sample(cls(1e-3), ((1, 7), *((7,),) * 4))
 
 
-class Standardizing(Op, abstract=True):
+class Standardizing(WithParameters, abstract=True):
     """(x − mean) / sqrt(variance + epsilon) · scale + bias, with the mean and the (biased) variance of x itself.
 
     The inputs are x (N, C, …), scale and bias; a subclass says over which `axes` of which `view` of x the statistics
@@ -137,9 +138,6 @@ class Standardizing(Op, abstract=True):
         scaled = multiply_add(Arg(0), Arg(1), Arg(2)) if len(vectors) == 2 else Arg(0) * Arg(1)
         result = pieces.add(Pointwise(scaled, dims), (unit, *range(1, len(inputs))), x.shape)
         return pieces.lowering(result)
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True, *(False for _ in ranks[1:]))
 
 
 @dataclass(frozen=True)
