@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from .errors import ShapeError
 from .types import MAX_ELEMENTS
@@ -56,13 +57,19 @@ class WindowAxis:
         return self.low, max(0, last - self.size)
 
 
+def _entries(value: Any, rank: int, what: str) -> tuple[Any, ...]:
+    """One value for all axes, or one for each; raises ShapeError for another number of them."""
+    values = tuple(value) if isinstance(value, Sequence) else (value,) * rank
+    if len(values) != rank:
+        raise ShapeError(f"{what} {values} has {len(values)} entries, expected {rank} (one for each axis)")
+    return values
+
+
 def per_axis(value: int | Sequence[int], rank: int, what: str, least: int = 1) -> tuple[int, ...]:
     """One number for all axes, or one for each of `rank` axes; raises ShapeError otherwise."""
     if not isinstance(value, int | Sequence):
         raise ShapeError(f"{what} {value!r} is neither a whole number nor one for each axis")
-    values = (value,) * rank if isinstance(value, int) else tuple(value)
-    if len(values) != rank:
-        raise ShapeError(f"{what} {values} has {len(values)} entries, expected {rank} (one for each axis)")
+    values = _entries(value, rank, what)
     for number in values:
         if not _is_count(number, least):
             raise ShapeError(f"{what} {values}: each entry must be a whole number of at least {least}")
@@ -144,11 +151,8 @@ def explicit_padding(padding: int | tuple[int | tuple[int, int], ...], rank: int
     """Numbers given as padding, as one (low, high) pair for each axis; raises ShapeError if malformed."""
     if not isinstance(padding, int | Sequence):
         raise ShapeError(f"padding {padding!r} is neither 'valid', 'same', 'full' nor numbers")
-    entries = (padding,) * rank if isinstance(padding, int) else tuple(padding)
-    if len(entries) != rank:
-        raise ShapeError(f"padding {padding} has {len(entries)} entries, expected {rank} (one for each axis)")
     pairs = []
-    for entry in entries:
+    for entry in _entries(padding, rank, "padding"):
         pair = entry if isinstance(entry, Sequence) else (entry, entry)
         if len(pair) != 2 or not all(_is_count(n, 0) for n in pair):
             raise ShapeError(f"padding entry {entry!r} is neither a number of at least 0 nor a (low, high) pair")

@@ -59,6 +59,10 @@ class Net:
         self.feeds[name] = np.array(data, element.numpy, order="C")
         return self.builder.input(name, TensorType(tuple(data.shape), element))
 
+    def of_arrays(self, op: Op, *arrays: Array) -> list[Value]:
+        """The results of an op on arrays of any elements, all of which arrive."""
+        return self.builder.add(op, [self.arrives(array, element=element_of(array)) for array in arrays])
+
     def known(self, data: Array, element: Element = FLOAT32) -> Value:
         return self.builder.constant(data, element=element)
 

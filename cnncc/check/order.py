@@ -27,32 +27,35 @@ def open_lines(x: Bound, axis: int) -> Array:
     return np.asarray(np.isinf(x.error).any(axis, keepdims=True))
 
 
+def placed(x: Bound, value: Array, axis: int) -> Bound:
+    """A result of lines that is certain, but for lines with an element without a bound."""
+    return Bound(value, np.broadcast_to(np.where(open_lines(x, axis), np.inf, 0.0), value.shape))
+
+
 def extreme_place(c: ExtremePlace, x: Bound) -> Bound:
     """Certain where no other element may be as good; of NaNs the first one is, however far the numbers reach."""
-    value = c.made([x.reference])
-    error = np.broadcast_to(np.where(open_lines(x, c.axis), np.inf, 0.0), value.shape)
+    found = placed(x, c.made([x.reference]), c.axis)
     if not x.is_float:
-        return Bound(value, error)
+        return found
     low, high = ends(x) if c.extreme == "maximum" else tuple(-end for end in reversed(ends(x)))
-    best = np.take_along_axis(low, value, c.axis)
-    np.put_along_axis(high, value, -np.inf, c.axis)
+    best = np.take_along_axis(low, found.reference, c.axis)
+    np.put_along_axis(high, found.reference, -np.inf, c.axis)
     rivals = np.where(np.isnan(high), -np.inf, high).max(c.axis, keepdims=True)
-    return Bound(value, np.where(np.isnan(best) | (best >= rivals), error, np.inf))
+    return Bound(found.reference, np.where(np.isnan(best) | (best >= rivals), found.error, np.inf))
 
 
 def ranking(c: Ranking, x: Bound) -> Bound:
     """Certain where all elements before, and all behind, certainly are so."""
-    value = c.made([x.reference])
-    error = np.broadcast_to(np.where(open_lines(x, c.axis), np.inf, 0.0), value.shape)
+    found = placed(x, c.made([x.reference]), c.axis)
     if not x.is_float:
-        return Bound(value, error)
+        return found
     order = Ranking(c.axis, x.reference.shape[c.axis], c.largest).made([x.reference])
     low, high = (np.take_along_axis(numbered(end), order, c.axis) for end in ends(x))
     if not c.largest:
         low, high = -high, -low
     lines = (np.moveaxis(part, c.axis, -1) for part in (low, high))
     sure = np.moveaxis(apart(*lines)[..., : c.count], -1, c.axis)
-    return Bound(value, np.where(sure, error, np.inf))
+    return Bound(found.reference, np.where(sure, found.error, np.inf))
 
 
 def apart(low: Array, high: Array) -> Array:
@@ -76,7 +79,7 @@ def ranked(c: Ranked, x: Bound) -> Bound:
 
     value = at(x.reference)
     if not x.is_float:
-        return Bound(value, np.broadcast_to(np.where(open_lines(x, c.axis), np.inf, 0.0), value.shape))
+        return placed(x, value, c.axis)
     below, above = at(x.reference - x.error), at(x.reference + x.error)
     moved = np.maximum(np.abs(above - value), np.abs(value - below))
     error = np.where(same(above, below), 0.0, np.where(np.isnan(moved), np.inf, moved))

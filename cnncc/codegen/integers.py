@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from ..elements import INT64, Element
+from ..elements import Element
 from .emitter import Emitter
 from .instructions import Binary, Predicate
 from .registers import FLOAT, INT32, RegisterType, Ssa
@@ -140,17 +140,23 @@ def power(e: Emitter, x: Ssa, y: Ssa) -> Ssa:
 
 def from_float(e: Emitter, x: Ssa, type: RegisterType) -> Ssa:
     """Toward zero; beyond the range its nearest end, and 0 for NaN."""
-    if type.bits <= e.target.isa.integer_bits:
+    isa, limit = e.target.isa, 2.0 ** (type.bits - 1)
+    if type.bits <= isa.integer_bits and (isa.saturates or x.lanes == 1 or type.bits > INT32.bits):
         return e.convert_saturating(x, type)
-    limit, zero = -float(INT64.least), e.constant(0, type)
-    size = e.unary("absolute", x)
-    inside = e.compare("<", size, e.number(limit, x.lanes))  # and not NaN
-    number = _whole(e, e.select(inside, size, e.number(0.0, x.lanes)), type)
-    number = e.select(e.compare("<", x, e.number(0.0, x.lanes)), negated(e, number), number)
-    least, most = (e.constant(value, type) for value in (INT64.least, INT64.most))
+    zero, least, most = (e.constant(value, type) for value in (0, -int(limit), int(limit) - 1))
+    inside = e.compare("<", e.unary("absolute", x), e.number(limit, x.lanes))  # and not NaN
+    number = _inside(e, e.select(inside, x, e.number(0.0, x.lanes)), type)
     below = e.select(e.compare("<=", x, e.number(-limit, x.lanes)), least, zero)
     beyond = e.select(e.compare(">=", x, e.number(limit, x.lanes)), most, below)
     return e.select(inside, number, beyond)
+
+
+def _inside(e: Emitter, x: Ssa, type: RegisterType) -> Ssa:
+    """A float as an integer whose range it does not leave."""
+    if type.bits <= e.target.isa.integer_bits:
+        return e.convert(x, type)
+    number = _whole(e, e.unary("absolute", x), type)
+    return e.select(e.compare("<", x, e.number(0.0, x.lanes)), negated(e, number), number)
 
 
 def clamped(e: Emitter, x: Ssa, element: Element) -> Ssa:

@@ -35,8 +35,9 @@ class Architecture:
     `check` is what `NAME_check` may vouch for. `pause` tells the core that it waits in a loop. `counter` is the LLVM
     intrinsic that reads a clock of even pace, which programs may read, as profiles need. `elf_machine` and `elf_flags`
     stand in the head of ELF files. `integer_bits` are those of the widest integers that it divides, and converts to
-    floats and back: for wider ones LLVM would call a library. `hosts` are the first words of the LLVM triples of
-    machines on which models of this architecture run in Python.
+    floats and back: for wider ones LLVM would call a library. `saturates` says that one instruction converts a vector
+    of floats to the nearest integers that there are; elsewhere LLVM converts lane by lane. `hosts` are the first words
+    of the LLVM triples of machines on which models of this architecture run in Python.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Architecture:
     pause: Hint | None = None
     counter: str = "llvm.readcyclecounter"
     integer_bits: int = 64
+    saturates: bool = True
     hosts: tuple[str, ...] = ()
 
 
@@ -56,6 +58,7 @@ ARCHITECTURES = {
             "x86-64",
             elf_machine=62,
             check=ProcessorCheck.CPUID,
+            saturates=False,
             pause=Hint("llvm.x86.sse2.pause"),
             hosts=("x86_64",),
         ),

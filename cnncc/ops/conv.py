@@ -10,13 +10,14 @@ import numpy as np
 
 from ..computation import Contraction, Lowering, single
 from ..errors import ShapeError
-from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
+from ..op import Cost, Sample, WeightLayout, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import Padding, WindowAxis, brief, brief_padding, per_axis, resolve
+from .images import WithParameters
 
 
 @dataclass(frozen=True)
-class Conv(Op):
+class Conv(WithParameters):
     """Cross-correlation of x (N, C, spatial…) with weights (O, C / groups, kernel…) and an optional bias (O,).
 
     ONNX's Conv; with `flip` the kernel is reversed along every spatial axis (the textbooks' convolution).
@@ -118,9 +119,6 @@ class Conv(Op):
             self.window(x), x.shape[1], w.shape[0], self.groups, bias=len(inputs) == 3, flip=self.flip
         )
         return single(contraction, len(inputs), self.infer(*inputs)[0])
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True, *(False for _ in ranks[1:]))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

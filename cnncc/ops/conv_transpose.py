@@ -11,9 +11,10 @@ import numpy as np
 from ..computation import Contraction, Interleave, Lowering, LoweringBuilder, Pointwise
 from ..errors import ShapeError
 from ..expr import Arg, Number
-from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
+from ..op import Cost, Sample, WeightLayout, expect_count, rounded
 from ..types import MAX_ELEMENTS, Array, TensorType
 from ..windows import Padding, WindowAxis, explicit_padding, per_axis
+from .images import WithParameters
 
 
 @dataclass(frozen=True)
@@ -72,7 +73,7 @@ class TransposedAxis:
 
 
 @dataclass(frozen=True)
-class ConvTranspose(Op):
+class ConvTranspose(WithParameters):
     """Each input element adds its multiple of the kernel to the output: the gradient of a convolution.
 
     Inputs: x (N, C, spatial…), weights (C, O / groups, kernel…), optional bias (O,), as in ONNX. The output has
@@ -179,9 +180,6 @@ class ConvTranspose(Op):
             return pieces.add(Pointwise(Arg(0) if bias else Number(0.0), ((1,),) * len(bias)), bias, shape)
 
         return pieces.lowering(transposed(pieces, 0, 1, self.axes(inputs[0]), self.groups, bias_alone, bias))
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True, *(False for _ in ranks[1:]))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -11,14 +11,15 @@ import numpy as np
 from ..computation import Lowering, LoweringBuilder
 from ..elements import INT32, INT64, NUMBERS, element_of
 from ..lines import Running
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Sample, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
 from .elementwise import widened
+from .images import AlongOneAxis
 
 
 @dataclass(frozen=True)
-class Cumulative(Op, abstract=True):
+class Cumulative(AlongOneAxis, abstract=True):
     """What all elements along `axis` up to each one make together."""
 
     takes = NUMBERS
@@ -48,9 +49,6 @@ class Cumulative(Op, abstract=True):
     def lower(self, *inputs: TensorType) -> Lowering:
         pieces = LoweringBuilder(inputs)
         return pieces.lowering(pieces.along(self.running(inputs[0].rank), 0))
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if axis_of(self.axis, ranks[0]) == 0 else (True,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

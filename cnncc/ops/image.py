@@ -12,12 +12,13 @@ from ..computation import ComputationNode, Lowering, Permute, Pointwise, RowMajo
 from ..elements import FLOAT32, UINT8
 from ..errors import ShapeError
 from ..expr import Arg, multiply_add
-from ..op import Cost, Op, Sample, expect_count, rounded
+from ..op import Cost, Sample, expect_count, rounded
 from ..types import Array, TensorType
+from .images import WithParameters
 
 
 @dataclass(frozen=True)
-class ImageToTensor(Op):
+class ImageToTensor(WithParameters):
     """A picture as a tensor of floats (N, C, spatial…): x · factor + shift, with a number of each for a channel.
 
     x is of floats or bytes, (N, C, spatial…) or with `channels_last` (N, spatial…, C). factor and shift, each (C,),
@@ -68,9 +69,6 @@ class ImageToTensor(Op):
             affine = Pointwise(multiply_add(Arg(0), Arg(1), Arg(2)), (tuple(range(out.rank)), (1,), (1,)))
             pieces.append(ComputationNode(affine, (3, 1, 2), out))
         return Lowering(tuple(pieces), (len(inputs) + len(pieces) - 1,))
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True, *(False for _ in ranks[1:]))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

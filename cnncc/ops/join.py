@@ -13,6 +13,7 @@ from ..errors import ShapeError
 from ..op import Cost, Op, Sample, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
+from .images import AlongOneAxis
 
 
 @dataclass(frozen=True)
@@ -55,7 +56,7 @@ class Concat(Op):
 
 
 @dataclass(frozen=True)
-class Split(Op):
+class Split(AlongOneAxis):
     """Several outputs: consecutive parts of `sizes` elements along `axis`."""
 
     sizes: tuple[int, ...]
@@ -89,9 +90,6 @@ class Split(Op):
             pieces.append(ComputationNode(StridedSlice(axis, begin), (0,), type))
             begin += size
         return Lowering(tuple(pieces), tuple(range(1, len(pieces) + 1)))
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if axis_of(self.axis, ranks[0]) == 0 else (True,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

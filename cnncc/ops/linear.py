@@ -13,12 +13,13 @@ from ..errors import ShapeError
 from ..op import Cost, Op, Sample, WeightLayout, expect_count, rounded
 from ..types import Array, TensorType
 from ..windows import WindowAxis
+from .images import WithParameters
 
 FEW_ROWS = 8  # of a left matrix: for fewer, packing the right one would take longer than the product
 
 
 @dataclass(frozen=True)
-class Dense(Op):
+class Dense(WithParameters):
     """x (N, K) times weights (O, K) transposed, plus an optional bias (O,): ONNX's Gemm with transB."""
 
     @property
@@ -51,9 +52,6 @@ class Dense(Op):
         outputs, channels = inputs[1].shape
         contraction = Contraction((), channels, outputs, bias=len(inputs) == 3)
         return single(contraction, len(inputs), self.infer(*inputs)[0])
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True, *(False for _ in ranks[1:]))
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

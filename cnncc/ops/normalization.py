@@ -16,6 +16,7 @@ from ..op import Cost, Op, Sample, TrainingNet, expect_count, rounded
 from ..types import Array, TensorType
 from .arithmetic import Add, Mul, Sub
 from .axes import axis_of
+from .images import WithParameters
 from .reduction import ReduceMean
 from .reshape import Reshape
 
@@ -111,7 +112,7 @@ class BatchNormalization(Op):
         yield Sample(cls(1e-3), ((1, 7), *((7,),) * 4))
 
 
-class Standardizing(Op, abstract=True):
+class Standardizing(WithParameters, abstract=True):
     """(x − mean) / sqrt(variance + epsilon) · scale + bias, with the mean and the (biased) variance of x itself.
 
     The inputs are x (N, C, …), scale and bias; a subclass says over which `axes` of which `view` of x the statistics
@@ -168,9 +169,6 @@ class Standardizing(Op, abstract=True):
         scaled = multiply_add(Arg(0), Arg(1), Arg(2)) if len(vectors) == 2 else Arg(0) * Arg(1)
         result = pieces.add(Pointwise(scaled, dims), (unit, *range(1, len(inputs))), x.shape)
         return pieces.lowering(result)
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return (True, *(False for _ in ranks[1:]))
 
 
 @dataclass(frozen=True)

@@ -13,13 +13,14 @@ from ..elements import FLOAT32, INT32, INT64, NUMBERS, element_of
 from ..errors import ShapeError
 from ..expr import Arg, convert, equal
 from ..lines import ExtremePlace, Ranked, Ranking
-from ..op import Cost, Op, Sample, expect_count
+from ..op import Cost, Sample, expect_count
 from ..types import Array, TensorType
 from .axes import axis_of
+from .images import AlongOneAxis
 
 
 @dataclass(frozen=True)
-class _PlaceOf(Op, abstract=True):
+class _PlaceOf(AlongOneAxis, abstract=True):
     """The number of an element along `axis`, of equal ones the first, or with `select_last_index` the last."""
 
     takes = NUMBERS
@@ -51,9 +52,6 @@ class _PlaceOf(Op, abstract=True):
         pieces = LoweringBuilder(inputs)
         return pieces.lowering(pieces.reshape(pieces.along(self.found(inputs[0].rank), 0), out.shape))
 
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if axis_of(self.axis, ranks[0]) == 0 else (True,)
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(1), ((2, 10, 3, 7),))
@@ -79,7 +77,7 @@ class ArgMin(_PlaceOf):
 
 
 @dataclass(frozen=True)
-class Hardmax(Op):
+class Hardmax(AlongOneAxis):
     """1 where ArgMax along `axis` points to, 0 elsewhere."""
 
     axis: int = -1
@@ -105,9 +103,6 @@ class Hardmax(Op):
         places = pieces.places(x.shape[axis], axis, x.rank, INT32)
         return pieces.lowering(pieces.pointwise(convert(equal(Arg(0), Arg(1)), FLOAT32), (place, places)))
 
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if axis_of(self.axis, ranks[0]) == 0 else (True,)
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(), ((2, 3, 10),))
@@ -116,7 +111,7 @@ class Hardmax(Op):
 
 
 @dataclass(frozen=True)
-class TopK(Op):
+class TopK(AlongOneAxis):
     """The `k` largest or smallest elements along `axis`, best first, and their places (int64).
 
     Of equal elements the one at the lower place comes first; NaN is larger than all numbers. ONNX's `sorted=0` leaves
@@ -158,9 +153,6 @@ class TopK(Op):
         places = pieces.along(ranking, 0)
         return pieces.lowering(pieces.along(Ranked(ranking.axis, self.k, self.largest), 0, places), places)
 
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if axis_of(self.axis, ranks[0]) == 0 else (True,)
-
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         yield Sample(cls(3), ((2, 3, 11),))
@@ -169,3 +161,5 @@ class TopK(Op):
         yield Sample(cls(7, 2), ((1, 2, 7, 5),), (INT32,))
         yield Sample(cls(1, 1), ((2, 9),))
         yield Sample(cls(1, 1), ((2, 1),))
+        yield Sample(cls(9, 1), ((2, 83),))
+        yield Sample(cls(30, -1, False), ((1, 2, 131),), (INT64,))

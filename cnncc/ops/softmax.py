@@ -9,13 +9,14 @@ import numpy as np
 
 from ..computation import Lowering, LoweringBuilder
 from ..expr import Arg, exp, log
-from ..op import Cost, Op, Sample, expect_count, rounded
+from ..op import Cost, Sample, expect_count, rounded
 from ..types import Array, TensorType
 from .axes import axis_of
+from .images import AlongOneAxis
 
 
 @dataclass(frozen=True)
-class _Softmax(Op, abstract=True):
+class _Softmax(AlongOneAxis, abstract=True):
     """What both share: the axis, and the maximum along it, which keeps exp from overflowing and cancels.
 
     The maximum may leave NaN out: the sum of the powers is NaN then, and all results.
@@ -30,9 +31,6 @@ class _Softmax(Op, abstract=True):
 
     def cost(self, *inputs: TensorType) -> Cost:
         return Cost(flops=5 * inputs[0].size)
-
-    def images(self, *ranks: int) -> tuple[bool, ...] | None:
-        return None if axis_of(self.axis, ranks[0]) == 0 else (True,)
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

@@ -20,7 +20,7 @@ from ..computation import (
 )
 from ..elements import FLOAT32, Element
 from ..errors import ModelError
-from ..lines import Linewise
+from ..lines import Linewise, Ranked
 from ..types import Array
 from .bufferization import Bufferization, places
 from .candidates import Chosen
@@ -114,6 +114,10 @@ class StepBuilder:
                 elif reduction.lane_axis in reduction.axes:
                     sources = [reduce.merged(sources[0], reduction.axes)]
                     kernel = reduce.kernel(machine, computation, sources[0])
+            case Lookup(axis) | Ranked(axis):
+                x, indices = (self.plain(source, f"{job.result}: source") for source in sources)
+                *sources, target = lookup_views(x, indices, target, axis)
+                kernel = indexed.lookup(machine, sources[1], target, self.views.element(target))
             case Linewise():
                 kernel, sources, target = lines.kernel(machine, computation, sources, target)
             case Pointwise():
@@ -124,10 +128,6 @@ class StepBuilder:
                     for tensor, dims in zip(job.operands, computation.dims, strict=True)
                 ]
                 kernel = replace(kernel, in_place=any(source.buffer == target.buffer for source in sources))
-            case Lookup(axis):
-                x, indices = (self.plain(source, f"{job.result}: source") for source in sources)
-                *sources, target = lookup_views(x, indices, target, axis)
-                kernel = indexed.lookup(machine, sources[1], target, self.views.element(target))
             case Scatter(axis, combine):
                 x, indices, updates = (self.plain(source, f"{job.result}: source") for source in sources)
                 *sources, target = scatter_views(x, indices, updates, target, axis)
@@ -180,7 +180,7 @@ class StepBuilder:
         if kernel.scratch:
             number = len(self.steps)
             text = f"{target.buffer}: scratch of step {number}"
-            element = self.views.element(sources[0])
+            element = kernel.scratch_element(self.views.element(sources[0]))
             buffer = self.views.room(("scratch", number), text, kernel.scratch, element, "ring")
             scratch = View(buffer.name, (kernel.scratch,), (1,))
         signature, label = (chosen.signature, chosen.label) if chosen else ("", "")

@@ -16,12 +16,17 @@ Rewrite = Callable[..., Any]
 def rewritten(torch: Any, program: Any) -> Any:
     """The program of `torch.export` with these operations replaced, if it has any."""
     table = rewrites(torch)
-    nodes = [node for module in program.graph_module.modules() for node in getattr(module, "graph", _NONE).nodes]
-    return program.run_decompositions(table) if any(node.target in table for node in nodes) else program
+    parts = [part for part in program.graph_module.modules() if isinstance(part, torch.fx.GraphModule)]
+    found = [node for part in parts for node in part.graph.nodes if node.target in table]
+    return program if all(_stays(torch.ops.aten, node) for node in found) else program.run_decompositions(table)
 
 
-class _NONE:
-    nodes = ()
+def _stays(aten: Any, node: Any) -> bool:
+    """Whether the arguments of an operation that most modules have tell that it stays: to replace others takes time."""
+    if node.target is aten.batch_norm.default:
+        return node.args[5:6] == (False,)  # training
+    pools = (aten.avg_pool2d.default, aten.avg_pool3d.default)
+    return node.target in pools and len(node.args) < 7 and "divisor_override" not in node.kwargs
 
 
 def rewrites(torch: Any) -> dict[Any, Rewrite]:
@@ -181,10 +186,10 @@ def divided(
     padding: Sequence[int] = (0,),
     ceil_mode: bool = False,
     count_include_pad: bool = True,
-    divisor: int | None = None,
+    divisor_override: int | None = None,
 ) -> Any:
     """The sums over the windows of an average pool, divided by a number of their own."""
-    if divisor is None:
+    if divisor_override is None:
         return NotImplemented
     kernel, padding = (tuple(given) * (rank if len(given) == 1 else 1) for given in (kernel, padding))
     stride = tuple(stride) * (rank if len(stride) == 1 else 1) or kernel
@@ -195,7 +200,7 @@ def divided(
             count -= 1
         borders = [p, max(0, (count - 1) * s + k - n - p), *borders]  # of the last axis first
     pool = (torch.nn.functional.avg_pool2d, torch.nn.functional.avg_pool3d)[rank - 2]
-    return pool(torch.nn.functional.pad(x, borders), kernel, stride) * (math.prod(kernel) / divisor)
+    return pool(torch.nn.functional.pad(x, borders), kernel, stride) * (math.prod(kernel) / divisor_override)
 
 
 def bins(n: int, count: int) -> list[tuple[int, int]]:

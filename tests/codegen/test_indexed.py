@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from cnncc.elements import FLOAT32, INT32, INT64, Element, element_of
+from cnncc.elements import FLOAT32, INT32, INT64, Element
 from cnncc.ir import Value
 from cnncc.op import Op, Sample
 from cnncc.ops import (
@@ -52,10 +52,10 @@ def test_wild_indices_read_and_write_as_the_interpreter_does(sample: Sample, che
 
 @each_target
 def test_every_target(target: str) -> None:
-    net, results = Net(), []
+    net = Net()
+    results: list[Value] = []
     for sample in indexed_samples():
-        values = [net.arrives(array, element=element_of(array)) for array in wild(sample)]
-        results += net.builder.add(sample.op, values)
+        results += net.of_arrays(sample.op, *wild(sample))
     check(net.graph(*results), net.feeds, target)
 
 

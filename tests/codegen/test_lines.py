@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pytest
 
-from cnncc.elements import FLOAT32, INT32, INT64, Element
+from cnncc.elements import FLOAT32, INT8, INT32, INT64, UINT32, Element
 from cnncc.ir import Graph, Value
 from cnncc.op import Op
 from cnncc.ops import ArgMax, ArgMin, Conv, CumProd, CumSum, Gather, Hardmax, Slice, TopK, Transpose
-from cnncc.plan.kernels import Accumulate, FindExtreme, Pick, Rank
+from cnncc.plan.kernels import Accumulate, FindExtreme, IndexedRead, OverFibres, Rank, Select
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.graphs import (
@@ -130,18 +130,79 @@ def test_which_way_lanes_lie() -> None:
 
 
 def test_a_rank_is_one_search_and_one_look_up() -> None:
-    rank, pick = kernels(TopK(5, 1), 1, 1000)
-    assert isinstance(rank, Rank) and isinstance(pick, Pick)
-    for shape, k, axis, fibres in (((1, 20, 8, 8), 5, 1, 8), ((1, 20, 8, 8), 9, 1, 1), ((1, 20, 8, 8), 5, 3, 1)):
-        rank, _ = kernels(TopK(k, axis), *shape)
-        assert isinstance(rank, Rank) and rank.fibres == fibres
+    select, read = kernels(TopK(5, 1), 1, 1000)
+    assert isinstance(select, Select) and isinstance(read, IndexedRead)
+    assert (select.groups, select.bits, select.digits) == (16, False, False)
     (sums,) = kernels(CumSum(1), 1, 8, 16, 16)
     assert isinstance(sums, Accumulate) and sums.fibres == 32
 
 
-def test_a_long_rank_is_in_order() -> None:
-    """Five thousand elements, many of them equal, of which three hundred are wanted, and all."""
+def test_several_fibres_are_ranked_side_by_side() -> None:
+    for shape, k, axis, fibres in (((1, 20, 8, 8), 5, 1, 8), ((1, 20, 8, 8), 9, 1, 1), ((1, 20, 8, 8), 5, 3, 8)):
+        rank, _ = kernels(TopK(k, axis), *shape)
+        assert isinstance(rank, OverFibres) and rank.fibres == fibres
+        assert isinstance(rank, Rank) == (fibres > 1)
+
+
+def test_candidates_take_little_memory() -> None:
+    """Of a long fibre, their room depends on the number of results alone."""
+    for k, bits, digits in ((10, False, False), (60, True, False), (300, True, True)):
+        few, many = (kernels(TopK(k, 1), 1, size)[0] for size in (5000, 50_000))
+        assert isinstance(few, Select) and isinstance(many, Select)
+        assert (few.bits, few.digits, few.scratch) == (bits, digits, many.scratch)
+        assert few.scratch <= 8 * k + 500
+
+
+def lines(size: int, element: Element) -> Array:
+    """Lines of every kind: in random order, rising, falling, with few numbers, with one, and with the ends of a type.
+
+    In one, all large numbers fall to the same few groups of any power of two; in another, the largest come last.
+    """
+    rng, places = np.random.default_rng(size), np.arange(size)
+    rising = np.sort(rng.standard_normal(size) * 60)
+    ends = (
+        rng.choice([element.least, element.most], size) if element.is_integer else rng.choice([-np.inf, np.inf], size)
+    )
+    apart = np.where(places % 64 < 3, 100.0 + places % 7, -rising)
+    late = np.where(places > size - 9, 90.0, np.minimum(rising, 50))
+    kinds = [rng.permutation(rising), rising, -rising, rng.integers(0, 3, size), 0 * rising, apart, late]
+    return np.stack([*(kind.astype(element.numpy) for kind in kinds), ends.astype(element.numpy)])
+
+
+LONG = ((1, 300), (4, 1003), (21, 40), (21, 777), (64, 1000), (150, 2000), (300, 700))
+
+
+def long_ranks(element: Element, counts: Sequence[tuple[int, int]]) -> tuple[Graph, dict[str, Array]]:
+    net = Net()
+    found = []
+    for number, (k, size) in enumerate(counts):
+        x = net.arrives(lines(size, element), element=element)
+        found += net.builder.add(TopK(k, 1, bool(number % 2)), (x,)) + net.builder.add(TopK(k, 1), (x,))
+    return net.graph(*found), net.feeds
+
+
+@pytest.mark.parametrize("element", (FLOAT32, INT8, INT32, UINT32, INT64), ids=str)
+def test_long_ranks(element: Element) -> None:
+    graph, feeds = long_ranks(element, LONG)
+    check_all(graph, "host", feeds, sprinkled(feeds, 5, 0.1))
+
+
+@pytest.mark.parametrize("target", list(runnable_targets()))
+def test_long_ranks_on_all_targets(target: str) -> None:
+    graph, feeds = long_ranks(FLOAT32, LONG[1:6])
+    check_all(graph, target, feeds, sprinkled(feeds, 5, 0.1))
+
+
+def test_long_ranks_checked_and_apart() -> None:
+    """Lines whose elements are apart, too many of them for insertion."""
+    net = Net()
+    x = net.arrives(np.ascontiguousarray(lines(500, FLOAT32).reshape(2, 4, 500).swapaxes(1, 2)))
+    graph = net.graph(*(y for k in (9, 70, 200) for y in net.builder.add(TopK(k, 1), (x,))))
+    check(graph, sprinkled(net.feeds, 4, 0.1), checked=True)
+
+
+def test_a_whole_line_in_order() -> None:
     net = Net()
     x = few(net, (1, 5000))
-    found = [y for op in (TopK(300, 1), TopK(300, 1, False), TopK(5000, 1)) for y in net.builder.add(op, (x,))]
+    found = [y for op in (TopK(300, 1, False), TopK(5000, 1)) for y in net.builder.add(op, (x,))]
     check(net.graph(*found), net.feeds)

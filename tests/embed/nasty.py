@@ -22,6 +22,7 @@ from cnncc.ops import (
     Relu,
     Softmax,
     Split,
+    TopK,
 )
 from cnncc.types import Array
 from tests.graphs import Net, one_op
@@ -152,6 +153,12 @@ def dense_tails(net: Net) -> list[Value]:
     return [net.apply(Dense(), x, net.weights(size, 3), net.known(net.random(size))) for size in (1, 15, 31, 65)]
 
 
+def ranks(net: Net) -> list[Value]:
+    """Lines whose candidates are sorted by counting and by digits, found by sorting and bit by bit."""
+    x = net.arrives(np.round(20 * net.random(2, 701)))
+    return [y for k in (1, 9, 70, 170, 500) for y in net.builder.add(TopK(k, 1, k > 9), (x,))]
+
+
 NETWORKS: tuple[Callable[[Net], list[Value]], ...] = (
     odd_channels,
     one_pixel,
@@ -167,4 +174,5 @@ NETWORKS: tuple[Callable[[Net], list[Value]], ...] = (
     split_and_joined,
     softmaxes,
     dense_tails,
+    ranks,
 )

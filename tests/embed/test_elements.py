@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from cnncc import native
-from cnncc.elements import BOOL, COMPUTED, FLOAT32, INTEGERS, Element, element_of
+from cnncc.elements import BOOL, COMPUTED, FLOAT32, INTEGERS, Element
 from cnncc.ir import Graph
 from cnncc.op import REGISTRY, Op
 from cnncc.ops import Abs, Add, Cast, Div, Mod, Mul, Neg, Sign, Where
@@ -69,8 +69,7 @@ def of_samples() -> Iterator[tuple[Graph, Feeds]]:
         net, results = Net(), []
         for sample in samples():
             if sample.op.name == name and not of_floats(sample):
-                values = [net.arrives(array, element=element_of(array)) for array in data(sample)]
-                results += net.builder.add(sample.op, values)
+                results += net.of_arrays(sample.op, *data(sample))
         if results:
             yield net.graph(*results), sprinkled(net.feeds, 1, 0.3)
 

@@ -14,7 +14,7 @@ import pytest
 import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
-from cnncc.elements import UINT8, element_of
+from cnncc.elements import UINT8
 from cnncc.errors import TargetError
 from cnncc.ir import Graph, Value
 from cnncc.machine.target import ALIASES, TARGETS
@@ -135,7 +135,7 @@ def networks() -> Iterator[tuple[Graph, Feeds]]:
         net = Net()
         results: list[Value] = []
         for sample in alike:
-            results += net.builder.add(sample.op, [net.arrives(x, element=element_of(x)) for x in wild(sample)])
+            results += net.of_arrays(sample.op, *wild(sample))
         yield net.graph(*results), net.feeds
     for op in REGISTRY.values():
         groups: dict[int, list[Sample]] = defaultdict(list)

@@ -77,9 +77,10 @@ class Case:
     unread: int = 0
     """Outputs behind those, which the node makes and nobody reads."""
     low: float = -3.0
-    """Floats that arrive lie between this and 3."""
+    """Floats that arrive lie between this and `high`."""
     expected: Callable[..., Array] | None = None
     """The result from the arrays of all inputs, where ONNX's reference implementation is wrong or has nothing."""
+    high: float = 3.0
     below: int = 0
     """Whole numbers that arrive are from −below on, and less than it, if they are indices."""
 
@@ -101,7 +102,7 @@ class Case:
             if isinstance(given, TensorType):
                 drawn = given.random(rng)
                 return drawn % (2 * self.below) - self.below if self.below and given.dtype in INTEGERS else drawn
-            return rng.uniform(self.low, 3, given).astype(np.float32)
+            return rng.uniform(self.low, self.high, given).astype(np.float32)
 
         ports = {f"i{k}": given for k, given in enumerate(self.inputs) if isinstance(given, tuple | TensorType)}
         return {name: values(given) for name, given in ports.items()}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 import onnx
 
-from cnncc.types import Array
+from cnncc.elements import INT64
+from cnncc.types import Array, TensorType
 from tests.onnx.support import Case, model, node
 
 Shape = tuple[int, ...]
@@ -260,6 +261,46 @@ def chains() -> Iterator[Case]:
     yield chain("SPP", (1, 256, 13, 13), {}, *pools, ("Concat", "i0 p5 p9 p13", "y0", {"axis": 1}))
 
 
+def orders() -> Iterator[Case]:
+    """Classes of pixels and of images, and the best of detectors: one line, or several that are short."""
+    for operator in ("ArgMax", "ArgMin", "Hardmax"):
+        yield case(operator, (1, 1000), axis=1)
+        yield case(operator, (1, 21, 64, 64), axis=1)
+    for shape, k in (((1, 8400), 300), ((1, 1000), 100), ((1, 1000), 5), ((1, 100_000), 1000), ((64, 1000), 10)):
+        yield replace(case("TopK", shape, whole(k)), outputs=2)
+    yield replace(case("TopK", (1, 64, 32, 32), whole(5), axis=1), outputs=2)
+    for shape, axis in ((IMAGE, 1), (IMAGE, 3), ((1, 10_000), 1), ((1, 80, 80), 2)):
+        yield case("CumSum", shape, np.array(axis, np.int64))
+
+
+def at(size: int, operator: str, *inputs: Any, **attributes: Any) -> Case:
+    """An operator whose indices, whole numbers that arrive, are of an axis of so many elements."""
+    return replace(case(operator, *inputs, **attributes), below=size)
+
+
+def places() -> Iterator[Case]:
+    """Reads and writes at indices that arrive."""
+
+    def some(*shape: int) -> TensorType:
+        return TensorType(shape, INT64)
+
+    yield at(1000, "OneHot", some(128), whole(1000), np.array([0, 1], np.float32))
+    yield at(21, "OneHot", some(1, 64, 64), whole(21), np.array([0, 1], np.float32), axis=1)
+    yield at(10_000, "Gather", known(10_000, 256), some(128), axis=0)
+    yield at(256, "Gather", (1, 256, 28, 28), some(64), axis=1)
+    yield at(8400, "GatherElements", (1, 8400, 4), some(1, 300, 4), axis=1)
+    yield at(1024, "GatherElements", (64, 1024), some(64, 1024), axis=1)
+    yield at(80, "GatherND", (8400, 80), some(300, 2))
+    yield at(8400, "GatherND", (1, 8400, 4), some(1, 300, 1), batch_dims=1)
+    yield at(1024, "ScatterElements", (64, 1024), some(64, 1024), (64, 1024), axis=1, reduction="add")
+    yield at(1000, "ScatterElements", (1, 1000), some(1, 300), (1, 300), axis=1, reduction="add")
+    yield at(8400, "ScatterND", (8400, 4), some(300, 1), (300, 4), reduction="add")
+    yield at(256, "ScatterND", (256, 784), some(64, 1), (64, 784), reduction="add")
+    for channels, size in ((64, 32), (3, 128)):
+        sampled = case("GridSample", (1, channels, size, size), (1, size, size, 2), low=-1.0, mode="linear")
+        yield replace(sampled, high=1.0)
+
+
 FAMILIES = {
     "functions": functions,
     "pairs": pairs,
@@ -271,6 +312,8 @@ FAMILIES = {
     "convolutions": convolutions,
     "products": products,
     "chains": chains,
+    "orders": orders,
+    "places": places,
 }
 
 

@@ -31,13 +31,13 @@ from cnncc.compiler import resolve_target
 from cnncc.measure.benchmark import calls_in, operations, seconds_of
 from cnncc.measure.peak import Peak
 from cnncc.runtime.model import Model
-from cnncc.types import Array
+from cnncc.types import Array, TensorType
 from tests.onnx.support import Case
 from tests.perf.operator_cases import cases
 from tests.perf.traffic import Traffic
 
 TURN_SECONDS = 4e-3
-MOVING = ("moves", "resizes")
+MOVING = ("moves", "resizes", "places")
 FEW_NUMBERS = 8  # of a known operand are written out
 FEW = 1.15  # times as long: where a peer may take less than this, says the summary
 
@@ -74,7 +74,9 @@ def label(case: Case) -> str:
 
 
 def text(given: Any) -> str:
-    """A shape that arrives, or what is known: few numbers as they are, else their shape."""
+    """A shape or type that arrives, or what is known: few numbers as they are, else their shape."""
+    if isinstance(given, TensorType):
+        return f"{given.dtype} {text(given.shape)}"
     if isinstance(given, tuple):
         return "x".join(map(str, given))
     few = given.size <= FEW_NUMBERS
@@ -90,16 +92,18 @@ class Bench:
         self.file = folder / "operator.onnx"
 
     def measure(self, family: str, case: Case) -> Row:
-        onnx.save(case.model, self.file)
+        proto = case.model
+        onnx.save(proto, self.file)
         feeds = case.feeds(np.random.default_rng(0))
         model = cnncc.compile(self.file, target=self.target)
+        save_typed(proto, model, self.file)
         results = [np.empty(port.shape, port.type.dtype.numpy) for port in model.outputs]
         ours = model.bind(dict(feeds), out=results)
-        peer = runtime_call(self.file, feeds, results[0])
+        peer = runtime_call(self.file, feeds, results)
         calls = [ours] if peer is None else [ours, peer[0]]
         times = in_turns(calls, self.rounds)
         ratio = statistics.median(b / a for a, b in zip(*times, strict=True)) if peer else 0.0
-        error = difference(results[0], peer[1]) if peer else 0.0
+        error = max(map(difference, results, peer[1])) if peer else 0.0
         return Row(case, statistics.median(times[0]), ratio, self.bound(family, case, model, feeds), error)
 
     def bound(self, family: str, case: Case, model: Model, feeds: Mapping[str, Array]) -> float:
@@ -112,6 +116,13 @@ class Bench:
         return max(operations_of_products(self.file) / peak, self.traffic.seconds(read, written))
 
 
+def save_typed(proto: onnx.ModelProto, model: Model, file: Path) -> None:
+    """Save a model with the types of its outputs, which ONNX Runtime compares with its own."""
+    for value, port in zip(proto.graph.output, model.outputs, strict=True):
+        value.type.tensor_type.elem_type = onnx.helper.np_dtype_to_tensor_dtype(port.type.dtype.numpy)
+    onnx.save(proto, file)
+
+
 def operations_of_products(file: Path) -> int:
     """Operations of convolutions and matrix products; those of other operators do not bound them."""
     graph = cnncc.load_graph(file)
@@ -119,8 +130,8 @@ def operations_of_products(file: Path) -> int:
     return operations(graph) if macs else 0
 
 
-def runtime_call(file: Path, feeds: Mapping[str, Array], like: Array) -> tuple[Call, Array] | None:
-    """A call of ONNX Runtime on one thread with bound arrays, and its result; None where it cannot be had."""
+def runtime_call(file: Path, feeds: Mapping[str, Array], like: Sequence[Array]) -> tuple[Call, list[Array]] | None:
+    """A call of ONNX Runtime on one thread with bound arrays, and its results; None where it cannot be had."""
     try:
         import onnxruntime
     except ImportError:
@@ -131,12 +142,13 @@ def runtime_call(file: Path, feeds: Mapping[str, Array], like: Array) -> tuple[C
         session = onnxruntime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
     except Exception:  # an operator that it does not have
         return None
-    binding, result = session.io_binding(), np.empty_like(like)
+    binding, results = session.io_binding(), [np.empty_like(array) for array in like]
     for name, array in feeds.items():
         binding.bind_cpu_input(name, array)
-    binding.bind_output("y0", "cpu", 0, result.dtype, result.shape, result.ctypes.data)
+    for number, result in enumerate(results):
+        binding.bind_output(f"y{number}", "cpu", 0, result.dtype, result.shape, result.ctypes.data)
     session.run_with_iobinding(binding)
-    return lambda: session.run_with_iobinding(binding), result
+    return lambda: session.run_with_iobinding(binding), results
 
 
 def in_turns(calls: Sequence[Call], rounds: int) -> list[list[float]]:

@@ -19,9 +19,10 @@ from .filter import Filter
 from .grouped import GroupedConvolution
 from .indexed import ReadAtIndices, WriteAtIndices
 from .move import Copy
-from .ranking import Picked, ranked
+from .ranking import FirstByInsertion
 from .reduce import WholeReduction
 from .running_sum import SumsOfFibres
+from .selection import FirstBySelection
 from .separable import SeparableWindow
 from .sweeps import FibreSweeps
 from .window import pooling
@@ -47,8 +48,8 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Reduce: WholeReduction,
     k.Sweeps: FibreSweeps,
     k.FindExtreme: ExtremeOfFibres,
-    k.Rank: ranked,
-    k.Pick: Picked,
+    k.Rank: FirstByInsertion,
+    k.Select: FirstBySelection,
     k.Accumulate: SumsOfFibres,
     k.IndexedRead: ReadAtIndices,
     k.IndexedWrite: WriteAtIndices,

@@ -15,9 +15,7 @@ from ..instructions import Predicate
 from ..nest import Carry, reduce_nest
 from ..registers import INT32, Index, Ssa
 from .family import Tensors
-from .fibres import FibreEmitter
-
-OPERATIONS = 7  # of a vector: two comparisons and their logic, two selects, a place
+from .fibres import LineEmitter
 
 
 class Best(NamedTuple):
@@ -27,12 +25,11 @@ class Best(NamedTuple):
     place: Ssa
 
 
-class ExtremeOfFibres(FibreEmitter[FindExtreme]):
+class ExtremeOfFibres(LineEmitter[FindExtreme]):
     """Emits the search."""
 
     def __init__(self, e: Emitter, kernel: FindExtreme, tensors: Tensors):
         super().__init__(e, kernel, tensors)
-        (self.source,), (self.axis,) = self.sources, kernel.reduced
         self.better: Predicate = ">" if kernel.extreme == "maximum" else "<"
 
     def fibres(self, position: list[Index], count: int) -> None:
@@ -51,13 +48,13 @@ class ExtremeOfFibres(FibreEmitter[FindExtreme]):
 
         first = self.source.load_at(self.at(position, 0), self.beside, count)
         begin = [first, self.number(0, count)]
-        cost = OPERATIONS * -(-count // self.e.target.lanes) + self.source.vectors(self.beside, count)
-        return Best(*reduce_nest(self.e, [self.k.shape[self.axis]], begin, cost, step))
+        cost = self.k.operations * -(-count // self.e.target.lanes) + self.source.vectors(self.beside, count)
+        return Best(*reduce_nest(self.e, [self.size], begin, cost, step))
 
     def within(self, position: list[Index]) -> Best:
         """One fibre: stretches of it, each a vector of partial results, and these folded."""
-        size, one = self.k.shape[self.axis], self.e.target.lanes
-        parts = [self.stretch(position, *part) for part in stretches(size, self.k.lanes, one)]
+        lengths = stretches(self.size, self.k.lanes, self.e.target.lanes)
+        parts = [self.stretch(position, *part) for part in lengths]
         result, *others = map(self.fold, parts)
         for other in others:
             result = self.joined(result, other)
@@ -116,10 +113,6 @@ class ExtremeOfFibres(FibreEmitter[FindExtreme]):
         return best
 
     # Places
-
-    def at(self, position: list[Index], index: Index) -> list[Index]:
-        """An element of a fibre."""
-        return [*position[: self.axis], index, *position[self.axis + 1 :]]
 
     def number(self, index: Index, lanes: int) -> Ssa:
         """A place in every lane."""

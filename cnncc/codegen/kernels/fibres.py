@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TypeVar
 
-from ...plan.kernels import OverFibres
+from ...plan.kernels import OverFibres, OverLines
 from ..emitter import Emitter
 from ..nest import with_guards
 from ..registers import Index
 from .family import KernelEmitter, Tensors
 
 F = TypeVar("F", bound=OverFibres)
+L = TypeVar("L", bound=OverLines)
 
 
 class FibreEmitter(KernelEmitter[F]):
@@ -19,7 +20,7 @@ class FibreEmitter(KernelEmitter[F]):
 
     def __init__(self, e: Emitter, kernel: F, tensors: Tensors):
         super().__init__(e, kernel, tensors)
-        self.beside = kernel.kept[-1] if kernel.kept else kernel.lane_axis
+        self.beside = kernel.beside
 
     def emit(self, a: Index, b: Index) -> None:
         with self.e.loop(a, b) as loop:
@@ -48,3 +49,15 @@ class FibreEmitter(KernelEmitter[F]):
     @abstractmethod
     def fibres(self, position: list[Index], count: int) -> None:
         """Emit so many fibres from a position on."""
+
+
+class LineEmitter(FibreEmitter[L]):
+    """Emits fibres along one axis."""
+
+    def __init__(self, e: Emitter, kernel: L, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        (self.source,), self.axis, self.size = self.sources, kernel.axis, kernel.size
+
+    def at(self, position: list[Index], index: Index) -> list[Index]:
+        """An element of the fibre at a position."""
+        return [*position[: self.axis], index, *position[self.axis + 1 :]]

@@ -63,9 +63,10 @@ class Values(Emitter):
 
     def assign(self, type: RegisterType, text: str, prefix: str = "x") -> Ssa:
         """A new value defined by the instruction `text`."""
-        value = self.named(prefix, type)
-        self.lines.append(f"  {value.name} = {text}")
-        return value
+        self.counter += 1
+        name = f"%{prefix}{self.counter}"
+        self.lines.append(f"  {name} = {text}")
+        return Ssa(type, name)
 
     def compute(self, type: RegisterType, text: str, prefix: str = "x") -> Ssa:
         """The value of an instruction whose result depends on its operands alone."""

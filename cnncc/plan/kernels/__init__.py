@@ -16,14 +16,15 @@ from .depthwise import Depthwise
 from .direct import Direct
 from .elementwise import Elementwise
 from .extreme_place import FindExtreme
-from .fibre_axes import OverFibres
+from .fibre_axes import OverFibres, OverLines
 from .fill import Fill
 from .grouped import Grouped
 from .indexed import IndexedRead, IndexedWrite
 from .move import Move
-from .ranking import Pick, Rank
+from .ranking import Rank
 from .reduce import Reduce
 from .running_sum import Accumulate
+from .selection import Select
 from .separable import Separable
 from .sweeps import Sweep, Sweeps
 from .window import Window
@@ -49,11 +50,12 @@ __all__ = [
     "Layer",
     "Move",
     "OverFibres",
-    "Pick",
+    "OverLines",
     "Pooling",
     "Rank",
     "Reduce",
     "RowNeed",
+    "Select",
     "Separable",
     "Sweep",
     "Sweeps",

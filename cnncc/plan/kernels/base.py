@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ...computation import Contraction
+from ...elements import Element
 from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step
@@ -140,6 +141,10 @@ class Kernel(ABC):
     def scratch(self) -> int:
         """Elements of scratch memory for each shard."""
         return 0
+
+    def scratch_element(self, source: Element) -> Element:
+        """What they are, for elements of the first source: the same, if it says nothing."""
+        return source
 
     def follows_tables(self, number: int, source: View) -> bool:
         """Whether it reads source `number` through the index tables of its view; else the plan makes a plain copy."""

@@ -13,11 +13,11 @@ from ..cost import lines as cost
 from ..cost.sweep import fold_cycles
 from ..views import View
 from .base import lanes_on
-from .fibre_axes import OverFibres
+from .fibre_axes import OverLines
 
 
 @dataclass(frozen=True)
-class FindExtreme(OverFibres):
+class FindExtreme(OverLines):
     """The best element so far and its place, a pair of vectors: of so many fibres or, if `within`, of parts of one."""
 
     shape: tuple[int, ...]
@@ -28,14 +28,13 @@ class FindExtreme(OverFibres):
     extreme: Literal["maximum", "minimum"]
     last: bool
 
-    @property
-    def sources(self) -> int:
-        return 1
+    operations = cost.OPERATIONS
+    """Of vectors, for a vector of elements."""
 
     def describe(self) -> str:
         which = "last" if self.last else "first"
-        axis = self.reduced[0] if self.within else self.kept[-1] if self.kept else self.lane_axis
-        return f"place of the {which} {self.extreme} along axis {self.reduced[0]}; {lanes_on(self.lanes, axis)}"
+        axis = self.axis if self.within else self.beside
+        return f"place of the {which} {self.extreme} along axis {self.axis}; {lanes_on(self.lanes, axis)}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
         """Its operations; within a fibre also a fold, of pairs, for each."""

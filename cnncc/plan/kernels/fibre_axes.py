@@ -39,6 +39,11 @@ class OverFibres(Kernel):
         return [axis for axis in range(len(self.shape)) if axis not in self.reduced]
 
     @property
+    def beside(self) -> int:
+        """The axis along which the fibres of a unit lie side by side."""
+        return self.kept[-1] if self.kept else self.lane_axis
+
+    @property
     def counts(self) -> list[int]:
         """Units along each kept axis."""
         *outer, last = self.kept or [0]
@@ -58,6 +63,25 @@ class OverFibres(Kernel):
     @property
     def vector_axis(self) -> int:
         return self.lane_axis
+
+
+class OverLines(OverFibres):
+    """One whose fibres lie along one axis of its only source."""
+
+    @property
+    def sources(self) -> int:
+        return 1
+
+    @property
+    def axis(self) -> int:
+        """The axis of the fibres."""
+        (axis,) = self.reduced
+        return axis
+
+    @property
+    def size(self) -> int:
+        """The elements of a fibre."""
+        return self.shape[self.axis]
 
 
 Groups = tuple[tuple[int, ...], ...]

@@ -1,4 +1,4 @@
-"""Computations of lines: the kernels, and how each looks at the views of its tensors.
+"""Computations of lines: the kernels, and how each looks at the views of its tensors (`Ranked` is a lookup).
 
 All of them loop over the axes in the order of memory, merged where it has no gaps; the lines keep an axis of their own.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ...lines import ExtremePlace, Linewise, Ranked, Ranking, Running
+from ...lines import ExtremePlace, Linewise, Ranking, Running
 from ...machine.target import Target
 from ..views import View
 from . import extreme_place, ranking, running_sum
@@ -30,8 +30,6 @@ def chosen(target: Target, computation: Linewise, axes: FibreAxes) -> OverFibres
             return extreme_place.kernel(target, computation, sizes, line)
         case Ranking():
             return ranking.kernel(target, computation, sizes, line)
-        case Ranked(_, count):
-            return ranking.Pick(sizes, line, count)
         case Running():
             return running_sum.kernel(target, computation, sizes, line)
     raise AssertionError(f"no kernel for {computation}")

@@ -1,4 +1,4 @@
-"""The largest or smallest elements of each fibre, in order: their places, and then the elements at these."""
+"""The places of the largest or smallest elements of several fibres side by side, in order."""
 
 from __future__ import annotations
 
@@ -9,69 +9,33 @@ from ...lines import Ranking
 from ...machine.target import Target
 from ..cost import lines as cost
 from ..views import View
+from . import selection
 from .base import lanes_on
-from .fibre_axes import OverFibres
+from .selection import FirstOfLines, Select
 
 
 @dataclass(frozen=True)
-class Rank(OverFibres):
-    """The places of the first `count` elements: of one fibre by heapsort (Williams, 1964), of several by insertion.
+class Rank(FirstOfLines):
+    """Of some `fibres`, one a lane: it inserts every element into its few results, which lie in registers."""
 
-    For a heap, the result itself holds the places, whose root is the worst of the best so far; so it takes no other
-    memory. An element that is better takes the place of the root and sinks. At last the root goes behind the others
-    until none is left. n elements take n comparisons, and log `count` steps for each better one and for each result.
-
-    Of `fibres` side by side, each lane inserts every element into its few results, which lie in registers.
-    """
-
-    shape: tuple[int, ...]
-    reduced: tuple[int, ...]
-    count: int
-    largest: bool
-    fibres: int = 1
-
-    @property
-    def sources(self) -> int:
-        return 1
+    fibres: int
 
     def describe(self) -> str:
-        which = "largest" if self.largest else "smallest"
-        way = lanes_on(self.fibres, self.kept[-1]) if self.fibres > 1 else "one fibre after the other"
-        return f"places of the {self.count} {which} along axis {self.reduced[0]}, {way}"
+        return f"{super().describe()}, {lanes_on(self.fibres, self.beside)}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        size, core = self.shape[self.reduced[0]], target.core
-        each = cost.insertion(core, size, self.count) if self.fibres > 1 else cost.heap(size, self.count)
-        return core.call_cycles + self.units(result) * each
+        each = cost.insertion(target, self.size, self.count, self.axis < self.lane_axis)
+        return target.core.call_cycles + self.units(result) * each
 
 
-def kernel(target: Target, c: Ranking, sizes: tuple[int, ...], line: tuple[int, ...]) -> Rank:
-    """By insertion where a vector of fibres has neighbours in memory, and few results."""
+def kernel(target: Target, c: Ranking, sizes: tuple[int, ...], line: tuple[int, ...]) -> Rank | Select:
+    """By insertion where there are fibres for the lanes, and few results, or else by selection: what costs less."""
     (axis,) = line
-    close = axis < len(sizes) - 1 and sizes[-1] >= target.lanes > 1
-    return Rank(sizes, line, c.count, c.largest, target.lanes if close and c.count <= cost.FEW else 1)
-
-
-@dataclass(frozen=True)
-class Pick(OverFibres):
-    """The elements of the first source at `count` places of each fibre that the second one has."""
-
-    shape: tuple[int, ...]
-    reduced: tuple[int, ...]
-    count: int
-
-    fibres = 1
-
-    @property
-    def sources(self) -> int:
-        return 2
-
-    @property
-    def roles(self) -> list[str]:
-        return ["elements", "places"]
-
-    def describe(self) -> str:
-        return f"elements at {self.count} places along axis {self.reduced[0]}"
-
-    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
-        return target.core.call_cycles + self.units(result) * cost.picking(self.count)
+    select = selection.kernel(target, c, sizes, line)
+    beside = select.shape[select.beside] if select.kept else 1
+    lanes, close = min(target.lanes, beside), axis < len(sizes) - 1
+    if c.count > cost.FEW:
+        return select
+    alone = cost.selection(target, sizes[axis], c.count, not close)
+    together = cost.insertion(target, sizes[axis], c.count, close)
+    return Rank(sizes, line, c.count, c.largest, lanes) if together <= lanes * alone else select

@@ -12,11 +12,11 @@ from ...machine.target import Target
 from ..cost import step
 from ..views import View
 from .base import lanes_on
-from .fibre_axes import OverFibres
+from .fibre_axes import OverLines
 
 
 @dataclass(frozen=True)
-class Accumulate(OverFibres):
+class Accumulate(OverLines):
     """One element after the other is added, each lane to the sum of its own fibre: no partition changes the order.
 
     A product likewise.
@@ -29,21 +29,17 @@ class Accumulate(OverFibres):
     reverse: bool
     combine: Literal["add", "multiply"]
 
-    @property
-    def sources(self) -> int:
-        return 1
-
     def describe(self) -> str:
         kind = " without the last element" * self.exclusive + " from the back" * self.reverse
-        lanes = lanes_on(self.fibres, self.kept[-1] if self.kept else self.lane_axis)
+        lanes = lanes_on(self.fibres, self.beside)
         what = "sum" if self.combine == "add" else "product"
-        return f"running {what}{kind} along axis {self.reduced[0]}; {lanes}"
+        return f"running {what}{kind} along axis {self.axis}; {lanes}"
 
     def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
         """The longer of the chain of sums and of what is moved."""
         core = target.core
-        chain = self.units(result) * self.shape[self.reduced[0]] * core.mac.latency
-        close = target.lanes if self.reduced[0] < self.lane_axis else 1
+        chain = self.units(result) * self.size * core.mac.latency
+        close = target.lanes if self.axis < self.lane_axis else 1
         return core.call_cycles + max(chain, step.moved(core, math.prod(self.shape), min(close, self.fibres)))
 
 
