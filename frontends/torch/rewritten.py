@@ -24,7 +24,7 @@ def rewritten(torch: Any, program: Any) -> Any:
 def _stays(aten: Any, node: Any) -> bool:
     """Whether the arguments of an operation that most modules have tell that it stays: to replace others takes time."""
     if node.target is aten.batch_norm.default:
-        return node.args[5:6] == (False,)  # training
+        return bool(node.args[5:6] == (False,))  # training
     pools = (aten.avg_pool2d.default, aten.avg_pool3d.default)
     return node.target in pools and len(node.args) < 7 and "divisor_override" not in node.kwargs
 
