@@ -106,6 +106,7 @@ class Importer:
         """Names of weights, whose bytes the file has."""
         self.layers = Names()
         self.floats: dict[Value, str] = {}
+        self.steps: dict[tuple[str, ...], int] = {}  # of recurrent layers
         """The types of values that are other floats in the file than float32."""
 
     def graph(self) -> Graph:

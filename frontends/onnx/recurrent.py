@@ -21,7 +21,7 @@ from .call import NodeContext, Result, Tensor, Unsupported
 from .sequences import concatenated
 
 MOST_STEPS = 1000
-"""Steps of a layer, in all directions: each has some five to ten layers."""
+"""Steps of all recurrent layers of a model, in all directions: each has some five to ten layers."""
 
 DIRECTIONS = {"forward": (False,), "reverse": (True,), "bidirectional": (False, True)}
 """Whether each direction goes backwards."""
@@ -113,9 +113,11 @@ def check(call: NodeContext, x: Value, gates: int, directions: int) -> None:
     fit = len(shape) == 3 and weights == (directions, gates * states[-1], shape[2])
     if not fit or states != (directions, weights[1], states[-1]):
         raise ShapeError(f"{call.operator}: weights {weights} and {states} do not fit the input {shape}")
-    if shape[0] * directions > MOST_STEPS:
+    call.importer.steps[call.node.outputs] = shape[0] * directions  # by the node: a row may run again
+    if sum(call.importer.steps.values()) > MOST_STEPS:
         raise Unsupported(
-            f"{call.operator} of {shape[0] * directions} steps is not supported, at most {MOST_STEPS}",
+            f"{call.operator} of {shape[0] * directions} steps is not supported, where all recurrent layers together "
+            f"may have {MOST_STEPS}",
             f"{call.operator} of many steps",
         )
 

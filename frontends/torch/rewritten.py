@@ -24,7 +24,7 @@ def rewritten(torch: Any, program: Any) -> Any:
 def _stays(aten: Any, node: Any) -> bool:
     """Whether the arguments of an operation that most modules have tell that it stays: to replace others takes time."""
     if node.target is aten.batch_norm.default:
-        return node.args[5:6] == (False,)  # training
+        return bool(node.args[5:6] == (False,))  # training
     pools = (aten.avg_pool2d.default, aten.avg_pool3d.default)
     return node.target in pools and len(node.args) < 7 and "divisor_override" not in node.kwargs
 
@@ -59,6 +59,9 @@ def rewrites(torch: Any) -> dict[Any, Rewrite]:
         aten.vstack.default: lambda tensors: stacked(torch, tensors, torch.atleast_2d, 0),
         aten.dstack.default: lambda tensors: stacked(torch, tensors, torch.atleast_3d, 2),
         aten.column_stack.default: lambda tensors: stacked(torch, tensors, column, 1),
+        aten.index_put_.default: lambda *given: NotImplemented,  # it is the next one first
+        aten.index_put.default: bound(masked),
+        aten.pad.default: bound(repeated),
         aten.batch_norm.default: lambda *given: NotImplemented,  # it is one of the next two first
         aten._native_batch_norm_legit_functional.default: bound(norm_and_statistics),
         aten._native_batch_norm_legit.no_stats: bound(norm_of_batch),
@@ -121,6 +124,26 @@ def scatter(torch: Any, x: Any, dim: int, index: Any, source: Any, *, reduce: st
     if x.dim():
         return x.scatter_reduce(dim, index, source, kind)
     return x.reshape(1).scatter_reduce(0, index.reshape(-1), source.reshape(-1), kind).reshape(())
+
+
+def masked(torch: Any, x: Any, indices: Sequence[Any], values: Any, accumulate: bool = False) -> Any:
+    """`x[mask] = values`, where these are the same for all places of the mask."""
+    mask = indices[0] if len(indices) == 1 else None
+    if mask is None or mask.dtype is not torch.bool or values.dim() > x.dim() - mask.dim():
+        return NotImplemented
+    mask = mask.reshape(*mask.shape, *(1 for _ in range(x.dim() - mask.dim())))
+    return torch.where(mask, x + values if accumulate else values, x)
+
+
+def repeated(torch: Any, x: Any, pads: Sequence[int], mode: str = "constant", value: float | None = None) -> Any:
+    """Borders that repeat the last element; negative ones take elements away after that, in ONNX before."""
+    if mode != "replicate" or min(pads) >= 0:
+        return NotImplemented
+    for place in range(0, len(pads), 2):
+        axis = x.dim() - 1 - place // 2
+        indices = torch.arange(-pads[place], x.shape[axis] + pads[place + 1])
+        x = x.index_select(axis, indices.clamp(0, x.shape[axis] - 1))
+    return x
 
 
 def standardised(torch: Any, x: Any, weight: Any, bias: Any, epsilon: float) -> tuple[Any, Any, Any]:

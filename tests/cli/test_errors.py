@@ -634,7 +634,7 @@ def test_interrupted_while_writing(cli: Cli, tmp_path: Path, monkeypatch: pytest
 
     from cnncc.runtime import artefacts
 
-    monkeypatch.setattr(artefacts, "header", interrupt)
+    monkeypatch.setattr(artefacts, "library_header", interrupt)
     fails(cli, tmp_path, 130, "interrupted", "compile", DIGITS, "-o", tmp_path / "a" / "b")
 
 

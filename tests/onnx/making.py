@@ -23,7 +23,7 @@ def case(
     below: int = 0,
     **attributes: Any,
 ) -> Case:
-    return Case(operator, inputs, attributes, opset, outputs, unread, low, expected, below)
+    return Case(operator, inputs, attributes, opset, outputs, unread, low, expected, below=below)
 
 
 def data(*shape: int) -> Array:

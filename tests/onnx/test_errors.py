@@ -88,7 +88,7 @@ def test_one_kind_is_told_once(tmp_path: Path):
         "operator Det is not supported (at node 'n0', node 'n2', node 'n4' and 17 more); "
         f"computing with the float64 tensor 'w0' is not supported, only {either(COMPUTED)} "
         "(at node 'add0', node 'add1', node 'add2' and 6 more); "
-        f"output 'q0' of LRN is not supported (at node 'lrn0', node 'lrn1', node 'lrn2' and 2 more){OTHERS}"
+        f"output 'q0' of LRN is not supported (at node 'lrn0', node 'lrn1', node 'lrn2' and 2 more){OTHERS}. {ADVICE}"
     )
 
 

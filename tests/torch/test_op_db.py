@@ -15,9 +15,9 @@ from cnncc.check.bound import Bound  # noqa: E402
 from . import op_db, op_db_known  # noqa: E402
 
 NAMES = """
-    conv2d conv_transpose2d linear max_pool2d avg_pool2d adaptive_avg_pool2d batch_norm group_norm layer_norm gelu
-    hardswish interpolate.bilinear pad.reflect pixel_shuffle softmax matmul amax argmax cumsum where gather index_select
-    cat split flip clamp
+    F.conv2d F.conv_transpose2d F.linear F.max_pool2d F.avg_pool2d F.adaptive_avg_pool2d F.batch_norm F.group_norm
+    F.layer_norm F.gelu F.hardswish F.interpolate.bilinear F.pad.reflect F.pixel_shuffle F.unfold softmax matmul amax
+    argmax cumsum where gather index_select cat split flip clamp
 """.split()
 
 

@@ -25,6 +25,12 @@ def of(function: Callable[..., Any]) -> Callable[[], Any]:
     return lambda: Of(lambda m, *tensors: function(*tensors))
 
 
+def filled(x: Any, mask: Any, value: Any) -> Any:
+    x = x.clone()
+    x[mask] = value
+    return x
+
+
 CASES: dict[str, Case] = {
     "pools with divisors": (
         of(lambda x: (F.avg_pool2d(x, 3, 2, 1, divisor_override=5), F.avg_pool2d(x, (2, 3), divisor_override=1))),
@@ -52,6 +58,8 @@ CASES: dict[str, Case] = {
         ((3, 4), (3, 4)),
     ),
     "squeezes": (of(lambda x: (x.squeeze(1), x.squeeze(2), x.squeeze((1, 3)))), ((2, 1, 3, 4),)),
+    "masks": (of(lambda x, y: (filled(x, x > 0, 0.0), filled(x, y[:, 0] > 0, y[0]))), ((3, 4), (3, 4))),
+    "negative widths": (of(lambda x: F.pad(x, (-4, 3, 2, -1), "replicate")), ((2, 3, 4, 4),)),
     "stable sort": (of(lambda x: torch.sort(x.round(), dim=1, stable=True, descending=True)), ((3, 9),)),
 }
 
