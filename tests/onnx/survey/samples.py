@@ -38,6 +38,14 @@ Crop                   (T[1,2,8,8] x) => (T y) { y = Crop <border = [1, 1, 1, 1]
 DequantizeLinear-21    (uint8[2,4] x) => (float y) <float[2,2] s = {0.1, 0.2, 0.3, 0.4}>
                        { y = DequantizeLinear <block_size = 2> (x, s) }
 Dropout-12             (T[2,3] x) => (T y) <float r = {0.5}, bool t = {0}> { y = Dropout <seed = 1> (x, r, t) }
+GRU                    (T[2,1,1] x) => (T y, T h)
+                       <T[1,3,1] w = {1, 0, 1}, T[1,6] b = {0, 0, 0, 0, 0, 1}, int32[1] l = {2}, T[1,1,1] i = {1}>
+                       { y, h = GRU <hidden_size = 1, direction = "forward", activations = ["Sigmoid", "Relu"]>
+                         (x, w, w, b, l, i) }
+GRU-3                  (T[2,1,1] x) => (T y) <T[1,3,1] w = {1, 0, 1}>
+                       { y = GRU <hidden_size = 1, linear_before_reset = 1> (x, w, w) }
+GRU-14                 (T[1,2,1] x) => (T y) <T[1,3,1] w = {1, 0, 1}>
+                       { y = GRU <hidden_size = 1, layout = 1> (x, w, w) }
 If                     (T[2,3] x) => (T y) <bool c = {1}> { y = If <
                          then_branch = a () => (T r) { r = Identity (x) },
                          else_branch = b () => (T s) { s = Identity (x) }> (c) }
@@ -45,6 +53,14 @@ ImageScaler            (T[1,2,8,8] x) => (T y) { y = ImageScaler <scale = 2.0, b
 Loop                   (T[2,3] x) => (T y) <int64 n = {2}, bool c = {1}> { y = Loop <
                          body = b (int64 i, bool k, T[2,3] a) => (bool m, T r)
                          { m = Identity (k) r = Identity (a) }> (n, c, x) }
+LSTM                   (T[2,1,1] x) => (T y, T h, T c)
+                       <T[1,4,1] w = {1, 0, 1, 1}, T[1,8] b = {0, 0, 0, 0, 0, 0, 0, 1}, int32[1] l = {2},
+                        T[1,1,1] i = {1}, T[1,3] p = {1, 1, 1}>
+                       { y, h, c = LSTM <hidden_size = 1, direction = "reverse",
+                         activations = ["HardSigmoid", "Tanh", "Tanh"], activation_alpha = [0.2], activation_beta = [0.5]>
+                         (x, w, w, b, l, i, i, p) }
+LSTM-14                (T[1,2,1] x) => (T y) <T[1,4,1] w = {1, 0, 1, 1}>
+                       { y = LSTM <hidden_size = 1, layout = 1> (x, w, w) }
 NonZero                (int64[1] x) => (int64 y) <T[3] v = {1, 0, 1}> { p = NonZero (v) y = Add (x, p) }
 Optional               (T[2,3] x) => (T y) { o = Optional (x) y = OptionalGetElement (o) }
 OptionalGetElement     (T[2,3] x) => (T y) { o = Optional (x) y = OptionalGetElement (o) }
@@ -59,6 +75,11 @@ Resize-11              (T[1,2,4,4] x) => (T y)
                        <float[8] r = {0, 0, 0.1, 0.1, 1, 1, 0.9, 0.9}, float[0] e = {}, int64[4] n = {1, 2, 6, 6}>
                        { y = Resize <coordinate_transformation_mode = "tf_crop_and_resize", mode = "linear",
                          extrapolation_value = 1.0> (x, r, e, n) }
+RNN                    (T[2,1,1] x) => (T y, T h)
+                       <T[1,1,1] w = {1}, T[1,2] b = {0, 1}, int32[1] l = {2}, T[1,1,1] i = {1}>
+                       { y, h = RNN <hidden_size = 1, direction = "forward", activations = ["Relu"]>
+                         (x, w, w, b, l, i) }
+RNN-14                 (T[1,2,1] x) => (T y) <T[1,1,1] w = {1}> { y = RNN <hidden_size = 1, layout = 1> (x, w, w) }
 Scale                  (T[2,3] x) => (T y) { y = Scale <scale = 2.0> (x) }
 ScaledTanh             (T[2,3] x) => (T y) { y = ScaledTanh <alpha = 2.0, beta = 3.0> (x) }
 Scan                   (T[1,3] x, T[1,2,3] z) => (T y, T v) { y, v = Scan <num_scan_inputs = 1,

@@ -72,7 +72,7 @@ class Version:
         """Element types, by ONNX's names, that are taken, and that are not."""
         texts = [text for text, _ in self.taken if text]
         if len(texts) == len(self.taken):
-            fits = [self.takes_text(texts, name) for name in names]
+            fits = [len(names) == 1 or self.takes_text(texts, name) for name in names]  # of one type, the text has it
         else:
             models = self.arriving(constraint)
             fits = [any(not refusal(self.with_type(proto, constraint, name)) for proto in models) for name in names]
