@@ -42,7 +42,7 @@ TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-a53, riscv64, 
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
-        "unknown verb 'frobnicate': expected one of compile, run, check, show, bench, inspect, machine, ops "
+        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, inspect, machine, ops "
         "(see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),

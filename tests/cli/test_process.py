@@ -64,7 +64,7 @@ def test_version() -> None:
 def test_every_exit_code_is_documented() -> None:
     out = finished(["--help"])[1]
     documented = {line.split()[0] for line in out.splitlines() if line[:5].strip().isdigit()}
-    assert documented == {"0", "1", "2", "3", "4", "5", "6", "7", "130", "141"}
+    assert documented == {"0", "1", "2", "3", "4", "5", "6", "7", "8", "130", "141"}
 
 
 def test_a_failure_is_one_line_and_its_code() -> None:

@@ -95,6 +95,7 @@ BROKEN = [
         lambda: replace(healthy(), outputs={"y": Value("relu", 3)}),
         "check_outputs: output 'y' is %relu:3, which does not exist",
     ),
+    (lambda: replace(healthy(), updates={"relu": Value("relu")}), "check_updates: 'relu' is updated, but is no state"),
     (
         lambda: with_data(read_only(np.ones(3))),
         f"layer 'c': check_constants: holds float64, expected {either(VALUES)}",

@@ -13,13 +13,13 @@ import pytest
 import cnncc
 from cnncc.codegen.kernels import KERNELS
 from cnncc.plan import kernels
-from cnncc.plan.kernels import Convolution, Kernel, OverFibres
+from cnncc.plan.kernels import Convolution, Kernel, OverFibres, OverLines
 from tests.fuzz.generate import random_graph
 from tests.graphs import compilation, of_lines
 
 PACKAGE = Path(cnncc.__file__).resolve().parent
 CLASSES = {found for found in vars(kernels).values() if isinstance(found, type) and issubclass(found, Kernel)}
-FAMILIES = CLASSES - {Kernel, Convolution, OverFibres}
+FAMILIES = CLASSES - {Kernel, Convolution, OverFibres, OverLines}
 
 
 def asked(text: str) -> Iterator[str]:
