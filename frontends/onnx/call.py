@@ -61,6 +61,7 @@ class Importing(Protocol):
     builder: Builder
     tensors: dict[str, Anything | None]
     floats: dict[Value, str]
+    steps: dict[tuple[str, ...], int]
     read: set[str]
 
     def fresh(self, hint: str) -> str: ...

@@ -35,7 +35,7 @@ def test_the_operators_of_onnx_files(capsys: pytest.CaptureFixture[str]) -> None
     assert heads.split("  ")[0] == "operator" and [line.split()[0] for line in lines] == list(operators())
     assert main(["ops", "--onnx", "--markdown"]) == 0
     said = capsys.readouterr().out
-    assert "| `Conv` | 1–28 | X, W, B: float16, float32 |  |  |" in said
+    assert "| `Conv` | 1–28 | X, W, B: float16, float32, bfloat16 |  |  |" in said
 
 
 def test_one_in_full(capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,10 +126,10 @@ def variants(programs: list[Compilation], threads: tuple[int, ...]) -> Iterator[
 
 def check_images(model: Model, feeds: Mapping[str, Array], whole: Mapping[str, Array]) -> None:
     """Each image alone has the same bits as among the others."""
-    batched = {port.name: port.batched for port in model.inputs}
+    batched = {port.name: port.batched for port in (*model.inputs, *model.outputs)}
     for image in range(model.executable.images):
         one = {name: data[image : image + 1] if batched[name] else data for name, data in feeds.items()}
-        alone = {name: array[image : image + 1] for name, array in whole.items()}
+        alone = {name: array[image : image + 1] if batched[name] else array for name, array in whole.items()}
         assert_same_bits(call(model, one), alone, f"image {image} alone")
 
 

@@ -59,7 +59,7 @@ FORMULAS = {
 
 NUMBERS_ELSEWHERE = {
     *("BatchNormalization", "BatchStandardization", "GroupNormalization", "InstanceNormalization"),
-    *("LayerNormalization", "LRN", "MixedPool", "Pad", "Resize"),
+    *("Dropout", "LayerNormalization", "LRN", "MixedPool", "Pad", "Resize"),
 }
 """Ops with a number among their attributes that are no functions of one number."""
 

@@ -57,7 +57,8 @@ LSTM                   (T[2,1,1] x) => (T y, T h, T c)
                        <T[1,4,1] w = {1, 0, 1, 1}, T[1,8] b = {0, 0, 0, 0, 0, 0, 0, 1}, int32[1] l = {2},
                         T[1,1,1] i = {1}, T[1,3] p = {1, 1, 1}>
                        { y, h, c = LSTM <hidden_size = 1, direction = "reverse",
-                         activations = ["HardSigmoid", "Tanh", "Tanh"], activation_alpha = [0.2], activation_beta = [0.5]>
+                         activations = ["HardSigmoid", "Tanh", "Tanh"],
+                         activation_alpha = [0.2], activation_beta = [0.5]>
                          (x, w, w, b, l, i, i, p) }
 LSTM-14                (T[1,2,1] x) => (T y) <T[1,4,1] w = {1, 0, 1, 1}>
                        { y = LSTM <hidden_size = 1, layout = 1> (x, w, w) }
