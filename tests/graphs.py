@@ -59,7 +59,7 @@ class Net:
         self.feeds[name] = np.array(data, element.numpy, order="C")
         return self.builder.input(name, TensorType(tuple(data.shape), element))
 
-    def of_arrays(self, op: Op, *arrays: Array) -> list[Value]:
+    def of_arrays(self, op: Op, *arrays: Array) -> tuple[Value, ...]:
         """The results of an op on arrays of any elements, all of which arrive."""
         return self.builder.add(op, [self.arrives(array, element=element_of(array)) for array in arrays])
 

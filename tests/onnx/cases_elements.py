@@ -79,7 +79,7 @@ def largest(x: Array) -> Array:
 
 def norm(x: Array, _: Array) -> Array:
     """ONNX's reference wraps the squares of int32."""
-    return np.sqrt((x.astype(np.float64) ** 2).sum(1, keepdims=True)).astype(x.dtype)
+    return np.asarray(np.sqrt((x.astype(np.float64) ** 2).sum(1, keepdims=True)), x.dtype)
 
 
 def log_sum(x: Array, _: Array) -> Array:

@@ -54,7 +54,8 @@ def recurrent(
     functions: Sequence[Function] = (sigmoid, np.tanh),
 ) -> list[Array]:
     """The outputs (steps, directions, images, hidden) and the last states (directions, images, hidden)."""
-    step = {"LSTM": lstm_step, "GRU": gru_step, "RNN": rnn_step}[kind]
+    steps_of: dict[str, Callable[..., list[Array]]] = {"LSTM": lstm_step, "GRU": gru_step, "RNN": rnn_step}
+    step = steps_of[kind]
     x, w, r = (a.astype(np.float64) for a in (x, w, r))
     steps, images, _ = x.shape
     sides, rows, hidden = r.shape

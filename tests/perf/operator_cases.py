@@ -269,8 +269,9 @@ def orders() -> Iterator[Case]:
     for shape, k in (((1, 8400), 300), ((1, 1000), 100), ((1, 1000), 5), ((1, 100_000), 1000), ((64, 1000), 10)):
         yield replace(case("TopK", shape, whole(k)), outputs=2)
     yield replace(case("TopK", (1, 64, 32, 32), whole(5), axis=1), outputs=2)
-    for shape, axis in ((IMAGE, 1), (IMAGE, 3), ((1, 10_000), 1), ((1, 80, 80), 2)):
-        yield case("CumSum", shape, np.array(axis, np.int64))
+    lines: list[tuple[tuple[int, ...], int]] = [(IMAGE, 1), (IMAGE, 3), ((1, 10_000), 1), ((1, 80, 80), 2)]
+    for sizes, axis in lines:
+        yield case("CumSum", sizes, np.array(axis, np.int64))
 
 
 def at(size: int, operator: str, *inputs: Any, **attributes: Any) -> Case:
