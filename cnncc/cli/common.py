@@ -131,6 +131,15 @@ def add_compiling(parser: Parser) -> None:
     parser.add_argument("--plan", metavar="FILE", help="take the choices that --save-plan wrote")
 
 
+def add_learning(parser: Parser) -> None:
+    """What a step of training is made of."""
+    parser.add_argument("--loss", default="cross-entropy", metavar="NAME", help="default: cross-entropy")
+    parser.add_argument("--optimiser", default="sgd", metavar="NAME", help="sgd (momentum 0.9; default) or adamw")
+    parser.add_argument(
+        "--train", action="append", metavar="PATTERN", help="names of parameters that learn (default: all)"
+    )
+
+
 def add_timings(parser: Parser) -> None:
     parser.add_argument("--timings", action="store_true", help="tell on standard error what each stage took")
 

@@ -2,6 +2,7 @@
 
 Without --kinds, everything that the target can have is written; a shared library needs a C compiler.
 Several --shape of an input write one library with a program for each size, which share the weights.
+--step writes two programs with one block of states: the network, and a step of its training.
 """
 
 from __future__ import annotations
@@ -34,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
+    parser.add_argument("--step", action="store_true", help="also write a training step, with weights that it updates")
+    parser.add_argument(
+        "--batch", type=common.at_least(1), default=1, metavar="N", help="images of a step (default: 1)"
+    )
+    common.add_learning(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,6 +48,9 @@ def run(arguments: argparse.Namespace) -> None:
     kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
     if is_open(common.shapes(arguments)):
         _write_library(arguments, kinds)
+        return
+    if arguments.step:
+        _write_step(arguments, kinds)
         return
     compilation, report = common.tuned(_compilation(arguments), arguments)
     executable = compilation.executable(use_cache=not arguments.no_cache)
@@ -100,9 +109,40 @@ def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None)
     _say_notes(programs[0], kinds, files)
 
 
+def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:
+    """The network and a step of its training, which read and update one block of states."""
+    from ..compiler import Compilation
+    from ..learning.evaluation import inference
+    from ..learning.losses import loss_of
+    from ..learning.optimisers import optimiser_of
+    from ..learning.training import training
+    from ..runtime import artefacts
+
+    for option, wanted in (
+        ("--tune", arguments.tune),
+        ("--save-plan", arguments.save_plan),
+        ("--plan", arguments.plan),
+    ):
+        if wanted:
+            raise UsageError(f"{option} is for one program, and --step writes two")
+    given = _compilation(arguments)
+    loss, optimiser = loss_of(arguments.loss), optimiser_of(arguments.optimiser)
+    learned = training(given.graph, loss=loss, optimiser=optimiser, batch=arguments.batch, train=arguments.train)
+    network = inference(given.graph, learned.graph, given.graph.outputs)
+    rows = []
+    for graph in (network, learned.graph):
+        executable = Compilation(graph, given.options).executable(use_cache=not arguments.no_cache)
+        files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
+        _say_files(files)
+        sizes = executable.workspace_bytes(1), executable.state_bytes, len(executable.object)
+        rows.append((executable.symbol, *(f"{size:,}" for size in sizes)))
+    say(table(("program", "workspace", "states", "code"), rows, right=(1, 2, 3)))
+
+
 _ROLES = {
     "o": "code",
     "weights": "weights",
+    "state": "first values of states",
     "a": "static library",
     "so": "shared library",
     "h": "C header",

@@ -28,14 +28,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     count = common.at_least(1)
     parser.add_argument("--epochs", type=count, default=10, metavar="N", help="times through the data (default: 10)")
     parser.add_argument("--batch", type=count, default=32, metavar="N", help="images a step (default: 32)")
-    parser.add_argument("--loss", default="cross-entropy", metavar="NAME", help="default: cross-entropy")
-    parser.add_argument("--optimiser", default="sgd", metavar="NAME", help="sgd (momentum 0.9; default) or adamw")
+    common.add_learning(parser)
     parser.add_argument("--rate", type=float, metavar="R", help="rate of learning (default: the optimiser's)")
     parser.add_argument(
         "--schedule", default="constant", metavar="NAME", help="constant, step, cosine, one-cycle, plateau"
-    )
-    parser.add_argument(
-        "--train", action="append", metavar="PATTERN", help="names of parameters that learn (default: all)"
     )
     parser.add_argument("--patience", type=count, metavar="N", help="stop when no epoch was better for N epochs")
     parser.add_argument("--checkpoint", metavar="FILE", help="where training stands, written after each epoch")

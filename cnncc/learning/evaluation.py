@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +36,7 @@ class Evaluation:
 
     def __init__(self, step: Step, graph: Graph, **options: Any):
         self.loss = step.loss
-        reading = inference(graph, step)
+        reading = inference(graph, step.training.graph, {PREDICTION: predicted(graph, step.loss)})
         self.model = Model(compile(reading, **options).executable, threads=step.model.threads, state=step.model)
 
     def __call__(self, x: Examples, y: Array) -> Judgement:
@@ -53,16 +54,16 @@ class Evaluation:
         return Judgement(float(outputs[LOSS]), None if correct is None else float(correct) / y.size)
 
 
-def inference(graph: Graph, step: Step) -> Graph:
-    """The network for use, with the states of a step in place of its parameters."""
-    states, builder = step.training.graph.states, Builder(f"{graph.name}_now", graph.labels)
+def inference(graph: Graph, step: Graph, outputs: Mapping[str, Value]) -> Graph:
+    """The network for use with these outputs, and with the states of a step in place of its parameters."""
+    states, builder = step.states, Builder(graph.name, graph.labels)
     builder.kept, builder.fixed = graph.kept, graph.fixed
     for name in states:
-        builder.state(step.training.graph.initial(name), name, element=states[name].dtype)
+        builder.state(step.initial(name), name, element=states[name].dtype)
     for node in graph:
         if not (isinstance(node.op, Constant) and node.name in states):
             builder.add(node.op, node.inputs, node.name, node.where)
-    return builder.graph({PREDICTION: predicted(graph, step.loss)})
+    return builder.graph(outputs)
 
 
 def judging(loss: Loss, prediction: TensorType, wanted: TensorType) -> Graph:

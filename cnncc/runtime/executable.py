@@ -30,8 +30,22 @@ class Takes(Protocol):
     def inputs(self) -> Sequence[NamedPort]: ...
 
 
+class Typed:
+    """What has a type."""
+
+    type: TensorType
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> str:
+        return self.type.dtype.name
+
+
 @dataclass(frozen=True)
-class Port:
+class Port(Typed):
     """An input or output of a compiled model, in the order of the ABI's pointer arrays.
 
     If `batched`, its first axis counts images, and an array for n images holds n times one image (`shape` is that of
@@ -42,30 +56,14 @@ class Port:
     type: TensorType
     batched: bool
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.type.shape
-
-    @property
-    def dtype(self) -> str:
-        return self.type.dtype.name
-
 
 @dataclass(frozen=True)
-class StatePort:
+class StatePort(Typed):
     """A state of a compiled model: it begins at byte `offset` of the block of all states."""
 
     name: str
     type: TensorType
     offset: int
-
-    @property
-    def shape(self) -> tuple[int, ...]:
-        return self.type.shape
-
-    @property
-    def dtype(self) -> str:
-        return self.type.dtype.name
 
 
 @dataclass(frozen=True)
