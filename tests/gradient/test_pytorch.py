@@ -82,5 +82,8 @@ def test_gradients_of_modules_by_image_and_parameters(made):
     exact = x.double().requires_grad_()
     (module.double()(exact) * torch.tensor(counts)).sum().backward()
     expected = {image: exact.grad} | {name: p.grad for name, p in module.named_parameters() if name in parameters}
+    # Some exports of attention scale query and key by a square root each, a constant that is rounded to float32.
+    relative, least = (2.0**-22, 2.0**-24) if made is transformer else (1e-8, 1e-9)
     for name, array in expected.items():
-        np.testing.assert_allclose(found[f"d_{name}"], array.numpy(), rtol=1e-8, atol=1e-9 * float(array.abs().max()))
+        most = float(array.abs().max())
+        np.testing.assert_allclose(found[f"d_{name}"], array.numpy(), rtol=relative, atol=least * most)
