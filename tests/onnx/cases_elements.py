@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+from onnx import defs
 
 from cnncc.elements import BOOL, COMPUTED, INT8, INT16, INT32, INT64, INTEGERS, UINT8, Element
 from cnncc.types import Array, TensorType
@@ -77,6 +80,11 @@ def largest(x: Array) -> Array:
     return pool(x, "max", kernel=(3, 2), stride=1, padding=((1, 1), (0, 1))).astype(x.dtype)
 
 
+def erf(x: Array) -> Array:
+    """ONNX's reference has been of several minds about the ends: a float that is rounded, and cut."""
+    return np.vectorize(math.erf)(x.astype(np.float64)).astype(np.float32).astype(x.dtype)
+
+
 def norm(x: Array, _: Array) -> Array:
     """ONNX's reference wraps the squares of int32."""
     return np.asarray(np.sqrt((x.astype(np.float64) ** 2).sum(1, keepdims=True)), x.dtype)
@@ -141,12 +149,14 @@ MORE = [
     *(case("ReduceL2", of(kind, 2, 3, 4), ints(1), expected=norm) for kind in (INT32, INT64)),
     *(case("ReduceLogSum", of(kind, 2, 3, 4), ints(1), expected=log_sum) for kind in (INT32, INT64)),
     *(case("Shrink", of(kind, 2, 9), lambd=1.5, bias=1.5, opset=9) for kind in INTEGERS),
-    *(case("Erf", of(kind, 2, 9)) for kind in INTEGERS),
+    *(case("Erf", of(kind, 2, 9), expected=erf) for kind in INTEGERS),
     case("ReduceMean", of(INT32, 2, 3, 4), ints(0, 2)),
     *(case("Pad", of(kind, 2, 3), ints(1, 0, 0, 2), np.array(7, kind.numpy)) for kind in INTEGERS),
     case("PRelu", of(INT32, 2, 3), np.array([2, 3, 4], np.int32)),
     *(case(name, of(kind, 2, 3)) for name in ("Transpose", "Identity") for kind in COMPUTED),
 ]
 
-EVERY = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED, *RECURRENT]
+ALL = [*CASES, *ELEMENTS, *CLASSES, *POWERS, *QUANTISED, *MORE, *ORDER, *INDEXED, *RECURRENT]
+EVERY = [case for case in ALL if case.opset <= defs.onnx_opset_version()]
+"""Those that the installed package knows."""
 """With those on floats."""

@@ -36,7 +36,6 @@ KNOWN = {
     "8": ints(8),
     "zero": np.array(0, np.int64),
     "step": np.array(1, np.int64),
-    "none": np.zeros(0, np.float32),
     "zeros": ints(0, 0),
     "spatial": ints(2, 3),
     "table": data(1, 3, 4, 4),
@@ -64,7 +63,7 @@ def feature_pyramid() -> list[onnx.NodeProto]:
         node("Shape", "b", "sb"),
         node("Slice", "sb 0 2 0", "kept"),
         node("Concat", "kept fine", "sizes", axis=0),
-        node("Resize", "b none none sizes", "u", mode="nearest"),
+        node("Resize", "b _ _ sizes", "u", mode="nearest"),
         node("Add", "u a", "y"),
     ]
 
@@ -81,7 +80,7 @@ def back_to_the_input() -> list[onnx.NodeProto]:
         node("Div", "f g", "q"),
         node("Cast", "one", "i", to=1),
         node("Concat", "i i q", "scales", axis=0),
-        node("Resize", "b none scales", "y", mode="linear"),
+        node("Resize", "b _ scales", "y", mode="linear"),
     ]
 
 
@@ -95,7 +94,7 @@ def padded() -> list[onnx.NodeProto]:
         node("Concat", "zeros zeros zeros more", "pads", axis=0),
         node("Pad", "x pads", "p"),
         node("Conv", "p k", "c", pads=[1, 1, 1, 1], strides=[4, 4]),
-        node("Resize", "c none up", "u"),
+        node("Resize", "c _ up", "u"),
         node("Slice", "u zeros hw spatial", "y"),
     ]
 
@@ -151,7 +150,7 @@ def positions() -> list[onnx.NodeProto]:
     return [
         *SPATIAL,
         node("Concat", "1 3 hw", "sizes", axis=0),
-        node("Resize", "table none none sizes", "t", mode="linear"),
+        node("Resize", "table _ _ sizes", "t", mode="linear"),
         node("Add", "x t", "y"),
     ]
 

@@ -15,7 +15,7 @@ from cnncc.check import graph as verify
 from cnncc.frontends.onnx.table import OPERATORS
 
 from .cases import CASES
-from .cases_elements import EVERY
+from .cases_elements import ALL, EVERY
 from .cases_floats import LATER, LEGACY
 from .support import Case, imported
 
@@ -28,7 +28,7 @@ NO_CASE |= {f"Sequence{name}" for name in ("At", "Construct", "Empty", "Erase", 
 
 
 def test_every_row_has_a_case():
-    assert {case.operator for case in [*EVERY, *LATER, *LEGACY]} == set(OPERATORS) - NO_CASE
+    assert {case.operator for case in [*ALL, *LATER, *LEGACY]} == set(OPERATORS) - NO_CASE
 
 
 @pytest.mark.parametrize("case", [*EVERY, *LEGACY], ids=str)
