@@ -82,7 +82,7 @@ def largest(x: Array) -> Array:
 
 def erf(x: Array) -> Array:
     """ONNX's reference has been of several minds about the ends: a float that is rounded, and cut."""
-    return np.vectorize(math.erf)(x.astype(np.float64)).astype(np.float32).astype(x.dtype)
+    return np.asarray(np.vectorize(math.erf)(x.astype(np.float64)).astype(np.float32), x.dtype)
 
 
 def norm(x: Array, _: Array) -> Array:
