@@ -46,7 +46,7 @@ class Rows:
         extras = [self._extra(work, extra, number) for number, extra in enumerate(work.extras, start=2)]
         product = replace(c, window=(WindowAxis(rows),))
         shape = self.types[work.result].shape
-        made = self._new(work, (1, shape[1], rows), ())
+        made = self._new(work, work.result, (1, shape[1], rows), ())
         self.works.append(replace(work, computation=product, operands=operands, extras=extras, result=made))
         back = self._moved(work, TURNED, made, (1, *shape), (-1,))
         self.works.append(LoweredOp(work.name, RowMajorReshape(), [back], work.result))
@@ -67,14 +67,15 @@ class Rows:
         self, work: LoweredOp, move: Arrangement, tensor: Tensor, shape: tuple[int, ...], numbers: tuple[int, ...]
     ) -> Tensor:
         """An arrangement of a tensor; of a constant the constant."""
-        made = self._new(work, shape, numbers)
+        made = self._new(work, tensor, shape, numbers)
         if tensor in self.constants:
             self.constants[made] = move.arrange([self.constants[tensor]], shape)
         else:
             self.works.append(LoweredOp(work.name, move, [tensor], made))
         return made
 
-    def _new(self, work: LoweredOp, shape: tuple[int, ...], numbers: tuple[int, ...]) -> Tensor:
+    def _new(self, work: LoweredOp, like: Tensor, shape: tuple[int, ...], numbers: tuple[int, ...]) -> Tensor:
+        """A tensor of the elements of another one."""
         made = Tensor("rows", (work.result,), numbers)
-        self.types[made] = self.types[work.result].shaped(shape)
+        self.types[made] = self.types[like].shaped(shape)
         return made

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 import pytest
 
+from cnncc.elements import BOOL
 from cnncc.ir import Graph, Value
-from cnncc.ops import Add, Dense, Mul, Relu, Reshape, Softmax, Transpose
+from cnncc.ops import Add, Dense, Mul, Relu, Reshape, Softmax, Transpose, Where
 from cnncc.plan.plan import Plan
 from tests.graphs import Net, assert_same_bits, check, check_all, compilation, native, runnable_targets, sprinkled
 
@@ -93,3 +95,14 @@ def test_the_bits_of_a_row_are_those_of_one_alone() -> None:
         same = np.repeat(net.feeds["x"][:, :, row : row + 1], 9, 2)
         alone = next(iter(native(compiled, {"x": same}).values()))
         assert_same_bits({"y": alone[4:5]}, {"y": found[row : row + 1]})
+
+
+@pytest.mark.parametrize("shape", [(3, 1), (3, 5), (1, 5)])
+@pytest.mark.parametrize("arrive", [False, True])
+def test_conditions_keep_their_element(shape: tuple[int, ...], arrive: bool) -> None:
+    """An operand of the epilogue may be of another element than the result."""
+    net = Net()
+    condition = np.arange(math.prod(shape)).reshape(shape) % 3 == 0
+    chosen = net.arrives(condition, "c", BOOL) if arrive else net.known(condition, BOOL)
+    product = net.apply(Dense(), net.input(3, 4), net.weights(5, 4))
+    check(net.graph(net.apply(Where(), chosen, product, net.input(3, 5, name="o"))), net.feeds)
