@@ -41,12 +41,13 @@ class Updates:
         copies: list[PlannedOp] = []
         found: dict[Tensor, str] = {}
         for tensor, name in self.layout.direct_updates.items():
+            written = tensor
             if self.in_place(tensor, name):
-                self.written[name] = found_in = tensor
+                self.written[name] = tensor
             else:
                 copies.append(self.stored(tensor, name))
-                found_in = copies[-1].result
-            found[found_in] = name
+                written = copies[-1].result
+            found[written] = name
         jobs = [*self.jobs, *copies]
         return replace(self.layout, jobs=jobs, types=self.types, orders=self.orders, direct_updates=found)
 
