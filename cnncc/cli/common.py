@@ -284,11 +284,11 @@ def expect_listed(given: Any) -> None:
         )
 
 
-def expect_untuned(arguments: argparse.Namespace) -> None:
-    """Raise UsageError for what is chosen for one size."""
+def expect_untuned(arguments: argparse.Namespace, why: str = "takes one size: give one --shape for each input") -> None:
+    """Raise UsageError for what is chosen for one program."""
     for option in ("--tune", "--save-plan", "--plan"):
         if getattr(arguments, option[2:].replace("-", "_"), None):
-            raise UsageError(f"{option} takes one size: give one --shape for each input")
+            raise UsageError(f"{option} {why}")
 
 
 def onnx_source(arguments: argparse.Namespace) -> OnnxFile:

@@ -118,13 +118,7 @@ def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) ->
     from ..learning.training import training
     from ..runtime import artefacts
 
-    for option, wanted in (
-        ("--tune", arguments.tune),
-        ("--save-plan", arguments.save_plan),
-        ("--plan", arguments.plan),
-    ):
-        if wanted:
-            raise UsageError(f"{option} is for one program, and --step writes two")
+    common.expect_untuned(arguments, "is for one program, and --step writes two")
     given = _compilation(arguments)
     loss, optimiser = loss_of(arguments.loss), optimiser_of(arguments.optimiser)
     learned = training(given.graph, loss=loss, optimiser=optimiser, batch=arguments.batch, train=arguments.train)

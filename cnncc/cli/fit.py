@@ -7,7 +7,6 @@ DATA is an .npz with x and y, or a folder with a folder of pictures for each cla
 from __future__ import annotations
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +72,6 @@ def run(arguments: argparse.Namespace) -> None:
         checkpoint=arguments.checkpoint,
         resume=arguments.resume,
         seed=arguments.seed,
-        progress=lambda text: print(text, file=sys.stderr),
         threads=arguments.threads,
         precision=arguments.precision,
         cache=not arguments.no_cache,

@@ -15,10 +15,10 @@ from ..op import Constant
 from ..runtime.model import Model
 from ..types import Array, TensorType
 from .data import Examples
-from .losses import Loss
+from .losses import CORRECT, LOSS, Loss, judged
 from .net import Net
 from .step import Step
-from .training import CORRECT, LOSS, WANTED, predicted
+from .training import WANTED, predicted
 
 PREDICTION = "prediction"
 
@@ -45,10 +45,7 @@ class Evaluation:
             prediction = self.model(dict(x))
             outputs = interpreter.run(
                 judging(self.loss, TensorType(prediction.shape), TensorType.of(y)),
-                {
-                    PREDICTION: prediction,
-                    WANTED: y,
-                },
+                {PREDICTION: prediction, WANTED: y},
             )
         correct = outputs.get(CORRECT)
         return Judgement(float(outputs[LOSS]), None if correct is None else float(correct) / y.size)
@@ -70,7 +67,4 @@ def judging(loss: Loss, prediction: TensorType, wanted: TensorType) -> Graph:
     """The graph of a loss alone."""
     net = Net(Builder("judging")).at(LOSS)
     given = net.builder.input(PREDICTION, prediction), net.builder.input(WANTED, wanted)
-    outputs: dict[str, Value] = {LOSS: loss.cost(net, *given)}
-    if (correct := loss.correct(net, *given)) is not None:
-        outputs[CORRECT] = correct
-    return net.builder.graph(outputs)
+    return net.builder.graph(judged(net, loss, *given))

@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from ..op import Constant
 from ..runtime.model import Model
 from ..types import Array
 from . import checkpoint as checkpoints
+from .arguments import expect_count
 from .augment import Augmentation, augmented
 from .checkpoint import Standing
 from .data import Examples, examples, expect_alike, wanted
@@ -99,13 +100,14 @@ def fit(
     """
     if keep not in ("best", "last"):
         raise UsageError(f"keep={keep!r}: expected 'best' or 'last'")
+    expect_count("epochs", epochs)
     graph = load_graph(source)
     step = Step(graph, loss=loss, optimiser=optimiser, batch=batch, train=train, clip=clip, seed=seed, **options)
     training = Training(
         graph,
         step,
         Data.of(step, x, y, validation),
-        _whole("epochs", epochs),
+        epochs,
         schedule_of(schedule),
         list(augment) if isinstance(augment, Sequence) else [augment],
         options,
@@ -305,19 +307,8 @@ class Training:
 
 def with_weights(graph: Graph, weights: Mapping[str, Array]) -> Graph:
     """The graph with other arrays in constants of these names."""
-    nodes = {
-        node.name: type(node)(node.name, Constant.of(weights[node.name]), (), node.types, node.where)
-        if node.name in weights
-        else node
-        for node in graph
-    }
-    return Graph(graph.name, nodes, graph.outputs, graph.labels, graph.kept, graph.fixed)
-
-
-def _whole(what: str, value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise UsageError(f"{what}={value!r}: expected a whole number of at least 1")
-    return value
+    changed = {name: replace(graph[name], op=Constant.of(array)) for name, array in weights.items()}
+    return replace(graph, nodes={**graph.nodes, **changed})
 
 
 def _tell(text: str) -> None:

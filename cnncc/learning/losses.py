@@ -17,6 +17,8 @@ from ..ops import ArgMax, Cast, Equal, LogSoftmax, Mul, OneHot, ReduceMean, Redu
 from ..types import TensorType
 from .net import Net
 
+LOSS, CORRECT = "loss", "correct"
+
 
 class Loss(Protocol):
     """A loss. `final` is the op of a last layer that it takes into itself: what stands before it is the prediction."""
@@ -66,7 +68,7 @@ class CrossEntropy:
             values = net.known(np.array([off, off + 1 - self.smoothing]))
             share = net.one(OneHot(classes, 1, from_back=False), wanted, values)
         logs = net.one(LogSoftmax(1), prediction)
-        total = net.one(ReduceSum(tuple(range(len(shape))), keepdims=False), net.one(Mul(), share, logs))
+        total = net.one(ReduceSum(keepdims=False), net.one(Mul(), share, logs))
         return net.one(Mul(), total, net.number(-classes / math.prod(shape)))
 
     def correct(self, net: Net, prediction: Value, wanted: Value) -> Value | None:
@@ -74,7 +76,7 @@ class CrossEntropy:
         given = ArgMax(1, keepdims=False) if self.probabilities else Cast("int64")
         truth = net.one(given, wanted)
         hits = net.one(Cast("float32"), net.one(Equal(), right, truth))
-        return net.one(ReduceSum(tuple(range(len(net.shape(hits)))), keepdims=False), hits)
+        return net.one(ReduceSum(keepdims=False), hits)
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,7 @@ class MeanSquares:
 
     def cost(self, net: Net, prediction: Value, wanted: Value) -> Value:
         off = net.one(Sub(), prediction, wanted)
-        return net.one(ReduceMean(tuple(range(len(net.shape(off)))), keepdims=False), net.one(Mul(), off, off))
+        return net.one(ReduceMean(keepdims=False), net.one(Mul(), off, off))
 
     def correct(self, net: Net, prediction: Value, wanted: Value) -> Value | None:
         return None
@@ -105,10 +107,16 @@ class BinaryCrossEntropy:
 
     def cost(self, net: Net, prediction: Value, wanted: Value) -> Value:
         each = net.expression(unary("softplus", Arg(0)) - Arg(1) * Arg(0), prediction, wanted, like=prediction)
-        return net.one(ReduceMean(tuple(range(len(net.shape(each)))), keepdims=False), each)
+        return net.one(ReduceMean(keepdims=False), each)
 
     def correct(self, net: Net, prediction: Value, wanted: Value) -> Value | None:
         return None
+
+
+def judged(net: Net, loss: Loss, prediction: Value, wanted: Value) -> dict[str, Value]:
+    """The outputs of a graph that judges a prediction: the loss, and how many are correct if that means something."""
+    cost, correct = loss.cost(net, prediction, wanted), loss.correct(net, prediction, wanted)
+    return {LOSS: cost} if correct is None else {LOSS: cost, CORRECT: correct}
 
 
 LOSSES: Mapping[str, Loss] = {

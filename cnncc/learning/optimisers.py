@@ -10,6 +10,7 @@ from typing import Any, Protocol, cast
 from ..errors import UsageError
 from ..expr import Arg, sqrt, unary
 from ..ir import Value
+from .arguments import expect_decay, expect_rate, expect_share
 from .net import Net
 
 
@@ -42,8 +43,8 @@ class SGD:
 
     def __post_init__(self) -> None:
         expect_rate(self.rate)
-        _expect_share("momentum", self.momentum)
-        _expect_decay(self.decay)
+        expect_share("momentum", self.momentum)
+        expect_decay(self.decay)
         if self.nesterov and not self.momentum:
             raise UsageError("nesterov=True needs a momentum")
 
@@ -82,9 +83,9 @@ class AdamW:
 
     def __post_init__(self) -> None:
         expect_rate(self.rate)
-        _expect_share("beta1", self.beta1)
-        _expect_share("beta2", self.beta2)
-        _expect_decay(self.decay)
+        expect_share("beta1", self.beta1)
+        expect_share("beta2", self.beta2)
+        expect_decay(self.decay)
         if not 0 < self.epsilon < math.inf:
             raise UsageError(f"epsilon={self.epsilon!r}: expected a positive number")
 
@@ -116,22 +117,6 @@ def with_rate(optimiser: Optimiser, rate: float) -> Optimiser:
     expect_rate(rate)
     changed: Any = replace(cast("Any", optimiser), rate=rate)
     return cast("Optimiser", changed)
-
-
-def expect_rate(rate: object) -> None:
-    """Raise UsageError unless a rate is a positive, finite number."""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
-        raise UsageError(f"rate={rate!r}: expected a positive, finite number")
-
-
-def _expect_share(what: str, value: float) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise UsageError(f"{what}={value!r}: expected a number from 0 on and below 1")
-
-
-def _expect_decay(decay: float) -> None:
-    if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < math.inf:
-        raise UsageError(f"decay={decay!r}: expected a finite number from 0 on")
 
 
 OPTIMISERS: Mapping[str, Optimiser] = {"sgd": SGD(momentum=0.9), "adamw": AdamW()}

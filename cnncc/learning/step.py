@@ -8,14 +8,15 @@ from typing import Any
 import numpy as np
 
 from ..api import compile, load_graph
-from ..errors import InputError, UsageError
+from ..errors import InputError
 from ..plan import PlanOptions
 from ..runtime.model import Model
 from ..types import Array
+from .arguments import expect_count, expect_rate
 from .data import examples, expect_alike, wanted
-from .losses import Loss, loss_of
-from .optimisers import Optimiser, expect_rate, optimiser_of
-from .training import CORRECT, LOSS, Training, training
+from .losses import CORRECT, LOSS, Loss, loss_of
+from .optimisers import Optimiser, optimiser_of
+from .training import Training, training
 
 BORDERS = 4.0
 """How many times a border may grow a buffer in a step.
@@ -48,8 +49,7 @@ class Step:
         seed: int = 0,
         **options: Any,
     ):
-        if isinstance(batch, bool) or not isinstance(batch, int) or batch < 1:
-            raise UsageError(f"batch={batch!r}: expected a whole number of at least 1")
+        expect_count("batch", batch)
         if clip is not None:
             expect_rate(clip)
         self.source, self.batch, self.seed = source, batch, seed
@@ -65,7 +65,7 @@ class Step:
         own = {self.training.wanted, self.training.rate, *self.training.noises}
         self.inputs = {name: type for name, type in graph.inputs.items() if name not in own}
         self._arrays = {name: np.zeros(type.shape, type.dtype.numpy) for name, type in graph.inputs.items()}
-        self._results = [np.zeros((), np.float32) for _ in self.model.outputs]
+        self._results = {port.name: np.zeros((), np.float32) for port in self.model.outputs}
         self._run = self.model.bind(self._arrays, out=self._results)
 
     def __call__(self, x: Any, y: Any, rate: float | None = None) -> float:
@@ -93,7 +93,7 @@ class Step:
             random.random(dtype=np.float32, out=self._arrays[name])
         self._run()
         self.number += 1
-        return float(self._results[[port.name for port in self.model.outputs].index(LOSS)])
+        return float(self._results[LOSS])
 
     @property
     def classes(self) -> int | None:
@@ -103,8 +103,7 @@ class Step:
     @property
     def correct(self) -> int | None:
         """How many predictions of the last batch were right, if that means something."""
-        names = [port.name for port in self.model.outputs]
-        return int(self._results[names.index(CORRECT)]) if CORRECT in names else None
+        return int(self._results[CORRECT]) if CORRECT in self._results else None
 
     @property
     def state(self) -> dict[str, Array]:

@@ -15,11 +15,11 @@ from ..ir import Builder, Graph, Node, Value
 from ..op import Constant
 from ..ops import ReduceSumSquare, Sum
 from ..types import TensorType
-from .losses import Loss
+from .losses import LOSS, Loss, judged
 from .net import Net
 from .optimisers import Optimiser
 
-WANTED, RATE, LOSS, CORRECT = "wanted", "rate", "loss", "correct"
+WANTED, RATE = "wanted", "rate"
 TINY = 1e-6  # beside a norm that may be 0
 
 
@@ -64,10 +64,7 @@ def training(
     top = net.net.at(LOSS)
     wanted = net.new_input(WANTED, loss.wanted(top.type(prediction)))
     rate = net.new_input(RATE, TensorType((), FLOAT32))
-    outputs = {LOSS: loss.cost(top, prediction, wanted)}
-    if (correct := loss.correct(top, prediction, wanted)) is not None:
-        outputs[CORRECT] = correct
-    forward = net.builder.graph(outputs)
+    forward = net.builder.graph(judged(top, loss, prediction, wanted))
     back = backward(forward, LOSS, forward.outputs[LOSS], {name: Value(name) for name in trained})
     builder, whole = back.new.builder, back.new.made
     updates = Net(builder, set(trained))
@@ -177,7 +174,7 @@ def statistics(graph: Graph, learned: set[str]) -> set[str]:
 
 def clipped(net: Net, gradients: Sequence[Value], most: float) -> list[Value]:
     """The gradients, all times min(1, most / their norm together)."""
-    squares = [net.one(ReduceSumSquare(tuple(range(len(net.shape(g)))), keepdims=False), g) for g in gradients]
+    squares = [net.one(ReduceSumSquare(keepdims=False), gradient) for gradient in gradients]
     total = net.one(Sum(), *squares) if len(squares) > 1 else squares[0]
     factor = net.expression(minimum(1.0, most / (sqrt(Arg(0)) + TINY)), total, like=total)
     return [net.expression(Arg(0) * Arg(1), gradient, factor, like=gradient) for gradient in gradients]

@@ -1,0 +1,31 @@
+"""Numbers that users give: what they have to be, in one sentence each."""
+
+from __future__ import annotations
+
+import math
+
+from ..errors import UsageError
+
+
+def expect_count(what: str, value: object) -> None:
+    """Raise UsageError unless a value is a whole number of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise UsageError(f"{what}={value!r}: expected a whole number of at least 1")
+
+
+def expect_rate(rate: object) -> None:
+    """Raise UsageError unless a rate is a positive, finite number."""
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
+        raise UsageError(f"rate={rate!r}: expected a positive, finite number")
+
+
+def expect_share(what: str, value: float) -> None:
+    """Raise UsageError unless a value is a number from 0 on and below 1."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise UsageError(f"{what}={value!r}: expected a number from 0 on and below 1")
+
+
+def expect_decay(decay: float) -> None:
+    """Raise UsageError unless a decay is a finite number from 0 on."""
+    if isinstance(decay, bool) or not isinstance(decay, int | float) or not 0 <= decay < math.inf:
+        raise UsageError(f"decay={decay!r}: expected a finite number from 0 on")
