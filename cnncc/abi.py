@@ -9,13 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import IntEnum
 
-VERSION = 1
+VERSION = 2
 ALIGNMENT = 64
 """Bytes at whose multiples buffers, weights and the words that shards share begin."""
 WORD_BYTES = 4
 """Bytes of a number in the call and in the header of a workspace."""
 MOST_IMAGES = (1 << 8 * WORD_BYTES) - 1
 """Of one call."""
+WEIGHTS_HEADER_BYTES = ALIGNMENT
+"""What a block of weights begins with: one word for each program of a library, its fingerprint."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,7 @@ class Field:
 
 CALL = (
     Field("abi", "uint32_t {}", "CNNCC_ABI"),
+    Field("fingerprint", "uint32_t {}", "NAME_FINGERPRINT: header, code and weights belong together"),
     Field("images", "uint32_t {}", "N of this call"),
     Field("shard", "uint32_t {}", "0 without threads; else see NAME_run"),
     Field("shards", "uint32_t {}", "1 without threads"),
@@ -53,6 +56,7 @@ CALL = (
     Field("wait_argument", "void *{}", "what it is given"),
 )
 """The fields of `cnncc_call`, the structure that `NAME_run` takes the address of."""
+CALL_FIELDS = {field.name: field for field in CALL}
 
 
 def offsets(pointer_bytes: int) -> dict[str, int]:
@@ -80,6 +84,7 @@ class ErrorCode(IntEnum):
     WRONG_IMAGES = 4
     WRONG_SHARDS = 5
     OUT_OF_BOUNDS = 6
+    WRONG_FINGERPRINT = 7
 
     @property
     def c_name(self) -> str:
@@ -93,6 +98,7 @@ REASONS: dict[int, str] = {
     ErrorCode.WRONG_IMAGES: "this number of images is not possible",
     ErrorCode.WRONG_SHARDS: "shard or number of shards out of range",
     ErrorCode.OUT_OF_BOUNDS: "an access left its bounds",  # only in checked builds
+    ErrorCode.WRONG_FINGERPRINT: "header, code and weights are not of one compilation",
 }
 """What each error says, everywhere."""
 

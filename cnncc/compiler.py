@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from . import native
+from .abi import WORD_BYTES
 from .allowance import Allowance, allowance
 from .cache import models as cache
 from .cache.identity import compiler_identity
@@ -24,10 +25,12 @@ from .naming import c_identifier
 from .plan import PlanOptions
 from .runtime.executable import Executable, Port, StatePort
 from .timings import Stopwatch, Timing
+from .version import VERSION
 
 if TYPE_CHECKING:
     from .ir import Graph
     from .passes import Optimised
+    from .plan.identity import Identity
     from .plan.plan import Plan
 
 
@@ -167,6 +170,24 @@ class Compilation:
             )
 
     @cached_property
+    def identity(self) -> Identity:
+        """What tells the program from others: code takes no calls and no weights that were made for another."""
+        from .plan.identity import Identity, fingerprint
+
+        number = fingerprint(self.plan, f"{VERSION} {self.options.checked} {self.options.profiled}")
+        return Identity(self.symbol, number, len(self.entry.earlier) if self.entry else 0)
+
+    @property
+    def weights(self) -> bytes:
+        """The block of packed weights, which begins with the fingerprints of the programs of its library."""
+        block = bytearray(self.plan.weights)
+        if block:
+            programs = (*(self.entry.earlier if self.entry else ()), self)
+            words = b"".join(each.identity.fingerprint.to_bytes(WORD_BYTES, "little") for each in programs)
+            block[: len(words)] = words
+        return bytes(block)
+
+    @cached_property
     def llvm(self) -> str:
         """The module's text."""
         plan = self.plan
@@ -175,7 +196,7 @@ class Compilation:
             from .codegen.program import generate
 
             emitter = LlvmEmitter(self.options.target, checked=self.options.checked)
-            return generate(emitter, plan, self.symbol, profiled=self.options.profiled)
+            return generate(emitter, plan, self.identity, profiled=self.options.profiled)
 
     @cached_property
     def object(self) -> bytes:
@@ -215,7 +236,8 @@ class Compilation:
             symbol=self.symbol,
             target=self.options.target,
             object=self.object,
-            weights=plan.weights,
+            weights=self.weights,
+            fingerprint=self.identity.fingerprint,
             inputs=tuple(Port(port.name, port.type, port.batched) for port in plan.inputs),
             outputs=tuple(Port(port.name, port.type, port.batched) for port in plan.outputs),
             images=plan.images,

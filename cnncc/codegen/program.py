@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from .. import abi
 from ..abi import ErrorCode
 from ..alignment import rounded_up
+from ..plan.identity import Identity
 from ..plan.plan import ImageBlock, Plan, Stage, Step
 from . import barrier, cpu, ticks
 from .call import BufferAddresses, CallFields, element, register
@@ -24,8 +25,8 @@ from .segment import Segment, segments_of
 from .step_function import step_function
 
 
-def generate(e: Emitter, plan: Plan, symbol: str, *, profiled: bool = False) -> str:
-    """The module of a plan, in the text of `e`'s back end. `symbol` prefixes its three functions.
+def generate(e: Emitter, plan: Plan, identity: Identity, *, profiled: bool = False) -> str:
+    """The module of a plan, in the text of `e`'s back end.
 
     With `profiled`, the program adds up the cycles of each step in the shard's own memory (see `tick_bytes`).
     """
@@ -36,10 +37,10 @@ def generate(e: Emitter, plan: Plan, symbol: str, *, profiled: bool = False) -> 
         together = {at: step_function(e, plan, at, step, images) for at, step in plan.block.steps.items()}
     if plan.target.atomics:
         barrier.emit(e)
-    program = Program(e, plan, symbol, names, together, profiled)
+    program = Program(e, plan, identity, names, together, profiled)
     program.emit()
-    workspace_bytes(e, plan, symbol, program.shard_bytes)
-    cpu.emit_check(e, f"{symbol}_check")
+    workspace_bytes(e, plan, identity.symbol, program.shard_bytes)
+    cpu.emit_check(e, f"{identity.symbol}_check")
     return e.module()
 
 
@@ -49,9 +50,13 @@ def tick_bytes(plan: Plan) -> int:
 
 
 def workspace_bytes(e: Emitter, plan: Plan, symbol: str, shard_bytes: int) -> None:
+    """The function of that name: 0 for a number of shards that is not possible."""
     with e.function(f"{symbol}_workspace_bytes", [(INT32, "shards")], e.index_type) as (shards,):
         count = e.convert(shards, e.index_type, signed=False)
-        e.ret(e.value(e.add(e.mul(count, shard_bytes), plan.workspace_base)))
+        size = e.value(e.add(e.mul(count, shard_bytes), plan.workspace_base))
+        before = e.binary("subtract", shards, e.constant(1, INT32))  # of none, the largest number
+        possible = e.compare("<", before, plan.max_shards, unsigned=True)
+        e.ret(e.select(possible, size, e.constant(0, e.index_type)))
 
 
 class Program:
@@ -61,12 +66,12 @@ class Program:
         self,
         e: Emitter,
         plan: Plan,
-        symbol: str,
+        identity: Identity,
         names: Sequence[str],
         together: Mapping[int, str],
         profiled: bool = False,
     ):
-        self.e, self.plan, self.symbol, self.profiled = e, plan, symbol, profiled
+        self.e, self.plan, self.identity, self.profiled = e, plan, identity, profiled
         self.names, self.together, self.segments = names, together, segments_of(plan)
         self.of_images = [segment for segment in self.segments if not segment.once]
         self.shard_bytes = plan.shard_bytes + (tick_bytes(plan) if profiled else 0)
@@ -80,7 +85,7 @@ class Program:
                 self.segment(segment)
                 if segment.together:
                     self.block_segment(segment)
-        with e.function(f"{self.symbol}_run", [(POINTER, "call")], INT32) as (pointer,):
+        with e.function(f"{self.identity.symbol}_run", [(POINTER, "call")], INT32) as (pointer,):
             call = self.arguments(pointer)
             images: Index = self.widen(call.images) if plan.batchable else 1
             self.ways(call, images)
@@ -122,8 +127,7 @@ class Program:
                 self.barrier_unless_first(call, image.index)
             for segment in self.of_images:
                 self.call_segment(segment, call, image.index, 0)
-        if e.checked:
-            self.barrier(call)  # every shard returns the same code
+        self.barrier(call)  # the next call may begin as soon as one shard returns, and all return the same code
 
     def barrier_unless_first(self, call: CallFields, image: Index) -> None:
         """A barrier before an image, or a block of them, that reuses the arena."""
@@ -176,7 +180,7 @@ class Program:
     def segment_function(self, name: str, *numbers: str) -> Iterator[tuple[CallFields, list[Ssa], Ssa]]:
         """A function of a call and some numbers; yields them, and the address of the fault word."""
         e = self.e
-        parameters = [(register(field), field.name) for field in abi.CALL[1:]]
+        parameters = [(register(field), field.name) for field in abi.CALL[2:]]
         parameters += [(e.index_type, number) for number in numbers]
         with e.function(name, parameters, internal=True) as values:
             call = CallFields(*values[: len(values) - len(numbers)])
@@ -213,9 +217,10 @@ class Program:
         """Load and test the call: for a wrong one every shard returns the same error code."""
         e, plan = self.e, self.plan
         self.refuse_if(e.compare("==", pointer, e.null()), ErrorCode.NULL_POINTER)
-        version, *values = self.fields(pointer)
-        call = CallFields(*values)
-        self.refuse_if(e.compare("!=", version, abi.VERSION), ErrorCode.WRONG_ABI)
+        self.refuse_unless(self.field(pointer, "abi"), abi.VERSION, ErrorCode.WRONG_ABI)
+        fingerprint = self.identity.fingerprint
+        self.refuse_unless(self.field(pointer, "fingerprint"), fingerprint, ErrorCode.WRONG_FINGERPRINT)
+        call = CallFields(**{field.name: self.field(pointer, field.name) for field in abi.CALL[2:]})
         if plan.batchable:
             self.refuse_if(e.compare("==", call.images, 0), ErrorCode.WRONG_IMAGES)
         else:
@@ -234,14 +239,18 @@ class Program:
             self.refuse_if(
                 e.compare("!=", e.mask(e.address_number(pointer), abi.ALIGNMENT - 1), 0), ErrorCode.MISALIGNED
             )
+        if plan.weights:
+            word = e.load(INT32, e.address(call.weights, self.identity.number * abi.WORD_BYTES, BYTE))
+            self.refuse_unless(word, fingerprint, ErrorCode.WRONG_FINGERPRINT)
         return call
 
-    def fields(self, pointer: Ssa) -> Iterator[Ssa]:
-        """Load the fields of a cnncc_call, in order."""
-        e, pointer_bytes = self.e, self.plan.target.pointer_bits // 8
-        offsets = abi.offsets(pointer_bytes)
-        for field in abi.CALL:
-            yield e.load(register(field), e.address(pointer, offsets[field.name], BYTE))
+    def field(self, pointer: Ssa, name: str) -> Ssa:
+        """Load a field of a cnncc_call."""
+        place = abi.offsets(self.plan.target.pointer_bits // 8)[name]
+        return self.e.load(register(abi.CALL_FIELDS[name]), self.e.address(pointer, place, BYTE))
+
+    def refuse_unless(self, value: Ssa, expected: int, code: ErrorCode) -> None:
+        self.refuse_if(self.e.compare("!=", value, self.e.constant(expected, INT32)), code)
 
     def refuse_null(self, pointers: Sequence[Ssa]) -> None:
         for pointer in pointers:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..abi import ALIGNMENT
+from ..abi import ALIGNMENT, WEIGHTS_HEADER_BYTES
 from ..elements import INT32, Element
 from ..types import Array
 from .plan import Plan
@@ -14,11 +14,11 @@ from .views import Buffer
 
 
 class WeightsBlock:
-    """Collects packed arrays into one aligned block; equal arrays are stored once."""
+    """Collects packed arrays into one aligned block, behind room for its header; equal arrays are stored once."""
 
     def __init__(self) -> None:
-        self.parts: list[bytes] = []
-        self.size = 0
+        self.parts: list[bytes] = [bytes(WEIGHTS_HEADER_BYTES)]
+        self.size = WEIGHTS_HEADER_BYTES
         self.known: dict[bytes, int] = {}
 
     def add(self, name: str, array: Array, element: Element) -> Buffer:
@@ -43,7 +43,8 @@ class WeightsBlock:
         self.size += len(data)
 
     def bytes(self) -> bytes:
-        return b"".join([*self.parts, bytes(-self.size % ALIGNMENT)])
+        """The block; nothing if there are no weights."""
+        return b"".join([*self.parts, bytes(-self.size % ALIGNMENT)]) if len(self.parts) > 1 else b""
 
 
 def block_after(earlier: Sequence[Plan]) -> WeightsBlock:
@@ -55,7 +56,8 @@ def block_after(earlier: Sequence[Plan]) -> WeightsBlock:
     if not earlier:
         return block
     whole = earlier[-1].weights
-    block.parts, block.size = [whole], len(whole)
+    if whole:
+        block.parts, block.size = [whole[:WEIGHTS_HEADER_BYTES], whole[WEIGHTS_HEADER_BYTES:]], len(whole)
     for buffer in (buffer for plan in earlier for buffer in plan.buffers.values() if buffer.space == "weights"):
         block.known.setdefault(whole[buffer.place : buffer.place + buffer.nbytes], buffer.place)
     return block

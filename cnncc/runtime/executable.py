@@ -80,6 +80,9 @@ class Executable:
     was read of it; `weights_element` is what those of convolutions and dense layers are stored as. With `convert`,
     calls from Python convert arrays of other elements, if they do not say otherwise.
 
+    A call gives the `fingerprint`, and the block of weights begins with those of all programs that read it: code takes
+    only what was compiled with it.
+
     A model with `states` keeps them in a block of `state_bytes`, aligned to 64, which the caller owns; it follows the
     outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is in
     the loaded library); `updates` tells whether calls change it.
@@ -106,6 +109,7 @@ class Executable:
     fixed: str = ""
     weights_element: str = "float32"
     library: str = ""
+    fingerprint: int = 0
     states: tuple[StatePort, ...] = ()
     state_bytes: int = 0
     initial_state: bytes | memoryview = b""

@@ -32,9 +32,9 @@ $ports
  *
  * All arrays are dense and in this order of axes. $images
  *
- * This header, the code and the weights belong together: take all from the same `cnncc compile`. With an object of
- * other options the workspace may be too small; ${symbol}_workspace_bytes(1) == ${macro}_WORKSPACE_BYTES, asked once at
- * the start of the program, finds most such mistakes.
+ * This header, the code and the weights belong together: take all from the same `cnncc compile`. A call has the number
+ * of the header that it was written with, ${macro}_FINGERPRINT, and the weights begin with theirs. With another header
+ * or other weights run() returns CNNCC_WRONG_FINGERPRINT and touches no memory.
  */
 #ifndef CNNCC_${macro}_H
 #define CNNCC_${macro}_H
@@ -55,19 +55,12 @@ $state
 /* 0, or an error code. Allocates nothing, changes nothing global.
  *
  * With threads a call is made of `shards` calls of run, one for each number `shard`, all at the same time and alike in
- * everything else. A shard may return before the others have: only when ALL shards of a call have returned may outputs
- * be read, inputs be changed, and any shard of the next call on this workspace begin. Without a barrier between two
- * calls results are wrong, with code 0. So each thread does, with a barrier for all of them:
- *
- *     for (;;) {
- *         pthread_barrier_wait(&barrier);    all have returned; one thread now takes outputs and gives inputs
- *         pthread_barrier_wait(&barrier);
- *         code = ${symbol}_run(&call);       call.shard is the thread's own
- *     }
+ * everything else. They end together: when one of them returns, all have done their part, so outputs may be read and
+ * inputs be changed. A shard of the next call may begin as soon as the inputs of that call are there.
  */
 int ${symbol}_run(const cnncc_call *call);
 
-/* The size of a workspace for that many shards. */
+/* The size of a workspace for that many shards; 0 for a number of shards that is not possible. */
 size_t ${symbol}_workspace_bytes(uint32_t shards);
 
 /* $check */
@@ -81,6 +74,7 @@ static inline int ${symbol}_infer($parameters, void *workspace)
     cnncc_call call;
 $assignments
     call.abi = CNNCC_ABI;
+    call.fingerprint = ${macro}_FINGERPRINT;
     call.images = ${macro}_IMAGES;
     call.shard = 0;
     call.shards = 1;
@@ -211,7 +205,7 @@ def _images_sentence(executable: Executable) -> str:
 
 
 def _constants(executable: Executable) -> list[str]:
-    lines = [f"IMAGES {executable.images}"]
+    lines = [f"FINGERPRINT {executable.fingerprint}", f"IMAGES {executable.images}"]
     for what, ports in (("INPUT", executable.inputs), ("OUTPUT", executable.outputs)):
         for place, port in enumerate(ports):
             number = "" if len(ports) == 1 else str(place)

@@ -39,6 +39,7 @@ def describe(executable: Executable) -> Manifest:
         "sharing": executable.sharing,
         "weights_symbol": executable.weights_symbol,
         "weights_bytes": len(executable.weights),
+        "fingerprint": executable.fingerprint,
         "weights_element": executable.weights_element,
         "labels": list(executable.labels),
         "checked": executable.checked,
@@ -118,6 +119,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         undefined=tuple(manifest["undefined"]),
         weights_element=str(manifest.get("weights_element", "float32")),  # nor this
         library=str(manifest.get("library", "")),
+        fingerprint=int(manifest["fingerprint"]),
         states=tuple(_restore_state(state) for state in manifest.get("states", ())),
         state_bytes=int(manifest.get("state_bytes", 0)),
         initial_state=initial_state,

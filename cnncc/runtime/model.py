@@ -229,9 +229,8 @@ class Model(NativeCallable):
         size = executable.workspace_bytes(shards)
         workspace = allocated(size, lambda: aligned(size), lambda: f"the workspace of model '{executable.name}'")
         owners, measures = (self._code, self._weights), executable.sharing == "cost"
-        return Session(
-            self._code.address(f"{executable.symbol}_run"), weights, workspace, shards, owners, measures=measures
-        )
+        run, fingerprint = self._code.address(f"{executable.symbol}_run"), executable.fingerprint
+        return Session(run, fingerprint, weights, workspace, shards, owners, measures=measures)
 
     def _aligned_weights(self) -> Array:
         weights = self._executable.weights

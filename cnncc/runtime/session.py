@@ -63,6 +63,7 @@ class Session:
     def __init__(
         self,
         run: int,
+        fingerprint: int,
         weights: int,
         workspace: Array,
         shards: int,
@@ -79,6 +80,7 @@ class Session:
         self._state.rest = _FIRST_REST
         self._state.call = layout.CallStruct(
             abi=abi.VERSION,
+            fingerprint=fingerprint,
             shards=shards,
             workspace=workspace.ctypes.data,
             weights=weights,

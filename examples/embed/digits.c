@@ -93,10 +93,6 @@ int main(int argc, char **argv)
         fprintf(stderr, "%s: this processor cannot run the network\n", argv[0]);
         return 3;
     }
-    if (digits_workspace_bytes(1) != DIGITS_WORKSPACE_BYTES) {
-        fprintf(stderr, "%s: digits.h and digits.o are not of the same compilation\n", argv[0]);
-        return 3;
-    }
     for (i = 1; i < argc; i++) {
         fault = read_picture(argv[i], x);
         if (fault != NULL) {
@@ -104,7 +100,7 @@ int main(int argc, char **argv)
             return 1;
         }
         code = digits_infer(x, y, workspace());
-        if (code != CNNCC_OK) {
+        if (code != CNNCC_OK) { /* CNNCC_WRONG_FINGERPRINT: digits.h and digits.o are of different compilations */
             fprintf(stderr, "%s: the network returned error %d\n", argv[i], code);
             return 1;
         }

@@ -49,7 +49,7 @@ def by_c(compiled: Compilation, folder: Path) -> Executable:
     """What `compiled` becomes by way of C: LLVM has no part in it but to load the object."""
     target = compiled.options.target
     emitter = CEmitter(target, checked=compiled.options.checked)
-    text = generate(emitter, compiled.plan, compiled.symbol, profiled=compiled.options.profiled)
+    text = generate(emitter, compiled.plan, compiled.identity, profiled=compiled.options.profiled)
     source, made = folder / "model.c", folder / "model.o"
     source.write_text(text)
     command = ["gcc", "-std=gnu11", *EXACT, *architecture(target), "-c", str(source), "-o", str(made)]

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cnncc import alignment
+from cnncc import abi, alignment
 from cnncc import native as door
 from cnncc.errors import NativeError
 from cnncc.ir import Graph
@@ -130,7 +130,8 @@ def guarded_run(executable: Executable, feeds: dict[str, Array]) -> int:
     sources = layout.pointers([feeds[port.name].ctypes.data for port in executable.inputs])
     results = layout.pointers([zone(port.type.nbytes) for port in executable.outputs])
     record = layout.CallStruct(
-        abi=1,
+        abi=abi.VERSION,
+        fingerprint=executable.fingerprint,
         images=executable.images,
         shard=0,
         shards=1,

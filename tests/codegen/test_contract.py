@@ -91,6 +91,7 @@ def by_hand(
     calls = [
         layout.CallStruct(
             abi=abi.VERSION,
+            fingerprint=executable.fingerprint,
             images=executable.images,
             shard=shard,
             shards=shards,
@@ -234,6 +235,7 @@ def in_turns(executable: Executable, feeds: Mapping[str, Array], order: Sequence
     def shard(number: int) -> None:
         call = layout.CallStruct(
             abi=abi.VERSION,
+            fingerprint=executable.fingerprint,
             images=executable.images,
             shard=number,
             shards=len(order),

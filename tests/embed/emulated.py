@@ -34,7 +34,7 @@ static const struct model {
     int (*check)(void);
     size_t (*workspace_bytes)(uint32_t);
     const void *weights;
-    uint32_t images;
+    uint32_t fingerprint, images;
 } models[] = {
 MODELS
 };
@@ -89,7 +89,8 @@ static void run(uint32_t shards)
     for (i = 0; i < counts[1]; i++)
         outputs[i] = buffer(&sizes[i]);
     for (i = 0; i < shards; i++) {
-        cnncc_call call = {CNNCC_ABI, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL};
+        cnncc_call call = {CNNCC_ABI, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL};
+        call.fingerprint = model->fingerprint;
         call.images = model->images;
         call.shard = i;
         call.shards = shards;
@@ -204,7 +205,8 @@ def _named(compilation: Compilation, name: str) -> Compilation:
 
 def _row(name: str) -> str:
     macro = name.upper()
-    return f'    {{"{name}", {name}_run, {name}_check, {name}_workspace_bytes, {name}_weights, {macro}_IMAGES}},\n'
+    functions = ", ".join(f"{name}_{part}" for part in ("run", "check", "workspace_bytes", "weights"))
+    return f'    {{"{name}", {functions}, {macro}_FINGERPRINT, {macro}_IMAGES}},\n'
 
 
 def _request(executable: Executable, feeds: Mapping[str, Array]) -> bytes:

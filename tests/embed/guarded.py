@@ -37,6 +37,7 @@ class Call(ctypes.Structure):
 
     _fields_ = (
         ("abi", ctypes.c_uint32),
+        ("fingerprint", ctypes.c_uint32),
         ("images", ctypes.c_uint32),
         ("shard", ctypes.c_uint32),
         ("shards", ctypes.c_uint32),
@@ -94,6 +95,7 @@ def run(executable: Executable, feeds: dict[str, Array], at_end: bool, shards: i
     weights = Buffer(len(executable.weights), at_end, alignment=64).hold(executable.weights)
     call = Call(
         abi=abi.VERSION,
+        fingerprint=executable.fingerprint,
         images=executable.images,
         shards=shards,
         inputs=_pointers(inputs),

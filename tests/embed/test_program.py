@@ -89,19 +89,19 @@ TWO_MODELS = """
 #include "digits.h"
 #include "net.h"
 
-static unsigned char memory[DIGITS_WORKSPACE_BYTES + NET_WORKSPACE_BYTES + 63];
+enum { LARGER = (int)DIGITS_WORKSPACE_BYTES > (int)NET_WORKSPACE_BYTES ? DIGITS_WORKSPACE_BYTES : NET_WORKSPACE_BYTES };
+static unsigned char memory[LARGER + 63]; /* of both: their calls do not overlap */
 
 int main(void)
 {
     static float x[DIGITS_INPUT_SIZE], y[DIGITS_OUTPUT_SIZE], a[NET_INPUT0_SIZE], b[NET_INPUT1_SIZE];
     float low[NET_OUTPUT0_SIZE], high[NET_OUTPUT1_SIZE];
-    unsigned char *digits_memory = memory + (64 - (uintptr_t)memory % 64) % 64;
-    unsigned char *net_memory = digits_memory + (DIGITS_WORKSPACE_BYTES + 63) / 64 * 64;
+    unsigned char *workspace = memory + (64 - (uintptr_t)memory % 64) % 64;
     int i;
     a[0] = -1.0f, b[0] = -2.0f, a[1] = 1.0f, b[1] = 2.0f;
     for (i = 0; i < 3; i++) {
-        if (digits_infer(x, y, digits_memory) != CNNCC_OK) return 1;
-        if (net_infer(a, b, low, high, net_memory) != CNNCC_OK) return 2;
+        if (digits_infer(x, y, workspace) != CNNCC_OK) return 1;
+        if (net_infer(a, b, low, high, workspace) != CNNCC_OK) return 2;
     }
     printf("%g %g %g %g", low[0], low[1], high[0], high[1]);
     return 0;
@@ -153,12 +153,15 @@ static void next_call(int number)
 
 static void *loop(void *shard)
 {
-    cnncc_call call = {CNNCC_ABI, 1, 0, SHARDS, inputs, outputs, memory, digits_weights, NULL, NULL};
+    cnncc_call call = {.abi = CNNCC_ABI, .fingerprint = DIGITS_FINGERPRINT, .images = 1, .shards = SHARDS};
     int number, code = 0;
     call.shard = *(uint32_t *)shard;
+    call.inputs = inputs;
+    call.outputs = outputs;
+    call.workspace = memory;
+    call.weights = digits_weights;
     for (number = 0; number < CALLS; number++) {
-        pthread_barrier_wait(&barrier);
-        if (call.shard == 0)
+        if (call.shard == 0) /* the shards of the call before are done, since this one has returned */
             next_call(number);
         pthread_barrier_wait(&barrier);
         code |= digits_run(&call);
@@ -181,7 +184,7 @@ int main(void)
 
 
 @needs_cc
-def test_the_header_s_loop_of_threads(host_folder: Path) -> None:
+def test_threads_that_wait_for_the_inputs_alone(host_folder: Path) -> None:
     """Two threads, and the same bits as one in each of many calls."""
     (host_folder / "threads.c").write_text(THREADS)
     program = build(host_folder, "cc", "-std=c11", "-O2", "-pthread", "threads.c", "libdigits.a", output="threads")

@@ -34,8 +34,8 @@ LOOP = """
 #include "digits.h"
 int loop(const void *x, void *y, void *workspace, int images, int calls)
 {
-    cnncc_call call = { .abi = CNNCC_ABI, .images = images, .shards = 1, .inputs = &x, .outputs = &y,
-                        .workspace = workspace, .weights = digits_weights };
+    cnncc_call call = { .abi = CNNCC_ABI, .fingerprint = DIGITS_FINGERPRINT, .images = images, .shards = 1,
+                        .inputs = &x, .outputs = &y, .workspace = workspace, .weights = digits_weights };
     int code = 0;
     while (calls-- > 0)
         code |= digits_run(&call);

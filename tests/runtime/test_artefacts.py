@@ -117,7 +117,7 @@ def test_the_manifest_says_everything(tmp_path: Path) -> None:
     paths = write(toy.executable(n_in=2), tmp_path, ["json", "h"])
     text = paths["json"].read_text()
     manifest = json.loads(text)
-    assert (manifest["abi"], manifest["symbol"], manifest["weights_bytes"]) == (1, "toy", 4)
+    assert (manifest["abi"], manifest["symbol"], manifest["weights_bytes"]) == (2, "toy", 4)
     assert manifest["inputs"][1] == {"name": "x1", "shape": [1, 6], "dtype": "float32", "batched": True}
     assert manifest["errors"]["6"] == "an access left its bounds"
     assert manifest["files"] == {"h": "toy.h", "json": "toy.json"}

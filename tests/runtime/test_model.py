@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from cnncc import alignment
+from cnncc import abi, alignment
 from cnncc.errors import InputError, NativeError, TargetError
 from cnncc.machine.target import TARGETS
 from cnncc.runtime import layout
@@ -282,7 +282,7 @@ def test_a_processor_that_cannot_run_it_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("change", "code"),
     [
-        ({"abi": 2}, 1),
+        ({"abi": 1}, 1),
         ({"inputs": None}, 2),
         ({"workspace": 8}, 3),
         ({"images": 0}, 4),
@@ -316,7 +316,7 @@ def _call(executable: Executable) -> tuple[layout.CallStruct, list[Any]]:
     inputs, outputs = layout.pointers([x.ctypes.data]), layout.pointers([y.ctypes.data])
     workspace, weights = alignment.aligned(executable.workspace_bytes(1)), alignment.aligned_bytes(executable.weights)
     call = layout.CallStruct(
-        abi=1,
+        abi=abi.VERSION,
         images=1,
         shards=1,
         inputs=ctypes.addressof(inputs),

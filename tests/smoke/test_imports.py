@@ -228,6 +228,7 @@ ALLOWED: dict[str, set[str]] = {
         "windows",
     },
     "compiler": {
+        "abi",
         "allowance",
         "cache",
         "cache.models",
