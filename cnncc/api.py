@@ -6,13 +6,14 @@ import os
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
 from .cache.sources import OnnxFile, OnnxMessage
-from .compiler import Compilation, Options, resolve_target
+from .compiler import Compilation, Options, resolve_target, storage
 from .cut import checked_names, cut
 from .errors import InputError, ModelError, ResourceError, UsageError
 from .file_kinds import ONNX, explained, kind_of
@@ -248,7 +249,8 @@ def compile(
     `target` is 'host', or a target that this machine can run; `threads` the number of cores that a call uses;
     `precision` 'fast' or 'strict'; `off` names passes to leave out; `checked` tests every memory access;
     `weights` 'float32', or 'float16' to store those of convolutions and dense layers in half the bytes, on targets that
-    convert them, within bounds that are wider by 2⁻¹¹ of each product;
+    convert them, within bounds that are wider by 2⁻¹¹ of each product; 'replaceable', also as 'float16,replaceable',
+    keeps code and weights apart, so that others can be packed for the same code (see `cnncc weights`);
     `convert` computes float64 of an ONNX model or a module in float32 (inputs and outputs are float32), and makes calls
     convert arrays of other elements, if they do not say otherwise;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
@@ -264,7 +266,9 @@ def compile(
         raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
     resolved = resolve_target(target)
     chosen = _planned(plan, resolved)
-    options = Options(resolved, precision, tuple(off), checked, chosen, weights=weights, convert=convert)
+    stored, replaceable = storage(weights)
+    chosen = replace(chosen, replaceable=replaceable or chosen.replaceable)
+    options = Options(resolved, precision, tuple(off), checked, chosen, weights=stored, convert=convert)
     with _resources("compiling"):
         several = is_open(shapes)
         opened = open_source(_exported(source, example, convert), None if several else shapes, outputs, convert, fixed)

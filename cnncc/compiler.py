@@ -45,10 +45,26 @@ def resolve_target(name: str | Target) -> Target:
     return native.host_target() if name == "host" else named(name)
 
 
+VALUE_PASSES = ("groups", "separable", "subexpressions", "zero_rings")
+"""What replaceable weights do without: passes that find out what the values of weights have in common."""
+
+
+def storage(weights: str) -> tuple[str, bool]:
+    """What weights are stored as, and whether they are replaceable: what words such as 'float16,replaceable' say.
+
+    Raises UsageError for other words.
+    """
+    words = weights.split(",") if isinstance(weights, str) else [weights]
+    stored = [word for word in words if word != "replaceable"] or [STORED[0]]
+    if len(stored) != 1 or stored[0] not in STORED or len(words) > 2:
+        known = " or ".join(map(repr, STORED))
+        raise UsageError(f"unknown weights {weights!r}: expected {known}, or one of them with ',replaceable'")
+    return stored[0], "replaceable" in words
+
+
 def expect_storage(weights: str, target: Target) -> None:
     """Raise UsageError for weights that cannot be stored as wished, TargetError where a target cannot read them."""
-    if weights not in STORED:
-        raise UsageError(f"unknown weights '{weights}': expected {' or '.join(map(repr, STORED))}")
+    storage(weights)
     if weights == "float16" and not target.float16:
         able = ", ".join(known.name for known in TARGETS.values() if known.float16)
         raise TargetError(
@@ -154,7 +170,8 @@ class Compilation:
         with self.stopwatch.stage("passes"), allowance(self._allowance):
             from .passes.manager import optimise
 
-            return optimise(graph, self.options.precision, self.options.off)
+            off = (*self.options.off, *(VALUE_PASSES if self.options.plan.replaceable else ()))
+            return optimise(graph, self.options.precision, off)
 
     @cached_property
     def plan(self) -> Plan:
@@ -174,7 +191,8 @@ class Compilation:
         """What tells the program from others: code takes no calls and no weights that were made for another."""
         from .plan.identity import Identity, fingerprint
 
-        number = fingerprint(self.plan, f"{VERSION} {self.options.checked} {self.options.profiled}")
+        more = f"{VERSION} {self.options.checked} {self.options.profiled}"
+        number = fingerprint(self.plan, more, weights=not self.options.plan.replaceable)
         return Identity(self.symbol, number, len(self.entry.earlier) if self.entry else 0)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
@@ -95,11 +96,10 @@ def add_precision(parser: Parser) -> None:
 def add_weights(parser: Parser) -> None:
     parser.add_argument(
         "--weights",
-        type=one_of("weights", ("float32", "float16")),
         default="float32",
-        metavar="float32|float16",
-        help="'float16' stores the weights of convolutions and dense layers in half the bytes, within wider bounds "
-        "(default: float32)",
+        metavar="float32|float16[,replaceable]",
+        help="'float16' stores the weights of convolutions and dense layers in half the bytes, within wider bounds; "
+        "'replaceable' lets `cnncc weights` pack others for the same code (default: float32)",
     )
 
 
@@ -190,16 +190,18 @@ def seconds(text: str) -> float:
 
 def options(arguments: argparse.Namespace) -> Options:
     """The compiler's options. Raises UsageError for an unknown pass or a wrong plan, TargetError for no such target."""
-    from ..compiler import Options, resolve_target
+    from ..compiler import Options, resolve_target, storage
 
     target = resolve_target(arguments.target)
+    stored, replaceable = storage(arguments.weights)
+    plan = planned(getattr(arguments, "plan", None), target)
     return Options(
         target,
         arguments.precision,
         passes_off(arguments.passes),
         getattr(arguments, "checked", False),
-        planned(getattr(arguments, "plan", None), target),
-        weights=arguments.weights,
+        replace(plan, replaceable=replaceable),
+        weights=stored,
         convert=arguments.convert,
     )
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, fit, inspect, machine, ops, run, show
+from . import bench, check, compile, fit, inspect, machine, ops, run, show, weights
 from .console import say
 
 VERBS = {
@@ -19,6 +19,7 @@ VERBS = {
     "fit": fit,
     "show": show,
     "bench": bench,
+    "weights": weights,
     "inspect": inspect,
     "machine": machine,
     "ops": ops,

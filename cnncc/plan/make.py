@@ -225,7 +225,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "steps",
         place,
-        ("bufferization", "earlier"),
+        ("bufferization", "earlier", "options"),
         "a kernel on views for each job, in order; weights are packed in the order in which steps read them",
     ),
     Phase(

@@ -22,7 +22,8 @@ class PlanOptions:
     `images_at_once` is the most images of a call that layers bound by their weights compute together, where that saves
     time (see `plan.image_blocks`); 1 computes image by image, and so do plans that save memory.
     `choices` are pairs (signature, label): the candidate to take for a contraction (see `plan.candidates`) in place
-    of the cheapest by the model. `source` is the file that they come from, if any: then they must all fit the model.
+    of the cheapest by the model. With `replaceable` weights, arrays that are equal by chance are stored apart, so that
+    others can take their places. `source` is the file that they come from, if any: then they must all fit the model.
     """
 
     streaming: Streaming = "cost"
@@ -30,6 +31,7 @@ class PlanOptions:
     choices: tuple[tuple[str, str], ...] = ()
     sharing: Sharing = "cost"
     images_at_once: int = 16
+    replaceable: bool = False
     source: str = field(default="", repr=False, compare=False)
 
     @property

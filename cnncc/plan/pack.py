@@ -14,9 +14,13 @@ from .views import Buffer
 
 
 class WeightsBlock:
-    """Collects packed arrays into one aligned block, behind room for its header; equal arrays are stored once."""
+    """Collects packed arrays into one aligned block, behind room for its header.
 
-    def __init__(self) -> None:
+    Equal arrays are stored once, if the block may be `shared` so; tables always are.
+    """
+
+    def __init__(self, *, shared: bool = True) -> None:
+        self.shared = shared
         self.parts: list[bytes] = [bytes(WEIGHTS_HEADER_BYTES)]
         self.size = WEIGHTS_HEADER_BYTES
         self.known: dict[bytes, int] = {}
@@ -32,7 +36,7 @@ class WeightsBlock:
 
     def _store(self, name: str, data: bytes, element: Element) -> Buffer:
         place = self.known.get(data)
-        if place is None:
+        if place is None or not (self.shared or element is INT32):
             self._append(bytes(-self.size % ALIGNMENT))
             place = self.known[data] = self.size
             self._append(data)
@@ -47,12 +51,12 @@ class WeightsBlock:
         return b"".join([*self.parts, bytes(-self.size % ALIGNMENT)]) if len(self.parts) > 1 else b""
 
 
-def block_after(earlier: Sequence[Plan]) -> WeightsBlock:
+def block_after(earlier: Sequence[Plan], *, shared: bool = True) -> WeightsBlock:
     """A block that goes on with that of the last of some plans, each of which went on with the one before.
 
     So all of them can read the last block, and what several have is stored once.
     """
-    block = WeightsBlock()
+    block = WeightsBlock(shared=shared)
     if not earlier:
         return block
     whole = earlier[-1].weights

@@ -42,6 +42,8 @@ from .kernels import (
 )
 from .lower import Operand
 from .moves import as_loops
+from .options import PlanOptions
+from .pack import block_after
 from .plan import Plan, Step
 from .tensor_views import TensorViews, views_of
 from .tensors import Tensor
@@ -61,9 +63,10 @@ class Placed:
     links: frozenset[str]
 
 
-def place(bufferization: Bufferization, earlier: Sequence[Plan] = ()) -> Placed:
+def place(bufferization: Bufferization, earlier: Sequence[Plan] = (), options: PlanOptions | None = None) -> Placed:
     """The steps of a layout, on the views of its tensors. The weights go on with those of the `earlier` plans."""
-    placement = StepBuilder(views_of(bufferization, earlier))
+    shared = options is None or not options.replaceable
+    placement = StepBuilder(views_of(bufferization, block_after(earlier, shared=shared)))
     for job in bufferization.layout.jobs:
         begin = len(placement.steps)
         placement.place(job)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import itertools
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable
 from dataclasses import replace
 
 from ..computation import Arrangement, Broadcast, Permute, RowMajorReshape, StridedSlice, Take
@@ -12,8 +12,7 @@ from ..elements import Element
 from ..types import Array
 from .bufferization import Border, Bufferization, Subview, places
 from .jobs import VIEW_ARRANGEMENTS
-from .pack import WeightsBlock, block_after
-from .plan import Plan
+from .pack import WeightsBlock
 from .tensors import Tensor
 from .views import Buffer, Order, Space, View, conflict_padding, dense_view, elements
 
@@ -163,9 +162,9 @@ class TensorViews:
         return dense_view(buffer.name, array.shape, order)
 
 
-def views_of(bufferization: Bufferization, earlier: Sequence[Plan] = ()) -> TensorViews:
-    """The views of a layout's tensors; at first only those in the caller's buffers."""
-    views = TensorViews(bufferization, block_after(earlier))
+def views_of(bufferization: Bufferization, block: WeightsBlock) -> TensorViews:
+    """The views of a layout's tensors, constant ones in `block`; at first only those in the caller's buffers."""
+    views = TensorViews(bufferization, block)
     for tensor, buffer in bufferization.callers.items():
         views.views[tensor] = views.own(tensor, buffer)
     return views

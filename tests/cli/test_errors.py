@@ -42,8 +42,8 @@ TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-a53, riscv64, 
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
-        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, inspect, machine, ops "
-        "(see cnncc --help)",
+        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, weights, "
+        "inspect, machine, ops (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),
@@ -123,7 +123,7 @@ USAGE = {
     "output of a strange kind": (["run", DIGITS, "x.npy", "-o", "y.txt"], "-o 'y.txt' must end in .npy or .npz"),
     "unknown weights": (
         ["show", DIGITS, "--weights", "int8"],
-        "argument --weights: unknown weights 'int8', expected one of float32, float16 (see cnncc show --help)",
+        "unknown weights 'int8': expected 'float32' or 'float16', or one of them with ',replaceable'",
     ),
     "weights that a target cannot read": (
         ["compile", DIGITS, "--target", "riscv64", "--weights", "float16", "-o", "build"],
