@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="folder", required=True, metavar="DIR", help="folder to write to, made if need be")
     common.add_compiling(parser)
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
-    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, h, json")
+    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, h, json, cmake, pc")
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
@@ -141,6 +141,8 @@ _ROLES = {
     "so": "shared library",
     "h": "C header",
     "json": "manifest",
+    "cmake": "for CMake's find_package",
+    "pc": "for pkg-config",
 }
 
 

@@ -19,12 +19,14 @@ from ..machine.target import Target
 from ..naming import file_stem
 from ..native import host_target
 from ..objects import format_of
+from ..version import VERSION
+from .consumers import cmake, pkg_config
 from .executable import Executable
 from .header import library_header
 from .manifest import Manifest, describe_library, to_json
 from .seal import seal, seal_object
 
-KINDS = ("o", "a", "so", "h", "json")
+KINDS = ("o", "a", "so", "h", "json", "cmake", "pc")
 MANIFEST_SYMBOL = "cnncc_manifest"
 _LINK_SECONDS = 300
 
@@ -64,6 +66,8 @@ def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = (), *, 
         "so": f"{stem}.so",
         "h": f"{stem}.h",
         "json": f"{stem}.json",
+        "cmake": f"{stem}-config.cmake",
+        "pc": f"{stem}.pc",
     }
     return {role: name for role, name in names.items() if kind_of(role) in kinds}
 
@@ -102,9 +106,18 @@ def _contents(
             yield role, library_header(executables).encode()
         elif role == "json":
             yield role, to_json(manifest | {"files": names}).encode()
+        elif role in ("cmake", "pc"):
+            yield role, _consumer(role, one).encode()
         else:
             _link(linked, one.target, manifest, temporary, names[role])
             yield role, None
+
+
+def _consumer(role: str, executable: Executable) -> str:
+    """What CMake or pkg-config reads about a static library."""
+    name, title = file_stem(executable.stem), f"{executable.stem}, compiled by cnncc for {executable.target.name}"
+    library = f"lib{file_stem(executable.stem, library=True)}.a"
+    return cmake(name, title, library) if role == "cmake" else pkg_config(name, title, library, VERSION)
 
 
 def _link(objects: Mapping[str, bytes], target: Target, manifest: Manifest, folder: Path, name: str) -> None:

@@ -1,6 +1,7 @@
 """The documents of a checkout and their code blocks. `python tests/docs/blocks.py README.md test` prints that block.
 
-A fence's words are a language and perhaps a name: what a shell block is for, or the file that a C block is.
+A fence's words are a language and perhaps a name: what a shell block is for, the file that a C block is, or which
+programs commands need (`needs:cargo,cmake`).
 Needs nothing but Python, since continuous integration asks it for commands before anything is installed.
 """
 

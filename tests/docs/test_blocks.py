@@ -99,7 +99,7 @@ def check(block: Block, place: str, checkout: Path) -> None:
     elif block.language == "c":
         (checkout / block.name).parent.mkdir(exist_ok=True)
         (checkout / block.name).write_text(block.text)
-    else:
+    elif all(map(shutil.which, needed(block))):
         for command, printed in console(block.text):
             if command.startswith("cc ") and shutil.which("cc") is None:
                 return
@@ -107,6 +107,11 @@ def check(block: Block, place: str, checkout: Path) -> None:
             assert re.fullmatch(pattern(printed, block.name == "figures"), said.rstrip("\n"), re.DOTALL), (
                 f"{place}: {command}\nprinted\n{said}"
             )
+
+
+def needed(block: Block) -> list[str]:
+    """The programs without which the commands of a block cannot run: it says so behind its language."""
+    return block.name.removeprefix("needs:").split(",") if block.name.startswith("needs:") else []
 
 
 def test_continuous_integration_runs_the_commands_that_install() -> None:
