@@ -358,20 +358,20 @@ class Program:
     ) -> None:
         """Blocks of rows of the last step; before each, every other step computes the rows that the next one reads."""
         e = self.e
-        begins: list[Index] = [a]
         pairs = list(itertools.pairwise(steps))
+        begins: list[Index] = [a]
         for producer, step in reversed(pairs):
             need, rows = step.row_need, step.sources[0].rows
             begin = e.least(e.largest(e.sub(e.mul(begins[0], need.stride), need.low), 0), rows)
             begins.insert(0, e.mul(e.div(begin, producer.granularity), producer.granularity))
         done = [e.value(begin) for begin in begins[:-1]]
+        if stage.by_need:
+            self.by_need(stage, steps, [*done, e.value(a)], b, memory, fault)
+            return
         with e.loop(a, b, stage.block, carry=done) as loop:
             ends: list[Index] = [e.least(e.add(loop.index, stage.block), b)]
             for producer, step in reversed(pairs):
-                need, rows = step.row_need, step.sources[0].rows
-                last = e.largest(e.add(e.mul(e.sub(ends[0], 1), need.stride), need.extent - need.low), 0)
-                whole = e.mul(e.div(e.add(last, producer.granularity - 1), producer.granularity), producer.granularity)
-                ends.insert(0, e.least(whole, rows))
+                ends.insert(0, self.rows_before(producer, step, ends[0]))
             following = []
             for position, number in enumerate(stage.steps[:-1]):
                 end = e.largest(ends[position], loop.values[position])
@@ -379,3 +379,36 @@ class Program:
                 following.append(e.value(end))
             self.run_step(stage.steps[-1], loop.index, ends[-1], memory, fault)
             loop.next(following)
+
+    def by_need(
+        self,
+        stage: Stage,
+        steps: Sequence[Step],
+        done: list[Ssa],
+        end: Index,
+        memory: BufferAddresses,
+        fault: Ssa,
+    ) -> list[Ssa]:
+        """The last of some steps of a chain up to row `end`, a grain at a time; before each, the rows that it reads.
+
+        `done` are the rows that each step has computed; returns those after it. Each step has a loop of its own inside
+        the loop of the step that reads it.
+        """
+        e, place = self.e, len(steps) - 1
+        number, grain = stage.steps[place], steps[place].granularity
+        with e.loop(done[place], end, grain, carry=done[:place]) as loop:
+            to = e.least(e.add(loop.index, grain), end)
+            before = list(loop.values)
+            if place:
+                need = self.rows_before(steps[place - 1], steps[place], to)
+                before = self.by_need(stage, steps[:place], before, need, memory, fault)
+            self.run_step(number, loop.index, to, memory, fault)
+            loop.next(before)
+        return [*loop.results, e.value(e.largest(done[place], end))]
+
+    def rows_before(self, producer: Step, step: Step, end: Index) -> Index:
+        """Up to which row, in whole grains, a step of a chain is read by the next one for its rows before `end`."""
+        e, need = self.e, step.row_need
+        last = e.largest(e.add(e.mul(e.sub(end, 1), need.stride), need.extent - need.low), 0)
+        whole = e.mul(e.div(e.add(last, producer.granularity - 1), producer.granularity), producer.granularity)
+        return e.least(whole, step.sources[0].rows)

@@ -78,9 +78,9 @@ def make_plan(
     return plan
 
 
-def chains(placed: Placed, target: Target) -> Schedule:
+def chains(placed: Placed, target: Target, options: PlanOptions) -> Schedule:
     """The schedule: one stage for each step, or for the steps of a chain."""
-    return streamed(placed.steps, placed.buffers, placed.links, target)
+    return streamed(placed.steps, placed.buffers, placed.links, target, by_need=options.save_memory)
 
 
 def first_barriers(schedule: Schedule) -> Schedule:
@@ -231,7 +231,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "chains",
         chains,
-        ("steps", "target"),
+        ("steps", "target", "options"),
         "links whose views allow it become rings; from here on stages are known",
     ),
     Phase(

@@ -90,12 +90,14 @@ class Stage:
 
     One shard runs the whole stage if `single_shard`; if `replicated`, every shard runs the whole, into memory of its
     own. A single step computes all rows of its shard at once. Several steps are streamed: for each `block` rows of the
-    last step, every step computes the rows that the next step reads and that the ring does not hold yet. A stage that
+    last step, every step computes the rows that the next step reads and that the ring does not hold yet: all of them
+    at once, or, `by_need`, as few at a time as it can, so that no ring holds more than one window of rows. A stage that
     runs `once` a call, for its first image, depends on no image; it stands before all others.
     """
 
     steps: tuple[int, ...]
     block: int = 0
+    by_need: bool = False
     barrier: bool = False
     single_shard: bool = False
     replicated: bool = False

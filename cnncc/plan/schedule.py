@@ -8,43 +8,48 @@ from dataclasses import replace
 from ..machine.target import Target
 from ..types import TensorType
 from .plan import Schedule, Stage, Step
-from .stream import ring_heights, rows_of_a_round
+from .stream import lower_than, ring_heights, rows_of_a_round
 from .views import Buffer, View, dense_view, elements
 
 
-def streamed(steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[str], target: Target) -> Schedule:
-    """One stage for each step, or for each chain of steps with `links` between them; the links become rings."""
+def streamed(
+    steps: Sequence[Step], buffers: Mapping[str, Buffer], links: Set[str], target: Target, *, by_need: bool = False
+) -> Schedule:
+    """One stage for each step, or for each chain of steps with `links` between them; the links become rings.
+
+    With `by_need` the rings are as low as they can be.
+    """
     steps, buffers = fills_first(steps, links), dict(buffers)
     stages: list[Stage] = []
     number = 0
     while number < len(steps):
-        chain, rows = _chain(steps, buffers, number, links, target)
+        chain, rows = _chain(steps, buffers, number, links, target, by_need)
         members = tuple(range(number, number + len(chain)))
-        stages.append(Stage(members, rows))
-        heights = ring_heights([step.row_need for step in chain], rows) if rows else []
+        stages.append(Stage(members, rows, by_need=by_need and rows > 0))
+        heights = ring_heights([step.row_need for step in chain], rows, by_need=by_need) if rows else []
         for member, height in zip(members, heights, strict=False):
             _make_ring(steps, buffers, member, height)
         if rows:
-            _in_rounds(steps, members, rows)
+            _in_rounds(steps, members, rows, by_need)
         number += len(chain)
     return Schedule(tuple(stages), tuple(steps), buffers)
 
 
-def _in_rounds(steps: list[Step], members: Sequence[int], rows: int) -> None:
-    """Tell each step of a chain how many rows it computes in a round: what the next one goes on by."""
+def _in_rounds(steps: list[Step], members: Sequence[int], rows: int, by_need: bool) -> None:
+    """Tell each step of a chain how many rows it computes in a round: what the next one goes on by, or the fewest."""
     for member in reversed(members):
         step = steps[member]
-        steps[member] = replace(step, kernel=step.kernel.in_rounds(rows))
+        steps[member] = replace(step, kernel=step.kernel.in_rounds(step.granularity if by_need else rows))
         rows *= step.row_need.stride
 
 
 def _chain(
-    steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str], target: Target
+    steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str], target: Target, by_need: bool
 ) -> tuple[Sequence[Step], int]:
     """The longest chain that begins with a step, and the rows of its rounds; 0 rows for a single step."""
     rows, end = 0, number + 1
     while end < len(steps) and _may_stream(steps, buffers, end - 1, links):
-        more = round_of(steps[number : end + 1], target, buffers)
+        more = round_of(steps[number : end + 1], target, buffers, by_need=by_need)
         if not more:
             break
         rows, end = more, end + 1
@@ -75,10 +80,13 @@ def shared_evenly(step: Step, target: Target) -> Step:
     return replace(step, kernel=step.kernel.shared_evenly(target, step.sources, step.target))
 
 
-def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer]) -> int:
-    """The rows of a round of a chain."""
+def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer], *, by_need: bool) -> int:
+    """The rows of a round of a chain, `by_need` the fewest; 0 if whole tensors are no higher than its rings."""
     types = [TensorType(step.target.shape, buffers[step.target.buffer].dtype) for step in chain]
-    return rows_of_a_round(target, [step.row_need for step in chain], types)
+    needs = [step.row_need for step in chain]
+    if by_need:
+        return needs[-1].granularity if lower_than(ring_heights(needs, needs[-1].granularity, by_need=True), types) else 0
+    return rows_of_a_round(target, needs, types)
 
 
 def _may_stream(steps: Sequence[Step], buffers: Mapping[str, Buffer], number: int, links: Set[str]) -> bool:

@@ -154,18 +154,25 @@ def need(job: PlannedOp) -> RowNeed | None:
     return None
 
 
-def ring_heights(needs: Sequence[RowNeed], rows: int) -> list[int]:
+def ring_heights(needs: Sequence[RowNeed], rows: int, *, by_need: bool = False) -> list[int]:
     """Rows of the ring after each step of a chain but the last, which computes `rows` rows in a round.
 
     In one round a step computes at most the rows that the next step reads for its own rows, rounded up to its
     granularity. In the first round that is the whole extent of the windows, later the strides between them. Heights
-    are powers of two, so that a mask wraps the index.
+    are powers of two, so that a mask wraps the index. With `by_need` a step computes one grain at a time, so a ring
+    holds the windows of one grain of the next step, whatever follows.
     """
     heights: list[int] = []
     for maker, reader in reversed(list(itertools.pairwise(needs))):
         rows = (rows - 1) * reader.stride + max(reader.stride, reader.extent) + 2 * (maker.granularity - 1)
         heights.insert(0, 1 << (rows - 1).bit_length())
+        rows = maker.granularity if by_need else rows
     return heights
+
+
+def lower_than(heights: Sequence[int], types: Sequence[TensorType]) -> bool:
+    """Whether rings are lower than the tensors in their places."""
+    return all(height < type.shape[ROW_AXIS] for height, type in zip(heights, types, strict=False))
 
 
 def rows_of_a_round(target: Target, needs: Sequence[RowNeed], types: Sequence[TensorType]) -> int:
@@ -176,7 +183,7 @@ def rows_of_a_round(target: Target, needs: Sequence[RowNeed], types: Sequence[Te
     possible, granularity = 0, needs[-1].granularity
     for rows in (-(-rows // granularity) * granularity for rows in ROWS):
         heights = ring_heights(needs, rows)
-        if all(height < type.shape[ROW_AXIS] for height, type in zip(heights, types, strict=False)):
+        if lower_than(heights, types):
             possible = rows
             if fits(target, needs, types, rows):
                 break
