@@ -37,6 +37,7 @@ class Field:
 CALL = (
     Field("abi", "uint32_t {}", "CNNCC_ABI"),
     Field("fingerprint", "uint32_t {}", "NAME_FINGERPRINT: header, code and weights belong together"),
+    Field("apart", "uint32_t {}", "0: shards end together; 1: they return one by one, and the caller waits for all"),
     Field("images", "uint32_t {}", "N of this call"),
     Field("shard", "uint32_t {}", "0 without threads; else see NAME_run"),
     Field("shards", "uint32_t {}", "1 without threads"),

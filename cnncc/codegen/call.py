@@ -13,7 +13,7 @@ from .registers import BYTE, INT32, POINTER, Index, RegisterType, Ssa, memory_ty
 
 @dataclass
 class CallFields:
-    """The fields of a cnncc_call (`abi.CALL`) after its version and fingerprint, loaded."""
+    """The fields of a cnncc_call (`abi.CALL`) after those that `NAME_run` alone looks at, loaded."""
 
     images: Ssa
     shard: Ssa

@@ -89,6 +89,8 @@ class Program:
             call = self.arguments(pointer)
             images: Index = self.widen(call.images) if plan.batchable else 1
             self.ways(call, images)
+            if plan.target.atomics:
+                self.meet(call, self.field(pointer, "apart"))
             if not e.checked:
                 e.ret(e.constant(ErrorCode.OK.value, INT32))
             else:
@@ -99,6 +101,21 @@ class Program:
                         bad, e.constant(ErrorCode.OUT_OF_BOUNDS.value, INT32), e.constant(ErrorCode.OK.value, INT32)
                     )
                 )
+
+    def meet(self, call: CallFields, apart: Ssa) -> None:
+        """The shards end together, so the next call may begin as soon as one of them returns.
+
+        With checks they always do: all return the same code. A caller that waits for all by itself, as the runtime
+        does, spares them a barrier, which takes long where there are more shards than processors.
+        """
+        several = self.e.compare(">", call.shards, 1, unsigned=True)
+        self.single_shard = False
+        with self.e.when(several):
+            if self.e.checked:
+                self.barrier(call)
+            else:
+                with self.e.when(self.e.compare("==", apart, 0)):
+                    self.barrier(call)
 
     def ways(self, call: CallFields, images: Index) -> None:
         """All images, by a single shard or by one of several."""
@@ -127,7 +144,6 @@ class Program:
                 self.barrier_unless_first(call, image.index)
             for segment in self.of_images:
                 self.call_segment(segment, call, image.index, 0)
-        self.barrier(call)  # the next call may begin as soon as one shard returns, and all return the same code
 
     def barrier_unless_first(self, call: CallFields, image: Index) -> None:
         """A barrier before an image, or a block of them, that reuses the arena."""
@@ -180,7 +196,7 @@ class Program:
     def segment_function(self, name: str, *numbers: str) -> Iterator[tuple[CallFields, list[Ssa], Ssa]]:
         """A function of a call and some numbers; yields them, and the address of the fault word."""
         e = self.e
-        parameters = [(register(field), field.name) for field in abi.CALL[2:]]
+        parameters = [(register(field), field.name) for field in abi.CALL[3:]]
         parameters += [(e.index_type, number) for number in numbers]
         with e.function(name, parameters, internal=True) as values:
             call = CallFields(*values[: len(values) - len(numbers)])
@@ -220,7 +236,7 @@ class Program:
         self.refuse_unless(self.field(pointer, "abi"), abi.VERSION, ErrorCode.WRONG_ABI)
         fingerprint = self.identity.fingerprint
         self.refuse_unless(self.field(pointer, "fingerprint"), fingerprint, ErrorCode.WRONG_FINGERPRINT)
-        call = CallFields(**{field.name: self.field(pointer, field.name) for field in abi.CALL[2:]})
+        call = CallFields(**{field.name: self.field(pointer, field.name) for field in abi.CALL[3:]})
         if plan.batchable:
             self.refuse_if(e.compare("==", call.images, 0), ErrorCode.WRONG_IMAGES)
         else:

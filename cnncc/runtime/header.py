@@ -56,7 +56,8 @@ $state
  *
  * With threads a call is made of `shards` calls of run, one for each number `shard`, all at the same time and alike in
  * everything else. They end together: when one of them returns, all have done their part, so outputs may be read and
- * inputs be changed. A shard of the next call may begin as soon as the inputs of that call are there.
+ * inputs be changed. A shard of the next call may begin as soon as the inputs of that call are there. With `apart` set
+ * to 1 they return one by one: then the caller has to wait for all of them before it does any of this.
  */
 int ${symbol}_run(const cnncc_call *call);
 
@@ -75,6 +76,7 @@ static inline int ${symbol}_infer($parameters, void *workspace)
 $assignments
     call.abi = CNNCC_ABI;
     call.fingerprint = ${macro}_FINGERPRINT;
+    call.apart = 0;
     call.images = ${macro}_IMAGES;
     call.shard = 0;
     call.shards = 1;

@@ -81,6 +81,7 @@ class Session:
         self._state.call = layout.CallStruct(
             abi=abi.VERSION,
             fingerprint=fingerprint,
+            apart=1,
             shards=shards,
             workspace=workspace.ctypes.data,
             weights=weights,

@@ -13,7 +13,7 @@
 
 #include "digits.h"
 
-enum { SHARDS = 2, IMAGES = 64, CALLS = 200 };
+enum { SHARDS = 2, IMAGES = 4, CALLS = 50 };
 
 /* The calls of a pool. All fields change under the lock only. */
 struct pool {

@@ -23,7 +23,7 @@ class Call(ctypes.Structure):
     """`cnncc_call` of the C header."""
 
     _fields_ = (
-        *((name, ctypes.c_uint32) for name in ("abi", "fingerprint", "images", "shard", "shards")),
+        *((name, ctypes.c_uint32) for name in ("abi", "fingerprint", "apart", "images", "shard", "shards")),
         *((name, ctypes.c_void_p) for name in ("inputs", "outputs", "workspace", "weights", "wait", "wait_argument")),
     )
 

@@ -89,7 +89,7 @@ static void run(uint32_t shards)
     for (i = 0; i < counts[1]; i++)
         outputs[i] = buffer(&sizes[i]);
     for (i = 0; i < shards; i++) {
-        cnncc_call call = {CNNCC_ABI, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL};
+        cnncc_call call = {CNNCC_ABI, 0, 0, 0, 0, 0, NULL, NULL, NULL, NULL, NULL, NULL};
         call.fingerprint = model->fingerprint;
         call.images = model->images;
         call.shard = i;

@@ -38,6 +38,7 @@ class Call(ctypes.Structure):
     _fields_ = (
         ("abi", ctypes.c_uint32),
         ("fingerprint", ctypes.c_uint32),
+        ("apart", ctypes.c_uint32),
         ("images", ctypes.c_uint32),
         ("shard", ctypes.c_uint32),
         ("shards", ctypes.c_uint32),

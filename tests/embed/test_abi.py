@@ -56,7 +56,7 @@ def test_the_header_in_c(tmp_path: Path, compiler: list[str], pointer_bytes: int
 @needs_cc
 def test_another_offset_is_seen(tmp_path: Path) -> None:
     text = assertions(ctypes.sizeof(ctypes.c_void_p)).replace(
-        "offsetof(cnncc_call, shard) == 12", "offsetof(cnncc_call, shard) == 13"
+        "offsetof(cnncc_call, shard) == 16", "offsetof(cnncc_call, shard) == 17"
     )
     assert "static assertion failed" in compiled(["cc"], text, tmp_path)
 

@@ -188,7 +188,7 @@ def test_the_pool_of_threads(tmp_path: Path) -> None:
     done = subprocess.run([program], capture_output=True, text=True, timeout=120, check=False)
     assert (done.returncode, done.stdout) == (
         0,
-        "200 calls of 64 images by 2 threads: 200 with the bits of one thread\n",
+        "50 calls of 4 images by 2 threads: 50 with the bits of one thread\n",
     )
 
 

@@ -18,7 +18,7 @@ WEIGHT = 3.0
 HEAD = 128  # barrier words and the fault's step, then the sums of one image
 
 _HEADER = """
-%Call = type {{ i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr }}
+%Call = type {{ i32, i32, i32, i32, i32, i32, ptr, ptr, ptr, ptr, ptr, ptr }}
 
 define i32 @{symbol}_check() nounwind "no-builtins" {{ ret i32 {check} }}
 
@@ -42,12 +42,12 @@ look:
   %same = icmp eq i32 %now, %epoch
   br i1 %same, label %wait, label %out
 wait:
-  %wait.p = getelementptr %Call, ptr %call, i32 0, i32 9
+  %wait.p = getelementptr %Call, ptr %call, i32 0, i32 10
   %wait.f = load ptr, ptr %wait.p
   %spin = icmp eq ptr %wait.f, null
   br i1 %spin, label %look, label %call.wait
 call.wait:
-  %argument.p = getelementptr %Call, ptr %call, i32 0, i32 10
+  %argument.p = getelementptr %Call, ptr %call, i32 0, i32 11
   %argument = load ptr, ptr %argument.p
   call void %wait.f(ptr %argument)
   br label %look
@@ -62,19 +62,19 @@ define i32 @{symbol}_run(ptr %call) nounwind "no-builtins" {{
   %abi.ok = icmp eq i32 %abi, 2
   br i1 %abi.ok, label %sizes, label %error.abi
 sizes:
-  %images.p = getelementptr %Call, ptr %call, i32 0, i32 2
+  %images.p = getelementptr %Call, ptr %call, i32 0, i32 3
   %images = load i32, ptr %images.p
-  %shard.p = getelementptr %Call, ptr %call, i32 0, i32 3
+  %shard.p = getelementptr %Call, ptr %call, i32 0, i32 4
   %shard = load i32, ptr %shard.p
-  %shards.p = getelementptr %Call, ptr %call, i32 0, i32 4
+  %shards.p = getelementptr %Call, ptr %call, i32 0, i32 5
   %shards = load i32, ptr %shards.p
-  %inputs.p = getelementptr %Call, ptr %call, i32 0, i32 5
+  %inputs.p = getelementptr %Call, ptr %call, i32 0, i32 6
   %inputs = load ptr, ptr %inputs.p
-  %outputs.p = getelementptr %Call, ptr %call, i32 0, i32 6
+  %outputs.p = getelementptr %Call, ptr %call, i32 0, i32 7
   %outputs = load ptr, ptr %outputs.p
-  %workspace.p = getelementptr %Call, ptr %call, i32 0, i32 7
+  %workspace.p = getelementptr %Call, ptr %call, i32 0, i32 8
   %workspace = load ptr, ptr %workspace.p
-  %weights.p = getelementptr %Call, ptr %call, i32 0, i32 8
+  %weights.p = getelementptr %Call, ptr %call, i32 0, i32 9
   %weights = load ptr, ptr %weights.p
   %in.null = icmp eq ptr %inputs, null
   %out.null = icmp eq ptr %outputs, null

@@ -9,6 +9,7 @@ include!(concat!(env!("OUT_DIR"), "/digits.rs"));
 struct Call {
     abi: u32,
     fingerprint: u32,
+    apart: u32,
     images: u32,
     shard: u32,
     shards: u32,
@@ -49,6 +50,7 @@ impl Digits {
         let call = Call {
             abi: ABI,
             fingerprint: FINGERPRINT,
+            apart: 0,
             images: 1,
             shard: 0,
             shards: 1,
