@@ -17,6 +17,7 @@ from .jobs import Layout, needed
 from .layout import lay_out
 from .lower import LoweredGraph, lower
 from .memory import Arena, arena
+from .minimise import least_memory_plan
 from .once import once_first
 from .options import PlanOptions
 from .phases import phases_as_outputs
@@ -70,12 +71,26 @@ def make_plan(
         "weights": weights,
         "earlier": earlier,
     }
-    for phase in PHASES:
-        found[phase.name] = phase.run(*(found[name] for name in phase.reads))
-    plan: Plan = found["plan"]
+    plan = _least_memory_plan(found) if options.streaming == "memory" else _planned(found, PHASES)
     if options.source:
         refuse_unknown(plan, options)
     return plan
+
+
+def _planned(found: dict[str, Any], phases: Sequence[Phase]) -> Plan:
+    """The plan, by some phases, each of which adds to what was found."""
+    for phase in phases:
+        found[phase.name] = phase.run(*(found[name] for name in phase.reads))
+    plan: Plan = found["plan"]
+    return plan
+
+
+def _least_memory_plan(found: dict[str, Any]) -> Plan:
+    """The plan with the links that take the least memory: the phases behind 'links' run for each try."""
+    at = next(number for number, phase in enumerate(PHASES) if phase.name == "links")
+    for phase in PHASES[: at + 1]:
+        found[phase.name] = phase.run(*(found[name] for name in phase.reads))
+    return least_memory_plan(found["links"], lambda links: _planned({**found, "links": links}, PHASES[at + 1 :]))
 
 
 def chains(placed: Placed, target: Target, options: PlanOptions) -> Schedule:
@@ -275,7 +290,7 @@ PHASES: tuple[Phase, ...] = (
     Phase(
         "arena",
         arena,
-        ("blocks",),
+        ("blocks", "target"),
         "buffers whose live ranges do not overlap share memory; after all that makes or moves a buffer",
     ),
     Phase(

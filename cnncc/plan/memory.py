@@ -14,7 +14,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ..alignment import rounded_up
-from .plan import Schedule, Stage, Step, runs_of
+from ..machine.target import Target
+from .plan import Schedule, Stage, Step, most_shards, runs_of
 from .views import Buffer
 
 ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
@@ -45,8 +46,13 @@ class Arena:
     shard_bytes: int
 
 
-def arena(s: Schedule) -> Arena:
-    """The offsets of all buffers that are used. The barriers of `s` assume that no two buffers share memory."""
+def arena(s: Schedule, target: Target) -> Arena:
+    """The offsets of all buffers that are used. The barriers of `s` assume that no two buffers share memory.
+
+    Where there is but one shard, its own memory lies in the arena, and shares that with all other buffers.
+    """
+    if most_shards(target) == 1:
+        s = replace(s, buffers={name: in_arena(buffer) for name, buffer in s.buffers.items()})
     whole, rings = (
         over_runs(live_ranges(s.stages, s.steps, s.buffers, space), s.buffers, runs_of(s.stages, s.block))
         for space in ("arena", "ring")
@@ -61,6 +67,11 @@ def arena(s: Schedule) -> Arena:
         if name in used or buffer.space in ("input", "output", "state")
     }
     return Arena(replace(s, buffers=buffers), nbytes, lower_bound(whole), shard_bytes)
+
+
+def in_arena(buffer: Buffer) -> Buffer:
+    """A buffer of a shard's own memory, in the arena."""
+    return replace(buffer, space="arena") if buffer.space == "ring" else buffer
 
 
 def live_ranges(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
-Streaming = Literal["none", "pools", "cost", "chains"]
+Streaming = Literal["none", "pools", "cost", "chains", "memory"]
 Sharing = Literal["cost", "all"]
 
 
@@ -15,7 +15,7 @@ class PlanOptions:
 
     `streaming` 'none' stores every tensor whole; 'pools' feeds overlapping pools through a ring of rows. 'cost' also
     runs chains of layers a few rows at a time where that saves more than it costs (see `plan.stream`); 'chains' runs
-    every possible chain so. `border_limit` is the factor by which a border may grow a buffer that is not small (1.4:
+    every possible chain so, and 'memory' those that together take the least memory (see `plan.minimise`). `border_limit` is the factor by which a border may grow a buffer that is not small (1.4:
     by 40 %, reached at about 11²); beyond it kernels clip at the edges. 1 means no borders at all.
     `sharing` 'cost' runs stages that take less time than a barrier on one shard (see `plan.stage_partition`); 'all'
     divides every stage.
@@ -37,7 +37,7 @@ class PlanOptions:
     @property
     def save_memory(self) -> bool:
         """Whether the plan saves memory at the cost of cycles."""
-        return self.streaming == "chains"
+        return self.streaming in ("chains", "memory")
 
     @property
     def growth(self) -> float:

@@ -85,7 +85,9 @@ def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer
     types = [TensorType(step.target.shape, buffers[step.target.buffer].dtype) for step in chain]
     needs = [step.row_need for step in chain]
     if by_need:
-        return needs[-1].granularity if lower_than(ring_heights(needs, needs[-1].granularity, by_need=True), types) else 0
+        return (
+            needs[-1].granularity if lower_than(ring_heights(needs, needs[-1].granularity, by_need=True), types) else 0
+        )
     return rows_of_a_round(target, needs, types)
 
 
