@@ -182,9 +182,10 @@ class Compilation:
         with self.stopwatch.stage("plan"), allowance(self._allowance), located(optimised):
             from .plan.make import make_plan
 
-            return make_plan(
+            plan = make_plan(
                 optimised, self.options.target, self.options.plan, strict=strict, weights=weights, earlier=earlier
             )
+            return replace(plan, checked=self.options.checked)
 
     @cached_property
     def identity(self) -> Identity:
@@ -240,7 +241,7 @@ class Compilation:
         if {"precision", "off"}.isdisjoint(changes):
             other.__dict__["optimised"] = self.optimised
         if changes.keys() <= {"checked", "profiled"}:
-            other.__dict__["plan"] = self.plan
+            other.__dict__["plan"] = replace(self.plan, checked=other.options.checked)
         return other
 
     def build(self) -> Executable:

@@ -416,15 +416,15 @@ class Program:
             to = e.least(e.add(loop.index, grain), end)
             before = list(loop.values)
             if place:
-                need = self.rows_before(steps[place - 1], steps[place], to)
+                need = self.rows_before(steps[place - 1], steps[place], to, stage.lead if place == 1 else 0)
                 before = self.by_need(stage, steps[:place], before, need, memory, fault)
             self.run_step(number, loop.index, to, memory, fault)
             loop.next(before)
         return [*loop.results, e.value(e.largest(done[place], end))]
 
-    def rows_before(self, producer: Step, step: Step, end: Index) -> Index:
-        """Up to which row, in whole grains, a step of a chain is read by the next one for its rows before `end`."""
+    def rows_before(self, producer: Step, step: Step, end: Index, lead: int = 0) -> Index:
+        """Up to which row the next step reads one for its rows before `end`: whole grains, and `lead` rows more."""
         e, need = self.e, step.row_need
-        last = e.largest(e.add(e.mul(e.sub(end, 1), need.stride), need.extent - need.low), 0)
+        last = e.add(e.largest(e.add(e.mul(e.sub(end, 1), need.stride), need.extent - need.low), 0), lead)
         whole = e.mul(e.div(e.add(last, producer.granularity - 1), producer.granularity), producer.granularity)
         return e.least(whole, step.sources[0].rows)

@@ -28,7 +28,7 @@ from .saved import refuse_unknown
 from .schedule import streamed, with_shares
 from .shuffle import shuffles_as_tables
 from .stage_partition import divided, useful, with_pieces
-from .stream import links
+from .stream import links, rings_of_one_row
 from .sweeps import swept
 from .updates import updated_in_place
 
@@ -90,7 +90,8 @@ def _least_memory_plan(found: dict[str, Any]) -> Plan:
     at = next(number for number, phase in enumerate(PHASES) if phase.name == "links")
     for phase in PHASES[: at + 1]:
         found[phase.name] = phase.run(*(found[name] for name in phase.reads))
-    return least_memory_plan(found["links"], lambda links: _planned({**found, "links": links}, PHASES[at + 1 :]))
+    low = rings_of_one_row(found["updates"], found["links"])
+    return least_memory_plan(found["links"], low, lambda links: _planned({**found, "links": links}, PHASES[at + 1 :]))
 
 
 def chains(placed: Placed, target: Target, options: PlanOptions) -> Schedule:

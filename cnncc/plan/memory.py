@@ -53,6 +53,7 @@ def arena(s: Schedule, target: Target) -> Arena:
     """
     if most_shards(target) == 1:
         s = replace(s, buffers={name: in_arena(buffer) for name, buffer in s.buffers.items()})
+    s = replace(s, buffers=dict(s.buffers))
     whole, rings = (
         over_runs(live_ranges(s.stages, s.steps, s.buffers, space), s.buffers, runs_of(s.stages, s.block))
         for space in ("arena", "ring")
@@ -60,6 +61,7 @@ def arena(s: Schedule, target: Target) -> Arena:
     places, nbytes = assign(to_barriers(whole, [stage.barrier for stage in s.stages]))
     ring_places, shard_bytes = assign(rings)
     places.update(ring_places)
+    places.update({name: places[root_of(s.buffers, name)] for name in s.buffers if s.buffers[name].over})
     used = {name for step in s.steps for name in (*(view.buffer for view in step.views), *step.tables)}
     buffers = {
         name: replace(buffer, place=places.get(name, buffer.place))
@@ -74,20 +76,35 @@ def in_arena(buffer: Buffer) -> Buffer:
     return replace(buffer, space="arena") if buffer.space == "ring" else buffer
 
 
+def root_of(buffers: Mapping[str, Buffer], name: str) -> str:
+    """The buffer whose place a buffer takes, its own if it lies over none."""
+    while buffers[name].over:
+        name = buffers[name].over
+    return name
+
+
 def live_ranges(
     stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], space: str
 ) -> dict[str, LiveRange]:
     """The live range of every buffer of a space, in stages.
 
-    What a stage writes that runs once a call is read for every image, so it lives as long as the call.
+    Buffers that lie over each other are one. What a stage writes that runs once a call is read for every image, so it
+    lives as long as the call.
     """
     result: dict[str, LiveRange] = {}
     for at, stage in enumerate(stages):
         for buffer in (buffers[view.buffer] for number in stage.steps for view in steps[number].views):
             if buffer.space == space:
-                known = result.get(buffer.name, LiveRange(buffer.nbytes, at, at))
-                result[buffer.name] = replace(known, last=len(stages) - 1 if stage.once else max(known.last, at))
+                name = root_of(buffers, buffer.name)
+                known = result.get(name, LiveRange(buffer.nbytes, at, at))
+                result[name] = replace(known, last=len(stages) - 1 if stage.once else max(known.last, at))
     return result
+
+
+def alive_bytes(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> list[int]:
+    """The bytes of the arena that are alive at each stage."""
+    ranges = live_ranges(stages, steps, buffers, "arena").values()
+    return [sum(rounded_up(life.size) for life in ranges if life.first <= at <= life.last) for at in range(len(stages))]
 
 
 def over_runs(

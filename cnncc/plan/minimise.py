@@ -1,15 +1,17 @@
 """Which links take the least memory.
 
-A ring saves the memory of a tensor and takes that of a few rows as long as its chain runs; a long chain has many rings at
-once, and short ones store what lies between them. So a chain is cut where that pays, by trying: beginning with no
-link and with all, one link after the other is set or cut as long as the workspace becomes smaller, or stays as
-small and takes fewer cycles. Each try plans the memory of the whole network.
+A ring saves the memory of a tensor and takes that of a few rows as long as its chain runs. A long chain has many rings
+at once, and short ones store what lies between them. So a chain is cut where that pays, by trying: beginning with no
+link, with those of one row or with all, one link after the other is set or cut as long as the workspace becomes
+smaller. If it stays as it is, fewer bytes at the other stages count, and then cycles: several stages may have to shrink
+before the workspace does. Each try plans the memory of the whole network.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
 
+from .memory import alive_bytes
 from .plan import Plan
 from .tensors import Tensor
 
@@ -17,8 +19,13 @@ TRIES = 400
 """The most plans that are made: some seconds for a network of thirty layers."""
 
 
-def least_memory_plan(possible: Collection[Tensor], plan_with: Callable[[frozenset[Tensor]], Plan]) -> Plan:
-    """The plan of least memory that was found; `plan_with` makes the one with the given links of those `possible`."""
+def least_memory_plan(
+    possible: Collection[Tensor], low: Collection[Tensor], plan_with: Callable[[frozenset[Tensor]], Plan]
+) -> Plan:
+    """The plan of least memory that was found; `plan_with` makes the one with the given links of those `possible`.
+
+    Those that are `low` have rings of one row.
+    """
     order = sorted(possible, key=str)
     known: dict[frozenset[Tensor], Plan] = {}
 
@@ -27,7 +34,7 @@ def least_memory_plan(possible: Collection[Tensor], plan_with: Callable[[frozens
             known[links] = plan_with(links)
         return known[links]
 
-    best = min((frozenset(order), frozenset[Tensor]()), key=lambda links: costs(plan(links)))
+    best = min((frozenset(order), frozenset(low), frozenset[Tensor]()), key=lambda links: costs(plan(links)))
     improved = True
     while improved:
         improved = False
@@ -38,6 +45,7 @@ def least_memory_plan(possible: Collection[Tensor], plan_with: Callable[[frozens
     return plan(best)
 
 
-def costs(plan: Plan) -> tuple[int, float]:
-    """Bytes of a workspace for one shard, then cycles."""
-    return plan.workspace_base + plan.shard_bytes, sum(step.cycles(plan.target) for step in plan.steps)
+def costs(plan: Plan) -> tuple[int, list[int], float]:
+    """Bytes of a workspace for one shard, then those alive at each stage, the most first, then cycles."""
+    alive = sorted(alive_bytes(plan.stages, plan.steps, plan.buffers), reverse=True)
+    return plan.workspace_base + plan.shard_bytes, alive, sum(step.cycles(plan.target) for step in plan.steps)

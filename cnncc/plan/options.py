@@ -15,8 +15,9 @@ class PlanOptions:
 
     `streaming` 'none' stores every tensor whole; 'pools' feeds overlapping pools through a ring of rows. 'cost' also
     runs chains of layers a few rows at a time where that saves more than it costs (see `plan.stream`); 'chains' runs
-    every possible chain so, and 'memory' those that together take the least memory (see `plan.minimise`). `border_limit` is the factor by which a border may grow a buffer that is not small (1.4:
-    by 40 %, reached at about 11²); beyond it kernels clip at the edges. 1 means no borders at all.
+    every possible chain so, and 'memory' those that together take the least memory (see `plan.minimise`).
+    `border_limit` is the factor by which a border may grow a buffer that is not small (1.4: by 40 %, reached at about
+    11²); beyond it kernels clip at the edges. 1 means no borders at all.
     `sharing` 'cost' runs stages that take less time than a barrier on one shard (see `plan.stage_partition`); 'all'
     divides every stage.
     `images_at_once` is the most images of a call that layers bound by their weights compute together, where that saves

@@ -66,14 +66,14 @@ class Placed:
 def place(bufferization: Bufferization, earlier: Sequence[Plan] = (), options: PlanOptions | None = None) -> Placed:
     """The steps of a layout, on the views of its tensors. The weights go on with those of the `earlier` plans."""
     shared = options is None or not options.replaceable
-    placement = StepBuilder(views_of(bufferization, block_after(earlier, shared=shared)))
+    views = views_of(bufferization, block_after(earlier, shared=shared))
+    placement = StepBuilder(views, save_memory=options is not None and options.save_memory)
     for job in bufferization.layout.jobs:
         begin = len(placement.steps)
         placement.place(job)
         if job.split:
             made = placement.steps[begin:]  # borders, which read nothing, belong to no choice
             placement.steps[begin:] = [replace(step, split=job.split) if step.sources else step for step in made]
-    views = placement.views
     links = frozenset(views.names[tensor] for tensor in bufferization.links if tensor in views.names)
     return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)
 
@@ -81,8 +81,8 @@ def place(bufferization: Bufferization, earlier: Sequence[Plan] = (), options: P
 class StepBuilder:
     """Appends the steps of one job after the other."""
 
-    def __init__(self, views: TensorViews):
-        self.views = views
+    def __init__(self, views: TensorViews, *, save_memory: bool = False):
+        self.views, self.save_memory = views, save_memory
         self.steps: list[Step] = []
         self.filled: set[str] = set()
         self.plains: dict[View, View] = {}
@@ -111,7 +111,7 @@ class StepBuilder:
                 kernel, sources[0], target = separable.pooling(machine, computation, sources[0], target)
             case Reduction():
                 kernel = reduction = reduce.kernel(machine, computation, sources[0])
-                if reduce.by_rows_first(reduction, sources[0]):
+                if reduce.by_rows_first(reduction, sources[0]) and not self.save_memory:
                     sources = [self.each_row(job.work.name, reduction, sources[0])]
                     kernel = replace(reduction, axes=(ROW_AXIS,))
                 elif reduction.lane_axis in reduction.axes:

@@ -91,13 +91,15 @@ class Stage:
     One shard runs the whole stage if `single_shard`; if `replicated`, every shard runs the whole, into memory of its
     own. A single step computes all rows of its shard at once. Several steps are streamed: for each `block` rows of the
     last step, every step computes the rows that the next step reads and that the ring does not hold yet: all of them
-    at once, or, `by_need`, as few at a time as it can, so that no ring holds more than one window of rows. A stage that
-    runs `once` a call, for its first image, depends on no image; it stands before all others.
+    at once, or, `by_need`, as few at a time as it can, so that no ring holds more than one window of rows. Then the
+    first step runs `lead` rows ahead of what the second one reads. A stage that runs `once` a call, for its first
+    image, depends on no image; it stands before all others.
     """
 
     steps: tuple[int, ...]
     block: int = 0
     by_need: bool = False
+    lead: int = 0
     barrier: bool = False
     single_shard: bool = False
     replicated: bool = False
@@ -181,7 +183,7 @@ class Plan:
     signature. `fixed` tells why a plan is not batchable, as the first half of a sentence. `stored` names the
     layers whose weights are not stored as float32, and what they are stored as. `block` tells how a call of several
     images takes them together, if it does. `states` lie in a block of `state_bytes`, which the caller keeps from call
-    to call.
+    to call. A program that is `checked` has a word for the fault that it finds.
     """
 
     name: str
@@ -204,6 +206,7 @@ class Plan:
     block: ImageBlock | None = None
     states: tuple[StateInterface, ...] = ()
     state_bytes: int = 0
+    checked: bool = False
 
     @property
     def max_shards(self) -> int:
@@ -215,8 +218,11 @@ class Plan:
 
     @property
     def header_bytes(self) -> int:
-        """Bytes of the workspace's header: words of the barrier, in cache lines of their own, and the fault word."""
-        return abi.HEADER_BYTES if self.target.atomics else abi.HEADER_BYTES_OF_ONE
+        """Bytes of the workspace's header: words of the barrier, in cache lines of their own, and the fault word.
+
+        A program of one shard without checks has neither.
+        """
+        return abi.HEADER_BYTES if self.target.atomics else abi.HEADER_BYTES_OF_ONE if self.checked else 0
 
     @property
     def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:

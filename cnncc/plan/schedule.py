@@ -7,7 +7,8 @@ from dataclasses import replace
 
 from ..machine.target import Target
 from ..types import TensorType
-from .plan import Schedule, Stage, Step
+from .overlay import overlaid
+from .plan import Schedule, Stage, Step, most_shards
 from .stream import lower_than, ring_heights, rows_of_a_round
 from .views import Buffer, View, dense_view, elements
 
@@ -17,7 +18,8 @@ def streamed(
 ) -> Schedule:
     """One stage for each step, or for each chain of steps with `links` between them; the links become rings.
 
-    With `by_need` the rings are as low as they can be.
+    With `by_need` the rings are as low as they can be, and where there is one shard only, the result of a stage may
+    take the place of a tensor.
     """
     steps, buffers = fills_first(steps, links), dict(buffers)
     stages: list[Stage] = []
@@ -25,8 +27,16 @@ def streamed(
     while number < len(steps):
         chain, rows = _chain(steps, buffers, number, links, target, by_need)
         members = tuple(range(number, number + len(chain)))
-        stages.append(Stage(members, rows, by_need=by_need and rows > 0))
-        heights = ring_heights([step.row_need for step in chain], rows, by_need=by_need) if rows else []
+        needs = [step.row_need for step in chain]
+        heights = ring_heights(needs, rows, by_need=by_need) if rows else []
+        lead = 0
+        if by_need and most_shards(target) == 1:
+            over = overlaid(steps, number, members[-1], buffers)
+            if over and (not rows or over[1] + heights[0] < steps[number].target.rows):
+                result = steps[members[-1]].target.buffer
+                buffers[result], lead = replace(buffers[result], over=over[0]), over[1]
+                heights = ring_heights(needs, rows, by_need=True, lead=lead) if rows else []
+        stages.append(Stage(members, rows, by_need=by_need and rows > 0, lead=lead))
         for member, height in zip(members, heights, strict=False):
             _make_ring(steps, buffers, member, height)
         if rows:
@@ -85,9 +95,8 @@ def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer
     types = [TensorType(step.target.shape, buffers[step.target.buffer].dtype) for step in chain]
     needs = [step.row_need for step in chain]
     if by_need:
-        return (
-            needs[-1].granularity if lower_than(ring_heights(needs, needs[-1].granularity, by_need=True), types) else 0
-        )
+        rows = needs[-1].granularity
+        return rows if lower_than(ring_heights(needs, rows, by_need=True), types) else 0
     return rows_of_a_round(target, needs, types)
 
 

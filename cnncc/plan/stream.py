@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 
 from ..computation import Contraction, Pointwise, WindowReduction
 from ..machine.target import Target
@@ -42,6 +42,12 @@ def links(layout: Layout, options: PlanOptions) -> frozenset[Tensor]:
         return frozenset()
     chains = (chain for run in runs(layout) for chain in chains_of(layout, run, options.streaming))
     return frozenset(job.result for chain in chains for job in chain[:-1])
+
+
+def rings_of_one_row(layout: Layout, links: Set[Tensor]) -> frozenset[Tensor]:
+    """The links whose reader takes row by row."""
+    readers = ((job.operands[0], need(job)) for job in layout.jobs if job.operands and job.operands[0] in links)
+    return frozenset(tensor for tensor, rows in readers if rows and rows.extent == 1)
 
 
 def chains_of(layout: Layout, run: Sequence[PlannedOp], streaming: Streaming) -> Sequence[Sequence[PlannedOp]]:
@@ -154,17 +160,18 @@ def need(job: PlannedOp) -> RowNeed | None:
     return None
 
 
-def ring_heights(needs: Sequence[RowNeed], rows: int, *, by_need: bool = False) -> list[int]:
+def ring_heights(needs: Sequence[RowNeed], rows: int, *, by_need: bool = False, lead: int = 0) -> list[int]:
     """Rows of the ring after each step of a chain but the last, which computes `rows` rows in a round.
 
     In one round a step computes at most the rows that the next step reads for its own rows, rounded up to its
     granularity. In the first round that is the whole extent of the windows, later the strides between them. Heights
     are powers of two, so that a mask wraps the index. With `by_need` a step computes one grain at a time, so a ring
-    holds the windows of one grain of the next step, whatever follows.
+    holds the windows of one grain of the next step, whatever follows, and the first one `lead` rows more.
     """
     heights: list[int] = []
-    for maker, reader in reversed(list(itertools.pairwise(needs))):
+    for place, (maker, reader) in reversed(list(enumerate(itertools.pairwise(needs)))):
         rows = (rows - 1) * reader.stride + max(reader.stride, reader.extent) + 2 * (maker.granularity - 1)
+        rows += 0 if place else lead
         heights.insert(0, 1 << (rows - 1).bit_length())
         rows = maker.granularity if by_need else rows
     return heights

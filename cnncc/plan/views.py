@@ -44,7 +44,8 @@ class Buffer:
     """A piece of memory of so many `elements`, of the type `dtype`, for each of `images` images of a block.
 
     `place` is the number of an input or output, or the byte offset in the weights, the states or the arena (for a
-    ring: in the memory of one shard). `border` has the number of elements of `fill` before and after each logical axis.
+    ring: in the memory of one shard). A buffer `over` another one takes its place. `border` has the number of elements
+    of `fill` before and after each logical axis.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Buffer:
     fill: float = 0.0
     dtype: Element = FLOAT32
     images: int = 1
+    over: str = ""
 
     @property
     def pitch(self) -> int:

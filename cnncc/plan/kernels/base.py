@@ -119,6 +119,11 @@ class Kernel(ABC):
         return True
 
     @property
+    def computes_once(self) -> bool:
+        """Whether it surely computes each result once, after it has read the operands of its epilogue."""
+        return False
+
+    @property
     def streams(self) -> bool:
         """Whether it may read from a ring of a few rows and write to one."""
         return False

@@ -65,6 +65,11 @@ class Direct(Convolution):
     images: int = 1
 
     @property
+    def computes_once(self) -> bool:
+        """With lanes along the channels the tiles of a row have nearly equal widths, and none slides back."""
+        return self.lanes_along == "channels" and len(self.window) > 1 and self.epilogue.pool is None
+
+    @property
     def is_filter(self) -> bool:
         """Whether its weights stay in registers, over planar images (see `filters`)."""
         whole = self.lanes_along == "columns" and self.block == self.outputs // self.groups
