@@ -129,6 +129,13 @@ def add_compiling(parser: Parser) -> None:
     add_passes(parser)
     add_checked(parser)
     parser.add_argument("--plan", metavar="FILE", help="take the choices that --save-plan wrote")
+    parser.add_argument(
+        "--minimise",
+        type=one_of("minimise", ("time", "memory")),
+        default="time",
+        metavar="time|memory",
+        help="'memory' takes the plan whose workspace is smallest (default: time)",
+    )
 
 
 def add_learning(parser: Parser) -> None:
@@ -177,6 +184,12 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def size(text: str) -> int:
+    """A number of bytes for argparse, as 32768, 32K or 1M."""
+    unit = {"K": 1 << 10, "M": 1 << 20}.get(text[-1:].upper(), 0)
+    return at_least(1)(text[:-1] if unit else text) * (unit or 1)
+
+
 def seconds(text: str) -> float:
     """A time for argparse: more than nothing, less than a day."""
     try:
@@ -200,7 +213,7 @@ def options(arguments: argparse.Namespace) -> Options:
         arguments.precision,
         passes_off(arguments.passes),
         getattr(arguments, "checked", False),
-        replace(plan, replaceable=replaceable),
+        replace(plan, replaceable=replaceable, **({"streaming": "memory"} if arguments.minimise == "memory" else {})),
         weights=stored,
         convert=arguments.convert,
     )

@@ -18,6 +18,7 @@ from ..machine.architecture import ProcessorCheck
 from ..naming import c_identifier, nearest
 from ..sizes import is_open
 from . import common
+from .budget import expect_flash, within_memory
 from .console import say, table
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_compiling(parser)
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
     parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, h, json, cmake, pc")
+    parser.add_argument(
+        "--memory", type=common.size, metavar="BYTES", help="the most that workspace and states may take, as 32K"
+    )
+    parser.add_argument("--flash", type=common.size, metavar="BYTES", help="the most that code and weights may take")
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
@@ -46,6 +51,8 @@ def run(arguments: argparse.Namespace) -> None:
     from ..runtime import artefacts
 
     kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
+    if (arguments.memory or arguments.flash) and (arguments.step or is_open(common.shapes(arguments))):
+        raise UsageError("--memory and --flash are for one program")
     if is_open(common.shapes(arguments)):
         _write_library(arguments, kinds)
         return
@@ -53,7 +60,11 @@ def run(arguments: argparse.Namespace) -> None:
         _write_step(arguments, kinds)
         return
     compilation, report = common.tuned(_compilation(arguments), arguments)
+    if arguments.memory:
+        compilation = within_memory(compilation, arguments.memory)
     executable = compilation.executable(use_cache=not arguments.no_cache)
+    if arguments.flash:
+        expect_flash(executable, arguments.flash)
     common.tell_timings(compilation, arguments)
     files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
     if report:

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 from ..alignment import rounded_up
 from ..machine.target import Target
-from .plan import Schedule, Stage, Step, most_shards, runs_of
+from .plan import Plan, Schedule, Stage, Step, most_shards, runs_of
 from .views import Buffer
 
 ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
@@ -105,6 +105,15 @@ def alive_bytes(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping
     """The bytes of the arena that are alive at each stage."""
     ranges = live_ranges(stages, steps, buffers, "arena").values()
     return [sum(rounded_up(life.size) for life in ranges if life.first <= at <= life.last) for at in range(len(stages))]
+
+
+def peak(plan: Plan) -> tuple[str, list[tuple[str, int]]]:
+    """The layer at which most bytes are alive, and what is alive there with its bytes, the largest first."""
+    alive = alive_bytes(plan.stages, plan.steps, plan.buffers)
+    at = max(range(len(alive)), key=alive.__getitem__)
+    ranges = live_ranges(plan.stages, plan.steps, plan.buffers, "arena").items()
+    held = [(name, life.size) for name, life in ranges if life.first <= at <= life.last]
+    return plan.steps[plan.stages[at].steps[-1]].name, sorted(held, key=lambda pair: -pair[1])
 
 
 def over_runs(
