@@ -77,7 +77,7 @@ def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Map
     if executable.target.isa.check is ProcessorCheck.NONE:
         say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
     if kinds is None and "so" not in files:
-        say("no shared library: " + ("no C compiler" if executable.target.has_system else "the target has none"))
+        say("no shared library: " + ("no C compiler" if executable.target.shares_libraries else "cnncc writes none"))
 
 
 def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, fit, inspect, machine, ops, run, show
+from . import bench, check, compile, fit, inspect, machine, ops, run, show, targets
 from .console import say
 
 VERBS = {
@@ -21,6 +21,7 @@ VERBS = {
     "bench": bench,
     "inspect": inspect,
     "machine": machine,
+    "targets": targets,
     "ops": ops,
 }
 

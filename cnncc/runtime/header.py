@@ -109,6 +109,7 @@ extern const unsigned char ${symbol}[];
 _CHECKS = {
     ProcessorCheck.CPUID: "0 if this processor can run the code; run() does not ask.",
     ProcessorCheck.BASELINE: "0: every {0.architecture} processor can run the code.",
+    ProcessorCheck.LOADER: "0: who loads the module has found that it can run the code.",
     ProcessorCheck.NONE: "0, but nothing is checked: the processor has to be a {0.demands}.",
 }
 
