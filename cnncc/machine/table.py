@@ -97,7 +97,7 @@ _M4 = Target(
     core=CORTEX_M4,
     abi="AAPCS, hard float",
     compiler="arm-none-eabi-gcc",
-    tested="qemu-arm",
+    tested="qemu-system-arm",
 )
 _M3 = replace(
     _M4,
@@ -185,7 +185,6 @@ def _rows() -> Iterator[Target]:
         cpu="cortex-m55",
         features="-mve,-fp64",  # floats in its vectors are never subnormal; and some have none
         core=CORTEX_M55,
-        tested="qemu-system-arm",
     )
     yield replace(
         _RISCV32,
