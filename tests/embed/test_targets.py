@@ -40,6 +40,7 @@ ALL = {**EMULATORS, **dict.fromkeys(("cortex-m4", "cortex-m3", "cortex-m0plus"),
 ON_X86 = pytest.mark.parametrize("target", [name for name in TARGETS if name.startswith("x86-64")])
 
 
+@pytest.mark.combinations
 @pytest.mark.parametrize("target", NAMES)
 @pytest.mark.parametrize("checked", [False, True], ids=["plain", "checked"])
 def test_objects_need_nothing(target: str, checked: bool) -> None:
