@@ -58,6 +58,13 @@ def test_bare_metal_has_no_shared_library(cli: Cli, tmp_path: Path) -> None:
     )
 
 
+def test_routines_that_an_object_needs_are_told(cli: Cli, tmp_path: Path) -> None:
+    result = cli("compile", DIGITS, "-o", tmp_path, "--target", "cortex-m0plus", "--kinds", "o,json")
+    needed = json.loads((tmp_path / "digits.json").read_text())["undefined"]
+    assert {"__aeabi_fadd", "__aeabi_fmul"} < set(needed)
+    assert f"digits.o needs routines of the compiler's runtime: {', '.join(needed)}\n" in result.out
+
+
 def test_name_prefixes_symbols_and_files(cli: Cli, tmp_path: Path) -> None:
     assert cli("compile", DIGITS, "-o", tmp_path, "--name", "reader", "--kinds", "h,json").code == 0
     assert set(listing(tmp_path)) == {"reader.h", "reader.json"}
