@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -12,6 +13,9 @@ import numpy as np
 import pytest
 
 import cnncc
+from cnncc.machine.target import TARGETS
+from cnncc.objects import format_of
+from cnncc.objects.format import Symbol
 from cnncc.runtime import artefacts
 
 from .support import C99, EXAMPLES, build, classes, digits_for, needs, write_digits
@@ -61,6 +65,24 @@ def run(command: Sequence[str | Path], folder: Path) -> bytes:
     done = subprocess.run(command, cwd=folder, capture_output=True, timeout=120, check=False)
     assert (done.returncode, done.stderr) == (0, b""), done.stderr.decode()
     return done.stdout
+
+
+@needs("llvm-nm", "llvm-size")
+@pytest.mark.parametrize("target", TARGETS)
+def test_readers_agree_with_llvms(target: str, tmp_path: Path) -> None:
+    """On symbols, and on sections and their sizes (those of WebAssembly have other names there)."""
+    executable, objects = digits_for(target), format_of(TARGETS[target])
+    (tmp_path / "digits.o").write_bytes(executable.object)
+    listed = run(["llvm-nm", "digits.o"], tmp_path).decode()
+    prefix = "_" if TARGETS[target].object_format == "Mach-O" else ""
+    symbols = re.findall(r"^[0-9a-f]*\s+([A-Z])\s+(\S+)$", listed, re.MULTILINE)
+    theirs = {Symbol(name.removeprefix(prefix), kind != "U") for kind, name in symbols}
+    assert set(objects.global_symbols(executable.object)) == theirs
+    listed = run(["llvm-size", "-A", "digits.o"], tmp_path).decode()
+    rows = re.findall(r"^(\S+)\s+(\d+)\s+\d+", listed, re.MULTILINE)
+    sizes = {section.name: len(section.data) for section in objects.sections(executable.object)}
+    if TARGETS[target].object_format != "wasm":
+        assert all(sizes[name] == int(size) for name, size in rows if int(size))
 
 
 @pytest.mark.parametrize(
