@@ -30,16 +30,17 @@ _MACOS, _VERSION_11 = 1, 11 << 16
 
 def global_symbols(code: bytes) -> tuple[Symbol, ...]:
     """All external symbols, in the table's order. Raises NativeError for anything but Mach-O of 64 bits."""
+    found = []
     try:
-        return tuple(
-            Symbol(_string(code, strings + name).removeprefix("_"), kind & _KIND != 0 or value != 0)
-            for at in _commands(code, _A_SYMTAB)
-            for _, _, start, count, strings, _ in (_SYMBOLS.unpack_from(code, at),)
-            for name, kind, _, _, value in _SYMBOL.iter_unpack(code[start : start + count * _SYMBOL.size])
-            if kind & _EXTERNAL and not kind & _DEBUGGING
-        )
+        for at in _commands(code, _A_SYMTAB):
+            _, _, start, count, strings, _ = _SYMBOLS.unpack_from(code, at)
+            for name, kind, _, _, value in _SYMBOL.iter_unpack(code[start : start + count * _SYMBOL.size]):
+                if kind & _EXTERNAL and not kind & _DEBUGGING:
+                    text = _string(code, strings + name).removeprefix("_")
+                    found.append(Symbol(text, kind & _KIND != 0 or value != 0))
     except (struct.error, ValueError) as error:
         raise NativeError(f"damaged Mach-O file: {error}") from error
+    return tuple(found)
 
 
 def sections(code: bytes) -> tuple[Section, ...]:

@@ -133,8 +133,8 @@ def _imports(reader: _Reader) -> dict[int, list[str]]:
         name, kind = reader.name(), reader.number()
         found.setdefault(kind, []).append(name)
         if kind in (1, 2):  # a table has a type, and both have limits
-            (limited,) = reader.numbers(2)[1:] if kind == 1 else reader.numbers(1)
-            reader.numbers(1 + (limited & 1))
+            *_, limits = reader.numbers(2 if kind == 1 else 1)
+            reader.numbers(1 + (limits & 1))  # the least size, and the greatest one if there is one
         else:
             reader.numbers(1 if kind == 0 else 2)
     return found
