@@ -6,7 +6,7 @@ The stages import their rooms when they run: a model that comes from the cache n
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,7 +19,8 @@ from .cache import models as cache
 from .cache.identity import compiler_identity
 from .cache.sources import OnnxFile
 from .elements import ELEMENTS
-from .errors import ModelError, TargetError, UsageError
+from .errors import ModelError, NativeError, TargetError, UsageError
+from .machine.routines import allowed
 from .machine.target import TARGETS, Target, named
 from .naming import c_identifier
 from .plan import PlanOptions
@@ -71,6 +72,12 @@ def expect_storage(weights: str, target: Target) -> None:
             f"target '{target.name}' has no instruction that reads float16 weights: expected one of {able}, "
             "or weights of float32"
         )
+
+
+def expect_alone(undefined: Sequence[str], target: Target) -> None:
+    """Raise NativeError if an object needs what no runtime of a compiler has: such an object might not link."""
+    if missing := sorted(set(undefined) - allowed(target)):
+        raise NativeError(f"the object for target '{target.name}' would need {', '.join(missing)}: please report it")
 
 
 @contextmanager
@@ -220,9 +227,14 @@ class Compilation:
     @cached_property
     def object(self) -> bytes:
         """The code object: what the JIT loads is what the command line writes."""
-        text = self.llvm
+        from .objects import format_of
+
+        text, target = self.llvm, self.options.target
         with self.stopwatch.stage("object"):
-            return native.emit_object(text, self.options.target)
+            objects = format_of(target)
+            code = objects.without_unwinding(native.emit_object(text, target))
+            expect_alone(objects.undefined_symbols(code), target)
+            return code
 
     @cached_property
     def assembly(self) -> str:
@@ -245,7 +257,7 @@ class Compilation:
         return other
 
     def build(self) -> Executable:
-        """All stages, without a look at the cache. Raises TargetError for a target whose objects we cannot write."""
+        """All stages, without a look at the cache."""
         from .objects import format_of
 
         objects = format_of(self.options.target)

@@ -149,9 +149,9 @@ def _emit(text: str, target: Target, kind: str) -> bytes:
 
 
 def _is_trusted(target: Target) -> bool:
-    """Is this a target of this machine's architecture, under CPU and feature names that are known to be right?"""
+    """Is this a target that this machine runs, under CPU and feature names that are known to be right?"""
     host = host_target()
-    return target.architecture == host.architecture and any(
+    return target.runs_on(host) and any(
         (target.triple, target.cpu, target.features) == (known.triple, known.cpu, known.features)
         for known in (host, *TARGETS.values())
     )
@@ -164,7 +164,7 @@ def _emit_here(text: str, target: Target, kind: str) -> bytes:
         _initialise_all()
     try:
         machine = llvm.Target.from_triple(target.triple).create_target_machine(
-            cpu=target.cpu, features=target.features, opt=3, reloc="pic", codemodel="small"
+            cpu=target.cpu, features=target.features, opt=3, reloc=_relocation(target), codemodel="small"
         )
         with llvm.create_context() as context, llvm.parse_assembly(text, context) as module:
             module.triple, module.data_layout = target.triple, str(machine.target_data)
@@ -174,6 +174,11 @@ def _emit_here(text: str, target: Target, kind: str) -> bytes:
             return bytes(machine.emit_object(module))
     except RuntimeError as error:
         raise NativeError(f"LLVM refuses the module for target '{target.name}': {str(error).strip()}") from error
+
+
+def _relocation(target: Target) -> str:
+    """Position independent code, but for WebAssembly, where it would need a table of places from its loader."""
+    return "static" if target.object_format == "wasm" else "pic"
 
 
 def _emit_in_child(text: str, target: Target, kind: str) -> bytes:

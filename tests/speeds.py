@@ -2,9 +2,9 @@
 
 A test says by a mark where it belongs. `tools`: it wants an emulator, another compiler or framework, or takes long.
 `combinations`: it is costly and has several parameters; the default has each value of each parameter at least once,
-`tools` the other combinations. What runs for `host` and for the x86-64 levels runs by default for `host` and for the
-lowest level, and for those above the lowest with `tools`. `fast` is given by the table `FAST`: these modules, for
-`host`, each value of each parameter once.
+`tools` the other combinations. Of targets that are alike (`ALIKE`) one runs by default. What runs for `host` and for
+the x86-64 levels runs by default for `host` and for the lowest level, and for those above the lowest with `tools`.
+`fast` is given by the table `FAST`: these modules, for `host`, each value of each parameter once.
 """
 
 from __future__ import annotations
@@ -21,6 +21,16 @@ T = TypeVar("T")
 
 TESTS = Path(__file__).parent
 HOST, LOWEST = "host", "x86-64-v2"
+ALIKE = {
+    "aarch64-none": "aarch64",
+    "cortex-m3": "cortex-m0plus",
+    **dict.fromkeys(("cortex-m4-softfp", "cortex-m7", "cortex-m33", "cortex-m55"), "cortex-m4"),
+    "riscv32imafc": "riscv32imc",
+    "wasm32": "wasm32-simd",
+    "windows-arm64": "windows-x86-64",
+    "macos-x86-64": "macos-arm64",
+}
+"""Targets whose code hardly differs from another one's."""
 FAST = {
     "cli": "check ops show",
     "codegen": "back_ends emitter every_op softmax program",
@@ -49,7 +59,7 @@ def mark(items: Iterable[pytest.Item]) -> None:
     for item in items:
         functions[item.nodeid.partition("[")[0]].append(item)
     for cases in functions.values():
-        rare = {case for case in cases if case.get_closest_marker("tools")} | between(cases)
+        rare = {case for case in cases if case.get_closest_marker("tools")} | between(cases) | alike(cases)
         if cases[0].get_closest_marker("combinations"):
             often = [case for case in cases if case not in rare]
             rare |= {*often} - {*covering(often, parameters)}
@@ -91,6 +101,12 @@ def between(cases: Sequence[pytest.Item]) -> set[pytest.Item]:
     if not {HOST, LOWEST} <= {level(case) for case in cases}:
         return set()
     return {case for case in cases if level(case).startswith("x86-64-") and level(case) != LOWEST}
+
+
+def alike(cases: Sequence[pytest.Item]) -> set[pytest.Item]:
+    """Those for a target that is like another one for which the test runs too."""
+    run = {level(case) for case in cases}
+    return {case for case in cases if ALIKE.get(level(case)) in run}
 
 
 def covering(cases: Sequence[T], values: Callable[[T], frozenset[object]]) -> list[T]:

@@ -31,8 +31,8 @@ def within_memory(compilation: Compilation, most: int) -> Compilation:
     states = f" and {plan.state_bytes:,} of states" if plan.state_bytes else ""
     raise ModelError(
         f"model '{plan.name}' takes at least {plan.workspace_base + plan.shard_bytes:,} bytes of workspace{states} for "
-        f"{plan.target.name}, and --memory allows {most:,}: at layer '{at}' {held} are needed at once, so a smaller input "
-        "or fewer channels there would help"
+        f"{plan.target.name}, and --memory allows {most:,}: at layer '{at}' {held} are needed at once, so a smaller "
+        "input or fewer channels there would help"
     )
 
 
@@ -45,6 +45,6 @@ def expect_flash(executable: Executable, most: int) -> None:
     if code + weights > most:
         raise ModelError(
             f"model '{executable.name}' takes {code:,} bytes of code and {weights:,} of weights for "
-            f"{executable.target.name}, and --flash allows {most:,}: fewer channels, or --weights float16 where the target "
-            "has it, would help"
+            f"{executable.target.name}, and --flash allows {most:,}: fewer channels, or --weights float16 where the "
+            "target has it, would help"
         )

@@ -87,8 +87,10 @@ def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Map
         say(f"names in C begin with {executable.stem}; --name {nearest(executable.name)} gives shorter ones")
     if executable.target.isa.check is ProcessorCheck.NONE:
         say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
+    if executable.undefined:
+        say(f"{executable.symbol}.o needs routines of the compiler's runtime: {', '.join(executable.undefined)}")
     if kinds is None and "so" not in files:
-        say("no shared library: " + ("no C compiler" if executable.target.has_system else "the target has none"))
+        say("no shared library: " + ("no C compiler" if executable.target.shares_libraries else "cnncc writes none"))
 
 
 def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, fit, inspect, machine, ops, run, show, weights
+from . import bench, check, compile, fit, inspect, machine, ops, run, show, targets, weights
 from .console import say
 
 VERBS = {
@@ -22,6 +22,7 @@ VERBS = {
     "weights": weights,
     "inspect": inspect,
     "machine": machine,
+    "targets": targets,
     "ops": ops,
 }
 

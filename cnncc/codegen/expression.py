@@ -17,6 +17,7 @@ from .lanes import Lanes
 from .power import power
 from .registers import Ssa, memory_type, register_type
 from .remainder import fmod, mod
+from .roots import square_root
 from .trigonometry import cos, sin, tan
 
 Code = Callable[..., Ssa]
@@ -86,7 +87,7 @@ OF_FLOATS: Mapping[str, Code] = {
     **OF_NUMBERS,
     "divide": instruction("divide"),
     "multiply_add": lambda e, a, b, c: e.multiply_add(a, b, c),
-    "sqrt": lambda e, a: e.unary("square_root", a),
+    "sqrt": square_root,
     "absolute": own(abs),
     "negate": own(operator.neg),
     "floor": own(functions.floor),

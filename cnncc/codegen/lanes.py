@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from .emitter import Emitter
 from .instructions import Binary, Predicate
 from .registers import FLOAT, INT32, INT64, Ssa
+from .roots import square_root
 
 
 @dataclass(frozen=True)
@@ -80,7 +81,7 @@ class Lanes:
 
     def root(self) -> Lanes:
         """The square root; NaN below 0."""
-        return Lanes(self.e, self.e.unary("square_root", self.ssa))
+        return Lanes(self.e, square_root(self.e, self.ssa))
 
     def with_sign_of(self, other: Lanes) -> Lanes:
         return Lanes(self.e, self.e.copy_sign(self.ssa, other.ssa))

@@ -16,6 +16,8 @@ class ProcessorCheck(Enum):
     """It asks the processor."""
     BASELINE = "baseline"
     """Nothing: each processor of the architecture has them."""
+    LOADER = "loader"
+    """Nothing: who loads the code finds out whether it can run it, and refuses."""
     NONE = "none"
     """Nothing, though there are processors without them: who calls has to know."""
 
@@ -34,7 +36,8 @@ class Architecture:
 
     `check` is what `NAME_check` may vouch for. `pause` tells the core that it waits in a loop. `counter` is the LLVM
     intrinsic that reads a clock of even pace, which programs may read, as profiles need. `elf_machine` and `elf_flags`
-    stand in the head of ELF files. `integer_bits` are those of the widest integers that it divides, and converts to
+    stand in the head of ELF files, with `elf_float_flags` where calls pass floats in registers of their own.
+    `integer_bits` are those of the widest integers that it divides, and converts to
     floats and back: for wider ones LLVM would call a library. `saturates` says that one instruction converts a vector
     of floats to the nearest integers that there are; elsewhere LLVM converts lane by lane. `hosts` are the first words
     of the LLVM triples of machines on which models of this architecture run in Python.
@@ -44,6 +47,7 @@ class Architecture:
     elf_machine: int
     check: ProcessorCheck
     elf_flags: int = 0
+    elf_float_flags: int = 0
     pause: Hint | None = None
     counter: str = "llvm.readcyclecounter"
     integer_bits: int = 64
@@ -78,12 +82,32 @@ ARCHITECTURES = {
             counter="llvm.readsteadycounter",  # rdtime; Linux lets no program read the cycles
         ),
         Architecture(
+            "riscv32",
+            elf_machine=243,
+            elf_flags=1,  # compressed instructions (RVC)
+            elf_float_flags=2,  # floats in registers of calls (ilp32f)
+            check=ProcessorCheck.NONE,
+            pause=Hint("llvm.riscv.pause"),
+            counter="llvm.readsteadycounter",
+            integer_bits=32,
+        ),
+        Architecture(
+            "arm",
+            elf_machine=40,
+            elf_flags=0x0500_0000,
+            check=ProcessorCheck.NONE,
+            pause=Hint("llvm.arm.hint", 1),
+            counter="llvm.readsteadycounter",  # Linux lets no program read the cycles
+            integer_bits=32,
+        ),
+        Architecture(
             "thumb",
             elf_machine=40,
             elf_flags=0x0500_0000,  # EABI 5
             check=ProcessorCheck.NONE,
             integer_bits=32,
         ),
+        Architecture("wasm32", elf_machine=0, check=ProcessorCheck.LOADER, counter="llvm.readsteadycounter"),
     )
 }
 

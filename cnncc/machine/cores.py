@@ -146,7 +146,7 @@ and loads overlap in part: a norm of 2 stands between both.
 CORTEX_M4 = replace(
     CORTEX_A53,
     name="cortex-m4",
-    cpus=("cortex-m4",),
+    cpus=("cortex-m4", "cortex-m33"),
     lanes=1,
     l1=0,
     l2=0,
@@ -178,10 +178,101 @@ CORTEX_M4 = replace(
 """A microcontroller's core without caches: Cortex-M4 (Arm, Cortex-M4 Technical Reference Manual, tables 3-1 and 7-1).
 
 One instruction after the other, so all cycles add up: 3 for vfma.f32, 2 for a load or a store, 2 to begin a sum, 2 to
-end it and 2 to store it. All memory is equally near (flash with wait states would be slower).
+end it and 2 to store it. All memory is equally near (flash with wait states would be slower). Arm states no cycles of
+Cortex-M33, whose unit for floats is of the same size.
 """
 
-CORES = {core.name: core for core in (AVX512_SERVER, AVX2_SERVER, NEOVERSE, CORTEX_A53, CORTEX_M4)}
+CORTEX_A7 = replace(
+    CORTEX_A53,
+    name="cortex-a7",
+    cpus=("cortex-a7", "cortex-a5", "cortex-a15", "cortex-a17"),
+    lanes=1,
+    fma_pipes=1.0,
+    vector_pipes=1.0,
+    load_ports=1.0,
+    transcendental_cycles=40.0,
+    divide_cycles=18.0,
+)
+"""An Arm core of 32 bits that takes one float at a time: Cortex-A7, whose pipe is as long as that of Cortex-A53.
+
+Its vectors would be faster, but they flush subnormal numbers to 0.
+"""
+
+CORTEX_M7 = replace(
+    CORTEX_M4,
+    name="cortex-m7",
+    cpus=("cortex-m7",),
+    fma_pipes=1.0,
+    load_ports=1.0,
+    fma_latency=6.0,
+    overlap_norm=2.0,
+    tile_cycles=10.0,
+    exposed_sum_cycles=3.0,
+    spilled_sum_cycles=4.0,
+    store_cycles=1.0,
+    filter_store_cycles=1.0,
+    transcendental_cycles=25.0,
+    reorder_cycles=3.0,
+    moved_vectors=0.5,
+    divide_cycles=16.0,
+)
+"""A microcontroller's core that issues two instructions a cycle, in order: Cortex-M7 (LLVM's scheduling model of it).
+
+A multiply-add starts each cycle and takes 6 until its sum can be added to; a load or a store goes beside it.
+"""
+
+CORTEX_M55 = replace(CORTEX_M7, name="cortex-m55", cpus=("cortex-m55",), fma_latency=4.0, overlap_norm=1.0)
+"""Cortex-M55 without its vectors (Arm, Cortex-M55 Processor Datasheet): one instruction a cycle, hardly ever two."""
+
+CORTEX_M3 = replace(
+    CORTEX_M4,
+    name="cortex-m3",
+    cpus=("cortex-m3",),
+    fma_pipes=1 / 115,
+    vector_pipes=1 / 60,
+    transcendental_cycles=1200.0,
+    divide_cycles=200.0,
+    sustained=0.9,
+)
+"""A core without floats, which calls a routine for each operation: Cortex-M3 with libgcc.
+
+Of GCC 12's, a multiplication takes 34 instructions, an addition 54, a division 150 (counted by qemu, random operands in
+[−1, 1]); a third more in cycles, for calls, branches and loads. Nothing else counts beside them.
+"""
+
+CORTEX_M0PLUS = replace(
+    CORTEX_M3,
+    name="cortex-m0plus",
+    cpus=("cortex-m0plus", "cortex-m0"),
+    fma_pipes=1 / 250,
+    vector_pipes=1 / 90,
+    transcendental_cycles=2500.0,
+    divide_cycles=500.0,
+)
+"""The same on Cortex-M0+, whose libgcc has no long product: 121 instructions, 68 and 380."""
+
+SIFIVE_7 = replace(
+    CORTEX_A7,
+    name="sifive-7",
+    cpus=("sifive-7-rv32", "sifive-7-rv64", "sifive-e76", "sifive-u74"),
+    fma_latency=5.0,
+    divide_cycles=27.0,
+)
+"""A RISC-V core that issues two instructions a cycle, in order, with one pipe for floats and one for memory: SiFive's
+7 series (LLVM's scheduling model of it)."""
+
+RISCV_WITHOUT_FLOATS = replace(
+    CORTEX_M3, name="riscv-without-floats", cpus=("generic-rv32",), fma_pipes=1 / 240, vector_pipes=1 / 95
+)
+"""A RISC-V core without floats, by libgcc's routines: 108 instructions, 71 and 102."""
+
+CORES = {
+    core.name: core
+    for core in (
+        *(AVX512_SERVER, AVX2_SERVER, NEOVERSE, CORTEX_A53, CORTEX_A7, SIFIVE_7),
+        *(CORTEX_M7, CORTEX_M55, CORTEX_M4, CORTEX_M3, CORTEX_M0PLUS, RISCV_WITHOUT_FLOATS),
+    )
+}
 
 
 def nearest(cpu: str, lanes: int, caches: tuple[int, int, int], among: Sequence[Core]) -> Core:

@@ -1,172 +1,22 @@
-"""What the plan and the emitter need to know of a machine. Nothing here asks LLVM or the operating system."""
+"""The targets by their names, and what stands for this machine. Nothing here asks LLVM or the operating system."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
-from typing import Any
+from collections.abc import Iterator
+from dataclasses import replace
 
 from ..errors import TargetError
-from .architecture import ARCHITECTURES, Architecture
 from .core import Core
-from .cores import AVX2_SERVER, AVX512_SERVER, CORES, CORTEX_A53, CORTEX_M4, NEOVERSE, nearest
-from .mac import Mac
+from .cores import nearest
+from .definition import Target
+from .table import ALIASES, TARGETS
 
+__all__ = ["ALIASES", "TARGETS", "Target", "core_of", "lower", "named", "runnable", "x86_level"]
 
-@dataclass(frozen=True)
-class Target:
-    """A machine to compile for.
-
-    `lanes` are those of 32 bits in a vector register (for wider elements LLVM takes several registers) and `registers`
-    the number of such registers; `fma` says that multiply-add is one instruction (elsewhere `llvm.fma` would call
-    libm); `tune` names the CPU to schedule for, without using its instructions; `atomics` says that shards can meet at
-    a barrier; `float16` that one instruction makes float32 of it (elsewhere LLVM would call a library); `scales` that
-    one instruction multiplies floats by powers of two; `looks_up` that one finds floats in a table of 16; caches are in
-    bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how fast such a core
-    is: only the choice of a plan asks for it.
-    """
-
-    name: str
-    triple: str
-    cpu: str
-    architecture: str
-    lanes: int
-    registers: int
-    fma: bool
-    features: str = ""
-    tune: str = ""
-    pointer_bits: int = 64
-    atomics: bool = True
-    float16: bool = False
-    scales: bool = False
-    looks_up: bool = False
-    l1: int = 32 << 10
-    l2: int = 512 << 10
-    l3: int = 8 << 20
-    core: Core = AVX512_SERVER
-
-    def __post_init__(self) -> None:
-        """Raises TargetError for an architecture that is not in the table."""
-        if self.architecture not in ARCHITECTURES:
-            known = ", ".join(ARCHITECTURES)
-            raise TargetError(
-                f"target '{self.name}' is of the unknown architecture '{self.architecture}': expected one of {known}"
-            )
-
-    @property
-    def mac(self) -> Mac:
-        """The multiply-accumulate of its core."""
-        return self.core.mac
-
-    @property
-    def vector_bits(self) -> int:
-        return 32 * self.lanes
-
-    @property
-    def isa(self) -> Architecture:
-        """The row of its architecture."""
-        return ARCHITECTURES[self.architecture]
-
-    @property
-    def object_format(self) -> str:
-        """The format of its objects, which follows from the triple, as in LLVM."""
-        return next((name for word, name in _FORMATS.items() if word in self.triple), "ELF")
-
-    @property
-    def has_system(self) -> bool:
-        """Whether programs run below an operating system, with shared libraries, or on the bare machine."""
-        return "none" not in self.triple.split("-")
-
-    @property
-    def demands(self) -> str:
-        """What a processor has to have, in LLVM's words."""
-        return f"{self.cpu} with {self.features}" if self.features else self.cpu
-
-    def describe(self) -> dict[str, Any]:
-        """The fields as JSON can hold them, the core by its name."""
-        return asdict(self) | {"core": self.core.name}
-
-    @classmethod
-    def restore(cls, fields: Mapping[str, Any]) -> Target:
-        """The target that `describe` described.
-
-        A core without a name here, as of another version, counts as the default, and so does none: what is planned
-        already does not ask for it. Raises TypeError for other fields than ours.
-        """
-        return cls(**{**fields, "core": CORES.get(fields.get("core", ""), AVX512_SERVER)})
-
-
-_FORMATS = {"apple": "Mach-O", "windows": "COFF", "wasm": "wasm"}
-"""Words of triples whose objects are not ELF."""
-_LINUX = "x86_64-unknown-linux-gnu"
-_ARM = "aarch64-unknown-linux-gnu"
-
-TARGETS: dict[str, Target] = {
-    target.name: target
-    for target in (
-        Target("x86-64-v2", _LINUX, "x86-64-v2", "x86-64", lanes=4, registers=16, fma=False, core=AVX2_SERVER),
-        Target(
-            "x86-64-v3", _LINUX, "x86-64-v3", "x86-64", lanes=8, registers=16, fma=True, float16=True, core=AVX2_SERVER
-        ),
-        Target(
-            "x86-64-v4",
-            _LINUX,
-            "x86-64-v4",
-            "x86-64",
-            lanes=16,
-            registers=32,
-            fma=True,
-            float16=True,
-            scales=True,
-            looks_up=True,
-        ),
-        Target("aarch64", _ARM, "generic", "aarch64", lanes=4, registers=32, fma=True, float16=True, core=NEOVERSE),
-        Target(
-            "cortex-a53",
-            _ARM,
-            "cortex-a53",
-            "aarch64",
-            lanes=4,
-            registers=32,
-            fma=True,
-            float16=True,
-            l3=0,
-            core=CORTEX_A53,
-        ),
-        Target(
-            "riscv64",
-            "riscv64-unknown-linux-gnu",
-            "generic-rv64",
-            "riscv64",
-            lanes=4,
-            registers=32,
-            fma=True,
-            features="+m,+a,+f,+d,+c,+v,+zvl128b,+zihintpause",  # the pause is a hint: others take it for a fence
-            core=CORTEX_A53,
-        ),
-        Target(
-            "cortex-m4",
-            "thumbv7em-none-unknown-eabihf",
-            "cortex-m4",
-            "thumb",
-            lanes=1,
-            registers=32,
-            fma=True,
-            pointer_bits=32,
-            atomics=False,
-            float16=True,  # VFPv4 converts, and computes not with it
-            l1=0,
-            l2=0,
-            l3=0,
-            core=CORTEX_M4,
-        ),
-    )
-}
 _V3 = frozenset("avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave".split())
 _V4 = frozenset("avx512f avx512bw avx512cd avx512dq avx512vl".split())
 """What these levels of x86-64's psABI add to the one before."""
-ALIASES = {"thumbv7em-none-eabihf": "cortex-m4"}
 
 
 def named(name: str) -> Target:
@@ -207,7 +57,7 @@ def core_of(machine: Target, cpu: str) -> Core:
 def runnable(machine: Target) -> Iterator[Target]:
     """The targets of our table whose code a machine can run, the widest last."""
     for target in TARGETS.values():
-        if target.architecture == machine.architecture and target.lanes <= machine.lanes:
+        if target.runs_on(machine) and target.lanes <= machine.lanes:
             yield target
 
 

@@ -119,7 +119,7 @@ class Tuning:
         from .profiling import StepTimer
 
         target = compilation.options.target
-        if target.architecture != host_target().architecture:
+        if not target.runs_on(host_target()):
             raise TargetError(f"cannot tune for target '{target.name}' here: candidates are timed on this machine")
         self.base, self.progress, self.budget = compilation, progress, budget
         self.timer: Callable[[Compilation], Timer] = timer or StepTimer

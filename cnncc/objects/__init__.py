@@ -1,35 +1,48 @@
 """Object formats, as far as LLVM, which writes the code, does not cover them, and the table of all formats.
 
-ELF is the only one today. Each of COFF, Mach-O or wasm would be a module that reads and writes it, and a row of
-`FORMATS`. (Loading shared libraries depends on the system: `runtime/image.py` does it on Linux.)
+(Loading shared libraries depends on the system: `runtime/image.py` does it on Linux.)
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from ..errors import TargetError
 from ..machine.target import Target
-from . import elf, elf_data
+from . import coff, elf, elf_data, macho, wasm
 from .archive import archive
+from .archive_bsd import archive_bsd
+from .elf_unwind import without_unwinding
 from .format import ObjectFormat
 
 ELF = ObjectFormat(
     global_symbols=elf.global_symbols,
+    sections=elf.sections,
     data_object=elf_data.data_object,
-    note_object=elf_data.note_object,
     archive=partial(archive, global_symbols=elf.global_symbols),
+    without_unwinding=without_unwinding,
 )
-FORMATS = {"ELF": ELF}
+COFF = ObjectFormat(
+    global_symbols=coff.global_symbols,
+    sections=coff.sections,
+    data_object=coff.data_object,
+    archive=partial(archive, global_symbols=coff.global_symbols, microsoft=True),
+)
+MACHO = ObjectFormat(
+    global_symbols=macho.global_symbols,
+    sections=macho.sections,
+    data_object=macho.data_object,
+    archive=partial(archive_bsd, global_symbols=macho.global_symbols),
+)
+WASM = ObjectFormat(
+    global_symbols=wasm.global_symbols,
+    sections=wasm.sections,
+    data_object=wasm.data_object,
+    archive=partial(archive, global_symbols=wasm.global_symbols),
+)
+FORMATS = {"ELF": ELF, "COFF": COFF, "Mach-O": MACHO, "wasm": WASM}
 """The formats by the names in `Target.object_format`."""
 
 
 def format_of(target: Target) -> ObjectFormat:
-    """The format of a target's objects. Raises TargetError for a format that cnncc does not write."""
-    found = FORMATS.get(target.object_format)
-    if found is None:
-        raise TargetError(
-            f"target '{target.name}' ({target.triple}) takes {target.object_format} objects, "
-            f"and cnncc writes {', '.join(FORMATS)} only"
-        )
-    return found
+    """The format of a target's objects."""
+    return FORMATS[target.object_format]

@@ -7,36 +7,54 @@ from collections.abc import Callable, Mapping, Sequence
 
 from .format import Symbol
 
-_MAGIC = b"!<arch>\n"
-_HEADER_BYTES = 60
+MAGIC = b"!<arch>\n"
+HEADER_BYTES = 60
 
 
-def archive(objects: Mapping[str, bytes], global_symbols: Callable[[bytes], tuple[Symbol, ...]]) -> bytes:
-    """The bytes of a static library of `objects`, given by file name. Raises what `global_symbols` raises."""
-    table = b"".join(f"{name}/\n".encode() for name in objects)
-    members = [_member(name, code) for name, code in zip(_references(list(objects)), objects.values(), strict=True)]
-    symbols = [
+def archive(
+    objects: Mapping[str, bytes],
+    global_symbols: Callable[[bytes], tuple[Symbol, ...]],
+    *,
+    microsoft: bool = False,
+) -> bytes:
+    """The bytes of a static library of `objects`, given by file name. Raises what `global_symbols` raises.
+
+    With `microsoft`, it has the second index that Microsoft's linker reads, in which names are sorted, and names of
+    members end as there; GNU's linker reads both kinds.
+    """
+    ending = b"\0" if microsoft else b"/\n"
+    indices = [_index, _sorted_index] if microsoft else [_index]
+    names, members = b"", []
+    for name, code in objects.items():
+        members.append(_member(f"/{len(names)}", code))  # its name's place in the table allows any length
+        names += name.encode() + ending
+    names = _member("//", names)
+    symbols = defined(objects, global_symbols)
+    start = len(MAGIC) + sum(len(index(symbols, [0] * len(members))) for index in indices) + len(names)
+    offsets = []
+    for member in members:
+        offsets.append(start)
+        start += len(member)
+    return MAGIC + b"".join(index(symbols, offsets) for index in indices) + names + b"".join(members)
+
+
+def defined(
+    objects: Mapping[str, bytes], global_symbols: Callable[[bytes], tuple[Symbol, ...]]
+) -> list[tuple[int, bytes]]:
+    """The names that objects define, each with the number of its object."""
+    return [
         (place, symbol.name.encode())
         for place, code in enumerate(objects.values())
         for symbol in global_symbols(code)
         if symbol.defined
     ]
-    names = _member("//", table)
-    index_size = len(_index(symbols, [0] * len(members)))
-    offsets, start = [], len(_MAGIC) + index_size + len(names)
-    for member in members:
-        offsets.append(start)
-        start += len(member)
-    return _MAGIC + _index(symbols, offsets) + names + b"".join(members)
 
 
-def _references(names: Sequence[str]) -> list[str]:
-    """The names of members: offsets in the table of names, which allows any length."""
-    references, place = [], 0
-    for name in names:
-        references.append(f"/{place}")
-        place += len(name.encode()) + 2
-    return references
+def header(name: str, size: int) -> bytes:
+    """What stands before a member of `size` bytes."""
+    made = f"{name:<16}{0:<12}{0:<6}{0:<6}{'644':<8}{size:<10}`\n".encode()
+    assert len(made) == HEADER_BYTES
+    return made
 
 
 def _index(symbols: Sequence[tuple[int, bytes]], offsets: Sequence[int]) -> bytes:
@@ -44,7 +62,13 @@ def _index(symbols: Sequence[tuple[int, bytes]], offsets: Sequence[int]) -> byte
     return _member("/", places + b"".join(name + b"\0" for _, name in symbols))
 
 
+def _sorted_index(symbols: Sequence[tuple[int, bytes]], offsets: Sequence[int]) -> bytes:
+    """The places of the members, then for each name in order the number of its member, from 1 on; then the names."""
+    ordered = sorted(symbols, key=lambda symbol: symbol[1])
+    head = struct.pack(f"<{len(offsets) + 2}I", len(offsets), *offsets, len(ordered))
+    members = struct.pack(f"<{len(ordered)}H", *(place + 1 for place, _ in ordered))
+    return _member("/", head + members + b"".join(name + b"\0" for _, name in ordered))
+
+
 def _member(name: str, data: bytes) -> bytes:
-    header = f"{name:<16}{0:<12}{0:<6}{0:<6}{'644':<8}{len(data):<10}`\n".encode()
-    assert len(header) == _HEADER_BYTES
-    return header + data + b"\n" * (len(data) % 2)
+    return header(name, len(data)) + data + b"\n" * (len(data) % 2)

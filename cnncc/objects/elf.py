@@ -6,9 +6,9 @@ import struct
 from dataclasses import dataclass
 
 from ..errors import NativeError
-from .format import Symbol
+from .format import Section, Symbol
 
-_SYMBOL_TABLE = 2  # section type
+_SYMBOL_TABLE, _ZEROS = 2, 8  # section types
 _UNDEFINED = 0  # section index of an undefined symbol
 _LOCAL = 0  # binding
 _SHARED = 3  # file type
@@ -86,6 +86,20 @@ def global_symbols(code: bytes) -> tuple[Symbol, ...]:
     return _symbols(code)
 
 
+def sections(code: bytes) -> tuple[Section, ...]:
+    """All sections but the null one. Raises NativeError as `global_symbols` does."""
+    layout = _layout(code)
+    try:
+        found = _sections(code, layout)
+        names = found[_index_of_names(code, layout)][4]
+        return tuple(
+            Section(_string(code, names + name), b"" if kind == _ZEROS else code[offset : offset + size])
+            for name, kind, _, _, offset, size, _ in found[1:]
+        )
+    except (struct.error, IndexError, ValueError) as error:
+        raise NativeError(f"damaged ELF file: {error}") from error
+
+
 def _layout(code: bytes) -> _Layout:
     layout = _LAYOUTS.get(code[4]) if code[:4] == b"\x7fELF" and len(code) > 64 else None
     if layout is None or code[5] != 1:
@@ -120,6 +134,11 @@ def _sections(code: bytes, layout: _Layout) -> list[tuple[int, ...]]:
     _, start = struct.unpack_from(layout.offsets, code, layout.offsets_at)
     stride, count = struct.unpack_from("<4H", code, layout.counts_at)[2:]
     return [struct.unpack_from(layout.section, code, start + place * stride) for place in range(count)]
+
+
+def _index_of_names(code: bytes, layout: _Layout) -> int:
+    """The section that holds the names of sections."""
+    return int(struct.unpack_from("<5H", code, layout.counts_at)[4])
 
 
 def _segments(head: bytes, layout: _Layout, start: int, stride: int, count: int) -> list[tuple[int, int, int]]:

@@ -71,7 +71,7 @@ def _object(
     ]
     counts = (head_bytes, 0, 0, struct.calcsize(records.section), len(sections), 4)
     head = b"\x7fELF" + bytes([records.word_class, 1, 1]).ljust(12, b"\0")
-    head += struct.pack(records.head, _RELOCATABLE, row.elf_machine, 1, 0, 0, sections_at, row.elf_flags, *counts)
+    head += struct.pack(records.head, _RELOCATABLE, row.elf_machine, 1, 0, 0, sections_at, target.elf_flags, *counts)
     table = b"".join(struct.pack(records.section, *section) for section in sections)
     return b"".join(
         (

@@ -138,20 +138,27 @@ def _link(objects: Mapping[str, bytes], target: Target, manifest: Manifest, fold
 
 
 def can_link(target: Target) -> bool:
-    """Whether the target has shared libraries, and this machine a compiler for them."""
-    if not target.has_system:
+    """Whether cnncc writes shared libraries for the target, and this machine has a compiler for them."""
+    if not target.shares_libraries:
         return False
     if os.environ.get("CC"):
         return True
-    return target.architecture == host_target().architecture and shutil.which("cc") is not None
+    return target.runs_on(host_target()) and shutil.which("cc") is not None
+
+
+def kinds_without_tools(target: Target) -> tuple[str, ...]:
+    """The kinds of artefacts that need no other program: all but shared libraries."""
+    return tuple(kind for kind in KINDS if kind != "so")
 
 
 def _compiler(target: Target) -> list[str]:
     chosen = shlex.split(os.environ.get("CC", ""))
-    if not chosen and target.architecture != host_target().architecture:
+    if not target.shares_libraries:
+        raise OutputError(f"cnncc writes no shared library for target '{target.name}': write the static library")
+    if not chosen and not target.runs_on(host_target()):
         raise OutputError(
-            f"cannot link a shared library for target '{target.name}' on this machine: set CC to a cross compiler, "
-            "or write the static library"
+            f"cannot link a shared library for target '{target.name}' on this machine: set CC to a cross compiler "
+            f"({target.compiler}), or write the static library"
         )
     compiler = chosen or ["cc"]
     if shutil.which(compiler[0]) is None:

@@ -8,6 +8,7 @@ from string import Template
 from .. import abi
 from ..machine.architecture import ProcessorCheck
 from ..naming import macro_prefix
+from ..objects import format_of
 from .executable import Executable, Port
 
 _COMMON = Template("""\
@@ -105,6 +106,7 @@ extern const unsigned char ${symbol}[];
 _CHECKS = {
     ProcessorCheck.CPUID: "0 if this processor can run the code; run() does not ask.",
     ProcessorCheck.BASELINE: "0: every {0.architecture} processor can run the code.",
+    ProcessorCheck.LOADER: "0: who loads the module has found that it can run the code.",
     ProcessorCheck.NONE: "0, but nothing is checked: the processor has to be a {0.demands}.",
 }
 
@@ -214,6 +216,7 @@ def _constants(executable: Executable) -> list[str]:
             lines.append(f"{what}{number}_SIZE {port.type.size}")
     lines.append(f"WORKSPACE_BYTES {executable.workspace_bytes(1)} /* one shard */")
     lines.append(f"WEIGHTS_BYTES {len(executable.weights)}")
+    lines.append(f"CODE_BYTES {format_of(executable.target).code_bytes(executable.object)}")
     if executable.states:
         lines.append(f"STATE_BYTES {executable.state_bytes}")
     for place, state in enumerate(executable.states):

@@ -9,6 +9,7 @@ from typing import Any
 from .. import abi
 from ..elements import ELEMENTS
 from ..machine.target import Target
+from ..objects import format_of
 from ..types import TensorType, port_type
 from .executable import Executable, Port, StatePort
 
@@ -39,6 +40,7 @@ def describe(executable: Executable) -> Manifest:
         "sharing": executable.sharing,
         "weights_symbol": executable.weights_symbol,
         "weights_bytes": len(executable.weights),
+        "code_bytes": format_of(executable.target).code_bytes(executable.object) if executable.object else 0,
         "fingerprint": executable.fingerprint,
         "weights_element": executable.weights_element,
         "labels": list(executable.labels),

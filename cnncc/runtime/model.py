@@ -300,7 +300,7 @@ class Model(NativeCallable):
 
 def _loaded(executable: Executable) -> Code:
     target = executable.target
-    if target.architecture != host_target().architecture:
+    if not target.runs_on(host_target()):
         raise TargetError(f"this machine cannot run model '{executable.name}', compiled for '{target.name}'")
     return load_object(executable.object)
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from ..cache.digest import digest
 from ..errors import NativeError
 from ..machine.target import Target
-from ..objects import format_of
 from ..objects.elf import Library, library
+from ..objects.elf_data import note_object
 
 HEAD_BYTES = 4096  # of a file, which contain its segment table
 _OWNER, _KIND, _BYTES = b"cnncc", 1, 32
@@ -23,7 +23,7 @@ _NOTE = struct.pack("<III", len(_OWNER) + 1, _BYTES, _KIND) + _OWNER.ljust(8, b"
 
 def seal_object(target: Target) -> bytes:
     """The object with room for the digest, to be linked into the library."""
-    return format_of(target).note_object(_OWNER, _KIND, bytes(_BYTES), target)
+    return note_object(_OWNER, _KIND, bytes(_BYTES), target)
 
 
 def seal(path: Path) -> None:

@@ -18,6 +18,8 @@ from cnncc.native import emit_assembly
 
 from .conftest import DIGITS, Cli
 
+IN_REGISTERS = {name: row for name, row in TARGETS.items() if row.float_unit and row.object_format != "wasm"}
+
 
 def test_table(cli: Cli) -> None:
     result = cli("bench", DIGITS, "--seconds", "0.05", "--threads", "1,2")
@@ -43,11 +45,11 @@ def test_operations_count_a_multiply_add_twice(tmp_path: Path) -> None:
     assert operations(cnncc.load_graph(script)) == 2 * 5 * 7
 
 
-@pytest.mark.parametrize("target", TARGETS.values(), ids=TARGETS)
+@pytest.mark.parametrize("target", IN_REGISTERS.values(), ids=IN_REGISTERS)
 def test_the_peak_kernel_keeps_its_chains_in_registers(target: cnncc.machine.target.Target) -> None:
     """Each multiply-add is there, and the loop touches no memory."""
     assembly = emit_assembly(emit_peak(target), target)
-    names = ("vfmadd", "fmla", "vfma.f32", "mulps", "vmla")
+    names = ("vfmadd", "fmla", "vfma.f32", "mulps", "vmla", "fmadd.s")
     count = sum(any(name in line for name in names) for line in assembly.splitlines())
     assert count >= CHAINS * ROUNDS
 

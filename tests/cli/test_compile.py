@@ -41,7 +41,7 @@ def test_without_a_compiler_the_rest_is_written(cli: Cli, tmp_path: Path, monkey
     assert result.out.endswith("no shared library: no C compiler\n")
 
 
-@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "riscv64", "cortex-m4"])
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "riscv64gc", "cortex-m4"])
 def test_targets(cli: Cli, tmp_path: Path, target: str) -> None:
     result = cli("compile", DIGITS, "-o", tmp_path, "--target", target, "--kinds", "o,json")
     assert result.code == 0
@@ -54,8 +54,15 @@ def test_bare_metal_has_no_shared_library(cli: Cli, tmp_path: Path) -> None:
     assert result.code == 0
     assert "digits.so" not in listing(tmp_path)
     assert result.out.endswith(
-        "digits_check() asks nothing: the processor has to be a cortex-m4\nno shared library: the target has none\n"
+        "digits_check() asks nothing: the processor has to be a cortex-m4\nno shared library: cnncc writes none\n"
     )
+
+
+def test_routines_that_an_object_needs_are_told(cli: Cli, tmp_path: Path) -> None:
+    result = cli("compile", DIGITS, "-o", tmp_path, "--target", "cortex-m0plus", "--kinds", "o,json")
+    needed = json.loads((tmp_path / "digits.json").read_text())["undefined"]
+    assert {"__aeabi_fadd", "__aeabi_fmul"} < set(needed)
+    assert f"digits.o needs routines of the compiler's runtime: {', '.join(needed)}\n" in result.out
 
 
 def test_name_prefixes_symbols_and_files(cli: Cli, tmp_path: Path) -> None:

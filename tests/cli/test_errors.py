@@ -15,6 +15,7 @@ import pytest
 from cnncc.check import model as checking
 from cnncc.cli import main, run
 from cnncc.errors import NativeError
+from cnncc.machine.target import ALIASES, TARGETS
 from cnncc.passes import PIPELINE
 
 from .conftest import DIGITS, PICTURES, TWO_INPUTS, Cli, listing
@@ -38,12 +39,12 @@ def relu(shape: str) -> str:
 
 # Command lines
 
-TARGETS = "host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-a53, riscv64, cortex-m4, thumbv7em-none-eabihf"
+KNOWN = ", ".join(["host", *TARGETS, *ALIASES])
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
-        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, weights, "
-        "inspect, machine, ops (see cnncc --help)",
+        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, weights, inspect, machine, "
+        "targets, ops (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),
@@ -54,11 +55,11 @@ USAGE = {
     ),
     "unknown target": (
         ["show", DIGITS, "--stage", "plan", "--target", "z80"],
-        f"unknown target 'z80': expected one of {TARGETS}",
+        f"unknown target 'z80': expected one of {KNOWN}",
     ),
     "target comes before the model": (
         ["compile", "missing.py", "-o", "x", "--target", "z80"],
-        f"unknown target 'z80': expected one of {TARGETS}",
+        f"unknown target 'z80': expected one of {KNOWN}",
     ),
     "another machine": (
         ["run", DIGITS, PICTURES / "1.png", "--target", "cortex-m4"],
@@ -127,8 +128,8 @@ USAGE = {
     ),
     "weights that a target cannot read": (
         ["compile", DIGITS, "--target", "riscv64", "--weights", "float16", "-o", "build"],
-        "target 'riscv64' has no instruction that reads float16 weights: expected one of x86-64-v3, x86-64-v4, "
-        "aarch64, cortex-a53, cortex-m4, or weights of float32",
+        "target 'riscv64gcv' has no instruction that reads float16 weights: expected one of "
+        f"{', '.join(name for name, row in TARGETS.items() if row.float16)}, or weights of float32",
     ),
     "weights for a library": (
         ["run", "net.so", "x.npy", "--weights", "float16"],

@@ -21,9 +21,11 @@ import cnncc
 from cnncc.compiler import Compilation, Options
 from cnncc.ir import Graph
 from cnncc.machine.target import named
-from cnncc.objects import elf
+from cnncc.objects import format_of
 from cnncc.plan.text import show_memory, show_plan
 
+READ_ONLY = (".text", ".rodata", ".rdata", "__text", "__const", "__literal", "code", "data")
+"""How the names of sections begin that hold code or constants, in each format of objects."""
 TARGETS = ("x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64", "cortex-m4")
 
 Record = dict[str, str]
@@ -32,22 +34,13 @@ Record = dict[str, str]
 def record(graph: Graph, target: str, precision: str = "fast") -> Record:
     """A digest for each part of what `graph` becomes for `target`."""
     compilation = Compilation(graph, Options(named(target), precision))
-    parts = dict(_sections(compilation.object))
-    parts["symbols"] = repr(sorted(map(repr, elf.global_symbols(compilation.object)))).encode()
+    objects = format_of(compilation.options.target)
+    parts = {each.name: each.data for each in objects.sections(compilation.object) if each.name.startswith(READ_ONLY)}
+    parts["symbols"] = repr(sorted(map(repr, objects.global_symbols(compilation.object)))).encode()
     parts["weights"] = bytes(compilation.plan.weights)
     told = show_plan(compilation.plan) + show_memory(compilation.plan)
     parts["plan"] = " ".join(re.findall(r"\d+(?:\.\d+)?", told)).encode()
     return {name: hashlib.sha256(data).hexdigest()[:16] for name, data in parts.items()}
-
-
-def _sections(code: bytes) -> Iterator[tuple[str, bytes]]:
-    """Code and read-only data by the names of their sections."""
-    found = elf._sections(code, elf._layout(code))
-    names = next(s for s in reversed(found) if s[1] == 3 and b".text" in code[s[4] : s[4] + s[5]])
-    for section in found:
-        name = elf._string(code, names[4] + section[0])
-        if name.startswith((".text", ".rodata")):
-            yield name, code[section[4] : section[4] + section[5]]
 
 
 def records(models: Sequence[str], targets: Sequence[str]) -> Iterator[tuple[str, Record]]:

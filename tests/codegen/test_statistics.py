@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Value
+from cnncc.machine.routines import allowed
 from cnncc.machine.target import TARGETS
-from cnncc.objects import ELF
 from cnncc.op import REGISTRY
 from cnncc.ops import (
     LRN,
@@ -119,4 +119,4 @@ def test_nothing_needs_libm(target: str) -> None:
     outputs += [net.apply(op, x) for op in (Softmax(), LogSoftmax(2), LRN(3))]
     vectors = [net.weights(6) for _ in range(2)]
     outputs += [net.apply(op, x, *vectors) for op in (InstanceNormalization(), GroupNormalization(2))]
-    assert ELF.undefined_symbols(compilation(net.graph(*outputs), target).object) == ()
+    assert set(compilation(net.graph(*outputs), target).build().undefined) <= allowed(TARGETS[target])

@@ -82,6 +82,8 @@ def test_classes_of_the_glossary_exist(words: dict[str, str]) -> None:
 
 def test_targets_and_verbs_are_listed() -> None:
     (targets,) = re.findall(r"^\| targets \|(.*)\|$", (ROOT / "README.md").read_text(encoding="utf-8"), re.MULTILINE)
-    assert set(re.findall(r"`([\w-]+)`", targets)) == {"host", *TARGETS, *ALIASES}
+    assert set(re.findall(r"`([\w-]+)`", targets)) <= {"host", *TARGETS, *ALIASES}  # all are on the next page
+    page = (ROOT / "cnncc" / "runtime" / "README.md").read_text(encoding="utf-8").split("$ cnncc targets\n")[1]
+    assert page.split("\n\n")[0].count("\n") == len(TARGETS)
     page = (ROOT / "cnncc" / "cli" / "README.md").read_text(encoding="utf-8")
     assert set(re.findall(r"^\| `(\w+)` \|", page.split("## Exit codes")[0], re.MULTILINE)) == set(VERBS)

@@ -140,6 +140,8 @@ class Emulator:
 EMULATORS = {
     "aarch64": Emulator("aarch64-linux-gnu-gcc", ("qemu-aarch64",)),
     "riscv64": Emulator("riscv64-linux-gnu-gcc", ("qemu-riscv64", "-cpu", "rv64,v=true,vlen=128,vext_spec=v1.0")),
+    "riscv64gc": Emulator("riscv64-linux-gnu-gcc", ("qemu-riscv64",)),
+    "armv7": Emulator("arm-linux-gnueabihf-gcc", ("qemu-arm",)),
 }
 CORTEX_M4 = Emulator(
     "arm-linux-gnueabihf-gcc",

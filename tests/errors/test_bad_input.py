@@ -25,6 +25,7 @@ from cnncc.errors import (
     WeightsError,
 )
 from cnncc.ir import Graph, Node, Value
+from cnncc.machine.target import ALIASES, TARGETS
 from cnncc.op import Input
 from cnncc.ops import Add, Relu
 from cnncc.passes import PIPELINE
@@ -205,8 +206,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], type[CnnccError], str]] = {
     "target": (
         {"target": "z80"},
         TargetError,
-        "unknown target 'z80': expected one of host, x86-64-v2, x86-64-v3, x86-64-v4, aarch64, cortex-a53, riscv64, "
-        "cortex-m4, thumbv7em-none-eabihf",
+        f"unknown target 'z80': expected one of {', '.join(['host', *TARGETS, *ALIASES])}",
     ),
     "another machine": (
         {"target": "cortex-m4"},

@@ -6,6 +6,7 @@ import filecmp
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -94,7 +95,9 @@ def test_two_models_in_one_program(tmp_path: Path, linked: str, language: str) -
     assert (ran.returncode, ran.stdout) == (0, PRINTED)
 
 
-@pytest.mark.parametrize("target", ["host", "aarch64", "riscv64", "cortex-m4"])
+@pytest.mark.parametrize(
+    "target", ["host", "aarch64", "riscv64gcv", "cortex-m4", "wasm32", "windows-arm64", "macos-arm64"]
+)
 def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
     kinds = [kind for kind in KINDS if kind != "so" or (target == "host" and shutil.which("cc"))]
     found = []
@@ -106,7 +109,7 @@ def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
         assert filecmp.cmp(path, found[1][role], shallow=False), role
 
 
-@pytest.mark.parametrize("target", ["x86-64-v2", "aarch64", "riscv64", "cortex-m4"])
+@pytest.mark.parametrize("target", ["x86-64-v2", "aarch64", "riscv64gcv", "cortex-m4"])
 def test_foreign_objects_need_nothing(tmp_path: Path, target: str) -> None:
     paths = write(toy.executable(target=TARGETS[target]), tmp_path, ["o", "a"])
     assert ELF.undefined_symbols(paths["o"].read_bytes()) == ELF.undefined_symbols(paths["weights"].read_bytes()) == ()
@@ -163,8 +166,12 @@ def test_unknown_kinds_and_missing_compilers(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OutputError, match="'false' cannot link the library: no message"):
         write(toy.executable(), tmp_path, ["so"])
     monkeypatch.delenv("CC")
-    with pytest.raises(OutputError, match="cannot link a shared library for target 'cortex-m4' on this machine"):
-        write(toy.executable(target=TARGETS["cortex-m4"]), tmp_path, ["so"])
+    message = "cannot link a shared library for target 'riscv64gc' on this machine: set CC to a cross compiler "
+    with pytest.raises(OutputError, match=re.escape(f"{message}(riscv64-linux-gnu-gcc), or write the static library")):
+        write(toy.executable(target=TARGETS["riscv64gc"]), tmp_path, ["so"])
+    for target in ("cortex-m4", "wasm32", "windows-x86-64"):
+        with pytest.raises(OutputError, match=f"^cnncc writes no shared library for target '{target}': write the st"):
+            write(toy.executable(target=TARGETS[target]), tmp_path, ["so"])
     assert not list(tmp_path.iterdir())
 
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from cnncc.machine.target import Target
 from cnncc.native import emit_object, host_target
-from cnncc.objects import ELF
+from cnncc.objects import format_of
 from cnncc.runtime.executable import Executable, Port
 from cnncc.types import Array, TensorType
 
@@ -212,7 +212,7 @@ def executable(
         labels=("cat", "dog"),
         checked=fault != 0,
         steps=("conv1", "pool1"),
-        undefined=ELF.undefined_symbols(code),
+        undefined=format_of(target).undefined_symbols(code),
     )
 
 

@@ -46,6 +46,9 @@ import pytest
 @pytest.mark.parametrize("target", ["host", "x86-64-v2", "x86-64-v3", "aarch64"])
 def test_levels(target): pass
 
+@pytest.mark.parametrize("target", ["cortex-m4", "cortex-m7", "cortex-m3"])
+def test_alike(target): pass
+
 @pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
 def test_named(target): pass
 
@@ -80,7 +83,9 @@ def test_the_default_and_tools_are_everything(tmp_path: Path) -> None:
     default, tools, fast = collected(), collected("-m", "tools"), collected("-m", "fast")
     assert not default & tools
     assert default | tools == collected("-m", "")
-    assert {name for name in tools if "many" not in name} == {"test_levels[x86-64-v3]", "test_emulator"}
+    assert {name for name in tools if "many" not in name} == {
+        *("test_levels[x86-64-v3]", "test_alike[cortex-m7]", "test_emulator")
+    }
     assert 3 <= sum("many" in name for name in default) <= 5
     assert {name for name in fast if "many" not in name} == {"test_levels[host]"}
     assert fast < default

@@ -1,0 +1,64 @@
+"""targets: list the machines to compile for, with vector width, ABI, and how each is tested.
+
+Objects, static libraries, header and manifest need no other program; a shared library needs the compiler that is named.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING, Any
+
+from .console import say, table
+
+if TYPE_CHECKING:
+    from ..machine.target import Target
+
+_WIDTH = 32
+"""Bits of an element of the vectors whose lanes a target counts."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print everything that is known of each, as JSON")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    from ..machine.target import ALIASES, TARGETS
+
+    if arguments.json:
+        say(json.dumps([_described(target) for target in TARGETS.values()], indent=2))
+        return
+    heads = ("target", "vector", "floats", "ABI", "objects", "shared library", "NAME_check", "tested")
+    say(table(heads, [_row(target) for target in TARGETS.values()]))
+    say("\n" + "\n".join(f"{alias} is another name of {name}" for alias, name in ALIASES.items()))
+
+
+def _row(target: Target) -> tuple[str, ...]:
+    return (
+        target.name,
+        f"{target.lanes} × {_WIDTH} bits" if target.lanes > 1 else "none",
+        "multiply-add" if target.fma else "hardware" if target.float_unit else "routines",
+        target.abi,
+        target.object_format,
+        target.compiler if target.shares_libraries else "none",
+        target.isa.check.value,
+        target.tested or "not run",
+    )
+
+
+def _described(target: Target) -> dict[str, Any]:
+    """The fields of a target, and what follows from them."""
+    from ..machine.routines import allowed
+    from ..machine.target import ALIASES
+    from ..runtime.artefacts import KINDS, kinds_without_tools
+
+    return {
+        **target.describe(),
+        "aliases": [alias for alias, name in ALIASES.items() if name == target.name],
+        "vector_bits": target.vector_bits if target.lanes > 1 else 0,
+        "object_format": target.object_format,
+        "processor_check": target.isa.check.value,
+        "kinds": list(KINDS if target.shares_libraries else kinds_without_tools(target)),
+        "kinds_without_tools": list(kinds_without_tools(target)),
+        "may_need": sorted(allowed(target)),
+    }
