@@ -1,7 +1,8 @@
 """fit: train a model on data, and write its weights.
 
 DATA is an .npz with x and y, or a folder with a folder of pictures for each class. The weights (-o) are what
-`network.load` reads. Ctrl-C keeps the last finished step; with --checkpoint and --resume training goes on from there.
+`network.load` reads, or those of an ONNX model in a file like it (.onnx). Ctrl-C keeps the last finished step; with
+--checkpoint and --resume training goes on from there.
 """
 
 from __future__ import annotations
@@ -10,19 +11,28 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError
+from ..errors import InputError, UsageError
 from . import common
 from .console import say
 
 if TYPE_CHECKING:
+    from ..cache.sources import OnnxFile
     from ..ir import Graph
+    from ..learning import Fitted
     from ..types import Array
+
+ENDINGS = (".npz", ".safetensors", ".onnx")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser)
     parser.add_argument("--data", required=True, metavar="DATA", help=".npz with x and y, or a folder of classes")
-    parser.add_argument("-o", dest="output", metavar="FILE", help="weights file to write, .npz or .safetensors")
+    parser.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help="what to write: weights (.npz, .safetensors), or the ONNX model (.onnx)",
+    )
     parser.add_argument("--validation", type=float, metavar="SHARE", help="share of the data to judge by")
     count = common.at_least(1)
     parser.add_argument("--epochs", type=count, default=10, metavar="N", help="times through the data (default: 10)")
@@ -45,41 +55,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..api import load_graph
+    from ..api import open_source
     from ..learning import fit
-    from ..learning.losses import loss_of
-    from ..learning.optimisers import optimiser_of, with_rate
 
-    optimiser = optimiser_of(arguments.optimiser)
-    if arguments.rate is not None:
-        optimiser = with_rate(optimiser, arguments.rate)
-    graph = load_graph(arguments.model, common.shapes(arguments), arguments.cuts)
+    how = settings(arguments)
+    given = common.shapes(arguments), arguments.cuts, arguments.convert, common.fixed(arguments)
+    source = open_source(arguments.model, *given)
+    graph = _graph(source)
     if arguments.output is not None:
-        _expect_writable(Path(arguments.output))
+        _expect_output(Path(arguments.output), source, graph, arguments.train)
     x, y, labels = data(Path(arguments.data), graph)
-    fitted = fit(
-        graph,
-        x,
-        y,
-        epochs=arguments.epochs,
-        batch=arguments.batch,
-        loss=loss_of(arguments.loss),
-        optimiser=optimiser,
-        schedule=arguments.schedule,
-        validation=arguments.validation,
-        train=arguments.train,
-        stop=arguments.patience,
-        checkpoint=arguments.checkpoint,
-        resume=arguments.resume,
-        seed=arguments.seed,
-        threads=arguments.threads,
-        precision=arguments.precision,
-        cache=not arguments.no_cache,
-    )
+    fitted = fit(source, x, y, **how)
     if arguments.output is not None:
-        from ..frontends.weights import write_weights
-
-        write_weights(arguments.output, fitted.weights)
+        _write(Path(arguments.output), fitted)
     if arguments.json:
         say(fitted.history.to_json().rstrip())
         return
@@ -90,13 +78,70 @@ def run(arguments: argparse.Namespace) -> None:
         say(f"wrote {len(fitted.weights)} arrays to {arguments.output}")
 
 
-def _expect_writable(path: Path) -> None:
-    """Raise OutputError now, and not after training, for a file that cannot be written."""
-    from ..files import write_whole
+def settings(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The keywords of `fit`. Raises UsageError."""
+    from ..learning.losses import loss_of
+    from ..learning.optimisers import optimiser_of, with_rate
 
+    optimiser = optimiser_of(arguments.optimiser)
+    if arguments.rate is not None:
+        optimiser = with_rate(optimiser, arguments.rate)
+    same = (
+        "epochs",
+        "batch",
+        "schedule",
+        "validation",
+        "train",
+        "checkpoint",
+        "resume",
+        "seed",
+        "threads",
+        "precision",
+    )
+    return {
+        **{name: getattr(arguments, name) for name in same},
+        "loss": loss_of(arguments.loss),
+        "optimiser": optimiser,
+        "stop": arguments.patience,
+        "cache": not arguments.no_cache,
+    }
+
+
+def _graph(source: Graph | OnnxFile) -> Graph:
+    """The graph of a source, which can still be read after it."""
+    from ..cache.sources import OnnxFile
+
+    return source.at(source.shapes).graph if isinstance(source, OnnxFile) else source
+
+
+def _expect_output(path: Path, source: Graph | OnnxFile, graph: Graph, train: list[str] | None) -> None:
+    """Raise now, and not after training, for a file that cannot be written, and for what it cannot hold."""
+    from ..cache.sources import OnnxFile
+    from ..files import write_whole
+    from ..learning.fitting import NO_ONNX
+    from ..learning.training import learned
+
+    if path.suffix.lower() not in ENDINGS:
+        raise UsageError(f"-o '{path}' must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
     probe = path.with_name(f".{path.name}.probe")
     write_whole(probe, "weights file", lambda stream: None)
     probe.unlink()
+    if path.suffix.lower() == ".onnx":
+        if not isinstance(source, OnnxFile):
+            raise UsageError(f"-o '{path}': {NO_ONNX}")
+        from ..ir import Value
+
+        weights = {name: graph.constant(Value(name)) for name in learned(graph, train)}
+        source.at(source.shapes).holding({name: array for name, array in weights.items() if array is not None})
+
+
+def _write(path: Path, fitted: Fitted) -> None:
+    from ..frontends.weights import write_weights
+
+    if path.suffix.lower() == ".onnx":
+        fitted.save_onnx(path)
+    else:
+        write_weights(path, fitted.weights)
 
 
 def data(path: Path, graph: Graph) -> tuple[Any, Array, list[str]]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import interpreter
 from ..api import compile
+from ..batching import each_image
 from ..ir import Builder, Graph, Value
 from ..op import Constant
 from ..runtime.model import Model
@@ -36,7 +37,7 @@ class Evaluation:
 
     def __init__(self, step: Step, graph: Graph, **options: Any):
         self.loss = step.loss
-        reading = inference(graph, step.training.graph, {PREDICTION: predicted(graph, step.loss)})
+        reading = inference(each_image(graph), step.training.graph, {PREDICTION: predicted(graph, step.loss)})
         self.model = Model(compile(reading, **options).executable, threads=step.model.threads, state=step.model)
 
     def __call__(self, x: Examples, y: Array) -> Judgement:

@@ -7,15 +7,16 @@ import os
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..api import compile, load_graph
+from ..api import compile, open_source
+from ..cache.sources import OnnxFile
 from ..errors import LearningError, UsageError
+from ..files import write_whole
 from ..ir import Graph
-from ..op import Constant
 from ..runtime.model import Model
 from ..types import Array
 from . import checkpoint as checkpoints
@@ -32,6 +33,8 @@ from .step import Step
 
 Callback = Callable[[Epoch], object]
 STOP = "stop"
+NO_ONNX = "only what was learned from an ONNX model can be saved as one: cnncc.fit('model.onnx', …) is that"
+READING = ("shapes", "outputs", "convert", "fixed")  # what `load_graph` takes beside a source
 ORDER, CHANGES = 0, 1  # what random numbers are for
 
 
@@ -48,16 +51,33 @@ class Patience:
 
 @dataclass(frozen=True)
 class Fitted:
-    """What training made: the graph with its new weights, these by name, and the history."""
+    """What training made: the graph with its new weights, these by name, and the history.
+
+    `source` is the ONNX model, if it was one.
+    """
 
     graph: Graph
     weights: Mapping[str, Array]
     history: History
+    source: OnnxFile | None = None
 
     def compile(self, **options: Any) -> Model:
         """The network in native code; options are those of `cnncc.compile`."""
         model: Model = compile(self.graph, **options)
         return model
+
+    def save_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the ONNX model with what was learned in place of its own weights, whole or not at all.
+
+        All else stays as it is; only weights from other files are in this one. What the file has in shorter floats is
+        rounded to these. The file is read again before it is written: it is the learned graph. Raises UsageError for
+        what was no ONNX model, ModelError where a parameter is no array of the file but computed from others, or is one
+        with another parameter (the sentence names it), OutputError for a file that cannot be written.
+        """
+        if self.source is None:
+            raise UsageError(NO_ONNX)
+        content = self.source.holding(self.weights)
+        write_whole(path, "ONNX model", lambda stream: stream.write(content))
 
 
 def fit(
@@ -93,7 +113,7 @@ def fit(
     'stop'; `stop` ends training that gets no better. With `checkpoint`, the standing is written after each epoch, and
     when training is interrupted; with `resume` it goes on from there, with the bits of training that was never
     interrupted. `progress` is given a line for each epoch (else standard error is), `settled` the weights that are
-    kept, however training ends. Further options are those of `cnncc.compile`.
+    kept, however training ends. Further options are those of `cnncc.load_graph` and of `cnncc.compile`.
 
     Raises UsageError for arguments that make no sense, InputError for data that does not fit, LearningError for a loss
     that is no number any more, and what `Step` raises.
@@ -101,7 +121,7 @@ def fit(
     if keep not in ("best", "last"):
         raise UsageError(f"keep={keep!r}: expected 'best' or 'last'")
     expect_count("epochs", epochs)
-    graph = load_graph(source)
+    graph, original = _read(source, {name: options.pop(name) for name in READING if name in options})
     step = Step(graph, loss=loss, optimiser=optimiser, batch=batch, train=train, clip=clip, seed=seed, **options)
     training = Training(
         graph,
@@ -125,7 +145,16 @@ def fit(
         training.settle(best=keep == "best")
         if settled is not None:
             settled(step.weights)
-    return Fitted(with_weights(graph, step.weights), step.weights, training.history)
+    return Fitted(graph.with_constants(step.weights), step.weights, training.history, original)
+
+
+def _read(source: Any, how: Mapping[str, Any]) -> tuple[Graph, OnnxFile | None]:
+    """The graph of a source, and the source itself as it is now, if it is an ONNX model."""
+    opened = source if isinstance(source, OnnxFile) else open_source(source, **how)
+    if not isinstance(opened, OnnxFile):
+        return opened, None
+    original = opened.at(opened.shapes)
+    return opened.graph, original
 
 
 def fit_network(network: Any, x: Any, y: Any, **how: Any) -> History:
@@ -303,12 +332,6 @@ class Training:
             self.save()
         if best and self.standing.epochs:
             self.step.block[:] = self.standing.best
-
-
-def with_weights(graph: Graph, weights: Mapping[str, Array]) -> Graph:
-    """The graph with other arrays in constants of these names."""
-    changed = {name: replace(graph[name], op=Constant.of(array)) for name, array in weights.items()}
-    return replace(graph, nodes={**graph.nodes, **changed})
 
 
 def _tell(text: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ..batching import with_images
+from ..batching import each_image, with_images
 from ..elements import FLOAT32, INT32
 from ..errors import CnnccError, UsageError
 from ..expr import Arg, minimum, sqrt
@@ -59,7 +59,7 @@ def training(
     gradient reaches.
     """
     trained = chosen(graph, train)
-    net = in_training_form(with_images(graph, batch), trained)
+    net = in_training_form(with_images(each_image(graph), batch), trained)
     prediction = net.made[predicted(graph, loss)]
     top = net.net.at(LOSS)
     wanted = net.new_input(WANTED, loss.wanted(top.type(prediction)))
@@ -109,6 +109,12 @@ def chosen(graph: Graph, train: Sequence[str] | None) -> list[str]:
     if not found:
         raise UsageError(f"model '{graph.name}' has nothing to train: no layer has weights")
     return found
+
+
+def learned(graph: Graph, train: Sequence[str] | None) -> list[str]:
+    """The constants that training changes: those of `chosen`, and statistics. Raises what `chosen` raises."""
+    trained = chosen(graph, train)
+    return [*trained, *statistics(graph, set(trained))]
 
 
 @dataclass

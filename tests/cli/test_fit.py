@@ -107,3 +107,38 @@ def test_data_without_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -
     (folder / "empty").mkdir()
     assert fit(folder, data="empty") == 4
     assert "has no folders with pictures" in capsys.readouterr().err
+
+
+def onnx_file(path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from tests.onnx.support import model, node
+
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.random((4, 1, 3, 3)), "one": np.array([1, 64]), "fc": rng.random((64, 3)), "fixed": np.ones(3)}
+    typed = {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in weights.items()}
+    nodes = [
+        node("Conv", "x w", "c", "conv"),
+        node("Reshape", "c one", "f"),
+        node("Gemm", "f fc", "g", "fc", alpha=0.3),
+        node("Mul", "g fixed", "y", "scaled"),
+    ]
+    onnx.save(model(nodes, {"x": (1, 1, 6, 6)}, weights=typed, opset=17), path)
+
+
+def test_an_onnx_model_stays_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For one image, by the size of its reshape; what the file does not have as an array is found before training."""
+    onnx_file(folder / "net.onnx")
+    given = ["fit", str(folder / "net.onnx"), "--data", str(folder / "data.npz"), "--batch", "20", "--epochs", "2"]
+    out = ["-o", str(folder / "tuned.onnx"), "--validation", "0.25"]
+    assert cli.main([*given, *out, "--train", "w", "--train", "fixed"]) == 0
+    assert capsys.readouterr().out.endswith(f"wrote 2 arrays to {folder / 'tuned.onnx'}\n")
+    old, new = (cnncc.load_graph(folder / name) for name in ("net.onnx", "tuned.onnx"))
+    changed = [name for name, node in new.nodes.items() if node.op != old[name].op]
+    assert changed == ["w", "fixed"]
+    assert cli.main([*given, *out]) == 3
+    told = capsys.readouterr().err
+    assert "parameter 'fc.weights' is no array of the file" in told and "epoch" not in told
+    assert fit(folder, *out) == 2
+    assert "only what was learned from an ONNX model can be saved as one" in capsys.readouterr().err
+    assert fit(folder, "-o", str(folder / "w.pt")) == 2
+    assert "must end in .npz, .safetensors or .onnx" in capsys.readouterr().err

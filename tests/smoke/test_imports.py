@@ -288,6 +288,7 @@ ALLOWED: dict[str, set[str]] = {
         "allowance",
         "api",
         "batching",
+        "cache.sources",
         "computation",
         "elements",
         "errors",
