@@ -42,6 +42,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--schedule", default="constant", metavar="NAME", help="constant, step, cosine, one-cycle, plateau"
     )
+    parser.add_argument(
+        "--metric",
+        action="append",
+        metavar="NAME",
+        help="told of the validation data: accuracy, top-5; may be repeated",
+    )
     parser.add_argument("--patience", type=count, metavar="N", help="stop when no epoch was better for N epochs")
     parser.add_argument("--checkpoint", metavar="FILE", help="where training stands, written after each epoch")
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint")
@@ -103,6 +109,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "loss": loss_of(arguments.loss),
         "optimiser": optimiser,
         "stop": arguments.patience,
+        "metrics": arguments.metric or (),
         "cache": not arguments.no_cache,
     }
 

@@ -15,11 +15,11 @@ from ..ir import Builder, Graph, Node, Value
 from ..op import Constant
 from ..ops import ReduceSumSquare, Sum
 from ..types import TensorType
-from .losses import LOSS, Loss, judged
+from .losses import LOSS, WANTED, Loss, judged
 from .net import Net
 from .optimisers import Optimiser
 
-WANTED, RATE = "wanted", "rate"
+RATE = "rate"
 TINY = 1e-6  # beside a norm that may be 0
 
 

@@ -143,6 +143,23 @@ def test_an_interrupted_network_has_the_last_finished_step(monkeypatch: pytest.M
     assert not np.array_equal(network.weights["head.weights"], small().weights["head.weights"])
 
 
+def test_the_first_value_that_is_not_finite_is_named() -> None:
+    """The steps since the last good state run again."""
+    network = nn.Sequential(nn.Dense(8), nn.Dense(4), input=(36,), seed=0)
+    x, truth = X.reshape(len(X), 36), np.ones((len(X), 4), np.float32)
+    with pytest.raises(
+        LearningError, match=r"the first value that .* is that of layer 'dense2' \(at .*test_fit.py:"
+    ):
+        network.fit(x, truth, batch=16, optimiser=learn.SGD(1e20), progress=quiet, loss=squares)
+    x[90] = np.inf
+    with pytest.raises(LearningError, match="the first value that is not finite is that of input 'input'"):
+        network.fit(x, truth, batch=16, progress=quiet, loss=squares)
+
+
+def squares(prediction: Any, wanted: Any) -> Any:
+    return (prediction - wanted) * prediction
+
+
 def test_a_loss_that_is_no_number_ends_training() -> None:
     network = small()
     with pytest.raises(
@@ -221,7 +238,20 @@ def test_crops_keep_order() -> None:
         ({"resume": True}, UsageError, "resume=True needs the path of a checkpoint"),
         ({"augment": lambda x, random: x[:, :, 1:]}, UsageError, r"augmentation .* made \(16, 1, 5, 6\) of images of"),
         ({"checkpoint": "/no/such/folder/c.npz"}, OutputError, "cannot write checkpoint '/no/such/folder/c.npz'"),
-        ({"clip": -1.0}, UsageError, "rate=-1.0: expected a positive, finite number"),
+        ({"clip": -1.0}, UsageError, "clip=-1.0: expected a positive, finite number"),
+        ({"seed": -1}, UsageError, "seed=-1: expected a whole number of at least 0"),
+        ({"stop": "soon"}, UsageError, r"Patience\('soon'\): expected a whole number of epochs from 1 on"),
+        ({"callbacks": [print, 3]}, UsageError, "callbacks=.*: expected a function or several"),
+        ({"augment": "flip"}, UsageError, "augment='flip': expected a function or several"),
+        ({"checkpoint": 3}, UsageError, "checkpoint=3: expected the path of a file"),
+        ({"loss": 3}, UsageError, "loss=3: expected a name, an object of cnncc.learn, or a function of layers"),
+        ({"loss": lambda p, w: 3.0}, UsageError, "the loss <lambda> must return a layer's value, got 3.0"),
+        ({"metrics": "f1"}, UsageError, "unknown metric 'f1': expected 'accuracy', 'top-5'"),
+        ({"metrics": "top-0"}, UsageError, "k=0: expected a whole number of at least 1"),
+        ({"metrics": (learn.TopK(2), "top-2")}, UsageError, "two metrics are called 'top-2'"),
+        ({"metrics": [3]}, UsageError, "metric 3: expected a name or a function of a prediction and what was wanted"),
+        ({"metrics": "top-2"}, UsageError, "metric 'top-2' is found from validation data, and there are none"),
+        ({"metrics": "top-4", "validation": 0.5}, UsageError, "metric 'top-4' of 4 classes is 1 always"),
     ],
 )
 def test_arguments_that_make_no_sense(how: dict[str, Any], error: type[CnnccError], message: str) -> None:
