@@ -146,10 +146,8 @@ def test_an_interrupted_network_has_the_last_finished_step(monkeypatch: pytest.M
 def test_the_first_value_that_is_not_finite_is_named() -> None:
     """The steps since the last good state run again."""
     network = nn.Sequential(nn.Dense(8), nn.Dense(4), input=(36,), seed=0)
-    x, truth = X.reshape(len(X), 36), np.ones((len(X), 4), np.float32)
-    with pytest.raises(
-        LearningError, match=r"the first value that .* is that of layer 'dense2' \(at .*test_fit.py:"
-    ):
+    x, truth = X.reshape(len(X), 36).copy(), np.ones((len(X), 4), np.float32)
+    with pytest.raises(LearningError, match=r"the first value that .* is that of layer 'dense2' \(at .*test_fit.py:"):
         network.fit(x, truth, batch=16, optimiser=learn.SGD(1e20), progress=quiet, loss=squares)
     x[90] = np.inf
     with pytest.raises(LearningError, match="the first value that is not finite is that of input 'input'"):
