@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import runpy
+import subprocess
 import sys
 from pathlib import Path
 
@@ -55,3 +57,17 @@ def test_fine_tuning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     run("finetune.py", *files, "fc.*")
     old, new = (cnncc.load_graph(tmp_path / name) for name in ("net.onnx", "tuned.onnx"))
     assert [name for name, node in new.nodes.items() if node.op != old[name].op] == ["fc.weight", "fc.bias"]
+
+
+@pytest.mark.skipif(
+    importlib.util.find_spec("distributed") is None, reason="dask is missing: pip install 'cnncc[sweep]'"
+)
+def test_a_sweep_over_a_cluster() -> None:
+    command = [sys.executable, "examples/sweep.py", "--widths", "2,4", "--rates", "0.003,0.03"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    *trials, best = done.stdout.splitlines()
+    assert done.returncode == 0, done.stderr
+    found = [re.match(r"width +(\d), rate ([\d.]+) +([\d.]+)%", line) for line in trials]
+    tried = {match.groups()[:2] for match in found if match}
+    assert tried == {(width, rate) for width in "24" for rate in ("0.003", "0.03")}
+    assert best.startswith("best: width 4, rate 0.03: ")
