@@ -1,24 +1,25 @@
 """fit: train a model on data, and write its weights.
 
 DATA is an .npz with x and y, or a folder with a folder of pictures for each class. The weights (-o) are what
-`network.load` reads, or those of an ONNX model in a file like it (.onnx). Ctrl-C keeps the last finished step; with
---checkpoint and --resume training goes on from there.
+`network.load` reads, or those of an ONNX model in a file like it (.onnx). They are written
+however training ends. With --checkpoint and --resume training goes on where Ctrl-C ended it.
 """
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import InputError, UsageError
+from ..errors import InputError, LearningError, UsageError
 from . import common
 from .console import say
 
 if TYPE_CHECKING:
     from ..cache.sources import OnnxFile
     from ..ir import Graph
-    from ..learning import Fitted
     from ..types import Array
 
 ENDINGS = (".npz", ".safetensors", ".onnx")
@@ -71,17 +72,23 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.output is not None:
         _expect_output(Path(arguments.output), source, graph, arguments.train)
     x, y, labels = data(Path(arguments.data), graph)
-    fitted = fit(source, x, y, **how)
-    if arguments.output is not None:
-        _write(Path(arguments.output), fitted)
+    told = [] if arguments.output is None else [Output(Path(arguments.output), _unread(source))]
+    kept: dict[str, Array] = {}
+    try:
+        history = fit(source, x, y, settled=kept.update, **how).history
+    except (KeyboardInterrupt, LearningError):
+        for output in told if kept else ():
+            say(output.written(kept))
+        raise
+    written = [output.written(kept) for output in told]
     if arguments.json:
-        say(fitted.history.to_json().rstrip())
+        say(history.to_json().rstrip())
         return
-    say(f"best {fitted.history.best}")
+    say(f"best {history.best}")
     if labels:
         say(f"classes: {', '.join(labels)}")
-    if arguments.output is not None:
-        say(f"wrote {len(fitted.weights)} arrays to {arguments.output}")
+    for line in written:
+        say(line)
 
 
 def settings(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -114,25 +121,31 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def _unread(source: Graph | OnnxFile) -> Graph | OnnxFile:
+    """A source of the same content, to be read apart from this one."""
+    from ..cache.sources import OnnxFile
+
+    return source.at(source.shapes) if isinstance(source, OnnxFile) else source
+
+
 def _graph(source: Graph | OnnxFile) -> Graph:
     """The graph of a source, which can still be read after it."""
     from ..cache.sources import OnnxFile
 
-    return source.at(source.shapes).graph if isinstance(source, OnnxFile) else source
+    other = _unread(source)
+    return other.graph if isinstance(other, OnnxFile) else other
 
 
 def _expect_output(path: Path, source: Graph | OnnxFile, graph: Graph, train: list[str] | None) -> None:
     """Raise now, and not after training, for a file that cannot be written, and for what it cannot hold."""
     from ..cache.sources import OnnxFile
-    from ..files import write_whole
+    from ..files import expect_writable
     from ..learning.fitting import NO_ONNX
     from ..learning.training import learned
 
     if path.suffix.lower() not in ENDINGS:
         raise UsageError(f"-o '{path}' must end in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}")
-    probe = path.with_name(f".{path.name}.probe")
-    write_whole(probe, "weights file", lambda stream: None)
-    probe.unlink()
+    expect_writable(path, "ONNX model" if path.suffix.lower() == ".onnx" else "weights file")
     if path.suffix.lower() == ".onnx":
         if not isinstance(source, OnnxFile):
             raise UsageError(f"-o '{path}': {NO_ONNX}")
@@ -142,13 +155,25 @@ def _expect_output(path: Path, source: Graph | OnnxFile, graph: Graph, train: li
         source.at(source.shapes).holding({name: array for name, array in weights.items() if array is not None})
 
 
-def _write(path: Path, fitted: Fitted) -> None:
-    from ..frontends.weights import write_weights
+@dataclass(frozen=True)
+class Output:
+    """The file to write, and the source of the model in it."""
 
-    if path.suffix.lower() == ".onnx":
-        fitted.save_onnx(path)
-    else:
-        write_weights(path, fitted.weights)
+    path: Path
+    source: Graph | OnnxFile
+
+    def written(self, weights: Mapping[str, Array]) -> str:
+        """Write what was learned; returns what is said of it."""
+        from ..cache.sources import OnnxFile
+        from ..files import write_whole
+        from ..frontends.weights import write_weights
+
+        if self.path.suffix.lower() == ".onnx" and isinstance(self.source, OnnxFile):
+            content = self.source.holding(weights)
+            write_whole(self.path, "ONNX model", lambda stream: stream.write(content))
+        else:
+            write_weights(self.path, weights)
+        return f"wrote {len(weights)} arrays to {self.path}"
 
 
 def data(path: Path, graph: Graph) -> tuple[Any, Array, list[str]]:

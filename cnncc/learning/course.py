@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -59,11 +60,12 @@ class Data:
         """Checked arrays. Raises InputError and UsageError."""
         arrays, truth = _checked(step, x, y)
         held = None
-        if isinstance(validation, tuple):
+        if isinstance(validation, tuple | list) and len(validation) == 2:
             held = _checked(step, *validation)
         elif validation is not None:
             if isinstance(validation, bool) or not isinstance(validation, int | float) or not 0 < validation < 1:
-                raise UsageError(f"validation={validation!r}: expected a share between 0 and 1, or (x, y)")
+                told = repr(validation) if isinstance(validation, int | float | str) else type(validation).__name__
+                raise UsageError(f"validation={told}: expected a share between 0 and 1, or (x, y)")
             count = max(1, round(validation * len(truth)))
             held = {name: array[-count:] for name, array in arrays.items()}, truth[-count:]
             arrays, truth = {name: array[:-count] for name, array in arrays.items()}, truth[:-count]
@@ -112,7 +114,9 @@ class Course:
                 "model, loss, optimiser or batch": self.step.training.graph.hash,
                 "data": checkpoints.digest({**self.data.x, **held, "y": self.data.y}),
                 "seed": str(self.step.seed),
-                "schedule or augmentation": f"{self.schedule!r} {self.changes!r} {self.epochs}",
+                "number of epochs": str(self.epochs),
+                # the address of a function is another one in each process
+                "schedule or augmentation": re.sub(" at 0x[0-9a-f]+", "", f"{self.schedule!r} {self.changes!r}"),
             }
         )
 
@@ -167,6 +171,9 @@ class Course:
         """The rate of the next step."""
         values = [epoch.judged for epoch in self.standing.epochs]
         factor = self.schedule(Progress(self.step.number, self.epochs * self.each, self.each, values))
+        if not isinstance(factor, int | float | np.number) or not 0 <= factor < math.inf:
+            told = f"the schedule gave {factor!r} in step {self.step.number + 1}"
+            raise UsageError(f"{told}: expected a finite number from 0 on, by which the rate is multiplied")
         return self.step.optimiser.rate * float(factor)
 
     def batch(self) -> float:

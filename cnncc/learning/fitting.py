@@ -102,12 +102,12 @@ def fit(
     """
     expect_sense(epochs=epochs, keep=keep, checkpoint=checkpoint, resume=resume, seed=seed)
     patience, watchers, changes = patience_of(stop), functions("callbacks", callbacks), functions("augment", augment)
-    rates, told = schedule_of(schedule), metrics_of(metrics)
+    rates, told, telling = schedule_of(schedule), metrics_of(metrics), Telling(progress)
     graph, original = _read(source, {name: options.pop(name) for name in READING if name in options})
     step = Step(graph, loss=loss, optimiser=optimiser, batch=batch, train=train, clip=clip, seed=seed, **options)
     data = Data.of(step, x, y, validation)
     course = Course(step, data, evaluation(step, graph, told, data.held, options), epochs, rates, changes)
-    course.telling = Telling(progress)
+    course.telling = telling
     try:
         course.begin(checkpoint, resume=resume)
         course.run(patience, watchers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ..errors import UsageError
 from ..terminal import WIPED, bar, on_terminal, tell
 
 PAUSE = 0.1  # seconds between two bars: a step may take microseconds
@@ -14,6 +15,8 @@ class Telling:
     """Lines go to a function of the user's or, with a bar on a terminal, to standard error."""
 
     def __init__(self, line: Callable[[str], object] | None):
+        if line is not None and not callable(line):
+            raise UsageError(f"progress={line!r}: expected a function of a line")
         self._line = line
         self._bars = line is None and on_terminal()
         self._next = 0.0

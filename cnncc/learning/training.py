@@ -99,6 +99,10 @@ def chosen(graph: Graph, train: Sequence[str] | None) -> list[str]:
     known = parameters_of(graph)
     if isinstance(train, str):
         train = (train,)
+    if train is not None and not (
+        isinstance(train, Sequence) and train and all(isinstance(pattern, str) for pattern in train)
+    ):
+        raise UsageError(f"train={train!r}: expected patterns for names of parameters, such as ('head.*',)")
     for pattern in train or ():
         if not any(fnmatchcase(name, pattern) for name in known):
             names = ", ".join(map(repr, known[:6])) + (", …" if len(known) > 6 else "")
@@ -138,7 +142,10 @@ def predicted(graph: Graph, loss: Loss) -> Value:
     """What a loss takes: the only output, or what its last layer takes if the loss takes that into itself."""
     if len(graph.outputs) != 1:
         names = ", ".join(map(repr, graph.outputs))
-        raise UsageError(f"a loss takes one output, model '{graph.name}' has {names}: cut it with outputs=")
+        raise UsageError(
+            f"a loss takes one output, model '{graph.name}' has {names}: cut it with outputs= (on the command line "
+            "--output)"
+        )
     (value,) = graph.outputs.values()
     last = graph[value.node]
     along = getattr(last.op, "axis", 1) % max(last.types[0].rank, 1)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import cnncc
 from cnncc import cli
+from cnncc.learning.step import Step
 
 SCRIPT = """\
 from cnncc import nn
@@ -81,10 +83,12 @@ WRONG: Sequence[tuple[tuple[str, ...], str, int, str]] = (
     (("--optimiser", "lion"), "data.npz", 2, "unknown optimiser 'lion'"),
     (("--schedule", "linear"), "data.npz", 2, "unknown schedule 'linear'"),
     (("--loss", "hinge"), "data.npz", 2, "unknown loss 'hinge'"),
+    (("--metric", "f1"), "data.npz", 2, "unknown metric 'f1'"),
+    (("--metric", "top-2"), "data.npz", 2, "metric 'top-2' is found from validation data, and there are none"),
     (("--train", "fc*"), "data.npz", 2, "'fc*' matches no parameter"),
     (("--epochs", "0"), "data.npz", 2, "'0' is not a whole number of at least 1"),
     (("--resume",), "data.npz", 2, "resume=True needs the path of a checkpoint"),
-    (("-o", "/no/such/folder/w.npz"), "data.npz", 5, "cannot write weights file"),
+    (("-o", "/no/such/folder/w.npz"), "data.npz", 5, "cannot write weights file '/no/such/folder/w.npz'"),
     ((), "none.npz", 4, "none.npz"),
     ((), "net.py", 4, "expected an .npz file with x and y, or a folder with a folder for each class"),
     (("--rate", "1e30"), "data.npz", 8, "a lower rate, a warm-up or clip= may help"),
@@ -107,6 +111,29 @@ def test_data_without_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -
     (folder / "empty").mkdir()
     assert fit(folder, data="empty") == 4
     assert "has no folders with pictures" in capsys.readouterr().err
+
+
+def test_weights_are_written_however_training_ends(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 7  # three steps an epoch
+    run = Step.run
+
+    def counted(step: Step, *arguments: Any) -> float:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return run(step, *arguments)
+
+    monkeypatch.setattr(Step, "run", counted)
+    assert fit(folder, "-o", str(folder / "w.npz"), "--checkpoint", str(folder / "c.npz")) == 130
+    told = capsys.readouterr()
+    assert told.out == f"wrote 4 arrays to {folder / 'w.npz'}\n" and told.err.endswith("cnncc: interrupted\n")
+    monkeypatch.undo()
+    assert fit(folder, "-o", str(folder / "w.npz"), "--rate", "1e30") == 8
+    with np.load(folder / "w.npz") as weights:
+        assert all(np.isfinite(weights[name]).all() for name in weights)
 
 
 def onnx_file(path: Path) -> None:

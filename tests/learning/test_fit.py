@@ -237,6 +237,13 @@ def test_crops_keep_order() -> None:
         ({"augment": lambda x, random: x[:, :, 1:]}, UsageError, r"augmentation .* made \(16, 1, 5, 6\) of images of"),
         ({"checkpoint": "/no/such/folder/c.npz"}, OutputError, "cannot write checkpoint '/no/such/folder/c.npz'"),
         ({"clip": -1.0}, UsageError, "clip=-1.0: expected a positive, finite number"),
+        ({"validation": (X, Y, Y)}, UsageError, r"validation=tuple: expected a share between 0 and 1, or \(x, y\)"),
+        ({"optimiser": 3}, UsageError, r"optimiser=3: expected a name, or an object such as learn.SGD\(0.05\)"),
+        ({"schedule": lambda progress: -1.0}, UsageError, "the schedule gave -1.0 in step 1: expected a finite number"),
+        ({"schedule": lambda progress: "x"}, UsageError, "the schedule gave 'x' in step 1: expected a finite number"),
+        ({"train": 3}, UsageError, "train=3: expected patterns for names of parameters"),
+        ({"train": []}, UsageError, r"train=\[\]: expected patterns for names of parameters"),
+        ({"progress": 3}, UsageError, "progress=3: expected a function of a line"),
         ({"seed": -1}, UsageError, "seed=-1: expected a whole number of at least 0"),
         ({"stop": "soon"}, UsageError, r"Patience\('soon'\): expected a whole number of epochs from 1 on"),
         ({"callbacks": [print, 3]}, UsageError, "callbacks=.*: expected a function or several"),
@@ -272,6 +279,7 @@ def standing(tmp_path: Path) -> Iterator[Path]:
         ({"batch": 8}, "is of another training: not the same model, loss, optimiser or batch"),
         ({"optimiser": "adamw"}, "is of another training: not the same model, loss, optimiser or batch"),
         ({"validation": 0.5}, "is of another training: not the same data"),
+        ({"epochs": 2}, "is of another training: not the same number of epochs"),
         ({"schedule": "cosine"}, "is of another training: not the same schedule or augmentation"),
     ],
 )
@@ -298,6 +306,29 @@ def spoiled(data: bytes, rng: np.random.Generator) -> bytes:
     changed = bytearray(data)
     changed[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
     return bytes(changed)
+
+
+def test_a_schedule_that_is_a_function_is_known_again(tmp_path: Path) -> None:
+    """Not by its address, which is another one in another process."""
+    for number in range(2):
+        schedules = [lambda progress: 0.5**progress.epoch for _ in range(2)]
+        history = fitted(small(), schedule=schedules[number], checkpoint=tmp_path / "c.npz", resume=number > 0)
+    assert len(history) == 3
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([[1], [2, 3]] * 48, Y, "x of input 'input' is no array"),
+        (X, [[1], [2, 3]] * 48, "y is no array"),
+        (X, 2, r"y must have the shape \(N\), got \(\)"),
+        (1e300 * X.astype(np.float64), Y, r"x of input 'input' holds .*e\+299 in example 0, which is beyond float32"),
+    ],
+    ids=["x", "y", "number", "beyond"],
+)
+def test_data_that_are_none(x: Any, y: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        small().fit(x, y, epochs=1, progress=quiet)
 
 
 def test_a_checkpoint_is_whole_or_the_old_one(standing: Path, monkeypatch: pytest.MonkeyPatch) -> None:
