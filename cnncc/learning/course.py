@@ -100,6 +100,8 @@ class Course:
         self.path: str | os.PathLike[str] | None = None
         self.identity = self._identity()
         self.telling = Telling(None)
+        self.rate = 0.0
+        """Of the last step."""
         self._orders: tuple[int, Array] = -1, np.zeros(0, np.int64)
 
     @property
@@ -153,22 +155,19 @@ class Course:
     def epoch(self) -> Epoch:
         """The rest of an epoch; raises LearningError."""
         standing, number, begin = self.standing, len(self.standing.epochs), time.monotonic()
-        rate = 0.0
         while standing.batches < self.each:
-            rate = self.rate()
             loss = self.batch()
             if not math.isfinite(loss):
-                raise self._diverged(f"the loss is {loss:g}", rate)
+                raise self._diverged(f"the loss is {loss:g}")
             standing.loss += loss
             standing.correct += self.step.correct or 0
             standing.batches += 1
             self.telling.step(number, standing.batches / self.each, standing.loss / standing.batches)
         if spoiled(self.step.state):
-            raise self._diverged("a state has become infinite", rate)
-        return self._judged(number, rate, time.monotonic() - begin)
+            raise self._diverged("a state has become infinite")
+        return self._judged(number, time.monotonic() - begin)
 
-    def rate(self) -> float:
-        """The rate of the next step."""
+    def _next_rate(self) -> float:
         values = [epoch.judged for epoch in self.standing.epochs]
         factor = self.schedule(Progress(self.step.number, self.epochs * self.each, self.each, values))
         if not isinstance(factor, int | float | np.number) or not 0 <= factor < math.inf:
@@ -183,7 +182,8 @@ class Course:
         arrays = {name: array[chosen] for name, array in self.data.x.items()}
         first = next(iter(arrays))
         arrays[first] = augmented(arrays[first], self.changes, [self.step.seed, CHANGES, self.step.number])
-        return self.step.run(arrays, self.data.y[chosen], self.rate())
+        self.rate = self._next_rate()
+        return self.step.run(arrays, self.data.y[chosen], self.rate)
 
     def _order(self, epoch: int) -> Array:
         """The order of the examples in an epoch."""
@@ -192,7 +192,7 @@ class Course:
             self._orders = epoch, order
         return self._orders[1]
 
-    def _judged(self, number: int, rate: float, seconds: float) -> Epoch:
+    def _judged(self, number: int, seconds: float) -> Epoch:
         """The record of the epoch that is over, which becomes part of the standing."""
         standing = self.standing
         judged = self.judge(*self.data.held) if self.judge and self.data.held else None
@@ -200,7 +200,7 @@ class Course:
         epoch = Epoch(
             number,
             standing.loss / self.each,
-            rate,
+            self.rate,
             None if self.step.correct is None else standing.correct / (images * self.data.y[0].size),
             judged.loss if judged else None,
             judged.accuracy if judged else None,
@@ -213,9 +213,9 @@ class Course:
         standing.batches, standing.loss, standing.correct = 0, 0.0, 0.0
         return epoch
 
-    def _diverged(self, what: str, rate: float) -> LearningError:
+    def _diverged(self, what: str) -> LearningError:
         """The error for numbers that are none any more; the states are those of the last good epoch again."""
-        place = f"step {self.step.number} (epoch {len(self.standing.epochs) + 1}), at a rate of {rate:g}"
+        place = f"step {self.step.number} (epoch {len(self.standing.epochs) + 1}), at a rate of {self.rate:g}"
         self.telling.wipe()
         fault = first_fault(self.step, self.standing.state, self.saved, self.batch)
         self.step.block[:] = self.standing.state

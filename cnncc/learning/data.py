@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..elements import INT32
+from ..elements import INT32, Element
 from ..errors import InputError
 from ..types import Array, TensorType
 
@@ -58,7 +58,7 @@ def expect_alike(x: Examples, y: Array) -> int:
 def _fitting(what: str, type: TensorType, given: Any) -> Array:
     array = _array(what, given)
     if type.dtype.is_float and array.dtype.kind == "f":
-        array = _rounded(what, array)
+        array = _rounded(what, array, type.dtype)
     if array.dtype != type.dtype.numpy:
         raise InputError(f"{what} must be {type.dtype}, got {array.dtype}")
     if array.ndim != type.rank or array.shape[1:] != type.shape[1:]:
@@ -76,13 +76,13 @@ def _array(what: str, given: Any) -> Array:
         raise InputError(f"{what} is no array: {error}") from None
 
 
-def _rounded(what: str, array: Array) -> Array:
-    """Floats as float32. Raises InputError for a finite number beyond its range."""
+def _rounded(what: str, array: Array, element: Element) -> Array:
+    """Floats of another width. Raises InputError for a finite number beyond its range."""
     with np.errstate(over="ignore"):
-        result = array.astype(np.float32, copy=False)
+        result = array.astype(element.numpy, copy=False)
     if result is not array and (lost := np.isinf(result) & np.isfinite(array)).any():
         at = int(np.argwhere(lost)[0][0])
-        raise InputError(f"{what} holds {array[lost][0]:g} in example {at}, which is beyond float32")
+        raise InputError(f"{what} holds {array[lost][0]:g} in example {at}, which is beyond {element}")
     return result
 
 

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 from ..batching import each_image, with_images
-from ..elements import FLOAT32, INT32
+from ..elements import FLOAT16, FLOAT32, INT32
 from ..errors import CnnccError, UsageError
 from ..expr import Arg, minimum, sqrt
 from ..gradient import backward
 from ..ir import Builder, Graph, Node, Value
 from ..op import Constant
-from ..ops import ReduceSumSquare, Sum
+from ..ops import Cast, ReduceSumSquare, Sum
 from ..types import TensorType
 from .losses import LOSS, WANTED, Loss, judged
 from .net import Net
@@ -139,7 +139,10 @@ class TrainingForm:
 
 
 def predicted(graph: Graph, loss: Loss) -> Value:
-    """What a loss takes: the only output, or what its last layer takes if the loss takes that into itself."""
+    """What a loss takes: the only output, or what its last layer takes if the loss takes that into itself.
+
+    Of an output that leaves as a float of 16 bits, it is the value before its rounding.
+    """
     if len(graph.outputs) != 1:
         names = ", ".join(map(repr, graph.outputs))
         raise UsageError(
@@ -147,6 +150,8 @@ def predicted(graph: Graph, loss: Loss) -> Value:
             "--output)"
         )
     (value,) = graph.outputs.values()
+    if graph.type(value).dtype is FLOAT16 and graph[value.node].op.name == Cast.__name__:
+        (value,) = graph[value.node].inputs
     last = graph[value.node]
     along = getattr(last.op, "axis", 1) % max(last.types[0].rank, 1)
     return last.inputs[0] if last.op.name == loss.final and along == 1 else value

@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 import cnncc
 from cnncc.cache.sources import OnnxFile, OnnxMessage
-from cnncc.errors import ModelError, OutputError, UsageError
+from cnncc.errors import InputError, ModelError, OutputError, UsageError
 from cnncc.types import Array
 
 from .making import data
@@ -124,6 +124,20 @@ def test_what_is_learned_is_saved(tmp_path: Path) -> None:
     session = ort.InferenceSession(after, providers=["CPUExecutionProvider"])
     other = [session.run(None, {"x": x[k : k + 1]})[0] for k in range(3)]
     np.testing.assert_allclose(other, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_a_file_of_halves() -> None:
+    """Inputs are rounded to the file's type; the loss takes its output before the rounding."""
+    rng = np.random.default_rng(0)
+    x, y = rng.random((64, *X[1:]), np.float32), rng.integers(0, 3, 64)
+    how: dict[str, Any] = {"epochs": 3, "batch": 16, "validation": 0.25, "progress": lambda line: None}
+    tuned = cnncc.fit(network(np.float16).SerializeToString(), x, y, **how)
+    content = tuned.source.holding(tuned.weights) if tuned.source else b""
+    assert tuned.history[2].loss < tuned.history[0].loss
+    for name, array in tuned.weights.items():
+        np.testing.assert_array_equal(constant(content, name), array.astype(np.float16).astype(np.float32))
+    with pytest.raises(InputError, match=r"x of input 'x' holds 100000 in example 0, which is beyond float16"):
+        cnncc.fit(network(np.float16).SerializeToString(), 0 * x + 1e5, y, **how)
 
 
 def test_weights_in_other_files_are_inside_of_the_new_one(tmp_path: Path) -> None:
