@@ -192,7 +192,10 @@ def data(path: Path, graph: Graph) -> tuple[Any, Array, list[str]]:
 
 
 def pictures(folder: Path, graph: Graph) -> tuple[Array, Array, list[str]]:
-    """All pictures in the folders of a folder, which are the classes in the order of their names."""
+    """All pictures in the folders of a folder, which are the classes in the order of their names.
+
+    Where the model has labels and all folders are called like some, each is the class of its label.
+    """
     import numpy as np
 
     from ..runtime.executable import Port
@@ -202,7 +205,8 @@ def pictures(folder: Path, graph: Graph) -> tuple[Array, Array, list[str]]:
         raise InputError(f"a folder of pictures is for one input, model '{graph.name}' has {len(graph.inputs)}")
     (name, type), *_ = graph.inputs.items()
     classes = sorted(each.name for each in folder.iterdir() if each.is_dir() and not each.name.startswith("."))
-    files = [(number, file) for number, each in enumerate(classes) for file in sorted((folder / each).iterdir())]
+    known = graph.labels if set(classes) <= set(graph.labels) else classes
+    files = [(known.index(each), file) for each in classes for file in sorted((folder / each).iterdir())]
     if not files:
         raise InputError(f"'{folder}' has no folders with pictures, one for each class")
     port = Port(name, type, True)

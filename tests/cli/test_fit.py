@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 
 import cnncc
 from cnncc import cli
+from cnncc.cli.fit import pictures
 from cnncc.learning.step import Step
 
 SCRIPT = """\
@@ -76,6 +78,18 @@ def test_folders_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -
             image.new("L", (6, 6), 80 * number + index).save(folder / "pictures" / name / f"{index}.png")
     assert fit(folder, data="pictures") == 0
     assert "classes: cat, dog, eel\n" in capsys.readouterr().out
+
+
+def test_folders_called_like_labels(folder: Path) -> None:
+    """Two of three classes: each is the class of its label, whatever its place among the folders."""
+    image = pytest.importorskip("PIL.Image")
+    for name in ("cat", "eel"):
+        (folder / "pictures" / name).mkdir(parents=True)
+        image.new("L", (6, 6)).save(folder / "pictures" / name / "0.png")
+    graph = cnncc.load_graph(folder / "net.py")
+    assert pictures(folder / "pictures", graph)[1].tolist() == [0, 1]
+    named = replace(graph, labels=("dog", "cat", "eel"))
+    assert pictures(folder / "pictures", named)[1].tolist() == [1, 2]
 
 
 WRONG: Sequence[tuple[tuple[str, ...], str, int, str]] = (
