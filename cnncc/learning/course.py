@@ -110,7 +110,8 @@ class Course:
 
     def _identity(self) -> dict[str, str]:
         """What the checkpoint of this training has to be of."""
-        held = {f"held {name}": array for name, array in self.data.held[0].items()} if self.data.held else {}
+        judged = {**self.data.held[0], "y": self.data.held[1]} if self.data.held else {}
+        held = {f"held {name}": array for name, array in judged.items()}
         return checkpoints.identity(
             {
                 "model, loss, optimiser or batch": self.step.training.graph.hash,

@@ -268,7 +268,7 @@ def test_arguments_that_make_no_sense(how: dict[str, Any], error: type[CnnccErro
 
 @pytest.fixture
 def standing(tmp_path: Path) -> Iterator[Path]:
-    fitted(small(), epochs=1, checkpoint=tmp_path / "c.npz")
+    fitted(small(), epochs=1, validation=(X, Y), checkpoint=tmp_path / "c.npz")
     yield tmp_path / "c.npz"
 
 
@@ -279,13 +279,14 @@ def standing(tmp_path: Path) -> Iterator[Path]:
         ({"batch": 8}, "is of another training: not the same model, loss, optimiser or batch"),
         ({"optimiser": "adamw"}, "is of another training: not the same model, loss, optimiser or batch"),
         ({"validation": 0.5}, "is of another training: not the same data"),
+        ({"validation": (X, (Y + 1) % 4)}, "is of another training: not the same data"),
         ({"epochs": 2}, "is of another training: not the same number of epochs"),
         ({"schedule": "cosine"}, "is of another training: not the same schedule or augmentation"),
     ],
 )
 def test_checkpoints_of_another_training(standing: Path, how: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        fitted(small(), **{"epochs": 1, "checkpoint": standing, "resume": True, **how})
+        fitted(small(), **{"epochs": 1, "validation": (X, Y), "checkpoint": standing, "resume": True, **how})
 
 
 def test_damaged_checkpoints(standing: Path) -> None:
@@ -294,7 +295,7 @@ def test_damaged_checkpoints(standing: Path) -> None:
     for damaged in (b"", whole[:100], whole[:-200], b"x" * 500, *(spoiled(whole, rng) for _ in range(20))):
         standing.write_bytes(damaged)
         try:
-            fitted(small(), epochs=1, checkpoint=standing, resume=True)
+            fitted(small(), epochs=1, validation=(X, Y), checkpoint=standing, resume=True)
         except (InputError, UsageError) as error:
             assert "damaged" in error.message or "another training" in error.message or "version" in error.message
     os.remove(standing)
