@@ -92,14 +92,14 @@ def _constant(graph: Graph, name: str) -> Array:
 
 
 def _held(file: Path, proto: Any, constants: Sequence[Array]) -> list[Held]:
-    """The tensors of floats that have all elements of some constant, as far as their values tell."""
+    """The tensors of floats that may be in some constant, or it in them, as far as their values tell."""
     onnx, wanted = package(file), [np.unique(constant) for constant in constants]
     found = []
     for message in every_tensor(proto):
         data = _floats(message, onnx)
         with np.errstate(over="ignore"):
             known = np.unique(data.astype(FLOAT32.numpy))
-        if data.size > 1 and any(_within(values, known) for values in wanted):
+        if data.size > 1 and any(_within(values, known) or _within(known, values) for values in wanted):
             found.append(Held(message, data, message.SerializeToString()))
     return found
 

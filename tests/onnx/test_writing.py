@@ -166,6 +166,43 @@ def test_nothing_but_what_was_learned_is_touched() -> None:
     assert changed == ["w"] and written.graph.node == proto.graph.node
 
 
+def parted() -> onnx.ModelProto:
+    """One array for two layers' weights, and two for one's."""
+    weights = {"both": data(4, 8), "sizes": np.array([3, 5]), "left": data(3, 2), "right": data(3, 4)}
+    nodes = [
+        node("Split", "both sizes", "first second", axis=1),
+        node("Concat", "left right", "wide", axis=1),
+        node("MatMul", "x first", "h", "one"),
+        node("MatMul", "h wide", "v", "three"),
+        node("MatMul", "x second", "w", "two"),
+        node("Concat", "v w", "y", axis=1),
+    ]
+    return model(nodes, {"x": (1, 4)}, weights=weights, opset=17)
+
+
+def called() -> onnx.ModelProto:
+    """A function with weights of its own, called once."""
+    inner = [
+        node("Constant", "", "w", value=numpy_helper.from_array(data(4, 4))),
+        node("MatMul", "a w", "b", "inside"),
+    ]
+    proto = model([node("Own", "x", "y", "call", domain="d")], {"x": (1, 4)}, opset=17)
+    proto.functions.append(
+        onnx.helper.make_function("d", "Own", ["a"], ["b"], inner, [onnx.helper.make_opsetid("", 17)])
+    )
+    proto.opset_import.append(onnx.helper.make_opsetid("d", 1))
+    return proto
+
+
+@pytest.mark.parametrize("proto", [parted(), called()], ids=["parted", "called"])
+def test_arrays_in_parts_and_in_functions(proto: onnx.ModelProto) -> None:
+    learned = parameters(source(proto))
+    content = source(proto).holding(learned)
+    for name, array in learned.items():
+        np.testing.assert_array_equal(constant(content, name), array, err_msg=name)
+    assert len(learned) == (3 if proto.graph.initializer else 1)
+
+
 def shared(**attributes: Any) -> onnx.ModelProto:
     nodes = [node("Gemm", "x w", "h", "one", **attributes), node("Gemm", "h w", "y", "two", **attributes)]
     return model(nodes, {"x": (1, 4)}, weights={"w": data(4, 4)}, opset=17)
