@@ -9,7 +9,7 @@ holds for one N only (`Graph.fixed`).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .errors import ModelError, ShapeError
 from .ir import Builder, Graph, Node, Value
@@ -105,6 +105,25 @@ def with_images(graph: Graph, images: int) -> Graph:
         op = Input(type.shaped((images, *type.shape[1:]))) if node.name in carrying else node.op
         builder.add(op, node.inputs, node.name, node.where)
     return builder.graph(graph.outputs)
+
+
+def each_image(graph: Graph) -> Graph:
+    """The graph of one image, applied to each of several by itself, as training takes it; another one as it is.
+
+    A file may state its one image as a number, in the sizes of a reshape or in what it computes from its shapes. As
+    such a graph means something for one image only, what each of several images gives is well defined: the constants
+    that came from the number stay. That no op mixes images is proved as ever, else the graph stays as it is.
+    """
+    if not images_of(graph).fixed or {type.shape[:1] for type in graph.inputs.values()} != {(1,)}:
+        return graph
+    nodes = {
+        node.name: replace(node, op=node.op.each_image())
+        if any(type.shape[:1] == (1,) for type in graph.types(node.inputs))
+        else node
+        for node in graph
+    }
+    found = replace(graph, nodes=nodes, fixed="")
+    return graph if images_of(found).fixed else found
 
 
 def with_one_more(type: TensorType) -> TensorType:

@@ -112,6 +112,15 @@ def write_whole(path: str | os.PathLike[str], what: str, fill: Callable[[BinaryI
 
     Raises OutputError, in a sentence that names `what` it is (such as "weights file"), if it cannot be written.
     """
+    _write(path, what, fill, keep=True)
+
+
+def expect_writable(path: str | os.PathLike[str], what: str) -> None:
+    """Raise what `write_whole` would, before there is anything to write."""
+    _write(path, what, lambda stream: None, keep=False)
+
+
+def _write(path: str | os.PathLike[str], what: str, fill: Callable[[BinaryIO], object], *, keep: bool) -> None:
     file = Path(path)
     temporary = file.with_name(f".{file.name}.{os.getpid()}.tmp")
     try:
@@ -120,7 +129,8 @@ def write_whole(path: str | os.PathLike[str], what: str, fill: Callable[[BinaryI
         try:
             with temporary.open("xb") as stream:
                 fill(stream)
-            temporary.replace(file)
+            if keep:
+                temporary.replace(file)
         finally:
             with suppress(OSError):
                 temporary.unlink()

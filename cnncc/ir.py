@@ -131,6 +131,11 @@ class Graph:
         op = self.nodes[value.node].op
         return op.data if isinstance(op, Constant) else None
 
+    def with_constants(self, arrays: Mapping[str, Array]) -> Graph:
+        """The graph with other floats in the constants of these names."""
+        changed = {name: replace(self[name], op=Constant.of(array)) for name, array in arrays.items()}
+        return replace(self, nodes={**self.nodes, **changed})
+
     @cached_property
     def consumers(self) -> dict[Value, tuple[Node, ...]]:
         """The nodes that read each value (a node once for each time that it reads it)."""

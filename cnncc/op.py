@@ -150,6 +150,10 @@ class Op:
         """
         return tuple(True for _ in ranks)
 
+    def each_image(self) -> Op:
+        """The op that does to each of several images what this one does to one, where its attributes name the one."""
+        return self
+
     @classmethod
     def samples(cls) -> Iterator[Sample]:
         """Small cases that together reach every attribute; used by the differential tests."""

@@ -149,17 +149,29 @@ class OnnxFile:
             return inspect_large(self.path, proto, error)
         return inspect_onnx(model, self.shapes)
 
+    def holding(self, weights: Mapping[str, Array]) -> bytes:
+        """The content of a file like this one that has these arrays in constants of its graph, by their names there.
+
+        Raises ModelError where the file cannot hold them (see `frontends.onnx.writing`).
+        """
+        from ..frontends.onnx.writing import holding
+
+        return holding(self.path, self._parsed(), self._imported, weights)
+
     def _parsed(self) -> Any:
         from ..frontends.onnx.read import parse
 
         return parse(self.path, None if self._content is None else self._content.tobytes())
 
     def _graph(self, proto: Any) -> Graph:
-        from ..frontends.onnx.importer import graph_of
-
-        graph = graph_of(self.path, proto, self.shapes, self.outputs, self.given, self.convert, self.fixed)
+        graph = self._imported(proto)
         self._content = None  # no longer needed
         return graph
+
+    def _imported(self, proto: Any) -> Graph:
+        from ..frontends.onnx.importer import graph_of
+
+        return graph_of(self.path, proto, self.shapes, self.outputs, self.given, self.convert, self.fixed)
 
     @cached_property
     def _content(self) -> memoryview | None:

@@ -324,7 +324,7 @@ def fixed(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def tell_timings(compilation: Compilation | Stopwatch, arguments: argparse.Namespace) -> None:
     """With --timings, a line for each stage on standard error, and one for all."""
-    from .progress import tell
+    from ..terminal import tell
 
     if arguments.timings:
         timings = compilation.timings

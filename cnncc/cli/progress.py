@@ -2,29 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from typing import Self
 
-WIDTH = 24
+from ..terminal import WIPED, bar, on_terminal, tell
+
 LINES = 5  # about so many where the stream is no terminal
 PATIENCE = 1.0  # seconds of compiling without a word
-WIPED = "\r\x1b[K"
-
-
-def on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()
-
-
-def tell(text: str) -> None:
-    """Progress that nobody can read is no failure."""
-    try:
-        if sys.stderr is not None:
-            sys.stderr.write(text)
-            sys.stderr.flush()
-    except OSError:
-        pass
 
 
 class Progress:
@@ -37,8 +22,7 @@ class Progress:
 
     def __call__(self, done: float, text: str) -> None:
         if self._terminal:
-            filled = round(WIDTH * done)
-            tell(f"\r{self.what} [{'#' * filled}{'.' * (WIDTH - filled)}] {done:4.0%} {text}\x1b[K")
+            tell(bar(self.what, done, text))
         elif int(LINES * done) > self._told:
             self._told = int(LINES * done)
             tell(f"{self.what}: {done:.0%}, {text}\n")

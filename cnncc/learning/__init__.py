@@ -1,10 +1,12 @@
 """Learning what cnncc compiles: `cnncc.learn`."""
 
 from .augment import Crop, Flip, Shift
-from .fitting import Fitted, Patience, fit, fit_network
+from .course import Patience
+from .fitting import Fitted, fit, fit_network
 from .gradients import gradient
 from .history import Epoch, History
-from .losses import BinaryCrossEntropy, CrossEntropy, MeanSquares
+from .losses import BinaryCrossEntropy, CrossEntropy, LossOf, MeanSquares
+from .metrics import TopK
 from .optimisers import SGD, AdamW
 from .schedules import Constant, Cosine, OneCycle, Plateau, Steps
 from .step import Step
@@ -21,6 +23,7 @@ __all__ = [
     "Fitted",
     "Flip",
     "History",
+    "LossOf",
     "MeanSquares",
     "OneCycle",
     "Patience",
@@ -28,6 +31,7 @@ __all__ = [
     "Shift",
     "Step",
     "Steps",
+    "TopK",
     "fit",
     "fit_network",
     "gradient",

@@ -3,8 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from ..errors import UsageError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def functions(what: str, given: Function | Sequence[Function]) -> list[Function]:
+    """One or several functions as a list. Raises UsageError for anything else."""
+    several = list(given) if isinstance(given, Sequence) else [given]
+    for each in several:
+        if not callable(each):
+            raise UsageError(f"{what}={given!r}: expected a function or several")
+    return several
 
 
 def expect_count(what: str, value: object) -> None:
@@ -13,10 +26,16 @@ def expect_count(what: str, value: object) -> None:
         raise UsageError(f"{what}={value!r}: expected a whole number of at least 1")
 
 
-def expect_rate(rate: object) -> None:
+def expect_seed(seed: object) -> None:
+    """Raise UsageError unless a seed is a whole number of at least 0."""
+    if isinstance(seed, bool) or not isinstance(seed, int) or seed < 0:
+        raise UsageError(f"seed={seed!r}: expected a whole number of at least 0")
+
+
+def expect_rate(rate: object, what: str = "rate") -> None:
     """Raise UsageError unless a rate is a positive, finite number."""
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
-        raise UsageError(f"rate={rate!r}: expected a positive, finite number")
+        raise UsageError(f"{what}={rate!r}: expected a positive, finite number")
 
 
 def expect_share(what: str, value: float) -> None:

@@ -19,7 +19,7 @@ from ..files import opened, write_whole
 from ..types import Array
 from .history import Epoch
 
-VERSION = 1
+VERSION = 2
 _UNREADABLE = (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
@@ -76,6 +76,9 @@ def load(path: str | os.PathLike[str], known: Mapping[str, str], size: int) -> S
     Raises InputError for a file that is missing or damaged, UsageError for that of another training, with what differs.
     """
     with opened(path, "checkpoint", InputError) as stream, allowance():
+        if not zipfile.is_zipfile(stream):
+            raise InputError(f"'{os.fspath(path)}' is no checkpoint, or a damaged one")
+        stream.seek(0)
         try:
             with np.load(stream, allow_pickle=False) as archive:
                 told, state, best = json.loads(archive["told"].tobytes()), archive["state"], archive["best"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..elements import INT32
+from ..elements import INT32, Element
 from ..errors import InputError
 from ..types import Array, TensorType
 
@@ -31,12 +31,12 @@ def wanted(type: TensorType, classes: int | None, y: Any) -> Array:
     """What is wanted: labels below `classes`, or floats of the shape of `type` beside N. Raises InputError."""
     if type.dtype is not INT32 or classes is None:
         return _fitting("y", type, y)
-    labels = np.asarray(y)
+    labels = _array("y", y)
     if labels.dtype.kind == "f" and labels.size and (labels == np.floor(labels)).all():
         labels = labels.astype(np.int64)
     if labels.dtype.kind not in "iu":
         raise InputError(f"y are labels, expected whole numbers, got {labels.dtype}")
-    if labels.shape[1:] != type.shape[1:]:
+    if labels.ndim != type.rank or labels.shape[1:] != type.shape[1:]:
         raise InputError(f"y must have the shape (N{_rest(type)}), got {labels.shape}")
     if labels.size and not (labels.min() >= 0 and labels.max() < classes):
         at = int(np.flatnonzero((labels < 0) | (labels >= classes))[0])
@@ -56,9 +56,9 @@ def expect_alike(x: Examples, y: Array) -> int:
 
 
 def _fitting(what: str, type: TensorType, given: Any) -> Array:
-    array = np.asarray(given)
+    array = _array(what, given)
     if type.dtype.is_float and array.dtype.kind == "f":
-        array = array.astype(np.float32, copy=False)
+        array = _rounded(what, array, type.dtype)
     if array.dtype != type.dtype.numpy:
         raise InputError(f"{what} must be {type.dtype}, got {array.dtype}")
     if array.ndim != type.rank or array.shape[1:] != type.shape[1:]:
@@ -67,6 +67,23 @@ def _fitting(what: str, type: TensorType, given: Any) -> Array:
         at = int(np.argwhere(np.isnan(array))[0][0])
         raise InputError(f"{what} holds NaN, first in example {at}")
     return array
+
+
+def _array(what: str, given: Any) -> Array:
+    try:
+        return np.asarray(given)
+    except (ValueError, TypeError, OverflowError) as error:
+        raise InputError(f"{what} is no array: {error}") from None
+
+
+def _rounded(what: str, array: Array, element: Element) -> Array:
+    """Floats of another width. Raises InputError for a finite number beyond its range."""
+    with np.errstate(over="ignore"):
+        result = array.astype(element.numpy, copy=False)
+    if result is not array and (lost := np.isinf(result) & np.isfinite(array)).any():
+        at = int(np.argwhere(lost)[0][0])
+        raise InputError(f"{what} holds {array[lost][0]:g} in example {at}, which is beyond {element}")
+    return result
 
 
 def _rest(type: TensorType) -> str:

@@ -10,33 +10,34 @@ import numpy as np
 
 from .. import interpreter
 from ..api import compile
+from ..batching import each_image
 from ..ir import Builder, Graph, Value
 from ..op import Constant
 from ..runtime.model import Model
 from ..types import Array, TensorType
 from .data import Examples
-from .losses import CORRECT, LOSS, Loss, judged
+from .losses import CORRECT, LOSS, PREDICTION, WANTED, Loss, judged
+from .metrics import Metrics, expect_meaning
 from .net import Net
 from .step import Step
-from .training import WANTED, predicted
-
-PREDICTION = "prediction"
+from .training import predicted
 
 
 @dataclass(frozen=True)
 class Judgement:
-    """The mean loss, and the share of right predictions if that means something."""
+    """The mean loss, the share of right predictions if that means something, and metrics by name."""
 
     loss: float
     accuracy: float | None
+    metrics: Mapping[str, float]
 
 
 class Evaluation:
     """Judges a step's network, as it is for use: with statistics that are kept, and nothing left out."""
 
-    def __init__(self, step: Step, graph: Graph, **options: Any):
-        self.loss = step.loss
-        reading = inference(graph, step.training.graph, {PREDICTION: predicted(graph, step.loss)})
+    def __init__(self, step: Step, graph: Graph, metrics: Metrics, **options: Any):
+        self.loss, self.metrics = step.loss, metrics
+        reading = inference(each_image(graph), step.training.graph, {PREDICTION: predicted(graph, step.loss)})
         self.model = Model(compile(reading, **options).executable, threads=step.model.threads, state=step.model)
 
     def __call__(self, x: Examples, y: Array) -> Judgement:
@@ -47,8 +48,18 @@ class Evaluation:
                 judging(self.loss, TensorType(prediction.shape), TensorType.of(y)),
                 {PREDICTION: prediction, WANTED: y},
             )
-        correct = outputs.get(CORRECT)
-        return Judgement(float(outputs[LOSS]), None if correct is None else float(correct) / y.size)
+            correct = outputs.get(CORRECT)
+            accuracy = None if correct is None else float(correct) / y.size
+            return Judgement(float(outputs[LOSS]), accuracy, self.metrics(prediction, y))
+
+
+def evaluation(
+    step: Step, graph: Graph, metrics: Metrics, held: object | None, options: Mapping[str, Any]
+) -> Evaluation | None:
+    """What judges by examples that are held out, if any are. Raises UsageError for metrics that mean nothing."""
+    correct = CORRECT in step.training.graph.outputs
+    expect_meaning(metrics, correct=correct, classes=step.classes, judged=held is not None)
+    return None if held is None else Evaluation(step, graph, metrics, **options)
 
 
 def inference(graph: Graph, step: Graph, outputs: Mapping[str, Value]) -> Graph:

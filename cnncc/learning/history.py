@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -19,6 +19,8 @@ class Epoch:
     validation_loss: float | None = None
     validation_accuracy: float | None = None
     seconds: float = 0.0
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """Of the validation data, by name."""
 
     @property
     def judged(self) -> float:
@@ -31,6 +33,7 @@ class Epoch:
             parts.append(f"validation {self.validation_loss:.4f}")
         if self.validation_accuracy is not None:
             parts.append(f"{self.validation_accuracy:.2%}")
+        parts.extend(f"{name} {value:.4g}" for name, value in self.metrics.items())
         return f"epoch {self.number + 1}: {', '.join(parts)}"
 
 

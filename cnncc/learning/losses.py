@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, cast
 
 import numpy as np
 
 from ..elements import INT32
 from ..errors import UsageError
 from ..expr import Arg, unary
-from ..ir import Value
-from ..ops import ArgMax, Cast, Equal, LogSoftmax, Mul, OneHot, ReduceMean, ReduceSum, Sub
+from ..ir import Graph, Value
+from ..ops import ArgMax, Cast, Equal, Greater, LogSoftmax, Mul, OneHot, ReduceMean, ReduceSum, Sub
 from ..types import TensorType
 from .net import Net
 
 LOSS, CORRECT = "loss", "correct"
+PREDICTION, WANTED = "prediction", "wanted"
+
+LayerLoss = Callable[[Any, Any], Any]
+"""A function of tensors of `cnncc.nn` that returns one (see `LossOf`)."""
 
 
 class Loss(Protocol):
@@ -110,7 +114,57 @@ class BinaryCrossEntropy:
         return net.one(ReduceMean(keepdims=False), each)
 
     def correct(self, net: Net, prediction: Value, wanted: Value) -> Value | None:
-        return None
+        """On the same side of a half, which is that of 0 before the sigmoid."""
+        sides = [net.one(Greater(), value, net.number(bound)) for value, bound in ((prediction, 0.0), (wanted, 0.5))]
+        hits = net.one(Cast("float32"), net.one(Equal(), *sides))
+        return net.one(ReduceSum(keepdims=False), hits)
+
+
+@dataclass(frozen=True)
+class LossOf:
+    """The loss that a function of layers makes: of a prediction (N, …) and of what is wanted, tensors of `cnncc.nn`.
+
+    It returns the loss as a number, or a value for each image or element, of which the mean is taken. What is wanted
+    has the shape of the prediction; with `labels` it is the numbers of classes, int32 (N, positions…).
+    """
+
+    function: LayerLoss
+    labels: bool = False
+    final: ClassVar[str] = ""
+
+    def wanted(self, prediction: TensorType) -> TensorType:
+        return CrossEntropy().wanted(prediction) if self.labels else prediction
+
+    def cost(self, net: Net, prediction: Value, wanted: Value) -> Value:
+        graph = self.layers(net.type(prediction), net.type(wanted))
+        made = {Value(PREDICTION): prediction, Value(WANTED): wanted}
+        for node in graph:
+            if node.op.source != "input":
+                net.at(f"{LOSS}.{node.name}", node.where, node.op)
+                made.update(zip(node.values, net.add(node.op, *(made[value] for value in node.inputs)), strict=True))
+        (result,) = (made[value] for value in graph.outputs.values())
+        net.at(LOSS)
+        return net.one(ReduceMean(keepdims=False), result) if net.shape(result) else result
+
+    def layers(self, prediction: TensorType, wanted: TensorType) -> Graph:
+        """The function's layers. Raises UsageError for one that returns no layer's value."""
+        from ..frontends import dsl as nn
+
+        given = [
+            nn.Input(type.shape[1:], name, batch=type.shape[0], dtype=type.dtype.name)
+            for name, type in ((PREDICTION, prediction), (WANTED, wanted))
+        ]
+        result = self.function(*given)
+        if not isinstance(result, nn.Tensor):
+            raise UsageError(f"the loss {_named(self.function)} must return a layer's value, got {result!r}")
+        return nn.Model(given, result).graph
+
+    def correct(self, net: Net, prediction: Value, wanted: Value) -> Value | None:
+        return CrossEntropy().correct(net, prediction, wanted) if self.labels else None
+
+
+def _named(function: object) -> str:
+    return str(getattr(function, "__name__", function))
 
 
 def judged(net: Net, loss: Loss, prediction: Value, wanted: Value) -> dict[str, Value]:
@@ -126,10 +180,14 @@ LOSSES: Mapping[str, Loss] = {
 }
 
 
-def loss_of(given: str | Loss) -> Loss:
-    """A loss, or that of a name. Raises UsageError for an unknown one."""
+def loss_of(given: str | Loss | LayerLoss) -> Loss:
+    """A loss, or that of a name or a function of layers. Raises UsageError for an unknown one."""
     if not isinstance(given, str):
-        return given
+        if hasattr(given, "cost"):
+            return cast("Loss", given)
+        if not callable(given):
+            raise UsageError(f"loss={given!r}: expected a name, an object of cnncc.learn, or a function of layers")
+        return LossOf(given)
     if given not in LOSSES:
         raise UsageError(
             f"unknown loss '{given}': expected {' or '.join(map(repr, LOSSES))}, or an object of cnncc.learn"

@@ -125,6 +125,8 @@ OPTIMISERS: Mapping[str, Optimiser] = {"sgd": SGD(momentum=0.9), "adamw": AdamW(
 def optimiser_of(given: str | Optimiser) -> Optimiser:
     """An optimiser, or that of a name. Raises UsageError for an unknown one."""
     if not isinstance(given, str):
+        if not hasattr(given, "update") or not hasattr(given, "prepare"):
+            raise UsageError(f"optimiser={given!r}: expected a name, or an object such as learn.SGD(0.05)")
         return given
     if given not in OPTIMISERS:
         names = " or ".join(map(repr, OPTIMISERS))

@@ -12,9 +12,9 @@ from ..errors import InputError
 from ..plan import PlanOptions
 from ..runtime.model import Model
 from ..types import Array
-from .arguments import expect_count, expect_rate
+from .arguments import expect_count, expect_rate, expect_seed
 from .data import examples, expect_alike, wanted
-from .losses import CORRECT, LOSS, Loss, loss_of
+from .losses import CORRECT, LOSS, LayerLoss, Loss, loss_of
 from .optimisers import Optimiser, optimiser_of
 from .training import Training, training
 
@@ -41,7 +41,7 @@ class Step:
         self,
         source: Any,
         *,
-        loss: str | Loss = "cross-entropy",
+        loss: str | Loss | LayerLoss = "cross-entropy",
         optimiser: str | Optimiser = "sgd",
         batch: int = 32,
         train: Sequence[str] | None = None,
@@ -50,8 +50,9 @@ class Step:
         **options: Any,
     ):
         expect_count("batch", batch)
+        expect_seed(seed)
         if clip is not None:
-            expect_rate(clip)
+            expect_rate(clip, "clip")
         self.source, self.batch, self.seed = source, batch, seed
         self.loss, self.optimiser = loss_of(loss), optimiser_of(optimiser)
         self.training: Training = training(
@@ -64,9 +65,10 @@ class Step:
         graph = self.training.graph
         own = {self.training.wanted, self.training.rate, *self.training.noises}
         self.inputs = {name: type for name, type in graph.inputs.items() if name not in own}
-        self._arrays = {name: np.zeros(type.shape, type.dtype.numpy) for name, type in graph.inputs.items()}
+        self.arrays = {name: np.zeros(type.shape, type.dtype.numpy) for name, type in graph.inputs.items()}
+        """What the last step was given, by the names of the graph's inputs."""
         self._results = {port.name: np.zeros((), np.float32) for port in self.model.outputs}
-        self._run = self.model.bind(self._arrays, out=self._results)
+        self._run = self.model.bind(self.arrays, out=self._results)
 
     def __call__(self, x: Any, y: Any, rate: float | None = None) -> float:
         """The loss of a batch, before the parameters learn from it at this `rate` (default: the optimiser's).
@@ -84,13 +86,13 @@ class Step:
     def run(self, arrays: Mapping[str, Array], truth: Array, rate: float) -> float:
         """One step with arrays that fit."""
         for name in self.inputs:
-            np.copyto(self._arrays[name], arrays[name])
-        np.copyto(self._arrays[self.training.wanted], truth)
-        self._arrays[self.training.rate][...] = rate
+            np.copyto(self.arrays[name], arrays[name])
+        np.copyto(self.arrays[self.training.wanted], truth)
+        self.arrays[self.training.rate][...] = rate
         random = np.random.default_rng([self.seed, self.number]) if self.training.noises else None
         for name in self.training.noises:
             assert random is not None
-            random.random(dtype=np.float32, out=self._arrays[name])
+            random.random(dtype=np.float32, out=self.arrays[name])
         self._run()
         self.number += 1
         return float(self._results[LOSS])

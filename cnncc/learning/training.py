@@ -6,20 +6,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from ..batching import with_images
-from ..elements import FLOAT32, INT32
+from ..batching import each_image, with_images
+from ..elements import FLOAT16, FLOAT32, INT32
 from ..errors import CnnccError, UsageError
 from ..expr import Arg, minimum, sqrt
 from ..gradient import backward
 from ..ir import Builder, Graph, Node, Value
 from ..op import Constant
-from ..ops import ReduceSumSquare, Sum
+from ..ops import Cast, ReduceSumSquare, Sum
 from ..types import TensorType
-from .losses import LOSS, Loss, judged
+from .losses import LOSS, WANTED, Loss, judged
 from .net import Net
 from .optimisers import Optimiser
 
-WANTED, RATE = "wanted", "rate"
+RATE = "rate"
 TINY = 1e-6  # beside a norm that may be 0
 
 
@@ -59,7 +59,7 @@ def training(
     gradient reaches.
     """
     trained = chosen(graph, train)
-    net = in_training_form(with_images(graph, batch), trained)
+    net = in_training_form(with_images(each_image(graph), batch), trained)
     prediction = net.made[predicted(graph, loss)]
     top = net.net.at(LOSS)
     wanted = net.new_input(WANTED, loss.wanted(top.type(prediction)))
@@ -99,6 +99,10 @@ def chosen(graph: Graph, train: Sequence[str] | None) -> list[str]:
     known = parameters_of(graph)
     if isinstance(train, str):
         train = (train,)
+    if train is not None and not (
+        isinstance(train, Sequence) and train and all(isinstance(pattern, str) for pattern in train)
+    ):
+        raise UsageError(f"train={train!r}: expected patterns for names of parameters, such as ('head.*',)")
     for pattern in train or ():
         if not any(fnmatchcase(name, pattern) for name in known):
             names = ", ".join(map(repr, known[:6])) + (", …" if len(known) > 6 else "")
@@ -109,6 +113,12 @@ def chosen(graph: Graph, train: Sequence[str] | None) -> list[str]:
     if not found:
         raise UsageError(f"model '{graph.name}' has nothing to train: no layer has weights")
     return found
+
+
+def learned(graph: Graph, train: Sequence[str] | None) -> list[str]:
+    """The constants that training changes: those of `chosen`, and statistics. Raises what `chosen` raises."""
+    trained = chosen(graph, train)
+    return [*trained, *statistics(graph, set(trained))]
 
 
 @dataclass
@@ -129,11 +139,19 @@ class TrainingForm:
 
 
 def predicted(graph: Graph, loss: Loss) -> Value:
-    """What a loss takes: the only output, or what its last layer takes if the loss takes that into itself."""
+    """What a loss takes: the only output, or what its last layer takes if the loss takes that into itself.
+
+    Of an output that leaves as a float of 16 bits, it is the value before its rounding.
+    """
     if len(graph.outputs) != 1:
         names = ", ".join(map(repr, graph.outputs))
-        raise UsageError(f"a loss takes one output, model '{graph.name}' has {names}: cut it with outputs=")
+        raise UsageError(
+            f"a loss takes one output, model '{graph.name}' has {names}: cut it with outputs= (on the command line "
+            "--output)"
+        )
     (value,) = graph.outputs.values()
+    if graph.type(value).dtype is FLOAT16 and graph[value.node].op.name == Cast.__name__:
+        (value,) = graph[value.node].inputs
     last = graph[value.node]
     along = getattr(last.op, "axis", 1) % max(last.types[0].rank, 1)
     return last.inputs[0] if last.op.name == loss.final and along == 1 else value

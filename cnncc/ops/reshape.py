@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ..computation import LoweringBuilder
 from ..errors import ShapeError
-from ..op import Sample
+from ..op import Op, Sample
 from ..types import Array, TensorType
 from .arrangement import Arranging
 from .axes import axes_of, axis_of
@@ -38,6 +38,9 @@ class Flatten(Reshaping):
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         second = self.axis if self.axis >= 0 else self.axis + ranks[0]
         return (True,) if second == 1 else None
+
+    def each_image(self) -> Op:
+        return Flatten(1) if self.axis == 0 else self
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:
@@ -69,6 +72,9 @@ class Reshape(Reshaping):
     def images(self, *ranks: int) -> tuple[bool, ...] | None:
         """With −1 in front, N stays N where the type rule says so for every N (asked by `batching`)."""
         return (True,) if self.sizes[:1] in ((0,), (-1,)) else None
+
+    def each_image(self) -> Op:
+        return Reshape((0, *self.sizes[1:])) if self.sizes[:1] == (1,) else self
 
     @classmethod
     def samples(cls) -> Iterator[Sample]:

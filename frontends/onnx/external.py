@@ -25,6 +25,11 @@ class FileRange(NamedTuple):
 
 def tensors(proto: Any) -> Iterator[Any]:
     """All tensors of a model that are in other files, including those of its functions."""
+    return filter(_outside, every_tensor(proto))
+
+
+def every_tensor(proto: Any) -> Iterator[Any]:
+    """The weights of a model and the tensors of its nodes, including those of its functions."""
     yield from _tensors(proto.graph)
     for function in proto.functions:
         yield from _tensors(function)
@@ -32,9 +37,11 @@ def tensors(proto: Any) -> Iterator[Any]:
 
 def _tensors(graph: Any) -> Iterator[Any]:
     """Those of a graph or a function, with those of attributes and of graphs inside it."""
-    yield from (tensor for tensor in getattr(graph, "initializer", ()) if _outside(tensor))
+    yield from getattr(graph, "initializer", ())
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
-        yield from (tensor for tensor in (attribute.t, *attribute.tensors) if _outside(tensor))
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
         for inner in (attribute.g, *attribute.graphs):
             yield from _tensors(inner)
 

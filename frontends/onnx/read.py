@@ -77,7 +77,7 @@ class OnnxModel:
     @cached_property
     def results(self) -> dict[str, str]:
         """The element types of the outputs, as declared."""
-        onnx = _package(self.file)
+        onnx = package(self.file)
         return {port.name: port.dtype for port in (_declared(value, onnx) for value in self.proto.graph.output)}
 
     @cached_property
@@ -86,7 +86,7 @@ class OnnxModel:
 
         ONNX could infer more, but its code ends the whole process for some malformed nodes.
         """
-        onnx = _package(self.file)
+        onnx = package(self.file)
         ports = [_declared(value, onnx) for value in (*self.proto.graph.value_info, *self.proto.graph.output)]
         return {port.name: port for port in ports if port.closed}
 
@@ -96,7 +96,7 @@ def parse(file: Path, content: bytes | None = None) -> Any:
 
     Raises UsageError without the `onnx` package, ModelError if there is no such file or no such message in it.
     """
-    onnx = _package(file)
+    onnx = package(file)
     if content is None:
         expect_message(file)
         with opened(file, "ONNX model", ModelError, MOST_BYTES) as stream:
@@ -155,7 +155,7 @@ def read(
     raises UsageError for a name that is no input, and a value that the input cannot have. A message that was `given`
     has no file: `file` is what errors call it, and the model is named after its graph. `convert` as in `OnnxModel`.
     """
-    onnx = _package(file)
+    onnx = package(file)
     expect_room(file, proto)
     with _explained(file):
         external.read_parts(None if given else file.parent, proto)
@@ -174,7 +174,7 @@ def _explained(file: Path) -> Iterator[None]:
         raise ModelError(f"'{file}' is not an ONNX model that can be read: {_sentence(error)}") from None
 
 
-def _package(file: Path) -> Any:
+def package(file: Path) -> Any:
     try:
         return importlib.import_module("onnx")
     except ImportError:
@@ -225,14 +225,14 @@ def schema_of(operator: str, version: int) -> Any:
 
 def declared_values(model: OnnxModel) -> list[Declared]:
     """Outputs and values inside the graph as the file declares them. Raises ModelError for a malformed declaration."""
-    onnx, graph = _package(model.file), model.proto.graph
+    onnx, graph = package(model.file), model.proto.graph
     with _explained(model.file):
         return [_declared(value, onnx) for value in (*graph.value_info, *graph.output)]
 
 
 def declared_ports(file: Path, proto: Any) -> tuple[list[Declared], list[Declared]]:
     """Inputs and outputs as a message declares them; no weights are read. Raises ModelError for malformed ones."""
-    onnx, graph = _package(file), proto.graph
+    onnx, graph = package(file), proto.graph
     known = {tensor.name for tensor in graph.initializer}
     with _explained(file):
         inputs = [_declared(value, onnx) for value in graph.input if value.name not in known]
@@ -241,7 +241,7 @@ def declared_ports(file: Path, proto: Any) -> tuple[list[Declared], list[Declare
 
 def declared_outputs(model: OnnxModel) -> list[Declared]:
     """The outputs as the file declares them. Raises ModelError for a malformed declaration."""
-    onnx = _package(model.file)
+    onnx = package(model.file)
     with _explained(model.file):
         return [_declared(value, onnx) for value in model.proto.graph.output]
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import cnncc
 from cnncc import cli
+from cnncc.cli.fit import pictures
+from cnncc.learning.step import Step
 
 SCRIPT = """\
 from cnncc import nn
@@ -76,15 +80,29 @@ def test_folders_of_pictures(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert "classes: cat, dog, eel\n" in capsys.readouterr().out
 
 
+def test_folders_called_like_labels(folder: Path) -> None:
+    """Two of three classes: each is the class of its label, whatever its place among the folders."""
+    image = pytest.importorskip("PIL.Image")
+    for name in ("cat", "eel"):
+        (folder / "pictures" / name).mkdir(parents=True)
+        image.new("L", (6, 6)).save(folder / "pictures" / name / "0.png")
+    graph = cnncc.load_graph(folder / "net.py")
+    assert pictures(folder / "pictures", graph)[1].tolist() == [0, 1]
+    named = replace(graph, labels=("dog", "cat", "eel"))
+    assert pictures(folder / "pictures", named)[1].tolist() == [1, 2]
+
+
 WRONG: Sequence[tuple[tuple[str, ...], str, int, str]] = (
     (("--rate", "0"), "data.npz", 2, "rate=0.0: expected a positive, finite number"),
     (("--optimiser", "lion"), "data.npz", 2, "unknown optimiser 'lion'"),
     (("--schedule", "linear"), "data.npz", 2, "unknown schedule 'linear'"),
     (("--loss", "hinge"), "data.npz", 2, "unknown loss 'hinge'"),
+    (("--metric", "f1"), "data.npz", 2, "unknown metric 'f1'"),
+    (("--metric", "top-2"), "data.npz", 2, "metric 'top-2' is found from validation data, and there are none"),
     (("--train", "fc*"), "data.npz", 2, "'fc*' matches no parameter"),
     (("--epochs", "0"), "data.npz", 2, "'0' is not a whole number of at least 1"),
     (("--resume",), "data.npz", 2, "resume=True needs the path of a checkpoint"),
-    (("-o", "/no/such/folder/w.npz"), "data.npz", 5, "cannot write weights file"),
+    (("-o", "/no/such/folder/w.npz"), "data.npz", 5, "cannot write weights file '/no/such/folder/w.npz'"),
     ((), "none.npz", 4, "none.npz"),
     ((), "net.py", 4, "expected an .npz file with x and y, or a folder with a folder for each class"),
     (("--rate", "1e30"), "data.npz", 8, "a lower rate, a warm-up or clip= may help"),
@@ -107,3 +125,61 @@ def test_data_without_labels(folder: Path, capsys: pytest.CaptureFixture[str]) -
     (folder / "empty").mkdir()
     assert fit(folder, data="empty") == 4
     assert "has no folders with pictures" in capsys.readouterr().err
+
+
+def test_weights_are_written_however_training_ends(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = 7  # three steps an epoch
+    run = Step.run
+
+    def counted(step: Step, *arguments: Any) -> float:
+        nonlocal left
+        left -= 1
+        if left < 0:
+            raise KeyboardInterrupt
+        return run(step, *arguments)
+
+    monkeypatch.setattr(Step, "run", counted)
+    assert fit(folder, "-o", str(folder / "w.npz"), "--checkpoint", str(folder / "c.npz")) == 130
+    told = capsys.readouterr()
+    assert told.out == f"wrote 4 arrays to {folder / 'w.npz'}\n" and told.err.endswith("cnncc: interrupted\n")
+    monkeypatch.undo()
+    assert fit(folder, "-o", str(folder / "w.npz"), "--rate", "1e30") == 8
+    with np.load(folder / "w.npz") as weights:
+        assert all(np.isfinite(weights[name]).all() for name in weights)
+
+
+def onnx_file(path: Path) -> None:
+    onnx = pytest.importorskip("onnx")
+    from tests.onnx.support import model, node
+
+    rng = np.random.default_rng(0)
+    weights = {"w": rng.random((4, 1, 3, 3)), "one": np.array([1, 64]), "fc": rng.random((64, 3)), "fixed": np.ones(3)}
+    typed = {name: array.astype(np.float32) if array.dtype.kind == "f" else array for name, array in weights.items()}
+    nodes = [
+        node("Conv", "x w", "c", "conv"),
+        node("Reshape", "c one", "f"),
+        node("Gemm", "f fc", "g", "fc", alpha=0.3),
+        node("Mul", "g fixed", "y", "scaled"),
+    ]
+    onnx.save(model(nodes, {"x": (1, 1, 6, 6)}, weights=typed, opset=17), path)
+
+
+def test_an_onnx_model_stays_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For one image, by the size of its reshape; what the file does not have as an array is found before training."""
+    onnx_file(folder / "net.onnx")
+    given = ["fit", str(folder / "net.onnx"), "--data", str(folder / "data.npz"), "--batch", "20", "--epochs", "2"]
+    out = ["-o", str(folder / "tuned.onnx"), "--validation", "0.25"]
+    assert cli.main([*given, *out, "--train", "w", "--train", "fixed"]) == 0
+    assert capsys.readouterr().out.endswith(f"wrote 2 arrays to {folder / 'tuned.onnx'}\n")
+    old, new = (cnncc.load_graph(folder / name) for name in ("net.onnx", "tuned.onnx"))
+    changed = [name for name, node in new.nodes.items() if node.op != old[name].op]
+    assert changed == ["w", "fixed"]
+    assert cli.main([*given, *out]) == 3
+    told = capsys.readouterr().err
+    assert "parameter 'fc.weights' is no array of the file" in told and "epoch" not in told
+    assert fit(folder, *out) == 2
+    assert "only what was learned from an ONNX model can be saved as one" in capsys.readouterr().err
+    assert fit(folder, "-o", str(folder / "w.pt")) == 2
+    assert "must end in .npz, .safetensors or .onnx" in capsys.readouterr().err

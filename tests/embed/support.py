@@ -38,7 +38,8 @@ def digits_for(target: str, checked: bool = False) -> Executable:
 def write_digits(folder: Path, target: str, kinds: Sequence[str] = ("o", "a", "h")) -> Path:
     """The digits network's artefacts, and the example program beside them."""
     artefacts.write(digits_for(target), folder, kinds)
-    shutil.copy(PROGRAM, folder)
+    for file in (PROGRAM, PROGRAM.with_name("picture.h")):
+        shutil.copy(file, folder)
     return folder
 
 

@@ -17,11 +17,13 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MODELS = ("mobilenet", "resnet", "unet", "inception", "ecg", "volume", "edges", "digits", "learn_edges")
 TELL = ("edges", "learn_edges")
 """Scripts that print something else than their layers."""
+OTHERS = ("train_digits", "finetune", "sweep")
+"""Scripts that define no model."""
 
 
 def test_no_example_is_forgotten() -> None:
     scripts = {file.stem for file in EXAMPLES.glob("*.py")}
-    assert scripts == {*MODELS, "train_digits"}
+    assert scripts == {*MODELS, *OTHERS}
     readme = (EXAMPLES / "README.md").read_text()
     assert all(f"`{name}.py`" in readme for name in scripts)
 

@@ -143,6 +143,21 @@ def test_an_interrupted_network_has_the_last_finished_step(monkeypatch: pytest.M
     assert not np.array_equal(network.weights["head.weights"], small().weights["head.weights"])
 
 
+def test_the_first_value_that_is_not_finite_is_named() -> None:
+    """The steps since the last good state run again."""
+    network = nn.Sequential(nn.Dense(8), nn.Dense(4), input=(36,), seed=0)
+    x, truth = X.reshape(len(X), 36).copy(), np.ones((len(X), 4), np.float32)
+    with pytest.raises(LearningError, match=r"the first value that .* is that of layer 'dense2' \(at .*test_fit.py:"):
+        network.fit(x, truth, batch=16, optimiser=learn.SGD(1e20), progress=quiet, loss=squares)
+    x[90] = np.inf
+    with pytest.raises(LearningError, match="the first value that is not finite is that of input 'input'"):
+        network.fit(x, truth, batch=16, progress=quiet, loss=squares)
+
+
+def squares(prediction: Any, wanted: Any) -> Any:
+    return (prediction - wanted) * prediction
+
+
 def test_a_loss_that_is_no_number_ends_training() -> None:
     network = small()
     with pytest.raises(
@@ -221,7 +236,27 @@ def test_crops_keep_order() -> None:
         ({"resume": True}, UsageError, "resume=True needs the path of a checkpoint"),
         ({"augment": lambda x, random: x[:, :, 1:]}, UsageError, r"augmentation .* made \(16, 1, 5, 6\) of images of"),
         ({"checkpoint": "/no/such/folder/c.npz"}, OutputError, "cannot write checkpoint '/no/such/folder/c.npz'"),
-        ({"clip": -1.0}, UsageError, "rate=-1.0: expected a positive, finite number"),
+        ({"clip": -1.0}, UsageError, "clip=-1.0: expected a positive, finite number"),
+        ({"validation": (X, Y, Y)}, UsageError, r"validation=tuple: expected a share between 0 and 1, or \(x, y\)"),
+        ({"optimiser": 3}, UsageError, r"optimiser=3: expected a name, or an object such as learn.SGD\(0.05\)"),
+        ({"schedule": lambda progress: -1.0}, UsageError, "the schedule gave -1.0 in step 1: expected a finite number"),
+        ({"schedule": lambda progress: "x"}, UsageError, "the schedule gave 'x' in step 1: expected a finite number"),
+        ({"train": 3}, UsageError, "train=3: expected patterns for names of parameters"),
+        ({"train": []}, UsageError, r"train=\[\]: expected patterns for names of parameters"),
+        ({"progress": 3}, UsageError, "progress=3: expected a function of a line"),
+        ({"seed": -1}, UsageError, "seed=-1: expected a whole number of at least 0"),
+        ({"stop": "soon"}, UsageError, r"Patience\('soon'\): expected a whole number of epochs from 1 on"),
+        ({"callbacks": [print, 3]}, UsageError, "callbacks=.*: expected a function or several"),
+        ({"augment": "flip"}, UsageError, "augment='flip': expected a function or several"),
+        ({"checkpoint": 3}, UsageError, "checkpoint=3: expected the path of a file"),
+        ({"loss": 3}, UsageError, "loss=3: expected a name, an object of cnncc.learn, or a function of layers"),
+        ({"loss": lambda p, w: 3.0}, UsageError, "the loss <lambda> must return a layer's value, got 3.0"),
+        ({"metrics": "f1"}, UsageError, "unknown metric 'f1': expected 'accuracy', 'top-5'"),
+        ({"metrics": "top-0"}, UsageError, "k=0: expected a whole number of at least 1"),
+        ({"metrics": (learn.TopK(2), "top-2")}, UsageError, "two metrics are called 'top-2'"),
+        ({"metrics": [3]}, UsageError, "metric 3: expected a name or a function of a prediction and what was wanted"),
+        ({"metrics": "top-2"}, UsageError, "metric 'top-2' is found from validation data, and there are none"),
+        ({"metrics": "top-4", "validation": 0.5}, UsageError, "metric 'top-4' of 4 classes is 1 always"),
     ],
 )
 def test_arguments_that_make_no_sense(how: dict[str, Any], error: type[CnnccError], message: str) -> None:
@@ -233,7 +268,7 @@ def test_arguments_that_make_no_sense(how: dict[str, Any], error: type[CnnccErro
 
 @pytest.fixture
 def standing(tmp_path: Path) -> Iterator[Path]:
-    fitted(small(), epochs=1, checkpoint=tmp_path / "c.npz")
+    fitted(small(), epochs=1, validation=(X, Y), checkpoint=tmp_path / "c.npz")
     yield tmp_path / "c.npz"
 
 
@@ -244,12 +279,14 @@ def standing(tmp_path: Path) -> Iterator[Path]:
         ({"batch": 8}, "is of another training: not the same model, loss, optimiser or batch"),
         ({"optimiser": "adamw"}, "is of another training: not the same model, loss, optimiser or batch"),
         ({"validation": 0.5}, "is of another training: not the same data"),
+        ({"validation": (X, (Y + 1) % 4)}, "is of another training: not the same data"),
+        ({"epochs": 2}, "is of another training: not the same number of epochs"),
         ({"schedule": "cosine"}, "is of another training: not the same schedule or augmentation"),
     ],
 )
 def test_checkpoints_of_another_training(standing: Path, how: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        fitted(small(), **{"epochs": 1, "checkpoint": standing, "resume": True, **how})
+        fitted(small(), **{"epochs": 1, "validation": (X, Y), "checkpoint": standing, "resume": True, **how})
 
 
 def test_damaged_checkpoints(standing: Path) -> None:
@@ -258,7 +295,7 @@ def test_damaged_checkpoints(standing: Path) -> None:
     for damaged in (b"", whole[:100], whole[:-200], b"x" * 500, *(spoiled(whole, rng) for _ in range(20))):
         standing.write_bytes(damaged)
         try:
-            fitted(small(), epochs=1, checkpoint=standing, resume=True)
+            fitted(small(), epochs=1, validation=(X, Y), checkpoint=standing, resume=True)
         except (InputError, UsageError) as error:
             assert "damaged" in error.message or "another training" in error.message or "version" in error.message
     os.remove(standing)
@@ -270,6 +307,29 @@ def spoiled(data: bytes, rng: np.random.Generator) -> bytes:
     changed = bytearray(data)
     changed[int(rng.integers(len(data)))] ^= 1 << int(rng.integers(8))
     return bytes(changed)
+
+
+def test_a_schedule_that_is_a_function_is_known_again(tmp_path: Path) -> None:
+    """Not by its address, which is another one in another process."""
+    for number in range(2):
+        schedules = [lambda progress: 0.5**progress.epoch for _ in range(2)]
+        history = fitted(small(), schedule=schedules[number], checkpoint=tmp_path / "c.npz", resume=number > 0)
+    assert len(history) == 3
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "message"),
+    [
+        ([[1], [2, 3]] * 48, Y, "x of input 'input' is no array"),
+        (X, [[1], [2, 3]] * 48, "y is no array"),
+        (X, 2, r"y must have the shape \(N\), got \(\)"),
+        (1e300 * X.astype(np.float64), Y, r"x of input 'input' holds .*e\+299 in example 0, which is beyond float32"),
+    ],
+    ids=["x", "y", "number", "beyond"],
+)
+def test_data_that_are_none(x: Any, y: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        small().fit(x, y, epochs=1, progress=quiet)
 
 
 def test_a_checkpoint_is_whole_or_the_old_one(standing: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -130,6 +130,8 @@ def test_losses(loss: Loss, prediction: Array, wanted: Array, value: float) -> N
     if isinstance(loss, learn.CrossEntropy):
         truth = wanted if wanted.ndim == 1 else wanted.argmax(1)
         assert step.correct == (prediction.argmax(1) == truth).sum()
+    elif isinstance(loss, learn.BinaryCrossEntropy):
+        assert step.correct == ((prediction > 0) == (wanted > 0.5)).sum()
     else:
         assert step.correct is None
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from cnncc.batching import batched_inputs, images_of
+from cnncc import interpreter
+from cnncc.batching import batched_inputs, each_image, images_of, with_images
 from cnncc.ir import Builder, Rewriter
 from cnncc.ops import Add, Concat, Conv, Dense, Expand, Flatten, Fused, FusedOp, MaxPool, Relu, Reshape, Softmax, Split
 from cnncc.types import TensorType
@@ -173,3 +174,39 @@ def test_a_rewriter_keeps_what_was_declared() -> None:
     again = Rewriter(graph).rewrite(lambda node, inputs: None)
     assert (again.kept, again.fixed) == (graph.kept, graph.fixed)
     assert len({g.hash for g in (graph, scaled(), scaled(kept=("w",)), scaled(kept=("x",)))}) == 4
+
+
+def one_image(*ops, fixed="", shape=(1, 2, 3)):
+    """A chain of ops on one image."""
+    b = Builder()
+    b.fixed = fixed
+    value = b.input("x", TensorType(shape))
+    for op in ops:
+        (value,) = b.add(op, (value,))
+    return b.graph({"y": value})
+
+
+@pytest.mark.parametrize(
+    "graph",
+    [
+        one_image(Reshape((1, 3, 2)), Softmax(2)),
+        one_image(Reshape((1, -1)), Relu()),
+        one_image(Flatten(0)),
+        one_image(Flatten(1), fixed="a node computes with the number of images"),
+    ],
+    ids=["its size", "the rest", "flatten", "computed"],
+)
+def test_a_graph_of_one_image_is_applied_to_each(graph):
+    x = np.random.default_rng(0).random((3, 2, 3)).astype(np.float32)
+    assert images_of(graph).fixed
+    found = interpreter.run(with_images(each_image(graph), 3), {"x": x})["y"]
+    np.testing.assert_array_equal(
+        found, np.concatenate([interpreter.run(graph, {"x": x[k : k + 1]})["y"] for k in range(3)])
+    )
+
+
+def test_images_that_are_mixed_stay_as_they_are():
+    for graph in (one_image(Softmax(0)), one_image(Reshape((2, 3, 1))), one_image(Reshape((2, 6)), shape=(2, 2, 3))):
+        assert each_image(graph) is graph
+    free = one_image(Relu())
+    assert each_image(free) is free
