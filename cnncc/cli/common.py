@@ -208,12 +208,14 @@ def options(arguments: argparse.Namespace) -> Options:
     target = resolve_target(arguments.target)
     stored, replaceable = storage(arguments.weights)
     plan = planned(getattr(arguments, "plan", None), target)
+    if arguments.minimise == "memory":
+        plan = replace(plan, streaming="memory")
     return Options(
         target,
         arguments.precision,
         passes_off(arguments.passes),
         getattr(arguments, "checked", False),
-        replace(plan, replaceable=replaceable, **({"streaming": "memory"} if arguments.minimise == "memory" else {})),
+        replace(plan, replaceable=replaceable),
         weights=stored,
         convert=arguments.convert,
     )
