@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import TargetError
 from ..machine.target import Target
+from ..native import host_target
 from . import starts
 from .starts import Start
 
@@ -19,7 +21,7 @@ class Emulator:
 
     `words` are those of the command, before the program's file. Memory begins at `first` and has `most` bytes. A board
     without a system has its vectors at the address `vectors`, and, if code does not lie with the data, takes that
-    from `code` on.
+    from `code` on. `guarded` says that an access to a page which is not in the program ends it.
     """
 
     start: Start
@@ -29,16 +31,22 @@ class Emulator:
     most: int = (1 << 31) - 0x40_0000  # what signed words of 32 bits can hold
     vectors: int | None = None
     code: int | None = None
+    guarded: bool = False
+
+    @property
+    def counts(self) -> bool:
+        """Whether it takes plugins, which count instructions."""
+        return "".join(self.words[:1]).startswith("qemu-")
 
     @property
     def told(self) -> str:
         """The command with the machine or processor."""
-        return " ".join(self.words[:3])
+        return " ".join(self.words[:3]) or "Linux on this machine"
 
 
 def _user(start: Start, name: str, processor: str) -> Emulator:
     """Linux programs, on a processor that is named so."""
-    return Emulator(start, (name, "-cpu", processor), "qemu-user")
+    return Emulator(start, (name, "-cpu", processor), "qemu-user", guarded=True)
 
 
 def _aarch64(target: Target) -> Emulator:
@@ -56,6 +64,14 @@ def _riscv(target: Target) -> Emulator:
     start = starts.RISCV64 if target.pointer_bits == 64 else starts.RISCV32
     processor = ",".join([f"rv{target.pointer_bits}", *without, *vectors])
     return _user(start, f"qemu-riscv{target.pointer_bits}", processor)
+
+
+def _x86(target: Target) -> Emulator:
+    """This machine where it can; objects of Windows and macOS as well, which ask nothing of their system."""
+    start = starts.WINDOWS_X86_64 if target.object_format == "COFF" else starts.X86_64
+    if sys.platform == "linux" and host_target().architecture == target.architecture:
+        return Emulator(start, (), "", guarded=True)
+    return _user(start, "qemu-x86_64", "max")
 
 
 _MIB = 1 << 20
@@ -85,6 +101,10 @@ LARGEST = BOARDS["cortex-m55"]
 """A board whose core has the instructions of all others, for what the memory of theirs does not hold."""
 
 
+NODE = Emulator(starts.NODE, ("node",), "nodejs", first=16 * _MIB, most=1 << 30)
+"""WebAssembly; below the first address lies the data of the object itself."""
+
+
 def _arm(target: Target) -> list[Emulator]:
     if target.cpu.startswith("cortex-m"):
         return [BOARDS[target.cpu], LARGEST] if target.cpu in BOARDS else []
@@ -94,7 +114,7 @@ def _arm(target: Target) -> list[Emulator]:
 
 _MACHINES: dict[int, Callable[[Target], list[Emulator]]] = {
     40: _arm,
-    62: lambda target: [_user(starts.X86_64, "qemu-x86_64", "max")],
+    62: lambda target: [_x86(target)],
     183: lambda target: [_aarch64(target)],
     243: lambda target: [_riscv(target)],
 }
@@ -106,12 +126,12 @@ def emulators_for(target: Target) -> list[Emulator]:
 
     Raises TargetError for one that nothing here emulates, and where the emulator is not installed.
     """
-    find = _MACHINES.get(target.isa.elf_machine) if target.object_format == "ELF" else None
-    found = find(target) if find else []
+    find = _MACHINES.get(target.isa.elf_machine)
+    found = [NODE] if target.object_format == "wasm" else find(target) if find else []
     if not found:
-        raise TargetError(f"no emulator is known that runs {target.object_format} objects for target '{target.name}'")
-    command, package = found[0].words[0], found[0].package
-    if shutil.which(command) is None:
+        raise TargetError(f"no emulator is known that runs code for target '{target.name}'")
+    command, package = "".join(found[0].words[:1]), found[0].package
+    if command and shutil.which(command) is None:
         raise TargetError(
             f"code for target '{target.name}' runs under {command}, which is not found: install it "
             f"(Debian: apt-get install {package})"

@@ -15,7 +15,7 @@ import numpy as np
 from .. import abi
 from ..errors import NativeError, TargetError
 from ..objects import format_of
-from ..objects.elf_pieces import pieces
+from ..objects.apart import pieces
 from ..objects.elf_program import program
 from ..objects.linker import PAGE, link
 from ..runtime.arrays import fresh_outputs
@@ -24,6 +24,7 @@ from ..types import Array
 from .emulators import Emulator
 from .hosts import Row, host
 from .memory import Memory, Region
+from .routines import routines
 from .starts import COLUMNS, Semihosting
 
 _STACK_BYTES = 1 << 17
@@ -60,11 +61,8 @@ class Program:
         self._fences: list[Region] = []
         call = self._call(inputs, images, self._weights())
         self._table = self._calls(call, start_at + emulator.start.system | self._odd)
-        memory.fill(start_at + len(emulator.start.code), memory.packed([self._stack.end, self._table.address]))
         self.bytes = memory.end - emulator.first
-        if emulator.vectors is not None:
-            self._place_vectors(emulator.vectors, start_at)
-        self.file = program(memory.blocks, start_at | self._odd, executable.target)
+        self.file = self._file(start_at)
 
     @property
     def _odd(self) -> int:
@@ -76,23 +74,31 @@ class Program:
         memory, emulator = self._memory, self.emulator
         data = memory.end
         memory.end = data if emulator.code is None else emulator.code
-        (code,) = link([pieces(self._executable.object)], memory.end)
-        memory.linked(code, executable=True)
-        self.labels = dict(code.labels)
-        self.code = code.address, code.address + len(code.data)
+        own, executable = pieces(self._executable.object, self._executable.target), self._executable
+        linked = link([own, *routines([own], executable.undefined, executable.target)], memory.end)
+        for placed in linked:
+            memory.linked(placed, executable=True)
+        self.labels = {name: at for placed in reversed(linked) for name, at in placed.labels}
+        self.code = linked[0].address, memory.end
         at = memory.place(emulator.start.code + memory.packed([0, 0]), executable=True)
         memory.end = memory.end if emulator.code is None else data
         return at
 
     def _weights(self) -> int:
-        """Link the object of the weights and place it; their address."""
-        executable = self._executable
-        symbol, data = executable.weights_symbol, executable.weights or b"\0"
-        (linked,) = link(
-            [pieces(format_of(executable.target).data_object(symbol, data, executable.target))], self._memory.end
-        )
+        """Link the object of the weights, if there are any, and place it; their address."""
+        symbol, data, target = self._executable.weights_symbol, self._executable.weights, self._executable.target
+        if not data:
+            return self._memory.place(b"\0", abi.ALIGNMENT)
+        (linked,) = link([pieces(format_of(target).data_object(symbol, data, target), target)], self._memory.end)
         self._memory.linked(linked, executable=False)
         return dict(linked.labels)[symbol]
+
+    def _file(self, start_at: int) -> bytes:
+        memory, emulator = self._memory, self.emulator
+        memory.fill(start_at + len(emulator.start.code), memory.packed([self._stack.end, self._table.address]))
+        if emulator.vectors is not None:
+            self._place_vectors(emulator.vectors, start_at)
+        return program(memory.blocks, start_at | self._odd, self._executable.target)
 
     def _place_vectors(self, at: int, start_at: int) -> None:
         start = self.emulator.start
@@ -126,9 +132,9 @@ class Program:
         return memory.place(bytes(call))
 
     def _fenced(self, data: bytes, alignment: int) -> Region:
-        """A place for what the object writes; on a board, with a fence behind it, which has to stand afterwards."""
+        """A place for what the object writes, with a fence behind it where the emulator does not guard memory."""
         region = self._memory.writable(data, alignment)
-        if self.emulator.vectors is not None:
+        if not self.emulator.guarded:
             self._memory.at(region.end, _FENCE)
             self._fences.append(Region(region.end, len(_FENCE)))
         return region

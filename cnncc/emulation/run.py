@@ -16,6 +16,7 @@ from ..runtime.executable import Executable
 from ..types import Array
 from .emulators import emulators_for
 from .hosts import ANSWER
+from .module import ModuleProgram
 from .program import Answer, Program
 
 _SECONDS = 3600
@@ -31,8 +32,8 @@ def emulate(executable: Executable, feeds: Mapping[str, Array], runs: int = 1, p
     if not images:
         return Answer((tuple(fresh_outputs(executable, 0)),) * runs, 0)
     program = fitting(executable, inputs, images, runs)
-    command, *words = program.emulator.words
-    return program.answer(output(program.file, [command, *plugin, *words], executable.name))
+    words = program.emulator.words
+    return program.answer(output(program.file, [*words[:1], *plugin, *words[1:]], executable.name))
 
 
 def is_foreign(target: Target) -> bool:
@@ -45,7 +46,8 @@ def fitting(executable: Executable, inputs: Sequence[Array], images: int, runs: 
     """The program for the first emulator whose memory holds it. Raises TargetError where none does."""
     emulators = emulators_for(executable.target)
     for emulator in emulators:
-        program = Program(executable, emulator, inputs, images, runs)
+        form = ModuleProgram if executable.target.object_format == "wasm" else Program
+        program = form(executable, emulator, inputs, images, runs)
         if program.bytes <= emulator.most:
             return program
     raise TargetError(

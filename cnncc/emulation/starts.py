@@ -75,6 +75,35 @@ cc                   : int3
     system=0x29,
     host=Linux(write=1, exit=60),
 )
+WINDOWS_X86_64 = Start(
+    """
+48 8b 25 39 00 00 00 : start: mov rsp, [rip+57]
+48 83 ec 20          : sub rsp, 32
+48 8b 1d 36 00 00 00 : mov rbx, [rip+54]
+48 8b 4b 08          : next: mov rcx, [rbx+8]
+48 8b 53 10          : mov rdx, [rbx+16]
+4c 8b 43 18          : mov r8, [rbx+24]
+4c 8b 4b 20          : mov r9, [rbx+32]
+ff 13                : call [rbx]
+48 89 03             : mov [rbx], rax
+48 83 c3 28          : add rbx, 40
+eb e5                : jmp next
+89 c8                : system: mov eax, ecx
+57                   : push rdi
+56                   : push rsi
+48 89 d7             : mov rdi, rdx
+4c 89 c6             : mov rsi, r8
+4c 89 ca             : mov rdx, r9
+0f 05                : syscall
+5e                   : pop rsi
+5f                   : pop rdi
+c3                   : ret
+cc                   : int3
+""",
+    system=0x2D,
+    host=Linux(write=1, exit=60),
+)
+"""Functions of Windows' convention, in a program of Linux."""
 AARCH64 = Start(
     """
 09 02 00 58 : start: ldr x9, .+64
@@ -209,3 +238,7 @@ e7 80 02 00 : jalr t0
     system=0x30,
     host=Linux(write=64, exit=93),
 )
+
+NODE_CALLS = Linux(write=1, exit=0)
+NODE = Start("", system=3, host=NODE_CALLS)
+"""Of `module.py`, where functions are numbers."""

@@ -18,6 +18,7 @@ from ..codegen.step_function import step_function
 from ..compiler import Compilation
 from ..emulation.plugin import Executed, Plugin
 from ..emulation.run import fitting, output
+from ..errors import TargetError
 from ..runtime.arrays import checked_inputs, ordered_inputs
 from ..types import Array
 from .cycles import CYCLES
@@ -53,6 +54,10 @@ def count(compilation: Compilation, feeds: Mapping[str, Array], *, use_cache: bo
     executable = compilation.executable(use_cache=use_cache)
     inputs, images = checked_inputs(executable, ordered_inputs(executable, [feeds]))
     program = fitting(executable, inputs, images)
+    if not program.emulator.counts:
+        raise TargetError(
+            f"{program.emulator.told} does not count the instructions of target '{executable.target.name}'"
+        )
     command, *words = program.emulator.words
     with tempfile.TemporaryDirectory() as folder:
         plugin = Plugin.compiled(Path(folder), command)

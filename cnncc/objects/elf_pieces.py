@@ -11,7 +11,7 @@ from .pieces import Fix, Label, Pieces, Section
 
 _SYMBOLS, _RELA, _EMPTY, _REL = 2, 4, 8, 9  # section types
 _ALLOCATED = 2  # section flag
-_LOCAL = 0  # binding
+_LOCAL, _WEAK = 0, 2  # bindings
 _ARM, _X86_64, _AARCH64, _RISCV = 40, 62, 183, 243
 
 
@@ -42,8 +42,8 @@ KINDS: dict[int, dict[int, str]] = {
         260: "from64",
         261: "from32",
         275: "a64_page",
-        277: "a64_low",
-        278: "a64_low",
+        277: "a64_low1",
+        278: "a64_low1",
         284: "a64_low2",
         285: "a64_low4",
         286: "a64_low8",
@@ -103,7 +103,7 @@ KINDS: dict[int, dict[int, str]] = {
 """The relocations of each machine, by their numbers in its supplement, as kinds of `fixes.FIXES`."""
 
 
-def pieces(code: bytes) -> Pieces:
+def elf_pieces(code: bytes) -> Pieces:
     """Take an object apart. Raises NativeError for anything else, or a relocation that is not in `KINDS`."""
     words = _WORDS.get(code[4]) if code[:4] == b"\x7fELF" and len(code) > 64 else None
     if words is None or code[5] != 1:
@@ -143,8 +143,8 @@ class _Reader:
         strings = self.headers[link][4]
         for fields in struct.iter_unpack(self.words.symbol, self.code[offset : offset + size]):
             name, info, section, value = (fields[at] for at in self.words.symbol_fields)
-            exported = info >> 4 != _LOCAL and section != 0
-            yield Label(self.string(strings + name), place.get(section), value, exported)
+            exported, weak = info >> 4 != _LOCAL and section != 0, info >> 4 == _WEAK
+            yield Label(self.string(strings + name), place.get(section), value, exported, weak)
 
     def fixes(self, header: tuple[int, ...], place: dict[int, int]) -> Iterator[Fix]:
         _, kind, _, _, offset, size, _, section, *_ = header

@@ -82,6 +82,13 @@ def _low(scale: int) -> Fix:
     return Fix(4, lambda number, value: field(number, value & 0xFFF, (shift, 12 - shift, 10)), step=scale)
 
 
+def a64_scale(number: int) -> int:
+    """The bytes in which an instruction of aarch64 counts its low 12 bits: 1 of ADD, or what it loads or stores."""
+    if number & 0x3B00_0000 != 0x3900_0000:
+        return 1
+    return 16 if number & 0x0480_0000 == 0x0480_0000 else 1 << (number >> 30)
+
+
 def _thumb_branch(number: int, value: int) -> int:
     """BL and B.W: two of the bits are stored as their exclusive or with the sign."""
     sign, i1, i2 = value >> 24 & 1, value >> 23 & 1, value >> 22 & 1
@@ -133,7 +140,7 @@ FIXES: dict[str, Fix] = {
     "from32": _parts(4, (0, 32, 0), base=HERE, bits=32),
     "from64": _data(64, HERE),
     "a64_page": Fix(4, lambda number, value: field(number, value, (12, 2, 29), (14, 19, 5)), PAGE, bits=33),
-    "a64_low": _low(1),
+    "a64_low1": _low(1),
     "a64_low2": _low(2),
     "a64_low4": _low(4),
     "a64_low8": _low(8),

@@ -59,13 +59,17 @@ def _offsets(pieces: Pieces) -> tuple[list[int], int]:
 
 
 def _exported(objects: Sequence[Pieces], places: Sequence[Sequence[int]]) -> dict[str, int]:
+    """Where each exported name lies: of several that are weak the first one counts."""
     found: dict[str, int] = {}
+    firm: set[str] = set()
     for pieces, addresses in zip(objects, places, strict=True):
         for label in pieces.labels:
-            if label.exported and label.section is not None:
-                if label.name in found:
-                    raise NativeError(f"two objects define '{label.name}'")
-                found[label.name] = addresses[label.section] + label.value
+            if not label.exported or label.section is None or (label.weak and label.name in found):
+                continue
+            if not label.weak and label.name in firm:
+                raise NativeError(f"two objects define '{label.name}'")
+            found[label.name] = addresses[label.section] + label.value
+            firm |= set() if label.weak else {label.name}
     return found
 
 
@@ -92,6 +96,8 @@ def _fill(
     row, (name, target) = FIXES[fix.kind], label
     place = slice(here - start, here - start + row.size)
     number = int.from_bytes(data[place], "little")
+    if not row.size:
+        return
     if target is None and name:
         raise NativeError(f"nothing defines '{name}'")
     addend = fix.addend if fix.addend is not None else _in_place(fix.kind, number)
@@ -118,5 +124,5 @@ def undefined(objects: Sequence[Pieces]) -> Iterator[str]:
     for pieces in objects:
         for fix in pieces.fixes:
             label = pieces.labels[fix.label]
-            if label.section is None and label.name and label.name not in defined:
+            if FIXES[fix.kind].size and label.section is None and label.name and label.name not in defined:
                 yield label.name

@@ -18,13 +18,14 @@ class Section:
 class Label:
     """A place: `value` bytes into a section of the same object, or, without one, the label of that name elsewhere.
 
-    The lowest bit of a function of ARM's Thumb is set, as in a pointer to it.
+    The lowest bit of a function of ARM's Thumb is set, as in a pointer to it. A `weak` one gives way to another.
     """
 
     name: str
     section: int | None
     value: int
     exported: bool = False
+    weak: bool = False
 
 
 @dataclass(frozen=True)

@@ -7,13 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from cnncc import native
 from cnncc.errors import NativeError
 from cnncc.machine.target import TARGETS
+from cnncc.objects.archive import archive
+from cnncc.objects.elf import global_symbols
 from cnncc.objects.elf_data import data_object
-from cnncc.objects.elf_pieces import KINDS, pieces
+from cnncc.objects.elf_pieces import KINDS, elf_pieces
 from cnncc.objects.elf_program import Block, program
 from cnncc.objects.fixes import FIXES, checked
 from cnncc.objects.linker import PAGE, link, place_at_end
+from cnncc.objects.members import members, needed
 from cnncc.objects.pieces import Fix, Label, Pieces, Section
 
 READ = [name for name, fix in FIXES.items() if fix.get and fix.size]
@@ -46,7 +50,7 @@ def test_what_does_not_fit_is_refused(kind: str) -> None:
 
 def test_every_relocation_has_its_fix() -> None:
     used = {kind for kinds in KINDS.values() for kind in kinds.values()}
-    assert used == set(FIXES)
+    assert used == set(FIXES)  # those of COFF and Mach-O are among them
 
 
 def signed(value: int, bits: int) -> int:
@@ -103,9 +107,40 @@ def test_refused(objects: list[Pieces], words: str) -> None:
         link(objects, 0)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+def test_weak_names_give_way() -> None:
+    def weakly(word: int) -> Pieces:
+        return replace(of_words(word), labels=(Label("f", 0, 0, True, weak=True),))
+
+    asking = of_words(0, fixes=(Fix(0, 0, "word32", 0, 0),), labels=(Label("f", None, 0),))
+    firm = of_words(2, name="f")
+    for others, chosen in (([weakly(1), firm], 1), ([firm, weakly(1)], 0), ([weakly(1), weakly(3)], 0)):
+        first, *placed = link([asking, *others], 0x1000)
+        assert int.from_bytes(first.data, "little") == placed[chosen].address
+
+
+def test_members_of_a_library_that_are_needed() -> None:
+    """Those that define what is asked for, and what they ask for themselves; each once."""
+    target = TARGETS["aarch64"]
+    call = "declare void @{}()\ndefine void @{}() {{ call void @{}()\n ret void }}\n"
+    objects = {
+        "a.o": native.emit_object(call.format("b", "a", "b"), target),
+        "b.o": native.emit_object("define void @b() { ret void }\n", target),
+        "c.o": native.emit_object("define void @c() { ret void }\n", target),
+    }
+    library = archive(objects, global_symbols)
+    assert list(members(library)) == list(objects.values())
+    asking = elf_pieces(native.emit_object(call.format("a", "start", "a"), target))
+    found = needed([asking], library)
+    assert [label.name for pieces in found for label in pieces.labels if label.exported] == ["a", "b"]
+    assert needed([elf_pieces(objects["b.o"])], library) == []
+    link([asking, *found], 0x1000)
+    with pytest.raises(NativeError, match=r"^not a static library$"):
+        needed([asking], b"!<thin>\n")
+
+
+@pytest.mark.parametrize("target", [name for name, row in TARGETS.items() if row.object_format == "ELF"])
 def test_weights_are_taken_apart(target: str) -> None:
-    found = pieces(data_object("w", b"abc", TARGETS[target]))
+    found = elf_pieces(data_object("w", b"abc", TARGETS[target]))
     assert [(section.name, section.data, section.alignment) for section in found.sections] == [(".rodata", b"abc", 64)]
     assert [(label.name, label.section, label.value) for label in found.labels if label.exported] == [("w", 0, 0)]
 
@@ -114,7 +149,7 @@ def test_weights_are_taken_apart(target: str) -> None:
 def test_damaged_objects(cut: int) -> None:
     code = data_object("w", bytes(500), TARGETS["aarch64"])
     with pytest.raises(NativeError, match=r"^(not a little-endian|damaged) ELF file"):
-        pieces(code[:cut])
+        elf_pieces(code[:cut])
 
 
 def test_a_program_is_what_a_linker_would_write() -> None:
@@ -124,13 +159,11 @@ def test_a_program_is_what_a_linker_would_write() -> None:
         file = program(blocks, 0x11FFF, TARGETS[name])
         assert file.count(b"bcd") == 1 and file.index(b"bcd") % PAGE == 0x123
     with pytest.raises(NativeError, match="relocation 300, which is not known"):
-        pieces(with_relocation(300))
+        elf_pieces(with_relocation(300))
 
 
 def with_relocation(number: int) -> bytes:
     """An object of aarch64 in which a section of relocations has one of this number."""
-    from cnncc import native
-
     text = "@t = internal constant i64 5\ndefine ptr @f() { ret ptr @t }\n"
     code = bytearray(native.emit_object(text, replace(TARGETS["aarch64"], name="other")))
     place = code.index((275).to_bytes(4, "little"))

@@ -2,12 +2,37 @@
 
 from __future__ import annotations
 
+import numpy as np
+import pytest
+
 from cnncc import abi, native
-from cnncc.machine.target import Target
+from cnncc.machine.target import TARGETS, Target
 from cnncc.runtime.executable import Executable, Port
 from cnncc.types import TensorType
 
+from .support import needs
+
 LENGTH = 4
+X = np.arange(LENGTH, dtype=np.float32)
+Y = 10 * (X + np.array([2, 3, 5, 7], np.float32))
+FOREIGN = {
+    "aarch64": "qemu-aarch64",
+    "cortex-a53": "qemu-aarch64",
+    "riscv64": "qemu-riscv64",
+    "cortex-m4": "qemu-system-arm",
+}
+MORE = {
+    "armv7": "qemu-arm",
+    "cortex-m7": "qemu-system-arm",
+    "cortex-m33": "qemu-system-arm",
+    "cortex-m55": "qemu-system-arm",
+    "riscv64gc": "qemu-riscv64",
+    "riscv32imafc": "qemu-riscv32",
+}
+FOREIGN |= {name: tool for name, tool in MORE.items() if name in TARGETS}
+EACH = pytest.mark.parametrize("target", [pytest.param(name, marks=needs(tool)) for name, tool in FOREIGN.items()])
+on_x86 = pytest.mark.skipif(native.host_target().architecture != "x86-64", reason="not an x86-64 machine")
+
 _TEXT = """
 @table = internal constant [4 x float] [float 2.0, float 3.0, float 5.0, float 7.0], align 16
 
@@ -60,6 +85,8 @@ def handmade(target: Target, *, check: int = 0, result: int = 0, rounds: int = L
     word, offsets = f"i{target.pointer_bits}", abi.offsets(target.pointer_bits // 8)
     changes = {"INPUTS": offsets["inputs"], "OUTPUTS": offsets["outputs"], "ROUNDS": rounds}
     text = _TEXT.replace("WORD", word)
+    if target.object_format == "Mach-O":
+        text = text.replace(".text.far", "__TEXT,__far")
     for name, value in {**changes, "CHECK": check, "RESULT": result}.items():
         text = text.replace(name, str(value))
     type = TensorType((LENGTH,))

@@ -6,7 +6,6 @@ import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -20,31 +19,17 @@ from cnncc.codegen.kernels import KERNELS
 from cnncc.compiler import Compilation, Options
 from cnncc.emulation import emulators, starts
 from cnncc.emulation.emulators import Emulator
-from cnncc.emulation.plugin import Executed
 from cnncc.emulation.program import Answer, Program
 from cnncc.emulation.run import emulate, output
 from cnncc.emulation.starts import Semihosting, Start
 from cnncc.errors import DifferenceError, NativeError, TargetError
 from cnncc.machine.target import TARGETS, Target
-from cnncc.measure.counting import count
-from cnncc.measure.cycles import CYCLES
-from cnncc.native import host_target
 from cnncc.plan import kernels as k
 
-from .handmade import LENGTH, handmade
+from .handmade import EACH, FOREIGN, LENGTH, X, Y, handmade, on_x86
 from .support import EXAMPLES, needs
 
 DIGITS = str(EXAMPLES / "digits.py")
-X = np.arange(LENGTH, dtype=np.float32)
-Y = 10 * (X + np.array([2, 3, 5, 7], np.float32))
-FOREIGN = {
-    "aarch64": "qemu-aarch64",
-    "cortex-a53": "qemu-aarch64",
-    "riscv64": "qemu-riscv64",
-    "cortex-m4": "qemu-system-arm",
-}
-EACH = pytest.mark.parametrize("target", [pytest.param(name, marks=needs(tool)) for name, tool in FOREIGN.items()])
-on_x86 = pytest.mark.skipif(host_target().architecture != "x86-64", reason="not an x86-64 machine")
 
 
 @on_x86
@@ -223,7 +208,7 @@ def test_a_missing_emulator(
 
 def test_a_processor_without_an_emulator() -> None:
     unknown = replace(TARGETS["cortex-m4"], cpu="cortex-m85")
-    with pytest.raises(TargetError, match=r"^no emulator is known that runs ELF objects for target 'cortex-m4'$"):
+    with pytest.raises(TargetError, match=r"^no emulator is known that runs code for target 'cortex-m4'$"):
         emulators.emulators_for(unknown)
 
 
@@ -242,13 +227,20 @@ def test_riscv_has_what_the_target_has(features: str, bits: int, processor: str)
 
 ASSEMBLERS = {
     "X86_64": ("as", ()),
+    "WINDOWS_X86_64": ("as", ()),
     "AARCH64": ("aarch64-linux-gnu-as", ()),
     "THUMB": ("arm-linux-gnueabihf-as", ("-mcpu=cortex-m0",)),
     "CORTEX_M": ("arm-linux-gnueabihf-as", ("-mcpu=cortex-m0",)),
     "RISCV64": ("riscv64-linux-gnu-as", ("-march=rv64g",)),
     "RISCV32": ("riscv64-linux-gnu-as", ("-march=rv32g", "-mabi=ilp32d")),
 }
-HEADS = {"x": ".intel_syntax noprefix\n", "T": ".syntax unified\n.thumb\n", "R": ".option norelax\n.option norvc\n"}
+HEADS = {
+    "X86": ".intel_syntax noprefix\n",
+    "AARCH64": "",
+    "THUMB": ".syntax unified\n.thumb\n",
+    "CORTEX": ".syntax unified\n.thumb\n",
+    "RISCV": ".option norelax\n.option norvc\n",
+}
 
 
 @pytest.mark.tools
@@ -257,7 +249,7 @@ def test_starts_are_what_they_say(name: str, tmp_path: Path) -> None:
     """The bytes are those of the assembly beside them."""
     start: Start = getattr(starts, name)
     tool, flags = ASSEMBLERS[name]
-    head = {"X86_64": HEADS["x"], "THUMB": HEADS["T"], "CORTEX_M": HEADS["T"], "AARCH64": ""}.get(name, HEADS["R"])
+    head = next(text for word, text in HEADS.items() if word in name)
     lines = [line.partition(":")[2].strip() for line in start.text.strip().splitlines()]
     (tmp_path / "start.s").write_text(head + "\n".join(lines) + "\n")
     subprocess.run([tool, *flags, "start.s", "-o", "start.o"], cwd=tmp_path, check=True, timeout=60)
@@ -272,68 +264,3 @@ def test_starts(name: str) -> None:
     assert len(start.code) % 8 == 0 and 0 < start.system < len(start.code)
     assert start.thumb == (name in ("THUMB", "CORTEX_M"))
     assert isinstance(start.host, Semihosting) == (name == "CORTEX_M")
-
-
-@pytest.mark.tools
-@needs("qemu-system-arm", "cc")
-def test_counts_are_of_images() -> None:
-    """Each image takes the same, and what is not of an image, once."""
-    compilation = Compilation(cnncc.load_graph(DIGITS), Options(TARGETS["cortex-m4"]))
-    rng = np.random.default_rng(0)
-    one, two, three = (
-        count(compilation, {"input": rng.random((n, 1, 8, 8), np.float32)}, use_cache=False) for n in (1, 2, 3)
-    )
-    assert 2 * two.instructions == one.instructions + three.instructions and one.instructions > 100_000
-    assert one.cycles is not None and one.instructions < one.cycles < 4 * one.instructions
-    assert {name for each in one.functions for name in each.steps} >= {"conv1", "conv2", "dense1", "dense2"}
-    assert sum(each.instructions for each in one.functions) == one.instructions
-
-
-@pytest.mark.tools
-@EACH
-@needs("cc")
-def test_bench(target: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["bench", DIGITS, "--target", target, "--layers"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert " instructions a call of 1 image(s), " in lines[0]
-    assert ("cycles by the core's table" if target == "cortex-m4" else "no cycles:") in lines[1]
-    assert lines[2].endswith(f"counted under {emulators.emulators_for(TARGETS[target])[0].told}")
-    assert lines[3].split() == ["instructions", "share", "cycles", "function", "layers"]
-
-
-ESTIMATES: dict[str, tuple[list[tuple[int, str]], list[float]]] = {
-    "fused, and its result read late": (
-        [(5, "vfma.f32 s0, s1, s2"), (5, "vfma.f32 s0, s3, s4"), (5, "vadd.f32 s5, s0, s6"), (5, "vstr s5, [r0]")],
-        [15, 15, 10, 15],
-    ),
-    "lists of registers": (
-        [(2, "vldmia r0!, {s0, s1, s2}"), (2, "pop.w {r4, r5, pc}"), (1, "vpush {d8, d9}")],
-        [8, 12, 5],
-    ),
-    "branches that are taken, or not": (
-        [(10, "blt.w #0x100"), (4, "nop"), (3, "b #0x10"), (3, "bl #0x20")],
-        [22, 4, 9, 9],
-    ),
-    "conditions": (
-        [(4, "it ge"), (4, "vmovge.f32 s0, s1"), (4, "ldrne r0, [r1]"), (2, "vdiv.f32 s0, s1, s2")],
-        [2, 4, 8, 28],
-    ),
-}
-
-
-@pytest.mark.parametrize("what", ESTIMATES)
-def test_cycles_of_a_cortex_m4(what: str) -> None:
-    executed, cycles = ESTIMATES[what]
-    given = [Executed(4 * place, times, text) for place, (times, text) in enumerate(executed)]
-    assert list(CYCLES["cortex-m4"].estimate(given)) == cycles
-
-
-def test_a_plugin_needs_a_compiler(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from cnncc.emulation.plugin import Plugin
-
-    def without_cc(name: str) -> Any:
-        return None if name == "cc" else f"/usr/bin/{name}"
-
-    monkeypatch.setattr(shutil, "which", without_cc)
-    with pytest.raises(TargetError, match=r"'cc', which compiles it, is not found: install a C compiler"):
-        Plugin.compiled(tmp_path, "qemu-arm")
