@@ -15,7 +15,7 @@ from cnncc.compiler import Compilation, Options
 from cnncc.emulation import emulators
 from cnncc.emulation.plugin import Executed, Plugin
 from cnncc.errors import TargetError
-from cnncc.machine.target import TARGETS
+from cnncc.machine.target import TARGETS, named
 from cnncc.measure.counting import count
 from cnncc.measure.cycles import CYCLES
 
@@ -48,7 +48,7 @@ def test_bench(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert " instructions a call of 1 image(s), " in lines[0]
     assert ("cycles by the core's table" if target == "cortex-m4" else "no cycles:") in lines[1]
-    assert lines[2].endswith(f"counted under {emulators.emulators_for(TARGETS[target])[0].told}")
+    assert lines[2].endswith(f"counted under {emulators.emulators_for(named(target))[0].told}")
     assert lines[3].split() == ["instructions", "share", "cycles", "function", "layers"]
 
 

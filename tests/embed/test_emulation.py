@@ -23,7 +23,7 @@ from cnncc.emulation.program import Answer, Program
 from cnncc.emulation.run import emulate, output
 from cnncc.emulation.starts import Semihosting, Start
 from cnncc.errors import DifferenceError, NativeError, TargetError
-from cnncc.machine.target import TARGETS, Target
+from cnncc.machine.target import TARGETS, Target, named
 from cnncc.plan import kernels as k
 
 from .handmade import EACH, FOREIGN, LENGTH, X, Y, handmade, on_x86
@@ -85,7 +85,7 @@ def test_a_workspace_of_another_size_is_told() -> None:
 @EACH
 def test_relocations(target: str) -> None:
     """A table of constants, and calls from one section to another."""
-    for (y,) in emulate(handmade(TARGETS[target]), {"x": X}, runs=2).outputs:
+    for (y,) in emulate(handmade(named(target)), {"x": X}, runs=2).outputs:
         np.testing.assert_array_equal(y, Y)
 
 
@@ -94,7 +94,7 @@ def test_relocations(target: str) -> None:
 def test_a_fault_is_told(target: str) -> None:
     """Elements are written until memory ends, which is far away on a board."""
     with pytest.raises(NativeError, match=r"^model 'm': the emulated program ended (by signal SIGSEGV|with code 1)"):
-        emulate(handmade(TARGETS[target], rounds=1 << 23), {"x": X})
+        emulate(handmade(named(target), rounds=1 << 23), {"x": X})
 
 
 @pytest.mark.tools
@@ -188,7 +188,7 @@ def test_refused(words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys
 @pytest.mark.parametrize("verb", ["check", "bench"])
 @pytest.mark.parametrize(
     ("target", "command", "package"),
-    [("cortex-m4", "qemu-system-arm", "qemu-system-arm"), ("riscv64", "qemu-riscv64", "qemu-user")],
+    [("cortex-m4", "qemu-system-arm", "qemu-system-arm"), ("aarch64", "qemu-aarch64", "qemu-user")],
 )
 def test_a_missing_emulator(
     verb: str,
@@ -221,7 +221,7 @@ def test_a_processor_without_an_emulator() -> None:
     ],
 )
 def test_riscv_has_what_the_target_has(features: str, bits: int, processor: str) -> None:
-    target: Target = replace(TARGETS["riscv64"], features=features, pointer_bits=bits)
+    target: Target = replace(named("riscv64"), features=features, pointer_bits=bits)
     assert emulators._riscv(target).words == (f"qemu-riscv{bits}", "-cpu", processor)
 
 
