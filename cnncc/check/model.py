@@ -80,13 +80,14 @@ class Report:
     """Findings about the rewrites (by output), the kernels (by value) and the model as it is really compiled.
 
     `same_bits` tells whether the outputs of the model are those of the graph compiled with every value as an output:
-    two plans of the same kernels. Another order of sums is no fault.
+    two plans of the same kernels. Another order of sums is no fault. `emulator` is what the model ran under, if it did.
     """
 
     rewrite: tuple[Finding, ...]
     kernels: tuple[Finding, ...]
     outputs: tuple[Finding, ...]
     same_bits: bool = True
+    emulator: str = ""
 
     @property
     def ok(self) -> bool:
@@ -128,12 +129,13 @@ def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Rep
         rewrite = _rewrite(graph, after, feeds)
         seen: dict[Value, Array] = {}
         kernels = tuple(_kernels(after, options, feeds, threads, seen))
-        found = _native(compilation, feeds, threads)
+        model = _native(compilation, feeds, threads)
+        found = model.outputs
         outputs = _outputs(after, compilation, feeds, found)
     same = all(_same(found[name], seen[value]) for name, value in after.outputs.items() if value in seen)
     if any(finding.verdict == "off" for finding in kernels):
         outputs = tuple(replace(f, verdict="inherited") if f.verdict == "off" else f for f in outputs)
-    return Report(rewrite, kernels, outputs, same)
+    return Report(rewrite, kernels, outputs, same, model.emulator)
 
 
 def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:
@@ -214,7 +216,7 @@ def _layers(
     known = {Value(name): np.asarray(data) for name, data in feeds.items()}
     known |= {value: op.data for node in graph if isinstance(op := node.op, Constant) for value in node.values}
     compilation = _with_values(graph, values, options)
-    found, how = _native(compilation, feeds, threads), algorithms(compilation)
+    found, how = _native(compilation, feeds, threads).outputs, algorithms(compilation)
     seen |= {value: found[name] for name, value in compilation.graph.outputs.items()}
     known |= seen
     for node in nodes:
@@ -230,24 +232,34 @@ def _with_values(graph: Graph, values: Sequence[Value], options: Options) -> Com
     return Compilation(with_outputs(graph, names), as_it_is)
 
 
-def _native(compilation: Compilation, feeds: Feeds, threads: int) -> dict[str, Array]:
-    """The outputs of compiled code by name."""
+@dataclass(frozen=True)
+class _Run:
+    """The outputs of compiled code by name, and what it ran under if not on this machine."""
+
+    outputs: dict[str, Array]
+    emulator: str = ""
+
+
+def _native(compilation: Compilation, feeds: Feeds, threads: int) -> _Run:
+    """Run compiled code, here or under an emulator."""
     if is_foreign(compilation.options.target):
         return _emulated(compilation, feeds)
     with Model(compilation.build(), threads=threads) as model:
         answer = model(dict(feeds))
         results = answer if isinstance(answer, tuple) else (answer,)
-        return {port.name: array for port, array in zip(model.outputs, results, strict=True)}
+        return _Run({port.name: array for port, array in zip(model.outputs, results, strict=True)})
 
 
-def _emulated(compilation: Compilation, feeds: Feeds) -> dict[str, Array]:
-    """The same of an object that runs under an emulator. Raises DifferenceError where a second run differs."""
+def _emulated(compilation: Compilation, feeds: Feeds) -> _Run:
+    """Run the object under an emulator. Raises DifferenceError where a second run differs."""
     executable = compilation.build()
-    first, second = emulate(executable, feeds, runs=2).outputs
+    answer = emulate(executable, feeds, runs=2)
+    first, second = answer.outputs
     for port, one, other in zip(executable.outputs, first, second, strict=True):
         if not _same(one, other):
             raise DifferenceError(f"output '{port.name}' of a second run in the same workspace has other bits")
-    return {port.name: array for port, array in zip(executable.outputs, first, strict=True)}
+    outputs = {port.name: array for port, array in zip(executable.outputs, first, strict=True)}
+    return _Run(outputs, answer.emulator)
 
 
 def _same(one: Array, other: Array) -> bool:

@@ -57,17 +57,17 @@ def _check(arguments: argparse.Namespace) -> None:
     if not report.ok:
         raise DifferenceError(_sentence(report))
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
-    if emulator:
-        say(f"{graph.name}: {_ran(report, emulator)}")
+    if report.emulator:
+        say(f"{graph.name}: {_ran(report)}")
     if compilation.options.weights == "float16":
         say(f"{graph.name}: bounds hold the rounding of float16 weights, up to 2^-11 |w| |x| for each product")
     if report.unbounded:
         say(f"{graph.name}: {report.unbounded}")
 
 
-def _ran(report: Report, emulator: str) -> str:
+def _ran(report: Report) -> str:
     bits = "the same bits as" if report.same_bits else "other bits, within bounds, than"
-    return f"ran under {emulator}, twice, with {bits} the layers one by one"
+    return f"ran under {report.emulator}, twice, with {bits} the layers one by one"
 
 
 def show(report: Report) -> str:

@@ -36,10 +36,11 @@ _VECTORS = 16  # of a core of ARM's profile M: the stack, the start, and faults
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program wrote: the outputs of each run in order, and how many bytes of stack were touched."""
+    """What a program wrote under an emulator: the outputs of each run, and how many bytes of stack were touched."""
 
     outputs: tuple[tuple[Array, ...], ...]
     stack_bytes: int
+    emulator: str
 
 
 class Program:
@@ -177,7 +178,7 @@ class Program:
         self._expect_success(table)
         if fences != _FENCE * len(self._fences):
             raise NativeError(f"model '{executable.name}': it wrote behind its outputs, states or workspace")
-        return Answer(tuple(runs), len(stack.lstrip(_UNTOUCHED)))
+        return Answer(tuple(runs), len(stack.lstrip(_UNTOUCHED)), self.emulator.told)
 
     def _expect_success(self, table: bytes) -> None:
         executable, size = self._executable, self._executable.workspace_bytes(1)

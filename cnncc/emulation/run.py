@@ -30,7 +30,7 @@ def emulate(executable: Executable, feeds: Mapping[str, Array], runs: int = 1, p
     """
     inputs, images = checked_inputs(executable, ordered_inputs(executable, [feeds]))
     if not images:
-        return Answer((tuple(fresh_outputs(executable, 0)),) * runs, 0)
+        return Answer((tuple(fresh_outputs(executable, 0)),) * runs, 0, emulators_for(executable.target)[0].told)
     program = fitting(executable, inputs, images, runs)
     words = program.emulator.words
     return program.answer(output(program.file, [*words[:1], *plugin, *words[1:]], executable.name))

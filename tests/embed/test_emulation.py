@@ -150,8 +150,9 @@ def test_a_model_that_one_board_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> 
     """It runs on the board with the largest memory; what that cannot hold is refused."""
     board, largest = emulators.BOARDS["cortex-m4"], emulators.LARGEST
     monkeypatch.setitem(emulators.BOARDS, "cortex-m4", replace(board, most=4096))
-    for (y,) in emulate(handmade(TARGETS["cortex-m4"]), {"x": X}).outputs:
-        np.testing.assert_array_equal(y, Y)
+    answer = emulate(handmade(TARGETS["cortex-m4"]), {"x": X})
+    np.testing.assert_array_equal(answer.outputs[0][0], Y)
+    assert answer.emulator == "qemu-system-arm -M mps3-an547"
     monkeypatch.setattr(emulators, "LARGEST", replace(largest, most=8192))
     with pytest.raises(TargetError, match=r"^model 'm' takes .* and qemu-system-arm -M mps3-an547 has 8,192$"):
         emulate(handmade(TARGETS["cortex-m4"]), {"x": X})
@@ -160,7 +161,7 @@ def test_a_model_that_one_board_cannot_hold(monkeypatch: pytest.MonkeyPatch) -> 
 def test_runs_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     """Something that a call left behind in its workspace."""
     zero = np.zeros((1, 10), np.float32)
-    monkeypatch.setattr(checking, "emulate", lambda *_, runs: Answer(((zero,), (-zero,)), 0))
+    monkeypatch.setattr(checking, "emulate", lambda *_, runs: Answer(((zero,), (-zero,)), 0, "qemu"))
     graph = cnncc.load_graph(DIGITS)
     with pytest.raises(
         DifferenceError, match=r"^output 'output' of a second run in the same workspace has other bits$"
