@@ -7,6 +7,9 @@ stores, that graph is compiled once more with each value as an output; a layer i
 that it really read, which is far sharper than bounds that have grown through the whole network. Where a fused layer is
 off, it is taken apart and compiled again, so that the step inside is named. At last the model as it is, from its inputs
 to its outputs. All bounds are derived (see `tolerance`).
+
+Code of a machine that is not this one runs under an emulator, the object itself (`emulation`): all of it twice, so that
+what a call leaves behind in its workspace is seen to change nothing.
 """
 
 from __future__ import annotations
@@ -18,6 +21,8 @@ from typing import Literal
 import numpy as np
 
 from ..compiler import Compilation, Options
+from ..emulation.run import emulate, is_foreign
+from ..errors import DifferenceError
 from ..interpreter import run
 from ..ir import Graph, Node, Value, with_outputs, without_states
 from ..op import Constant
@@ -72,11 +77,17 @@ class Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """Findings about the rewrites (by output), the kernels (by value) and the model as it is really compiled."""
+    """Findings about the rewrites (by output), the kernels (by value) and the model as it is really compiled.
+
+    `same_bits` tells whether the outputs of the model are those of the graph compiled with every value as an output:
+    two plans of the same kernels. Another order of sums is no fault. `emulator` is what the model ran under, if it did.
+    """
 
     rewrite: tuple[Finding, ...]
     kernels: tuple[Finding, ...]
     outputs: tuple[Finding, ...]
+    same_bits: bool = True
+    emulator: str = ""
 
     @property
     def ok(self) -> bool:
@@ -108,18 +119,23 @@ def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Rep
     """Compile `graph` and compare what it computes from `feeds`; nothing is taken from the cache.
 
     States are inputs here, and what they become are outputs (see `without_states`).
-    Raises InputError for feeds that do not fit, and whatever compiling and running raise.
+    Raises InputError for feeds that do not fit, DifferenceError where two runs of emulated code differ, and whatever
+    compiling and running raise.
     """
     graph = without_states(graph)
     compilation = Compilation(graph, options)
     after = compilation.optimised.graph
     with np.errstate(all="ignore"):
         rewrite = _rewrite(graph, after, feeds)
-        kernels = tuple(_kernels(after, options, feeds, threads))
-        outputs = _outputs(after, compilation, feeds, threads)
+        seen: dict[Value, Array] = {}
+        kernels = tuple(_kernels(after, options, feeds, threads, seen))
+        model = _native(compilation, feeds, threads)
+        found = model.outputs
+        outputs = _outputs(after, compilation, feeds, found)
+    same = all(_same(found[name], seen[value]) for name, value in after.outputs.items() if value in seen)
     if any(finding.verdict == "off" for finding in kernels):
         outputs = tuple(replace(f, verdict="inherited") if f.verdict == "off" else f for f in outputs)
-    return Report(rewrite, kernels, outputs)
+    return Report(rewrite, kernels, outputs, same, model.emulator)
 
 
 def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:
@@ -162,9 +178,8 @@ def _growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
     return findings
 
 
-def _outputs(after: Graph, compilation: Compilation, feeds: Feeds, threads: int) -> tuple[Finding, ...]:
+def _outputs(after: Graph, compilation: Compilation, feeds: Feeds, found: Feeds) -> tuple[Finding, ...]:
     """The model as its users get it: with its own plan, which may stream and place otherwise."""
-    found = _native(compilation, feeds, threads)
     allowed = bounds(after, feeds, how=algorithms(compilation))
     return tuple(_finding(name, "output", found[name], allowed[value]) for name, value in after.outputs.items())
 
@@ -174,21 +189,21 @@ def algorithms(compilation: Compilation) -> Algorithms:
     return Algorithms(compilation.plan.tiles, compilation.plan.stored)
 
 
-def _kernels(graph: Graph, options: Options, feeds: Feeds, threads: int) -> Iterator[Finding]:
-    """One finding for each value; a fused layer that is off is looked into."""
+def _kernels(graph: Graph, options: Options, feeds: Feeds, threads: int, seen: dict[Value, Array]) -> Iterator[Finding]:
+    """One finding for each value, which `seen` is given as well; a fused layer that is off is looked into."""
     nodes = [node for node in graph if node.op.source is None]
-    for node, finding in _layers(graph, nodes, options, feeds, threads):
+    for node, finding in _layers(graph, nodes, options, feeds, threads, seen):
         if finding.verdict == "off" and isinstance(node.op, Fused):
             expanded = expand(graph, node.name)
             members = [member for member in expanded if member.name == node.name or member.name not in graph.nodes]
-            inner = tuple(found for _, found in _layers(expanded, members, options, feeds, threads))
+            inner = tuple(found for _, found in _layers(expanded, members, options, feeds, threads, {}))
             yield replace(finding, inner=inner)
         else:
             yield finding
 
 
 def _layers(
-    graph: Graph, nodes: Sequence[Node], options: Options, feeds: Feeds, threads: int
+    graph: Graph, nodes: Sequence[Node], options: Options, feeds: Feeds, threads: int, seen: dict[Value, Array]
 ) -> Iterator[tuple[Node, Finding]]:
     """What each of these layers made of what it really read.
 
@@ -201,8 +216,9 @@ def _layers(
     known = {Value(name): np.asarray(data) for name, data in feeds.items()}
     known |= {value: op.data for node in graph if isinstance(op := node.op, Constant) for value in node.values}
     compilation = _with_values(graph, values, options)
-    found, how = _native(compilation, feeds, threads), algorithms(compilation)
-    known |= {value: found[name] for name, value in compilation.graph.outputs.items()}
+    found, how = _native(compilation, feeds, threads).outputs, algorithms(compilation)
+    seen |= {value: found[name] for name, value in compilation.graph.outputs.items()}
+    known |= seen
     for node in nodes:
         allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], how.of(node.name))
         for value, bound in zip(node.values, allowed, strict=True):
@@ -216,12 +232,38 @@ def _with_values(graph: Graph, values: Sequence[Value], options: Options) -> Com
     return Compilation(with_outputs(graph, names), as_it_is)
 
 
-def _native(compilation: Compilation, feeds: Feeds, threads: int) -> dict[str, Array]:
-    """The outputs of compiled code by name."""
+@dataclass(frozen=True)
+class _Run:
+    """The outputs of compiled code by name, and what it ran under if not on this machine."""
+
+    outputs: dict[str, Array]
+    emulator: str = ""
+
+
+def _native(compilation: Compilation, feeds: Feeds, threads: int) -> _Run:
+    """Run compiled code, here or under an emulator."""
+    if is_foreign(compilation.options.target):
+        return _emulated(compilation, feeds)
     with Model(compilation.build(), threads=threads) as model:
         answer = model(dict(feeds))
         results = answer if isinstance(answer, tuple) else (answer,)
-        return {port.name: array for port, array in zip(model.outputs, results, strict=True)}
+        return _Run({port.name: array for port, array in zip(model.outputs, results, strict=True)})
+
+
+def _emulated(compilation: Compilation, feeds: Feeds) -> _Run:
+    """Run the object under an emulator. Raises DifferenceError where a second run differs."""
+    executable = compilation.build()
+    answer = emulate(executable, feeds, runs=2)
+    first, second = answer.outputs
+    for port, one, other in zip(executable.outputs, first, second, strict=True):
+        if not _same(one, other):
+            raise DifferenceError(f"output '{port.name}' of a second run in the same workspace has other bits")
+    outputs = {port.name: array for port, array in zip(executable.outputs, first, strict=True)}
+    return _Run(outputs, answer.emulator)
+
+
+def _same(one: Array, other: Array) -> bool:
+    return one.tobytes() == other.tobytes()
 
 
 def _finding(layer: str, op: str, actual: Array, bound: Bound) -> Finding:

@@ -7,6 +7,9 @@ its pace meets all alike.
 --layers tells for each step (on one core) its time and what bounds it: multiply-adds, the level of the memory that its
 operands come from (each byte counts once), or the call of an empty step; all limits are measured in the same run.
 
+For a target of another machine, instructions are counted under its emulator (qemu), with an estimate of the cycles
+where each instruction of the core has its time in a manual; --layers tells them for each function.
+
 --against runs other engines on the same ONNX file, float32, in turns with ours, each in a process of its own.
 """
 
@@ -63,7 +66,10 @@ def run(arguments: argparse.Namespace) -> None:
 def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     """What was measured of a model of one size, and its pages."""
     from ..measure.benchmark import measure, operations
+    from . import counted
 
+    if common.emulated(arguments):
+        return counted.measured(arguments)
     given = common.compilation(arguments)
     engines = () if arguments.against is None else _engines(arguments, given)
     compilation, report = common.tuned(given, arguments)

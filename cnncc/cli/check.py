@@ -3,6 +3,8 @@
 Runs on seeded random inputs, which look like what the model's own constants normalise, or on one INPUT file for each
 input of the model. Rewrites (graph before passes against after) and kernels (native code against the interpreter) are
 looked at apart, within derived bounds. Exit code 6 if anything is off.
+
+With --target of another machine, the object that `compile` writes runs under an emulator (qemu), without a compiler.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DifferenceError, InputError
+from ..errors import DifferenceError, InputError, UsageError
 from ..sizes import telling, told
 from . import common
 from .console import say, table
@@ -43,6 +45,9 @@ def run(arguments: argparse.Namespace) -> None:
 def _check(arguments: argparse.Namespace) -> None:
     from ..check.model import check, random_feeds
 
+    emulator = common.emulated(arguments)
+    if emulator and arguments.threads > 1:
+        raise UsageError(f"--threads: code for target '{arguments.target}' runs under {emulator}, on one thread")
     compilation = common.compilation(arguments)
     graph = compilation.graph
     convert = arguments.convert
@@ -52,10 +57,17 @@ def _check(arguments: argparse.Namespace) -> None:
     if not report.ok:
         raise DifferenceError(_sentence(report))
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
+    if report.emulator:
+        say(f"{graph.name}: {_ran(report)}")
     if compilation.options.weights == "float16":
         say(f"{graph.name}: bounds hold the rounding of float16 weights, up to 2^-11 |w| |x| for each product")
     if report.unbounded:
         say(f"{graph.name}: {report.unbounded}")
+
+
+def _ran(report: Report) -> str:
+    bits = "the same bits as" if report.same_bits else "other bits, within bounds, than"
+    return f"ran under {report.emulator}, twice, with {bits} the layers one by one"
 
 
 def show(report: Report) -> str:

@@ -221,6 +221,19 @@ def options(arguments: argparse.Namespace) -> Options:
     )
 
 
+def emulated(arguments: argparse.Namespace) -> str:
+    """What runs code for the target where this machine does not; empty where it does.
+
+    Raises TargetError for an unknown target, and where nothing here runs it.
+    """
+    from ..compiler import resolve_target
+    from ..emulation.emulators import emulators_for
+    from ..emulation.run import is_foreign
+
+    target = resolve_target(arguments.target)
+    return emulators_for(target)[0].told if is_foreign(target) else ""
+
+
 def planned(file: str | None, target: Target) -> PlanOptions:
     """What --plan names. Raises UsageError for a file that is no plan."""
     from ..plan import PlanOptions

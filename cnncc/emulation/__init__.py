@@ -1,0 +1,1 @@
+"""Running an object of another machine, as it is: see README.md."""
