@@ -120,12 +120,13 @@ def sliding_steps(e: Emitter, size: int, step: int, body: Callable[[Index], None
 def positions(
     e: Emitter,
     shape: Sequence[int],
+    images: tuple[Index, Index],
     rows: tuple[Index, Index],
     lane_axis: int | None,
     lanes: int,
     body: Callable[[list[Index], int], None],
 ) -> None:
-    """`body(position, lanes)` for every position of `shape` with the row axis limited to `rows`.
+    """`body(position, lanes)` for every position of `shape` in these `images`, on the first axis, and these `rows`.
 
     The lane axis is innermost and advances by vectors. A shape without a spatial axis is one row: it is
     visited if the range of rows is [0, 1).
@@ -146,7 +147,7 @@ def positions(
             lane_runs(e, begin, end, lanes, run)
             return
         axis, *rest = axes
-        begin, end = rows if axis == ROW_AXIS else (0, shape[axis])
+        begin, end = {0: images, ROW_AXIS: rows}.get(axis, (0, shape[axis]))
         with e.loop(begin, end) as loop:
             position[axis] = loop.index
             visit(rest)

@@ -1,4 +1,4 @@
-"""The function of a step: its kernel on its views, for rows [a, b)."""
+"""The function of a step: its kernel on its views, for rows [a, b), or for images [a, b)."""
 
 from __future__ import annotations
 
@@ -32,6 +32,11 @@ def step_function(e: Emitter, plan: Plan, number: int, step: Step, images: int =
             accesses.append(Access(e, view, base, buffer, looked_up, fault, number, entries))
         own, operands = accesses[: step.kernel.sources], accesses[step.kernel.sources : len(step.sources)]
         target, *scratch = accesses[len(step.sources) :]
-        KERNELS[type(step.kernel)](e, step.kernel, Tensors(own, operands, target, scratch)).emit(a, b)
+        emitter = KERNELS[type(step.kernel)](e, step.kernel, Tensors(own, operands, target, scratch))
+        if step.by_images:
+            emitter.images = a, b
+            emitter.emit(0, step.kernel.units(step.target))
+        else:
+            emitter.emit(a, b)
         e.ret()
     return e.share_function("kernel")

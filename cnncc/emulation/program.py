@@ -119,6 +119,7 @@ class Program:
         workspace = self._fenced(bytes(header) + _UNWRITTEN * (size - header), abi.ALIGNMENT)
         fields = {
             "abi": abi.VERSION,
+            "fingerprint": executable.fingerprint,
             "images": images,
             "shards": 1,
             "inputs": memory.words(read),

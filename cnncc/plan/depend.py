@@ -23,8 +23,8 @@ Where = Literal["inside", "border", "both"]
 class RowPartition:
     """Where the partitions of a stage lie: partition p of `count` in bytes [begin + p·step, begin + p·step + extent).
 
-    The range repeats for every channel or image whose rows lie together: `planes` are pairs (number, distance in
-    bytes), the shortest distance first.
+    Partitions are of rows or of images. The range repeats for every channel or image whose rows lie together: `planes`
+    are pairs (number, distance in bytes), the shortest distance first.
     """
 
     count: int
@@ -213,26 +213,36 @@ def pieces_of(
         return None
     if last.partitions == 1:
         return RowPartition(1)
-    rows = rows_for_each(step, at) if step is last and by_rows(step) else None
-    return _rows_apart(last, view, buffers[view.buffer], *rows) if rows and _has_rows(view) else None
+    rows = rows_for_each(step, at) if step is last and (by_rows(step) or step.by_images) else None
+    return _rows_apart(last, view, buffers[view.buffer], *rows) if rows and _has_rows(view, unit_axis(step)) else None
 
 
-def _has_rows(view: View) -> bool:
-    """Whether rows of a view are ranges of memory at even distances."""
-    return not (view.ring or view.lookups or min(view.strides) < 0 or view.strides[ROW_AXIS] == 0)
+def unit_axis(step: Step) -> int:
+    """The axis of which shards divide the positions, unless they divide something else."""
+    return 0 if step.by_images else ROW_AXIS
+
+
+def _has_rows(view: View, along: int) -> bool:
+    """Whether rows (or images) of a view are ranges of memory at even distances."""
+    return not (view.ring or view.lookups or min(view.strides) < 0 or view.strides[along] == 0)
 
 
 def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int) -> RowPartition:
-    """The partitions of a view: each touches `extent` rows and begins `prefetch_elements` rows later for each row of
-    the target."""
-    size, row = buffer.dtype.bytes, view.strides[ROW_AXIS]
+    """The partitions of a view: each touches `extent` rows (or images) and begins `ahead` rows later for each row of
+    the target. Images have their borders."""
+    along = unit_axis(step)
+    size, row = buffer.dtype.bytes, view.strides[along]
+    sides = view.border if step.by_images and view.border else ((0, 0),) * view.rank
     axes = [
-        (n, stride) for axis, (n, stride) in enumerate(zip(view.shape, view.strides, strict=True)) if axis != ROW_AXIS
+        (low + n + high, stride)
+        for axis, (n, stride, (low, high)) in enumerate(zip(view.shape, view.strides, sides, strict=True))
+        if axis != along
     ]
     inner = sum((n - 1) * stride for n, stride in axes if stride <= row)
     axes.append((buffer.images, buffer.pitch))
     planes = sorted(((n, stride * size) for n, stride in axes if n > 1 and stride > row), key=lambda plane: plane[1])
-    begin = (buffer.place if buffer.space == "arena" else 0) + view.offset * size
+    first = view.offset - sum(low * stride for (low, _), stride in zip(sides, view.strides, strict=True))
+    begin = (buffer.place if buffer.space == "arena" else 0) + first * size
     return RowPartition(
         step.partitions,
         begin,
@@ -244,12 +254,17 @@ def _rows_apart(step: Step, view: View, buffer: Buffer, ahead: int, extent: int)
 
 def by_rows(step: Step) -> bool:
     """Whether shards divide the rows of a step, and each writes its own rows only."""
-    return step.kernel.writes_own_rows and step.target.rank > ROW_AXIS
+    return not step.by_images and step.kernel.writes_own_rows and step.target.rank > ROW_AXIS
 
 
 def rows_for_each(step: Step, at: int) -> tuple[int, int] | None:
-    """(rows of a view for each row of the target, rows that a partition touches); None if partitions overlap."""
+    """(rows of a view for each row of the target, rows that a partition touches); None if partitions overlap.
+
+    Of a step that divides images, the same for images.
+    """
     view = (*step.sources, step.target)[at]
+    if step.by_images:
+        return (1, step.granularity) if view.shape[:1] == step.target.shape[:1] else None
     if at == 0 and step.kernel.own_window:
         need = step.row_need
         return (

@@ -26,7 +26,8 @@ class Step:
     taken; the kernel itself may differ from it by its partition.
     `split` tells why it is a step of its own, if the epilogue of the layer before it might have held it.
     `scratch` is memory of each shard for the kernel's own use. Shards divide the step's rows only at multiples of
-    `row_multiple`, so that each has the same rows as in another step (see `depend`).
+    `row_multiple`, so that each has the same rows as in another step (see `depend`). If `by_images`, they divide the
+    images of the step instead, positions of the first axis of its target (see `image_shares`).
     """
 
     name: str
@@ -38,6 +39,7 @@ class Step:
     scratch: View | None = None
     row_multiple: int = 1
     split: Split | None = None
+    by_images: bool = False
 
     @property
     def views(self) -> tuple[View, ...]:
@@ -47,7 +49,7 @@ class Step:
     @property
     def granularity(self) -> int:
         """The number of rows (or other units) that should stay in one shard."""
-        return self.row_multiple * self.kernel.granularity
+        return self.row_multiple * (1 if self.by_images else self.kernel.granularity)
 
     @property
     def partitions(self) -> int:
@@ -66,8 +68,8 @@ class Step:
 
     @property
     def units(self) -> int:
-        """The number of units: rows (of a filled border too), blocks of outputs or parts of them, or rows of tiles."""
-        return self.kernel.units(self.target)
+        """The number of units: rows (of a filled border too), blocks of outputs or parts, rows of tiles, images."""
+        return self.target.shape[0] if self.by_images else self.kernel.units(self.target)
 
     @property
     def row_need(self) -> RowNeed:

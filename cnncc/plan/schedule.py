@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from ..machine.target import Target
 from ..types import TensorType
+from .image_shares import shared_evenly
 from .overlay import overlaid
 from .plan import Schedule, Stage, Step, most_shards
 from .stream import lower_than, ring_heights, rows_of_a_round
@@ -83,11 +84,6 @@ def fills_first(steps: Sequence[Step], links: Set[str]) -> list[Step]:
             at -= 1
         result.insert(at, step)
     return result
-
-
-def shared_evenly(step: Step, target: Target) -> Step:
-    """The step with the most balanced partition among shards."""
-    return replace(step, kernel=step.kernel.shared_evenly(target, step.sources, step.target))
 
 
 def round_of(chain: Sequence[Step], target: Target, buffers: Mapping[str, Buffer], *, by_need: bool) -> int:

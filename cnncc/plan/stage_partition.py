@@ -23,7 +23,7 @@ from typing import Literal
 from ..machine.core import Core
 from ..machine.target import Target
 from .cost.parallel import FASTER, REPLICATED_ELEMENTS, TYPICAL_SHARDS, foreign, largest_part
-from .depend import by_rows, rows_for_each, with_barriers
+from .depend import by_rows, rows_for_each, unit_axis, with_barriers
 from .plan import Schedule, Stage, Step, most_shards
 from .views import ROW_AXIS, Buffer, View, elements
 
@@ -50,10 +50,11 @@ def _as_divided(steps: Sequence[Step], number: int, writers: Mapping[str, int], 
     for at, source in enumerate(step.sources):
         writer = steps[writers[source.buffer]] if source.buffer in writers else step
         rows = rows_for_each(step, at)
-        if not by_rows(writer) or not rows or not rows[0] * source.strides[ROW_AXIS]:
+        divided = by_rows(writer) or writer.by_images
+        if not divided or not rows or not rows[0] * source.strides[ROW_AXIS]:
             continue
         row_multiple, rest = divmod(
-            writer.granularity * writer.target.strides[ROW_AXIS], rows[0] * source.strides[ROW_AXIS]
+            writer.granularity * writer.target.strides[unit_axis(writer)], rows[0] * source.strides[ROW_AXIS]
         )
         if rest == 0 and row_multiple > 1 and writer.partitions * row_multiple == step.partitions:
             coarse = replace(step, row_multiple=row_multiple)

@@ -95,7 +95,8 @@ def _step(plan: Plan, number: int) -> Iterator[str]:
     step = plan.steps[number]
     macs, copied = step.macs, copied_bytes(plan, step)
     cost = f"; {macs:,} multiply-adds" if macs else f"; {copied:,} bytes" if copied else ""
-    yield f"  {number:3} {step.name}: {step.kernel.describe()}{cost}"
+    shared = ", shared by images" * step.by_images
+    yield f"  {number:3} {step.name}: {step.kernel.describe()}{shared}{cost}"
     if step.split:
         yield f"        {'split':8} {_why(step.split)}"
     if plan.block and number in plan.block.steps:

@@ -92,8 +92,9 @@ class Worker(ctypes.Structure):
 class SessionStruct(ctypes.Structure):
     """The state that one call at a time may use: its workspace, its workers, the call itself.
 
-    A call that finds it busy goes to the `next` one of the model, if there is one. Each field that several threads
-    write (`busy`, `generation`, `done`) has a cache line of its own.
+    A call that finds it busy goes to the `next` one of the model, if there is one. `processor` is where the caller
+    runs, while it has workers. Each field that several threads write (`busy`, `generation`, `done`) has a cache line of
+    its own.
     """
 
     _fields_ = (
@@ -107,7 +108,7 @@ class SessionStruct(ctypes.Structure):
         ("ticks_of_one", ctypes.c_uint64),
         ("ticks_of_all", ctypes.c_uint64),
         ("rest", _U32),
-        ("_pad", ctypes.c_char * 4),
+        ("processor", _U32),
         ("busy", _U32),
         ("_pad_busy", ctypes.c_char * 60),
         ("generation", _U32),

@@ -17,6 +17,7 @@ from ..cache import store
 from ..errors import TargetError
 from ..machine.target import Target
 from ..native import backend_version, emit_object, host_target, load_object
+from . import shim_processors
 from .layout import KeepAlive
 from .shim_text import shim_text
 
@@ -48,6 +49,7 @@ _NAMES = {
 }  # kept, since the shim has their addresses
 
 
+_SYSTEM = ctypes.CDLL(None)
 _new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
     ("PyCFunction_NewEx", ctypes.pythonapi)
 )
@@ -71,7 +73,9 @@ class Shim:
         target = host_target()
         if ctypes.sizeof(ctypes.c_void_p) != 8:
             raise TargetError("models run in Python on machines of 64 bits only")
-        code = load_object(_object(shim_text(target.isa), target), _imports())
+        processors = _of_processors()
+        text = shim_text(target.isa, knows_processors=bool(processors))
+        code = load_object(_object(text, target), _imports() | processors)
         self.wait, self.call = code.address("cnncc_wait"), code.address("cnncc_call")
         self._methods = {
             name: _Method(name.encode(), code.address(f"cnncc_{name}"), _METH_NOARGS, None) for name in _FUNCTIONS
@@ -103,8 +107,15 @@ def _object(text: str, target: Target) -> bytes:
 
 def _imports() -> dict[str, int]:
     addresses = {name: _address(getattr(ctypes.pythonapi, name)) for name in _PYTHON_SYMBOLS}
-    addresses["sched_yield"] = _address(ctypes.CDLL(None).sched_yield)
+    addresses["sched_yield"] = _address(_SYSTEM.sched_yield)
     return addresses | {"python_none": id(None)} | {symbol: id(name) for symbol, name in _NAMES.items()}
+
+
+def _of_processors() -> dict[str, int]:
+    """The system's functions that tell and choose where a thread runs; none if one of them is missing."""
+    names = shim_processors.IMPORTS
+    found = [getattr(_SYSTEM, name, None) for name in names]
+    return {name: _address(function) for name, function in zip(names, found, strict=True)} if all(found) else {}
 
 
 def _address(function: Any) -> int:

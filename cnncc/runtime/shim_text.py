@@ -1,9 +1,9 @@
 """The LLVM text of the shim, the only native code that uses Python's symbols; `shim.py` tells its purpose.
 
-It is written by hand, in four parts: one call of the code object (`shim_session.py`), the threads that run it together
-(`shim_workers.py`), the arguments of a call (`shim_arguments.py`), and the functions that Python calls
-(`shim_calls.py`). Structures are those of `layout.py`. The text names their fields by two macros, for their addresses
-and values:
+It is written by hand, in five parts: one call of the code object (`shim_session.py`), the threads that run it together
+(`shim_workers.py`), on processors of their own (`shim_processors.py`), the arguments of a call (`shim_arguments.py`),
+and the functions that Python calls (`shim_calls.py`). Structures are those of `layout.py`. The text names their fields
+by two macros, for their addresses and values:
 
     %x = field SessionStruct.call.shards of %session      the address of a field
     %x = load SessionStruct.call.shards of %session       its value
@@ -18,7 +18,7 @@ from string import Template
 
 from .. import abi
 from ..machine.architecture import Architecture, Hint
-from . import shim_arguments, shim_calls, shim_session, shim_workers
+from . import shim_arguments, shim_calls, shim_processors, shim_session, shim_workers
 from .layout import (
     ArrayObject,
     CallableObject,
@@ -72,6 +72,7 @@ $pause_declaration
 """
 
 _WORKER_SPINS = 1000  # some tens of microseconds
+_SET_BYTES = 128  # of a set of processors: the C library's cpu_set_t
 _TRIALS = 12  # successive calls that are measured, half of them with all shards and half with one
 _SETTLED = 2000  # most calls after them that use the faster way without another measurement
 
@@ -80,11 +81,13 @@ def _argument(hint: Hint) -> str:
     return "" if hint.argument is None else f"i32 {hint.argument}"
 
 
-def shim_text(architecture: Architecture) -> str:
-    """The module for a host of this architecture."""
+def shim_text(architecture: Architecture, *, knows_processors: bool = True) -> str:
+    """The module for a host of this architecture, whose system may know processors (`shim_processors.IMPORTS`)."""
     pause = architecture.pause
     types = "".join(_definition(structure) for structure in _STRUCTURES)
-    text = _DECLARATIONS + shim_session.TEXT + shim_workers.TEXT + shim_arguments.TEXT + shim_calls.TEXT
+    processors = shim_processors.DECLARATIONS if knows_processors else shim_processors.UNKNOWN
+    parts = (shim_processors, shim_session, shim_workers, shim_arguments, shim_calls)
+    text = _DECLARATIONS + processors + "".join(part.TEXT for part in parts)
     return types + Template("\n".join(map(_spelled_out, text.split("\n")))).substitute(
         pause=f"call void @{pause.intrinsic}({_argument(pause)})" if pause else "",
         pause_declaration=f"declare void @{pause.intrinsic}({_argument(pause).partition(' ')[0]})" if pause else "",
@@ -99,6 +102,8 @@ def shim_text(architecture: Architecture) -> str:
         half=_SETTLED + _TRIALS // 2,
         first=_SETTLED + 1,
         trials=_TRIALS,
+        most_processors=8 * _SET_BYTES,
+        set_bytes=_SET_BYTES,
     )
 
 

@@ -19,6 +19,9 @@ out:
 ; Begin a new generation, then release the lock of every worker that sleeps: whoever turns `asleep` from 1 to 0 owes
 ; (the caller) or spares (the worker) that one release.
 define internal void @wake(ptr %session) nounwind {
+  %processor.p = field SessionStruct.processor of %session
+  %here = call i32 @sched_getcpu()
+  store i32 %here, ptr %processor.p
   %generation = field SessionStruct.generation of %session
   %before = atomicrmw add ptr %generation, i32 1 seq_cst
   %shards = load SessionStruct.call.shards of %session
@@ -91,12 +94,14 @@ define ptr @cnncc_work(ptr %self, ptr %unused) nounwind {
   br label %next
 next:
   %seen = phi i32 [ 0, %0 ], [ %seen.after, %finished ]
+  %met = phi i32 [ 0, %0 ], [ %met.after, %finished ]
   call void @next_generation(ptr %generation, ptr %worker, i32 %seen)
   %seen.after = add i32 %seen, 1
   %stop = load atomic i32, ptr %stop.p acquire, align 4
   %go = icmp eq i32 %stop, 0
   br i1 %go, label %work, label %leave
 work:
+  %met.after = call i32 @keep_apart(ptr %session, i32 %met)
   %code = call i32 @shard(ptr %session, i32 %index, i32 %shards)
   %fine = icmp eq i32 %code, 0
   br i1 %fine, label %finished, label %failed

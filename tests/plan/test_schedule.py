@@ -73,11 +73,12 @@ SHARDS = 3
 
 
 def cells(plan: Plan, step: Step, view: View, rows: range | None, *, border: bool) -> Cells:
-    """Every place of memory that some rows of a view of a step cover (only its border, for a fill)."""
+    """Every place of memory that some rows (or images) of a view of a step cover (only its border, for a fill)."""
     sides = view.border if border and view.border else ((0, 0),) * view.rank
     ranges = [range(-low, size + high) for size, (low, high) in zip(view.shape, sides, strict=True)]
     if rows is not None:
-        ranges[2] = range(max(rows.start, ranges[2].start), min(rows.stop, ranges[2].stop))
+        axis = 0 if step.by_images else 2
+        ranges[axis] = range(max(rows.start, ranges[axis].start), min(rows.stop, ranges[axis].stop))
     buffer = plan.buffer(view)
     base = buffer.place // 4 if buffer.space == "arena" else 0
     name = buffer.space if buffer.space == "arena" else f"{buffer.space} {buffer.place}"
@@ -92,7 +93,7 @@ def cells(plan: Plan, step: Step, view: View, rows: range | None, *, border: boo
 
 
 def own_rows(step: Step, at: int, shard: int) -> range | None:
-    """The rows of view number `at` of a step that a shard touches; None for all that there are."""
+    """The rows (or images) of view number `at` of a step that a shard touches; None for all that there are."""
     view = (*step.sources, step.target)[at]
     low = view.border[2][0] if isinstance(step.kernel, Fill) and view.border and view.rank > 2 else 0
     begin, end = (
@@ -100,6 +101,8 @@ def own_rows(step: Step, at: int, shard: int) -> range | None:
     )
     if begin == end:
         return range(0)
+    if step.by_images:
+        return range(begin, end) if view.shape[0] == step.target.shape[0] and view.strides[0] else None
     whole = isinstance(step.kernel, Reduce) and 2 in step.kernel.axes
     by_rows = getattr(step.kernel, "partition_axis", "rows") == "rows" and not whole
     if not by_rows or view.rank < 3 or step.target.rank < 3:

@@ -19,9 +19,12 @@ import numpy as np
 import pytest
 
 from cnncc.errors import NativeError
-from cnncc.runtime import layout
+from cnncc.native import emit_object, host_target
+from cnncc.runtime import layout, shim
 from cnncc.runtime.model import Model
 from cnncc.runtime.session import Session
+from cnncc.runtime.shim_processors import IMPORTS
+from cnncc.runtime.shim_text import shim_text
 
 from . import toy
 
@@ -306,6 +309,40 @@ def test_workers_may_run_where_their_caller_may() -> None:
             assert worker.native_id is not None
             while os.sched_getaffinity(worker.native_id) != os.sched_getaffinity(0):  # it is just being moved
                 assert time.monotonic() < deadline
+
+
+def test_workers_leave_the_processor_of_their_caller(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second time in a row that both run on one, here always number 1 of 0 to 2; then they may go back."""
+    chosen: list[int] = []
+
+    def told(thread: int, size: int, processors: int) -> int:
+        ctypes.memset(processors, 0, size)
+        ctypes.memset(processors, 0b111, 1)
+        return 0
+
+    def choose(thread: int, size: int, processors: int) -> int:
+        chosen.append(int.from_bytes(ctypes.string_at(processors, size), "little"))
+        return 0
+
+    of_set = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_int, ctypes.c_size_t, ctypes.c_void_p)
+    functions = [ctypes.CFUNCTYPE(ctypes.c_int)(lambda: 1), of_set(told), of_set(choose)]
+    addresses = {name: shim._address(function) for name, function in zip(IMPORTS, functions, strict=True)}
+    monkeypatch.setattr(shim, "_of_processors", lambda: addresses)
+    shim.shim.cache_clear()
+    try:
+        with Model(toy.executable(SIZE), threads=2) as model:
+            for _ in range(5):
+                model(toy.images(1, SIZE, 0))
+    finally:
+        shim.shim.cache_clear()
+    assert chosen == [0b101, 0b111] * 2
+
+
+def test_shims_of_systems_that_know_no_processors() -> None:
+    """Workers stay where they are: the functions are the shim's own."""
+    text = shim_text(host_target().isa, knows_processors=False)
+    assert "declare i32 @sched_getcpu" not in text
+    assert emit_object(text, host_target())
 
 
 def test_a_bad_beginning_is_soon_forgotten() -> None:

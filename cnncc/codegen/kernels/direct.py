@@ -38,7 +38,7 @@ class DirectConvolution(DirectTile):
         if k.partition_axis == "blocks":
             rows = 0, self.target.view.rows
             groups, blocks = ((a, b), blocks) if k.groups > 1 else (groups, (a, b))
-        with e.loop(0, self.image.view.shape[0]) as n, e.loop(*groups) as g:
+        with e.loop(*self.images) as n, e.loop(*groups) as g:
             weights = e.mul(g.index, self.group_weights)
             if k.weights_per_image:
                 weights = e.add(weights, e.mul(n.index, self.group_weights * k.groups))

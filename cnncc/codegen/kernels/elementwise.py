@@ -47,7 +47,7 @@ class ElementwiseExpression(KernelEmitter[Elementwise]):
         """Loops over `axes`, then the run."""
         if axes:
             axis, *rest = axes
-            with self.e.loop(*(rows if axis == ROW_AXIS else (0, self.target.view.shape[axis]))) as loop:
+            with self.e.loop(*{0: self.images, ROW_AXIS: rows}.get(axis, (0, self.target.view.shape[axis]))) as loop:
                 self.visit(rest, [*position[:axis], loop.index, *position[axis + 1 :]], rows)
             return
         e = self.e

@@ -29,11 +29,15 @@ class Tensors:
 
 
 class KernelEmitter(ABC, Generic[K]):
-    """The code of one step: the class of a family is its loop nest, and `emit` has the outermost loops."""
+    """The code of one step: the class of a family is its loop nest, and `emit` has the outermost loops.
+
+    It computes the `images` of a range: all, unless shards divide them (`Step.by_images`).
+    """
 
     def __init__(self, e: Emitter, kernel: K, tensors: Tensors):
         self.e, self.k = e, kernel
         self.sources, self.operands, self.target = tensors.sources, tensors.operands, tensors.target
+        self.images: tuple[Index, Index] = (0, self.target.view.shape[0] if self.target.view.rank else 1)
 
     @abstractmethod
     def emit(self, a: Index, b: Index) -> None:

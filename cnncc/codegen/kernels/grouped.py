@@ -37,7 +37,7 @@ class GroupedConvolution(ConvolutionEmitter[Grouped]):
 
     def emit(self, a: Index, b: Index) -> None:
         e, shape = self.e, self.target.view.shape
-        with e.loop(0, self.image.view.shape[0]) as n:
+        with e.loop(*self.images) as n:
             if self.rank == 1:
                 self.vectors(n.index, (), a, b)
                 return

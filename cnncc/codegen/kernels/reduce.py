@@ -32,9 +32,9 @@ class WholeReduction(KernelEmitter[Reduce]):
     def emit(self, a: Index, b: Index) -> None:
         k, shape = self.k, self.target.view.shape
         if self.rows_per_vector:
-            positions(self.e, shape, (a, b), k.beside, k.together, self.at)
+            positions(self.e, shape, self.images, (a, b), k.beside, k.together, self.at)
         else:
-            positions(self.e, shape, (a, b), k.lane_axis, k.lanes, self.at)
+            positions(self.e, shape, self.images, (a, b), k.lane_axis, k.lanes, self.at)
 
     def at(self, position: list[Index], lanes: int) -> None:
         """The results of so many neighbours, each in a lane."""

@@ -49,7 +49,7 @@ class SeparableWindow(KernelEmitter[Separable]):
         step = 1 if k.shifts else k.lanes
         self.clear()
         self.count_taps()
-        with e.loop(0, self.source.view.shape[0]) as n:
+        with e.loop(*self.images) as n:
 
             def block(first: Index, many: int) -> None:
                 """Some channels, searched for NaN together."""

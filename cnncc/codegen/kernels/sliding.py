@@ -73,7 +73,7 @@ class Sliding(KernelEmitter[S]):
     def emit(self, a: Index, b: Index) -> None:
         """Images, blocks of channels, rows."""
         e = self.e
-        with e.loop(0, self.image.view.shape[0]) as n, e.loop(0, self.channels, self.block) as block:
+        with e.loop(*self.images) as n, e.loop(0, self.channels, self.block) as block:
             end = e.add(block.index, self.block)
             self.rows(n.index, (block.index, e.least(end, self.channels) if self.channels % self.block else end), a, b)
 

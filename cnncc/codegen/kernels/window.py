@@ -32,7 +32,7 @@ class WindowReductionEmitter(KernelEmitter[Window]):
 
     def emit(self, a: Index, b: Index) -> None:
         shape = self.target.view.shape
-        positions(self.e, shape, (a, b), self.k.lane_axis, self.k.lanes, self.at)
+        positions(self.e, shape, self.images, (a, b), self.k.lane_axis, self.k.lanes, self.at)
 
     def at(self, position: list[Index], lanes: int) -> None:
         """One vector of results."""

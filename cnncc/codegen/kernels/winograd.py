@@ -50,7 +50,7 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         rows: Range = (a, b) if k.partition_axis == "rows" else (0, self.target.view.rows)
         blocks: Range = (a, b) if k.partition_axis == "blocks" else (0, k.blocks * k.parts)
         first, last = (e.mul(at, self.inner) for at in (a, b)) if k.partition_axis == "tiles" else self.range(*rows)
-        with e.loop(0, self.image.view.shape[0]) as n, e.loop(first, last, k.tiles) as begin:
+        with e.loop(*self.images) as n, e.loop(first, last, k.tiles) as begin:
             count = e.least(k.tiles, e.sub(last, begin.index))
             with e.loop(0, count) as tile:
                 self.inputs.emit(self.place(n.index, begin.index, tile.index))

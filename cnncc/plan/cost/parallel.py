@@ -8,6 +8,7 @@ from ...machine.core import Core
 
 TYPICAL_SHARDS = 2  # shards for which stages are divided
 BALANCED_SHARDS = (2, 4)  # the numbers of shards for which a step is shared evenly
+MORE_EVEN = 0.9  # of the work of the busiest shard: images that are no ranges of memory have to leave it less than that
 FASTER = 0.97  # of the time that fewer shards take: more have to be that much faster
 REPLICATED_ELEMENTS = 16 << 10  # bytes that every shard may have a copy of: a third of a first cache
 NARROW = 4  # times that one position by itself takes, where a share is narrower than a tile

@@ -118,6 +118,10 @@ class Kernel(ABC):
         """Whether shards divide the rows of an image, and each writes its own rows only."""
         return True
 
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        """Whether it computes each position of the first axis by itself, so that shards may divide these."""
+        return False
+
     @property
     def computes_once(self) -> bool:
         """Whether it surely computes each result once, after it has read the operands of its epilogue."""

@@ -138,6 +138,9 @@ class Convolution(Kernel):
     def row_need(self) -> RowNeed:
         return row_need(self.window, self.epilogue.pooled(0), self.granularity)
 
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        return True
+
     @property
     def streams(self) -> bool:
         return True

@@ -39,6 +39,9 @@ class Elementwise(AlongAxis):
     def follows_tables(self, number: int, source: View) -> bool:
         return True
 
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        return 0 not in self.run(sources, result)
+
     def run(self, sources: Sequence[View], result: View) -> tuple[int, ...]:
         """The lane axis, and the axes around it that follow it without a gap in every view: together one long axis.
 

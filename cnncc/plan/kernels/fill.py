@@ -30,6 +30,9 @@ class Fill(Kernel):
         """False: its rows count the border, so they differ from those of the image."""
         return False
 
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        return True
+
     def touched(self, view: View) -> int:
         return elements(view.shape, view.border) - elements(view.shape)
 

@@ -37,6 +37,9 @@ class Reduce(AlongAxis):
     def writes_own_rows(self) -> bool:
         return ROW_AXIS not in self.axes
 
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        return 0 not in (*self.axes, self.lane_axis, self.beside)
+
     def follows_tables(self, number: int, source: View) -> bool:
         return True
 

@@ -36,6 +36,9 @@ class Pool(AlongAxis):
     def sources(self) -> int:
         return 1
 
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        return self.lane_axis != 0
+
     @property
     def own_window(self) -> tuple[WindowAxis, ...]:
         return self.window
