@@ -45,6 +45,7 @@ class Recomputing:
         self.again: dict[Tensor, LoweredOp] = {}
         self.always = {*given.constants, *given.inputs.values(), *given.leaving}
         self.of_images = of_images(given)
+        self.updates = {given.states[name]: tensor for name, tensor in given.updates.items() if tensor in self.place}
 
     def program(self) -> LoweredGraph:
         for work in self.given.works:
@@ -77,12 +78,17 @@ class Recomputing:
     def is_free(self, work: LoweredOp, readers: Sequence[LoweredOp]) -> bool:
         """Whether an expression may be computed later, and for each image.
 
-        What the caller gets stays. So does what is read of a state, which an update may soon write, and what is the
-        same for all images and is computed once a call.
+        What the caller gets stays. So does what is the same for all images and is computed once a call, and what reads
+        a state whose update may come first.
         """
-        if work.result in self.given.leaving or not set(work.operands).isdisjoint(self.given.states.values()):
+        end = max((self.place[reader.result] for reader in readers), default=0)
+        if work.result in self.given.leaving or any(self.place[self.updates[t]] <= end for t in self.updated(work)):
             return False
         return work.result in self.of_images or self.of_images.isdisjoint(reader.result for reader in readers)
+
+    def updated(self, work: LoweredOp) -> set[Tensor]:
+        """The states that it reads and that get another value."""
+        return set(work.operands) & self.updates.keys()
 
     def pays(self, work: LoweredOp, c: Pointwise, readers: Sequence[LoweredOp]) -> bool:
         """Whether all readers can take an expression, and time and memory are no more than before.

@@ -11,6 +11,8 @@ from cnncc.ops import Add, Conv, Exp, Expand, Less, MaxPool, Mul, ReduceSum, Rel
 from cnncc.plan.kernels import Elementwise, Reduce, Sweeps
 from tests.graphs import Net, assert_same_bits, check, compilation, expected, native, sprinkled, worst_ratio
 
+from .test_updates import Machine, copied, runs
+
 SHAPE = (1, 8, 12, 12)
 
 
@@ -91,6 +93,24 @@ def test_repeated_squares_do_not_grow_without_end() -> None:
     for _ in range(40):
         x = net.apply(Sub(), net.apply(Mul(), x, x), x)
     check(net.graph(x), {"x": np.zeros((2, 17), np.float32)})
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_a_state_is_read_before_it_changes(late: bool) -> None:
+    """An expression of it moves to its reader only if the update comes after that."""
+    net = Machine()
+    state, x = net.state(net.random(3, 21)), net.input(3, 21)
+    y = net.apply(Mul(), x, state)
+    if not late:
+        net.becomes(state, net.apply(Sub(), state, x))
+    z = net.apply(Add(), net.apply(Tanh(), net.input(3, 21, name="b")), y)
+    if late:
+        net.becomes(state, net.apply(Sub(), state, x))
+    graph = net.graph(z)
+    compiled = compilation(graph, off=("fuse",))
+    assert copied(compiled) == 0 and kernels(compiled).count("Elementwise") == (2 if late else 3)
+    for threads in (1, 3):
+        runs(net, graph, threads=threads)
 
 
 def random_graph(seed: int) -> tuple[Net, Graph, Graph]:
