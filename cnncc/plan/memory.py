@@ -4,7 +4,7 @@ Buffers are placed one after the other, each at the lowest offset that is free d
 come first (Pisarchyk and Lee, Efficient Memory Management for Deep Neural Net Inference, 2020, section 4.2).
 The lower bound is the largest sum of bytes alive at once. If the arena exceeds it, each buffer that ends above the
 bound moves to an earlier position in the order. Then all are placed again (Joslin and Clements, "Squeaky Wheel"
-Optimization, 1999). A few rounds reach the bound for nearly every network; some come near.
+Optimization, 1999). A few rounds reach the bound for nearly every network.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from ..abi import ALIGNMENT
 from ..alignment import rounded_up
 from .plan import Schedule, Stage, Step, runs_of
 from .views import Buffer
@@ -144,11 +145,12 @@ def assign(live_ranges: Mapping[str, LiveRange]) -> tuple[dict[str, int], int]:
 
 
 def enough(nbytes: int, bound: int, tried: int) -> bool:
-    """Whether no further order is tried: at the bound, or within a thirty-second of it after a tenth of the rounds.
+    """Whether no further order is tried: at the bound, or little above it after a tenth of the rounds.
 
-    What is not found by then is seldom found at all: many small buffers, as those of a step of training, take long.
+    Little is a thirty-second, and some cache lines at most: a step of training has a hundred buffers of a few lines,
+    whose rounds take longest and have least to save.
     """
-    return nbytes <= bound + (bound // 32 if tried >= ROUNDS // 10 else 0)
+    return nbytes <= bound + (min(bound // 32, 16 * ALIGNMENT) if tried >= ROUNDS // 10 else 0)
 
 
 def first_fit(
