@@ -285,3 +285,20 @@ def arguments_of(expr: Expr) -> set[int]:
 def calls(expr: Expr) -> int:
     """How many functions are computed."""
     return sum(isinstance(part, Apply) for part in parts(expr))
+
+
+def spelled(expr: Expr) -> int:
+    """How many functions its text has: what is shared counts as often as it is used.
+
+    Expressions are compared and spelled as trees, so this says what they cost to compile.
+    """
+    known: dict[int, int] = {}
+
+    def visit(part: Expr) -> int:
+        if not isinstance(part, Apply):
+            return 0
+        if id(part) not in known:
+            known[id(part)] = 1 + sum(map(visit, part.arguments))
+        return known[id(part)]
+
+    return visit(expr)

@@ -17,6 +17,7 @@ from .powers import lower_powers, lower_rounded_powers
 from .report import Applied, Missed, Optimised, Pass
 from .separable import lower_separable
 from .subexpressions import merge_subexpressions
+from .sums import simplify_sums
 from .zero_rings import trim_zero_rings
 
 __all__ = ["PIPELINE", "Applied", "Missed", "Optimised", "Pass"]
@@ -59,6 +60,13 @@ PIPELINE: tuple[Pass, ...] = (
         merge_arrangements,
         "exact",
         "of two changes of shape or of axes one is left; after identities, which removes those that cancel out",
+    ),
+    Pass(
+        "sums",
+        simplify_sums,
+        "rounding",
+        "a sum of products with one factor is a product less an element, and often a sum that is there already; before "
+        "what is alike is merged",
     ),
     Pass(
         "subexpressions",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..computation import Pointwise
-from ..expr import Arg
+from ..expr import Arg, substitute
 from ..tangent import ZERO, tangent
 from .pieces import Pieces, Step
 
@@ -22,9 +22,11 @@ def counts(c: Pointwise, operand: int) -> bool:
 
 def _by_operand(step: Step, c: Pointwise, k: int) -> int:
     pieces, shape = step.pieces, step.pieces.shape(step.y)
-    y, g, every = Arg(len(step.x)), Arg(len(step.x) + 1), tuple(range(len(shape)))
-    slope = tangent(c.expr, k, g, y)
-    operands, dims = (*step.x, step.y, step.g), (*c.dims, every, every)
+    g, y, every = Arg(0), Arg(len(step.x) + 1), tuple(range(len(shape)))
+    own = substitute(c.expr, {place: Arg(place + 1) for place in range(len(step.x))})
+    slope = tangent(own, k + 1, g, y)
+    # g comes first: the result gets the memory order of the first operand, and the walk goes on with what is near.
+    operands, dims = (step.g, *step.x, step.y), (every, *c.dims, every)
     whole = step.g if slope == g else pieces.expr(slope, operands, dims, shape)
     return summed_along(pieces, whole, c.dims[k], pieces.shape(step.x[k]))
 

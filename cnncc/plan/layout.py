@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -281,6 +281,16 @@ class LayoutBuilder:
             not depthwise.narrow(self.target, c) if c.depthwise else min(c.channels, c.outputs) >= self.target.lanes > 1
         )
 
+    def layers_behind(self, tensor: Tensor) -> Iterator[LoweredOp]:
+        """The contractions of a tensor, and those of what expressions make of it, which keep its order."""
+        reached, shape = [tensor], self.types[tensor].shape
+        for each in reached:
+            for reader in self.readers.get(each, ()):
+                if reader.operands[0] == each and isinstance(reader.computation, Contraction):
+                    yield reader
+                elif isinstance(reader.computation, Pointwise) and self.types[reader.result].shape == shape:
+                    reached += [reader.result] if reader.result not in reached else []
+
     def reordered(self, work: LoweredOp, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
         """Elements that must be reordered, for each axis that lanes may lie along.
 
@@ -294,8 +304,7 @@ class LayoutBuilder:
         if not self.is_planar(image):
             columns += self.types[image].size
         strided = bool(c.window) and c.window[-1].stride > 1
-        readers = [reader for reader in self.readers.get(work.result, ()) if reader.operands[0] == work.result]
-        wanted = any(map(self.lanes_along_channels, readers))
+        wanted = any(map(self.lanes_along_channels, self.layers_behind(work.result)))
         if not output and (wanted or strided or not self.is_planar(image)):
             columns += result.size
         return {"channels": channels, "columns": columns}

@@ -23,6 +23,7 @@ from .options import PlanOptions
 from .phases import phases_as_outputs
 from .place import Placed, place
 from .plan import Interface, Plan, Schedule, StateInterface, most_shards
+from .recompute import recomputed
 from .rows import rows_as_positions
 from .saved import refuse_unknown
 from .schedule import streamed, with_shares
@@ -176,9 +177,16 @@ PHASES: tuple[Phase, ...] = (
         "ops say what they compute, in six kinds of computation; all that follows knows these and no ops",
     ),
     Phase(
+        "recomputed",
+        recomputed,
+        ("lowered", "target"),
+        "element-wise values are computed where they are read, if that costs no time and no memory; first, since all "
+        "that follows counts readers and steps",
+    ),
+    Phase(
         "rows",
         rows_as_positions,
-        ("lowered",),
+        ("recomputed",),
         "rows of a matrix that arrive together share loads of weights as positions of one image; before kernels are "
         "chosen, and before the moves around them are seen",
     ),

@@ -14,6 +14,7 @@ Kind = Literal[
     "output",
     "update",
     "stored",
+    "again",
     "moved",
     "by source",
     "by runs",
@@ -44,6 +45,8 @@ class Tensor(NamedTuple):
                 return f"{stage_name(of, numbers[0])}#{numbers[1]}"
             case "copy":
                 return f"{of}@{'planar' if numbers == tuple(range(len(numbers))) else 'last'}"
+            case "again":
+                return f"{of} again"
             case "bordered":
                 return f"{of}@bordered"
             case "output" | "update" | "stored":

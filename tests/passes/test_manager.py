@@ -10,7 +10,7 @@ from cnncc import passes
 from cnncc.errors import DifferenceError, PassError, UsageError, VerifyError
 from cnncc.ir import Graph, Node, Rewriter, Value
 from cnncc.op import Constant
-from cnncc.ops import Concat, Conv, MaxPool, Mul, Pad, Pow, Slice, Softmax, Transpose
+from cnncc.ops import Concat, Conv, MaxPool, Mul, Pad, Pow, ReduceSum, Slice, Softmax, Transpose
 from cnncc.passes import PIPELINE, Applied, Missed, Optimised, Pass, manager
 from cnncc.passes.manager import check_pass, optimise, seeded_feeds
 
@@ -39,6 +39,9 @@ def on_the_road(net: Net, x: Value) -> Value:
     x = net.apply(Transpose((0, 2, 3, 1)), net.relu(x), name="t2")
     left, right = (net.conv(x, 5, 1, 1, name=name) for name in ("left", "right"))
     y = net.add(*(net.apply(Softmax(), net.relu(branch)) for branch in (left, right)))
+    y = net.add(
+        y, net.apply(ReduceSum((2, 3)), net.apply(Mul(), y, net.known(np.full((1, 1, 1, 1), 0.01)))), name="sum"
+    )
     twin = net.apply(Softmax(), y, name="twin0"), net.apply(Softmax(), y, name="twin1")
     back = net.conv(net.add(*twin), 4, 1, 1, name="back")
     return net.add(back, net.relu(back))
@@ -71,6 +74,7 @@ def test_strict_leaves_the_bits_alone() -> None:
     whole = [entry for entry in result.not_fired if entry.layer is None]
     assert [entry.pass_name for entry in whole] == [
         "rounded_powers",
+        "sums",
         "separable",
         "fold_batch_norm",
         "fold_batch_norm_before",

@@ -6,7 +6,7 @@ import numpy as np
 
 from cnncc.abi import ALIGNMENT
 from cnncc.alignment import rounded_up
-from cnncc.plan.memory import LiveRange, assign, lower_bound
+from cnncc.plan.memory import LiveRange, assign, enough, lower_bound
 from tests.fuzz.generate import random_graph
 from tests.graphs import compilation
 
@@ -49,6 +49,12 @@ def test_the_lower_bound_is_met_where_all_are_alive() -> None:
 
 def test_no_buffers() -> None:
     assert assign({}) == ({}, 0) and lower_bound({}) == 0
+
+
+def test_orders_are_tried_longer_where_there_is_much_to_save() -> None:
+    assert enough(1 << 20, 1 << 20, 0) and not enough((1 << 20) + 64, 1 << 20, 29)
+    assert enough((1 << 20) + 1024, 1 << 20, 30) and not enough((1 << 20) + 1088, 1 << 20, 299)
+    assert enough(6600, 6400, 30) and not enough(6656, 6400, 299)
 
 
 def test_arenas_of_random_graphs_stay_near_the_lower_bound() -> None:

@@ -14,6 +14,7 @@ SHORT_FIBRE = 16  # vectors of a fibre, up to which its fold takes a noticeable 
 TURN_VECTORS, TURN_FIBRES = 24, 8  # of a sweep over short fibres in a turn, at most
 LEAST_TURN = 8  # vectors of a sweep in a turn: fewer do not pay for its tests
 COMBINED_CODE = 4  # vector operations to load a vector and to combine it, where a maximum keeps NaN
+MOST_CALLS = 48  # functions in an expression that is put together: their operands and results take registers
 SERIES_CODE = 20  # vector operations of a series
 
 
