@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..sizes import is_open, telling, told
-from . import common
+from . import common, steps
 from .console import say, table
 
 if TYPE_CHECKING:
@@ -42,11 +42,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
+    steps.add_arguments(parser, "time a step of the model's training in its place")
 
 
 def run(arguments: argparse.Namespace) -> None:
     import json
 
+    steps.expect_step(arguments)
     found = []
     for size, each in common.each_size(arguments):
         with telling(size):
@@ -66,16 +68,23 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
 
     given = common.compilation(arguments)
     engines = () if arguments.against is None else _engines(arguments, given)
+    step = steps.learned(given.graph, arguments) if arguments.step else None
+    feeds = step.inputs() if step else None
+    given = step.compiled(given) if step else given
     compilation, report = common.tuned(given, arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     common.tell_timings(compilation, arguments)
-    peak, timings = measure(executable, arguments.threads, arguments.seconds, flops)
-    facts: dict[str, Any] = {"model": executable.name, "target": executable.target.cpu, "images": executable.images}
+    peak, timings = measure(executable, arguments.threads, arguments.seconds, flops, feeds)
+    facts: dict[str, Any] = {
+        "model": executable.name,
+        "target": executable.target.cpu,
+        "images": step.recipe.batch if step else executable.images,
+    }
     facts |= {"flops": flops, "peak_gflops": peak, "timings": [asdict(timing) for timing in timings]}
     pages = [
         _show_timings(timings),
-        f"{flops:,} operations a call of {executable.images} image(s); peak of one core {peak:.1f} GFLOP/s",
+        f"{flops:,} operations a call of {facts['images']} image(s); peak of one core {peak:.1f} GFLOP/s",
     ]
     if report:
         facts["tuned"] = [asdict(change) for change in report.changes]
@@ -88,7 +97,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         from ..measure.profiling import profile
         from . import layers
 
-        profiled = profile(compilation, arguments.seconds)
+        profiled = profile(compilation, arguments.seconds, feeds)
         facts["layers"] = asdict(profiled)
         pages += ["", layers.show(profiled)]
     return facts, pages

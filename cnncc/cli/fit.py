@@ -68,6 +68,7 @@ def run(arguments: argparse.Namespace) -> None:
         schedule=arguments.schedule,
         validation=arguments.validation,
         train=arguments.train,
+        clip=arguments.clip,
         stop=arguments.patience,
         checkpoint=arguments.checkpoint,
         resume=arguments.resume,

@@ -13,10 +13,10 @@ def expect_count(what: str, value: object) -> None:
         raise UsageError(f"{what}={value!r}: expected a whole number of at least 1")
 
 
-def expect_rate(rate: object) -> None:
-    """Raise UsageError unless a rate is a positive, finite number."""
+def expect_rate(rate: object, what: str = "rate") -> None:
+    """Raise UsageError unless a rate, or what else that is, is a positive, finite number."""
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
-        raise UsageError(f"rate={rate!r}: expected a positive, finite number")
+        raise UsageError(f"{what}={rate!r}: expected a positive, finite number")
 
 
 def expect_share(what: str, value: float) -> None:

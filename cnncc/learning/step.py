@@ -50,8 +50,6 @@ class Step:
         **options: Any,
     ):
         expect_count("batch", batch)
-        if clip is not None:
-            expect_rate(clip)
         self.source, self.batch, self.seed = source, batch, seed
         self.loss, self.optimiser = loss_of(loss), optimiser_of(optimiser)
         self.training: Training = training(
