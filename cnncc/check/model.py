@@ -123,17 +123,16 @@ def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Rep
     return Report(rewrite, kernels, outputs)
 
 
-def check_step(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Report:
-    """Compile a graph whose states are updated, and compare what one call makes of `feeds`, which hold these as well.
+def check_step(compilation: Compilation, feeds: Feeds, threads: int = 1) -> Report:
+    """Compare what one call of a graph whose states are updated makes of `feeds`, which hold these as well.
 
     Each layer is judged by what it really read: bounds of a whole training step grow without end. The step as it is
     really compiled must have the bits of the same layers with states that arrive and leave in memory of their own;
     these findings stand as `outputs`. Raises what `check` raises.
     """
-    compilation = Compilation(graph, options)
     apart = without_states(compilation.optimised.graph)
     with np.errstate(all="ignore"):
-        kernels = tuple(_kernels(apart, options, feeds, threads))
+        kernels = tuple(_kernels(apart, compilation.options, feeds, threads))
         outputs = tuple(_in_place(compilation, apart, feeds, threads))
     return Report((), kernels, outputs)
 

@@ -7,7 +7,8 @@ its pace meets all alike.
 --layers tells for each step (on one core) its time and what bounds it: multiply-adds, the level of the memory that its
 operands come from (each byte counts once), or the call of an empty step; all limits are measured in the same run.
 
---against runs other engines on the same ONNX file, float32, in turns with ours, each in a process of its own.
+--against runs other engines on the same ONNX file, float32, in turns with ours, each in a process of its own; with
+--step, a step of training in PyTorch, with the same network, weights and data.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from ..compiler import Compilation
     from ..measure.benchmark import Timing
     from ..measure.peers import PeerTiming
+    from .steps import Learned
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -35,7 +37,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=common.seconds, default=2.0, metavar="S", help="time to spend (default: 2)")
     parser.add_argument("--layers", action="store_true", help="tell the time of each step, and what bounds it")
     parser.add_argument(
-        "--against", metavar="ENGINE,…", help="other engines on the same ONNX file: onnxruntime, openvino, or all"
+        "--against",
+        metavar="ENGINE,…",
+        help="other engines on the same ONNX file: onnxruntime, openvino, or all; on a step: torch",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     common.add_compiling(parser)
@@ -70,8 +74,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
     engines = () if arguments.against is None else _engines(arguments, given)
     step = steps.learned(given.graph, arguments) if arguments.step else None
     feeds = step.inputs() if step else None
-    given = step.compiled(given) if step else given
-    compilation, report = common.tuned(given, arguments)
+    compilation, report = common.tuned(step.compiled(given) if step else given, arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     common.tell_timings(compilation, arguments)
@@ -90,7 +93,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         facts["tuned"] = [asdict(change) for change in report.changes]
         pages = [common.show_tuned(report), "", *pages]
     if engines:
-        found = _compare(arguments, compilation, engines)
+        found = _compare_step(arguments, given, step, engines) if step else _compare(arguments, compilation, engines)
         facts["against"] = [asdict(timing) for timing in found]
         pages += ["", _show_peers(found)]
     if arguments.layers:
@@ -144,6 +147,10 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
     from ..cache.sources import OnnxFile
     from ..measure.peers import chosen
 
+    if arguments.step:
+        from ..measure.steps import PEERS
+
+        return chosen(arguments.against, PEERS)
     if arguments.cuts or arguments.fix:
         raise UsageError(
             "--against compares whole models: other engines cannot end one at --output, nor --fix an input"
@@ -163,6 +170,18 @@ def _compare(arguments: argparse.Namespace, compilation: Compilation, engines: S
     feeds = {name: type.random(rng) for name, type in compilation.graph.inputs.items()}
     model = os.path.abspath(arguments.model)
     return compare(model, feeds, compilation.options, engines, arguments.threads, arguments.seconds)
+
+
+def _compare_step(
+    arguments: argparse.Namespace, network: Compilation, step: Learned, engines: Sequence[str]
+) -> list[PeerTiming]:
+    from ..measure.steps import Task, compare
+
+    options = network.options
+    keywords = {"target": options.target, "precision": options.precision, "off": options.off, "plan": options.plan}
+    keywords |= {"checked": options.checked, "weights": options.weights}
+    task = Task(network.graph, step.recipe, step.inputs(), keywords)
+    return compare(task, engines, arguments.threads, arguments.seconds)
 
 
 def _counts(text: str) -> tuple[int, ...]:

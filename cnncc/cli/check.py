@@ -66,14 +66,13 @@ def _check_step(compilation: Compilation, arguments: argparse.Namespace) -> None
     from ..check.model import check_step
 
     step = steps.learned(compilation.graph, arguments)
-    graph = step.graph
-    report = check_step(graph, compilation.options, step.feeds(arguments.seed), arguments.threads)
+    report = check_step(step.compiled(compilation), step.feeds(arguments.seed), arguments.threads)
     _tell(report)
     say(
-        f"{graph.name}: {len(report.kernels)} values are within their bounds, and {len(report.outputs)} results and "
-        "states have the bits of a step that updates nothing in place"
+        f"{step.graph.name}: {len(report.kernels)} values are within their bounds, and {len(report.outputs)} results "
+        "and states have the bits of a step that updates nothing in place"
     )
-    _tell_limits(graph.name, report, compilation.options)
+    _tell_limits(step.graph.name, report, compilation.options)
 
 
 def _tell(report: Report) -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from cnncc import interpreter
 from cnncc.check.model import check_step
-from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.compiler import Compilation
 from cnncc.elements import INT32, UINT8, element_of
 from cnncc.ir import Graph, Value, without_states
 from cnncc.ops import Add, Conv, Dense, Mul, ReduceSum, Relu, Reshape, Slice, Softmax, Sub, Tanh, Transpose
@@ -95,10 +95,10 @@ def test_what_spoils_a_state_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     x, weights = net.input(2, 3, 8, 9), net.state(net.scaled(4, 3, 3, 3), "w")
     net.becomes(weights, net.apply(Mul(), weights, net.known(np.full((), 0.5, np.float32))))
     graph = net.graph(net.apply(Conv((3, 3)), net.apply(Relu(), x), weights))
-    feeds, options = {**net.feeds, "w": graph.initial("w")}, Options(resolve_target("host"))
-    assert check_step(graph, options, feeds, 2).ok
+    feeds = {**net.feeds, "w": graph.initial("w")}
+    assert check_step(compilation(graph), feeds, 2).ok
     monkeypatch.setattr(Updates, "reads", lambda updates, job, name: False)
-    report = check_step(graph, options, feeds)
+    report = check_step(compilation(graph), feeds)
     assert all(finding.verdict == "ok" for finding in report.kernels)
     assert {finding.layer for finding in report.culprits} == {"y0"}
 
