@@ -76,7 +76,8 @@ class NetworkGenerator(Generator):
         if self.chance(0.25):
             return self.one_of(OTHERS)(self)
         common = [self.conv, self.conv, self.block, self.pool, self.norm, self.sum, self.join, self.branch, self.relu]
-        return self.one_of([*common, *common, *(partial(layer, self) for layer in OFTEN)])()
+        often: list[Callable[[], Value]] = [*common, *common, *(partial(layer, self) for layer in OFTEN)]
+        return self.one_of(often)()
 
     def keeps_images(self, value: Value) -> bool:
         """Whether each image has its own result."""
