@@ -107,7 +107,7 @@ def run(executable: Executable, feeds: dict[str, Array], at_end: bool, shards: i
     )
     for repeat in range(2):  # the second call finds the workspace as the first has left it
         for block in states:
-            ctypes.memmove(block.address, executable.initial_state, executable.state_bytes)
+            ctypes.memmove(block.address, bytes(executable.initial_state), executable.state_bytes)
         codes = _all_shards(code, executable, call)
         assert codes == [0] * shards, f"call {repeat}: error codes {codes}"
     found = {port.name: buffer.array(port.type) for port, buffer in _with_ports(executable.outputs, outputs)}
