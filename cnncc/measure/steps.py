@@ -32,8 +32,12 @@ from .torch_network import Tensor, TorchNetwork
 PEERS = {"torch": ("torch", "torch channels last")}
 """For each engine the ways in which it runs."""
 TASK = "task.pickle"
-CLOSE = 1e-3
-"""How far loss and gradients may lie apart, of the largest element of each."""
+CLOSE_LOSS, CLOSE = 1e-4, 2e-2
+"""How far the loss, and gradients, may lie apart, of the largest element of each.
+
+Where rounding moves one of half a million numbers over 0, a ReLU takes the other branch, and all gradients before it
+move: by up to 0.8 % in a residual network with 32 images, where PyTorch's two memory orders differ by as much.
+"""
 SMALL = 1e-3
 """What an array counts at least beside the largest gradient: a bias before batch norm has nothing but rounding."""
 
@@ -86,7 +90,7 @@ def expect_same_step(child: Child, ours: Sequence[Array]) -> None:
     for number, (own, other) in enumerate(zip(ours, child.outputs(), strict=True)):
         size = max(float(np.abs(own).max()), least if number else 0.0)
         apart = float(np.abs(own - other).max()) / (size or 1.0)
-        if not apart <= CLOSE:
+        if not apart <= (CLOSE if number else CLOSE_LOSS):
             what = f"gradient {number}" if number else "the loss"
             raise PeerError(f"engine '{child.engine}' computes another step: {what} is {apart:.1e} of its size apart")
 
