@@ -29,11 +29,9 @@ def steps() -> Iterator[Case]:
     Feeds hold the first states as well.
     """
     optimisers: tuple[Optimiser, ...] = (learn.SGD(0.1), learn.SGD(0.1, 0.9, True, 0.01), learn.AdamW(0.1))
-    for number, optimiser in enumerate(optimisers):
-        for outputs in (16, 5):
-            graph, feeds = training_step(outputs, optimiser)
-            name = f"step of {outputs} outputs by {optimiser}"
-            yield Case(name, graph, feeds, {"streaming": STREAMINGS[number]})
+    for number, (optimiser, outputs) in enumerate(zip(optimisers, (5, 16, 32), strict=True)):
+        graph, feeds = training_step(outputs, optimiser)
+        yield Case(f"step by {optimiser}", graph, feeds, {"streaming": STREAMINGS[number]})
     for size in (16, 1, 33):
         yield Case(f"updates of {size} channels", *updates(size))
 

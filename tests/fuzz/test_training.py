@@ -10,7 +10,7 @@ from .check import live_ops
 from .networks import random_step
 from .training import REFUSED, check_training
 
-STEPS = 12
+STEPS = 8
 
 
 @pytest.mark.parametrize("seed", range(STEPS))
@@ -19,7 +19,7 @@ def test_random_steps(seed: int) -> None:
     assert finding.ops[REFUSED] or 0 < finding.ratio <= 1
 
 
-@pytest.mark.parametrize("seed", range(5000, 5002))
+@pytest.mark.parametrize("seed", [5000])
 def test_random_steps_in_checked_mode(seed: int) -> None:
     check_training(seed, checked=True, threads=2)
 
