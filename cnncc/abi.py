@@ -45,7 +45,7 @@ CALL = (
     Field(
         "outputs",
         "void *const *{}",
-        "one pointer an output, in order, then one to the states if there are any; must not overlap",
+        "one pointer an output, in order, then one to the states, if any, which programs may share; must not overlap",
     ),
     Field(
         "workspace",

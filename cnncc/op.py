@@ -225,7 +225,8 @@ def as_held(what: str, value: float, element: Element) -> float:
     Raises ShapeError.
     """
     if element.is_float:
-        return float(element.numpy.type(value))
+        with np.errstate(over="ignore"):  # beyond the largest float is an infinity
+            return float(element.numpy.type(value))
     if not element.holds(value):
         raise ShapeError(f"{what}={value!r} is no {element}, which goes from {element.least} to {element.most}")
     return int(value)

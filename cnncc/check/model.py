@@ -47,6 +47,7 @@ whose mean size is 0.8; the rest is for chance.
 TRIES = 4  # inputs at which a bound has to have grown before it counts
 LEAST = 2.0**-126  # bounds below it are of underflow
 ROUNDING = "rounding"  # the `op` of a finding about that
+IN_PLACE = "in place"  # that of one about a step's bits
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,31 @@ def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Rep
     if any(finding.verdict == "off" for finding in kernels):
         outputs = tuple(replace(f, verdict="inherited") if f.verdict == "off" else f for f in outputs)
     return Report(rewrite, kernels, outputs, same, model.emulator)
+
+
+def check_step(compilation: Compilation, feeds: Feeds, threads: int = 1) -> Report:
+    """Compare what one call of a graph whose states are updated makes of `feeds`, which hold these as well.
+
+    Each layer is judged by what it really read: bounds of a whole training step grow without end. The step as it is
+    really compiled must have the bits of the same layers with states that arrive and leave in memory of their own;
+    these findings stand as `outputs`. Raises what `check` raises.
+    """
+    apart = without_states(compilation.optimised.graph)
+    with np.errstate(all="ignore"):
+        kernels = tuple(_kernels(apart, compilation.options, feeds, threads, {}))
+        outputs = tuple(_in_place(compilation, apart, feeds, threads))
+    return Report((), kernels, outputs)
+
+
+def _in_place(compilation: Compilation, apart: Graph, feeds: Feeds, threads: int) -> Iterator[Finding]:
+    """What a step leaves in its outputs and its states, beside what it makes with these apart: bit by bit."""
+    with Model(compilation.build(), threads=threads) as model:
+        for name, array in model.state.items():
+            array[...] = feeds[name]
+        answer = model({port.name: feeds[port.name] for port in model.inputs})
+        found = _named(model, answer) | {f"{name} (after)": array.copy() for name, array in model.state.items()}
+    for name, array in _native(_as_it_is(apart, compilation.options), feeds, threads).outputs.items():
+        yield _finding(name, IN_PLACE, found[name], Bound.exact(array))
 
 
 def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:
@@ -228,8 +254,12 @@ def _layers(
 def _with_values(graph: Graph, values: Sequence[Value], options: Options) -> Compilation:
     """`graph`, which is rewritten no more, with all these values as outputs."""
     names = {f"value {number}": value for number, value in enumerate(values)}
-    as_it_is = replace(options, off=tuple(dict.fromkeys(step.name for step in PIPELINE)))
-    return Compilation(with_outputs(graph, names), as_it_is)
+    return _as_it_is(with_outputs(graph, names), options)
+
+
+def _as_it_is(graph: Graph, options: Options) -> Compilation:
+    """`graph` with no pass."""
+    return Compilation(graph, replace(options, off=tuple(dict.fromkeys(step.name for step in PIPELINE))))
 
 
 @dataclass(frozen=True)
@@ -245,9 +275,13 @@ def _native(compilation: Compilation, feeds: Feeds, threads: int) -> _Run:
     if is_foreign(compilation.options.target):
         return _emulated(compilation, feeds)
     with Model(compilation.build(), threads=threads) as model:
-        answer = model(dict(feeds))
-        results = answer if isinstance(answer, tuple) else (answer,)
-        return _Run({port.name: array for port, array in zip(model.outputs, results, strict=True)})
+        return _Run(_named(model, model(dict(feeds))))
+
+
+def _named(model: Model, answer: Array | tuple[Array, ...]) -> dict[str, Array]:
+    """The outputs of a call by name."""
+    results = answer if isinstance(answer, tuple) else (answer,)
+    return {port.name: array for port, array in zip(model.outputs, results, strict=True)}
 
 
 def _emulated(compilation: Compilation, feeds: Feeds) -> _Run:

@@ -10,7 +10,8 @@ operands come from (each byte counts once), or the call of an empty step; all li
 For a target of another machine, instructions are counted under its emulator (qemu), with an estimate of the cycles
 where each instruction of the core has its time in a manual; --layers tells them for each function.
 
---against runs other engines on the same ONNX file, float32, in turns with ours, each in a process of its own.
+--against runs other engines on the same ONNX file, float32, in turns with ours, each in a process of its own; with
+--step, a step of training in PyTorch, with the same network, weights and data.
 """
 
 from __future__ import annotations
@@ -23,13 +24,14 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..sizes import is_open, telling, told
-from . import common
+from . import common, steps
 from .console import say, table
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
     from ..measure.benchmark import Timing
     from ..measure.peers import PeerTiming
+    from .steps import Learned
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,18 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=common.seconds, default=2.0, metavar="S", help="time to spend (default: 2)")
     parser.add_argument("--layers", action="store_true", help="tell the time of each step, and what bounds it")
     parser.add_argument(
-        "--against", metavar="ENGINE,…", help="other engines on the same ONNX file: onnxruntime, openvino, or all"
+        "--against",
+        metavar="ENGINE,…",
+        help="other engines on the same ONNX file: onnxruntime, openvino, or all; on a step: torch",
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
     common.add_compiling(parser)
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
+    steps.add_arguments(parser, "time a step of the model's training in its place")
 
 
 def run(arguments: argparse.Namespace) -> None:
     import json
 
+    steps.expect_step(arguments)
     found = []
     for size, each in common.each_size(arguments):
         with telling(size):
@@ -72,29 +78,35 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
         return counted.measured(arguments)
     given = common.compilation(arguments)
     engines = () if arguments.against is None else _engines(arguments, given)
-    compilation, report = common.tuned(given, arguments)
+    step = steps.learned(given.graph, arguments) if arguments.step else None
+    feeds = step.inputs() if step else None
+    compilation, report = common.tuned(step.compiled(given) if step else given, arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     common.tell_timings(compilation, arguments)
-    peak, timings = measure(executable, arguments.threads, arguments.seconds, flops)
-    facts: dict[str, Any] = {"model": executable.name, "target": executable.target.cpu, "images": executable.images}
+    peak, timings = measure(executable, arguments.threads, arguments.seconds, flops, feeds)
+    facts: dict[str, Any] = {
+        "model": executable.name,
+        "target": executable.target.cpu,
+        "images": step.recipe.batch if step else executable.images,
+    }
     facts |= {"flops": flops, "peak_gflops": peak, "timings": [asdict(timing) for timing in timings]}
     pages = [
         _show_timings(timings),
-        f"{flops:,} operations a call of {executable.images} image(s); peak of one core {peak:.1f} GFLOP/s",
+        f"{flops:,} operations a call of {facts['images']} image(s); peak of one core {peak:.1f} GFLOP/s",
     ]
     if report:
         facts["tuned"] = [asdict(change) for change in report.changes]
         pages = [common.show_tuned(report), "", *pages]
     if engines:
-        found = _compare(arguments, compilation, engines)
+        found = _compare_step(arguments, given, step, engines) if step else _compare(arguments, compilation, engines)
         facts["against"] = [asdict(timing) for timing in found]
         pages += ["", _show_peers(found)]
     if arguments.layers:
         from ..measure.profiling import profile
         from . import layers
 
-        profiled = profile(compilation, arguments.seconds)
+        profiled = profile(compilation, arguments.seconds, feeds)
         facts["layers"] = asdict(profiled)
         pages += ["", layers.show(profiled)]
     return facts, pages
@@ -141,6 +153,10 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
     from ..cache.sources import OnnxFile
     from ..measure.peers import chosen
 
+    if arguments.step:
+        from ..measure.steps import PEERS
+
+        return chosen(arguments.against, PEERS)
     if arguments.cuts or arguments.fix:
         raise UsageError(
             "--against compares whole models: other engines cannot end one at --output, nor --fix an input"
@@ -160,6 +176,18 @@ def _compare(arguments: argparse.Namespace, compilation: Compilation, engines: S
     feeds = {name: type.random(rng) for name, type in compilation.graph.inputs.items()}
     model = os.path.abspath(arguments.model)
     return compare(model, feeds, compilation.options, engines, arguments.threads, arguments.seconds)
+
+
+def _compare_step(
+    arguments: argparse.Namespace, network: Compilation, step: Learned, engines: Sequence[str]
+) -> list[PeerTiming]:
+    from ..measure.steps import Task, compare
+
+    options = network.options
+    keywords = {"target": options.target, "precision": options.precision, "off": options.off, "plan": options.plan}
+    keywords |= {"checked": options.checked, "weights": options.weights}
+    task = Task(network.graph, step.recipe, step.inputs(), keywords)
+    return compare(task, engines, arguments.threads, arguments.seconds)
 
 
 def _counts(text: str) -> tuple[int, ...]:

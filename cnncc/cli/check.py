@@ -2,7 +2,8 @@
 
 Runs on seeded random inputs, which look like what the model's own constants normalise, or on one INPUT file for each
 input of the model. Rewrites (graph before passes against after) and kernels (native code against the interpreter) are
-looked at apart, within derived bounds. Exit code 6 if anything is off.
+looked at apart, within derived bounds. Of a step of training (--step), whose bounds grow without end, each layer is
+judged alone, and the whole by the bits of one that updates nothing in place. Exit code 6 if anything is off.
 
 With --target of another machine, the object that `compile` writes runs under an emulator (qemu), without a compiler.
 """
@@ -15,11 +16,12 @@ from typing import TYPE_CHECKING
 
 from ..errors import DifferenceError, InputError, UsageError
 from ..sizes import telling, told
-from . import common
+from . import common, steps
 from .console import say, table
 
 if TYPE_CHECKING:
     from ..check.model import Finding, Report
+    from ..compiler import Compilation, Options
     from ..ir import Graph
     from ..types import Array
 
@@ -32,9 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common.add_threads(parser)
     common.add_compiling(parser)
+    steps.add_arguments(parser, "check a step of the model's training in its place, on random inputs")
 
 
 def run(arguments: argparse.Namespace) -> None:
+    steps.expect_step(arguments)
+    if arguments.step and arguments.files:
+        raise UsageError("check --step makes its inputs itself: it takes no files")
     for size, each in common.each_size(arguments):
         if size:
             say(f"with {told(size)}:")
@@ -49,20 +55,46 @@ def _check(arguments: argparse.Namespace) -> None:
     if emulator and arguments.threads > 1:
         raise UsageError(f"--threads: code for target '{arguments.target}' runs under {emulator}, on one thread")
     compilation = common.compilation(arguments)
+    if arguments.step:
+        _check_step(compilation, arguments)
+        return
     graph = compilation.graph
     convert = arguments.convert
     feeds = _feeds(graph, arguments.files, convert) if arguments.files else random_feeds(graph, arguments.seed)
     report = check(graph, compilation.options, feeds, arguments.threads)
-    say(show(report))
-    if not report.ok:
-        raise DifferenceError(_sentence(report))
+    _tell(report)
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
     if report.emulator:
         say(f"{graph.name}: {_ran(report)}")
-    if compilation.options.weights == "float16":
-        say(f"{graph.name}: bounds hold the rounding of float16 weights, up to 2^-11 |w| |x| for each product")
+    _tell_limits(graph.name, report, compilation.options)
+
+
+def _check_step(compilation: Compilation, arguments: argparse.Namespace) -> None:
+    from ..check.model import check_step
+
+    step = steps.learned(compilation.graph, arguments)
+    report = check_step(step.compiled(compilation), step.feeds(arguments.seed), arguments.threads)
+    _tell(report)
+    say(
+        f"{step.graph.name}: {len(report.kernels)} values are within their bounds, and {len(report.outputs)} results "
+        "and states have the bits of a step that updates nothing in place"
+    )
+    _tell_limits(step.graph.name, report, compilation.options)
+
+
+def _tell(report: Report) -> None:
+    """Raises DifferenceError where something is off."""
+    say(show(report))
+    if not report.ok:
+        raise DifferenceError(_sentence(report))
+
+
+def _tell_limits(name: str, report: Report, options: Options) -> None:
+    """What the bounds allow."""
+    if options.weights == "float16":
+        say(f"{name}: bounds hold the rounding of float16 weights, up to 2^-11 |w| |x| for each product")
     if report.unbounded:
-        say(f"{graph.name}: {report.unbounded}")
+        say(f"{name}: {report.unbounded}")
 
 
 def _ran(report: Report) -> str:
@@ -88,7 +120,7 @@ def _row(what: str, layer: str, finding: Finding) -> tuple[str, ...]:
 
 def _sentence(report: Report) -> str:
     """The first cause."""
-    from ..check.model import ROUNDING
+    from ..check.model import IN_PLACE, ROUNDING
 
     first = report.culprits[0]
     if first.op == ROUNDING:
@@ -96,6 +128,9 @@ def _sentence(report: Report) -> str:
             f"the passes let rounding move output '{first.layer}' by up to {first.actual:.3g}, which is "
             f"{first.expected:.3g} in the model as it was given"
         )
+    if first.op == IN_PLACE:
+        differs = f"at {first.index} {first.actual:.9g}, not {first.expected:.9g}"
+        return f"'{first.layer}' has other bits than in a step that updates nothing in place: {differs}"
     if first in report.rewrite:
         return f"the passes move output '{first.layer}' {first}"
     if first in report.outputs:

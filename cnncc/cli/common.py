@@ -138,13 +138,19 @@ def add_compiling(parser: Parser) -> None:
     )
 
 
+LEARNING = {"loss": "cross-entropy", "optimiser": "sgd", "train": None, "clip": None}
+"""What a step of training is made of, if nothing is said."""
+
+
 def add_learning(parser: Parser) -> None:
     """What a step of training is made of."""
-    parser.add_argument("--loss", default="cross-entropy", metavar="NAME", help="default: cross-entropy")
-    parser.add_argument("--optimiser", default="sgd", metavar="NAME", help="sgd (momentum 0.9; default) or adamw")
+    parser.add_argument("--loss", metavar="NAME", help="default: cross-entropy")
+    parser.add_argument("--optimiser", metavar="NAME", help="sgd (momentum 0.9; default) or adamw")
     parser.add_argument(
         "--train", action="append", metavar="PATTERN", help="names of parameters that learn (default: all)"
     )
+    parser.add_argument("--clip", type=float, metavar="NORM", help="largest norm of all gradients together")
+    parser.set_defaults(**LEARNING)
 
 
 def add_timings(parser: Parser) -> None:

@@ -17,7 +17,7 @@ from ..errors import UsageError
 from ..machine.architecture import ProcessorCheck
 from ..naming import c_identifier, nearest
 from ..sizes import is_open
-from . import common
+from . import common, steps
 from .budget import expect_flash, within_memory
 from .console import say, table
 
@@ -40,11 +40,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
-    parser.add_argument("--step", action="store_true", help="also write a training step, with weights that it updates")
-    parser.add_argument(
-        "--batch", type=common.at_least(1), default=1, metavar="N", help="images of a step (default: 1)"
-    )
-    common.add_learning(parser)
+    steps.add_arguments(parser, "also write a training step, with weights that it updates", batch=1)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -53,7 +49,10 @@ def run(arguments: argparse.Namespace) -> None:
     kinds = None if arguments.kinds is None else _kinds(arguments.kinds, artefacts.KINDS)
     if (arguments.memory or arguments.flash) and (arguments.step or is_open(common.shapes(arguments))):
         raise UsageError("--memory and --flash are for one program")
+    steps.expect_step(arguments)
     if is_open(common.shapes(arguments)):
+        if arguments.step:
+            raise UsageError("--step takes one size: give one --shape for each input")
         _write_library(arguments, kinds)
         return
     if arguments.step:
@@ -126,18 +125,14 @@ def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) ->
     """The network and a step of its training, which read and update one block of states."""
     from ..compiler import Compilation
     from ..learning.evaluation import inference
-    from ..learning.losses import loss_of
-    from ..learning.optimisers import optimiser_of
-    from ..learning.training import training
     from ..runtime import artefacts
 
     common.expect_untuned(arguments, "is for one program, and --step writes two")
     given = _compilation(arguments)
-    loss, optimiser = loss_of(arguments.loss), optimiser_of(arguments.optimiser)
-    learned = training(given.graph, loss=loss, optimiser=optimiser, batch=arguments.batch, train=arguments.train)
-    network = inference(given.graph, learned.graph, given.graph.outputs)
+    step = steps.learned(given.graph, arguments, batch=1).graph
+    network = inference(given.graph, step, given.graph.outputs)
     rows = []
-    for graph in (network, learned.graph):
+    for graph in (network, step):
         executable = Compilation(graph, given.options).executable(use_cache=not arguments.no_cache)
         files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
         _say_files(files)

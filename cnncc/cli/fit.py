@@ -105,6 +105,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, Any]:
         "schedule",
         "validation",
         "train",
+        "clip",
         "checkpoint",
         "resume",
         "seed",

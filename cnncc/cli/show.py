@@ -1,7 +1,7 @@
 """show: print a stage of the compilation.
 
 graph: the layers; passes: what each pass did to each layer, and why not; plan: kernels, tiles and views; memory: the
-arena; llvm, asm: the code; dot: the layers for Graphviz.
+arena; llvm, asm: the code; dot: the layers for Graphviz. With --step, all that of a step of the model's training.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from . import common
+from . import common, steps
 from .console import say
 
 if TYPE_CHECKING:
@@ -33,10 +33,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common.add_compiling(parser)
     common.add_timings(parser)
+    steps.add_arguments(parser, "show a step of the model's training in its place")
 
 
 def run(arguments: argparse.Namespace) -> None:
+    steps.expect_step(arguments)
     compilation = common.compilation(arguments)
+    if arguments.step:
+        compilation = steps.learned(compilation.graph, arguments).compiled(compilation)
     say(_printers()[arguments.stage](compilation).rstrip("\n"))
     common.tell_timings(compilation, arguments)
 

@@ -33,7 +33,7 @@ def expect_seed(seed: object) -> None:
 
 
 def expect_rate(rate: object, what: str = "rate") -> None:
-    """Raise UsageError unless a rate is a positive, finite number."""
+    """Raise UsageError unless a rate, or what else that is, is a positive, finite number."""
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < math.inf:
         raise UsageError(f"{what}={rate!r}: expected a positive, finite number")
 

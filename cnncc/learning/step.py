@@ -51,8 +51,6 @@ class Step:
     ):
         expect_count("batch", batch)
         expect_seed(seed)
-        if clip is not None:
-            expect_rate(clip, "clip")
         self.source, self.batch, self.seed = source, batch, seed
         self.loss, self.optimiser = loss_of(loss), optimiser_of(optimiser)
         self.training: Training = training(

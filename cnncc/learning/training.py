@@ -15,6 +15,7 @@ from ..ir import Builder, Graph, Node, Value
 from ..op import Constant
 from ..ops import Cast, ReduceSumSquare, Sum
 from ..types import TensorType
+from .arguments import expect_rate
 from .losses import LOSS, WANTED, Loss, judged
 from .net import Net
 from .optimisers import Optimiser
@@ -54,10 +55,12 @@ def training(
     """The training step of a network for batches of so many images.
 
     `train` are patterns for the names of the parameters that are trained (all, if it is None); the others stay
-    constants. `clip` is the largest norm of all gradients together. Raises UsageError for patterns that match nothing
-    and for a network that the loss does not fit, ModelError for a layer without a gradient, and for a parameter that no
-    gradient reaches.
+    constants. `clip` is the largest norm of all gradients together. Raises UsageError for patterns that match nothing,
+    for a norm that is not positive and finite and for a network that the loss does not fit, ModelError for a layer
+    without a gradient, and for a parameter that no gradient reaches.
     """
+    if clip is not None:
+        expect_rate(clip, "clip")
     trained = chosen(graph, train)
     net = in_training_form(with_images(each_image(graph), batch), trained)
     prediction = net.made[predicted(graph, loss)]

@@ -6,7 +6,7 @@ Samples of all of them are taken in turns, so that a change of the clock affects
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from ..ir import Graph
 from ..runtime.executable import Executable
 from ..runtime.model import Model
+from ..types import Array
 from .peak import Peak
 
 SAMPLE_SECONDS = 1e-3
@@ -39,12 +40,23 @@ def operations(graph: Graph) -> int:
     return sum(2 * cost.macs + cost.flops for cost in costs)
 
 
-def measure(executable: Executable, threads: Sequence[int], seconds: float, flops: int) -> tuple[float, list[Timing]]:
-    """(peak of one core in GFLOP/s, a timing for each number of threads)."""
-    models = [Model(executable, threads=count) for count in threads]
+def random_inputs(executable: Executable) -> dict[str, Array]:
+    """An array for each input."""
     rng = np.random.default_rng(0)
-    inputs = [port.type.random(rng) for port in executable.inputs]
-    calls = [model.bind(*inputs) for model in models]
+    return {port.name: port.type.random(rng) for port in executable.inputs}
+
+
+def measure(
+    executable: Executable,
+    threads: Sequence[int],
+    seconds: float,
+    flops: int,
+    feeds: Mapping[str, Array] | None = None,
+) -> tuple[float, list[Timing]]:
+    """(peak of one core in GFLOP/s, a timing for each number of threads) with these inputs, or random ones."""
+    models = [Model(executable, threads=count) for count in threads]
+    inputs = dict(feeds or random_inputs(executable))
+    calls = [model.bind(inputs) for model in models]
     repeats = [calls_in(SAMPLE_SECONDS, call) for call in calls]
     samples: list[list[float]] = [[] for _ in calls]
     peaks: list[float] = []

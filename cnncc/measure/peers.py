@@ -21,7 +21,7 @@ import tempfile
 import time
 import traceback
 import zipfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
@@ -45,6 +45,8 @@ _SET_PARENT_DEATH_SIGNAL = 1
 Feeds = Mapping[str, Array]
 Loaded = tuple[Callable[[], Any], Callable[[], list[Any]]]
 """A function for one inference on the current content of the arrays, and one for the outputs of the last inference."""
+Load = Callable[[str, str, int, Path], Loaded]
+"""What loads a model (a path) in an engine with so many threads; the folder has what else it needs."""
 
 
 def load_onnxruntime(model: str, threads: int, feeds: Feeds) -> Loaded:
@@ -110,23 +112,23 @@ class PeerTiming:
     difference: float
 
 
-def chosen(text: str) -> tuple[str, ...]:
-    """The engines named in `onnxruntime,…`, or those that are installed for 'all'.
+def chosen(text: str, known: Collection[str] = PEERS) -> tuple[str, ...]:
+    """The engines named in `onnxruntime,…`, or those of the known ones that are installed for 'all'.
 
     Raises UsageError for an unknown one, PeerError for one that is not installed.
     """
     names = tuple(dict.fromkeys(filter(None, text.split(","))))
     if names == ("all",):
-        names = tuple(name for name in PEERS if installed(name))
+        names = tuple(name for name in known if installed(name))
         if not names:
-            raise PeerError(f"no other engine is installed: python -m pip install {' '.join(PEERS)}")
+            raise PeerError(f"no other engine is installed: python -m pip install {' '.join(known)}")
     for name in names:
-        if name not in PEERS:
-            raise UsageError(f"unknown engine '{name}': expected 'all' or some of {', '.join(PEERS)}")
+        if name not in known:
+            raise UsageError(f"unknown engine '{name}': expected 'all' or some of {', '.join(known)}")
         if not installed(name):
             raise PeerError(f"engine '{name}' is not installed: python -m pip install {name}")
     if not names:
-        raise UsageError(f"--against names no engine: expected 'all' or some of {', '.join(PEERS)}")
+        raise UsageError(f"--against names no engine: expected 'all' or some of {', '.join(known)}")
     return names
 
 
@@ -150,7 +152,7 @@ def compare(
             children = [stack.enter_context(Child(engine, model, count, folder)) for engine in (OURS, *engines)]
             for child in children:
                 child.begin()
-            timings += _timings(children, _samples(children, seconds))
+            timings += timed(children, seconds)
     return timings
 
 
@@ -160,6 +162,11 @@ def save(file: Path, arrays: Feeds) -> None:
         for name, array in arrays.items():
             with archive.open(f"{name}.npy", "w") as entry:
                 np.lib.format.write_array(entry, np.ascontiguousarray(array), allow_pickle=False)
+
+
+def timed(children: Sequence[Child], seconds: float) -> list[PeerTiming]:
+    """Let children that have begun take turns."""
+    return list(_timings(children, _samples(children, seconds)))
 
 
 def _samples(children: Sequence[Child], seconds: float) -> list[list[float]]:
@@ -196,9 +203,9 @@ def worst_difference(ours: Sequence[Array], theirs: Sequence[Array]) -> float:
 
 
 class Child:
-    """An engine in a process of its own, which is stopped between its turns."""
+    """An engine in a process of its own, which is stopped between its turns; `module` is what the process runs."""
 
-    def __init__(self, engine: str, model: str, threads: int, folder: Path):
+    def __init__(self, engine: str, model: str, threads: int, folder: Path, module: str = "cnncc.measure.peers"):
         self.engine, self.threads, self._folder = engine, threads, folder
         self._errors = folder / f"{engine}.txt"
         self.version = ""
@@ -206,7 +213,7 @@ class Child:
         paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH")]))
         with self._errors.open("w") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-W", "ignore", "-m", "cnncc.measure.peers", engine, model, str(threads), str(folder)],
+                [sys.executable, "-W", "ignore", "-m", module, engine, model, str(threads), str(folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -255,35 +262,49 @@ def end_with_parent() -> None:
         ctypes.CDLL(None).prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL)
 
 
-def serve(engine: str, model: str, threads: int, folder: Path) -> None:
-    """The main function of an engine's process: load, warm up, then a turn for each line on standard input."""
-    end_with_parent()
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # engines print
+def load(engine: str, model: str, threads: int, folder: Path) -> Loaded:
+    """A model in an engine, in the process of that."""
     with np.load(folder / INPUTS) as found:
         feeds = dict(found)
     if engine == OURS:
         # Written by the parent process, into a folder that only this user can read.
-        run, read = load_ours(model, threads, feeds, pickle.loads((folder / OPTIONS).read_bytes()))
-    else:
-        run, read = PEERS[engine](model, threads, feeds)
+        return load_ours(model, threads, feeds, pickle.loads((folder / OPTIONS).read_bytes()))
+    return PEERS[engine](model, threads, feeds)
+
+
+def serve(engine: str, model: str, threads: int, folder: Path, load: Load = load) -> None:
+    """The main function of an engine's process: load, warm up, then a turn for each line on standard input."""
+    end_with_parent()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)  # engines print
+    run, read = load(engine, model, threads, folder)
     end = time.perf_counter() + WARM_SECONDS
     run()
     while time.perf_counter() < end:
         run()
     save(folder / f"{engine}.npz", {str(number): array for number, array in enumerate(read())})
     calls = calls_in(TURN_SECONDS, run)
-    print(VERSION if engine == OURS else importlib.metadata.version(engine), file=answers, flush=True)
+    print(VERSION if engine == OURS else importlib.metadata.version(package(engine)), file=answers, flush=True)
     for _ in sys.stdin:
         seconds_of(run, calls // 2 + 1)  # restore caches and clock after the turns of other engines
         print(seconds_of(run, calls) / calls, file=answers, flush=True)
 
 
-if __name__ == "__main__":
+def package(engine: str) -> str:
+    """What is installed for an engine: the part of its name before what is told of how it runs."""
+    return engine.partition(" ")[0]
+
+
+def main(load: Load = load) -> None:
+    """Serve as the command line says."""
     try:
-        serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]))
+        serve(sys.argv[1], sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), load)
     except BaseException:
         sys.stdout.flush()  # the parent reads the last line, which is to be the reason and not what an engine printed
         traceback.print_exc()
         os._exit(1)
     os._exit(0)  # some engines are slow to take down
+
+
+if __name__ == "__main__":
+    main()

@@ -14,7 +14,7 @@ All of them are measured in the same run as the steps.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -25,7 +25,7 @@ from ..compiler import Compilation
 from ..plan.views import Buffer
 from ..runtime.model import Model
 from ..types import Array
-from .benchmark import calls_in, seconds_of
+from .benchmark import calls_in, random_inputs, seconds_of
 from .limits import LEVELS, Bandwidth, Clock
 from .peak import Peak
 
@@ -73,11 +73,14 @@ class Profile:
     steps: tuple[StepTime, ...]
 
 
-def profile(compilation: Compilation, seconds: float = 1.0) -> Profile:
-    """Time a model on one core for about `seconds`. Raises TargetError if this machine cannot run it."""
+def profile(compilation: Compilation, seconds: float = 1.0, feeds: Mapping[str, Array] | None = None) -> Profile:
+    """Time a model on one core for about `seconds`, with these inputs or random ones.
+
+    Raises TargetError if this machine cannot run it.
+    """
     plan, target = compilation.plan, compilation.options.target
     peak, bandwidth, clock = Peak(target), Bandwidth(target), Clock(target)
-    peaks, calls, steps = _samples(compilation, peak, seconds)
+    peaks, calls, steps = _samples(StepTimer(compilation, feeds), peak, seconds)
     tick = 1 / clock.ticks_per_second()
     limits = Limits(float(np.median(peaks)), bandwidth, clock.empty_call() * tick)
     whole, spent = float(np.median(calls)), np.median(steps, axis=0) * tick
@@ -92,9 +95,8 @@ def profile(compilation: Compilation, seconds: float = 1.0) -> Profile:
     return Profile(whole * 1e6, max(0.0, outside) * 1e6, limits.peak / 1e9, bandwidths, limits.call * 1e6, times)
 
 
-def _samples(compilation: Compilation, peak: Peak, seconds: float) -> tuple[list[float], list[float], list[Array]]:
+def _samples(timer: StepTimer, peak: Peak, seconds: float) -> tuple[list[float], list[float], list[Array]]:
     """Samples taken in turns: peaks (operations a second), seconds of a call, ticks of each step."""
-    timer = StepTimer(compilation)
     peaks: list[float] = []
     calls: list[float] = []
     steps: list[Array] = []
@@ -109,14 +111,13 @@ def _samples(compilation: Compilation, peak: Peak, seconds: float) -> tuple[list
 
 
 class StepTimer:
-    """A profiled program that runs on random inputs and counts the ticks of each of its steps."""
+    """A profiled program that runs on these inputs, or random ones, and counts the ticks of each of its steps."""
 
-    def __init__(self, compilation: Compilation):
+    def __init__(self, compilation: Compilation, feeds: Mapping[str, Array] | None = None):
         compilation = compilation.varied(profiled=True)
         plan = compilation.plan
         self._model = Model(compilation.build())
-        rng = np.random.default_rng(0)
-        self._call = self._model.bind(*(port.type.random(rng) for port in self._model.inputs))
+        self._call = self._model.bind(dict(feeds or random_inputs(self._model.executable)))
         begin = plan.workspace_base + plan.shard_bytes
         memory = self._model.workspace[begin : begin + tick_bytes(plan)]
         self._ticks = memory.view(np.uint64)[: len(plan.steps)]

@@ -92,13 +92,11 @@ class Clip(Unary):
     def ends(self, element: Element) -> list[float | None]:
         """Both ends as numbers of the input's type; raises ShapeError for one that is none of a type of whole numbers.
 
-        A NaN is no end, as no comparison with it holds (ONNX defines Clip by comparisons).
+        Floats are rounded, so that a result at an end equals it: its gradient is known by that. A NaN is no end, as no
+        comparison with it holds (ONNX defines Clip by comparisons).
         """
         ends = {"minimum": self.minimum, "maximum": self.maximum}
-        return [
-            None if end is None or math.isnan(end) else end if element.is_float else as_held(what, end, element)
-            for what, end in ends.items()
-        ]
+        return [None if end is None or math.isnan(end) else as_held(what, end, element) for what, end in ends.items()]
 
     def formula(self, *x: Array) -> Array:
         low, high = self.ends(element_of(x[0]))

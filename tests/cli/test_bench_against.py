@@ -121,6 +121,15 @@ def test_what_cannot_be_compared_with(
     assert (result.code, result.out, result.err) == (code, "", f"cnncc: {message}\n")
 
 
+def test_steps_are_compared_with_what_trains(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(peers, "installed", lambda name: False)
+    result = cli("bench", DIGITS, "--step", "--against", "torch")
+    assert (result.code, result.err) == (5, "cnncc: engine 'torch' is not installed: python -m pip install torch\n")
+    result = cli("bench", DIGITS, "--step", "--against", "openvino")
+    assert result.code == 2
+    assert result.err == "cnncc: unknown engine 'openvino': expected 'all' or some of torch\n"
+
+
 def test_a_script_cannot_be_read_by_others(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(peers, "installed", lambda name: True)
     result = cli("bench", DIGITS, "--against", "all")

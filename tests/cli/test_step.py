@@ -1,7 +1,8 @@
-"""`cnncc compile --step`: a network that learns in a C program, with the bits that it has in Python."""
+"""`--step`: a network that learns in a C program, with the bits that it has in Python; and steps that are looked at."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 
 import cnncc
 from cnncc import cli, learn
+from cnncc.check.model import IN_PLACE, Finding
 from tests.embed.support import C99, build, needs_cc
 
 SCRIPT = """\
@@ -84,8 +86,60 @@ def test_a_step_for_a_microcontroller(folder: Path, capsys: pytest.CaptureFixtur
         (("--loss", "hinge"), "unknown loss 'hinge'"),
         (("--train", "fc*"), "'fc*' matches no parameter"),
         (("--tune",), "--tune is for one program, and --step writes two"),
+        (("--clip", "0"), "clip=0.0: expected a positive, finite number"),
+        (("--shape", "a=1", "--shape", "a=2"), "--step takes one size: give one --shape for each input"),
     ],
 )
 def test_wrong_use(folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], message: str) -> None:
     assert compiled(folder, *words) == 2
     assert message in capsys.readouterr().err and not (folder / "build").exists()
+
+
+def looked_at(folder: Path, verb: str, *words: str) -> int:
+    return cli.main([verb, str(folder / "net.py"), *words])
+
+
+@pytest.mark.parametrize("words", [("--clip", "1"), ("--optimiser", "adamw", "--train", "dense*", "--threads", "2")])
+def test_a_step_is_checked(folder: Path, capsys: pytest.CaptureFixture[str], words: tuple[str, ...]) -> None:
+    assert looked_at(folder, "check", "--step", "--batch", "5", *words) == 0
+    *rows, verdict = capsys.readouterr().out.splitlines()
+    assert verdict.startswith("net_step: ") and verdict.endswith("of a step that updates nothing in place")
+    assert any(row.split()[:2] == ["model", "dense1.weights"] and row.endswith("in place") for row in rows)
+
+
+def test_a_step_that_spoils_what_it_reads(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finding = Finding("dense1.bias (after)", IN_PLACE, np.inf, "off", (2,), 1.0, 3.0)
+    monkeypatch.setattr("cnncc.check.model._in_place", lambda *_: [finding])
+    assert looked_at(folder, "check", "--step") == 6
+    told = "'dense1.bias (after)' has other bits than in a step that updates nothing in place: at (2,) 3, not 1"
+    assert capsys.readouterr().err == f"cnncc: {told}\n"
+
+
+def test_stages_of_a_step(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for stage in ("graph", "passes", "plan", "memory", "llvm", "dot"):
+        assert looked_at(folder, "show", "--step", "--batch", "3", "--stage", stage, "--target", "x86-64-v3") == 0
+        assert "net_step" in capsys.readouterr().out
+    assert looked_at(folder, "show", "--step", "--loss", "cross-entropy") == 0
+    assert "update dense1.weights = " in capsys.readouterr().out
+
+
+def test_a_step_is_timed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert looked_at(folder, "bench", "--step", "--seconds", "0.05", "--json", "--layers", "--threads", "1,2") == 0
+    facts = json.loads(capsys.readouterr().out)
+    assert facts["model"] == "net_step" and facts["images"] == 32 and len(facts["timings"]) == 2
+    assert {"conv1", "dense1"} <= {step["name"] for step in facts["layers"]["steps"]}
+
+
+@pytest.mark.parametrize("verb", ["check", "show", "bench"])
+def test_what_is_said_of_a_step_needs_one(folder: Path, capsys: pytest.CaptureFixture[str], verb: str) -> None:
+    assert looked_at(folder, verb, "--batch", "3") == 2
+    assert capsys.readouterr().err == "cnncc: --batch says what a step is made of: it needs --step\n"
+    assert looked_at(folder, verb, "--step", "--loss", "hinge") == 2
+    assert "unknown loss 'hinge'" in capsys.readouterr().err
+
+
+def test_a_step_makes_its_inputs(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert looked_at(folder, "check", "x.npy", "--step") == 2
+    assert capsys.readouterr().err == "cnncc: check --step makes its inputs itself: it takes no files\n"

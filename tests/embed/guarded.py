@@ -1,7 +1,8 @@
 """Runs networks with every buffer directly against memory that nobody may touch.
 
 `python -m tests.embed.guarded TARGET plain|checked`: one process for all of them, which an access outside ends; the
-last line that it printed is the network that did it. Inputs and weights are write-protected too.
+last line that it printed is the network that did it. Inputs and weights are write-protected too. States stand between
+guards as outputs do, and are judged as what they are after one call.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import numpy as np
 
 from cnncc import abi
 from cnncc.compiler import Compilation
+from cnncc.ir import without_states
 from cnncc.native import LoadedCode, load_object
 from cnncc.runtime.executable import Executable, Port
 from cnncc.types import Array, TensorType
 from tests.graphs import compilation, expected, worst_ratio
 
 from .nasty import cases
+from .stepping import steps
 
 PAGE = mmap.PAGESIZE
 NOTHING, READ = 0, 1
@@ -74,8 +77,8 @@ class Buffer:
         _protect(self.inner, self.inner_bytes, READ)
         return self
 
-    def array(self, type: TensorType) -> Array:
-        data = np.frombuffer(ctypes.string_at(self.address, self.size), type.dtype.numpy)
+    def array(self, type: TensorType, offset: int = 0) -> Array:
+        data = np.frombuffer(ctypes.string_at(self.address + offset, type.nbytes), type.dtype.numpy)
         return data.reshape(type.shape).copy()
 
 
@@ -85,7 +88,7 @@ def _protect(address: int, size: int, allowed: int) -> None:
 
 
 def run(executable: Executable, feeds: dict[str, Array], at_end: bool, shards: int) -> dict[str, Array]:
-    """The outputs of one call in which every buffer is guarded. Outputs that nobody stores stay NaN."""
+    """The outputs and states of one call in which every buffer is guarded. Outputs that nobody stores stay NaN."""
     code = load_object(executable.object)
     inputs = [
         Buffer(port.type.nbytes, at_end).hold(np.ascontiguousarray(feeds[port.name]).tobytes())
@@ -94,20 +97,24 @@ def run(executable: Executable, feeds: dict[str, Array], at_end: bool, shards: i
     outputs = [Buffer(port.type.nbytes, at_end, fill=NAN_BYTE) for port in executable.outputs]
     workspace = Buffer(executable.workspace_bytes(shards), at_end, alignment=64)
     weights = Buffer(len(executable.weights), at_end, alignment=64).hold(executable.weights)
+    states = [Buffer(executable.state_bytes, at_end, alignment=64)] if executable.states else []
     call = Call(
         abi=abi.VERSION,
         fingerprint=executable.fingerprint,
         images=executable.images,
         shards=shards,
         inputs=_pointers(inputs),
-        outputs=_pointers(outputs),
+        outputs=_pointers([*outputs, *states]),
         workspace=workspace.address,
         weights=weights.address,
     )
     for repeat in range(2):  # the second call finds the workspace as the first has left it
+        for block in states:
+            ctypes.memmove(block.address, bytes(executable.initial_state), executable.state_bytes)
         codes = _all_shards(code, executable, call)
         assert codes == [0] * shards, f"call {repeat}: error codes {codes}"
-    return {port.name: buffer.array(port.type) for port, buffer in _with_ports(executable.outputs, outputs)}
+    found = {port.name: buffer.array(port.type) for port, buffer in _with_ports(executable.outputs, outputs)}
+    return found | {f"{state.name} (after)": states[0].array(state.type, state.offset) for state in executable.states}
 
 
 def _with_ports(ports: Sequence[Port], buffers: Sequence[Buffer]) -> Iterator[tuple[Port, Buffer]]:
@@ -145,7 +152,8 @@ def _all_shards(code: LoadedCode, executable: Executable, call: Call) -> list[in
 
 def check(compiled: Compilation, feeds: dict[str, Array]) -> None:
     """Run with one shard and with two, every buffer's beginning and then its end at the guard."""
-    executable, wanted = compiled.build(), expected(compiled, feeds)
+    apart = Compilation(without_states(compiled.graph), compiled.options) if compiled.graph.states else compiled
+    executable, wanted = compiled.build(), expected(apart, feeds)
     for at_end in (False, True):
         print(f"  its {'ends' if at_end else 'beginnings'} guarded", flush=True)
         for shards in (1, 2) if executable.max_shards > 1 else (1,):
@@ -156,7 +164,7 @@ def main(target: str, kind: str) -> None:
     """Check each different program once: a schedule may change nothing."""
     checked = {"plain": False, "checked": True}[kind]
     known: set[str] = set()
-    for case in cases():
+    for case in (*cases(), *steps()):
         compiled = compilation(case.graph, target, checked=checked, **case.options)
         if compiled.llvm not in known:
             known.add(compiled.llvm)

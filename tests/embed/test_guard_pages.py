@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.graphs import runnable_targets
+from tests.graphs import compilation, runnable_targets
+
+from .guarded import run
+from .stepping import astray, updates
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -41,3 +44,30 @@ def test_guards_do_guard(place: str, offset: int) -> None:
     touch = f"ctypes.string_at(Buffer(12, {place == 'end'}).address + {offset}, 1)"
     done = guarded("-c", f"import ctypes\nfrom tests.embed.guarded import Buffer\nprint('here', flush=True)\n{touch}")
     assert done.stdout == "here\n" and done.returncode < 0
+
+
+BEYOND = """\
+from tests.embed.guarded import run
+from tests.embed.stepping import astray, updates
+from tests.graphs import compilation
+graph, feeds = updates(16)
+executable = astray(compilation(graph), writes={writes}, at_end={at_end}).build()
+print("here", flush=True)
+run(executable, feeds, {at_end}, 1)
+"""
+
+
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("at_end", [False, True])
+def test_what_goes_beyond_the_states_ends_the_process(writes: bool, at_end: bool) -> None:
+    done = guarded("-c", BEYOND.format(writes=writes, at_end=at_end))
+    assert done.stdout == "here\n" and done.returncode < 0
+
+
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("at_end", [False, True])
+def test_what_goes_beyond_the_states_is_found_in_checked_mode(writes: bool, at_end: bool) -> None:
+    graph, feeds = updates(16)
+    executable = astray(compilation(graph, checked=True), writes=writes, at_end=at_end).build()
+    with pytest.raises(AssertionError, match=r"error codes \[6\]"):
+        run(executable, feeds, at_end, shards=1)

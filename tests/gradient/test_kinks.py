@@ -7,6 +7,7 @@ from itertools import product
 import numpy as np
 import pytest
 
+import cnncc
 from cnncc import ops
 from cnncc.gradient import differentiated, windows
 from cnncc.types import TensorType
@@ -155,3 +156,15 @@ def test_reads_at_indices_go_back_to_what_they_read():
     counts = np.array([[1.0, 10, 100, 1000, 10000, 100000]])
     found = precisely(differentiated(graph, "y", ("x0",)), {**fed(x, INDICES), "d_y": counts})
     np.testing.assert_array_equal(found["d_x0"], [[110000, 101, 0, 1010]])
+
+
+@pytest.mark.parametrize("ends", [(1.1, None), (None, 0.7), (-0.9, 0.9), (0.1, 0.3)])
+def test_clipped_numbers_have_no_slope_whatever_the_ends(ends):
+    """Results at an end that no float32 equals: it is rounded, up or down, and so are they."""
+    x = np.array([-3, -0.9, 0, 0.2, 0.5, 0.7, 1.1, 2], np.float32)
+    low, high = (None if end is None else np.float32(end) for end in ends)
+    inside = (x > (-np.inf if low is None else low)) & (x < (np.inf if high is None else high))
+    slopes = differentiated(of_op(ops.Clip(*ends), x), "y", ("x0",))
+    given = {"x0": x, "d_y": np.ones_like(x)}
+    np.testing.assert_array_equal(cnncc.interpret(slopes, given)[1], inside)
+    np.testing.assert_array_equal(cnncc.compile(slopes, cache=False)(given)[1], inside)

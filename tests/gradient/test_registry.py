@@ -7,7 +7,8 @@ import pytest
 
 from cnncc.elements import FLOAT32
 from cnncc.errors import ModelError, UsageError
-from cnncc.gradient import differentiated
+from cnncc.expr import Arg
+from cnncc.gradient import differentiated, rules
 from cnncc.op import REGISTRY
 from tests.ops.cases import data, label, samples
 
@@ -85,3 +86,36 @@ def refusals(name, place):
 
 def test_every_other_op_has_a_gradient():
     assert {name for name in REGISTRY if name not in {case.values[0].op.name for case in CASES}} == set(NO_FLOATS)
+
+
+RULES = {
+    "contraction": ("Conv", 1),
+    "window_reduction": ("AveragePool", 0),
+    "pointwise": ("Tanh", 0),
+    "reduction": ("ReduceSum", 0),
+    "arrangement": ("Transpose", 0),
+    "linewise": ("CumSum", 0),
+    "lookup": ("GatherElements", 0),
+    "scatter": ("ScatterND", 2),
+}
+"""For each rule an op, and an input of it, whose gradient goes through it."""
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_a_wrong_rule_is_found(rule, monkeypatch):
+    """An error of a thousandth in what one rule makes; unbroken, the same sample passes."""
+    right, (name, place) = getattr(rules, rule), RULES[rule]
+    sample = next(iter(REGISTRY[name].samples()))
+    graph, feeds = of_op(sample.op, *sample.types), fed(*arrays(sample))
+    assert off(graph, "y", f"x{place}", feeds) < CLOSE
+
+    def wrong(step, computation):
+        return [None if g is None else larger(step.pieces, g) for g in right(step, computation)]
+
+    monkeypatch.setattr(rules, rule, wrong)
+    assert off(graph, "y", f"x{place}", feeds) > 10 * CLOSE
+
+
+def larger(pieces, g):
+    shape = pieces.shape(g)
+    return pieces.expr(1.001 * Arg(0), (g,), (tuple(range(len(shape))),), shape)

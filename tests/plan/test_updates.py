@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 
 from cnncc import interpreter
+from cnncc.check.model import check_step
 from cnncc.compiler import Compilation
 from cnncc.elements import INT32, UINT8, element_of
 from cnncc.ir import Graph, Value, without_states
 from cnncc.ops import Add, Conv, Dense, Mul, ReduceSum, Relu, Reshape, Slice, Softmax, Sub, Tanh, Transpose
+from cnncc.plan.updates import Updates
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 from tests.graphs import Net, compilation, expected, worst_ratio
@@ -85,6 +87,20 @@ def test_the_old_value_is_read_before_it_goes() -> None:
     assert writer == max(readers)
     for threads in (1, 2, 4):
         runs(net, graph, threads=threads)
+
+
+def test_what_spoils_a_state_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An update that does not wait for a reader: each layer alone is right, and the step as a whole is not."""
+    net = Machine()
+    x, weights = net.input(2, 3, 8, 9), net.state(net.scaled(4, 3, 3, 3), "w")
+    net.becomes(weights, net.apply(Mul(), weights, net.known(np.full((), 0.5, np.float32))))
+    graph = net.graph(net.apply(Conv((3, 3)), net.apply(Relu(), x), weights))
+    feeds = {**net.feeds, "w": graph.initial("w")}
+    assert check_step(compilation(graph), feeds, 2).ok
+    monkeypatch.setattr(Updates, "reads", lambda updates, job, name: False)
+    report = check_step(compilation(graph), feeds)
+    assert all(finding.verdict == "ok" for finding in report.kernels)
+    assert {finding.layer for finding in report.culprits} == {"y0"}
 
 
 def test_states_change_places() -> None:
