@@ -221,7 +221,7 @@ class LayoutBuilder:
         """
         copies = self.reordered(work, c, image)
         is_planar = self.is_planar(image)
-        few = self.types[image].size if is_planar and not self.copied(image, c) else 0
+        few = one_image(self.types[image]).size if is_planar and not self.copied(image, c) else 0
         return Layer(
             c,
             tuple(stored),
@@ -282,17 +282,17 @@ class LayoutBuilder:
         )
 
     def reordered(self, work: LoweredOp, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
-        """Elements that must be reordered, for each axis that lanes may lie along.
+        """Elements of an image, and of its result, that must be reordered, for each axis that lanes may lie along.
 
         Outputs are planar; other readers of a result read channels last, unless the network was planar before.
         """
-        result = self.types[work.result]
+        result = one_image(self.types[work.result])
         output = work.result in self.works.leaving
         channels, columns = self.copied(image, c), 0
         if output and math.prod(result.shape[2:]) > 1:
             channels += result.size
         if not self.is_planar(image):
-            columns += self.types[image].size
+            columns += one_image(self.types[image]).size
         strided = bool(c.window) and c.window[-1].stride > 1
         readers = [reader for reader in self.readers.get(work.result, ()) if reader.operands[0] == work.result]
         wanted = any(map(self.lanes_along_channels, readers))
@@ -301,10 +301,10 @@ class LayoutBuilder:
         return {"channels": channels, "columns": columns}
 
     def copied(self, image: Tensor, c: Contraction) -> int:
-        """Elements of the image that must be copied to have channels last; few channels are read without a copy."""
-        spatial = self.types[image].shape[2:]
-        planar_image = self.is_planar(image) and math.prod(spatial) > 1
-        return self.types[image].size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
+        """Elements of an image that must be copied to have channels last; few channels are read without a copy."""
+        type = one_image(self.types[image])
+        planar_image = self.is_planar(image) and math.prod(type.shape[2:]) > 1
+        return type.size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
 
     def bordered(self, image: Tensor, kernel: Convolution) -> Tensor:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
@@ -397,3 +397,8 @@ class LayoutBuilder:
                 return None
             tensor = source
         return tensor if maker else None
+
+
+def one_image(type: TensorType) -> TensorType:
+    """The type of one of the images that a tensor has: the cycles of a layer are those of one as well."""
+    return type.shaped((1, *type.shape[1:]))
