@@ -29,6 +29,7 @@ from ..machine.target import Target
 from ..types import TensorType
 from ..windows import WindowAxis
 from . import kernels
+from .borders import pays_a_copy
 from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import step, transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
@@ -37,7 +38,7 @@ from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
 from .tensors import Kind, Tensor
-from .views import Order, channels_last, may_grow, planar, reshaped_order
+from .views import Order, channels_last, planar, reshaped_order
 
 WINOGRAD_WEIGHT_LIMIT = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
 
@@ -257,7 +258,8 @@ class LayoutBuilder:
             return ways[at], taken, None
         held, layer = ways[at].parts.held, merged[at].layer
         unmerged = replace(ways[at].layer, tame=layer.tame, copies={taken.kernel.lanes_along: 0})
-        return ways[at], self.pick([Way(Parts(held), unmerged)]), taken
+        around = transfer.reordered(self.target.core, layer.copies[taken.kernel.lanes_along])
+        return ways[at], self.pick([Way(Parts(held), unmerged)]), replace(taken, cycles=taken.cycles - around)
 
     def pick(self, ways: Sequence[Way]) -> Chosen:
         """The choice among all candidates of some ways."""
@@ -316,10 +318,12 @@ class LayoutBuilder:
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
         if image not in self.works.arriving or type.dtype is not type.dtype.in_register:
             return image
-        saved = self.contractions[image] * kernel.edge_cycles(self.target)
-        if not may_grow(type, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
+        if self.options.borders == "none" or self.options.save_memory or not any(map(any, border)):
             return image
+        saved = self.contractions[image] * type.shape[0] * kernel.edge_cycles(self.target)
         order = self.orders[image]
+        if self.options.borders == "cost" and not pays_a_copy(self.target, type, order, border, saved):
+            return image
         return self.copy(image, Tensor("bordered", (image,), order), order)
 
     def flattened(self, image: Tensor, c: Contraction) -> tuple[Tensor, Contraction] | None:

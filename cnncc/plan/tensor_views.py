@@ -10,12 +10,12 @@ from dataclasses import replace
 from ..computation import Arrangement, Broadcast, Permute, RowMajorReshape, StridedSlice, Take
 from ..elements import Element
 from ..types import Array
-from .bufferization import Border, Bufferization, Subview, places
+from .bufferization import Bufferization, Subview, places
 from .jobs import VIEW_ARRANGEMENTS
 from .pack import WeightsBlock, block_after
 from .plan import Plan
 from .tensors import Tensor
-from .views import Buffer, Order, Space, View, conflict_padding, dense_view, elements
+from .views import Border, Buffer, Order, Space, View, conflict_padding, dense_view, elements
 
 
 class TensorViews:

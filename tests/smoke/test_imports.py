@@ -298,7 +298,6 @@ ALLOWED: dict[str, set[str]] = {
         "ir",
         "op",
         "ops",
-        "plan",
         "runtime",
         "types",
     },
