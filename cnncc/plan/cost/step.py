@@ -39,6 +39,7 @@ SHORT_OF_MEMORY = 1.25  # times the cycles of a split on a core without caches: 
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 SPARE_DEPTHWISE = 4  # the same for a depthwise tile with as many sums as possible: for pixels and weights
 CLIP = 0.1  # fraction that tests at the edges add to a direct convolution that reads a ring: rings have no border
+STACKED = 4  # rows of a tile with lanes along the columns, at most: columns of few outputs make few sums
 TESTED = 2  # operations of a pixel that is tested: a select and its broadcast, where a load otherwise does both
 TESTS = 6  # operations of a pixel, or of a vector of pixels, under each tap: its place, comparisons, a mask
 CLIPPED_FILTER = 4.0  # times that a filter's tile takes longer at an edge: no vector serves several taps
