@@ -182,17 +182,12 @@ class Access:
 
         Nothing before the first or behind the last of them is read: the last vector overlaps the one before.
         """
-        lanes, end = len(places), max(places) + 1
-        width = min(lanes, end - min(places))
-        begins: list[int] = []
-        for place in sorted(places):
-            if not begins or place >= begins[-1] + width:
-                begins.append(min(place, end - width))
-        if lanes == 1 or len(begins) > max(2, lanes // 2):
+        found = _vectors_over(places)
+        if found is None:
             return self.gather(offset, places)
+        width, begins = found
         vectors = [self._load_side_by_side(self.e.add(offset, begin), width) for begin in begins]
-        numbers = [bisect.bisect_right(begins, place) - 1 for place in places]
-        return picked(self.e, vectors, [(at, place - begins[at]) for at, place in zip(numbers, places, strict=True)])
+        return picked(self.e, vectors, _lanes_of(places, begins))
 
     def gather(self, offset: Index, places: Sequence[int]) -> Ssa:
         """The elements at some distances from an offset, one by one."""
@@ -228,8 +223,14 @@ class Access:
         """
         e, axis = self.e, self.view.rank - 1
         stride, size = self.view.strides[axis], self.view.shape[axis]
-        if stride == 1 and step == 1 and lanes > 1 and self.fault is None and not self.converts:
-            return self._masked(e.add(offset, column), column, lanes, fill, row_inside)
+        places = range(0, lanes * step, step)
+        found = _vectors_over(places)
+        masks = step == 1 or e.target.loads_in_part  # elsewhere each lane would be a branch
+        if stride == 1 and found and masks and self.fault is None and not self.converts:
+            width, begins = found
+            columns = [e.add(column, begin) for begin in begins]
+            vectors = [self._masked(e.add(offset, at), at, width, fill, row_inside) for at in columns]
+            return picked(e, vectors, _lanes_of(places, begins)) if step > 1 else vectors[0]
         result = self.e.undefined(self.held.wide(lanes))
         for lane in range(lanes):
             index = e.add(column, lane * step)
@@ -250,3 +251,23 @@ class Access:
             mask = e.select(row_inside, mask, e.constant(False, mask.type))
         place = e.address(self.base, offset, self.stored, inside=False)
         return e.masked_load(place, mask, self.number(fill, lanes))
+
+
+def _vectors_over(places: Sequence[int]) -> tuple[int, list[int]] | None:
+    """(lanes, begins) of the few vectors that hold the elements at some places; None if loads one by one are better.
+
+    Nothing before the first or behind the last element is in them: the last vector overlaps the one before.
+    """
+    lanes, end = len(places), max(places) + 1
+    width = min(lanes, end - min(places))
+    begins: list[int] = []
+    for place in sorted(places):
+        if not begins or place >= begins[-1] + width:
+            begins.append(min(place, end - width))
+    return None if lanes == 1 or len(begins) > max(2, lanes // 2) else (width, begins)
+
+
+def _lanes_of(places: Sequence[int], begins: Sequence[int]) -> list[tuple[int, int]]:
+    """(vector, lane) of each place in vectors that begin at `begins`."""
+    numbers = [bisect.bisect_right(begins, place) - 1 for place in places]
+    return [(at, place - begins[at]) for at, place in zip(numbers, places, strict=True)]

@@ -9,7 +9,6 @@ import numpy as np
 
 from ..api import compile, load_graph
 from ..errors import InputError
-from ..plan import PlanOptions
 from ..runtime.model import Model
 from ..types import Array
 from .arguments import expect_count, expect_rate, expect_seed
@@ -17,13 +16,6 @@ from .data import examples, expect_alike, wanted
 from .losses import CORRECT, LOSS, LayerLoss, Loss, loss_of
 from .optimisers import Optimiser, optimiser_of
 from .training import Training, training
-
-BORDERS = 4.0
-"""How many times a border may grow a buffer in a step.
-
-A gradient by an image is a full convolution: the border of its window is as wide as the kernel, which grows 10² by 3.2
-times for a 5×5 kernel. Clipped in registers instead, that layer of LeNet-5 takes three times as long.
-"""
 
 
 class Step:
@@ -56,7 +48,6 @@ class Step:
         self.training: Training = training(
             load_graph(source), loss=self.loss, optimiser=self.optimiser, batch=batch, train=train, clip=clip
         )
-        options.setdefault("plan", PlanOptions(border_limit=BORDERS))
         self.model: Model = compile(self.training.graph, **options)
         self.number = 0
         """Steps so far."""

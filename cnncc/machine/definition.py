@@ -69,6 +69,11 @@ class Target:
         return 32 * self.lanes
 
     @property
+    def loads_in_part(self) -> bool:
+        """Whether one instruction loads some lanes of a vector: of those with 4 lanes, SSE and NEON, none does."""
+        return self.lanes > 4
+
+    @property
     def isa(self) -> Architecture:
         """The row of its architecture."""
         return ARCHITECTURES[self.architecture]

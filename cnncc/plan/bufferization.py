@@ -6,7 +6,6 @@ wherever strides and tables can express them.
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -18,11 +17,9 @@ from ..machine.target import Target
 from ..types import TensorType
 from .fibres import FibreProgram
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp
-from .options import PlanOptions
 from .tensors import Tensor
-from .views import Buffer, Order, may_grow
+from .views import Border, Buffer, Order
 
-Border = tuple[tuple[int, int], ...]
 LARGEST = max(element.bytes for element in VALUES)
 
 
@@ -78,20 +75,15 @@ class Bufferization:
         return tensor, True
 
 
-def bufferize(layout: Layout, links: frozenset[Tensor], options: PlanOptions) -> Bufferization:
-    """The buffers of all tensors; they may grow by their borders as the options say (see `may_grow`)."""
+def bufferize(layout: Layout, links: frozenset[Tensor]) -> Bufferization:
+    """The buffers of all tensors, without borders (see `borders`)."""
     callers = callers_buffers(layout)
     bufferization = Bufferization(layout, links, callers, joined_in_place(layout, callers))
     shapes = (job for job in layout.jobs if isinstance(job.work.computation, RowMajorReshape))
-    bufferization = replace(
+    return replace(
         bufferization,
         reshaped=frozenset(bufferization.root(job.result)[0] for job in shapes),
         summed=frozenset(bufferization.root(tensor)[0] for tensor in summed_along_merged_axes(layout)),
-    )
-    wanted = wanted_borders(bufferization).items()
-    return replace(
-        bufferization,
-        borders={root: side for root, side in wanted if may_bring(bufferization, root, side, options.growth)},
     )
 
 
@@ -185,37 +177,3 @@ def reduces_innermost(layout: Layout, job: PlannedOp) -> bool:
     shape, order = layout.types[job.operands[0]].shape, layout.orders[job.operands[0]]
     innermost = [axis for axis in order if shape[axis] > 1][-2:]
     return len(innermost) > 1 and set(innermost) <= set(job.work.computation.axes)
-
-
-def wanted_borders(bufferization: Bufferization) -> dict[Tensor, Border]:
-    """Borders that convolutions read, by the tensor whose buffer may bring it.
-
-    Kernels that clip as fast as they read a border get none.
-    """
-    wanted: dict[Tensor, Border] = {}
-    for job in bufferization.layout.jobs:
-        if job.kernel is None or not job.kernel.prefers_border:
-            continue
-        root, same = bufferization.root(job.operands[0])
-        if same:
-            reach = (0, 0), (0, 0), *(window.reach for window in job.kernel.window)
-            wanted[root] = wider(wanted.get(root, ((0, 0),) * bufferization.types[root].rank), reach)
-    return wanted
-
-
-def wider(border: Border, other: Border) -> Border:
-    """The least border that contains both; the second may have fewer axes."""
-    sides = itertools.zip_longest(border, other, fillvalue=(0, 0))
-    return tuple((max(a[0], b[0]), max(a[1], b[1])) for a, b in sides)
-
-
-def may_bring(bufferization: Bufferization, root: Tensor, border: Border, limit: float) -> bool:
-    """Whether a tensor's buffer may bring a border.
-
-    It must not be the caller's, must keep its shape and the order of sums, become no ring, and grow by the border as
-    `limit` allows.
-    """
-    ours = root in bufferization.makers and root not in bufferization.callers
-    if not ours or root in bufferization.reshaped | bufferization.summed | bufferization.links:
-        return False
-    return any(map(any, border)) and may_grow(bufferization.types[root], border, limit)

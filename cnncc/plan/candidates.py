@@ -33,13 +33,14 @@ class Split:
 class Chosen:
     """The kernel that was taken, the signature of the choice and the label that was chosen.
 
-    `split` tells why the epilogue was split, if it was.
+    `split` tells why the epilogue was split, if it was. `cycles` are those of an image.
     """
 
     kernel: Convolution
     signature: str
     label: str
     split: Split | None = None
+    cycles: float = 0.0
 
 
 def chosen(candidate: Candidate, among: Sequence[Candidate], signature: str = "") -> Chosen:
@@ -48,7 +49,7 @@ def chosen(candidate: Candidate, among: Sequence[Candidate], signature: str = ""
     if candidate.split:
         fused = min((other.cycles for other in among if not other.split), default=math.inf)
         why = Split(candidate.cycles, fused, signature, label)
-    return Chosen(candidate.kernel, signature, label, why)
+    return Chosen(candidate.kernel, signature, label, why, candidate.cycles)
 
 
 def cheapest(candidates: Sequence[Candidate]) -> Candidate:

@@ -29,6 +29,7 @@ from ..machine.target import Target
 from ..types import TensorType
 from ..windows import WindowAxis
 from . import kernels
+from .borders import pays_a_copy
 from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import step, transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
@@ -37,7 +38,7 @@ from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
 from .tensors import Kind, Tensor
-from .views import Order, channels_last, may_grow, planar, reshaped_order
+from .views import Order, channels_last, planar, reshaped_order
 
 WINOGRAD_WEIGHT_LIMIT = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
 
@@ -221,7 +222,7 @@ class LayoutBuilder:
         """
         copies = self.reordered(work, c, image)
         is_planar = self.is_planar(image)
-        few = self.types[image].size if is_planar and not self.copied(image, c) else 0
+        few = one_image(self.types[image]).size if is_planar and not self.copied(image, c) else 0
         return Layer(
             c,
             tuple(stored),
@@ -257,7 +258,8 @@ class LayoutBuilder:
             return ways[at], taken, None
         held, layer = ways[at].parts.held, merged[at].layer
         unmerged = replace(ways[at].layer, tame=layer.tame, copies={taken.kernel.lanes_along: 0})
-        return ways[at], self.pick([Way(Parts(held), unmerged)]), taken
+        around = transfer.reordered(self.target.core, layer.copies[taken.kernel.lanes_along])
+        return ways[at], self.pick([Way(Parts(held), unmerged)]), replace(taken, cycles=taken.cycles - around)
 
     def pick(self, ways: Sequence[Way]) -> Chosen:
         """The choice among all candidates of some ways."""
@@ -292,17 +294,17 @@ class LayoutBuilder:
                     reached += [reader.result] if reader.result not in reached else []
 
     def reordered(self, work: LoweredOp, c: Contraction, image: Tensor) -> dict[LanesAlong, int]:
-        """Elements that must be reordered, for each axis that lanes may lie along.
+        """Elements of an image, and of its result, that must be reordered, for each axis that lanes may lie along.
 
         Outputs are planar; other readers of a result read channels last, unless the network was planar before.
         """
-        result = self.types[work.result]
+        result = one_image(self.types[work.result])
         output = work.result in self.works.leaving
         channels, columns = self.copied(image, c), 0
         if output and math.prod(result.shape[2:]) > 1:
             channels += result.size
         if not self.is_planar(image):
-            columns += self.types[image].size
+            columns += one_image(self.types[image]).size
         strided = bool(c.window) and c.window[-1].stride > 1
         wanted = any(map(self.lanes_along_channels, self.layers_behind(work.result)))
         if not output and (wanted or strided or not self.is_planar(image)):
@@ -310,10 +312,10 @@ class LayoutBuilder:
         return {"channels": channels, "columns": columns}
 
     def copied(self, image: Tensor, c: Contraction) -> int:
-        """Elements of the image that must be copied to have channels last; few channels are read without a copy."""
-        spatial = self.types[image].shape[2:]
-        planar_image = self.is_planar(image) and math.prod(spatial) > 1
-        return self.types[image].size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
+        """Elements of an image that must be copied to have channels last; few channels are read without a copy."""
+        type = one_image(self.types[image])
+        planar_image = self.is_planar(image) and math.prod(type.shape[2:]) > 1
+        return type.size if planar_image and c.channels > transfer.PLANAR_CHANNELS else 0
 
     def bordered(self, image: Tensor, kernel: Convolution) -> Tensor:
         """The caller's image, or a copy of it with the border that its windows read, where that is cheaper.
@@ -325,10 +327,12 @@ class LayoutBuilder:
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
         if image not in self.works.arriving or type.dtype is not type.dtype.in_register:
             return image
-        saved = self.contractions[image] * kernel.edge_cycles(self.target)
-        if not may_grow(type, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
+        if self.options.borders == "none" or self.options.save_memory or not any(map(any, border)):
             return image
+        saved = self.contractions[image] * type.shape[0] * kernel.edge_cycles(self.target)
         order = self.orders[image]
+        if self.options.borders == "cost" and not pays_a_copy(self.target, type, order, border, saved):
+            return image
         return self.copy(image, Tensor("bordered", (image,), order), order)
 
     def flattened(self, image: Tensor, c: Contraction) -> tuple[Tensor, Contraction] | None:
@@ -406,3 +410,8 @@ class LayoutBuilder:
                 return None
             tensor = source
         return tensor if maker else None
+
+
+def one_image(type: TensorType) -> TensorType:
+    """The type of one of the images that a tensor has: the cycles of a layer are those of one as well."""
+    return type.shaped((1, *type.shape[1:]))

@@ -9,6 +9,7 @@ from typing import Any
 from ..elements import FLOAT32, Element
 from ..ir import Graph
 from ..machine.target import Target
+from .borders import with_borders
 from .bufferization import bufferize, state_offsets
 from .depend import with_barriers
 from .image_blocks import in_blocks
@@ -241,10 +242,16 @@ PHASES: tuple[Phase, ...] = (
         "chains of layers that run a few rows at a time; before bufferization, since a ring of rows has no border",
     ),
     Phase(
-        "bufferization",
+        "buffers",
         bufferize,
-        ("updates", "links", "options"),
-        "a part that is computed inside its whole need not be copied; borders follow from which buffer holds what",
+        ("updates", "links"),
+        "a part that is computed inside its whole need not be copied",
+    ),
+    Phase(
+        "bufferization",
+        with_borders,
+        ("buffers", "options"),
+        "a buffer brings the border that windows read, where that is cheaper; after all that says who touches it",
     ),
     Phase(
         "steps",

@@ -7,6 +7,7 @@ from typing import Literal
 
 Streaming = Literal["none", "pools", "cost", "chains", "memory"]
 Sharing = Literal["cost", "all"]
+Borders = Literal["cost", "all", "none"]
 
 
 @dataclass(frozen=True)
@@ -16,8 +17,8 @@ class PlanOptions:
     `streaming` 'none' stores every tensor whole; 'pools' feeds overlapping pools through a ring of rows. 'cost' also
     runs chains of layers a few rows at a time where that saves more than it costs (see `plan.stream`); 'chains' runs
     every possible chain so, and 'memory' those that together take the least memory (see `plan.minimise`).
-    `border_limit` is the factor by which a border may grow a buffer that is not small (1.4: by 40 %, reached at about
-    11²); beyond it kernels clip at the edges. 1 means no borders at all.
+    `borders` 'cost' gives a buffer the border that windows read where that saves more than it costs (see
+    `plan.borders`), 'all' each that may have one, 'none' none: then kernels clip at the edges.
     `sharing` 'cost' runs stages that take less time than a barrier on one shard (see `plan.stage_partition`); 'all'
     divides every stage.
     `images_at_once` is the most images of a call that layers bound by their weights compute together, where that saves
@@ -28,7 +29,7 @@ class PlanOptions:
     """
 
     streaming: Streaming = "cost"
-    border_limit: float = 1.4
+    borders: Borders = "cost"
     choices: tuple[tuple[str, str], ...] = ()
     sharing: Sharing = "cost"
     images_at_once: int = 16
@@ -39,8 +40,3 @@ class PlanOptions:
     def save_memory(self) -> bool:
         """Whether the plan saves memory at the cost of cycles."""
         return self.streaming in ("chains", "memory")
-
-    @property
-    def growth(self) -> float:
-        """The factor by which a border may grow a buffer: `border_limit`, or 1 where the plan saves memory."""
-        return 1.0 if self.save_memory else self.border_limit

@@ -125,10 +125,11 @@ class Phases:
         moved = (0 if same or few else self.types[image].size) + moves * self.types[result].size
         number, c = (1, alike.together) if together else (len(alike.parts), alike.contraction)
         read = transfer.round_trip(self.target, self.types[image].nbytes) / 2
-        return number * (self.fewest(alike.parts[0], c, along) + read) + transfer.reordered(core, moved)
+        contracted = self.types[image].shape[0] * self.fewest(alike.parts[0], c, along)
+        return number * (contracted + read) + transfer.reordered(core, moved)
 
     def fewest(self, part: LoweredOp, c: Contraction, along: LanesAlong) -> float:
-        """Cycles of the best kernel for a contraction, if there is one with its lanes along that axis."""
+        """Cycles of the best kernel for a contraction of one image, if there is one with its lanes along that axis."""
         epilogue, stored = Epilogue(part.before, None, part.after), tuple(axis.out for axis in c.window)
         layer = Layer(c, stored, epilogue, {along: 0})
         found = kernels.candidates(self.target, merged_positions(Way(Parts(part), layer)).layer)

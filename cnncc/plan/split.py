@@ -149,10 +149,10 @@ def with_steps(target: Target, ways: Sequence[Way], found: Sequence[Sequence[Can
 
 
 def with_steps_of(target: Target, parts: Parts, candidate: Candidate) -> Candidate:
-    """A candidate for a contraction whose pool is apart."""
-    rank = parts.types[parts.held.result].rank
-    order = channels_last(rank) if candidate.kernel.lanes_along == "channels" else planar(rank)
-    cycles = candidate.cycles + cycles_apart(target, parts, candidate.kernel, order)
+    """A candidate for a contraction whose pool is apart; its cycles are those of one image."""
+    type = parts.types[parts.held.result]
+    order = channels_last(type.rank) if candidate.kernel.lanes_along == "channels" else planar(type.rank)
+    cycles = candidate.cycles + cycles_apart(target, parts, candidate.kernel, order) / type.shape[0]
     cycles *= 1.0 if target.l2 else step.SHORT_OF_MEMORY
     return Candidate(f"split pool, {candidate.label}", cycles, candidate.kernel, split=True)
 
@@ -161,7 +161,7 @@ def with_steps_of(target: Target, parts: Parts, candidate: Candidate) -> Candida
 
 
 def cycles_apart(target: Target, parts: Parts, contraction: Convolution, order: Order) -> float:
-    """Cycles of the steps behind a contraction that writes in `order`, and of the tensor between them.
+    """Cycles of the steps behind a contraction that writes in `order`, and of the tensor between them, for all images.
 
     That tensor goes out of the second cache and comes back, or through a ring, whichever is cheaper.
     """

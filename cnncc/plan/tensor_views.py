@@ -10,11 +10,11 @@ from dataclasses import replace
 from ..computation import Arrangement, Broadcast, Permute, RowMajorReshape, StridedSlice, Take
 from ..elements import Element
 from ..types import Array
-from .bufferization import Border, Bufferization, Subview, places
+from .bufferization import Bufferization, Subview, places
 from .jobs import VIEW_ARRANGEMENTS
 from .pack import WeightsBlock
 from .tensors import Tensor
-from .views import Buffer, Order, Space, View, conflict_padding, dense_view, elements
+from .views import Border, Buffer, Order, Space, View, conflict_padding, dense_view, elements
 
 
 class TensorViews:

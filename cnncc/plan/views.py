@@ -17,11 +17,12 @@ from ..alignment import rounded_up
 from ..elements import FLOAT32, Element
 from ..machine.core import Core
 from ..types import TensorType
-from .cost.transfer import SMALL_BORDER, conflict_stride
+from .cost.transfer import conflict_stride
 
 Space = Literal["input", "output", "state", "arena", "ring", "weights"]
 ROW_AXIS = 2  # the outermost spatial axis: kernels compute rows, its positions
 Order = tuple[int, ...]  # logical axes from the outermost in memory to the innermost
+Border = tuple[tuple[int, int], ...]  # elements before and after each logical axis
 
 
 def line_elements(element: Element) -> int:
@@ -227,15 +228,6 @@ def reshaped_order(shape: Sequence[int], order: Order, result: Sequence[int]) ->
         if [axis for axis in usual if result[axis] > 1] == real:
             return usual
     return (*(axis for axis in range(rank) if result[axis] == 1), *real)
-
-
-def may_grow(type: TensorType, border: Sequence[tuple[int, int]], limit: float) -> bool:
-    """Whether a buffer may bring a border: by up to the share `limit` − 1 of its size, or by a few bytes.
-
-    A limit of 1 means no borders at all.
-    """
-    grown = elements(type.shape, border) - type.size
-    return grown <= (limit - 1) * type.size or (limit > 1 and grown * type.dtype.bytes <= SMALL_BORDER)
 
 
 def conflict_padding(type: TensorType, order: Order, core: Core) -> tuple[tuple[int, int], ...]:

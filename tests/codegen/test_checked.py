@@ -65,9 +65,9 @@ def test_what_is_known_is_not_tested_at_run_time() -> None:
 @pytest.mark.parametrize("streaming", ["none", "chains"])
 def test_right_plans_have_no_fault(target: str, streaming: str) -> None:
     graph, feeds = network()
-    for border in (1.0, 10.0):
-        found = check(graph, feeds, target, checked=True, streaming=streaming, border_limit=border)
-        assert_same_bits(check(graph, feeds, target, streaming=streaming, border_limit=border), found)
+    for border in ("none", "all"):
+        found = check(graph, feeds, target, checked=True, streaming=streaming, borders=border)
+        assert_same_bits(check(graph, feeds, target, streaming=streaming, borders=border), found)
 
 
 def wrong_plans(*distances: int) -> list[tuple[int, int | None, int]]:

@@ -167,7 +167,7 @@ def test_more_shards_than_rows() -> None:
     net = Net()
     x = net.input(1, 4, 2, 5)
     graph = net.graph(conv(net, conv(net, x, 6, 3, 3, padding="same"), 5, 1, 2))
-    compiled = compilation(graph, streaming="chains", border_limit=10.0)
+    compiled = compilation(graph, streaming="chains", borders="all")
     wanted = check(graph, net.feeds)
     for shards in (3, 8, 64):
         assert_same_bits(by_hand(compiled.build(), net.feeds, shards), wanted)
@@ -308,7 +308,7 @@ def test_rows_that_no_barrier_parts(size: int, stride: int, squeeze: bool, shari
 @pytest.mark.parametrize("seed", range(30))
 def test_random_graphs_in_any_order(seed: int) -> None:
     graph, feeds = random_graph(seed)
-    assert_any_order(graph, feeds, sharing="cost" if seed % 2 else "all", border_limit=10.0 if seed % 3 else 1.4)
+    assert_any_order(graph, feeds, sharing="cost" if seed % 2 else "all", borders="all" if seed % 3 else "cost")
 
 
 # A line buffer before an overlapping pool

@@ -33,7 +33,7 @@ from .conftest import Force
 
 pytestmark = pytest.mark.combinations
 
-BORDERS = {"clip": 1.0, "halo": 10.0}
+BORDERS = "none", "all"
 TARGETS = list(runnable_targets())
 LANES = ["channels", "columns"]
 
@@ -83,8 +83,8 @@ def small_convolutions(seed: int, count: int | None = None) -> tuple[Graph, dict
 @pytest.mark.parametrize("along", LANES)
 def test_small_windows(force: Force, along: str, border: str) -> None:
     force(along, 1)
-    seed = 2 * LANES.index(along) + list(BORDERS).index(border)
-    check(*small_convolutions(seed, count=120), border_limit=BORDERS[border])
+    seed = 2 * LANES.index(along) + BORDERS.index(border)
+    check(*small_convolutions(seed, count=120), borders=border)
 
 
 @pytest.mark.parametrize("target", [name for name in TARGETS if name != "host"])
@@ -114,11 +114,11 @@ def test_every_tile_makes_the_same_bits(force: Force, along: str, seed: int) -> 
     net = Net()
     x = net.input(1, 5, 7, 29)
     graph = net.graph(*(convolved(net, x, outputs, Conv((3, 3), padding=1)) for outputs in (7, 16, 40)))
-    direct = compilation(graph, border_limit=1.0, precision="strict")
+    direct = compilation(graph, borders="none", precision="strict")
     assert all(isinstance(step.kernel, Direct) for step in direct.plan.steps if step.signature)
     wanted = native(direct, net.feeds)
     force(along, seed)
-    forced = compilation(graph, border_limit=10.0)
+    forced = compilation(graph, borders="all")
     assert {step.kernel.lanes_along for step in forced.plan.steps if isinstance(step.kernel, Direct)} == {along}
     assert_same_bits(native(forced, net.feeds), wanted)
 
@@ -173,7 +173,7 @@ def test_groups_of_few_outputs(target: str) -> None:
         op = replace(window, groups=groups)
         outputs.append(convolved(net, inner(net, x), groups * members, op, bias=members != 2))
     graph = net.graph(*outputs)
-    for options in ({"border_limit": 1.0}, {"border_limit": 10.0}):
+    for options in ({"borders": "none"}, {"borders": "all"}):
         compiled = compilation(graph, target, **options)
         worst_ratio(native(compiled, net.feeds, threads=2), expected(compiled, net.feeds))
     if resolve_target(target).lanes > 4:
@@ -207,7 +207,7 @@ def test_groups(target: str, border: str) -> None:
         x = inner(net, net.input(1, groups * channels, 6, 7))
         op = Conv((3, 2), (1, 2) if multiple == 2 else 1, padding="same", groups=groups)
         outputs.append(convolved(net, x, groups * multiple, op, bias=multiple != 3))
-    check(net.graph(*outputs), net.feeds, target, border_limit=BORDERS[border])
+    check(net.graph(*outputs), net.feeds, target, borders=border)
 
 
 @pytest.mark.parametrize("border", BORDERS)
@@ -224,7 +224,7 @@ def test_depthwise(rank: int, border: str) -> None:
             stride, dilation = (tuple(int(n) for n in rng.integers(1, 3, rank)) for _ in range(2))
             op = Conv(kernel, stride, dilation, str(rng.choice(["same", "full"])), channels, bool(rng.integers(2)))
             outputs.append(convolved(net, x, channels, op))
-    compiled = compilation(net.graph(*outputs), border_limit=BORDERS[border])
+    compiled = compilation(net.graph(*outputs), borders=border)
     assert any(isinstance(step.kernel, Depthwise) for step in compiled.plan.steps)
     worst_ratio(native(compiled, net.feeds), expected(compiled, net.feeds))
 
@@ -244,7 +244,7 @@ def test_one_dimension(force: Force, along: str, border: str) -> None:
             outputs.append(
                 convolved(net, x, size, Conv((3,), stride, dilation, padding)) if n > 4 or dilation == 1 else x
             )
-    check(net.graph(*outputs), net.feeds, border_limit=BORDERS[border])
+    check(net.graph(*outputs), net.feeds, borders=border)
 
 
 @pytest.mark.parametrize("along", LANES)
@@ -256,7 +256,7 @@ def test_three_dimensions(force: Force, along: str, border: str) -> None:
     for stride, padding, outs in itertools.product((1, (2, 1, 2)), ("valid", "same", "full"), (1, 5, 18)):
         x = inner(net, net.input(1, 2, 5, 4, 6))
         outputs.append(convolved(net, x, outs, Conv((3, 2, 3), stride, (1, 2, 1), padding)))
-    check(net.graph(*outputs), net.feeds, border_limit=BORDERS[border])
+    check(net.graph(*outputs), net.feeds, borders=border)
 
 
 # Weights, orders, flip
@@ -315,9 +315,9 @@ def test_every_order_meets_every_other(force: Force, first: str, second: str) ->
         outputs.append(convolved(net, middle, channels + 1, depthwise))
     graph = net.graph(*outputs)
     force(first)
-    wanted = check(graph, net.feeds, border_limit=1.0)
+    wanted = check(graph, net.feeds, borders="none")
     force(second, 1)
-    assert_same_bits(check(graph, net.feeds, border_limit=10.0), wanted)
+    assert_same_bits(check(graph, net.feeds, borders="all"), wanted)
 
 
 # Padding that meets values which are not finite
@@ -336,8 +336,8 @@ def test_padding_is_multiplied_alike_in_every_mode(force: Force, along: str) -> 
             data.reshape(-1)[:: 7 if groups == 1 else 5] = special
             outputs.append(net.apply(Conv((3,) * rank, padding=2, groups=groups), x, net.known(data)))
         graph = net.graph(*outputs)
-        clip = check(graph, net.feeds, border_limit=1.0)
-        assert_same_bits(check(graph, net.feeds, border_limit=10.0), clip)
+        clip = check(graph, net.feeds, borders="none")
+        assert_same_bits(check(graph, net.feeds, borders="all"), clip)
         assert any(np.isnan(array).any() for array in clip.values())
 
 

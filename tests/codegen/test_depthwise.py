@@ -141,7 +141,7 @@ def test_rows_split_anyhow(height: int) -> None:
     compiled = compilation(net.graph(*outputs))
     wanted = native(compiled, net.feeds)
     worst_ratio(wanted, expected(compiled, net.feeds))
-    with_border = compilation(net.graph(*outputs), border_limit=100.0)
+    with_border = compilation(net.graph(*outputs), borders="all")
     assert_same_bits(native(with_border, net.feeds), wanted, "a border")
     for threads in range(2, height + 2):
         with Model(compiled.build(), threads=threads) as model:
@@ -157,9 +157,9 @@ def test_edges_and_borders_give_the_same_bits_for_what_is_not_finite() -> None:
     y = net.apply(Conv((3, 3), padding="same", groups=16), x, net.known(weights))
     direct = net.apply(Conv((3, 3), padding="same"), x, net.weights(16, 16, 3, 3))
     graph = net.graph(y, direct)
-    haloed = compilation(graph, border_limit=10.0)
+    haloed = compilation(graph, borders="all")
     assert any(isinstance(step.kernel, Fill) for step in haloed.plan.steps)
-    clipped = native(compilation(graph, border_limit=1.0), net.feeds)
+    clipped = native(compilation(graph, borders="none"), net.feeds)
     assert_same_bits(native(haloed, net.feeds), clipped)
     assert np.isnan(clipped["y0"][0, 3, 0]).all()
 
@@ -167,7 +167,7 @@ def test_edges_and_borders_give_the_same_bits_for_what_is_not_finite() -> None:
 def test_no_border_is_filled_for_a_depthwise_kernel() -> None:
     net = Net()
     x = net.apply(Relu(), net.input(1, 16, 6, 7))
-    compiled = compilation(net.graph(depthwise(net, x, each(3, channels=16))), border_limit=10.0)
+    compiled = compilation(net.graph(depthwise(net, x, each(3, channels=16))), borders="all")
     assert not any(isinstance(step.kernel, Fill) for step in compiled.plan.steps)
 
 

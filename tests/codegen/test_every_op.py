@@ -21,8 +21,8 @@ pytestmark = pytest.mark.combinations
 HOW: dict[str, dict[str, Any]] = {
     "planar, all arrive": {},
     "planar, parameters known, checked": {"known": True, "checked": True, "streaming": "chains"},
-    "channels last, all arrive, clipped": {"last": True, "border_limit": 1.0},
-    "channels last, parameters known, borders": {"last": True, "known": True, "border_limit": 10.0},
+    "channels last, all arrive, clipped": {"last": True, "borders": "none"},
+    "channels last, parameters known, borders": {"last": True, "known": True, "borders": "all"},
     "narrow lanes": {"known": True, "target": "x86-64-v2", "streaming": "none", "off": ("fuse",)},
 }
 

@@ -47,10 +47,10 @@ def filters(rows: int, columns: int, groups: int = 1, multiple: int = 1) -> tupl
 @pytest.mark.parametrize(("rows", "columns", "groups", "multiple"), [(9, 37, 1, 2), (6, 11, 2, 1)])
 def test_filters(rows: int, columns: int, groups: int, multiple: int, target: str) -> None:
     graph, net = filters(rows, columns, groups, multiple)
-    compiled = compilation(graph, target, border_limit=10.0)
+    compiled = compilation(graph, target, borders="all")
     kernels = [step.kernel for step in compiled.plan.steps if isinstance(step.kernel, Direct)]
     assert sum(kernel.is_filter for kernel in kernels) >= len(WINDOWS)
-    found = check(graph, net.feeds, target, border_limit=1.0, checked=rows < 8)
+    found = check(graph, net.feeds, target, borders="none", checked=rows < 8)
     assert_same_bits(native(compiled, net.feeds), found)
     assert_same_bits(native(compiled, net.feeds, threads=3), found)
     special = sprinkled(net.feeds, 1)

@@ -89,8 +89,8 @@ def test_epilogues(force: Force, name: str, along: str) -> None:
         op = Conv((3, 3), padding=1, groups=groups)
         outputs.append(follow(net, net.apply(op, x, w, net.weights(outs)), name))
     graph = net.graph(*outputs)
-    for border in (1.0, 10.0):
-        compiled = compilation(graph, precision="strict", border_limit=border)
+    for border in ("none", "all"):
+        compiled = compilation(graph, precision="strict", borders=border)
         with Model(compiled.build()) as model:
             for feeds in (net.feeds, sprinkled(net.feeds, 1)):
                 worst_ratio(call(model, feeds), expected(compiled, feeds))

@@ -65,12 +65,12 @@ def mixed(layer: Callable[[Net, Value], Value]) -> tuple[Graph, dict[str, Array]
 def test_every_layer_by_images(name: str) -> None:
     graph, feeds = mixed(LAYERS[name])
     found = check(graph, feeds)
-    for border in (1.0, 10.0):
-        compiled = compilation(graph, border_limit=border)
+    for border in ("none", "all"):
+        compiled = compilation(graph, borders=border)
         assert any(step.by_images for step in compiled.plan.steps)
         for threads in (2, 3, 4):
             assert_same_bits(native(compiled, feeds, threads), found, f"{threads} threads")
-        checked = compilation(graph, border_limit=border, checked=True)
+        checked = compilation(graph, borders=border, checked=True)
         assert_same_bits(native(checked, feeds, 2), found, "checked")
     assert_separated(compiled.plan)
 
@@ -102,7 +102,7 @@ def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
     x, y = rng.random((8, 3, 8, 8), np.float32), rng.integers(0, 10, 8)
     states = []
     for threads in (1, 2, 3, 4):
-        step = training_step(threads=threads, plan=PlanOptions(border_limit=4.0, sharing="all"))
+        step = training_step(threads=threads, plan=PlanOptions(borders="all", sharing="all"))
         assert step.model.threads == threads
         losses = [step(x, y) for _ in range(3)]
         states.append({"loss": np.array(losses, np.float32), **{name: step.state[name] for name in step.state}})
@@ -111,7 +111,7 @@ def test_training_has_the_same_bits_for_any_number_of_threads() -> None:
 
 
 def test_steps_of_training_divide_images() -> None:
-    plan = compilation(training_step().training.graph, border_limit=4.0).plan
+    plan = compilation(training_step().training.graph, borders="all").plan
     layers = [step for step in plan.steps if step.name.startswith("conv") and step.macs]
     assert len(layers) >= 8 and all(step.by_images for step in layers if step.target.shape[0] == 8)
     assert_separated(plan)
@@ -121,7 +121,7 @@ def test_no_barrier_between_steps_of_the_same_images() -> None:
     net = Net()
     x = conv(net, net.input(8, 3, 14, 14), 8, (3, 3))
     x = conv(net, net.apply(MaxPool((2, 2), 2), x), 8, (5, 5))
-    plan = compilation(net.graph(net.apply(ReduceSum((0,)), x)), "x86-64-v4", border_limit=1.0).plan
+    plan = compilation(net.graph(net.apply(ReduceSum((0,)), x)), "x86-64-v4", borders="none").plan
     apart = [stage.barrier for stage in plan.stages]
     assert [plan.steps[stage.steps[0]].by_images for stage in plan.stages] == [True, False, True, False, False]
     assert plan.steps[1].units == 8, "rows of this move are images"

@@ -83,7 +83,7 @@ def test_channels_last_and_views() -> None:
     table = net.apply(Gather((3, 0, 0, 5, 2), 1), view)
     mixed = [z for op in (ArgMax(1), TopK(3, 1), CumSum(3, reverse=True)) for z in net.builder.add(op, (table,))]
     graph = net.graph(y, net.apply(Hardmax(2), x), *along(net, x, range(1, 4)), *mixed)
-    check(graph, net.feeds, border_limit=10.0, streaming="chains")
+    check(graph, net.feeds, borders="all", streaming="chains")
 
 
 @functools.cache
@@ -97,7 +97,7 @@ def network() -> tuple[Graph, dict[str, Array], dict[str, Array]]:
 
 def test_threads_and_schedules_change_no_bit() -> None:
     graph, feeds, wanted = network()
-    executable = compilation(graph, border_limit=1.0, streaming="chains").build()
+    executable = compilation(graph, borders="none", streaming="chains").build()
     for threads in (1, 2, 3):
         with Model(executable, threads=threads) as model:
             assert_same_bits(call(model, feeds), wanted, f"{threads} threads")

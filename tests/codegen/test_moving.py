@@ -140,10 +140,10 @@ BUILDS: list[Build] = [padded, twice_inset, upsampled, shuffled, sliced, repeate
 def test_between_convolutions(build: Build, shape: tuple[int, ...]) -> None:
     net = Net()
     graph = net.graph(*build(net, net.input(*shape)))
-    compiled = compilation(graph, border_limit=10.0)
+    compiled = compilation(graph, borders="all")
     for feeds in (net.feeds, sprinkled(net.feeds, 1, 0.01)):
         worst_ratio(native(compiled, feeds), expected(compiled, feeds))
-    check(graph, net.feeds, border_limit=1.0, checked=True)
+    check(graph, net.feeds, borders="none", checked=True)
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=lambda build: build.__name__)
@@ -151,7 +151,7 @@ def test_streaming_changes_no_bit(build: Build) -> None:
     net = Net()
     graph = net.graph(*build(net, net.input(1, 5, 13, 11)))
     whole = native(compilation(graph, streaming="none"), net.feeds)
-    for options in ({"streaming": "chains"}, {"streaming": "pools"}, {"streaming": "chains", "border_limit": 10.0}):
+    for options in ({"streaming": "chains"}, {"streaming": "pools"}, {"streaming": "chains", "borders": "all"}):
         assert_same_bits(native(compilation(graph, **options), net.feeds), whole, str(options))
 
 

@@ -15,7 +15,7 @@ from tests.graphs import Net, assert_same_bits, compilation, native
 pytestmark = pytest.mark.combinations
 
 Layer = Callable[[Net, Value], Value]
-PLACES = [("pools", 10.0), ("cost", 1.0), ("chains", 1.0)]
+PLACES = [("pools", "all"), ("cost", "none"), ("chains", "none")]
 
 
 def positions(net: Net, x: Value) -> tuple[int, ...]:
@@ -77,10 +77,10 @@ def reads_ring(net: Net, x: Value) -> Value:
 
 def assert_places_change_no_bit(net: Net, *outputs: Value) -> None:
     graph = net.graph(*outputs)
-    first = compilation(graph, streaming="none", border_limit=10.0)
+    first = compilation(graph, streaming="none", borders="all")
     assert any(isinstance(step.kernel, Fill) for step in first.plan.steps)
     found = native(first, net.feeds, threads=2)
-    others = (compilation(graph, streaming=streaming, border_limit=limit) for streaming, limit in PLACES)
+    others = (compilation(graph, streaming=streaming, borders=borders) for streaming, borders in PLACES)
     distinct = {repr(other.plan.steps): other for other in others if other.plan.steps != first.plan.steps}
     assert distinct
     for other in distinct.values():

@@ -155,8 +155,8 @@ COMBINATIONS: list[Build] = [
 def test_combinations(build: Build, order: str) -> None:
     net = Net()
     graph = net.graph(*build(net, order))
-    wanted = check(graph, net.feeds, border_limit=1.0)
-    assert_same_bits(check(graph, net.feeds, border_limit=10.0, checked=True), wanted)
+    wanted = check(graph, net.feeds, borders="none")
+    assert_same_bits(check(graph, net.feeds, borders="all", checked=True), wanted)
     assert_same_bits(native(compilation(graph), net.feeds, threads=3), wanted)
 
 

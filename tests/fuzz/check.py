@@ -23,6 +23,7 @@ from .mixed import mixed_graph
 
 Choices = tuple[tuple[str, str], ...]
 STREAMINGS = ("none", "pools", "cost", "chains")
+BORDERS = ("none", "cost", "all")
 MIXED = 5  # of so many graphs, one is of mixed element types
 
 
@@ -49,7 +50,7 @@ def check_seed(seed: int, checked: bool = False, thorough: bool = False) -> Find
     names = list(runnable_targets())
     target = names[int(rng.integers(len(names)))] if rng.random() < 0.3 else "host"
     precision = "fast" if rng.random() < 0.6 else "strict"
-    border = float(rng.choice([1.0, 1.25, 10.0]))
+    border = BORDERS[int(rng.integers(len(BORDERS)))]
 
     def turn(every: int, which: int) -> bool:
         return thorough or seed % every == which
@@ -66,7 +67,7 @@ def check_seed(seed: int, checked: bool = False, thorough: bool = False) -> Find
             checked=checked,
             weights=weights,
             streaming=streaming,
-            border_limit=border,
+            borders=border,
             choices=choices,
         )
         made.optimised = optimised  # what all ways of streaming have in common

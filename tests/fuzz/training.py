@@ -58,8 +58,8 @@ def program(graph: Graph, seed: int, checked: bool) -> Compilation:
     names = list(runnable_targets())
     target = names[int(rng.integers(len(names)))] if rng.random() < 0.3 else "host"
     precision = "fast" if rng.random() < 0.7 else "strict"
-    border, streaming = float(rng.choice([1.0, 1.25, 4.0])), STREAMINGS[seed % len(STREAMINGS)]
-    return compilation(graph, target, precision=precision, checked=checked, border_limit=border, streaming=streaming)
+    borders, streaming = str(rng.choice(["none", "cost", "all"])), STREAMINGS[seed % len(STREAMINGS)]
+    return compilation(graph, target, precision=precision, checked=checked, borders=borders, streaming=streaming)
 
 
 def same_for_all_threads(executable: Executable, case: Case, most: int) -> None:

@@ -11,7 +11,7 @@ import pytest
 from cnncc.computation import Contraction
 from cnncc.expr import RUNNING
 from cnncc.machine.target import TARGETS, Target
-from cnncc.ops import Conv, Exp, MatMul, Reshape, Slice, Transpose
+from cnncc.ops import Conv, Exp, MatMul, MaxPool, ReduceMean, Relu, Reshape, Slice, Transpose
 from cnncc.plan.kernels import Convolution, Depthwise, Direct, Epilogue, Layer, Pooling, Tile, Winograd, direct_tiles
 from cnncc.plan.kernels.reduce import reduction_axis
 from cnncc.plan.views import View, dense_view
@@ -132,6 +132,23 @@ def moved(kernel: Convolution, weights: Array, flip: bool) -> Array:
         _, places = gathered(place, packed)
         packed[places] = values
     return packed
+
+
+@pytest.mark.parametrize("target", ["x86-64-v4", "aarch64", "cortex-m4"])
+def test_as_many_images_as_one_choose_as_one_does(target: str) -> None:
+    """The cycles of a kernel are those of an image, and so are those of the copies around it."""
+
+    def kernels(images: int) -> list[str]:
+        net = Net()
+        y = net.apply(Conv((3, 3), padding="same"), net.input(images, 6, 24, 24), net.weights(32, 6, 3, 3))
+        y = net.apply(Conv((3, 3), 2, padding="same"), net.apply(Relu(), y), net.weights(24, 32, 3, 3, arrive=True))
+        y = net.apply(MaxPool((3, 3), 2), net.apply(Conv((5, 5), padding="full"), y, net.weights(6, 24, 5, 5)))
+        mixed = net.apply(ReduceMean((0,)), y)  # a program then has all images
+        plan = compilation(net.graph(mixed), target).plan
+        assert not plan.batchable
+        return [step.kernel.describe() for step in plan.steps if isinstance(step.kernel, Convolution)]
+
+    assert kernels(64) == kernels(1)
 
 
 @pytest.mark.parametrize("flip", [False, True])

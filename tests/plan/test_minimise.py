@@ -62,7 +62,7 @@ def test_least_memory_has_the_same_bits(name: str, level: str) -> None:
     """With and without checks, and where tensors are written over each other."""
     target, net = one_shard(runnable_targets()[level]), Net(3)
     graph = GRAPHS[name](net)
-    whole = compilation(graph, target, precision="strict", streaming="none", border_limit=1.0)
+    whole = compilation(graph, target, precision="strict", streaming="none", borders="none")
     for streaming in ("chains", "memory"):
         saved = compilation(graph, target, precision="strict", streaming=streaming)
         assert saved.plan.workspace_base <= whole.plan.workspace_base

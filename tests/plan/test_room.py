@@ -48,7 +48,7 @@ def test_more_sets_crowd_later_and_longer_lines_take_more_room() -> None:
 
 def test_room_is_no_border_to_fill() -> None:
     graph, _ = network()
-    plan = compilation(graph, "x86-64-v4", border_limit=1.0).plan
+    plan = compilation(graph, "x86-64-v4", borders="none").plan
     strides = {view.strides[-1] for step in plan.steps for view in (*step.sources, step.target) if len(view.shape) == 4}
     assert 128 + 16 in strides
     assert not any(isinstance(step.kernel, Fill) for step in plan.steps)
@@ -58,6 +58,6 @@ def test_room_is_no_border_to_fill() -> None:
 @pytest.mark.parametrize("target", runnable_targets())
 def test_rooms_change_nothing(target: str, streaming: str) -> None:
     graph, feeds = network()
-    wanted = check(graph, feeds, target, streaming=streaming, border_limit=10.0)
-    found = native(compilation(graph, target, streaming=streaming, checked=True, border_limit=1.0), feeds, threads=2)
+    wanted = check(graph, feeds, target, streaming=streaming, borders="all")
+    found = native(compilation(graph, target, streaming=streaming, checked=True, borders="none"), feeds, threads=2)
     assert_same_bits(found, wanted)

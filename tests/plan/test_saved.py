@@ -53,12 +53,12 @@ def test_a_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
     plan = compilation(network(), TARGET).plan
     first = next(step.signature for step in plan.steps if step.signature)
     other = plan.offers[first][-1].label
-    file, content = saved(tmp_path, streaming="chains", border_limit=1.25, choices=((first, other),))
+    file, content = saved(tmp_path, streaming="chains", borders="all", choices=((first, other),))
     assert content["options"]["streaming"] == "chains"
     assert {choice["signature"]: choice["label"] for choice in content["choices"]}[first] == other
     assert sum(len(choice["layers"]) for choice in content["choices"]) == 3
     options = load(file, TARGET)
-    assert (options.streaming, options.border_limit, options.source) == ("chains", 1.25, str(file))
+    assert (options.streaming, options.borders, options.source) == ("chains", "all", str(file))
     again = make_plan(network(), TARGET, options)
     wanted = make_plan(network(), TARGET, PlanOptions("chains", 1.25, ((first, other),)))
     assert (again.steps, again.weights, again.stages) == (wanted.steps, wanted.weights, wanted.stages)
@@ -172,7 +172,7 @@ def layers_that_differ() -> Compilation:
 def test_the_name_of_the_file_changes_nothing(tmp_path: Path) -> None:
     options = load(saved(tmp_path)[0], TARGET)
     assert str(tmp_path) not in repr(options)
-    assert options == PlanOptions(options.streaming, options.border_limit, options.choices)
+    assert options == PlanOptions(options.streaming, options.borders, options.choices)
 
 
 def refused(folder: Path, content: Any, problem: str) -> None:
@@ -190,7 +190,8 @@ def refused(folder: Path, content: Any, problem: str) -> None:
         ({"target": "cortex-m4"}, "it was made for target 'cortex-m4', not for 'x86-64-v3'"),
         ({"options": []}, '"options" is not an object'),
         ({"options": {"streaming": "rows"}}, "option 'streaming' is 'rows': expected one of none, pools, cost, chains"),
-        ({"options": {"border_limit": "2"}}, "option 'border_limit' is \"2\": expected a value like 1.4"),
+        ({"options": {"borders": "2"}}, "option 'borders' is '2': expected one of cost, all, none"),
+        ({"options": {"images_at_once": "2"}}, "option 'images_at_once' is \"2\": expected a value like 16"),
         ({"choices": {}}, '"choices" is not a list'),
         ({"choices": [{"signature": "s"}]}, 'choice 0 has no "signature" and "label", both texts'),
         (

@@ -150,7 +150,7 @@ def assert_separated(plan: Plan) -> None:
 def test_barriers_separate_dependent_stages(streaming: str) -> None:
     for seed in GRAPHS:
         graph, _ = random_graph(seed)
-        assert_separated(compilation(graph, streaming=streaming, border_limit=10.0).plan)
+        assert_separated(compilation(graph, streaming=streaming, borders="all").plan)
 
 
 def test_the_simulation_sees_a_missing_barrier() -> None:
@@ -164,7 +164,7 @@ def test_the_simulation_sees_a_missing_barrier() -> None:
 def test_rows_that_each_shard_has_for_itself_need_no_barrier() -> None:
     """After a pool, which needs rows of others, none before a 1×1 layer, though it divides single positions."""
     graph, _ = chain(Conv((3, 3), padding="same"), MaxPool((3, 3), 2), Conv((1, 1)), Conv((1, 1)), rows=33)
-    plan = compilation(graph, off=("fuse",), streaming="none").plan
+    plan = compilation(graph, off=("fuse",), streaming="none", borders="all").plan
     assert [stage.barrier for stage in plan.stages[-3:]] == [True, False, False]
     assert [plan.steps[stage.steps[-1]].partitions for stage in plan.stages[-3:]] == [16] * 3
     assert_separated(plan)

@@ -316,7 +316,6 @@ ALLOWED: dict[str, set[str]] = {
         "ir",
         "op",
         "ops",
-        "plan",
         "runtime",
         "terminal",
         "types",

@@ -39,6 +39,13 @@ SHORT_OF_MEMORY = 1.25  # times the cycles of a split on a core without caches: 
 SPARE = 2  # registers that a tile leaves free: LLVM hoists a load or two, and a full register file then spills
 SPARE_DEPTHWISE = 4  # the same for a depthwise tile with as many sums as possible: for pixels and weights
 CLIP = 0.1  # fraction that tests at the edges add to a direct convolution that reads a ring: rings have no border
+STACKED = 4  # rows of a tile with lanes along the columns, at most: columns of few outputs make few sums
+TESTED = 2  # operations of a pixel that is tested: a select and its broadcast, where a load otherwise does both
+TESTS = 6  # operations of a pixel, or of a vector of pixels, under each tap: its place, comparisons, a mask
+CLIPPED_FILTER = 4.0  # times that a filter's tile takes longer at an edge: no vector serves several taps
+TESTED_LANE = 3  # operations of each lane of a vector that no instruction loads in part: a test, a load, an insertion
+MASKS_OF_VECTORS = 16  # vector registers up to which masks lie in them (AVX2), and not in registers of their own
+MASKED_LOADS = 2  # loads that such a mask counts for
 UNROLLED = 400  # multiply-adds in the code of a tile, or of a row of taps
 ROWS_OF_A_ROUND = 2  # at least, in a chain of layers: a single row does not fill tiles of rows
 POOL_COLUMNS = 4  # neighbouring results of a pool that reuse the pixels they have in common
@@ -109,6 +116,31 @@ def step_cycles(
         widened / core.vector_pipes,
     )
     return float(sum(bound**core.overlap_norm for bound in bounds) ** (1 / core.overlap_norm))
+
+
+def clipped(target: Target, scalars: int, vectors: int, load: float, tested: float = 0.0, masked: float = 0.0) -> float:
+    """Cycles that a step takes longer if it tests its pixels.
+
+    `tested` are operations beside its multiply-adds, for which both share the pipes, and `masked` loads. In a core that
+    looks ahead, either is hidden up to the bounds of the step.
+    """
+    core = target.core
+    if not core.window:
+        return tested / core.vector_pipes + masked / core.load_ports
+    plain = step_cycles(core, scalars, vectors, load, core.mac.latency)
+    operations, loads = scalars * vectors + tested, scalars + load * vectors + masked
+    return max(0.0, operations / core.vector_pipes - plain, loads / core.load_ports - plain)
+
+
+def masked_vector(target: Target) -> tuple[float, float]:
+    """(operations, loads) more of a vector of neighbours of which some may lie outside.
+
+    With registers for masks there are none. A mask in a vector register is loaded as well, and counts for two loads.
+    Without masked loads each lane is tested, loaded and inserted by itself.
+    """
+    if not target.loads_in_part:
+        return TESTED_LANE * target.lanes, 0.0
+    return 0.0, 0.0 if target.registers > MASKS_OF_VECTORS else MASKED_LOADS
 
 
 def with_ends(core: Core, cycles: float, sums: int) -> float:

@@ -13,7 +13,8 @@ ROWS_OF_L1 = 1.1  # of it for the rows of all channels: the tenth that does not 
 BLOCKS_IN_L1 = 2  # blocks of channels that the first cache could hold: each takes at most half of it
 RINGS_OF_L2 = 0.7  # of the second cache for rings, at most: weights and the rows at both ends need the rest
 PLANAR_CHANNELS = 8  # up to here, reading a planar image channel by channel beats copying it to channels last
-SMALL_BORDER = 64 << 10  # bytes of a border that no buffer is too small for: edges cost a small image a fifth
+SCARCE = 1.4  # times that a border may grow a buffer of a target without a cache, where memory is short …
+SMALL_BORDER = 64 << 10  # … unless it takes no more than so many bytes
 LARGE_IMAGE = 4096  # elements of an image whose rows are reduced one by one
 FEW_POSITIONS = 400  # up to here, fetching the weights takes a noticeable part of the time of computing with them
 LEAST_RUN = 256  # elements of a row of a copy, at least, where one axis is divided for the sake of shards
@@ -60,6 +61,15 @@ def round_trip(target: Target, size: int) -> float:
     """Cycles to write a tensor of `size` bytes out of the second cache and to read it back."""
     beyond = min(1.0, max(0.0, 2 * size / target.l2 - 1)) if target.l2 else 0.0
     return 2 * size * beyond / target.core.l3_rate
+
+
+def passed(target: Target, size: int) -> float:
+    """Least cycles to read a tensor of `size` bytes, or to write it, beyond those in the first cache.
+
+    All of it comes from the second one if it is twice as large as the first, none if it fits.
+    """
+    beyond = min(1.0, max(0.0, size / target.l1 - 1)) if target.l1 else 0.0
+    return beyond * line_by_line(target.core, size) + round_trip(target, size) / 2
 
 
 def reordered(core: Core, elements: int) -> float:

@@ -170,7 +170,7 @@ class Convolution(Kernel):
         return positions * self.taps * math.prod(self.filters) / step.peak(target)
 
     def edge_cycles(self, target: Target) -> float:
-        """Cycles that a border around its image saves: without one, tiles at the edges test and select every pixel."""
+        """Cycles of an image that its border saves: without one, tiles at the edges test and select every pixel."""
         return 0.0
 
     # Weights
@@ -251,12 +251,15 @@ class Candidate:
     split: bool = False
 
 
-def guarded_share(window: Sequence[WindowAxis], across: int) -> float:
-    """The fraction of tiles, `across` positions wide and one high, that reach beyond the edges of their image."""
-    plain = 1.0
-    for number, axis in enumerate(window):
+def guarded_share(window: Sequence[WindowAxis], tile: Sequence[int]) -> float:
+    """The fraction of tiles that reach beyond the edges of their image.
+
+    The sizes of a tile are those of the last axes; it is one position high along the others.
+    """
+    plain, sizes = 1.0, [1] * (len(window) - len(tile)) + list(tile)[-len(window) :] if window else []
+    for axis, size in zip(window, sizes, strict=True):
         begin, end = axis.interior
-        tile = min(across, axis.out) if number == len(window) - 1 else 1
-        touched = -(-begin // tile) + -(-(axis.out - end) // tile)
-        plain *= max(0.0, 1 - touched * tile / axis.out)
+        most = min(size, axis.out)
+        touched = -(-begin // most) + -(-(axis.out - end) // most)
+        plain *= max(0.0, 1 - touched * most / axis.out)
     return 1 - plain

@@ -14,6 +14,7 @@ from ...computation import Contraction
 from ...elements import FLOAT32, Element
 from ...machine.target import Target
 from ...windows import WindowAxis
+from ..cost import step
 from ..cost.parallel import BALANCED_SHARDS, NARROW
 from ..views import View
 from . import image_rows
@@ -121,9 +122,30 @@ class Direct(Convolution):
         return products * math.ceil(outputs / self.lanes) * target.lanes / outputs
 
     def edge_cycles(self, target: Target) -> float:
+        tile, outputs = self.tile, self.outputs // self.groups
         along = self.lanes_along == "channels"
-        across = self.tile.columns if along else self.tile.vectors * self.lanes
-        return guarded_share(self.window, across) * self.least_cycles(target)
+        width = tile.columns if along else tile.vectors * self.lanes // tile.rows_per_vector
+        share = guarded_share(self.window, (tile.rows, width))
+        if not share:
+            return 0.0
+        if self.is_filter:
+            return share * self.least_cycles(target) * step.CLIPPED_FILTER
+        *above, last = (axis.out for axis in self.window)
+        tiles = math.prod(above) / tile.rows * -(-last // width)
+        blocks = self.groups * -(-outputs // (tile.vectors * self.lanes if along else tile.outputs))
+        return share * tiles * blocks * self.taps * (self.channels // self.groups) * self.clipped(target)
+
+    def clipped(self, target: Target) -> float:
+        """Cycles that a step of a tile takes longer at the edges."""
+        tile, channels = self.tile, self.channels // self.groups
+        tests = step.TESTS / channels  # under each tap, for all channels
+        if self.lanes_along == "channels":
+            pixels = tile.rows * tile.columns
+            return step.clipped(target, pixels, tile.vectors, 1.0, tested=(step.TESTED + tests) * pixels)
+        vectors = tile.rows * tile.vectors // tile.rows_per_vector
+        load, (tested, masked) = step.unaligned_loads(target, self.lanes), step.masked_vector(target)
+        loads = vectors * self.window[-1].stride
+        return step.clipped(target, tile.outputs, vectors, load, (tested + tests) * loads, masked * loads)
 
     def over_images(self, target: Target, images: int) -> OverImages | None:
         return image_rows.over_images(target, self, images)

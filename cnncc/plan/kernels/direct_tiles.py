@@ -6,6 +6,7 @@ cheapest tile that fits into the registers is taken.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -173,14 +174,25 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[TileCandidate]:
     joined = len(step.pieces(lanes)) - 1
     steps = replace(steps, widen_scalar=step.widening(layer.weights, lanes, scalar=True), widen_vector=joined)
     load = step.unaligned_loads(target, lanes) * c.window[-1].stride  # of two vectors, with a stride of 2
-    for vectors in range(1, min(total, 4) + 1):
-        most = (target.registers - 1 - SPARE) // (vectors * rows) - 1
-        if most < 1:
-            return
+    for stacked, vectors in itertools.product(_stacks(layer), range(1, min(total, 4) + 1)):
+        high = rows * stacked
+        most = (target.registers - 1 - SPARE) // (vectors * high) - 1
+        if most < (outputs if stacked > 1 else 1):
+            continue
+        whole, rest = divmod(stored[0], stacked)
         count = -(-outputs // most)
         for block in sorted({outputs // count, -(-outputs // count)}):
-            cycles = _over_blocks(steps, outputs, block, _widths(c, total, vectors, rows), load)
-            yield TileCandidate(cycles * times, "columns", lanes, block, Tile(rows, 1, vectors, block))
+            cycles = _over_blocks(steps, outputs, block, _widths(c, total, vectors, high), load)
+            if stacked > 1:
+                single = _over_blocks(steps, outputs, block, _widths(c, total, vectors, rows), load)
+                cycles = (whole * cycles + rest * single) / stored[0]
+            yield TileCandidate(cycles * times, "columns", lanes, block, Tile(high, 1, vectors, block))
+
+
+def _stacks(layer: Layer) -> range:
+    """How many rows a tile of all outputs may have, where no pool says it: of few columns and outputs, sums are few."""
+    several = len(layer.stored) == 2 and layer.epilogue.pool is None
+    return range(1, min(step.STACKED, layer.stored[0]) + 1 if several else 2)
 
 
 def _widths(c: Contraction, total: int, vectors: int, rows: int) -> list[tuple[int, int]]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from ...machine.target import Target
 from ..views import ROW_AXIS, View, elements
 from .base import Kernel
 
@@ -36,8 +38,23 @@ class Fill(Kernel):
     def touched(self, view: View) -> int:
         return elements(view.shape, view.border) - elements(view.shape)
 
+    def cycles(self, target: Target, sources: Sequence[View], result: View) -> float:
+        axes = sorted(range(result.rank), key=lambda axis: -result.strides[axis])
+        return target.core.call_cycles + target.core.store_cycles * stores(target.lanes, result, axes)
+
     def moved(self, sources: Sequence[View], result: View) -> int:
         return self.touched(result)
 
     def describe(self) -> str:
         return f"fill the border with {self.value:g}"
+
+
+def stores(lanes: int, view: View, axes: Sequence[int]) -> int:
+    """Stores that fill the border of a view along axes, the innermost last: whole runs by vectors, ends one by one."""
+    if not axes:
+        return 0
+    axis, *rest = axes
+    before, after = view.border[axis]
+    inside = view.shape[axis] * stores(lanes, view, rest) if any(map(any, view.border)) else 0
+    extents = [sum(view.border[other]) + view.shape[other] for other in rest]
+    return inside + (before + after) * (math.prod(extents[:-1]) * -(-extents[-1] // lanes) if rest else 1)

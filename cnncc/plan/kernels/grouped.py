@@ -49,7 +49,7 @@ class Grouped(Convolution):
         return 1, -(-self.outputs // self.block), self.taps, self.channels // self.groups, self.block
 
     def edge_cycles(self, target: Target) -> float:
-        return guarded_share(self.window, self.tile.columns) * self.least_cycles(target)
+        return guarded_share(self.window, (self.tile.columns,)) * self.least_cycles(target)
 
     def describe(self) -> str:
         return (

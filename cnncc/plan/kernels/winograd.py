@@ -25,7 +25,7 @@ from ..cost.step import TRANSFORMED
 from ..views import View, line_elements
 from . import packing
 from .base import sizes, taps_of
-from .convolution import PLAIN, Convolution, Epilogue, Reads, Tile
+from .convolution import PLAIN, Convolution, Epilogue, Reads, Tile, guarded_share
 from .partition import by_blocks, largest_outputs, most_even, shared_blocks
 from .winograd_phases import Phase, Phases, phases_of
 from .winograd_transforms import input_cycles, output_cycles
@@ -191,6 +191,12 @@ class Winograd(Convolution):
     def products(self, target: Target, result: View) -> float:
         saved = self.taps * math.prod(self.steps) / self.phases.pairs
         return TRANSFORMED * float(self.macs(result)) / saved
+
+    def edge_cycles(self, target: Target) -> float:
+        sizes = [m * w.dilation for m, w in zip(self.steps, self.window, strict=True)]
+        pixels = guarded_share(self.window, sizes) * math.prod(self.grid) * math.prod(self.pixels)
+        operations = step.TESTS + step.TESTED * math.ceil(self.channels / self.lanes)
+        return pixels * operations / target.core.vector_pipes
 
     # Rows and shards
 
