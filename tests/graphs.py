@@ -16,11 +16,12 @@ from cnncc.check.tolerance import bounds
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import FLOAT32, Element, element_of
 from cnncc.errors import TargetError
+from cnncc.gradient import differentiated
 from cnncc.ir import Builder, Graph, Value
 from cnncc.machine.target import Target, runnable
 from cnncc.native import host_target
 from cnncc.op import Op
-from cnncc.ops import ArgMax, ArgMin, CumSum, TopK
+from cnncc.ops import ArgMax, ArgMin, Conv, CumSum, TopK
 from cnncc.plan import PlanOptions
 from cnncc.runtime.model import Model
 from cnncc.types import Array, TensorType
@@ -101,6 +102,14 @@ def of_lines() -> tuple[Graph, dict[str, Array]]:
     x = net.input(1, 20, 9, 17)
     ops = (TopK(3, 1), TopK(9, 3), ArgMax(1), ArgMin(3, select_last_index=True), CumSum(2), CumSum(3, True, True))
     return net.graph(*(value for op in ops for value in net.builder.add(op, (x,)))), net.feeds
+
+
+def of_weights() -> tuple[Graph, dict[str, Array]]:
+    """The gradient of a convolution by its weights, from many images."""
+    net = Net()
+    y = net.apply(Conv((3, 3), padding=1), net.input(16, 16, 12, 12), net.weights(16, 16, 3, 3, arrive=True))
+    slopes = differentiated(net.graph(y), "y0", ("w",))
+    return slopes, {name: net.feeds.get(name, net.random(16, 16, 12, 12)) for name in slopes.inputs}
 
 
 @functools.cache

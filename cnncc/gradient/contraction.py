@@ -58,9 +58,12 @@ def by_weights(pieces: Pieces, c: Contraction, x: int, g: int) -> int:
         x = pieces.part(x, axis, 0, a.size)
     (n, _, *sizes), outputs = pieces.shape(x), pieces.shape(g)[1]
     inner, spatial = c.channels // c.groups, tuple(range(3, len(sizes) + 3))
-    image = pieces.transpose(pieces.reshape(x, (n, c.groups, inner, *sizes)), (2, 1, 0, *spatial))
-    image = pieces.reshape(image, (inner, c.groups * n, *sizes))
     swap = (1, 0, *range(2, len(sizes) + 2))
+    if c.groups == 1:
+        image = pieces.transpose(x, swap)
+    else:
+        image = pieces.transpose(pieces.reshape(x, (n, c.groups, inner, *sizes)), (2, 1, 0, *spatial))
+        image = pieces.reshape(image, (inner, c.groups * n, *sizes))
     kernels = pieces.transpose(g, swap)
     product = Contraction(tuple(window), c.groups * n, outputs, c.groups)
     made = pieces.add(product, (image, kernels), (inner, outputs, *(a.out for a in window)))

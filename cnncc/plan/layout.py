@@ -32,7 +32,7 @@ from . import kernels
 from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import step, transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
-from .kernels import Candidate, Convolution, LanesAlong, Layer, depthwise
+from .kernels import Candidate, Convolution, LanesAlong, Layer, Turned, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
@@ -176,6 +176,7 @@ class LayoutBuilder:
         self.types |= way.parts.types
         held, kernel = way.parts.held, chosen.kernel
         image, order = self.image_for(kernel, image, c)
+        parameters[:1] = [self.weights_for((merged or chosen).kernel, weights) for weights in parameters[:1]]
         self.orders[held.result] = planar(2) if flattened else order
         named = chosen if chosen.signature else None
         job = PlannedOp(held, [image, *parameters], self.extras(held), kernel, merged, c, named)
@@ -202,9 +203,19 @@ class LayoutBuilder:
         last, flat = channels_last(len(c.window) + 2), planar(len(c.window) + 2)
         if kernel.reads == "planar":
             image = self.in_order(image, flat)
-        elif kernel.reads == "channels last" or self.copied(image, c):
+        elif kernel.reads == "channels last" or (kernel.reads == "either" and self.copied(image, c)):
             image = self.in_order(image, last)
         return self.bordered(image, kernel), last if kernel.lanes_along == "channels" else flat
+
+    def weights_for(self, kernel: Convolution, weights: Tensor) -> Tensor:
+        """The weights, or a copy in the order that a kernel reads which does not pack them."""
+        if kernel.packs or self.along_memory(weights)[-1:] in ([], [0]):
+            return weights
+        return self.in_order(weights, (*range(1, self.types[weights].rank), 0))
+
+    def along_memory(self, tensor: Tensor) -> list[int]:
+        """The axes of a tensor from the outermost in memory to the innermost, without those of one element."""
+        return [axis for axis in self.orders[tensor] if self.types[tensor].shape[axis] > 1]
 
     def extras(self, work: LoweredOp) -> list[Operand]:
         """The operands of a contraction's epilogue: of the result's shape before the pool, of the pooled one after."""
@@ -233,7 +244,18 @@ class LayoutBuilder:
             distant=self.distant,
             save_memory=self.options.save_memory,
             weights=self.stored(work.operands[1]),
+            turned=self.turned(work, image),
         )
+
+    def turned(self, work: LoweredOp, image: Tensor) -> Turned | None:
+        """What a turned contraction has; None of others."""
+        weights = work.operands[1]
+        if weights in self.works.constants or image in self.works.constants or self.types[image].shape[1] == 1:
+            return None
+        if any(self.along_memory(tensor)[:1] != [1] for tensor in (image, weights)):
+            return None
+        side_by_side = self.along_memory(weights)[-1] == 0
+        return Turned(self.types[image].shape[0], 0 if side_by_side else self.types[weights].size)
 
     def stored(self, weights: Tensor) -> Element:
         """What packed weights are stored as: what is wished for the model's own, else what they are."""
