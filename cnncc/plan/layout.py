@@ -244,17 +244,18 @@ class LayoutBuilder:
             distant=self.distant,
             save_memory=self.options.save_memory,
             weights=self.stored(work.operands[1]),
-            turned=self.turned(work, image),
+            turned=self.turned(work, c, image),
         )
 
-    def turned(self, work: LoweredOp, image: Tensor) -> Turned | None:
-        """What a turned contraction has; None of others."""
+    def turned(self, work: LoweredOp, c: Contraction, image: Tensor) -> Turned | None:
+        """What a turned contraction has; None of others. One of a single image sums over more taps than it has results."""
         weights = work.operands[1]
-        if weights in self.works.constants or image in self.works.constants or self.types[image].shape[1] == 1:
+        if weights in self.works.constants or image in self.works.constants:
             return None
-        if any(self.along_memory(tensor)[:1] != [1] for tensor in (image, weights)):
+        outermost = all(self.along_memory(tensor)[:1] == [1] for tensor in (image, weights))
+        if not (outermost or (c.channels == 1 and c.taps > math.prod(axis.out for axis in c.window))):
             return None
-        side_by_side = self.along_memory(weights)[-1] == 0
+        side_by_side = self.along_memory(weights)[-1:] in ([], [0])
         return Turned(self.types[image].shape[0], 0 if side_by_side else self.types[weights].size)
 
     def stored(self, weights: Tensor) -> Element:
@@ -336,13 +337,20 @@ class LayoutBuilder:
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
-        if image not in self.works.arriving or type.dtype is not type.dtype.in_register:
+        if not self.arrives(image) or type.dtype is not type.dtype.in_register:
             return image
         saved = self.contractions[image] * kernel.edge_cycles(self.target)
         if not may_grow(type, border, self.options.growth) or saved < transfer.copied(self.target, type.size):
             return image
         order = self.orders[image]
         return self.copy(image, Tensor("bordered", (image,), order), order)
+
+    def arrives(self, tensor: Tensor) -> bool:
+        """Whether a tensor, or the one that it is a transpose of, lies in the caller's memory."""
+        maker = self.makers.get(tensor)
+        if maker and isinstance(maker.computation, Permute):
+            return self.arrives(maker.operands[0])
+        return tensor in self.works.arriving
 
     def flattened(self, image: Tensor, c: Contraction) -> tuple[Tensor, Contraction] | None:
         """A dense layer over a flattened image that is not planar, as a window of the size of the image.

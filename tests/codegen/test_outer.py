@@ -23,7 +23,10 @@ pytestmark = pytest.mark.combinations
 
 @dataclass(frozen=True)
 class Case:
-    """A convolution of n images, c → o channels, with weights that arrive; x and g lie with channels last or planar."""
+    """A convolution of n images, c → o channels, with weights that arrive; x and g lie with channels last or planar.
+
+    x is what the caller gives, or computed from it.
+    """
 
     n: int
     c: int
@@ -35,6 +38,7 @@ class Case:
     padding: int = 0
     x_last: bool = True
     g_last: bool = True
+    given: bool = False
 
     def graph(self) -> tuple[Graph, dict[str, Array]]:
         """The gradient by the weights."""
@@ -44,7 +48,7 @@ class Case:
             x = net.apply(ops.Transpose(first), net.input(self.n, *self.sizes, self.c))
         else:
             x = net.input(self.n, self.c, *self.sizes)
-        x = net.apply(ops.Relu(), x)
+        x = x if self.given else net.apply(ops.Relu(), x)
         w = net.weights(self.o, self.c, *self.kernel, arrive=True)
         y = net.apply(ops.Conv(self.kernel, self.stride, padding=self.padding, dilation=self.dilation), x, w)
         y = net.apply(ops.Transpose(last), y) if self.g_last else y
@@ -65,6 +69,8 @@ CASES = [
     Case(2, 17, 3, (300,), (3,), stride=2, padding=1, x_last=False),
     Case(2, 5, 19, (5, 6, 7), (3, 2, 3), padding=1),
     Case(3, 12, 10, (9, 8), (3, 3), padding=1, g_last=False),
+    Case(4, 1, 16, (12, 12), (5, 5), padding=2, x_last=False, given=True),
+    Case(1, 8, 12, (10, 10), (3, 3), padding=1, given=True),
 ]
 
 

@@ -15,9 +15,10 @@ multiply-add with 0 is performed, as everywhere: the columns of a row that reach
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from ...plan.kernels import Outer
 from ..emitter import Emitter
@@ -27,6 +28,8 @@ from ..registers import Index, Ssa
 from .family import ConvolutionEmitter, Tensors
 
 Range = tuple[Index, Index]
+Line = Callable[[Sequence[Index], Index, Index, Carry], Carry]  # sums over positions [begin, end) of a line at a place
+Scalars = Callable[["OuterTile", Sequence[Index]], Iterator[Ssa]]  # what is multiplied at a place
 
 
 @dataclass(frozen=True)
@@ -67,9 +70,7 @@ class OuterProducts(ConvolutionEmitter[Outer]):
     def emit(self, a: Index, b: Index) -> None:
         with self.chunks() as chunk:
             for tile in self.tiles(a, b):
-                sums = [nothing(self.e, lanes) for _ in self.pairs(tile) for _, lanes in tile.vectors]
-                ranges = [chunk.images, chunk.rows, *((0, size) for size in self.positions[1:])]
-                self.add(chunk, tile, self.over(ranges, [], tile, sums))
+                self.add(chunk, tile, self.summed(chunk, tile))
 
     @contextmanager
     def chunks(self) -> Iterator[Chunk]:
@@ -117,104 +118,142 @@ class OuterProducts(ConvolutionEmitter[Outer]):
 
     # Sums over positions
 
-    def over(self, ranges: Sequence[Range], place: Sequence[Index], tile: OuterTile, sums: Carry) -> Carry:
-        """The sums of a tile over images and positions, in the order of the axes."""
+    def summed(self, chunk: Chunk, tile: OuterTile) -> Carry:
+        """The sums of a tile over a chunk.
+
+        Where a tile has one tap, the positions that it sees are a rectangle, and all others are products with 0: they
+        are summed once for all channels, to 0 or, of an infinity, NaN.
+        """
+        ranges = [chunk.images, chunk.rows, *((0, size) for size in self.positions[1:])]
+        pairs, start = self.pairs(tile), [nothing(self.e, lanes) for _, lanes in tile.vectors]
+        plain = self.stretches(tile, self.plain)
+        if not self.guarded_axes:
+            return self.over(ranges, [], plain, start * len(pairs))
+        inside = [self.inside(axis, block) for axis, block in enumerate(tile.taps)]
+        if len(pairs) > tile.channels.size:
+            edges = self.stretches(tile, self.guarded)
+            return self.over(ranges, [], partial(self.line, inside, plain, edges), start * len(pairs))
+        padding = self.stretches(tile, lambda tile, place: iter([self.e.number(0.0, 1)]))
+        start = self.over(ranges, [], partial(self.line, inside, None, padding), start)
+        seen = [self.clipped(*whole, part) for whole, part in zip(ranges[1:], inside, strict=True)]
+        return self.over([chunk.images, *seen], [], plain, start * len(pairs))
+
+    def over(self, ranges: Sequence[Range], place: Sequence[Index], line: Line, sums: Carry) -> Carry:
+        """The sums of the lines of some ranges, in the order of the axes."""
         if len(ranges) == 1:
-            return self.line(place, *ranges[0], tile, sums)
+            return line(place, *ranges[0], sums)
         with self.e.loop(*ranges[0], carry=sums) as at:
-            at.next(self.over(ranges[1:], [*place, at.index], tile, at.values))
+            at.next(self.over(ranges[1:], [*place, at.index], line, at.values))
         return at.results
 
-    def line(self, place: Sequence[Index], begin: Index, end: Index, tile: OuterTile, sums: Carry) -> Carry:
-        """The positions of a line: those that no tap leaves in the middle, and guarded ones on both sides."""
-        if not self.guarded_axes:
-            return self.stretch(place, begin, end, tile, sums, guarded=False)
-        e, last = self.e, self.rank - 1
-        inside = self.inside(last) if last in self.guarded_axes else (0, self.positions[last])
-        low, high = (e.least(e.largest(begin, limit), end) for limit in inside)
-        tests = []
-        for axis in self.guarded_axes:
-            if axis != last:
-                first, after = self.inside(axis)
-                tests += [e.compare(">=", place[1 + axis], first), e.compare("<", place[1 + axis], after)]
-        row = e.all_of(tests)
-        if row is not None:
-            low, high = e.choose(row, low, end), e.choose(row, high, end)
-        sums = self.stretch(place, begin, low, tile, sums, guarded=True)
-        sums = self.stretch(place, low, high, tile, sums, guarded=False)
-        return self.stretch(place, high, end, tile, sums, guarded=True)
+    def inside(self, axis: int, taps: Block) -> Range:
+        """The positions [begin, end) of an axis that are in the image under all taps of a block."""
+        e, w = self.e, self.k.window[axis]
+        if axis not in self.guarded_axes:
+            return 0, w.kernel
+        first = e.sub(w.low, e.mul(taps.first, w.stride))
+        last = e.add(first, w.size - 1 - (taps.size - 1) * w.stride)
+        begin = e.least(e.div(e.largest(e.add(first, w.dilation - 1), 0), w.dilation), w.kernel)
+        end = e.least(e.div(e.largest(e.add(last, w.dilation), 0), w.dilation), w.kernel)
+        return begin, e.largest(begin, end)
 
-    def inside(self, axis: int) -> tuple[int, int]:
-        """The positions [begin, end) of an axis that are in the image under all taps."""
-        w = self.k.window[axis]
-        begin = min(-(-w.low // w.dilation), w.kernel)
-        end = (w.size - 1 + w.low - (w.out - 1) * w.stride) // w.dilation + 1
-        return begin, max(begin, min(end, w.kernel))
+    def clipped(self, begin: Index, end: Index, inside: Range) -> Range:
+        """The part of a range that is inside: between its ends, if need be empty."""
+        low, high = (self.e.least(self.e.largest(begin, limit), end) for limit in inside)
+        return low, high
 
-    def stretch(
-        self, place: Sequence[Index], begin: Index, end: Index, tile: OuterTile, sums: Carry, *, guarded: bool
+    def line(
+        self,
+        inside: Sequence[Range],
+        middle: Line | None,
+        sides: Line,
+        place: Sequence[Index],
+        begin: Index,
+        end: Index,
+        sums: Carry,
     ) -> Carry:
-        """Neighbouring positions of a line, several in the body of a loop.
-
-        Under several taps they share elements, which LLVM would keep in registers, and spill the sums: then one by one.
-        """
+        """A line: the middle, which no tap of the tile leaves, and both sides. Whole lines may be outside."""
         e = self.e
-        together = 1 if guarded or tile.taps[-1].size > 1 else max(1, UNROLL_LOOP // len(sums))
+        low, high = self.clipped(begin, end, inside[-1])
+        tests: list[Ssa] = []
+        for axis in self.guarded_axes:
+            if axis < self.rank - 1:
+                first, after = inside[axis]
+                tests += [e.compare(">=", place[1 + axis], first), e.compare("<", place[1 + axis], after)]
+        if (row := e.all_of(tests)) is not None:
+            low, high = e.choose(row, low, end), e.choose(row, high, end)
+        sums = sides(place, begin, low, sums)
+        sums = middle(place, low, high, sums) if middle else sums
+        return sides(place, high, end, sums)
 
-        def step(index: list[Index], sums: Carry) -> Carry:
-            return self.step([*place, e.add(begin, index[0])], tile, sums, guarded)
+    def stretches(self, tile: OuterTile, scalars: Scalars) -> Line:
+        """A function that adds the products at neighbouring positions of a line.
 
-        if isinstance(begin, int) and isinstance(end, int):
-            budget = len(sums) * together
-            return reduce_nest(e, [end - begin], sums, len(sums), step, budget=budget) if begin < end else sums
-        count = e.sub(end, begin)
-        whole = e.mul(e.div(count, together), together)
-        for first, after, size in ((0, whole, together), (whole, count, 1))[: 2 if together > 1 else 1]:
-            with e.loop(first, after, size, carry=sums) as loop:
-                sums = loop.values
-                for number in range(size):
-                    sums = step([e.add(loop.index, number)], sums)
-                loop.next(sums)
-            sums = loop.results
-        return sums
+        Loops have the body of two where the number is not known, else of several. Under several taps neighbours share
+        elements, which LLVM would keep in registers, and spill the sums: there each is a body by itself.
+        """
+        e, alone = self.e, tile.taps[-1].size > 1 or scalars == self.guarded
 
-    def step(self, place: Sequence[Index], tile: OuterTile, sums: Carry, guarded: bool) -> Carry:
-        """One position: each pair's element of the image times each vector of outputs."""
+        def along(place: Sequence[Index], begin: Index, end: Index, sums: Carry) -> Carry:
+            def step(index: list[Index], sums: Carry) -> Carry:
+                return self.step(tile, [*place, e.add(begin, index[0])], scalars, sums)
+
+            if isinstance(begin, int) and isinstance(end, int):
+                budget = len(sums) if alone else UNROLL_LOOP
+                return reduce_nest(e, [end - begin], sums, len(sums), step, budget=budget) if begin < end else sums
+            count = e.sub(end, begin)
+            pairs = 0 if alone else e.mul(e.div(count, 2), 2)
+            for first, after, size in ((0, pairs, 2), (pairs, count, 1)):
+                if after != 0:
+                    with e.loop(first, after, size, carry=sums) as loop:
+                        for number in range(size):
+                            loop.next(step([e.add(loop.index, number)], loop.carried))
+                    sums = loop.results
+            return sums
+
+        return along
+
+    def step(self, tile: OuterTile, place: Sequence[Index], scalars: Scalars, sums: Carry) -> Carry:
+        """One position: each of the scalars times each vector of outputs."""
         e, total = self.e, iter(sums)
         at = self.weights.offset([tile.output, *place])
         along = self.weights.view.strides[0]
         vectors = [self.weights.load(e.add(at, first * along), 0, lanes) for first, lanes in tile.vectors]
         following = []
-        for scalar in self.scalars(place, tile, guarded):
+        for scalar in scalars(tile, place):
             splats = {vector.lanes: e.splat(scalar, vector.lanes) for vector in vectors}
             following += [accumulate(e, splats[vector.lanes], vector, next(total)) for vector in vectors]
         return following
 
-    def scalars(self, place: Sequence[Index], tile: OuterTile, guarded: bool) -> Iterator[Ssa]:
-        """What the image has for each pair, each loaded just before its use."""
-        e, view = self.e, self.image.view
-        n, *position = place
-        first: list[Index] = [tile.channels.first, n]
-        for block, w, p in zip(tile.taps, self.k.window, position, strict=True):
-            first.append(e.sub(e.add(e.mul(block.first, w.stride), e.mul(p, w.dilation)), w.low))
-        if not guarded:
-            yield from self.plain(self.image.offset(first), tile)
-            return
-        axes = [axis + 2 for axis in self.guarded_axes]
-        for taps in itertools.product(*(range(block.size) for block in tile.taps)):
-            moved = [e.add(at, t * w.stride) for at, t, w in zip(first[2:], taps, self.k.window, strict=True)]
-            guard = self.image.guard([*first[:2], *moved], axes)
-            for channel in range(tile.channels.size):
-                value = self.image.scalar(e.add(guard.offset, channel * view.strides[0]))
-                yield value if guard.inside is None else e.select(guard.inside, value, e.number(0.0, 1))
+    # What the image has for each pair, each loaded just before its use
 
-    def plain(self, offset: Index, tile: OuterTile) -> Iterator[Ssa]:
-        """The same at a position that no tap leaves: all are at known distances from the first."""
-        e, strides = self.e, self.image.view.strides
+    def seen(self, tile: OuterTile, place: Sequence[Index]) -> list[Index]:
+        """The place in the image of a position under the first tap of a tile."""
+        e, (n, *position) = self.e, place
+        starts = (e.mul(block.first, w.stride) for block, w in zip(tile.taps, self.k.window, strict=True))
+        moved = (e.mul(p, w.dilation) for p, w in zip(position, self.k.window, strict=True))
+        along = zip(starts, moved, self.k.window, strict=True)
+        return [tile.channels.first, n, *(e.sub(e.add(start, move), w.low) for start, move, w in along)]
+
+    def plain(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
+        """At a position that no tap leaves: all are at known distances from the first."""
+        e, strides, offset = self.e, self.image.view.strides, self.image.offset(self.seen(tile, place))
         steps = (strides[0], *(w.stride * stride for w, stride in zip(self.k.window, strides[2:], strict=True)))
         for taps, channel in self.pairs(tile):
             distance = sum(index * step for index, step in zip((channel, *taps), steps, strict=True))
             yield self.image.scalar(e.add(offset, distance))
+
+    def guarded(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
+        """At a position that some taps leave: 0 for these."""
+        e, view, axes = self.e, self.image.view, [axis + 2 for axis in self.guarded_axes]
+        channel, n, *first = self.seen(tile, place)
+        for taps in itertools.product(*(range(block.size) for block in tile.taps)):
+            moved = (e.add(at, t * w.stride) for at, t, w in zip(first, taps, self.k.window, strict=True))
+            guard = self.image.guard([channel, n, *moved], axes)
+            assert guard.inside is not None
+            for number in range(tile.channels.size):
+                value = self.image.scalar(e.add(guard.offset, number * view.strides[0]))
+                yield e.select(guard.inside, value, e.number(0.0, 1))
 
     # Results
 

@@ -69,7 +69,7 @@ def round_trip(target: Target, size: int) -> float:
     return 2 * size * beyond / target.core.l3_rate
 
 
-def reordered(core: Core, elements: int) -> float:
+def reordered(core: Core, elements: float) -> float:
     """Cycles of a copy that changes the memory order of elements."""
     return core.reorder_cycles * elements
 

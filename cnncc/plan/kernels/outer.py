@@ -69,6 +69,13 @@ class Outer(Convolution):
     def streams(self) -> bool:
         return False
 
+    def edge_cycles(self, target: Target) -> float:
+        """Positions where some of the taps of a tile see the border select each scalar; a single tap goes round them."""
+        if math.prod(self.block[:-1]) == 1:
+            return 0.0
+        inside = math.prod(_inside(axis) / axis.kernel for axis in self.window)
+        return (1 - inside) * self.least_cycles(target)
+
     def units(self, result: View) -> int:
         """Tiles, all of which have the same positions."""
         pairs = zip((*(axis.out for axis in self.window), result.shape[0]), self.block, strict=True)
@@ -152,6 +159,13 @@ def _blocks(pairs: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
                 block.insert(0, whole)
                 rest = rest // whole if whole == taps_of_axis else 1
         yield tuple(block)
+
+
+def _inside(axis: WindowAxis) -> int:
+    """Positions of an axis that no tap leaves."""
+    begin = -(-axis.low // axis.dilation)
+    end = (axis.size - 1 + axis.low - (axis.out - 1) * axis.stride) // axis.dilation + 1
+    return max(0, min(end, axis.kernel) - begin)
 
 
 def _equal(size: int, most: int) -> list[int]:
