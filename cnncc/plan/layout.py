@@ -248,7 +248,10 @@ class LayoutBuilder:
         )
 
     def turned(self, work: LoweredOp, c: Contraction, image: Tensor) -> Turned | None:
-        """What a turned contraction has; None of others. One of a single image sums over more taps than it has results."""
+        """What a turned contraction has; None of others.
+
+        That of a single image is known by its window, of more taps than there are results.
+        """
         weights = work.operands[1]
         if weights in self.works.constants or image in self.works.constants:
             return None

@@ -70,7 +70,7 @@ class Outer(Convolution):
         return False
 
     def edge_cycles(self, target: Target) -> float:
-        """Positions where some of the taps of a tile see the border select each scalar; a single tap goes round them."""
+        """Where some taps of a tile see the border, each scalar is selected; a tile of one tap goes round it."""
         if math.prod(self.block[:-1]) == 1:
             return 0.0
         inside = math.prod(_inside(axis) / axis.kernel for axis in self.window)
