@@ -104,12 +104,14 @@ def of_lines() -> tuple[Graph, dict[str, Array]]:
     return net.graph(*(value for op in ops for value in net.builder.add(op, (x,)))), net.feeds
 
 
-def of_weights() -> tuple[Graph, dict[str, Array]]:
-    """The gradient of a convolution by its weights, from many images."""
+def of_weights(
+    images: int = 16, channels: int = 16, outputs: int = 16, size: int = 12
+) -> tuple[Graph, dict[str, Array]]:
+    """The gradient of a convolution by its weights, and data."""
     net = Net()
-    y = net.apply(Conv((3, 3), padding=1), net.input(16, 16, 12, 12), net.weights(16, 16, 3, 3, arrive=True))
-    slopes = differentiated(net.graph(y), "y0", ("w",))
-    return slopes, {name: net.feeds.get(name, net.random(16, 16, 12, 12)) for name in slopes.inputs}
+    x, w = net.input(images, channels, size, size), net.weights(outputs, channels, 3, 3, arrive=True)
+    slopes = differentiated(net.graph(net.apply(Conv((3, 3), padding=1), x, w)), "y0", ("w",))
+    return slopes, net.feeds | {"d_y0": net.random(images, outputs, size, size)}
 
 
 @functools.cache

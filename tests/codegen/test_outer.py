@@ -155,3 +155,21 @@ def test_sums_of_negative_zeros_are_zeros() -> None:
         array[...] = -0.0 if name.startswith("d_") else 1.0
     slopes = check(graph, feeds, choices=(labels(graph)[0],))["d_w"]
     assert not slopes.any() and not np.signbit(slopes).any()
+
+
+@pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64"])
+@pytest.mark.parametrize("images", [1, 32])
+def test_the_model_takes_it_and_packs_nothing(target: str, images: int) -> None:
+    graph, _ = Case(images, 16, 16, (16, 16), (3, 3), padding=1).graph()
+    steps = compilation(graph, target).plan.steps
+    (at,) = (at for at, step in enumerate(steps) if isinstance(step.kernel, Outer))
+    assert steps[at].sources[1].buffer == "d_y0" and steps[at].units > 1
+
+
+def test_layers_are_not_turned() -> None:
+    """Nor with weights that arrive, of one channel or of many."""
+    net = Net()
+    x = net.input(4, 1, 12, 12)
+    for channels in (8, 16):
+        x = net.apply(ops.Conv((3, 3)), x, net.weights(channels, net.shape(x)[1], 3, 3, arrive=True))
+    assert not labels(net.graph(x))
