@@ -16,11 +16,12 @@ from cnncc.check.tolerance import bounds
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.elements import FLOAT32, Element, element_of
 from cnncc.errors import TargetError
+from cnncc.gradient import differentiated
 from cnncc.ir import Builder, Graph, Value
 from cnncc.machine.target import Target, runnable
 from cnncc.native import host_target
 from cnncc.op import Op
-from cnncc.ops import ArgMax, ArgMin, CumSum, TopK
+from cnncc.ops import ArgMax, ArgMin, Conv, CumSum, TopK
 from cnncc.plan import PlanOptions
 from cnncc.runtime.model import Model
 from cnncc.types import Array, TensorType
@@ -101,6 +102,16 @@ def of_lines() -> tuple[Graph, dict[str, Array]]:
     x = net.input(1, 20, 9, 17)
     ops = (TopK(3, 1), TopK(9, 3), ArgMax(1), ArgMin(3, select_last_index=True), CumSum(2), CumSum(3, True, True))
     return net.graph(*(value for op in ops for value in net.builder.add(op, (x,)))), net.feeds
+
+
+def of_weights(
+    images: int = 16, channels: int = 16, outputs: int = 16, size: int = 12
+) -> tuple[Graph, dict[str, Array]]:
+    """The gradient of a convolution by its weights, and data."""
+    net = Net()
+    x, w = net.input(images, channels, size, size), net.weights(outputs, channels, 3, 3, arrive=True)
+    slopes = differentiated(net.graph(net.apply(Conv((3, 3), padding=1), x, w)), "y0", ("w",))
+    return slopes, net.feeds | {"d_y0": net.random(images, outputs, size, size)}
 
 
 @functools.cache

@@ -100,6 +100,7 @@ def signature(layer: Layer) -> str:
         f"series{exps}" + (f"+{last}" if last else ""): exps + last > 0,
         "wild": not layer.tame,
         str(layer.weights): layer.weights is not FLOAT32,
+        f"turned{layer.turned.images}+{layer.turned.copies}" if layer.turned else "": layer.turned is not None,
     }
     words += [flag for flag, holds in flags.items() if holds]
     return " ".join(

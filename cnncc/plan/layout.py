@@ -33,7 +33,7 @@ from .borders import pays_a_copy
 from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import step, transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
-from .kernels import Candidate, Convolution, LanesAlong, Layer, depthwise
+from .kernels import Candidate, Convolution, LanesAlong, Layer, Turned, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
@@ -177,6 +177,7 @@ class LayoutBuilder:
         self.types |= way.parts.types
         held, kernel = way.parts.held, chosen.kernel
         image, order = self.image_for(kernel, image, c)
+        parameters[:1] = [self.weights_for((merged or chosen).kernel, weights) for weights in parameters[:1]]
         self.orders[held.result] = planar(2) if flattened else order
         named = chosen if chosen.signature else None
         job = PlannedOp(held, [image, *parameters], self.extras(held), kernel, merged, c, named)
@@ -203,9 +204,19 @@ class LayoutBuilder:
         last, flat = channels_last(len(c.window) + 2), planar(len(c.window) + 2)
         if kernel.reads == "planar":
             image = self.in_order(image, flat)
-        elif kernel.reads == "channels last" or self.copied(image, c):
+        elif kernel.reads == "channels last" or (kernel.reads == "either" and self.copied(image, c)):
             image = self.in_order(image, last)
         return self.bordered(image, kernel), last if kernel.lanes_along == "channels" else flat
+
+    def weights_for(self, kernel: Convolution, weights: Tensor) -> Tensor:
+        """The weights, or a copy in the order that a kernel reads which does not pack them."""
+        if kernel.packs or self.along_memory(weights)[-1:] in ([], [0]):
+            return weights
+        return self.in_order(weights, (*range(1, self.types[weights].rank), 0))
+
+    def along_memory(self, tensor: Tensor) -> list[int]:
+        """The axes of a tensor from the outermost in memory to the innermost, without those of one element."""
+        return [axis for axis in self.orders[tensor] if self.types[tensor].shape[axis] > 1]
 
     def extras(self, work: LoweredOp) -> list[Operand]:
         """The operands of a contraction's epilogue: of the result's shape before the pool, of the pooled one after."""
@@ -234,7 +245,22 @@ class LayoutBuilder:
             distant=self.distant,
             save_memory=self.options.save_memory,
             weights=self.stored(work.operands[1]),
+            turned=self.turned(work, c, image),
         )
+
+    def turned(self, work: LoweredOp, c: Contraction, image: Tensor) -> Turned | None:
+        """What a turned contraction has; None of others.
+
+        That of a single image is known by its window, of more taps than there are results.
+        """
+        weights = work.operands[1]
+        if weights in self.works.constants or image in self.works.constants:
+            return None
+        outermost = all(self.along_memory(tensor)[:1] == [1] for tensor in (image, weights))
+        if not (outermost or (c.channels == 1 and c.taps > math.prod(axis.out for axis in c.window))):
+            return None
+        side_by_side = self.along_memory(weights)[-1:] in ([], [0])
+        return Turned(self.types[image].shape[0], 0 if side_by_side else self.types[weights].size)
 
     def stored(self, weights: Tensor) -> Element:
         """What packed weights are stored as: what is wished for the model's own, else what they are."""
@@ -325,7 +351,7 @@ class LayoutBuilder:
         """
         type = self.types[image]
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
-        if image not in self.works.arriving or type.dtype is not type.dtype.in_register:
+        if not self.arrives(image) or type.dtype is not type.dtype.in_register:
             return image
         if self.options.borders == "none" or self.options.save_memory or not any(map(any, border)):
             return image
@@ -334,6 +360,13 @@ class LayoutBuilder:
         if self.options.borders == "cost" and not pays_a_copy(self.target, type, order, border, saved):
             return image
         return self.copy(image, Tensor("bordered", (image,), order), order)
+
+    def arrives(self, tensor: Tensor) -> bool:
+        """Whether a tensor, or the one that it is a transpose of, lies in the caller's memory."""
+        maker = self.makers.get(tensor)
+        if maker and isinstance(maker.computation, Permute):
+            return self.arrives(maker.operands[0])
+        return tensor in self.works.arriving
 
     def flattened(self, image: Tensor, c: Contraction) -> tuple[Tensor, Contraction] | None:
         """A dense layer over a flattened image that is not planar, as a window of the size of the image.

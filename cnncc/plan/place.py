@@ -36,6 +36,7 @@ from .kernels import (
     indexed,
     lines,
     move,
+    packing,
     reduce,
     separable,
     sweeps,
@@ -297,11 +298,13 @@ class StepBuilder:
             expect_finite(job.work.name, self.views.constants[tensor], element)
             packed_now = kernel.pack(self.views.constants[tensor].reshape(shape), flip)
             return View(self.views.known(key, name, packed_now, element).name, (size,), (1,))
-        packed = View(self.views.room(key, name, size, element).name, (size,), (1,))
         source = replace(self.views.view(tensor), border=()).unfold(shape)
         if source is None:  # weights computed by other layers into an order of their own
             source = self.dense((tensor, "flat"), f"{tensor} (flat)", self.views.view(tensor)).unfold(shape)
             assert source is not None, "a dense view unfolds into any shape"
+        if not kernel.packs:
+            return packing.reversed_taps(source, len(kernel.window)) if flip else source
+        packed = View(self.views.room(key, name, size, element).name, (size,), (1,))
         for piece, place in kernel.packing_moves(source, packed.buffer, flip):
             self.move(name, piece, place)
         return packed

@@ -119,10 +119,11 @@ class View:
         return any(axis == looked_up for looked_up, _ in self.lookups)
 
     def transpose(self, axes: Sequence[int]) -> View:
-        """Axis a of the result is axis axes[a] of this view."""
+        """Axis a of the result is axis axes[a] of this view; borders stay with spatial axes."""
         lookups = tuple((list(axes).index(axis), table) for axis, table in self.lookups)
         shape, strides = (tuple(values[axis] for axis in axes) for values in (self.shape, self.strides))
-        return replace(self, shape=shape, strides=strides, border=(), lookups=lookups)
+        border = tuple(self.border[axis] for axis in axes) if self.border and set(axes[:2]) == {0, 1} else ()
+        return replace(self, shape=shape, strides=strides, border=border, lookups=lookups)
 
     def broadcast(self, dims: Sequence[int], shape: Sequence[int]) -> View:
         """The view repeated to `shape`: its axis a runs along axis dims[a], other axes have stride 0."""

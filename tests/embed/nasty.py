@@ -25,7 +25,7 @@ from cnncc.ops import (
     TopK,
 )
 from cnncc.types import Array
-from tests.graphs import Net, one_op
+from tests.graphs import Net, of_weights, one_op
 from tests.ops.cases import data, indexed_samples, of_floats, samples, wild
 
 from .support import EXAMPLES
@@ -64,6 +64,8 @@ def cases() -> Iterator[Case]:
             net = Net()
             graph = net.graph(*make(net))
             yield Case(f"{make.__name__}, streaming {streaming}", graph, net.feeds, {"streaming": streaming})
+    for sizes in ((1, 5, 19, 9), (5, 17, 3, 7)):
+        yield Case(f"gradient by weights of {sizes}", *of_weights(*sizes))
 
 
 def conv(net: Net, x: Value, channels: int, *kernel: int, arrive: bool = False, **attributes: object) -> Value:

@@ -14,8 +14,9 @@ import cnncc
 from cnncc.codegen.kernels import KERNELS
 from cnncc.plan import kernels
 from cnncc.plan.kernels import Convolution, Kernel, OverFibres, OverLines
+from cnncc.plan.views import elements
 from tests.fuzz.generate import random_graph
-from tests.graphs import compilation, of_lines
+from tests.graphs import compilation, of_lines, of_weights
 
 PACKAGE = Path(cnncc.__file__).resolve().parent
 CLASSES = {found for found in vars(kernels).values() if isinstance(found, type) and issubclass(found, Kernel)}
@@ -70,7 +71,9 @@ ORDER = (kernels.Direct, kernels.Grouped, kernels.Winograd)
 def test_answers_fit_together() -> None:
     rng = np.random.default_rng(0)
     seen: set[type] = set()
-    for number, graph in enumerate(chain([of_lines()[0]], (random_graph(seed)[0] for seed in range(300)))):
+    for number, graph in enumerate(
+        chain([of_lines()[0], of_weights()[0]], (random_graph(seed)[0] for seed in range(300)))
+    ):
         if number > 40 and seen == FAMILIES:
             break
         plan = compilation(graph, "x86-64-v4").plan
@@ -85,6 +88,6 @@ def test_answers_fit_together() -> None:
             if isinstance(kernel, Convolution):
                 weights = rng.standard_normal(kernel.weights_shape(step.target.shape[0])).astype(np.float32)
                 packed = kernel.pack(weights, flip=False)
-                assert packed.size == step.sources[1].shape[0] == kernel.packed_elements(step.target.shape[0])
+                assert packed.size == elements(step.sources[1].shape) == kernel.packed_elements(step.target.shape[0])
                 assert kernel.edge_cycles(plan.target) >= 0
     assert seen == FAMILIES

@@ -19,6 +19,7 @@ from .filter import Filter
 from .grouped import GroupedConvolution
 from .indexed import ReadAtIndices, WriteAtIndices
 from .move import Copy
+from .outer import OuterProducts
 from .ranking import FirstByInsertion
 from .reduce import WholeReduction
 from .running_sum import SumsOfFibres
@@ -42,6 +43,7 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Grouped: GroupedConvolution,
     k.Depthwise: DepthwiseConvolution,
     k.Winograd: WinogradConvolution,
+    k.Outer: OuterProducts,
     k.Window: pooling,
     k.Separable: SeparableWindow,
     k.Elementwise: ElementwiseExpression,

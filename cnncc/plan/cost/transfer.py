@@ -23,6 +23,8 @@ SMALL_AXIS = 8  # elements of an axis, at most, that is interleaved: more are tr
 SQUARES = 2  # side by side: together they read, or write, whole cache lines
 SQUARE_BYTES = 32  # of a row of a square: longer ones cross a cache line more often, where a caller's array begins
 PREFETCHED = 1024  # bytes ahead: 256 and 4096 gained nothing, this a sixth (from the third cache)
+CHUNK_VECTORS = 2  # of each position of a chunk that stay in the first cache while all tiles go over the chunk
+UNCACHED_CHUNK = 256  # positions of a chunk where there is no cache: sums of chunks have smaller errors than one chain
 CONFLICT_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
 
 
@@ -34,6 +36,11 @@ def arrival(target: Target, held: float, fetched: int, *, streamed: bool) -> flo
     if held <= WEIGHTS_OF_L1 * target.l1:
         return 0.0
     return fetched / (target.core.l2_stream_rate if streamed else target.core.l2_rate)
+
+
+def positions_in_l1(target: Target, vector: int) -> int:
+    """Positions of a chunk: so many that some vectors of `vector` bytes of each stay in the first cache."""
+    return int(WEIGHTS_OF_L1 * target.l1) // (CHUNK_VECTORS * vector) or UNCACHED_CHUNK
 
 
 def share_of_sets(core: Core, run: int, pitch: int) -> float:
@@ -72,7 +79,7 @@ def passed(target: Target, size: int) -> float:
     return beyond * line_by_line(target.core, size) + round_trip(target, size) / 2
 
 
-def reordered(core: Core, elements: int) -> float:
+def reordered(core: Core, elements: float) -> float:
     """Cycles of a copy that changes the memory order of elements."""
     return core.reorder_cycles * elements
 

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...machine.target import Target
-from . import depthwise, direct_tiles, grouped, winograd_tiles
+from . import depthwise, direct_tiles, grouped, outer, winograd_tiles
 from .base import Kernel, RowNeed, balanced
-from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, Tile
+from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, Tile, Turned
 from .depthwise import Depthwise
 from .direct import Direct
 from .elementwise import Elementwise
@@ -21,6 +21,7 @@ from .fill import Fill
 from .grouped import Grouped
 from .indexed import IndexedRead, IndexedWrite
 from .move import Move
+from .outer import Outer
 from .ranking import Rank
 from .reduce import Reduce
 from .running_sum import Accumulate
@@ -49,6 +50,7 @@ __all__ = [
     "LanesAlong",
     "Layer",
     "Move",
+    "Outer",
     "OverFibres",
     "OverLines",
     "Pooling",
@@ -60,6 +62,7 @@ __all__ = [
     "Sweep",
     "Sweeps",
     "Tile",
+    "Turned",
     "Window",
     "Winograd",
     "balanced",
@@ -89,6 +92,9 @@ PREFERRED = (Preferred(depthwise.candidate, "reads each pixel once; others fill 
 COMPARED = (
     Compared(direct_tiles.candidates, "computes every layer without a pool, so that there always is a candidate"),
     Compared(grouped.candidates, "fills the lanes with the outputs of several groups, where each has few"),
+    Compared(
+        outer.candidates, "reads both operands of a gradient of weights as they lie, in tiles of taps and channels"
+    ),
     Compared(winograd_tiles.candidates, "multiplies less, and rounds otherwise: it has to be cheaper than all others"),
 )
 

@@ -24,7 +24,7 @@ from . import packing
 from .base import Kernel, RowNeed, row_need, sizes
 
 LanesAlong = Literal["channels", "columns"]
-Reads = Literal["planar", "channels last", "either"]
+Reads = Literal["planar", "channels last", "either", "any order"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +112,8 @@ class Convolution(Kernel):
     """Whether it is faster if its image has the border that its window reads."""
     prefers_many_rows = False
     """Whether it needs more rows at a time than a round of a stream has."""
+    packs = True
+    """Whether its weights are packed; others are read as they lie, with neighbouring outputs side by side."""
 
     @property
     @abstractmethod
@@ -147,7 +149,10 @@ class Convolution(Kernel):
 
     @property
     def reads(self) -> Reads:
-        """The memory order of the image that it reads; for 'either' the plan takes the cheaper one."""
+        """The memory order of the image that it reads; for 'either' the plan takes the cheaper one.
+
+        In 'any order' it reads the image as it lies.
+        """
         return "either"
 
     # Cost
@@ -214,6 +219,18 @@ class Convolution(Kernel):
 
 
 @dataclass(frozen=True)
+class Turned:
+    """What a turned contraction has: its channels, outermost in memory, are images, and its images are channels.
+
+    So the gradients of weights are computed. `images` are those of the contraction. Its weights arrive; to have
+    neighbouring outputs side by side, `copies` elements of them must change their order.
+    """
+
+    images: int
+    copies: int
+
+
+@dataclass(frozen=True)
 class Layer:
     """A contraction, with everything that its candidates and their cost depend on.
 
@@ -222,7 +239,7 @@ class Layer:
     last only. The image lies `planar` in memory or with channels last. Weights are `tame` if they are known and no
     sum of some of them overflows; `strict` layers allow only what rounds as one sum does. `distant` weights come from
     memory, not from a cache; `save_memory` kernels keep their scratch memory small. `weights` is what they are stored
-    as.
+    as. `turned` tells what a turned contraction has.
     """
 
     contraction: Contraction
@@ -236,6 +253,7 @@ class Layer:
     distant: bool = False
     save_memory: bool = False
     weights: Element = FLOAT32
+    turned: Turned | None = None
 
 
 @dataclass(frozen=True)

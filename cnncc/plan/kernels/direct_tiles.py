@@ -49,7 +49,11 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
         ways += _by_channels(target, layer)
     if "columns" in copies and c.window and c.window[-1].stride <= 2:
         ways += _by_columns(target, layer)
-    ways = [replace(way, cycles=way.cycles + transfer.reordered(target.core, copies[way.lanes_along])) for way in ways]
+    packed = _packed(layer)
+    ways = [
+        replace(way, cycles=way.cycles + transfer.reordered(target.core, copies[way.lanes_along] + packed))
+        for way in ways
+    ]
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
     return [Candidate(way.label, way.cycles, _kernel(target, layer, way)) for way in ways[:OFFERED]]
@@ -73,6 +77,12 @@ def _kernel(target: Target, layer: Layer, way: TileCandidate) -> Direct:
         _ahead(target, layer, way),
         weights=layer.weights,
     )
+
+
+def _packed(layer: Layer) -> float:
+    """Elements of weights that are packed for an image, where other kernels may read them as they lie."""
+    c, turned = layer.contraction, layer.turned
+    return c.outputs * c.channels // c.groups * c.taps / turned.images if turned else 0
 
 
 def _chunk(target: Target, layer: Layer, way: TileCandidate) -> int:

@@ -1,0 +1,283 @@
+"""Gradients of weights: outer products, summed over images and positions in registers.
+
+The loop nest, outermost first:
+
+    chunks of images and rows       first the images, then the rows: the order in which the operands lie
+    vectors of outputs              those of a chunk stay in the first cache
+    taps and channels               one tile each; shards divide the tiles
+    images, rows, columns           of the chunk: v loads of outputs, s scalars, s·v multiply-adds
+
+Each sum is one chain over the positions of a chunk, and those of all chunks are added in order. Chunks follow from
+shapes and the target, so neither tile nor threads change a bit. Where a tap leaves the image and its border, the
+multiply-add with 0 is performed, as everywhere: the columns of a row that reach outside have loops of their own.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+
+from ...plan.kernels import Outer
+from ..emitter import Emitter
+from ..macs import accumulate, nothing
+from ..nest import UNROLL_LOOP, Carry, flat, reduce_nest, runs
+from ..registers import Index, Ssa
+from .family import ConvolutionEmitter, Tensors
+
+Range = tuple[Index, Index]
+Line = Callable[[Sequence[Index], Index, Index, Carry], Carry]  # sums over positions [begin, end) of a line at a place
+Scalars = Callable[["OuterTile", Sequence[Index]], Iterator[Ssa]]  # what is multiplied at a place
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Positions that are summed up together: images, rows; and whether they are the first ones."""
+
+    images: Range
+    rows: Range
+    first: Ssa | bool
+
+
+@dataclass(frozen=True)
+class Block:
+    """A part of an axis: its first index, its size, and its number."""
+
+    first: Index
+    size: int
+    number: Index
+
+
+@dataclass(frozen=True)
+class OuterTile:
+    """Taps of each axis and channels, and the first output of each vector with its lanes."""
+
+    taps: Sequence[Block]
+    channels: Block
+    output: Index
+    vectors: Sequence[tuple[int, int]]
+
+
+class OuterProducts(ConvolutionEmitter[Outer]):
+    """Emits one sum of outer products."""
+
+    def __init__(self, e: Emitter, kernel: Outer, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        self.images, self.positions = kernel.channels, [axis.kernel for axis in kernel.window]
+
+    def emit(self, a: Index, b: Index) -> None:
+        with self.chunks() as chunk:
+            for tile in self.tiles(a, b):
+                self.add(chunk, tile, self.summed(chunk, tile))
+
+    @contextmanager
+    def chunks(self) -> Iterator[Chunk]:
+        e, (images, rows) = self.e, self.k.chunk
+        with e.loop(0, self.images, images) as n, e.loop(0, self.positions[0], rows) as y:
+            begin = e.add(n.index, y.index)
+            first = begin == 0 if isinstance(begin, int) else e.compare("==", begin, 0)
+            yield Chunk(self.part(n.index, images, self.images), self.part(y.index, rows, self.positions[0]), first)
+
+    def part(self, begin: Index, size: int, total: int) -> Range:
+        """`size` elements of `total`, or what is left of them."""
+        end = self.e.add(begin, size)
+        return begin, end if total % size == 0 else self.e.least(end, total)
+
+    # Tiles
+
+    def tiles(self, a: Index, b: Index) -> Iterator[OuterTile]:
+        """Tiles [a, b), in loops."""
+        e, k = self.e, self.k
+        vectors = -(-k.outputs // k.lanes)
+        taps = [list(_blocks(axis.out, most)) for axis, most in zip(k.window, k.block, strict=False)]
+        axes = [list(_blocks(vectors, k.vectors, k.outputs // k.lanes)), *taps]
+        axes.append(list(_blocks(self.image.view.shape[0], k.block[-1])))
+        counts = [parts[-1][0] + parts[-1][1] for parts in axes]
+        for parts in itertools.product(*axes):
+            with ExitStack() as stack:
+                blocks = []
+                for number, count, first, size in parts:
+                    at = stack.enter_context(e.loop(0, count)).index
+                    blocks.append(Block(e.add(first, e.mul(at, size)), size, e.add(number, at)))
+                if not (isinstance(a, int) and isinstance(b, int)):
+                    unit = flat(e, [block.number for block in blocks], counts)
+                    mine = e.all_of([e.compare(">=", unit, a), e.compare("<", unit, b)])
+                    assert mine is not None
+                    stack.enter_context(e.when(mine))
+                output, *inner, channels = blocks
+                lanes = min(k.lanes * output.size, k.outputs - k.lanes * parts[0][2])
+                found = [(begin, min(k.lanes, lanes - begin)) for begin in range(0, lanes, k.lanes)]
+                yield OuterTile(inner, channels, e.mul(output.first, k.lanes), found)
+
+    def pairs(self, tile: OuterTile) -> list[tuple[tuple[int, ...], int]]:
+        """(tap on each axis, channel) of each scalar, from the first of the tile on."""
+        taps = itertools.product(*(range(block.size) for block in tile.taps))
+        return list(itertools.product(taps, range(tile.channels.size)))
+
+    # Sums over positions
+
+    def summed(self, chunk: Chunk, tile: OuterTile) -> Carry:
+        """The sums of a tile over a chunk.
+
+        Where a tile has one tap, the positions that it sees are a rectangle, and all others are products with 0: they
+        are summed once for all channels, to 0 or, of an infinity, NaN.
+        """
+        ranges = [chunk.images, chunk.rows, *((0, size) for size in self.positions[1:])]
+        pairs, start = self.pairs(tile), [nothing(self.e, lanes) for _, lanes in tile.vectors]
+        plain = self.stretches(tile, self.plain)
+        if not self.guarded_axes:
+            return self.over(ranges, [], plain, start * len(pairs))
+        inside = [self.inside(axis, block) for axis, block in enumerate(tile.taps)]
+        if len(pairs) > tile.channels.size:
+            edges = self.stretches(tile, self.guarded)
+            return self.over(ranges, [], partial(self.line, inside, plain, edges), start * len(pairs))
+        padding = self.stretches(tile, lambda tile, place: iter([self.e.number(0.0, 1)]))
+        start = self.over(ranges, [], partial(self.line, inside, None, padding), start)
+        seen = [self.clipped(*whole, part) for whole, part in zip(ranges[1:], inside, strict=True)]
+        return self.over([chunk.images, *seen], [], plain, start * len(pairs))
+
+    def over(self, ranges: Sequence[Range], place: Sequence[Index], line: Line, sums: Carry) -> Carry:
+        """The sums of the lines of some ranges, in the order of the axes."""
+        if len(ranges) == 1:
+            return line(place, *ranges[0], sums)
+        with self.e.loop(*ranges[0], carry=sums) as at:
+            at.next(self.over(ranges[1:], [*place, at.index], line, at.values))
+        return at.results
+
+    def inside(self, axis: int, taps: Block) -> Range:
+        """The positions [begin, end) of an axis that are in the image under all taps of a block."""
+        e, w = self.e, self.k.window[axis]
+        if axis not in self.guarded_axes:
+            return 0, w.kernel
+        first = e.sub(w.low, e.mul(taps.first, w.stride))
+        last = e.add(first, w.size - 1 - (taps.size - 1) * w.stride)
+        begin = e.least(e.div(e.largest(e.add(first, w.dilation - 1), 0), w.dilation), w.kernel)
+        end = e.least(e.div(e.largest(e.add(last, w.dilation), 0), w.dilation), w.kernel)
+        return begin, e.largest(begin, end)
+
+    def clipped(self, begin: Index, end: Index, inside: Range) -> Range:
+        """The part of a range that is inside: between its ends, if need be empty."""
+        low, high = (self.e.least(self.e.largest(begin, limit), end) for limit in inside)
+        return low, high
+
+    def line(
+        self,
+        inside: Sequence[Range],
+        middle: Line | None,
+        sides: Line,
+        place: Sequence[Index],
+        begin: Index,
+        end: Index,
+        sums: Carry,
+    ) -> Carry:
+        """A line: the middle, which no tap of the tile leaves, and both sides. Whole lines may be outside."""
+        e = self.e
+        low, high = self.clipped(begin, end, inside[-1])
+        tests: list[Ssa] = []
+        for axis in self.guarded_axes:
+            if axis < self.rank - 1:
+                first, after = inside[axis]
+                tests += [e.compare(">=", place[1 + axis], first), e.compare("<", place[1 + axis], after)]
+        if (row := e.all_of(tests)) is not None:
+            low, high = e.choose(row, low, end), e.choose(row, high, end)
+        sums = sides(place, begin, low, sums)
+        sums = middle(place, low, high, sums) if middle else sums
+        return sides(place, high, end, sums)
+
+    def stretches(self, tile: OuterTile, scalars: Scalars) -> Line:
+        """A function that adds the products at neighbouring positions of a line.
+
+        Loops have the body of two where the number is not known, else of several. Under several taps neighbours share
+        elements, which LLVM would keep in registers, and spill the sums: there each is a body by itself.
+        """
+        e, alone = self.e, tile.taps[-1].size > 1 or scalars == self.guarded
+
+        def along(place: Sequence[Index], begin: Index, end: Index, sums: Carry) -> Carry:
+            def step(index: list[Index], sums: Carry) -> Carry:
+                return self.step(tile, [*place, e.add(begin, index[0])], scalars, sums)
+
+            if isinstance(begin, int) and isinstance(end, int):
+                budget = len(sums) if alone else UNROLL_LOOP
+                return reduce_nest(e, [end - begin], sums, len(sums), step, budget=budget) if begin < end else sums
+            count = e.sub(end, begin)
+            pairs = 0 if alone else e.mul(e.div(count, 2), 2)
+            for first, after, size in ((0, pairs, 2), (pairs, count, 1)):
+                if after != 0:
+                    with e.loop(first, after, size, carry=sums) as loop:
+                        for number in range(size):
+                            loop.next(step([e.add(loop.index, number)], loop.carried))
+                    sums = loop.results
+            return sums
+
+        return along
+
+    def step(self, tile: OuterTile, place: Sequence[Index], scalars: Scalars, sums: Carry) -> Carry:
+        """One position: each of the scalars times each vector of outputs."""
+        e, total = self.e, iter(sums)
+        at = self.weights.offset([tile.output, *place])
+        along = self.weights.view.strides[0]
+        vectors = [self.weights.load(e.add(at, first * along), 0, lanes) for first, lanes in tile.vectors]
+        following = []
+        for scalar in scalars(tile, place):
+            splats = {vector.lanes: e.splat(scalar, vector.lanes) for vector in vectors}
+            following += [accumulate(e, splats[vector.lanes], vector, next(total)) for vector in vectors]
+        return following
+
+    # What the image has for each pair, each loaded just before its use
+
+    def seen(self, tile: OuterTile, place: Sequence[Index]) -> list[Index]:
+        """The place in the image of a position under the first tap of a tile."""
+        e, (n, *position) = self.e, place
+        starts = (e.mul(block.first, w.stride) for block, w in zip(tile.taps, self.k.window, strict=True))
+        moved = (e.mul(p, w.dilation) for p, w in zip(position, self.k.window, strict=True))
+        along = zip(starts, moved, self.k.window, strict=True)
+        return [tile.channels.first, n, *(e.sub(e.add(start, move), w.low) for start, move, w in along)]
+
+    def plain(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
+        """At a position that no tap leaves: all are at known distances from the first."""
+        e, strides, offset = self.e, self.image.view.strides, self.image.offset(self.seen(tile, place))
+        steps = (strides[0], *(w.stride * stride for w, stride in zip(self.k.window, strides[2:], strict=True)))
+        for taps, channel in self.pairs(tile):
+            distance = sum(index * step for index, step in zip((channel, *taps), steps, strict=True))
+            yield self.image.scalar(e.add(offset, distance))
+
+    def guarded(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
+        """At a position that some taps leave: 0 for these."""
+        e, view, axes = self.e, self.image.view, [axis + 2 for axis in self.guarded_axes]
+        channel, n, *first = self.seen(tile, place)
+        for taps in itertools.product(*(range(block.size) for block in tile.taps)):
+            moved = (e.add(at, t * w.stride) for at, t, w in zip(first, taps, self.k.window, strict=True))
+            guard = self.image.guard([channel, n, *moved], axes)
+            assert guard.inside is not None
+            for number in range(tile.channels.size):
+                value = self.image.scalar(e.add(guard.offset, number * view.strides[0]))
+                yield e.select(guard.inside, value, e.number(0.0, 1))
+
+    # Results
+
+    def add(self, chunk: Chunk, tile: OuterTile, sums: Carry) -> None:
+        """Add the sums of a chunk to the result; those of the first chunk are the result so far."""
+        e, strides = self.e, self.target.view.strides
+        at = self.target.offset([tile.channels.first, tile.output, *(block.first for block in tile.taps)])
+        results = itertools.product(self.pairs(tile), tile.vectors)
+        for ((taps, channel), (output, lanes)), value in zip(results, sums, strict=True):
+            inner = (channel, output, *taps)
+            offset = e.add(at, sum(index * stride for index, stride in zip(inner, strides, strict=True)))
+            if chunk.first is not True:
+                total = e.binary("add", self.target.load(offset, 1, lanes), value)
+                value = e.select(chunk.first, value, total) if isinstance(chunk.first, Ssa) else total
+            self.target.store(value, offset, 1)
+
+
+def _blocks(total: int, most: int, full: int | None = None) -> Iterator[tuple[int, int, int, int]]:
+    """(number of the first, count, begin, size) of runs of equal blocks; beyond `full` elements a block is alone."""
+    number = 0
+    for begin, end, size in runs(total, most):
+        middle = end if full is None or end <= full else end - size
+        for first, after in ((begin, middle), (middle, end)):
+            if first < after:
+                count = (after - first) // size
+                yield number, count, first, size
+                number += count
