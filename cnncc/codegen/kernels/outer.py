@@ -65,7 +65,7 @@ class OuterProducts(ConvolutionEmitter[Outer]):
 
     def __init__(self, e: Emitter, kernel: Outer, tensors: Tensors):
         super().__init__(e, kernel, tensors)
-        self.images, self.positions = kernel.channels, [axis.kernel for axis in kernel.window]
+        self.terms, self.positions = kernel.channels, [axis.kernel for axis in kernel.window]
 
     def emit(self, a: Index, b: Index) -> None:
         with self.chunks() as chunk:
@@ -75,10 +75,10 @@ class OuterProducts(ConvolutionEmitter[Outer]):
     @contextmanager
     def chunks(self) -> Iterator[Chunk]:
         e, (images, rows) = self.e, self.k.chunk
-        with e.loop(0, self.images, images) as n, e.loop(0, self.positions[0], rows) as y:
+        with e.loop(0, self.terms, images) as n, e.loop(0, self.positions[0], rows) as y:
             begin = e.add(n.index, y.index)
             first = begin == 0 if isinstance(begin, int) else e.compare("==", begin, 0)
-            yield Chunk(self.part(n.index, images, self.images), self.part(y.index, rows, self.positions[0]), first)
+            yield Chunk(self.part(n.index, images, self.terms), self.part(y.index, rows, self.positions[0]), first)
 
     def part(self, begin: Index, size: int, total: int) -> Range:
         """`size` elements of `total`, or what is left of them."""
