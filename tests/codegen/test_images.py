@@ -18,6 +18,7 @@ from cnncc.ops import (
     GlobalAveragePool,
     MaxPool,
     Mul,
+    Pad,
     ReduceMax,
     ReduceSum,
     Relu,
@@ -133,3 +134,12 @@ def test_images_are_rows_where_they_are_few() -> None:
     x = conv(net, net.input(3, 8, 16, 16), 8, (3, 3))
     plan = compilation(net.graph(net.apply(ReduceSum((0,)), x))).plan
     assert not any(step.by_images for step in plan.steps)
+
+
+@pytest.mark.parametrize("pads", [((1, 2), (0, 0)), ((0, 1), (1, 0)), ((0, 0), (1, 2)), ((2, 0), (0, 0), (1, 1))])
+def test_borders_of_whole_images(pads: tuple[tuple[int, int], ...]) -> None:
+    net = Net()
+    graph = net.graph(net.apply(Pad(pads, value=2.0), net.apply(Relu(), net.input(*(8, 3, 4)[: len(pads)]))))
+    found = check(graph, net.feeds)
+    for threads in (2, 3):
+        assert_same_bits(native(compilation(graph), net.feeds, threads), found, f"{threads} threads")

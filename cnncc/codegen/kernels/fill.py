@@ -63,8 +63,10 @@ class Border(KernelEmitter[Fill]):
         self.target.store(self.target.number(self.k.value, lanes), self.target.offset(position), self.inner)
 
     def part(self, axis: int, begin: Index, end: Index, rows: tuple[Index, Index]) -> tuple[Index, Index]:
-        """The part of [begin, end) inside `rows`, which are counted from the top of the border, or the images."""
+        """The part of [begin, end) inside `rows`, counted from the top of the border, or inside the images."""
+        if axis == 0 and (begin, end) == (0, self.shape[0]):
+            return self.images
         if axis != ROW_AXIS:
-            return (begin, end) if axis else self.images
+            return begin, end
         e, top = self.e, self.border[ROW_AXIS][0]
         return e.largest(e.sub(rows[0], top), begin), e.least(e.sub(rows[1], top), end)

@@ -33,7 +33,8 @@ class Fill(Kernel):
         return False
 
     def divides_images(self, sources: Sequence[View], result: View) -> bool:
-        return True
+        """Unless the border has whole images, before or behind those of the target."""
+        return result.rank > ROW_AXIS and not any(result.border[0])
 
     def touched(self, view: View) -> int:
         return elements(view.shape, view.border) - elements(view.shape)
