@@ -240,4 +240,5 @@ def test_chains_are_convex() -> None:
 
 def test_the_graphs_reach_every_pass() -> None:
     fired = {entry.pass_name for seed in range(GRAPHS) for entry in optimise(random_graph(seed)).fired}
-    assert fired == {step.name for step in PIPELINE} - {"constants"}
+    elsewhere = {"constants", "sums"}  # no layers of constants alone grow here, and no sums of products
+    assert fired == {step.name for step in PIPELINE} - elsewhere
