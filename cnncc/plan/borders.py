@@ -131,7 +131,11 @@ def parted_cycles(target: Target, job: PlannedOp, type: TensorType, order: Order
     return (rows * math.ceil(row / target.lanes) - type.size / target.lanes) / target.core.moved_vectors
 
 
-def pays_a_copy(target: Target, type: TensorType, order: Order, border: Border, saved: float) -> bool:
+def pays_a_copy(
+    target: Target, options: PlanOptions, type: TensorType, order: Order, border: Border, saved: float
+) -> bool:
     """Whether a copy of the caller's image with a border costs less than the cycles that the border saves."""
+    if options.borders == "none" or options.save_memory or not any(map(any, border)):
+        return False
     copied = transfer.copied(target, type.size) + fill_cycles(target, type, order, border)
-    return saved > copied + grown_cycles(target, type, border)
+    return options.borders == "all" or saved > copied + grown_cycles(target, type, border)

@@ -18,7 +18,7 @@ from ..types import TensorType
 from .fibres import FibreProgram
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp
 from .tensors import Tensor
-from .views import Border, Buffer, Order
+from .views import Border, Buffer, Order, same_axes
 
 LARGEST = max(element.bytes for element in VALUES)
 
@@ -37,7 +37,7 @@ class Bufferization:
     """The decisions about the buffers of a layout; the views follow from them.
 
     `callers` are the tensors in the caller's buffers. `inside` are those computed at their place inside another
-    tensor, `reshaped` those whose buffer is read under another shape, `summed` those along whose merged axes sums are
+    tensor, `reshaped` those whose buffer is read under other axes, `summed` those along whose merged axes sums are
     taken. `borders` are the borders of the arena's buffers. `links` will become rings of rows.
     """
 
@@ -79,7 +79,12 @@ def bufferize(layout: Layout, links: frozenset[Tensor]) -> Bufferization:
     """The buffers of all tensors, without borders (see `borders`)."""
     callers = callers_buffers(layout)
     bufferization = Bufferization(layout, links, callers, joined_in_place(layout, callers))
-    shapes = (job for job in layout.jobs if isinstance(job.work.computation, RowMajorReshape))
+    shapes = (
+        job
+        for job in layout.jobs
+        if isinstance(job.work.computation, RowMajorReshape)
+        and not same_axes(layout.types[job.operands[0]].shape, layout.types[job.result].shape)
+    )
     return replace(
         bufferization,
         reshaped=frozenset(bufferization.root(job.result)[0] for job in shapes),

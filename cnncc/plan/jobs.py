@@ -98,6 +98,11 @@ def is_planar(shape: Sequence[int], order: Order) -> bool:
     return real == sorted(real)
 
 
+def one_image(type: TensorType) -> TensorType:
+    """The type of one of the images that a tensor has: the cycles of a layer are those of one as well."""
+    return type.shaped((1, *type.shape[1:]))
+
+
 def needed(layout: Layout) -> Layout:
     """The layout without the jobs that no output or update needs: jobs are in order, so one pass from the back does."""
     tensors = layout.leaving

@@ -32,7 +32,7 @@ from . import kernels
 from .borders import pays_a_copy
 from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import step, transfer
-from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar
+from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar, one_image
 from .kernels import Candidate, Convolution, LanesAlong, Layer, Turned, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
@@ -353,11 +353,8 @@ class LayoutBuilder:
         border = ((0, 0), (0, 0), *(axis.reach for axis in kernel.window))
         if not self.arrives(image) or type.dtype is not type.dtype.in_register:
             return image
-        if self.options.borders == "none" or self.options.save_memory or not any(map(any, border)):
-            return image
-        saved = self.contractions[image] * type.shape[0] * kernel.edge_cycles(self.target)
-        order = self.orders[image]
-        if self.options.borders == "cost" and not pays_a_copy(self.target, type, order, border, saved):
+        order, saved = self.orders[image], self.contractions[image] * type.shape[0] * kernel.edge_cycles(self.target)
+        if not pays_a_copy(self.target, self.options, type, order, border, saved):
             return image
         return self.copy(image, Tensor("bordered", (image,), order), order)
 
@@ -443,8 +440,3 @@ class LayoutBuilder:
                 return None
             tensor = source
         return tensor if maker else None
-
-
-def one_image(type: TensorType) -> TensorType:
-    """The type of one of the images that a tensor has: the cycles of a layer are those of one as well."""
-    return type.shaped((1, *type.shape[1:]))

@@ -138,9 +138,11 @@ class View:
     def unfold(self, shape: Sequence[int]) -> View | None:
         """The same elements in row-major order under `shape`, or None where strides cannot express it.
 
-        Merges neighbouring axes that follow each other without a gap and splits axes freely.
+        Merges neighbouring axes that follow each other without a gap and splits axes freely. Between the elements of a
+        border no axis is merged or split, but axes of one element may come and go.
         """
-        if self.ring or self.lookups or any(side != (0, 0) for side in self.border[2:]):
+        bordered = any(side != (0, 0) for side in self.border[2:])
+        if self.ring or self.lookups or (bordered and not same_axes(self.shape, shape)):
             return None
         strides = strides_over(self.runs(), shape)
         return None if strides is None else View(self.buffer, tuple(shape), strides, self.offset, read_as=self.read_as)
@@ -154,6 +156,11 @@ class View:
             elif size > 1:
                 found.append((size, stride))
         return found
+
+
+def same_axes(shape: Sequence[int], other: Sequence[int]) -> bool:
+    """Whether two shapes differ by axes of one element only."""
+    return [size for size in shape if size > 1] == [size for size in other if size > 1]
 
 
 def strides_over(runs: Sequence[tuple[int, int]], shape: Sequence[int]) -> tuple[int, ...] | None:

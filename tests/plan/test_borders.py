@@ -8,7 +8,7 @@ import pytest
 from cnncc.computation import Contraction
 from cnncc.ir import Graph
 from cnncc.machine.target import named
-from cnncc.ops import Conv, Relu
+from cnncc.ops import Conv, Exp, Relu, Reshape, Transpose
 from cnncc.plan.kernels import Convolution, Fill, Layer, Winograd, direct_tiles
 from cnncc.plan.kernels.convolution import guarded_share
 from cnncc.plan.plan import Plan
@@ -100,3 +100,26 @@ def test_steps_of_two_columns_at_an_edge(target: str, width: int) -> None:
     wanted = check(graph, net.feeds, target, borders="none")
     assert_same_bits(check(graph, net.feeds, target, borders="all"), wanted)
     assert_same_bits(check(graph, net.feeds, target, borders="none", checked=True), wanted)
+
+
+@pytest.mark.parametrize("target", runnable_targets())
+def test_axes_of_one_element_come_and_go_around_a_border(target: str) -> None:
+    """What is also read with one axis more keeps its border; what is flattened has none."""
+    net = Net()
+    x = net.apply(Relu(), net.apply(Conv((1, 1)), net.input(3, 16, 6, 9), net.weights(16, 16, 1, 1)))
+    y = net.apply(Conv((3, 3), padding="same"), x, net.weights(16, 16, 3, 3, arrive=True))
+    grouped = net.apply(Transpose((2, 1, 0, 3, 4)), net.apply(Reshape((3, 1, 16, 6, 9)), x))
+    graph = net.graph(net.apply(Relu(), y), net.apply(Exp(), grouped))
+    assert borders(compilation(graph, target, borders="all").plan) == 1
+    wanted = check(graph, net.feeds, target, borders="none")
+    assert_same_bits(check(graph, net.feeds, target, borders="all", checked=True), wanted)
+    flat = net.graph(net.apply(Relu(), y), net.apply(Exp(), net.apply(Reshape((3, -1)), x)))
+    assert borders(compilation(flat, target, borders="all").plan) == 0
+
+
+def test_a_view_with_a_border_unfolds_by_axes_of_one_element_only() -> None:
+    view = dense_view("", (3, 1, 5, 7), (0, 1, 2, 3), ((0, 0), (0, 0), (1, 1), (2, 2)))
+    moved = view.unfold((1, 3, 5, 1, 7))
+    assert moved is not None and moved.border == () and moved.offset == view.offset
+    assert [moved.strides[axis] for axis in (1, 2, 4)] == [view.strides[axis] for axis in (0, 2, 3)]
+    assert view.unfold((3, 35)) is None and view.unfold((3, 5, 7, 1, 1)) is not None

@@ -118,7 +118,8 @@ def test_axes_of_one_element_do_not_make_an_order_unusual() -> None:
 
 def test_unfold_refuses_rings_and_borders() -> None:
     assert View("b", (1, 2, 4), (8, 4, 1), ring=4).unfold((8,)) is None
-    assert dense_view("b", (1, 1, 4), (0, 1, 2), ((0, 0), (0, 0), (1, 1))).unfold((4,)) is None
+    assert dense_view("b", (1, 2, 4), (0, 1, 2), ((0, 0), (0, 0), (1, 1))).unfold((8,)) is None
+    assert dense_view("b", (1, 1, 4), (0, 1, 2), ((0, 0), (0, 0), (1, 1))).unfold((4,)) == View("b", (4,), (1,), 1)
 
 
 def test_views_are_apart_where_they_share_no_element() -> None:
