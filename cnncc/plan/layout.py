@@ -33,11 +33,12 @@ from .borders import pays_a_copy
 from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import step, transfer
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar, one_image
-from .kernels import Candidate, Convolution, LanesAlong, Layer, Turned, depthwise
+from .kernels import Candidate, Convolution, LanesAlong, Layer, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
 from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
 from .tensors import Kind, Tensor
+from .turned import as_read, turned
 from .views import Order, channels_last, planar, reshaped_order
 
 WINOGRAD_WEIGHT_LIMIT = 2.0**64  # larger weights, or weights that are not finite, could overflow in a transform
@@ -177,7 +178,9 @@ class LayoutBuilder:
         self.types |= way.parts.types
         held, kernel = way.parts.held, chosen.kernel
         image, order = self.image_for(kernel, image, c)
-        parameters[:1] = [self.weights_for((merged or chosen).kernel, weights) for weights in parameters[:1]]
+        weights = parameters[0]
+        if not (merged or chosen).kernel.packs:
+            parameters[0] = self.in_order(weights, as_read(self.types[weights].shape, self.orders[weights]))
         self.orders[held.result] = planar(2) if flattened else order
         named = chosen if chosen.signature else None
         job = PlannedOp(held, [image, *parameters], self.extras(held), kernel, merged, c, named)
@@ -208,16 +211,6 @@ class LayoutBuilder:
             image = self.in_order(image, last)
         return self.bordered(image, kernel), last if kernel.lanes_along == "channels" else flat
 
-    def weights_for(self, kernel: Convolution, weights: Tensor) -> Tensor:
-        """The weights, or a copy in the order that a kernel reads which does not pack them."""
-        if kernel.packs or self.along_memory(weights)[-1:] in ([], [0]):
-            return weights
-        return self.in_order(weights, (*range(1, self.types[weights].rank), 0))
-
-    def along_memory(self, tensor: Tensor) -> list[int]:
-        """The axes of a tensor from the outermost in memory to the innermost, without those of one element."""
-        return [axis for axis in self.orders[tensor] if self.types[tensor].shape[axis] > 1]
-
     def extras(self, work: LoweredOp) -> list[Operand]:
         """The operands of a contraction's epilogue: of the result's shape before the pool, of the pooled one after."""
         early, order = arguments_of(work.before), self.orders[work.result]
@@ -233,6 +226,8 @@ class LayoutBuilder:
         """
         copies = self.reordered(work, c, image)
         is_planar = self.is_planar(image)
+        weights = work.operands[1]
+        arrive = self.works.constants.keys().isdisjoint((image, weights))
         few = one_image(self.types[image]).size if is_planar and not self.copied(image, c) else 0
         return Layer(
             c,
@@ -244,23 +239,9 @@ class LayoutBuilder:
             strict=self.strict,
             distant=self.distant,
             save_memory=self.options.save_memory,
-            weights=self.stored(work.operands[1]),
-            turned=self.turned(work, c, image),
+            weights=self.stored(weights),
+            turned=turned(c, image, weights, self.types, self.orders) if arrive else None,
         )
-
-    def turned(self, work: LoweredOp, c: Contraction, image: Tensor) -> Turned | None:
-        """What a turned contraction has; None of others.
-
-        That of a single image is known by its window, of more taps than there are results.
-        """
-        weights = work.operands[1]
-        if weights in self.works.constants or image in self.works.constants:
-            return None
-        outermost = all(self.along_memory(tensor)[:1] == [1] for tensor in (image, weights))
-        if not (outermost or (c.channels == 1 and c.taps > math.prod(axis.out for axis in c.window))):
-            return None
-        side_by_side = self.along_memory(weights)[-1:] in ([], [0])
-        return Turned(self.types[image].shape[0], 0 if side_by_side else self.types[weights].size)
 
     def stored(self, weights: Tensor) -> Element:
         """What packed weights are stored as: what is wished for the model's own, else what they are."""

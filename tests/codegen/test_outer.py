@@ -95,23 +95,23 @@ def test_it_computes_what_the_interpreter_does(target: str, case: Case) -> None:
         check(graph, feeds, target, choices=(choice,), border_limit=border)
 
 
-@pytest.mark.parametrize("case", CASES[:9:2], ids=str)
+@pytest.mark.parametrize("case", CASES[1:9:3], ids=str)
 def test_accesses_stay_inside(case: Case) -> None:
     graph, feeds = case.graph()
     for border in (1.0, 10.0):
         check(graph, feeds, choices=(labels(graph)[0],), border_limit=border, checked=True)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize("case", CASES[::2], ids=str)
 def test_neither_tile_nor_border_changes_a_bit(case: Case) -> None:
     graph, feeds = case.graph()
     found = labels(graph)
     wanted = native(forced(graph, found[0]), feeds)
-    for choice, border in itertools.product(found[:: max(1, len(found) // 3)], (1.0, 10.0)):
+    for choice, border in itertools.product((found[0], found[-1]), (1.0, 10.0)):
         assert_same_bits(native(forced(graph, choice, border_limit=border), feeds), wanted, str(choice))
 
 
-@pytest.mark.parametrize("case", CASES[:9:2], ids=str)
+@pytest.mark.parametrize("case", CASES[1:9:3], ids=str)
 def test_shards_make_the_same_bits(case: Case) -> None:
     graph, feeds = case.graph()
     compiled = forced(graph, labels(graph)[0])
