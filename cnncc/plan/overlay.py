@@ -20,9 +20,6 @@ from .kernels import RowNeed
 from .plan import Step
 from .views import ROW_AXIS, Buffer, View, elements
 
-MOST_LEAD = 4
-"""Rows that a first step is tried to run ahead."""
-
 
 def overlaid(steps: Sequence[Step], first: int, last: int, buffers: Mapping[str, Buffer]) -> tuple[str, int] | None:
     """The buffer whose place the result of a chain, the steps first … last, may take, and the lead for it."""
@@ -62,7 +59,8 @@ def _lead(chain: Sequence[Step], name: str, buffers: Mapping[str, Buffer]) -> in
         return 0
     needs = [step.row_need for step in chain]
     return next(
-        (lead for lead in range(MOST_LEAD + 1) if _is_ahead(needs, [step.target.rows for step in chain], lead)), None
+        (lead for lead in range(needs[0].extent + 1) if _is_ahead(needs, [step.target.rows for step in chain], lead)),
+        None,
     )
 
 

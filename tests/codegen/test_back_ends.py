@@ -7,6 +7,7 @@ import dataclasses
 import inspect
 import shutil
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from cnncc.codegen.kernels import KERNELS
 from cnncc.codegen.llvm.emitter import LlvmEmitter
 from cnncc.codegen.program import generate
 from cnncc.compiler import Compilation
+from cnncc.ir import Graph
 from cnncc.machine.target import Target
 from cnncc.native import load_object
 from cnncc.runtime.executable import Executable
@@ -33,6 +35,7 @@ from tests.graphs import (
     expected,
     native,
     of_lines,
+    of_weights,
     runnable_targets,
     sprinkled,
     worst_ratio,
@@ -104,14 +107,17 @@ def test_c_gives_the_bits_of_llvm_for_every_kernel(target: str, seed: int, tmp_p
 
 
 @needs_gcc
-def test_c_gives_the_bits_of_llvm_for_lines(tmp_path: Path) -> None:
-    graph, feeds = of_lines()
+@pytest.mark.parametrize("made", [of_lines, of_weights])
+def test_c_gives_the_bits_of_llvm_for_others(
+    made: Callable[[], tuple[Graph, dict[str, Array]]], tmp_path: Path
+) -> None:
+    graph, feeds = made()
     same_bits(compilation(graph), feeds, tmp_path)
 
 
 def test_those_networks_have_every_kernel() -> None:
     plans = [compilation(random_graph(seed)[0], "x86-64-v3", **options).plan for seed, options in WAYS.items()]
-    plans.append(compilation(of_lines()[0], "x86-64-v3").plan)
+    plans += [compilation(made()[0], "x86-64-v3").plan for made in (of_lines, of_weights)]
     assert {type(step.kernel) for plan in plans for step in plan.steps} == set(KERNELS)
 
 

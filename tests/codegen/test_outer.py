@@ -91,15 +91,15 @@ def forced(graph: Graph, choice: tuple[str, str], target: str = "host", **option
 def test_it_computes_what_the_interpreter_does(target: str, case: Case) -> None:
     graph, feeds = case.graph()
     found = labels(graph, target)
-    for choice, border in zip((found[0], found[-1]), (10.0, 1.0), strict=True):
-        check(graph, feeds, target, choices=(choice,), border_limit=border)
+    for choice, border in zip((found[0], found[-1]), ("all", "none"), strict=True):
+        check(graph, feeds, target, choices=(choice,), borders=border)
 
 
 @pytest.mark.parametrize("case", CASES[1:9:3], ids=str)
 def test_accesses_stay_inside(case: Case) -> None:
     graph, feeds = case.graph()
-    for border in (1.0, 10.0):
-        check(graph, feeds, choices=(labels(graph)[0],), border_limit=border, checked=True)
+    for border in ("none", "all"):
+        check(graph, feeds, choices=(labels(graph)[0],), borders=border, checked=True)
 
 
 @pytest.mark.parametrize("case", CASES[::2], ids=str)
@@ -107,8 +107,8 @@ def test_neither_tile_nor_border_changes_a_bit(case: Case) -> None:
     graph, feeds = case.graph()
     found = labels(graph)
     wanted = native(forced(graph, found[0]), feeds)
-    for choice, border in itertools.product((found[0], found[-1]), (1.0, 10.0)):
-        assert_same_bits(native(forced(graph, choice, border_limit=border), feeds), wanted, str(choice))
+    for choice, border in itertools.product((found[0], found[-1]), ("none", "all")):
+        assert_same_bits(native(forced(graph, choice, borders=border), feeds), wanted, str(choice))
 
 
 @pytest.mark.parametrize("case", CASES[1:9:3], ids=str)
@@ -132,19 +132,17 @@ def test_special_values(case: Case) -> None:
     """In the padding too: there g is multiplied by 0, so that an infinite one makes NaN."""
     graph, feeds = case.graph()
     choice, given = labels(graph)[0], special(feeds)
-    results = [check(graph, given, choices=(choice,), border_limit=border) for border in (1.0, 10.0)]
+    results = [check(graph, given, choices=(choice,), borders=border) for border in ("none", "all")]
     assert_same_bits(*results)
 
 
-@pytest.mark.parametrize("border", [1.0, 10.0])
-def test_padding_times_infinity(border: float) -> None:
+@pytest.mark.parametrize("border", ["none", "all"])
+def test_padding_times_infinity(border: str) -> None:
     graph, feeds = CASES[0].graph()
     (name,) = (name for name in feeds if name.startswith("d_"))
     feeds[name][0, 0, 4, 5] = np.inf  # in the first row, whose upper taps see padding
     (slopes,) = (
-        array
-        for key, array in check(graph, feeds, choices=(labels(graph)[0],), border_limit=border).items()
-        if key == "d_w"
+        array for key, array in check(graph, feeds, choices=(labels(graph)[0],), borders=border).items() if key == "d_w"
     )
     assert np.isnan(slopes[5, :, 0]).all() and not np.isnan(slopes[4]).any()
 

@@ -84,7 +84,7 @@ def test_answers_fit_together() -> None:
             assert (step.scratch.shape if step.scratch else (0,)) == (kernel.scratch,)
             assert bool(step.macs) == isinstance(kernel, Convolution) and step.cycles(plan.target) > 0
             assert step.units >= 1 <= kernel.granularity and kernel.describe()
-            assert not kernel.writes_own_rows or step.units == step.target.rows
+            assert step.by_images or not kernel.writes_own_rows or step.units == step.target.rows
             if isinstance(kernel, Convolution):
                 weights = rng.standard_normal(kernel.weights_shape(step.target.shape[0])).astype(np.float32)
                 packed = kernel.pack(weights, flip=False)

@@ -60,7 +60,7 @@ def test_a_saved_plan_is_the_same_plan(tmp_path: Path) -> None:
     options = load(file, TARGET)
     assert (options.streaming, options.borders, options.source) == ("chains", "all", str(file))
     again = make_plan(network(), TARGET, options)
-    wanted = make_plan(network(), TARGET, PlanOptions("chains", 1.25, ((first, other),)))
+    wanted = make_plan(network(), TARGET, PlanOptions("chains", "all", ((first, other),)))
     assert (again.steps, again.weights, again.stages) == (wanted.steps, wanted.weights, wanted.stages)
 
 
@@ -189,7 +189,10 @@ def refused(folder: Path, content: Any, problem: str) -> None:
         ({"cnncc plan": 2}, 'expected "cnncc plan": 1, got 2'),
         ({"target": "cortex-m4"}, "it was made for target 'cortex-m4', not for 'x86-64-v3'"),
         ({"options": []}, '"options" is not an object'),
-        ({"options": {"streaming": "rows"}}, "option 'streaming' is 'rows': expected one of none, pools, cost, chains"),
+        (
+            {"options": {"streaming": "rows"}},
+            "option 'streaming' is 'rows': expected one of none, pools, cost, chains, memory",
+        ),
         ({"options": {"borders": "2"}}, "option 'borders' is '2': expected one of cost, all, none"),
         ({"options": {"images_at_once": "2"}}, "option 'images_at_once' is \"2\": expected a value like 16"),
         ({"choices": {}}, '"choices" is not a list'),

@@ -71,6 +71,7 @@ ALLOWED: dict[str, set[str]] = {
         "objects",
         "sizes",
         "types",
+        "version",
     },
     "emulation": {"abi", "alignment", "errors", "machine", "native", "objects", "runtime", "types"},
     "cache.models": {"alignment", "cache", "runtime"},
@@ -248,6 +249,7 @@ ALLOWED: dict[str, set[str]] = {
         "plan",
         "runtime",
         "timings",
+        "version",
     },
     "opening": {"cache.models", "cache.sources", "compiler", "errors", "runtime", "sizes", "timings"},
     "check.model": {
@@ -342,6 +344,7 @@ ALLOWED: dict[str, set[str]] = {
         "measure.steps",
         "naming",
         "native",
+        "objects",
         "op",
         "opening",
         "ops",

@@ -10,9 +10,16 @@ import pytest
 
 from .test_imports import modules
 
-HOMES = ("cnncc.codegen.llvm.", "cnncc.native", "cnncc.runtime.shim", "cnncc.machine.architecture", "cnncc.elements")
+HOMES = (
+    "cnncc.codegen.llvm.",
+    "cnncc.native",
+    "cnncc.runtime.shim",
+    "cnncc.machine.architecture",
+    "cnncc.elements",
+    "cnncc.emulation.module",
+)
 """The back end; what hands its text to LLVM; the shim of Python modules, which is no code of a model; and the rows of
-architectures, which name intrinsics."""
+architectures, which name intrinsics; and a program of JavaScript, whose types of WebAssembly have the same names."""
 WORDS = """
     getelementptr insertelement extractelement shufflevector insertvalue extractvalue zeroinitializer poison inbounds
     fadd fsub fmul fdiv fneg fcmp icmp nsw nuw udiv sdiv urem srem shl lshr ashr freeze atomicrmw cmpxchg

@@ -86,6 +86,10 @@ class Outer(Convolution):
     def writes_own_rows(self) -> bool:
         return False
 
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        """Never: its tiles are what shards divide, over all axes of the result."""
+        return False
+
     def describe(self) -> str:
         taps, scalars, (images, rows) = taps_of(self.window), math.prod(self.block), self.chunk
         registers = scalars * self.vectors + self.vectors + 1
