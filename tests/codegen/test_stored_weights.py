@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import cnncc
+from cnncc.abi import WEIGHTS_HEADER_BYTES
 from cnncc.check.algorithms import Algorithms
 from cnncc.check.bound import Bound, compare
 from cnncc.check.tolerance import bounds, op_bounds
@@ -208,7 +209,7 @@ def test_no_transforms() -> None:
         {type(c.kernel) for plan in [made.plan] for o in plan.offers.values() for c in o} for made in (halves, floats)
     ]
     assert offered == [{Direct}, {Direct, Winograd}]
-    assert len(halves.plan.weights) == 2 * 64 * 64 * 9 and not halves.plan.tiles
+    assert len(halves.plan.weights) == WEIGHTS_HEADER_BYTES + 2 * 64 * 64 * 9 and not halves.plan.tiles
 
 
 def test_choices_and_keys_tell_them_apart() -> None:

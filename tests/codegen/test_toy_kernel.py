@@ -23,7 +23,7 @@ class ToyConvolution(ConvolutionEmitter[Toy]):
     """One chain of multiply-adds for each vector of outputs, in the order (taps…, channel), from the bias."""
 
     def emit(self, a: Index, b: Index) -> None:
-        positions(self.e, self.target.view.shape, (a, b), 1, self.k.lanes, self.at)
+        positions(self.e, self.target.view.shape, self.images, (a, b), 1, self.k.lanes, self.at)
 
     def at(self, position: list[Index], lanes: int) -> None:
         image, output, *place = position
