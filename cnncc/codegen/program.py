@@ -19,6 +19,7 @@ from ..plan.identity import Identity
 from ..plan.plan import ImageBlock, Plan, Stage, Step
 from . import barrier, cpu, ticks
 from .call import BufferAddresses, CallFields, element, register
+from .chain import Chain
 from .emitter import Emitter
 from .registers import BYTE, INT32, POINTER, Index, Ssa
 from .segment import Segment, segments_of
@@ -351,7 +352,7 @@ class Program:
         if len(steps) == 1:
             self.run_step(stage.steps[0], a, b, memory, fault)
         else:
-            self.stream(stage, steps, a, b, memory, fault)
+            Chain(self.e, stage, steps, lambda number, a, b: self.run_step(number, a, b, memory, fault)).rows(a, b)
 
     def run_step(self, number: int, a: Index, b: Index, memory: BufferAddresses, fault: Ssa) -> None:
         self.run(number, self.plan.steps[number], self.names[number], a, b, memory, fault)
@@ -368,63 +369,3 @@ class Program:
             arguments.append(fault)
         with ticks.timed(e, memory.ticks(number)) if self.profiled else nullcontext():
             e.call(function, arguments)
-
-    def stream(
-        self, stage: Stage, steps: Sequence[Step], a: Index, b: Index, memory: BufferAddresses, fault: Ssa
-    ) -> None:
-        """Blocks of rows of the last step; before each, every other step computes the rows that the next one reads."""
-        e = self.e
-        pairs = list(itertools.pairwise(steps))
-        begins: list[Index] = [a]
-        for producer, step in reversed(pairs):
-            need, rows = step.row_need, step.sources[0].rows
-            begin = e.least(e.largest(e.sub(e.mul(begins[0], need.stride), need.low), 0), rows)
-            begins.insert(0, e.mul(e.div(begin, producer.granularity), producer.granularity))
-        done = [e.value(begin) for begin in begins[:-1]]
-        if stage.by_need:
-            self.by_need(stage, steps, [*done, e.value(a)], b, memory, fault)
-            return
-        with e.loop(a, b, stage.block, carry=done) as loop:
-            ends: list[Index] = [e.least(e.add(loop.index, stage.block), b)]
-            for producer, step in reversed(pairs):
-                ends.insert(0, self.rows_before(producer, step, ends[0]))
-            following = []
-            for position, number in enumerate(stage.steps[:-1]):
-                end = e.largest(ends[position], loop.values[position])
-                self.run_step(number, loop.values[position], end, memory, fault)
-                following.append(e.value(end))
-            self.run_step(stage.steps[-1], loop.index, ends[-1], memory, fault)
-            loop.next(following)
-
-    def by_need(
-        self,
-        stage: Stage,
-        steps: Sequence[Step],
-        done: list[Ssa],
-        end: Index,
-        memory: BufferAddresses,
-        fault: Ssa,
-    ) -> list[Ssa]:
-        """The last of some steps of a chain up to row `end`, a grain at a time; before each, the rows that it reads.
-
-        `done` are the rows that each step has computed; returns those after it. Each step has a loop of its own inside
-        the loop of the step that reads it.
-        """
-        e, place = self.e, len(steps) - 1
-        number, grain = stage.steps[place], steps[place].granularity
-        with e.loop(done[place], end, grain, carry=done[:place]) as loop:
-            to = e.least(e.add(loop.index, grain), end)
-            before = list(loop.values)
-            if place:
-                need = self.rows_before(steps[place - 1], steps[place], to, stage.lead if place == 1 else 0)
-                before = self.by_need(stage, steps[:place], before, need, memory, fault)
-            self.run_step(number, loop.index, to, memory, fault)
-            loop.next(before)
-        return [*loop.results, e.value(e.largest(done[place], end))]
-
-    def rows_before(self, producer: Step, step: Step, end: Index, lead: int = 0) -> Index:
-        """Up to which row the next step reads one for its rows before `end`: whole grains, and `lead` rows more."""
-        e, need = self.e, step.row_need
-        last = e.add(e.largest(e.add(e.mul(e.sub(end, 1), need.stride), need.extent - need.low), 0), lead)
-        whole = e.mul(e.div(e.add(last, producer.granularity - 1), producer.granularity), producer.granularity)
-        return e.least(whole, step.sources[0].rows)

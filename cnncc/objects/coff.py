@@ -26,7 +26,7 @@ def global_symbols(code: bytes) -> tuple[Symbol, ...]:
         while place < count:
             name, value, section, _, kind, more = _SYMBOL.unpack_from(code, at + place * _SYMBOL.size)
             if kind in _GLOBAL:
-                found.append(Symbol(_name(code, name, names), section != 0 or value != 0))
+                found.append(Symbol(name_of(code, name, names), section != 0 or value != 0))
             place += 1 + more
     except (struct.error, ValueError) as error:
         raise NativeError(f"damaged COFF file: {error}") from error
@@ -40,7 +40,7 @@ def sections(code: bytes) -> tuple[Section, ...]:
     try:
         for place in range(number):
             name, _, _, size, data, *_ = _SECTION.unpack_from(code, start + place * _SECTION.size)
-            text = _name(code, name, at + count * _SYMBOL.size)
+            text = name_of(code, name, at + count * _SYMBOL.size)
             found.append(Section(text, code[data : data + size] if data else b""))
     except (struct.error, ValueError) as error:
         raise NativeError(f"damaged COFF file: {error}") from error
@@ -65,7 +65,7 @@ def _head(code: bytes) -> tuple[int, int, int, int]:
     return number, _HEAD.size + optional, at, count
 
 
-def _name(code: bytes, field: bytes, strings: int) -> str:
+def name_of(code: bytes, field: bytes, strings: int) -> str:
     """A name of up to 8 bytes, or one in the table of strings: of a symbol by number, of a section in digits."""
     if field[:4] == bytes(4):
         start = strings + int.from_bytes(field[4:], "little")

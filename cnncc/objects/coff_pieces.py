@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ..errors import NativeError
+from .coff import name_of
 from .fixes import FIXES, a64_scale, gathered, signed
 from .pieces import Fix, Label, Pieces, Section
 
@@ -53,7 +54,7 @@ def _pieces(code: bytes) -> Pieces:
     strings = symbols + symbol_count * _SYMBOL.size
     start = _HEAD.size + second
     headers = [_Header(*_SECTION.unpack_from(code, start + number * _SECTION.size)) for number in range(count)]
-    names = [_name(code, header.name, strings) for header in headers]
+    names = [name_of(code, header.name, strings) for header in headers]
     loaded = [
         number
         for number, header in enumerate(headers)
@@ -83,7 +84,7 @@ def _labels(code: bytes, at: int, count: int, strings: int, places: dict[int, in
     place = 0
     while place < count:
         field, value, section, _, kind, more = _SYMBOL.unpack_from(code, at + place * _SYMBOL.size)
-        name = _name(code, field, strings)
+        name = name_of(code, field, strings)
         yield Label(name, places.get(section - 1), value, kind in _EXTERNAL and section > 0, kind == _EXTERNAL[1])
         yield from [Label("", None, 0)] * more
         place += 1 + more
@@ -129,14 +130,3 @@ def _held(data: bytes, at: int, size: int) -> int:
     if at + size > len(data):
         raise ValueError("a relocation lies behind its section")
     return int.from_bytes(data[at : at + size], "little")
-
-
-def _name(code: bytes, field: bytes, strings: int) -> str:
-    """A name of up to 8 bytes, or one in the table of strings: of a symbol by number, of a section in digits."""
-    if field[:4] == bytes(4):
-        start = strings + int.from_bytes(field[4:], "little")
-    elif field[:1] == b"/":
-        start = strings + int(field[1:].rstrip(b"\0"))
-    else:
-        return field.rstrip(b"\0").decode()
-    return code[start : code.index(b"\0", start)].decode()
