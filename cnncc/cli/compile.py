@@ -1,4 +1,4 @@
-"""compile: write a model as object, static and shared library, C header and manifest.
+"""compile: write a model as object, static and shared library, module of WebAssembly, C header and manifest.
 
 Without --kinds, everything that the target can have is written; a shared library needs a C compiler.
 Several --shape of an input write one library with a program for each size, which share the weights.

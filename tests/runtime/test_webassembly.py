@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 import subprocess
@@ -14,10 +15,13 @@ import cnncc
 from cnncc import native
 from cnncc.compiler import Compilation, Options
 from cnncc.errors import NativeError, OutputError
+from cnncc.ir import Builder
 from cnncc.machine.target import TARGETS
 from cnncc.objects.wasm_library import STACK_BYTES, standalone
 from cnncc.objects.wasm_pieces import GLOBALS, MAGIC, MEMORIES, Reader, constant, leb, part, parts, text
+from cnncc.ops import Add
 from cnncc.runtime import artefacts
+from cnncc.types import TensorType
 
 from . import toy
 
@@ -71,6 +75,28 @@ def test_several_inputs(tmp_path: Path) -> None:
     artefacts.write(toy.executable(n_in=2, target=WASM), tmp_path, ["wasm", "json"])
     x = toy.images(3)
     np.testing.assert_array_equal(in_node(tmp_path, "toy", x, x).reshape(3, -1), toy.expected(x, x))
+
+
+@needs_node
+def test_states_begin_as_they_should_and_stay(tmp_path: Path) -> None:
+    builder = Builder("counter")
+    x = builder.input("x", TensorType((1, 3, 5)))
+    total = builder.state(np.full((1, 3, 5), 7, np.float32), "total")
+    (builder.updates["total"],) = builder.add(Add(), (total, x))
+    graph = builder.graph({"y": builder.add(Add(), (total, x))[0]})
+    artefacts.write(Compilation(graph, Options(TARGETS["wasm32"])).build(), tmp_path, ["wasm", "json"])
+    images = np.arange(60, dtype=np.float32).reshape(4, 3, 5)
+    np.testing.assert_array_equal(in_node(tmp_path, "counter", images), 7 + np.cumsum(images, 0).reshape(-1))
+
+
+def test_each_program_of_a_library_has_a_module(tmp_path: Path) -> None:
+    programs = [dataclasses.replace(toy.executable(name=name, target=WASM), library="both") for name in ("a", "b")]
+    paths = artefacts.write(programs, tmp_path, ["wasm", "o"])
+    assert {role: path.name for role, path in paths.items() if role.startswith("wasm")} == {
+        "wasm a": "a.wasm",
+        "wasm b": "b.wasm",
+    }
+    assert text("b_run") in paths["wasm b"].read_bytes() and text("both_weights") in paths["wasm a"].read_bytes()
 
 
 def test_the_bytes_are_the_same_from_two_runs() -> None:
