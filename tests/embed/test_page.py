@@ -41,7 +41,7 @@ for (const strokes of [[], [[[3, 4]]], [[[1, 2], [1, 2]]], [[[0, 0], [9, 0]]]])
 def test_strokes_become_pictures_that_the_network_knows(tmp_path: Path) -> None:
     """Wherever a digit stands and however large it is drawn, and in italics."""
     (tmp_path / "pictures.mjs").write_text(PICTURES)
-    command = ["node", tmp_path / "pictures.mjs", WEB / "drawing.mjs"]
+    command: list[str | Path] = ["node", tmp_path / "pictures.mjs", WEB / "drawing.mjs"]
     done = subprocess.run(command, capture_output=True, timeout=60, check=True)
     found = np.frombuffer(done.stdout, np.float32).reshape(-1, 1, 8, 8)
     drawn, (nothing, dot, line, dash) = found[:30].reshape(3, 10, 1, 8, 8), found[30:, 0]

@@ -54,7 +54,7 @@ def in_node(folder: Path, name: str, *inputs: np.ndarray) -> np.ndarray:
     for place, x in enumerate(inputs):
         x.tofile(folder / f"x{place}")
     network = ROOT / "examples" / "embed" / "web" / "network.mjs"
-    command = ["node", folder / "call.mjs", network, folder, name, str(len(inputs[0]))]
+    command: list[str | Path] = ["node", folder / "call.mjs", network, folder, name, str(len(inputs[0]))]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     return np.fromfile(folder / "y0", np.float32)
