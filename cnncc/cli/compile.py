@@ -1,4 +1,4 @@
-"""compile: write a model as object, static and shared library, C header and manifest.
+"""compile: write a model as object, static and shared library, module of WebAssembly, C header and manifest.
 
 Without --kinds, everything that the target can have is written; a shared library needs a C compiler.
 Several --shape of an input write one library with a program for each size, which share the weights.
@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="folder", required=True, metavar="DIR", help="folder to write to, made if need be")
     common.add_compiling(parser)
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
-    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, h, json, cmake, pc")
+    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, wasm, h, json, cmake, pc")
     parser.add_argument(
         "--memory", type=common.size, metavar="BYTES", help="the most that workspace and states may take, as 32K"
     )
@@ -88,7 +88,7 @@ def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Map
         say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
     if executable.undefined:
         say(f"{executable.symbol}.o needs routines of the compiler's runtime: {', '.join(executable.undefined)}")
-    if kinds is None and "so" not in files:
+    if kinds is None and "so" not in files and not any(role.startswith("wasm") for role in files):
         say("no shared library: " + ("no C compiler" if executable.target.shares_libraries else "cnncc writes none"))
 
 
@@ -147,6 +147,7 @@ _ROLES = {
     "state": "first values of states",
     "a": "static library",
     "so": "shared library",
+    "wasm": "module",
     "h": "C header",
     "json": "manifest",
     "cmake": "for CMake's find_package",
@@ -185,6 +186,7 @@ def _name(arguments: argparse.Namespace) -> str | None:
 
 def default_kinds(target: Target) -> tuple[str, ...]:
     """Everything that can be written for `target` here."""
-    from ..runtime.artefacts import can_link
+    from ..runtime.artefacts import can_link, kinds_for
 
-    return ("o", "a", "so", "h", "json") if can_link(target) else ("o", "a", "h", "json")
+    left_out = {"cmake", "pc", *(() if can_link(target) else ("so",))}
+    return tuple(kind for kind in kinds_for(target) if kind not in left_out)

@@ -50,7 +50,7 @@ def _described(target: Target) -> dict[str, Any]:
     """The fields of a target, and what follows from them."""
     from ..machine.routines import allowed
     from ..machine.target import ALIASES
-    from ..runtime.artefacts import KINDS, kinds_without_tools
+    from ..runtime.artefacts import kinds_for, kinds_without_tools
 
     return {
         **target.describe(),
@@ -58,7 +58,7 @@ def _described(target: Target) -> dict[str, Any]:
         "vector_bits": target.vector_bits if target.lanes > 1 else 0,
         "object_format": target.object_format,
         "processor_check": target.isa.check.value,
-        "kinds": list(KINDS if target.shares_libraries else kinds_without_tools(target)),
+        "kinds": list(kinds_for(target)),
         "kinds_without_tools": list(kinds_without_tools(target)),
         "may_need": sorted(allowed(target)),
     }

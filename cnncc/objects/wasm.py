@@ -6,22 +6,13 @@ section of imports; the name of an undefined symbol is that of its import, unles
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from typing import TypeVar
+from collections.abc import Iterator
 
 from ..abi import ALIGNMENT
-from ..errors import NativeError
 from ..machine.target import Target
 from .format import Section, Symbol
+from .wasm_pieces import CUSTOM, DATA, IMPORTS, MAGIC, NAMES, Reader, constant, leb, part, parts, text, told
 
-T = TypeVar("T")
-
-_MAGIC = b"\0asm\1\0\0\0"
-_NAMES = dict(
-    enumerate("custom type import function table memory global export start element code data count tag".split())
-)
-_CUSTOM, _IMPORTS, _DATA = 0, 2, 11  # sections
 _SEGMENTS, _SYMBOLS = 5, 8  # parts of "linking"
 _OF_DATA, _OF_SECTION = 1, 3  # kinds of symbols; a symbol of another kind has an index
 _LOCAL, _UNDEFINED, _NAMED = 0x02, 0x10, 0x40  # flags of symbols
@@ -30,102 +21,58 @@ _MEMORY = b"\3env\x0f__linear_memory\2\0\0"  # the import of a memory of any siz
 _VERSION = 2  # of "linking"
 
 
-@dataclass
-class _Reader:
-    """Numbers and names from `at` on."""
-
-    code: bytes
-    at: int = 0
-
-    def number(self) -> int:
-        """An unsigned LEB128 number."""
-        result, shift, byte = 0, 0, 0x80
-        while byte & 0x80:
-            byte = self.code[self.at]
-            result |= (byte & 0x7F) << shift
-            self.at, shift = self.at + 1, shift + 7
-        return result
-
-    def numbers(self, count: int) -> list[int]:
-        return [self.number() for _ in range(count)]
-
-    def take(self, size: int) -> bytes:
-        self.at += size
-        if self.at > len(self.code):
-            raise IndexError("it is cut short")
-        return self.code[self.at - size : self.at]
-
-    def name(self) -> str:
-        return self.take(self.number()).decode()
-
-    def parts(self) -> Iterator[tuple[int, bytes]]:
-        """Kind and content of what follows, each with its size in front."""
-        while self.at < len(self.code):
-            kind = self.number()
-            yield kind, self.take(self.number())
-
-
 def global_symbols(code: bytes) -> tuple[Symbol, ...]:
     """All global and weak symbols, in the table's order. Raises NativeError for anything but WebAssembly."""
-    return _told(lambda: tuple(_symbols(code)))
+    return told(lambda: tuple(_symbols(code)))
 
 
 def sections(code: bytes) -> tuple[Section, ...]:
     """All sections, custom ones by their own names. Raises NativeError as `global_symbols` does."""
-    return _told(lambda: tuple(Section(name, data) for _, name, data in _sections(code)))
+    return told(lambda: tuple(Section(name, data) for _, name, data in _sections(code)))
 
 
 def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
     """A relocatable object that defines `symbol` as these bytes, aligned to 64."""
-    name, size = _text(symbol), _leb(len(data))
-    at_zero = b"\0\x41\0\x0b"  # memory 0, from the constant 0 on
+    name, size = text(symbol), leb(len(data))
+    at_zero = b"\0" + constant(0)  # of memory 0
     alignment = ALIGNMENT.bit_length() - 1
-    segment = b"\1" + _text(f".rodata.{symbol}") + bytes([alignment, 0])
+    segment = b"\1" + text(f".rodata.{symbol}") + bytes([alignment, 0])
     table = b"\1" + bytes([_OF_DATA, 0]) + name + b"\0\0" + size
-    linking = _text("linking") + _leb(_VERSION) + _part(_SEGMENTS, segment) + _part(_SYMBOLS, table)
+    linking = text("linking") + leb(_VERSION) + part(_SEGMENTS, segment) + part(_SYMBOLS, table)
     data_head = b"\1" + at_zero + size
     return b"".join(
         (
-            _MAGIC,
-            _part(_IMPORTS, b"\1" + _MEMORY),
-            bytes([_DATA]) + _leb(len(data_head) + len(data)) + data_head,
+            MAGIC,
+            part(IMPORTS, b"\1" + _MEMORY),
+            bytes([DATA]) + leb(len(data_head) + len(data)) + data_head,
             data,
-            _part(_CUSTOM, linking),
+            part(CUSTOM, linking),
         )
     )
 
 
-def _told(read: Callable[[], T]) -> T:
-    try:
-        return read()
-    except (IndexError, KeyError, ValueError) as error:
-        raise NativeError(f"damaged WebAssembly file: {error}") from error
-
-
 def _sections(code: bytes) -> Iterator[tuple[int, str, bytes]]:
-    if code[: len(_MAGIC)] != _MAGIC:
-        raise NativeError("not a WebAssembly module")
-    for kind, content in _Reader(code, len(_MAGIC)).parts():
-        reader = _Reader(content)
-        name = reader.name() if kind == _CUSTOM else _NAMES[kind]
+    for kind, content in parts(code):
+        reader = Reader(content)
+        name = reader.name() if kind == CUSTOM else NAMES[kind]
         yield kind, name, content[reader.at :]
 
 
 def _symbols(code: bytes) -> Iterator[Symbol]:
     imports: dict[int, list[str]] = {}
     for kind, name, content in _sections(code):
-        if kind == _IMPORTS:
-            imports = _imports(_Reader(content))
-        elif kind == _CUSTOM and name == "linking":
-            reader = _Reader(content)
+        if kind == IMPORTS:
+            imports = _imports(Reader(content))
+        elif kind == CUSTOM and name == "linking":
+            reader = Reader(content)
             if reader.number() != _VERSION:
                 raise ValueError(f"its symbols are not of version {_VERSION}")
-            for part, table in reader.parts():
-                if part == _SYMBOLS:
-                    yield from _table(_Reader(table), imports)
+            for number, table in reader.parts():
+                if number == _SYMBOLS:
+                    yield from _table(Reader(table), imports)
 
 
-def _imports(reader: _Reader) -> dict[int, list[str]]:
+def _imports(reader: Reader) -> dict[int, list[str]]:
     """The names of imports by kind, in order: of functions, tables, memories, globals, tags."""
     found: dict[int, list[str]] = {}
     for _ in range(reader.number()):
@@ -140,7 +87,7 @@ def _imports(reader: _Reader) -> dict[int, list[str]]:
     return found
 
 
-def _table(reader: _Reader, imports: dict[int, list[str]]) -> Iterator[Symbol]:
+def _table(reader: Reader, imports: dict[int, list[str]]) -> Iterator[Symbol]:
     for _ in range(reader.number()):
         kind, flags = reader.numbers(2)
         defined = not flags & _UNDEFINED
@@ -155,20 +102,3 @@ def _table(reader: _Reader, imports: dict[int, list[str]]) -> Iterator[Symbol]:
             name = reader.name() if defined or flags & _NAMED else imports[_IMPORTED_AS[kind]][index]
         if not flags & _LOCAL:
             yield Symbol(name, defined)
-
-
-def _leb(value: int) -> bytes:
-    digits = []
-    while True:
-        value, digit = value >> 7, value & 0x7F
-        digits.append(digit | (0x80 if value else 0))
-        if not value:
-            return bytes(digits)
-
-
-def _text(name: str) -> bytes:
-    return _leb(len(name.encode())) + name.encode()
-
-
-def _part(kind: int, content: bytes) -> bytes:
-    return bytes([kind]) + _leb(len(content)) + content

@@ -18,7 +18,8 @@ from ..errors import NativeError, OutputError, UsageError
 from ..machine.target import Target
 from ..naming import file_stem
 from ..native import host_target
-from ..objects import format_of
+from ..objects import WASM, format_of
+from ..objects.wasm_library import standalone
 from ..version import VERSION
 from .consumers import cmake, pkg_config
 from .executable import Executable
@@ -26,7 +27,7 @@ from .header import library_header
 from .manifest import Manifest, describe_library, to_json
 from .seal import seal, seal_object
 
-KINDS = ("o", "a", "so", "h", "json", "cmake", "pc")
+KINDS = ("o", "a", "so", "wasm", "h", "json", "cmake", "pc")
 MANIFEST_SYMBOL = "cnncc_manifest"
 _LINK_SECONDS = 300
 
@@ -37,15 +38,17 @@ def write(
     """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is created if missing; all of them or none.
 
     Several executables are the programs of one library, with the same weights. The keys of the result are the kinds,
-    and `weights` (and `state`, if there are states) beside `o`; that of the code of one program of several is `o` and
-    its symbol. Raises UsageError for an unknown kind, OutputError if the folder cannot be written or a shared library
-    cannot be linked here.
+    and `weights` (and `state`, if there are states) beside `o`; those of one program of several are `o` or `wasm` and
+    its symbol. Raises UsageError for an unknown kind, OutputError if the folder cannot be written, a shared library
+    cannot be linked here, or the target is none of WebAssembly and a module is wanted.
     """
     executables = [given] if isinstance(given, Executable) else list(given)
     wanted = list(dict.fromkeys(kinds))
     for kind in wanted:
         if kind not in KINDS:
             raise UsageError(f"unknown kind of artefact '{kind}': expected some of {', '.join(KINDS)}")
+    if "wasm" in wanted:
+        _expect_webassembly(executables[0].target)
     programs, states = [each.symbol for each in executables if each.library], bool(executables[0].states)
     names = _file_names(executables[0].stem, wanted, programs, states=states)
     with _all_or_nothing(Path(folder), list(names.values())) as temporary:
@@ -57,9 +60,10 @@ def write(
 
 def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = (), *, states: bool = False) -> dict[str, str]:
     """The name of each file by its role; `programs` are the symbols of those of a library of several."""
-    stem, codes = file_stem(symbol), {_role(each): each for each in programs} or {"o": symbol}
+    stem = file_stem(symbol)
     names = {
-        **{role: f"{file_stem(each)}.o" for role, each in codes.items()},
+        **{_role("o", each): f"{file_stem(each or symbol)}.o" for each in programs or [""]},
+        **{_role("wasm", each): f"{file_stem(each or symbol)}.wasm" for each in programs or [""]},
         "weights": f"{stem}_weights.o",
         **({"state": f"{stem}_state.o"} if states else {}),
         "a": f"lib{file_stem(symbol, library=True)}.a",
@@ -72,9 +76,9 @@ def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = (), *, 
     return {role: name for role, name in names.items() if kind_of(role) in kinds}
 
 
-def _role(symbol: str) -> str:
-    """The role of the object of one program of several."""
-    return f"o {symbol}"
+def _role(kind: str, program: str) -> str:
+    """The role of what each program of several has, or of what the only one has, which is named by nothing."""
+    return f"{kind} {program}".rstrip()
 
 
 def kind_of(role: str) -> str:
@@ -87,7 +91,8 @@ def _contents(
 ) -> Iterator[tuple[str, bytes | None]]:
     """The bytes of each file; None for the shared library, which the linker writes itself."""
     one, manifest = executables[0], describe_library(executables)
-    codes = {_role(each.symbol) if each.library else "o": each for each in executables}
+    codes = {_role("o", each.symbol if each.library else ""): each for each in executables}
+    modules = {_role("wasm", each.symbol if each.library else ""): each for each in executables}
     objects = format_of(one.target)
     weights = objects.data_object(one.weights_symbol, one.weights or b"\0", one.target)
     linked = {**{f"{each.symbol}.o": each.object for each in executables}, f"{one.weights_symbol}.o": weights}
@@ -96,6 +101,8 @@ def _contents(
     for role in names:
         if role in codes:
             yield role, codes[role].object
+        elif role in modules:
+            yield role, _module(modules[role])
         elif role == "weights":
             yield role, weights
         elif role == "state":
@@ -111,6 +118,26 @@ def _contents(
         else:
             _link(linked, one.target, manifest, temporary, names[role])
             yield role, None
+
+
+def _module(executable: Executable) -> bytes:
+    """A module of WebAssembly with the weights, and with what the states are before the first call."""
+    data = {executable.weights_symbol: executable.weights or b"\0"}
+    data |= {executable.state_symbol: executable.initial_state} if executable.states else {}
+    functions = [f"{executable.symbol}_{part}" for part in ("run", "check", "workspace_bytes")]
+    return standalone(executable.object, functions, data)
+
+
+def _expect_webassembly(target: Target) -> None:
+    if not is_webassembly(target):
+        raise OutputError(
+            f"cnncc writes no module of WebAssembly for target '{target.name}': compile for wasm32 or wasm32-simd"
+        )
+
+
+def is_webassembly(target: Target) -> bool:
+    """Whether modules are written for the target."""
+    return format_of(target) is WASM
 
 
 def _consumer(role: str, executable: Executable) -> str:
@@ -146,9 +173,15 @@ def can_link(target: Target) -> bool:
     return target.runs_on(host_target()) and shutil.which("cc") is not None
 
 
+def kinds_for(target: Target) -> tuple[str, ...]:
+    """The kinds of artefacts that the target can have; a shared library needs a compiler (see `can_link`)."""
+    without = {kind for kind, has in (("so", target.shares_libraries), ("wasm", is_webassembly(target))) if not has}
+    return tuple(kind for kind in KINDS if kind not in without)
+
+
 def kinds_without_tools(target: Target) -> tuple[str, ...]:
-    """The kinds of artefacts that need no other program: all but shared libraries."""
-    return tuple(kind for kind in KINDS if kind != "so")
+    """The kinds that need no other program: all but shared libraries."""
+    return tuple(kind for kind in kinds_for(target) if kind != "so")
 
 
 def _compiler(target: Target) -> list[str]:

@@ -58,6 +58,15 @@ def test_bare_metal_has_no_shared_library(cli: Cli, tmp_path: Path) -> None:
     )
 
 
+def test_webassembly_has_a_module_in_place_of_a_shared_library(cli: Cli, tmp_path: Path) -> None:
+    result = cli("compile", DIGITS, "-o", tmp_path, "--target", "wasm32-simd")
+    assert result.code == 0 and "shared library" not in result.out
+    size = (tmp_path / "digits.wasm").stat().st_size
+    assert re.search(rf"digits\.wasm +{size:,}  module\n", result.out)
+    result = cli("compile", DIGITS, "-o", tmp_path, "--target", "cortex-m4", "--kinds", "wasm")
+    assert result.code != 0 and "compile for wasm32 or wasm32-simd" in result.err
+
+
 def test_routines_that_an_object_needs_are_told(cli: Cli, tmp_path: Path) -> None:
     result = cli("compile", DIGITS, "-o", tmp_path, "--target", "cortex-m0plus", "--kinds", "o,json")
     needed = json.loads((tmp_path / "digits.json").read_text())["undefined"]

@@ -30,4 +30,5 @@ def test_scripts_get_json(cli: Cli) -> None:
     assert told["cortex-m0plus"]["may_need"] and not told["cortex-m4"]["may_need"]
     assert (told["wasm32-simd"]["vector_bits"], told["wasm32"]["vector_bits"]) == (128, 0)
     assert "so" in told["aarch64"]["kinds"] and "so" not in told["windows-arm64"]["kinds"]
+    assert "wasm" in told["wasm32"]["kinds_without_tools"] and "wasm" not in told["aarch64"]["kinds"]
     assert told["riscv64gcv"]["aliases"] == ["riscv64"]

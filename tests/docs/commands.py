@@ -14,7 +14,7 @@ from pathlib import Path
 
 from cnncc.cli import main
 
-NOT_OURS = {"pip", "venv", "pytest"}  # modules whose options are not checked
+NOT_OURS = {"pip", "venv", "pytest", "http.server"}  # modules whose options are not checked
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -45,7 +45,7 @@ def mistakes(command: list[str], root: Path) -> Iterator[str]:
         yield from _unknown_options(words[1:], _help(words[0]))
     elif program == "pip":
         return
-    elif program != "." and not (root / program).exists():
+    elif program not in (".", "cp") and not (root / program).exists():
         yield f"no {program}"
 
 

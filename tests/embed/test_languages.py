@@ -1,4 +1,4 @@
-"""The examples in C++, Rust, and Python without llvmlite: built and run as their users would."""
+"""The examples in C++, Rust, JavaScript, and Python without llvmlite: built and run as their users would."""
 
 from __future__ import annotations
 
@@ -80,6 +80,13 @@ def test_python_without_llvmlite(folder: Path) -> None:
     blocked = "import sys, runpy; sys.modules.update(cnncc=None, llvmlite=None); sys.argv = sys.argv[1:]; "
     run = blocked + f"runpy.run_path({str(EMBED / 'without_llvm.py')!r}, run_name='__main__')"
     expect_digits(folder, sys.executable, "-c", run, "which", folder)
+
+
+@needs("node")
+@pytest.mark.parametrize("target", ["wasm32", "wasm32-simd"])
+def test_node(folder: Path, target: str) -> None:
+    artefacts.write(digits_for(target), folder / target, ["wasm", "json"])
+    expect_digits(folder, "node", EMBED / "node" / "which.mjs", folder / target)
 
 
 def test_files_for_build_systems_name_no_folder(folder: Path) -> None:

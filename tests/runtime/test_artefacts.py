@@ -19,7 +19,7 @@ from cnncc.machine.target import TARGETS
 from cnncc.objects import ELF
 from cnncc.objects.elf import global_symbols
 from cnncc.runtime import artefacts
-from cnncc.runtime.artefacts import KINDS, write
+from cnncc.runtime.artefacts import kinds_for, write
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.reload import load
 
@@ -75,7 +75,7 @@ def _two() -> Executable:
 @pytest.mark.parametrize("language", ["c", pytest.param("c++", marks=needs_cxx)])
 def test_two_models_in_one_program(tmp_path: Path, linked: str, language: str) -> None:
     for executable in (_one(), _two()):
-        write(executable, tmp_path, KINDS)
+        write(executable, tmp_path, kinds_for(executable.target))
     (tmp_path / "main.c").write_text(PROGRAM)
     parts = ["-x", "none", *(f"{name}{end}.o" for name in ("one", "two") for end in ("", "_weights"))]
     if linked == "archives":
@@ -99,10 +99,11 @@ def test_two_models_in_one_program(tmp_path: Path, linked: str, language: str) -
     "target", ["host", "aarch64", "riscv64gcv", "cortex-m4", "wasm32", "windows-arm64", "macos-arm64"]
 )
 def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
-    kinds = [kind for kind in KINDS if kind != "so" or (target == "host" and shutil.which("cc"))]
     found = []
     for folder in ("a", "somewhere/else"):
         executable = toy.executable(target=None if target == "host" else TARGETS[target])
+        can = {"so": target == "host" and shutil.which("cc")}
+        kinds = [kind for kind in kinds_for(executable.target) if can.get(kind, True)]
         found.append(write(executable, tmp_path / folder, kinds))
     assert set(found[0]) == {*kinds, "weights"}
     for role, path in found[0].items():
@@ -141,7 +142,7 @@ def test_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(artefacts, "_compiler", refuse)
     with pytest.raises(OutputError, match="no compiler"):
-        write(toy.executable(), tmp_path / "new" / "folder", KINDS)
+        write(toy.executable(), tmp_path / "new" / "folder", kinds_for(toy.executable().target))
     assert not list(tmp_path.iterdir())
 
 
@@ -157,7 +158,7 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_and_missing_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="unknown kind of artefact 'dll': expected some of o, a, so, h, json"):
+    with pytest.raises(UsageError, match="unknown kind of artefact 'dll': expected some of o, a, so, wasm, h, json"):
         write(toy.executable(), tmp_path, ["dll"])
     monkeypatch.setenv("CC", "no-such-compiler -m64")
     with pytest.raises(OutputError, match="needs a C compiler, and 'no-such-compiler' is not found"):
