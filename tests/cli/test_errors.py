@@ -92,11 +92,11 @@ USAGE = {
     ),
     "unknown kind": (
         ["compile", DIGITS, "-o", "build", "--kinds", "o,exe"],
-        "unknown kind of artefact 'exe': expected some of o, a, so, h, json, cmake, pc",
+        "unknown kind of artefact 'exe': expected some of o, a, so, wasm, h, json, cmake, pc",
     ),
     "no kind": (
         ["compile", DIGITS, "-o", "build", "--kinds", ","],
-        "--kinds names nothing to write: expected some of o, a, so, h, json, cmake, pc",
+        "--kinds names nothing to write: expected some of o, a, so, wasm, h, json, cmake, pc",
     ),
     "name that C refuses": (
         ["compile", DIGITS, "-o", "build", "--name", "2nd net"],
