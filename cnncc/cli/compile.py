@@ -4,6 +4,7 @@ Without --kinds, everything that the target can have is written; a shared librar
 Several --shape of an input write one library with a program for each size, which share the weights.
 --step writes two programs with one block of states: the network, and a step of its training.
 --example firmware writes a project for a Cortex-M around the model, which runs it on INPUT files, or on random inputs.
+With --step it learns on the device that these are of class --label.
 """
 
 from __future__ import annotations
@@ -134,12 +135,15 @@ def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) ->
 
     common.expect_untuned(arguments, "is for one program, and --step writes two")
     given = _compilation(arguments)
-    step = steps.learned(given.graph, arguments, batch=1).graph
-    network = inference(given.graph, step, given.graph.outputs)
+    step = steps.learned(given.graph, arguments, batch=1)
+    network = inference(given.graph, step.graph, given.graph.outputs)
     rows = []
-    for graph in (network, step):
-        executable = Compilation(graph, given.options).executable(use_cache=not arguments.no_cache)
-        files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
+    compilations = Compilation(network, given.options), Compilation(step.graph, given.options)
+    executables = [each.executable(use_cache=not arguments.no_cache) for each in compilations]
+    beside = example.learning_files(compilations, executables, step, arguments)
+    kinds_here = kinds or (example.KINDS if beside else default_kinds(given.options.target))
+    for executable, more in zip(executables, (None, beside), strict=True):
+        files = artefacts.write(executable, arguments.folder, kinds_here, more)
         _say_files(files)
         sizes = executable.workspace_bytes(1), executable.state_bytes, len(executable.object)
         rows.append((executable.symbol, *(f"{size:,}" for size in sizes)))

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
 from ..check.bound import Bound
 from ..errors import ModelError
-from ..naming import file_stem, macro_prefix
+from ..naming import file_stem
 from ..runtime.executable import Executable, Port
 from ..types import Array
 from .boards import Board, board_for
+from .statements import compared, declared, named, shown
 from .values import expectation, tensor
 
+NEEDED = ("a", "h")
+"""The artefacts that a project is made of."""
 _TEXTS = Path(__file__).with_name("project")
 _SOURCES = ("start.c", "semihosting.c", "compare.c")
-NEEDED = ("a", "h")
-"""The artefacts of which the project is made."""
 
 
 def project(executable: Executable, feeds: Mapping[str, Array], expected: Mapping[str, Bound]) -> dict[str, bytes]:
@@ -26,46 +27,56 @@ def project(executable: Executable, feeds: Mapping[str, Array], expected: Mappin
     `feeds` are the inputs of the one call that it makes, `expected` the outputs with their bounds.
     Raises TargetError for a target that no board has, ModelError for a model with states.
     """
-    board = board_for(executable.target)
     if executable.states:
         raise ModelError(f"model '{executable.name}' has states: the example of firmware is for models without")
-    values = _values(executable, board)
-    texts = {name: _text(name) for name in (*_SOURCES, "firmware-io.h")}
-    texts |= {name: Template(_text(name)).substitute(values) for name in ("main.c", "board.ld", "README.txt")}
-    texts["example-data.h"] = _data(executable, feeds, expected)
+    inputs, outputs = named("x", executable.inputs), named("y", executable.outputs)
+    main = Template(template("main.c")).substitute(
+        title=title(executable),
+        symbol=executable.symbol,
+        header=f"{file_stem(executable.symbol)}.h",
+        workspace=max(1, executable.workspace_bytes(1)),
+        outputs=declared(outputs),
+        arguments=", ".join(name for name, _ in (*inputs, *outputs)),
+        reports="\n".join([shown(outputs, executable), compared(outputs)]),
+        total=sum(port.type.size for _, port in outputs),
+    )
+    return around([executable], main, data(inputs, feeds, [(outputs, expected)]))
+
+
+def title(executable: Executable) -> str:
+    """The model's name within a comment."""
+    return ascii(executable.name).strip("'").replace("*/", "* /")
+
+
+def around(executables: Sequence[Executable], main: str, example: str) -> dict[str, bytes]:
+    """All files around this main.c and these data, for one target's programs that are linked together."""
+    board, first = board_for(executables[0].target), executables[0]
+    libraries = [f"lib{file_stem(each.stem, library=True)}.a" for each in executables]
+    headers = [f"{file_stem(each.symbol)}.h" for each in executables]
+    values = {
+        "title": title(first),
+        "target": first.target.name,
+        "files": ", ".join([*libraries, *headers]),
+        "machine": board.machine,
+        "options": board.options,
+        "note": _note(first, board),
+        **_commands(board, libraries, f"{file_stem(first.stem)}.elf"),
+        **_memory(board),
+    }
+    texts = {name: template(name) for name in (*_SOURCES, "firmware-io.h")}
+    texts |= {name: Template(template(name)).substitute(values) for name in ("board.ld", "README.txt")}
+    texts |= {"main.c": main, "example-data.h": example}
     return {name: text.encode() for name, text in texts.items()}
 
 
-def _text(name: str) -> str:
+def template(name: str) -> str:
+    """A text of `project/`, as it stands there."""
     return (_TEXTS / name).read_text(encoding="utf-8")
 
 
-def _values(executable: Executable, board: Board) -> dict[str, str]:
-    """What the templates say about a model and its board."""
-    stem, symbol, outputs = file_stem(executable.stem), executable.symbol, _named("y", executable.outputs)
-    library = f"lib{file_stem(executable.stem, library=True)}.a"
-    return {
-        "title": ascii(executable.name).strip("'").replace("*/", "* /"),
-        "target": executable.target.name,
-        "symbol": symbol,
-        "header": f"{stem}.h",
-        "library": library,
-        "workspace": str(max(1, executable.workspace_bytes(1))),
-        "outputs": "\n".join(f"static {port.type.dtype.c} {name}[{max(1, port.type.size)}];" for name, port in outputs),
-        "arguments": ", ".join(name for name, _ in (*_named("x", executable.inputs), *outputs)),
-        "reports": "\n".join(line for name, port in outputs for line in _report(name, port, executable)),
-        "total": str(sum(port.type.size for port in executable.outputs)),
-        "machine": board.machine,
-        "options": board.options,
-        **_commands(board, library, f"{stem}.elf"),
-        **_memory(board),
-        "note": _note(executable, board),
-    }
-
-
-def _commands(board: Board, library: str, program: str) -> dict[str, str]:
+def _commands(board: Board, libraries: Sequence[str], program: str) -> dict[str, str]:
     """Build and run; all sections that nothing calls are left out."""
-    sources = " ".join(["main.c", *_SOURCES, library])
+    sources = " ".join(["main.c", *_SOURCES, *libraries])
     flags = f"{board.options} -O2 -ffreestanding -nostdlib -ffunction-sections -Wl,--gc-sections,-z,noexecstack"
     return {
         "build": f"arm-none-eabi-gcc {flags} -T board.ld {sources} -lgcc -o {program}",
@@ -89,47 +100,14 @@ def _note(executable: Executable, board: Board) -> str:
     return ""
 
 
-def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:
-    return [(f"{letter}{place}", port) for place, port in enumerate(ports)]
-
-
-def _report(name: str, port: Port, executable: Executable) -> Iterator[str]:
-    """Statements that print an output's largest value, or first whole number, and count what is off."""
-    size, element = port.type.size, port.type.dtype
-    if element.name == "float32" and size:
-        yield from _largest(name, port, executable)
-    elif size:
-        first = f"print_float(from_half({name}[0]))" if element.is_float else f"print_whole((int64_t){name}[0])"
-        yield f'    print("{_quoted(port.name)}: ");\n    {first};\n    print(" first\\n");'
-    if element.is_float:
-        compared = "off" if element.name == "float32" else "off_halves"
-        yield f"    wrong += {compared}({name}, expected_{name}, allowed_{name}, {size});"
-    else:
-        yield f"    wrong += off_whole({name}, expected_{name}, any_{name}, {size}, sizeof {name}[0]);"
-
-
-def _largest(name: str, port: Port, executable: Executable) -> Iterator[str]:
-    """Which value is the largest: of a row of classes the class, by its label if there are labels."""
-    size = port.type.size
-    yield f"    const size_t best_{name} = largest({name}, {size});"
-    if len(executable.labels) == size and port == executable.outputs[0]:
-        macro = macro_prefix(executable.symbol)
-        yield f"    static const char *const labels_{name}[] = {macro}_LABELS;"
-        told = f"print(labels_{name}[best_{name}]);"
-    else:
-        row = size == port.type.shape[-1] if port.type.shape else False
-        told = f'print("{"class" if row else "largest at place"} "); print_whole((int64_t)best_{name});'
-    yield f'    print("{_quoted(port.name)}: ");\n    {told}'
-    yield f'    print(" (");\n    print_float({name}[best_{name}]);\n    print(")\\n");'
-
-
-def _quoted(text: str) -> str:
-    """For a literal of C."""
-    return "".join(letter if letter.isalnum() and letter.isascii() else "_" for letter in text)
-
-
-def _data(executable: Executable, feeds: Mapping[str, Array], expected: Mapping[str, Bound]) -> str:
-    parts = ["/* Inputs of one call, and of each output what the interpreter finds and how far it may be off. */\n"]
-    parts += [tensor(name, port.type.dtype, feeds[port.name]) for name, port in _named("x", executable.inputs)]
-    parts += [expectation(name, port.type.dtype, expected[port.name]) for name, port in _named("y", executable.outputs)]
+def data(
+    inputs: Sequence[tuple[str, Port]],
+    feeds: Mapping[str, Array],
+    calls: Sequence[tuple[Sequence[tuple[str, Port]], Mapping[str, Bound]]],
+) -> str:
+    """example-data.h: the inputs, and for the outputs of each call what is expected."""
+    parts = ["/* Inputs, and of each output what the interpreter finds and how far it may be off. */\n"]
+    parts += [tensor(name, port.type.dtype, feeds[port.name]) for name, port in inputs]
+    for outputs, expected in calls:
+        parts += [expectation(name, port.type.dtype, expected[port.name]) for name, port in outputs]
     return "\n".join(parts)

@@ -77,6 +77,30 @@ def test_digits_on_each_target(target: str, tmp_path: Path) -> None:
     assert re.fullmatch(r"output: 7 \(9\.\d\d\de-01\)", digit)
 
 
+@pytest.mark.tools
+@TOOLS
+@pytest.mark.parametrize("target", ["cortex-m3", "cortex-m4"])
+def test_a_class_is_learned_on_the_device(target: str, tmp_path: Path) -> None:
+    words = ["--step", "--label", "3", "--target", target, "--example", "firmware", "-o", str(tmp_path)]
+    assert main(["compile", str(DIGITS), str(EXAMPLES / "digits" / "7.png"), *words]) == 0
+    compiled(tmp_path)
+    code, (before, first, last, after, verdict) = ran(tmp_path)
+    assert (code, before[:9], after[:9]) == (0, "output: 7", "output: 3")
+    assert verdict.startswith("12 of 12 values before learning and of the first step are what the interpreter finds")
+    assert float(last.split()[1]) < 0.1 < float(first.split()[1])
+
+
+@pytest.mark.tools
+@TOOLS
+def test_learning_what_is_no_class(tmp_path: Path) -> None:
+    """Random numbers are wanted, weights of some layers stay, and the optimiser keeps two moments."""
+    words = ["--step", "--loss", "mean-squares", "--optimiser", "adamw", "--train", "dense*", "--target", "cortex-m7"]
+    assert main(["compile", str(DIGITS), *words, "--example", "firmware", "-o", str(tmp_path)]) == 0
+    compiled(tmp_path)
+    code, lines = ran(tmp_path)
+    assert code == 0 and lines[-1].startswith("11 of 11 values before learning"), lines
+
+
 def of_elements() -> tuple[Graph, dict[str, Array]]:
     """Inputs and outputs of every element, several of each, with special floats; a name that is no identifier."""
     net = Net()
@@ -123,7 +147,10 @@ def test_what_is_off_is_counted(tmp_path: Path) -> None:
 REFUSED = {
     "--target riscv64gc": f"no example of firmware for target 'riscv64gc': expected {', '.join(TARGETS)}",
     "--target cortex-m4 --kinds o,h": "--example is made of a and h: --kinds leaves out a",
-    "--target cortex-m4 --step": "--example is for one program",
+    "--target cortex-m4 --step --batch 2": "--example with --step takes one image a step: leave --batch out",
+    "--target cortex-m4 --step --label 10": "--label 10: the loss takes classes 0 to 9",
+    "--target cortex-m4 --step --loss mean-squares --label 1": "--label 1: the loss takes no labels",
+    "--target cortex-m4 --label 1": "--label is for --example with --step",
 }
 
 
