@@ -210,6 +210,19 @@ def _outputs(after: Graph, compilation: Compilation, feeds: Feeds, found: Feeds)
     return tuple(_finding(name, "output", found[name], allowed[value]) for name, value in after.outputs.items())
 
 
+def expected(compilation: Compilation, feeds: Feeds) -> dict[str, Bound]:
+    """For each output, what the interpreter makes of the model as it was given, and how far compiled code may be off.
+
+    The bound is that of the rewrites and that of the kernels together. Raises InputError for feeds that do not fit.
+    """
+    before, after = compilation.graph, compilation.optimised.graph
+    with np.errstate(all="ignore"):
+        moved, own = rewrite_bounds(before, after, feeds), bounds(after, feeds, how=algorithms(compilation))
+        return {
+            name: Bound(bound.reference, bound.error + own[after.outputs[name]].error) for name, bound in moved.items()
+        }
+
+
 def algorithms(compilation: Compilation) -> Algorithms:
     """What the bounds of compiled code depend on besides the graph."""
     return Algorithms(compilation.plan.tiles, compilation.plan.stored)

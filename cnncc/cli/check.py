@@ -11,10 +11,9 @@ With --target of another machine, the object that `compile` writes runs under an
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..errors import DifferenceError, InputError, UsageError
+from ..errors import DifferenceError, UsageError
 from ..sizes import telling, told
 from . import common, steps
 from .console import say, table
@@ -22,8 +21,6 @@ from .console import say, table
 if TYPE_CHECKING:
     from ..check.model import Finding, Report
     from ..compiler import Compilation, Options
-    from ..ir import Graph
-    from ..types import Array
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from ..check.model import check, random_feeds
+    from .inputs import of_files
 
     emulator = common.emulated(arguments)
     if emulator and arguments.threads > 1:
@@ -59,8 +57,8 @@ def _check(arguments: argparse.Namespace) -> None:
         _check_step(compilation, arguments)
         return
     graph = compilation.graph
-    convert = arguments.convert
-    feeds = _feeds(graph, arguments.files, convert) if arguments.files else random_feeds(graph, arguments.seed)
+    files = arguments.files
+    feeds = of_files(graph, files, arguments.convert) if files else random_feeds(graph, arguments.seed)
     report = check(graph, compilation.options, feeds, arguments.threads)
     _tell(report)
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
@@ -140,23 +138,3 @@ def _sentence(report: Report) -> str:
         return f"layer '{first.layer}' is off {first}; inside it, '{inner[0].layer}' ({inner[0].op}) is off {inner[0]}"
     alone = ", although its steps alone are right: their fusion is wrong" if first.inner else ""
     return f"layer '{first.layer}' is off {first}{alone}"
-
-
-def _feeds(graph: Graph, files: list[str], convert: bool) -> dict[str, Array]:
-    """The inputs from files: one for each in order, or one .npz for several."""
-    from ..runtime.conversion import converted, converts
-    from ..runtime.executable import Port
-    from .inputs import read, read_npz
-
-    ports = [Port(name, type, False) for name, type in graph.inputs.items()]
-    if len(files) == 1 and len(ports) > 1 and files[0].endswith(".npz"):
-        feeds = dict(read_npz(Path(files[0])))
-    elif len(files) != len(ports):
-        raise InputError(f"model '{graph.name}' has {len(ports)} inputs, got {len(files)} files")
-    else:
-        feeds = {port.name: read(Path(file), port) for port, file in zip(ports, files, strict=True)}
-    if convert:
-        for port in ports:
-            if port.name in feeds and converts(port.type.dtype, feeds[port.name].dtype):
-                feeds[port.name] = converted(port, feeds[port.name])
-    return feeds

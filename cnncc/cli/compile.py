@@ -3,6 +3,8 @@
 Without --kinds, everything that the target can have is written; a shared library needs a C compiler.
 Several --shape of an input write one library with a program for each size, which share the weights.
 --step writes two programs with one block of states: the network, and a step of its training.
+--example firmware writes a project for a Cortex-M around the model, which runs it on INPUT files, or on random inputs.
+With --step it learns on the device that these are of class --label.
 """
 
 from __future__ import annotations
@@ -17,7 +19,7 @@ from ..errors import UsageError
 from ..machine.architecture import ProcessorCheck
 from ..naming import c_identifier, nearest
 from ..sizes import is_open
-from . import common, steps
+from . import common, example, steps
 from .budget import expect_flash, within_memory
 from .console import say, table
 
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser)
+    example.add_arguments(parser)
     parser.add_argument("-o", dest="folder", required=True, metavar="DIR", help="folder to write to, made if need be")
     common.add_compiling(parser)
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
@@ -50,6 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     if (arguments.memory or arguments.flash) and (arguments.step or is_open(common.shapes(arguments))):
         raise UsageError("--memory and --flash are for one program")
     steps.expect_step(arguments)
+    example.expect_example(arguments, kinds)
     if is_open(common.shapes(arguments)):
         if arguments.step:
             raise UsageError("--step takes one size: give one --shape for each input")
@@ -65,7 +69,9 @@ def run(arguments: argparse.Namespace) -> None:
     if arguments.flash:
         expect_flash(executable, arguments.flash)
     common.tell_timings(compilation, arguments)
-    files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
+    beside = example.files(compilation, executable, arguments)
+    kinds_here = kinds or (example.KINDS if beside else default_kinds(executable.target))
+    files = artefacts.write(executable, arguments.folder, kinds_here, beside)
     if report:
         say(common.show_tuned(report))
     _say_files(files)
@@ -77,7 +83,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _say_files(files: Mapping[str, Path]) -> None:
-    rows = [(str(path), f"{path.stat().st_size:,}", _ROLES[role.partition(" ")[0]]) for role, path in files.items()]
+    rows = [(str(path), f"{path.stat().st_size:,}", _role(role)) for role, path in files.items()]
     say(table(("file", "bytes", ""), rows, right=(1,)))
 
 
@@ -88,7 +94,8 @@ def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Map
         say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
     if executable.undefined:
         say(f"{executable.symbol}.o needs routines of the compiler's runtime: {', '.join(executable.undefined)}")
-    if kinds is None and "so" not in files and not any(role.startswith("wasm") for role in files):
+    no_library = "so" not in files and "main.c" not in files and not any(role.startswith("wasm") for role in files)
+    if kinds is None and no_library:
         say("no shared library: " + ("no C compiler" if executable.target.shares_libraries else "cnncc writes none"))
 
 
@@ -129,16 +136,24 @@ def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) ->
 
     common.expect_untuned(arguments, "is for one program, and --step writes two")
     given = _compilation(arguments)
-    step = steps.learned(given.graph, arguments, batch=1).graph
-    network = inference(given.graph, step, given.graph.outputs)
+    step = steps.learned(given.graph, arguments, batch=1)
+    network = inference(given.graph, step.graph, given.graph.outputs)
     rows = []
-    for graph in (network, step):
-        executable = Compilation(graph, given.options).executable(use_cache=not arguments.no_cache)
-        files = artefacts.write(executable, arguments.folder, kinds or default_kinds(executable.target))
+    compilations = Compilation(network, given.options), Compilation(step.graph, given.options)
+    executables = [each.executable(use_cache=not arguments.no_cache) for each in compilations]
+    beside = example.learning_files(compilations, executables, step, arguments)
+    kinds_here = kinds or (example.KINDS if beside else default_kinds(given.options.target))
+    for executable, more in zip(executables, (None, beside), strict=True):
+        files = artefacts.write(executable, arguments.folder, kinds_here, more)
         _say_files(files)
         sizes = executable.workspace_bytes(1), executable.state_bytes, len(executable.object)
         rows.append((executable.symbol, *(f"{size:,}" for size in sizes)))
     say(table(("program", "workspace", "states", "code"), rows, right=(1, 2, 3)))
+
+
+def _role(role: str) -> str:
+    """What a file is for, in words."""
+    return _ROLES.get(role.partition(" ")[0], "of the example")
 
 
 _ROLES = {

@@ -15,6 +15,7 @@ from ..types import Array
 from .pictures import read_picture
 
 if TYPE_CHECKING:
+    from ..ir import Graph
     from .pictures import InputPort
 
 _NPY, _ZIP = (b"\x93NUMPY",), (b"PK\x03\x04", b"PK\x05\x06")  # how the files begin; the last is an empty archive
@@ -54,6 +55,28 @@ def read_npz(path: Path) -> Mapping[str, Array]:
     """All arrays of a `.npz` archive by name. Raises InputError like `read`."""
     with _Opened(path, _ZIP, "a .npz archive") as stream, np.load(stream, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def of_files(graph: Graph, files: list[str], convert: bool) -> dict[str, Array]:
+    """The inputs of a graph from files: one for each in order, or one .npz for several.
+
+    Raises InputError for another number of files, and like `read`.
+    """
+    from ..runtime.conversion import converted, converts
+    from ..runtime.executable import Port
+
+    ports = [Port(name, type, False) for name, type in graph.inputs.items()]
+    if len(files) == 1 and len(ports) > 1 and files[0].endswith(".npz"):
+        feeds = dict(read_npz(Path(files[0])))
+    elif len(files) != len(ports):
+        raise InputError(f"model '{graph.name}' has {len(ports)} inputs, got {len(files)} files")
+    else:
+        feeds = {port.name: read(Path(file), port) for port, file in zip(ports, files, strict=True)}
+    if convert:
+        for port in ports:
+            if port.name in feeds and converts(port.type.dtype, feeds[port.name].dtype):
+                feeds[port.name] = converted(port, feeds[port.name])
+    return feeds
 
 
 class _Opened:

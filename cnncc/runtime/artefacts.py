@@ -33,14 +33,18 @@ _LINK_SECONDS = 300
 
 
 def write(
-    given: Executable | Sequence[Executable], folder: str | Path, kinds: Iterable[str] = ("o", "a", "h", "json")
+    given: Executable | Sequence[Executable],
+    folder: str | Path,
+    kinds: Iterable[str] = ("o", "a", "h", "json"),
+    beside: Mapping[str, bytes] | None = None,
 ) -> dict[str, Path]:
     """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is created if missing; all of them or none.
 
     Several executables are the programs of one library, with the same weights. The keys of the result are the kinds,
     and `weights` (and `state`, if there are states) beside `o`; those of one program of several are `o` or `wasm` and
-    its symbol. Raises UsageError for an unknown kind, OutputError if the folder cannot be written, a shared library
-    cannot be linked here, or the target is none of WebAssembly and a module is wanted.
+    its symbol. `beside` are further files by their names, which are their roles too. Raises UsageError for an unknown
+    kind, OutputError if the folder cannot be written, a shared library cannot be linked here, or the target is none of
+    WebAssembly and a module is wanted.
     """
     executables = [given] if isinstance(given, Executable) else list(given)
     wanted = list(dict.fromkeys(kinds))
@@ -51,11 +55,14 @@ def write(
         _expect_webassembly(executables[0].target)
     programs, states = [each.symbol for each in executables if each.library], bool(executables[0].states)
     names = _file_names(executables[0].stem, wanted, programs, states=states)
-    with _all_or_nothing(Path(folder), list(names.values())) as temporary:
+    more = beside or {}
+    with _all_or_nothing(Path(folder), [*names.values(), *more]) as temporary:
+        for name, text in more.items():
+            (temporary / name).write_bytes(text)
         for role, data in _contents(executables, names, temporary):
             if data is not None:
                 (temporary / names[role]).write_bytes(data)
-    return {role: Path(folder) / name for role, name in names.items()}
+    return {role: Path(folder) / name for role, name in [*names.items(), *zip(more, more, strict=True)]}
 
 
 def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = (), *, states: bool = False) -> dict[str, str]:

@@ -43,7 +43,7 @@ def mistakes(command: list[str], root: Path) -> Iterator[str]:
         yield from _python(words, root)
     elif program == "cnncc":
         yield from _unknown_options(words[1:], _help(words[0]))
-    elif program == "pip":
+    elif program in ("pip", "apt-get"):
         return
     elif program not in (".", "cp") and not (root / program).exists():
         yield f"no {program}"

@@ -65,7 +65,8 @@ def test_the_wheel_holds_all_modules_and_nothing_else(wheel: Path) -> None:
         for folder, package in TREES.items()
         for file in (ROOT / folder).rglob("*.py")
     }
-    assert names == wanted | {"cnncc/py.typed", "cnncc/frontends/onnx/operators.json"}
+    texts = {f"cnncc/firmware/project/{file.name}" for file in (ROOT / "cnncc/firmware/project").iterdir()}
+    assert names == wanted | texts | {"cnncc/py.typed", "cnncc/frontends/onnx/operators.json"}
 
 
 def test_the_source_distribution_is_whole(dist: Path) -> None:
