@@ -42,19 +42,19 @@ int main(void) { return digits_infer(x, y, memory); }
 """
 NODE = """\
 const fs = require("fs");
-const [, , file, input, workspaceBytes] = process.argv;
+const [, , file, input, workspaceBytes, fingerprint] = process.argv;
 const { exports: e } = new WebAssembly.Instance(new WebAssembly.Module(fs.readFileSync(file)), {});
 let top = e.__heap_base.value;
 const take = (bytes) => { const at = (top + 63) & ~63; top = at + bytes; return at; };
 const data = fs.readFileSync(input), images = data.length / 256;
 const x = take(data.length), y = take(images * 40), workspace = take(+workspaceBytes);
-const inputs = take(4), outputs = take(4), call = take(40);
+const inputs = take(4), outputs = take(4), call = take(48);
 if (top > e.memory.buffer.byteLength) e.memory.grow(((top - e.memory.buffer.byteLength) >> 16) + 1);
 new Uint8Array(e.memory.buffer).set(data, x);
 const words = new Uint32Array(e.memory.buffer);
 words[inputs >> 2] = x;
 words[outputs >> 2] = y;
-words.set([1, images, 0, 1, inputs, outputs, workspace, e.digits_weights.value, 0, 0], call >> 2);
+words.set([2, +fingerprint, 0, images, 0, 1, inputs, outputs, workspace, e.digits_weights.value, 0, 0], call >> 2);
 if (e.digits_check() || e.digits_run(call)) process.exit(1);
 fs.writeSync(1, new Uint8Array(e.memory.buffer, y, images * 40));
 """
@@ -161,6 +161,7 @@ def test_webassembly_in_node(target: str, tmp_path: Path) -> None:
     (tmp_path / "run.js").write_text(NODE)
     images = (np.load(EXAMPLES / "digits" / "held_out.npz")["images"][:40, None] / 255).astype(np.float32)
     images.tofile(tmp_path / "images")
-    found = run(["node", "run.js", "digits.wasm", "images", str(executable.workspace_bytes(1))], tmp_path)
+    numbers = [str(executable.workspace_bytes(1)), str(executable.fingerprint)]
+    found = run(["node", "run.js", "digits.wasm", "images", *numbers], tmp_path)
     wanted = cnncc.interpret(EXAMPLES / "digits.py", images)
     np.testing.assert_allclose(np.frombuffer(found, np.float32).reshape(wanted.shape), wanted, atol=1e-5)
