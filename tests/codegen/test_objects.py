@@ -132,8 +132,8 @@ C_MAIN = r"""
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
-typedef struct {{ uint32_t abi, images, shard, shards; const void *const *inputs; void *const *outputs;
-    void *workspace; const void *weights; void (*wait)(void *); void *wait_argument; }} call;
+typedef struct {{ uint32_t abi, fingerprint, apart, images, shard, shards; const void *const *inputs;
+    void *const *outputs; void *workspace; const void *weights; void (*wait)(void *); void *wait_argument; }} call;
 int net_run(const call *); int net_check(void);
 static void *block(size_t size) {{ void *p = aligned_alloc(64, (size + 127) / 64 * 64); return p; }}
 static void *file(const char *name, size_t size) {{
@@ -142,7 +142,7 @@ int main(void) {{
     const void *inputs[] = {{ {inputs} }}; void *outputs[] = {{ {outputs} }};
     static const size_t sizes[] = {{ {sizes} }};
     unsigned char *workspace = block({workspace}); for (size_t i = 0; i < {workspace}; i++) workspace[i] = 0;
-    call c = {{ 1, 1, 0, 1, inputs, outputs, workspace, file("weights", {weights}), 0, 0 }};
+    call c = {{ 2, {fingerprint}, 0, 1, 0, 1, inputs, outputs, workspace, file("weights", {weights}), 0, 0 }};
     if (net_check()) return 4;
     int code = net_run(&c);
     for (int i = 0; i < {count}; i++) fwrite(outputs[i], 1, sizes[i], stdout);
@@ -177,6 +177,7 @@ def test_aarch64_under_emulation(tmp_path: Path) -> None:
         sizes=", ".join(map(str, sizes)),
         workspace=executable.workspace_bytes(1),
         weights=len(executable.weights),
+        fingerprint=executable.fingerprint,
         count=len(sizes),
     )
     (tmp_path / "main.c").write_text(main)
