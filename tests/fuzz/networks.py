@@ -101,7 +101,7 @@ class NetworkGenerator(Generator):
 
     def head(self, x: Value) -> Value:
         classes, shape = self.number(2, 5), self.net.shape(x)
-        if len(shape) > 2 and self.chance(0.2):
+        if 2 < len(shape) <= 5 and self.chance(0.2):  # no convolution has more than three spatial axes
             kernel = (1,) * (len(shape) - 2)
             x = self.net.apply(ops.Conv(kernel), x, self.weights(classes, shape[1], *kernel), self.weights(classes))
         else:
