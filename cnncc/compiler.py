@@ -206,12 +206,12 @@ class Compilation:
     @property
     def weights(self) -> bytes:
         """The block of packed weights, which begins with the fingerprints of the programs of its library."""
-        block = bytearray(self.plan.weights)
-        if block:
-            programs = (*(self.entry.earlier if self.entry else ()), self)
-            words = b"".join(each.identity.fingerprint.to_bytes(WORD_BYTES, "little") for each in programs)
-            block[: len(words)] = words
-        return bytes(block)
+        block = self.plan.weights
+        if not block:
+            return b""
+        programs = (*(self.entry.earlier if self.entry else ()), self)
+        words = b"".join(each.identity.fingerprint.to_bytes(WORD_BYTES, "little") for each in programs)
+        return b"".join((words, memoryview(block)[len(words) :]))
 
     @cached_property
     def llvm(self) -> str:

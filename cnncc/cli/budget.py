@@ -17,20 +17,19 @@ def within_memory(compilation: Compilation, most: int) -> Compilation:
 
     Raises ModelError where even the least is more, with what takes it.
     """
-    for candidate in (
-        compilation,
-        compilation.varied(plan=replace(compilation.options.plan, streaming="memory")),
-    ):
-        plan = candidate.plan
-        if plan.workspace_base + plan.shard_bytes + plan.state_bytes <= most:
-            return candidate
+    plan = compilation.plan
+    if plan.workspace_bytes + plan.state_bytes <= most:
+        return compilation
+    chosen = compilation.options.plan
+    if chosen.streaming != "memory":
+        return within_memory(compilation.varied(plan=replace(chosen, streaming="memory")), most)
     from ..plan.memory import peak
 
     at, alive = peak(plan)
     held = " and ".join(f"{size:,} of '{name}'" for name, size in alive[:3])
     states = f" and {plan.state_bytes:,} of states" if plan.state_bytes else ""
     raise ModelError(
-        f"model '{plan.name}' takes at least {plan.workspace_base + plan.shard_bytes:,} bytes of workspace{states} for "
+        f"model '{plan.name}' takes at least {plan.workspace_bytes:,} bytes of workspace{states} for "
         f"{plan.target.name}, and --memory allows {most:,}: at layer '{at}' {held} are needed at once, so a smaller "
         "input or fewer channels there would help"
     )

@@ -109,14 +109,10 @@ class Program:
         With checks they always do: all return the same code. A caller that waits for all by itself, as the runtime
         does, spares them a barrier, which takes long where there are more shards than processors.
         """
-        several = self.e.compare(">", call.shards, 1, unsigned=True)
-        self.single_shard = False
-        with self.e.when(several):
-            if self.e.checked:
-                self.barrier(call)
-            else:
-                with self.e.when(self.e.compare("==", apart, 0)):
-                    self.barrier(call)
+        e, self.single_shard = self.e, False
+        several, together = e.compare(">", call.shards, 1, unsigned=True), e.compare("==", apart, 0)
+        with e.when(several if e.checked else e.binary("and", several, together)):
+            self.barrier(call)
 
     def ways(self, call: CallFields, images: Index) -> None:
         """All images, by a single shard or by one of several."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from .cores import (
@@ -162,31 +161,31 @@ _WASM = Target(
 )
 
 
-def _rows() -> Iterator[Target]:
-    yield from (_X86, _X86_V3, _X86_V4)
-    yield _ARM64
-    yield replace(_ARM64, name="aarch64-none", triple="aarch64-unknown-none-elf", compiler="aarch64-none-elf-gcc")
-    yield replace(_ARM64, name="cortex-a53", cpu="cortex-a53", l3=0, core=CORTEX_A53)
-    yield _ARMV7
-    yield replace(
-        _M3, name="cortex-m0plus", triple="thumbv6m-none-unknown-eabi", cpu="cortex-m0plus", core=CORTEX_M0PLUS
-    )
-    yield _M3
-    yield _M4
-    yield replace(_M4, name="cortex-m4-softfp", triple="thumbv7em-none-unknown-eabi", abi="AAPCS, softfp")
-    yield replace(_M4, name="cortex-m7", cpu="cortex-m7", features="-fp64", core=CORTEX_M7)  # some have no doubles
-    yield replace(
+_ROWS = (
+    _X86,
+    _X86_V3,
+    _X86_V4,
+    _ARM64,
+    replace(_ARM64, name="aarch64-none", triple="aarch64-unknown-none-elf", compiler="aarch64-none-elf-gcc"),
+    replace(_ARM64, name="cortex-a53", cpu="cortex-a53", l3=0, core=CORTEX_A53),
+    _ARMV7,
+    replace(_M3, name="cortex-m0plus", triple="thumbv6m-none-unknown-eabi", cpu="cortex-m0plus", core=CORTEX_M0PLUS),
+    _M3,
+    _M4,
+    replace(_M4, name="cortex-m4-softfp", triple="thumbv7em-none-unknown-eabi", abi="AAPCS, softfp"),
+    replace(_M4, name="cortex-m7", cpu="cortex-m7", features="-fp64", core=CORTEX_M7),  # some have no doubles
+    replace(
         _M4, name="cortex-m33", triple="thumbv8m.main-none-unknown-eabihf", cpu="cortex-m33", tested="qemu-system-arm"
-    )
-    yield replace(
+    ),
+    replace(
         _M4,
         name="cortex-m55",
         triple="thumbv8.1m.main-none-unknown-eabihf",
         cpu="cortex-m55",
         features="-mve,-fp64",  # floats in its vectors are never subnormal; and some have none
         core=CORTEX_M55,
-    )
-    yield replace(
+    ),
+    replace(
         _RISCV32,
         name="riscv32imc",
         features="+m,+c",
@@ -196,39 +195,39 @@ def _rows() -> Iterator[Target]:
         float_unit=False,
         core=RISCV_WITHOUT_FLOATS,
         abi="ilp32",
-    )
-    yield _RISCV32
-    yield _RISCV64
-    yield replace(
+    ),
+    _RISCV32,
+    _RISCV64,
+    replace(
         _RISCV64,
         name="riscv64gcv",
         lanes=4,
         features="+m,+a,+f,+d,+c,+v,+zvl128b,+zihintpause",
         l3=8 << 20,
         core=CORTEX_A53,
-    )
-    yield _WASM
-    yield replace(_WASM, name="wasm32-simd", lanes=4, features=f"{_WASM.features},+simd128")
-    yield replace(
+    ),
+    _WASM,
+    replace(_WASM, name="wasm32-simd", lanes=4, features=f"{_WASM.features},+simd128"),
+    replace(
         _X86_V3,
         name="windows-x86-64",
         triple="x86_64-pc-windows-gnu",
         abi="Microsoft x64",
         compiler="x86_64-w64-mingw32-gcc",
         tested="wine",
-    )
-    yield replace(
+    ),
+    replace(
         _ARM64,
         name="windows-arm64",
         triple="aarch64-pc-windows-gnu",
         abi="Microsoft arm64",
         compiler="aarch64-w64-mingw32-gcc",
         tested="",
-    )
-    yield replace(
+    ),
+    replace(
         _X86_V3, name="macos-x86-64", triple="x86_64-apple-macosx11.0.0", abi="System V", compiler="clang", tested=""
-    )
-    yield replace(
+    ),
+    replace(
         _ARM64,
         name="macos-arm64",
         triple="arm64-apple-macosx11.0.0",
@@ -236,9 +235,8 @@ def _rows() -> Iterator[Target]:
         abi="Apple arm64",
         compiler="clang",
         tested="",
-    )
-
-
-TARGETS: dict[str, Target] = {target.name: target for target in _rows()}
+    ),
+)
+TARGETS: dict[str, Target] = {target.name: target for target in _ROWS}
 ALIASES = {"riscv64": "riscv64gcv", "thumbv7em-none-eabihf": "cortex-m4"}
 """Names that stand for another one."""

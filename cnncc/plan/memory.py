@@ -102,16 +102,18 @@ def live_ranges(
     return result
 
 
-def alive_bytes(stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer]) -> list[int]:
+def alive_bytes(s: Schedule | Plan) -> list[int]:
     """The bytes of the arena that are alive at each stage."""
-    ranges = live_ranges(stages, steps, buffers, "arena").values()
-    return [sum(rounded_up(life.size) for life in ranges if life.first <= at <= life.last) for at in range(len(stages))]
+    ranges = live_ranges(s.stages, s.steps, s.buffers, "arena").values()
+    return [
+        sum(rounded_up(life.size) for life in ranges if life.first <= at <= life.last) for at in range(len(s.stages))
+    ]
 
 
 def peak(plan: Plan) -> tuple[str, list[tuple[str, int]]]:
     """The layer at which most bytes are alive, and what is alive there with its bytes, the largest first."""
-    alive = alive_bytes(plan.stages, plan.steps, plan.buffers)
-    at = max(range(len(alive)), key=alive.__getitem__)
+    alive = alive_bytes(plan)
+    at = alive.index(max(alive))
     ranges = live_ranges(plan.stages, plan.steps, plan.buffers, "arena").items()
     held = [(name, life.size) for name, life in ranges if life.first <= at <= life.last]
     return plan.steps[plan.stages[at].steps[-1]].name, sorted(held, key=lambda pair: -pair[1])

@@ -47,5 +47,5 @@ def least_memory_plan(
 
 def costs(plan: Plan) -> tuple[int, list[int], float]:
     """Bytes of a workspace for one shard, then those alive at each stage, the most first, then cycles."""
-    alive = sorted(alive_bytes(plan.stages, plan.steps, plan.buffers), reverse=True)
-    return plan.workspace_base + plan.shard_bytes, alive, sum(step.cycles(plan.target) for step in plan.steps)
+    alive = sorted(alive_bytes(plan), reverse=True)
+    return plan.workspace_bytes, alive, sum(step.cycles(plan.target) for step in plan.steps)

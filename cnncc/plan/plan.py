@@ -219,6 +219,11 @@ class Plan:
         return self.header_bytes + self.arena_bytes
 
     @property
+    def workspace_bytes(self) -> int:
+        """Of a workspace for one shard."""
+        return self.workspace_base + self.shard_bytes
+
+    @property
     def header_bytes(self) -> int:
         """Bytes of the workspace's header: words of the barrier, in cache lines of their own, and the fault word.
 
