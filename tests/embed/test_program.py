@@ -7,13 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from cnncc.native import host_target
 from cnncc.objects.elf import global_symbols
 from cnncc.ops import Add, Relu
 from cnncc.runtime import artefacts
 from tests.graphs import Net, compilation
 
-from .support import C99, CXX11, OBJECTS, build, classes, digits_for, needs, needs_cc, runs_here, write_digits
+from .support import C99, CXX11, OBJECTS, build, classes, digits_for, needs, needs_cc
 
 DIGITS = list("0123456789")
 FUNCTIONS = ["digits_check", "digits_run", "digits_workspace_bytes"]
@@ -190,23 +189,3 @@ def test_threads_that_wait_for_the_inputs_alone(host_folder: Path) -> None:
     program = build(host_folder, "cc", "-std=c11", "-O2", "-pthread", "threads.c", "libdigits.a", output="threads")
     done = subprocess.run([program], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "0")
-
-
-@needs_cc
-@pytest.mark.tools
-@needs("valgrind")
-def test_memcheck_finds_nothing(tmp_path: Path, pictures: list[Path]) -> None:
-    """On x86-64 a build for v3, since valgrind does not know AVX-512."""
-    target = "x86-64-v3" if host_target().architecture == "x86-64" else "host"
-    program = build(write_digits(tmp_path, target), "cc", *C99, "-g", "digits.c", *OBJECTS)
-    if not runs_here(program):
-        pytest.skip("this processor has no AVX2")
-    memcheck: list[str | Path] = [
-        "valgrind",
-        "--quiet",
-        "--error-exitcode=9",
-        "--leak-check=full",
-        "--track-origins=yes",
-        program,
-    ]
-    assert classes(memcheck, pictures) == DIGITS
