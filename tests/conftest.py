@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,3 +51,11 @@ def make_feeds(rng: np.random.Generator) -> MakeFeeds:
         return {name: rng.standard_normal(type.shape).astype(np.float32) for name, type in graph.inputs.items()}
 
     return feeds
+
+
+@pytest.fixture
+def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of this test's own; entries stand in `v1` below it."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("CNNCC_CACHE", str(folder))
+    return folder

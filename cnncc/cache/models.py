@@ -52,4 +52,5 @@ def store_library(key: str, programs: Sequence[Executable]) -> None:
     objects = [each.object for each in programs]
     manifest = json.dumps(describe_library(programs) | {"object_bytes": list(map(len, objects))}).encode()
     head = b"".join((_SIZE.pack(len(manifest)), manifest, *objects, programs[0].initial_state))
-    _store.write(key, b"".join((head.ljust(rounded_up(len(head)), b"\0"), programs[-1].weights)))
+    data = b"".join((head.ljust(rounded_up(len(head)), b"\0"), programs[-1].weights))
+    _store.write(key, data, f"model {programs[0].name} for {programs[0].target.name}")

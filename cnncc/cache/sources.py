@@ -105,7 +105,9 @@ class OnnxFile:
             files: dict[str, list[tuple[object, ...]]] = {name: [] for name, *_ in parts}
             for (name, *part), digest in zip(parts, before, strict=True):
                 files[name].append((*part, digest))
-            store.write(key, json.dumps({"graph": self.graph.hash, "files": files}).encode())
+            store.write(
+                key, json.dumps({"graph": self.graph.hash, "files": files}).encode(), f"hash of {self.path.name}"
+            )
         return self.graph.hash
 
     @property

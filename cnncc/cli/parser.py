@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, fit, inspect, machine, ops, run, show, targets, weights
+from . import bench, cache, check, compile, fit, inspect, machine, ops, run, show, targets, weights
 from .console import say
 
 VERBS = {
@@ -23,6 +23,7 @@ VERBS = {
     "inspect": inspect,
     "machine": machine,
     "targets": targets,
+    "cache": cache,
     "ops": ops,
 }
 

@@ -380,4 +380,5 @@ class TuningStore:
 
     def write(self, signature: str, entry: TuningRecord) -> None:
         if self.used:
-            store.write(self.prefix + signature, json.dumps({"label": entry.label, "shares": entry.shares}).encode())
+            data = json.dumps({"label": entry.label, "shares": entry.shares}).encode()
+            store.write(self.prefix + signature, data, f"times of {signature}")

@@ -101,7 +101,7 @@ def _object(text: str, target: Target) -> bytes:
     if found is not None:
         return bytes(found)
     code = emit_object(text, target)
-    store.write(key, code)
+    store.write(key, code, "call from Python")
     return code
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -27,11 +26,3 @@ def only_native(monkeypatch: pytest.MonkeyPatch) -> None:
         raise AssertionError("this call went on to Python")
 
     monkeypatch.setattr(Model, "_call", refuse)
-
-
-@pytest.fixture
-def private_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache folder of this test's own; entries stand in `v1` below it."""
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("CNNCC_CACHE", str(folder))
-    return folder

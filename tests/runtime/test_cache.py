@@ -73,7 +73,7 @@ MIB = 1 << 20
 @pytest.mark.parametrize("place", [0, MIB - 1, MIB, 2 * MIB + 77, 3 * MIB + 9])
 def test_a_changed_byte_of_a_large_entry_is_noticed(private_cache: Path, place: int) -> None:
     data = bytes(range(256)) * (12 * 1024) + b"the end..."
-    store.write("key", data)
+    store.write("key", data, "label")
     found = store.read("key")
     assert found == data and np.frombuffer(found, np.uint8).ctypes.data % 64 == 0
     (path,) = entries(private_cache)
@@ -85,7 +85,7 @@ def test_a_changed_byte_of_a_large_entry_is_noticed(private_cache: Path, place: 
 
 def test_blocks_that_changed_places_are_noticed(private_cache: Path) -> None:
     first, second = b"a" * MIB, b"b" * MIB
-    store.write("key", first + first + second)
+    store.write("key", first + first + second, "label")
     (path,) = entries(private_cache)
     path.write_bytes(path.read_bytes()[:128] + first + second + first)
     assert store.read("key") is None
@@ -102,7 +102,7 @@ def test_an_entry_under_another_name_is_noticed(entry: Path) -> None:
 @pytest.mark.parametrize("size", [None, 0, 2, 2**32 - 1])
 def test_a_strange_header_is_ignored(private_cache: Path, header: bytes, size: int | None) -> None:
     length = len(header) if size is None else size
-    store.write("key", length.to_bytes(4, "little") + header + b"object")
+    store.write("key", length.to_bytes(4, "little") + header + b"object", "label")
     assert store.read("key") is not None
     assert cache.load("key") is None
 
@@ -138,7 +138,7 @@ def test_links_are_not_followed(entry: Path) -> None:
 
 
 def test_too_little_for_a_header_is_ignored(private_cache: Path) -> None:
-    store.write("key", b"xyz")
+    store.write("key", b"xyz", "label")
     assert store.read("key") == b"xyz" and cache.load("key") is None
 
 
@@ -171,15 +171,15 @@ def test_where_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert store.folder() == tmp_path / ".cache" / "cnncc" / "v1"
 
 
-def test_the_least_recently_used_go_first(private_cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "MAX_BYTES", 3500)
+def test_the_least_recently_used_go_first(private_cache: Path) -> None:
+    store.set_limit(3500)
     for name in "abc":
-        store.write(name, name.encode() * 1000)
+        store.write(name, name.encode() * 1000, "label")
         _age(private_cache)
     assert store.read("a") == b"a" * 1000  # used just now, so that `b` is the oldest
-    store.write("d", b"d" * 1000)
+    store.write("d", b"d" * 1000, "label")
     assert [store.read(name) is not None for name in "abcd"] == [True, False, True, True]
-    store.write("e", b"e" * 4000)  # larger than all: not kept
+    store.write("e", b"e" * 4000, "label")  # larger than all: not kept
     assert store.read("e") is None
 
 
@@ -202,3 +202,26 @@ def test_each_source_of_the_compiler_counts() -> None:
     root = Path(__file__).resolve().parents[2]
     sources = [file for folder in ("cnncc", "frontends", "passes") for file in (root / folder).rglob("*.py")]
     assert sorted(line.split()[1] for line in source_lines()) == sorted(str(file.stat().st_size) for file in sources)
+
+
+def test_what_is_stored_can_be_listed_and_cleared(private_cache: Path) -> None:
+    assert store.entries() == [] and store.clear() == 0
+    store.write("a", b"a" * 100, "first " + "é" * 60)
+    _age(private_cache)
+    store.write("b", b"b" * 10, "second\n")
+    store.set_limit(5000)
+    last, first = store.entries()
+    assert (last.label, last.bytes, first.bytes) == ("second", 138, 228)
+    assert first.label == "first " + "é" * 22 and first.used < last.used
+    assert store.read("a") == b"a" * 100  # although its label is cut
+    assert store.clear() == 366
+    assert (store.entries(), store.read("a"), store.limit()) == ([], None, 5000)
+
+
+def test_a_limit_that_is_damaged_is_the_default(private_cache: Path) -> None:
+    store.set_limit(77)
+    (path,) = entries(private_cache)
+    path.write_bytes(path.read_bytes() + b"7")
+    assert store.limit() == store.LIMIT
+    path.parent.chmod(0o755)
+    assert not store.set_limit(5) and store.entries() == []

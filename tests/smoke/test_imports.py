@@ -329,6 +329,7 @@ ALLOWED: dict[str, set[str]] = {
     "measure.steps": {"batching", "errors", "ir", "learning", "measure.peers", "measure.torch_network", "types"},
     "cli": {
         "api",
+        "cache",
         "cache.sources",
         "check.model",
         "compiler",
