@@ -214,7 +214,7 @@ def test_nonsense_under_the_right_digest_is_imported_again(
     file: Path, imports: list[str], monkeypatch: pytest.MonkeyPatch, memory: bytes
 ) -> None:
     write = store.write
-    monkeypatch.setattr(store, "write", lambda key, data: write(key, memory))
+    monkeypatch.setattr(store, "write", lambda key, data, label: write(key, memory, label))
     expected = OnnxFile(file).hash
     assert OnnxFile(file).hash == expected and len(imports) == 2
 

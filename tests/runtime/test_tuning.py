@@ -274,7 +274,7 @@ def test_what_another_precision_offers_is_not_remembered() -> None:
 
 def test_nonsense_under_the_right_digest_is_measured_again(monkeypatch: pytest.MonkeyPatch) -> None:
     write = store.write
-    monkeypatch.setattr(store, "write", lambda key, data: write(key, b'{"label": "x", "shares": [1]}'))
+    monkeypatch.setattr(store, "write", lambda key, data, label: write(key, b'{"label": "x", "shares": [1]}', label))
     tune(compilation(network()), timer=Stopwatch(favouring({})))
     assert tune(compilation(network()), timer=Stopwatch(favouring({}))).unreadable == SIGNATURES
 
