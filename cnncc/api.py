@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -206,6 +206,7 @@ class Tuning(Settings, total=False):
 
     tune: bool
     tune_seconds: float
+    tune_progress: Callable[[float, str], object] | None
 
 
 @overload
@@ -239,6 +240,7 @@ def compile(
     plan: PlanOptions | str | os.PathLike[str] | None = None,
     tune: bool = False,
     tune_seconds: float = 60.0,
+    tune_progress: Callable[[float, str], object] | None = None,
     shapes: Any = None,
     outputs: Sequence[str] | None = None,
     fixed: Mapping[str, Any] | None = None,
@@ -255,7 +257,8 @@ def compile(
     convert arrays of other elements, if they do not say otherwise;
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
-    the cache remembers it; `shapes`, `outputs` and `fixed` are those of `load_graph`.
+    the cache remembers it, and calls `tune_progress` with the part that is done (0 to 1) and what is timed;
+    `shapes`, `outputs` and `fixed` are those of `load_graph`.
 
     `shapes="any"` gives an `OpenModel`, which is compiled for each new size that a call has. So does a list of shapes
     for an input; these sizes are compiled now.
@@ -277,7 +280,8 @@ def compile(
         if tune:
             from .measure.tuning import tune as choose
 
-            options = choose(Compilation(opened, options), tune_seconds, use_cache=cache).compilation.options
+            choices = choose(Compilation(opened, options), tune_seconds, use_cache=cache, progress=tune_progress)
+            options = choices.compilation.options
         return _compile(opened, options, threads, cache)
 
 

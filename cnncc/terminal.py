@@ -1,4 +1,4 @@
-"""Telling on standard error how far something has come, where somebody may look at it."""
+"""Telling how far something has come: on standard error, where somebody may look at it, and to `logging`."""
 
 from __future__ import annotations
 
@@ -20,6 +20,13 @@ def tell(text: str) -> None:
             sys.stderr.flush()
     except OSError:
         pass
+
+
+def log(text: str, *values: object) -> None:
+    """An event of level INFO for the logger `cnncc`: whoever listens has imported `logging`, others need not wait."""
+    logging = sys.modules.get("logging")
+    if logging is not None:
+        logging.getLogger("cnncc").info(text, *values)
 
 
 def bar(what: str, done: float, text: str) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from .terminal import log
+
 Listener = Callable[[str | None], None]
 """Told the stage that runs from now on, or None when none does any more."""
 
@@ -20,7 +22,7 @@ class Timing:
 
 
 class Stopwatch:
-    """Adds up the time of stages, which may lie inside of each other, and tells a listener what runs."""
+    """Adds up the time of stages, which may lie inside of each other; tells a listener what runs, the log what ran."""
 
     def __init__(self, listener: Listener | None = None):
         self.listener = listener
@@ -44,7 +46,7 @@ class Stopwatch:
             yield
         finally:
             self._turn()
-            self._running.pop()
+            log("%s took %.3f s", self._running.pop(), self._seconds[name])
             self._tell()
 
     def _turn(self) -> None:

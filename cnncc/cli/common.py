@@ -175,6 +175,7 @@ def one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
             raise argparse.ArgumentTypeError(f"unknown {what} '{text}', expected one of {', '.join(known)}")
         return text
 
+    chosen.known = known  # type: ignore[attr-defined] # which `completion` offers
     return chosen
 
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, cache, check, compile, fit, inspect, machine, ops, run, show, targets, weights
+from . import bench, cache, check, compile, completion, fit, inspect, machine, ops, run, show, targets, weights
 from .console import say
 
 VERBS = {
@@ -24,6 +24,7 @@ VERBS = {
     "machine": machine,
     "targets": targets,
     "cache": cache,
+    "completion": completion,
     "ops": ops,
 }
 
@@ -93,7 +94,7 @@ def _verb_parser(name: str) -> Parser:
     text = _text(name)
     parser = _parser(f"cnncc {name}", text[:1].upper() + text[1:])
     module.add_arguments(parser)
-    parser.set_defaults(run=module.run)
+    parser.set_defaults(run=module.run, verbs=VERBS)
     return parser
 
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 
 from ..errors import UsageError
-from ..terminal import WIPED, bar, on_terminal, tell
+from ..terminal import WIPED, bar, log, on_terminal, tell
 
 PAUSE = 0.1  # seconds between two bars: a step may take microseconds
 
@@ -28,6 +28,7 @@ class Telling:
             tell(bar(f"epoch {epoch + 1}", done, f"loss {loss:.4f}"))
 
     def epoch(self, text: str) -> None:
+        log("%s", text)
         self.wipe()
         if self._line is not None:
             self._line(text)

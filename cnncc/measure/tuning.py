@@ -28,6 +28,7 @@ from ..cache.identity import compiler_identity
 from ..compiler import Compilation
 from ..errors import TargetError
 from ..native import host_target
+from ..terminal import log
 from ..types import Array
 from .budget import Budget
 
@@ -42,7 +43,7 @@ CHECKS = 2
 COMPILE, ROUND = "compile", "round"  # the kinds of work
 COMPILING, MEASURING = 0.5, 0.8  # fractions of the time after which optional work of these kinds ends; then checks
 MARGIN = 0.02  # a candidate has to be faster by this fraction; less is noise
-Progress = Callable[[float, str], None]
+Progress = Callable[[float, str], object]
 """Receives the progress (0 to 1), and a text for the current work."""
 
 
@@ -101,8 +102,13 @@ def tune(
     Work that has begun is finished: the limit is exceeded at most by the first compilation or the first round over
     all programs. Choices of the options stay. Raises TargetError if this machine cannot run the target.
     """
-    budget = Budget(seconds, clock)
-    return Tuning(compilation, use_cache, progress or (lambda done, text: None), timer, budget).run()
+
+    def tell(done: float, text: str) -> None:
+        log("tuning: %.0f %%, %s", 100 * done, text)
+        if progress is not None:
+            progress(done, text)
+
+    return Tuning(compilation, use_cache, tell, timer, Budget(seconds, clock)).run()
 
 
 class Tuning:

@@ -44,7 +44,7 @@ USAGE = {
     "unknown verb": (
         ["frobnicate"],
         "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, weights, inspect, machine, "
-        "targets, cache, ops (see cnncc --help)",
+        "targets, cache, completion, ops (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),

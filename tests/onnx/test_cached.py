@@ -295,7 +295,7 @@ def test_what_is_remembered_names_files_and_their_digests(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told: list[bytes] = []
-    monkeypatch.setattr(store, "write", lambda key, data: told.append(data))
+    monkeypatch.setattr(store, "write", lambda key, data, label: told.append(data))
     found = OnnxFile(written(tmp_path / "net.onnx", 1.0, "w.bin"))
     assert found.hash
     (content,) = map(json.loads, told)

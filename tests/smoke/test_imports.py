@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "file_kinds": set(),
     "naming": set(),
     "terminal": set(),
-    "timings": set(),
+    "timings": {"terminal"},
     "version": set(),
     "allowance": {"errors"},
     "files": {"errors"},
@@ -281,6 +281,7 @@ ALLOWED: dict[str, set[str]] = {
         "plan.kernels",
         "plan.views",
         "runtime",
+        "terminal",
         "types",
     },
     "api": {
