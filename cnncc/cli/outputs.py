@@ -24,7 +24,7 @@ def describe(model: Model | OpenModel, results: tuple[Array, ...], files: tuple[
     Other outputs are summed up.
     """
     rest = list(zip(_ports(model), results, strict=True))
-    if results[0].ndim == 2 and results[0].shape[1] > 1 and results[0].dtype.kind == "f":
+    if top and results[0].ndim == 2 and results[0].shape[1] > 1 and results[0].dtype.kind == "f":
         names = _names(files, len(results[0]))
         for name, row in zip(names, results[0], strict=True):
             yield f"{name}: {_classes(row, model.labels, top)}"

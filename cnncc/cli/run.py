@@ -5,6 +5,8 @@ one file for each input in order, one .npz with all of them, or --input for some
 and scaled to 0…1; those with transparent pixels, or numbers of no certain range, are refused. MODEL may also be a
 shared library that `cnncc compile` wrote; of several sizes, each call takes that of its input, or all the one that
 --shape chooses. --shape any compiles an ONNX file for the sizes of its inputs.
+
+With -o results.csv, .jsonl or .parquet, each file, and each picture in and below a folder, is a row of a table.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
 from ..sizes import expect_one, is_open, told
-from . import common
+from . import common, folder
 from .console import say
 
 if TYPE_CHECKING:
@@ -31,13 +33,21 @@ if TYPE_CHECKING:
     AnyModel = Model | OpenModel
 
 
+TOP = 5  # classes that are printed
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser, "model script (.py), ONNX file (.onnx) or shared library (.so)")
-    parser.add_argument("files", nargs="*", metavar="INPUT", help=".npy, .npz or picture")
+    parser.add_argument("files", nargs="*", metavar="INPUT", help=".npy, .npz, picture, or folder of these")
     parser.add_argument("--input", action="append", default=[], metavar="NAME=FILE", help="the file of one input")
-    parser.add_argument("-o", dest="output", metavar="FILE", help="write the outputs to a .npy or .npz file")
-    parser.add_argument("--top", type=common.at_least(1), default=5, metavar="N", help="classes to print (default: 5)")
+    parser.add_argument(
+        "-o", dest="output", metavar="FILE", help="write outputs to .npy or .npz, rows to .csv, .jsonl or .parquet"
+    )
+    parser.add_argument(
+        "--top", type=common.at_least(0), metavar="N", help="best classes (default: 5, of a table 1); 0: all numbers"
+    )
     parser.add_argument("--resize", action="store_true", help="scale pictures to the size of the input")
+    folder.add_arguments(parser)
     common.add_threads(parser)
     common.add_compiling(parser)
     common.add_cache(parser)
@@ -57,16 +67,20 @@ def run(arguments: argparse.Namespace) -> None:
     from .outputs import check_output, describe, write
     from .progress import Compiling
 
-    if arguments.output:
+    table = folder.work(arguments) if folder.is_asked(arguments) else None
+    if arguments.output and table is None:
         check_output(arguments.output)
     stopwatch = Stopwatch(Compiling())
     with _model(arguments, stopwatch) as model:
+        if table is not None:
+            folder.run(model, table, arguments)
+            return
         if arguments.output:
             check_output(arguments.output, len(model.outputs))
         results = []
         for call in _calls(model, arguments):
             results.append(_run(model, call, arguments.convert or None))
-            for line in describe(model, results[-1], call.files, arguments.top):
+            for line in describe(model, results[-1], call.files, TOP if arguments.top is None else arguments.top):
                 say(line)
         if arguments.output:
             write(arguments.output, model, results)
