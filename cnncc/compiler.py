@@ -278,6 +278,7 @@ class Compilation:
             workspace_shard=self._shard_bytes,
             max_shards=plan.max_shards,
             useful_shards=plan.useful_shards,
+            cycles=round(sum(step.cycles(self.options.target) for step in plan.steps)),
             sharing=self.options.plan.sharing,
             labels=self.graph.labels,
             checked=self.options.checked,

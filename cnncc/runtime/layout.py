@@ -122,8 +122,9 @@ class SessionStruct(ctypes.Structure):
 class CallRecord(ctypes.Structure):
     """A session, and the arguments of the call: either resolved, or `ports` that tell which ones are accepted.
 
-    `empty` makes fresh outputs, for at most `most_fresh` images; `fewest` are taken, 0 or 1. `result` is what a bound
-    call returns; `fallback` is what it calls where a run does not succeed. `state` is the block of states, or null.
+    `empty` makes fresh outputs, for at most `most_fresh` images; `fewest` (0 or 1) to `most` images are taken. `result`
+    is what a bound call returns; `fallback` is what it calls where a run does not succeed. `state` is the block of
+    states, or null.
     """
 
     _fields_ = (
@@ -136,6 +137,7 @@ class CallRecord(ctypes.Structure):
         ("fallback", _PTR),
         ("state", _PTR),
         ("most_fresh", ctypes.c_int64),
+        ("most", ctypes.c_int64),
         ("images", _U32),
         ("n_in", _U32),
         ("n_out", _U32),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from typing import Any, Self
@@ -19,6 +20,7 @@ from . import layout
 from .arrays import checked_inputs, checked_outputs, fewest, fresh_outputs, most_fresh, ordered_inputs, with_out
 from .callable import CallSignature, NativeCallable
 from .executable import Executable, Port
+from .interruptible import LONG, interruptible, matters
 from .memory import allocated
 from .numpy_abi import empty_function
 from .ports import port_table
@@ -40,6 +42,7 @@ class Model(NativeCallable):
     number, a call may have any number of images. With `out=` (an array, or a sequence in the order of outputs) the
     result is written there.
 
+    Ctrl-C ends the wait for a call of the main thread that takes long; native code goes on in the background.
     Several threads may call one model at the same time: the first uses its workspace and its workers, each other one
     a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
     released while native code runs. A pickled model is its source, compiled again when it is loaded (`rebuild`: a
@@ -67,7 +70,7 @@ class Model(NativeCallable):
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
         self._weights = self._aligned_weights() if code is None else None
-        self._closed = False
+        self._closed = self._abandoned = False
         self._state = self._first_state() if state is None else self._state_of(state)
         self._session = self._new_session(self._threads)
         self._sessions = [self._session]
@@ -142,7 +145,10 @@ class Model(NativeCallable):
         """End the workers, after the running calls if there are any. Later calls of the model raise NativeError."""
         self._closed = True
         for session in self._sessions:
-            session.close()
+            if self._abandoned:  # a call that Ctrl-C left runs on, and is not waited for
+                threading.Thread(target=session.close, daemon=True).start()
+            else:
+                session.close()
 
     def __enter__(self) -> Self:
         return self
@@ -178,6 +184,19 @@ class Model(NativeCallable):
         return checked_outputs(self._executable, out, arrays, images)
 
     def _execute(self, images: int, arrays: list[Array], results: list[Array]) -> None:
+        """Run the call; Ctrl-C ends the wait for a long one."""
+        if matters(self._cycles(images)):
+            interruptible(lambda: self._execute_here(images, arrays, results), self._abandon)
+        else:
+            self._execute_here(images, arrays, results)
+
+    def _cycles(self, images: int) -> float:
+        return self._executable.cycles * images / self._executable.images
+
+    def _abandon(self) -> None:
+        self._abandoned = True
+
+    def _execute_here(self, images: int, arrays: list[Array], results: list[Array]) -> None:
         """Run on the first session that is free; if none is, on a new one, so that no call waits for another.
 
         Calls that update states wait: each begins with what the one before it made.
@@ -259,6 +278,8 @@ class Model(NativeCallable):
             self._execute(images, arrays, results)
             return answer
 
+        if self._cycles(images) > LONG:
+            return fallback
         record = self._resolved(self._session, images, arrays, results, result=answer, fallback=fallback)
         return shim().function("bound", record)
 
@@ -286,6 +307,7 @@ class Model(NativeCallable):
             ports=ctypes.addressof(table),
             empty=empty,
             most_fresh=most_fresh(self._executable) if empty else -1,
+            most=LONG * self._executable.images // max(1, self._executable.cycles),
             images=self._executable.images,
             n_in=len(self.inputs),
             n_out=len(self.outputs),

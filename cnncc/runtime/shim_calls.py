@@ -120,6 +120,10 @@ count:
   %usual = zext i32 %usual32 to i64
   %number = select i1 %untold, i64 %usual, i64 %told
   store i64 %number, ptr %images
+  %most = load CallRecord.most of %record
+  %short = icmp sle i64 %number, %most
+  br i1 %short, label %output, label %done
+output:
   %results = getelementptr ptr, ptr %pointers, i32 %n_in
   %fresh = icmp eq ptr %out, @python_none
   br i1 %fresh, label %make, label %given
@@ -152,7 +156,7 @@ drop:
   call void @Py_DecRef(ptr %result)
   br label %done
 done:
-  %answer = phi ptr [ null, %take ], [ null, %make ], [ null, %given ], [ null, %drop ],
+  %answer = phi ptr [ null, %take ], [ null, %count ], [ null, %make ], [ null, %given ], [ null, %drop ],
                     [ %result, %none ], [ %result, %work ]
   call void @release(ptr %buffers, i32 %n)
   ret ptr %answer
