@@ -29,11 +29,14 @@ Advice = Callable[[dict[str, Shape], str], str]
 
 @dataclass(frozen=True)
 class OpenPort:
-    """An input or output; an open dimension is its name, or '?'. `shape` is None where the model leaves it out."""
+    """An input or output; an open dimension is its name, or '?'. `shape` is None where the model leaves it out, `frame`
+    is that of a `Port`.
+    """
 
     name: str
     shape: tuple[int | str, ...] | None
     dtype: str
+    frame: str = ""
 
     def __str__(self) -> str:
         shape = " of any shape" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
@@ -250,4 +253,4 @@ def _common(ports: Sequence[Port]) -> OpenPort:
     first, same_rank = ports[0], len({len(port.shape) for port in ports}) == 1
     lengths = [set(axis) for axis in zip(*(port.shape for port in ports), strict=False)]
     shape = tuple(axis.pop() if len(axis) == 1 else "?" for axis in lengths)
-    return OpenPort(first.name, shape if same_rank else None, first.dtype)
+    return OpenPort(first.name, shape if same_rank else None, first.dtype, first.frame)
