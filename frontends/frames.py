@@ -1,8 +1,9 @@
 """A graph whose inputs take frames of a camera: the conversion is layers of the graph, in front of its own.
 
-A frame is read as it lies. It becomes planes of floats, is resampled, cut or framed; its channels come into the order
-of the network, and are scaled. Where nothing is resampled that is one layer, whose loads convert the bytes. A resize
-stands in front of the scaling: it reads the frame itself, through tables, and leaves fewer elements to scale.
+A frame is read as it lies. It becomes planes of floats, is resampled, cut or framed, and scaled. Where nothing is
+resampled that is one layer, whose loads convert the bytes. A resize stands in front of the scaling: it reads the frame
+itself, through tables, leaves fewer elements to scale, and the scaling is fused into it. That channels come in another
+order is a view of the result.
 """
 
 from __future__ import annotations
@@ -157,18 +158,20 @@ class _Conversion:
         borders, made = image.borders(frame, network.size), image.resized(frame, network.size)
         turned = order in COLOURS and COLOURS[order] != image.network_order
         conversion = ImageToTensor(image.channels_last)
-        if made != frame or any(map(any, borders)) or turned:
+        if made != frame or any(map(any, borders)):
             value = self._planes(value)
             if made != frame:
                 value = self._add(image.resampling(made), "resize", value)
             if any(map(any, borders)):
                 value = self._add(Pad(((0, 0), (0, 0), *borders), value=float(image.fill)), "border", value)
-            if turned:
-                value = self._add(Slice((-1,), (-4,), (1,), (-1,)), "order", value)
             conversion = ImageToTensor()
         whole = arriving.dtype.is_integer
         scaling = image.scaling(network.channels)
+        if turned and scaling is not None:
+            scaling = scaling.turned
         value = converted(self.builder, value, conversion, scaling, self.prefix, self.node.where, whole=whole)
+        if turned:
+            value = self._add(Slice((-1,), (-4,), (1,), (-1,)), "order", value)
         return self._as_read(value)
 
     def _floats(self, value: Value, order: str) -> Value:

@@ -23,7 +23,7 @@ ORDERS = (*COLOURS, "GRAY")
 FULL_SCALE = {UINT8: 1 / 255, UINT16: 1 / 65535, FLOAT16: 1.0, FLOAT32: 1.0}
 """The element types of frames, and what makes numbers from 0 to 1 of them."""
 METHODS = ("linear", "cubic", "nearest")
-LETTERBOX = "letterbox"
+STRETCH, LETTERBOX = "stretch", "letterbox"
 
 Size = tuple[int, int]
 """Height and width."""
@@ -39,10 +39,11 @@ class Image:
     (alpha is dropped) or 'GRAY'; by default 'RGB' for a network of three channels, and 'GRAY' for one. The network
     reads its channels in `network_order`.
 
-    `resize` scales to (height, width); a number, the shorter side, keeps the proportions, as 'letterbox' does: this is
-    the largest size that the network holds, with borders of `fill` (a number as frames have them). `crop` takes what
-    the network reads from the centre of what is larger. `method` 'linear', 'cubic' or 'nearest' is OpenCV's of that
-    name in float32, without rounding back to bytes; 'linear' and 'cubic' with `antialias` are Pillow's.
+    `resize` scales to (height, width), or with 'stretch' to what the network reads; a number, the shorter side, keeps
+    the proportions, as 'letterbox' does: this is the largest size that the network holds, with borders of `fill` (a
+    number as frames have them). `crop` takes what the network reads from the centre of what is larger. `method`
+    'linear', 'cubic' or 'nearest' is OpenCV's of that name in float32, without rounding back to bytes; 'linear' and
+    'cubic' with `antialias` are Pillow's.
 
     Then numbers are (x · scale − mean) / std, where mean and std are numbers or one for each channel of the network, in
     its order. `scale` is 1/255 for uint8, 1/65535 for uint16 and 1 for floats, if it is not given.
@@ -94,8 +95,9 @@ class Image:
 
     def _check_resize(self) -> None:
         if isinstance(self.resize, str):
-            if self.resize != LETTERBOX:
-                raise ModelError(f"resize {self.resize!r}: expected (height, width), a number, or {LETTERBOX!r}")
+            if self.resize not in (STRETCH, LETTERBOX):
+                known = f"a number, {STRETCH!r} or {LETTERBOX!r}"
+                raise ModelError(f"resize {self.resize!r}: expected (height, width), {known}")
         elif isinstance(self.resize, tuple):
             _pair(self.resize, "resize")
         elif self.resize is not None:
@@ -144,6 +146,8 @@ class Image:
         """The size that frames are scaled to."""
         if self.resize is None:
             return frame
+        if self.resize == STRETCH:
+            return network
         if self.resize == LETTERBOX:
             scale = min(Fraction(has, is_) for is_, has in zip(frame, network, strict=True))
             height, width = (max(1, math.floor(side * scale + Fraction(1, 2))) for side in frame)

@@ -32,6 +32,11 @@ class Scaling:
         return any(abs(mean) > LARGEST_MEAN * abs(std) for mean, std in zip(self.means, self.stds, strict=True))
 
     @property
+    def turned(self) -> Scaling:
+        """The same for channels in the opposite order."""
+        return Scaling(self.scale, self.means[::-1], self.stds[::-1])
+
+    @property
     def factor(self) -> tuple[float, ...]:
         return tuple(self.scale / std for std in self.stds)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import UsageError
-from ..frontends.image import FULL_SCALE, LAYOUTS, LETTERBOX, METHODS, ORDERS, Image
+from ..frontends.image import FULL_SCALE, LAYOUTS, LETTERBOX, METHODS, ORDERS, STRETCH, Image
 
 EXPECTED = "expected --image INPUT=WORD,…, as x=640x480,uint8,NHWC,BGR,resize=224x224,mean=0.485,0.456,0.406,std=0.2"
 _WORDS = {
@@ -67,11 +67,8 @@ def _named(name: str, value: str) -> Any:
         number = _number(value)
         return None if number is None else (number,)
     if name == "resize":
-        return (
-            value
-            if value == LETTERBOX
-            else _size(value) or (int(value) if re.fullmatch("[1-9][0-9]{0,5}", value) else None)
-        )
+        whole = int(value) if re.fullmatch("[1-9][0-9]{0,5}", value) else None
+        return value if value in (STRETCH, LETTERBOX) else _size(value) or whole
     return value if name == "network_order" else None
 
 

@@ -26,6 +26,7 @@ WORDS = {
     ),
     "x=resize=256,crop,antialias,cubic": Frames(resize=256, crop=True, antialias=True, method="cubic"),
     "x=64x48,RGBA,resize=letterbox,fill=114": Frames((48, 64), order="RGBA", resize="letterbox", fill=114.0),
+    "x=resize=stretch": Frames(resize="stretch"),
     "x=uint16,GRAY,NHW": Frames(dtype="uint16", order="GRAY", layout="NHW"),
     "x=": Frames(),
 }

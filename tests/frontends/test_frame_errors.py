@@ -61,7 +61,7 @@ REFUSED: list[tuple[Any, str]] = [
     ({"input": Image(resize=0)}, "the Image of input 'input': resize 0: expected a whole number of at least 1"),
     (
         {"input": Image(resize="fit")},
-        "the Image of input 'input': resize 'fit': expected (height, width), a number, or 'letterbox'",
+        "the Image of input 'input': resize 'fit': expected (height, width), a number, 'stretch' or 'letterbox'",
     ),
     (
         {"input": Image(fill=7)},

@@ -58,7 +58,7 @@ def test_threads_and_images_change_no_bit() -> None:
 
 
 def test_frames_of_any_size() -> None:
-    image = Image(order="BGR", resize=(12, 16), mean=MEAN, std=STD)
+    image = Image(order="BGR", resize="stretch", mean=MEAN, std=STD)
     model = compile(conv_net(), inputs={"input": image}, cache=False)
     assert model.inputs[0].shape == ("n", "h", "w", 3) and model.outputs[0].shape == ("n", 5)
     frames = frame((2, 31, 40, 3), "uint8")
