@@ -40,7 +40,9 @@ def opened_model(
     for size in listed(shapes):
         with telling(size):
             models.append(make(size))
+    labels: tuple[str, ...] = ()
     if isinstance(source, Framed):
+        labels = source.network.labels
         again: Any = opened_model, (source, shapes, options, threads, use_cache)
     else:
         origin = source.content if source.given else str(source.path.resolve())
@@ -54,6 +56,7 @@ def opened_model(
         make=make,
         advice=lambda size, fault: _advice(source, size, fault),
         convert=options.convert,
+        labels=labels,
         rebuild=again,
     )
 

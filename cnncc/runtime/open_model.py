@@ -63,8 +63,6 @@ class OpenModel:
     of a `Model`. Raises what a `Model` raises, and InputError for a size that the model cannot have.
     """
 
-    labels: tuple[str, ...] = ()
-
     def __init__(
         self,
         name: str,
@@ -76,9 +74,11 @@ class OpenModel:
         make: Make | None = None,
         advice: Advice = lambda size, fault: "",
         convert: bool = False,
+        labels: tuple[str, ...] = (),
         rebuild: tuple[Callable[..., OpenModel], tuple[Any, ...]],
     ):
         self.name, self.inputs, self.outputs, self.threads = name, tuple(inputs), tuple(outputs), threads
+        self.labels = labels
         self._make, self._advice, self._convert, self._rebuild = make, advice, convert, rebuild
         self._held: dict[Shapes, _Held] = {}
         self._clock, self._lock, self._closed = itertools.count(), threading.RLock(), False

@@ -15,7 +15,7 @@ from cnncc.errors import UsageError
 from cnncc.native import host_target
 from cnncc.runtime.artefacts import can_link
 
-from .conftest import Cli
+from .conftest import DIGITS, PICTURES, Cli
 
 WORDS = {
     "x=640x480,uint8,NHWC,BGR": Frames((480, 640), dtype="uint8", layout="NHWC", order="BGR"),
@@ -100,6 +100,8 @@ def test_pictures_of_any_size(
     assert found.code == 0, found.err
     y = np.load(tmp_path / "y.npy")
     assert y.shape == (2, 3, 4, 4) and (y[1] == 1).all()
+    found = cli("run", "--top", 1, DIGITS, PICTURES / "7.png", "--image", "input=resize=stretch")
+    assert found.out.endswith("7.png: 7 (0.9991)\n")  # with the network's labels
 
 
 def test_every_verb(cli: Cli, relu: Callable[[str], Path], tmp_path: Path) -> None:
