@@ -76,6 +76,7 @@ def test_frames_of_other_sizes(layout: str, order: str) -> None:
         np.testing.assert_allclose(found, expected[name], rtol=0, atol=2e-6)
 
 
+@pytest.mark.tools
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("method", ["linear", "cubic", "nearest"])
 def test_methods_are_those_of_opencv(method: str, dtype: str) -> None:

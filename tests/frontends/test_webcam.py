@@ -29,6 +29,7 @@ def test_a_folder_of_pictures() -> None:
         assert re.fullmatch(rf"{number}\.png: {number} \([0-9.]+\), [0-9.]+ ms", line)
 
 
+@pytest.mark.tools
 def test_a_video(tmp_path: Path) -> None:
     """Eight digits, 40 times as large, as the frames of a video."""
     cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
