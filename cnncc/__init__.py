@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from .api import compile, from_torch, inspect, interpret, load_graph
     from .errors import CnnccError
     from .frontends import dsl as nn
+    from .frontends.image import Image
     from .learning import fit
     from .runtime.model import Model
     from .runtime.open_model import OpenModel
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "CnnccError",
+    "Image",
     "Model",
     "OpenModel",
     "__version__",
@@ -46,6 +48,7 @@ _MODULES = {"learn": ".learning", "nn": ".frontends.dsl"}
 _HOMES = {
     **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
+    "Image": ".frontends.image",
     "fit": ".learning",
     "Model": ".runtime.model",
     "OpenModel": ".runtime.open_model",

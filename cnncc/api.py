@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
-from .cache.sources import OnnxFile, OnnxMessage
+from .cache.sources import Framed, OnnxFile, OnnxMessage
 from .compiler import Compilation, Options, resolve_target, storage
 from .cut import checked_names, cut
 from .errors import InputError, ModelError, ResourceError, UsageError
@@ -21,15 +21,18 @@ from .files import opened
 from .machine.target import Target
 from .plan import PlanOptions
 from .runtime.model import Model
-from .sizes import expect_one, is_open
+from .sizes import ANY, expect_one, is_open
 from .types import Array
 
 if TYPE_CHECKING:
+    from .frontends.image import Image
     from .frontends.inspection import Inspection
     from .ir import Graph
     from .runtime.open_model import OpenModel
 
-__all__ = ["compile", "from_torch", "inspect", "interpret", "load_graph", "open_source"]
+    Source = Graph | OnnxFile | Framed
+
+__all__ = ["compile", "from_torch", "inspect", "interpret", "load_graph", "open_source", "with_frames"]
 
 ONNX_ONLY = "shapes are given with ONNX models only; other models declare those of their inputs"
 
@@ -41,6 +44,7 @@ def load_graph(
     *,
     convert: bool = False,
     fixed: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Image] | None = None,
 ) -> Graph:
     """The graph of a model script or an ONNX file (a path), of a model made with `cnncc.nn`, or of a graph itself.
 
@@ -50,15 +54,16 @@ def load_graph(
     of an ONNX model, these tensors; inputs and layers that they do not need are left out. With `convert`, what is
     float64 in an ONNX model is float32 in the graph. `fixed` gives inputs of an ONNX model values by name: they are no
     inputs of the graph, and what follows from them is computed when compiling. A value is repeated along the sizes that
-    the file states.
+    the file states. `inputs` has descriptions of the frames that come at inputs of floats, by name (see `Image`):
+    what makes of them what the network reads is part of the graph.
 
     Raises UsageError for a name that the model does not have and for a file of another kind, ScriptError for a script
     that is missing, raises or defines no model or several, ModelError for what is wrong with an ONNX file, VerifyError
     for a graph made by hand that is none, such as one with a cycle, ResourceError where memory is used up.
     """
     with _resources("reading"):
-        opened = open_source(source, shapes, outputs, convert, fixed)
-        return opened.graph if isinstance(opened, OnnxFile) else opened
+        opened = with_frames(open_source(source, shapes, outputs, convert, fixed), inputs)
+        return opened.graph if isinstance(opened, OnnxFile | Framed) else opened
 
 
 @contextmanager
@@ -96,6 +101,15 @@ def open_source(
         raise UsageError("values of inputs are given with ONNX models only")
     graph = _graph(source)
     return cut(graph, names) if names else graph
+
+
+def with_frames(source: Graph | OnnxFile, inputs: Mapping[str, Image] | None) -> Source:
+    """The source with frames of cameras at some inputs. Raises UsageError for what is no `Image`, or a wrong one."""
+    if inputs is None:
+        return source
+    from .frontends.frames import expect_images
+
+    return Framed(source, expect_images(inputs))
 
 
 def _values(fixed: Mapping[str, Any] | None) -> dict[str, Array]:
@@ -199,6 +213,7 @@ class Settings(TypedDict, total=False):
     plan: PlanOptions | str | os.PathLike[str] | None
     outputs: Sequence[str] | None
     fixed: Mapping[str, Any] | None
+    inputs: Mapping[str, Image] | None
 
 
 class Tuning(Settings, total=False):
@@ -244,6 +259,7 @@ def compile(
     shapes: Any = None,
     outputs: Sequence[str] | None = None,
     fixed: Mapping[str, Any] | None = None,
+    inputs: Mapping[str, Image] | None = None,
 ) -> Model | OpenModel:
     """Compile a graph, a model, a model script, an ONNX model or a PyTorch module to native code and load it.
 
@@ -258,10 +274,10 @@ def compile(
     `cache=False` neither reads nor writes the cache on disk; `plan` is what the plan has to choose, also as a file
     that the command line wrote (`--save-plan`); `tune` measures what is left to choose, within `tune_seconds`, unless
     the cache remembers it, and calls `tune_progress` with the part that is done (0 to 1) and what is timed;
-    `shapes`, `outputs` and `fixed` are those of `load_graph`.
+    `shapes`, `outputs`, `fixed` and `inputs` are those of `load_graph`.
 
     `shapes="any"` gives an `OpenModel`, which is compiled for each new size that a call has. So does a list of shapes
-    for an input; these sizes are compiled now.
+    for an input; these sizes are compiled now. So does an `Image` that resizes frames and does not say their size.
     """
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
         raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
@@ -274,9 +290,12 @@ def compile(
     options = Options(resolved, precision, tuple(off), checked, chosen, weights=stored, convert=convert)
     with _resources("compiling"):
         several = is_open(shapes)
-        opened = open_source(_exported(source, example, convert), None if several else shapes, outputs, convert, fixed)
-        if several:
-            return _open(opened, shapes, options, threads, cache, tune)
+        if several and inputs is not None:
+            raise UsageError("an Image without size takes frames of any size: shapes are then those of one network")
+        network = open_source(_exported(source, example, convert), None if several else shapes, outputs, convert, fixed)
+        opened = with_frames(network, inputs)
+        if several or (isinstance(opened, Framed) and opened.open):
+            return _open(opened, shapes if several else ANY, options, threads, cache, tune)
         if tune:
             from .measure.tuning import tune as choose
 
@@ -307,20 +326,18 @@ def _planned(plan: PlanOptions | str | os.PathLike[str] | None, target: Target) 
     return plan or PlanOptions()
 
 
-def _open(
-    source: Graph | OnnxFile, shapes: Any, options: Options, threads: int, use_cache: bool, tune: bool
-) -> OpenModel:
+def _open(source: Source, shapes: Any, options: Options, threads: int, use_cache: bool, tune: bool) -> OpenModel:
     """A model of several sizes."""
     from .opening import opened_model
 
     if tune:
         raise UsageError("tune=True takes one size: give one shape for each input")
-    if not isinstance(source, OnnxFile):
+    if not isinstance(source, OnnxFile | Framed):
         raise UsageError(ONNX_ONLY)
     return opened_model(source, shapes, options, threads, use_cache)
 
 
-def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache: bool) -> Model:
+def _compile(source: Source, options: Options, threads: int, use_cache: bool) -> Model:
     """Also what a pickled model runs to come back."""
     executable = Compilation(source, options).executable(use_cache=use_cache)
     return Model(executable, threads=threads, rebuild=(_compile, (source, options, threads, use_cache)))

@@ -102,7 +102,7 @@ def with_images(graph: Graph, images: int) -> Graph:
     builder.kept, builder.updates = graph.kept, dict(graph.updates)
     for node in graph:
         type = node.types[0]
-        op = Input(type.shaped((images, *type.shape[1:]))) if node.name in carrying else node.op
+        op = Input(type.shaped((images, *type.shape[1:])), graph.frame(node.name)) if node.name in carrying else node.op
         builder.add(op, node.inputs, node.name, node.where)
     return builder.graph(graph.outputs)
 

@@ -17,7 +17,7 @@ from .abi import WORD_BYTES
 from .allowance import Allowance, allowance
 from .cache import models as cache
 from .cache.identity import compiler_identity
-from .cache.sources import OnnxFile
+from .cache.sources import Framed, OnnxFile
 from .elements import ELEMENTS
 from .errors import ModelError, NativeError, TargetError, UsageError
 from .machine.routines import allowed
@@ -131,7 +131,7 @@ class Compilation:
 
     def __init__(
         self,
-        source: Graph | OnnxFile,
+        source: Graph | OnnxFile | Framed,
         options: Options,
         stopwatch: Stopwatch | None = None,
         entry: Entry | None = None,
@@ -145,7 +145,7 @@ class Compilation:
     @cached_property
     def graph(self) -> Graph:
         """The graph as it was given. Raises for a file what `load_graph` raises."""
-        if not isinstance(self.source, OnnxFile):
+        if not isinstance(self.source, OnnxFile | Framed):
             return self.source
         with self.stopwatch.stage("read"):
             return self.source.graph
@@ -269,7 +269,7 @@ class Compilation:
             object=self.object,
             weights=self.weights,
             fingerprint=self.identity.fingerprint,
-            inputs=tuple(Port(port.name, port.type, port.batched) for port in plan.inputs),
+            inputs=tuple(Port(port.name, port.type, port.batched, self.graph.frame(port.name)) for port in plan.inputs),
             outputs=tuple(Port(port.name, port.type, port.batched) for port in plan.outputs),
             images=plan.images,
             batchable=plan.batchable,

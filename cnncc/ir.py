@@ -114,6 +114,11 @@ class Graph:
         """Name and type of each state, in the order of their declaration."""
         return {node.name: node.types[0] for node in self.nodes.values() if node.op.source == "state"}
 
+    def frame(self, name: str) -> str:
+        """Which axes and channels a graph input has that is a picture; else empty."""
+        op = self.nodes[name].op
+        return op.frame if isinstance(op, Input) else ""
+
     def initial(self, name: str) -> Array:
         """The first value of a state, read-only."""
         op = self.nodes[name].op
@@ -227,10 +232,10 @@ class Builder:
         self.nodes[name] = node
         return node.values
 
-    def input(self, name: str, type: TensorType, where: Location | None = None) -> Value:
+    def input(self, name: str, type: TensorType, where: Location | None = None, *, frame: str = "") -> Value:
         if name in self.nodes:
             raise ModelError(f"there already is a layer or input called '{name}'", where=where)
-        return self.add(Input(type), (), name, where)[0]
+        return self.add(Input(type, frame), (), name, where)[0]
 
     def state(self, initial: Array, name: str, where: Location | None = None, *, element: Element = FLOAT32) -> Value:
         """A state with its first value; `updates[name]` is what it becomes in a call."""

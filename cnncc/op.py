@@ -285,9 +285,13 @@ def _expect_float(what: str, value: float) -> None:
 
 @dataclass(frozen=True)
 class Input(Op):
-    """A value that the caller provides."""
+    """A value that the caller provides.
+
+    `frame` says of a picture which axes and channels it has, as 'NHWC BGR'; who calls may use it.
+    """
 
     type: TensorType
+    frame: str = ""
     source = "input"
 
     def infer(self, *inputs: TensorType) -> tuple[TensorType, ...]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from .cache import models as cache
-from .cache.sources import Fixed, OnnxFile, OnnxMessage
+from .cache.sources import Fixed, Framed, OnnxFile, OnnxMessage
 from .compiler import Compilation, Entry, Options
 from .errors import ModelError, UsageError
 from .runtime.executable import Executable
@@ -19,7 +19,7 @@ from .timings import Stopwatch
 
 
 def opened_model(
-    source: OnnxFile,
+    source: OnnxFile | Framed,
     shapes: Any,
     options: Options,
     threads: int,
@@ -40,17 +40,24 @@ def opened_model(
     for size in listed(shapes):
         with telling(size):
             models.append(make(size))
-    origin = source.content if source.given else str(source.path.resolve())
+    labels: tuple[str, ...] = ()
+    if isinstance(source, Framed):
+        labels = source.network.labels
+        again: Any = opened_model, (source, shapes, options, threads, use_cache)
+    else:
+        origin = source.content if source.given else str(source.path.resolve())
+        again = _again, (origin, source.outputs, source.fixed, shapes, options, threads, use_cache)
     return OpenModel(
         name,
-        [OpenPort(port.name, port.shape, port.dtype) for port in inputs],
+        [OpenPort(port.name, port.shape, port.dtype, getattr(port, "frame", "")) for port in inputs],
         [OpenPort(port.name, port.shape, port.dtype) for port in outputs],
         models,
         threads=threads,
         make=make,
         advice=lambda size, fault: _advice(source, size, fault),
         convert=options.convert,
-        rebuild=(_again, (origin, source.outputs, source.fixed, shapes, options, threads, use_cache)),
+        labels=labels,
+        rebuild=again,
     )
 
 
@@ -59,7 +66,7 @@ def _expect_no_choices(options: Options) -> None:
         raise UsageError(f"plan '{options.plan.source}' has the choices for one size: give one shape for each input")
 
 
-def _advice(source: OnnxFile, size: Mapping[str, Sequence[int]], fault: str) -> str:
+def _advice(source: OnnxFile | Framed, size: Mapping[str, Sequence[int]], fault: str) -> str:
     """The next larger size that the model can have, in words; nothing if the largest of them has the same fault."""
     sizes = list(larger(size, {port.name: port.shape for port in source.ports[1]}))
     if not sizes or _fault(source, sizes[-1]) == fault:
@@ -68,7 +75,7 @@ def _advice(source: OnnxFile, size: Mapping[str, Sequence[int]], fault: str) -> 
     return next((f"; {told(near)} would fit" for near in fitting), "")
 
 
-def _fault(source: OnnxFile, size: Mapping[str, Sequence[int]]) -> str:
+def _fault(source: OnnxFile | Framed, size: Mapping[str, Sequence[int]]) -> str:
     """What is wrong with the graph of a size; empty if nothing is."""
     try:
         source.at(size).graph  # noqa: B018

@@ -6,6 +6,7 @@
     %conv = Conv(kernel=(3, 3), padding='same') (%x, %w) : float32[1, 6, 8, 8]
     output y = %conv
 
+An input that is a picture says what it has: `%x = Input NHWC BGR : uint8[1, 48, 64, 3]`.
 A state is `%m = State 5fe2c1d09a3b7e64 : float32[6]`, with the digest of its first value, and `update m = %value` says
 what it becomes.
 Where inputs keep their shape whatever the number of images, or where that number is fixed, lines `kept NAME` and
@@ -53,7 +54,7 @@ _SPELLED: dict[str, type[Any]] = {
 _NAMES = {**ELEMENTS, "inf": math.inf, "nan": math.nan}
 
 _HEADER = re.compile(r"graph (\S+)(?: labels=(\(.*\)))?")
-_INPUT = re.compile(r"%(\S+) = Input : (.+)")
+_INPUT = re.compile(r"%(\S+) = Input(?: (\w+ \w+))? : (.+)")
 _CONSTANT = re.compile(r"%(\S+) = (Constant|State) ([0-9a-f]+)( rounded)? : (.+)")
 _NODE = re.compile(r"%(\S+) = (.+) \(([^()]*)\) : (.+)")
 _OUTPUT = re.compile(r"output (\S+) = (\S+)")
@@ -130,7 +131,7 @@ def _value(value: Value) -> str:
 def _node(node: Node) -> str:
     types = " ".join(map(str, node.types))
     if isinstance(node.op, Input):
-        right = "Input"
+        right = f"Input {node.op.frame}".rstrip()
     elif isinstance(node.op, State):
         right = f"State {node.op.digest[:DIGEST]}"
     elif isinstance(node.op, Constant):
@@ -174,7 +175,7 @@ class _Reader:
         elif found := _FIXED.fullmatch(line):
             self.builder.fixed = str(_literal(found[1]))
         elif found := _INPUT.fullmatch(line):
-            self._new(self.builder, found[1], Input(_types(found[2])[0]), "", found[2])
+            self._new(self.builder, found[1], Input(_types(found[3])[0], found[2] or ""), "", found[3])
         elif found := _CONSTANT.fullmatch(line):
             self._new(self.builder, found[1], self._held(found), "", found[5])
         elif found := _NODE.fullmatch(line):

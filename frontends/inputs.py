@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import numpy as np
 
 from ..batching import with_one_more
 from ..elements import FLOAT32, UINT8, VALUES, Element
 from ..errors import ModelError, ShapeError, caller_location
 from ..ir import Builder, Value
-from ..op import Op
-from ..ops import Div, ImageToTensor, Mul, Sub
+from ..ops import ImageToTensor
 from ..types import TensorType
 from .arguments import checked_name, located, whole, wholes
+from .scaling import PerChannel, Scaling, converted, scaling_of
 from .symbols import Tensor
 
 _LAYOUTS = {rank: (f"NC{axes}", f"N{axes}C") for rank, axes in ((3, "W"), (4, "HW"), (5, "DHW"))}
-
-PerChannel = float | Sequence[float]
-
-LARGEST_MEAN = 3.0  # in units of std: beyond it, x · scale / std − mean / std would cancel and is computed in steps
-
-
-@dataclass(frozen=True)
-class Scaling:
-    """(x · scale − mean) / std, with a mean and a std for each channel."""
-
-    scale: float
-    means: tuple[float, ...]
-    stds: tuple[float, ...]
-
-    @property
-    def cancels(self) -> bool:
-        return any(abs(mean) > LARGEST_MEAN * abs(std) for mean, std in zip(self.means, self.stds, strict=True))
-
-    @property
-    def factor(self) -> tuple[float, ...]:
-        return tuple(self.scale / std for std in self.stds)
-
-    @property
-    def shift(self) -> tuple[float, ...]:
-        return tuple(-mean / std for mean, std in zip(self.means, self.stds, strict=True))
 
 
 class Input(Tensor):
@@ -81,11 +52,20 @@ class Input(Tensor):
             images = () if batch is None else (whole(batch, "batch"),)
             self.arriving = TensorType(images + wholes(shape, "shape"), _dtype(dtype))
             self._conversion = ImageToTensor(_channels_last(layout, self.arriving.rank))
-            self._scaling = _scaling(scale, mean, std, self.arriving, self._conversion.channels_last)
+            self._scaling = self._scaled(scale, mean, std)
             plain = self.arriving.dtype is not UINT8 and self._conversion == ImageToTensor() and not self._scaling
             self.plain = plain
             self.counts = batch is not None
             super().__init__(self._logical(self.arriving), more=self._logical(self._more()))
+
+    def _scaled(self, scale: float, mean: PerChannel, std: PerChannel) -> Scaling | None:
+        """Raises ShapeError for numbers that would change a tensor without channels."""
+        type = self.arriving
+        channels = type.shape[-1 if self._conversion.channels_last else 1] if type.rank > 1 else 1
+        scaling = scaling_of(scale, mean, std, channels)
+        if scaling is not None and type.rank < 2:
+            raise ShapeError(f"scale, mean and std need channels, {type} has none")
+        return scaling
 
     def _logical(self, arriving: TensorType) -> TensorType:
         return arriving if self.plain else self._conversion.infer(arriving)[0]
@@ -99,29 +79,10 @@ class Input(Tensor):
 
     def place(self, builder: Builder) -> Value:
         """Add the input to a graph, with the conversion after it; its last layer is 'NAME.tensor'."""
-        value, scaling = builder.input(self.name, self.arriving, self.where), self._scaling
+        value = builder.input(self.name, self.arriving, self.where)
         if self.plain:
             return value
-        if scaling is not None and scaling.cancels and self.arriving.dtype.is_float:
-            return self._spelled_out(builder, value, scaling)
-        vectors = [] if scaling is None else [("factor", scaling.factor), ("shift", scaling.shift)]
-        known = [builder.constant(np.asarray(data), f"{self.name}.{role}", self.where) for role, data in vectors]
-        return builder.add(self._conversion, [value, *known], f"{self.name}.tensor", self.where)[0]
-
-    def _spelled_out(self, builder: Builder, value: Value, scaling: Scaling) -> Value:
-        """Layers for the layout and for each step of the scaling."""
-        per_channel = (-1, *(1,) * (self.arriving.rank - 2))
-        if self._conversion != ImageToTensor():
-            (value,) = builder.add(self._conversion, [value], f"{self.name}.planes", self.where)
-        steps: list[tuple[Op, str, str, Sequence[float]]] = [
-            (Mul(), "scale", "scaled", (scaling.scale,)),
-            (Sub(), "mean", "centred", scaling.means),
-            (Div(), "std", "tensor", scaling.stds),
-        ]
-        for op, role, label, numbers in steps[scaling.scale == 1.0 :]:
-            known = builder.constant(np.reshape(numbers, per_channel), f"{self.name}.{role}", self.where)
-            (value,) = builder.add(op, [value, known], f"{self.name}.{label}", self.where)
-        return value
+        return converted(builder, value, self._conversion, self._scaling, self.name, self.where)
 
     def __repr__(self) -> str:
         return f"Input({self.arriving}, name={self.name!r})"
@@ -142,32 +103,3 @@ def _channels_last(layout: Any, rank: int) -> bool:
         expected = f"expected {' or '.join(map(repr, known))}" if known else "such a tensor has none"
         raise ModelError(f"layout {layout!r} of a tensor of {rank} axes: {expected}")
     return bool(layout == known[1])
-
-
-def _scaling(scale: Any, mean: Any, std: Any, type: TensorType, channels_last: bool) -> Scaling | None:
-    """The numbers for each channel, in float64; None if they change nothing."""
-    if (scale, mean, std) == (1.0, 0.0, 1.0):
-        return None
-    if type.rank < 2:
-        raise ShapeError(f"scale, mean and std need channels, {type} has none")
-    channels = type.shape[type.rank - 1 if channels_last else 1]
-    (factor,) = set(_numbers(scale, "scale", 1))
-    means, stds = _numbers(mean, "mean", channels), _numbers(std, "std", channels)
-    if 0.0 in stds:
-        raise ModelError(f"std {std!r}: expected no 0, since it divides")
-    return Scaling(factor, means, stds)
-
-
-def _numbers(value: Any, what: str, channels: int) -> tuple[float, ...]:
-    """One finite number for each channel."""
-    given = tuple(value) if isinstance(value, Sequence | np.ndarray) and not isinstance(value, str) else (value,)
-    for number in given:
-        if isinstance(number, bool) or not isinstance(number, int | float | np.floating | np.integer):
-            raise ModelError(
-                f"{what} {value!r}: expected a number{'' if channels == 1 else ' or one for each channel'}"
-            )
-        if not math.isfinite(number):
-            raise ModelError(f"{what} {value!r}: expected finite numbers")
-    if len(given) not in (1, channels):
-        raise ModelError(f"{what} {value!r} has {len(given)} numbers for {channels} channels")
-    return tuple(map(float, given)) * (channels if len(given) == 1 else 1)

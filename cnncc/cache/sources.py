@@ -25,6 +25,8 @@ from . import store
 from .identity import compiler_identity
 
 if TYPE_CHECKING:
+    from ..frontends.frames import FramePort
+    from ..frontends.image import Image
     from ..frontends.inspection import Inspection
     from ..frontends.onnx.external import FileRange
     from ..frontends.onnx.read import Declared
@@ -208,6 +210,54 @@ class OnnxMessage(OnnxFile):
     ):
         super().__init__("the given model", shapes, outputs, convert, fixed)
         self._content = memoryview(content)
+
+
+class Framed:
+    """A source whose graph takes frames of cameras at some inputs (see `frontends.frames`).
+
+    `graph` raises what the source and `framed` raise.
+    """
+
+    def __init__(self, source: Graph | OnnxFile, images: Mapping[str, Image]):
+        self.source, self.images = source, dict(images)
+
+    @property
+    def open(self) -> bool:
+        """Whether frames of some input may have any size: then `at` gives the source for one of them."""
+        return any(image.open for image in self.images.values())
+
+    @property
+    def network(self) -> Graph:
+        """The graph behind the frames."""
+        return self.source.graph if isinstance(self.source, OnnxFile) else self.source
+
+    @cached_property
+    def graph(self) -> Graph:
+        from ..frontends.frames import framed
+
+        return framed(self.network, self.images)
+
+    @property
+    def hash(self) -> str:
+        """What the graph depends on."""
+        return hashlib.sha256(f"{sorted(self.images.items())!r}\n{self.source.hash}".encode()).hexdigest()
+
+    @cached_property
+    def ports(self) -> tuple[str, list[FramePort], list[FramePort]]:
+        """Name, inputs and outputs of the model, whose sizes may be open. Raises what `graph` raises."""
+        from ..frontends.frames import open_ports
+
+        return self.network.name, *open_ports(self.network, self.images)
+
+    def at(self, shapes: Shapes) -> Framed:
+        """The same with frames of one size."""
+        from ..frontends.frames import sized
+
+        return Framed(self.source, sized(self.images, shapes))
+
+    def __reduce__(self) -> tuple[type[Framed], tuple[Graph, dict[str, Image]]]:
+        """Pickled with its graph, since a file may be missing when it is unpickled."""
+        return Framed, (self.network, self.images)
 
 
 def _content(path: Path) -> memoryview | None:

@@ -157,9 +157,9 @@ def _engines(arguments: argparse.Namespace, compilation: Compilation) -> tuple[s
         from ..measure.steps import PEERS
 
         return chosen(arguments.against, PEERS)
-    if arguments.cuts or arguments.fix:
+    if arguments.cuts or arguments.fix or arguments.image:
         raise UsageError(
-            "--against compares whole models: other engines cannot end one at --output, nor --fix an input"
+            "--against compares whole models: other engines cannot end one at --output, --fix an input, or take --image"
         )
     names = chosen(arguments.against)
     if not isinstance(compilation.source, OnnxFile):

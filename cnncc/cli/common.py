@@ -13,6 +13,7 @@ from ..sizes import ANY, Size, is_open, listed
 if TYPE_CHECKING:
     from ..cache.sources import OnnxFile
     from ..compiler import Compilation, Options
+    from ..frontends.image import Image
     from ..machine.target import Target
     from ..measure.tuning import Tuned
     from ..plan import PlanOptions
@@ -48,6 +49,15 @@ def add_model(parser: Parser, what: str = "model script (.py) or ONNX file (.onn
         "--convert",
         action="store_true",
         help="compute float64 of an ONNX file in float32; convert input arrays of other elements, exactly or rounded",
+    )
+
+
+def add_image(parser: Parser) -> None:
+    parser.add_argument(
+        "--image",
+        action="append",
+        metavar="INPUT=WORD,…",
+        help="frames of a camera at an input of floats, as x=640x480,uint8,NHWC,BGR,resize=224x224,mean=…,std=…",
     )
 
 
@@ -123,6 +133,7 @@ def add_threads(parser: Parser) -> None:
 
 def add_compiling(parser: Parser) -> None:
     """Everything that decides what is compiled."""
+    add_image(parser)
     add_target(parser)
     add_precision(parser)
     add_weights(parser)
@@ -271,7 +282,7 @@ def passes_off(text: str) -> tuple[str, ...]:
 
 def compilation(arguments: argparse.Namespace, stopwatch: Stopwatch | None = None) -> Compilation:
     """The model on its way; options are looked at first, since they cost nothing. A stopwatch that is given goes on."""
-    from ..api import open_source
+    from ..api import open_source, with_frames
     from ..compiler import Compilation
     from ..timings import Stopwatch
     from .progress import Compiling
@@ -279,7 +290,8 @@ def compilation(arguments: argparse.Namespace, stopwatch: Stopwatch | None = Non
     chosen, stopwatch = options(arguments), stopwatch or Stopwatch(Compiling())
     with stopwatch.stage("read"):
         given = arguments.convert, fixed(arguments)
-        source = open_source(arguments.model, shapes(arguments), arguments.cuts, *given)
+        network = open_source(arguments.model, shapes(arguments), arguments.cuts, *given)
+        source = with_frames(network, images(arguments))
     return Compilation(source, chosen, stopwatch)
 
 
@@ -333,6 +345,8 @@ def onnx_source(arguments: argparse.Namespace) -> OnnxFile:
     from ..api import ONNX_ONLY, open_source
     from ..cache.sources import OnnxFile
 
+    if arguments.image:
+        raise UsageError("--image goes with one size of the network: without a size of its own it takes frames of any")
     source = open_source(arguments.model, None, arguments.cuts, arguments.convert, fixed(arguments))
     if not isinstance(source, OnnxFile):
         raise UsageError(ONNX_ONLY)
@@ -342,6 +356,15 @@ def onnx_source(arguments: argparse.Namespace) -> OnnxFile:
 def fixed(arguments: argparse.Namespace) -> dict[str, Any]:
     """What --fix gives by name."""
     return dict(arguments.fix or ())
+
+
+def images(arguments: argparse.Namespace) -> dict[str, Image] | None:
+    """What --image gives by name. Raises UsageError for words that mean nothing."""
+    if not arguments.image:
+        return None
+    from .frames import images_of
+
+    return images_of(arguments.image)
 
 
 def tell_timings(compilation: Compilation | Stopwatch, arguments: argparse.Namespace) -> None:

@@ -65,7 +65,7 @@ def of_files(graph: Graph, files: list[str], convert: bool) -> dict[str, Array]:
     from ..runtime.conversion import converted, converts
     from ..runtime.executable import Port
 
-    ports = [Port(name, type, False) for name, type in graph.inputs.items()]
+    ports = [Port(name, type, False, graph.frame(name)) for name, type in graph.inputs.items()]
     if len(files) == 1 and len(ports) > 1 and files[0].endswith(".npz"):
         feeds = dict(read_npz(Path(files[0])))
     elif len(files) != len(ports):

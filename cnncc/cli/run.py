@@ -4,7 +4,8 @@ An INPUT is a .npy or .npz file or a picture. A model with one input runs on eac
 one file for each input in order, one .npz with all of them, or --input for some. Pictures are converted to grey or RGB
 and scaled to 0…1; those with transparent pixels, or numbers of no certain range, are refused. MODEL may also be a
 shared library that `cnncc compile` wrote; of several sizes, each call takes that of its input, or all the one that
---shape chooses. --shape any compiles an ONNX file for the sizes of its inputs.
+--shape chooses. --shape any compiles an ONNX file for the sizes of its inputs. With --image pictures are frames as a
+camera gives them, and what makes of them what the network reads is compiled in.
 
 With -o results.csv, .jsonl or .parquet, each file, and each picture in and below a folder, is a row of a table.
 """
@@ -20,7 +21,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
-from ..sizes import expect_one, is_open, told
+from ..sizes import ANY, expect_one, is_open, told
 from . import common, folder
 from .console import say
 
@@ -98,6 +99,7 @@ def _run(model: AnyModel, call: RunRequest, convert: bool | None) -> tuple[Array
 
 
 def _model(arguments: argparse.Namespace, stopwatch: Stopwatch) -> AnyModel:
+    from ..cache.sources import Framed
     from ..opening import opened_model
     from ..runtime.model import Model
 
@@ -109,7 +111,12 @@ def _model(arguments: argparse.Namespace, stopwatch: Stopwatch) -> AnyModel:
         with stopwatch.stage("read"):
             source = common.onnx_source(arguments)
         return opened_model(source, shapes, options, arguments.threads, use_cache, stopwatch)
-    executable = common.compilation(arguments, stopwatch).executable(use_cache=use_cache)
+    compilation = common.compilation(arguments, stopwatch)
+    if isinstance(compilation.source, Framed) and compilation.source.open:
+        return opened_model(
+            compilation.source, ANY, compilation.options, arguments.threads, use_cache, compilation.stopwatch
+        )
+    executable = compilation.executable(use_cache=use_cache)
     with stopwatch.stage("load"):
         return Model(executable, threads=arguments.threads)
 
@@ -120,9 +127,9 @@ def _loaded(arguments: argparse.Namespace) -> AnyModel:
     from ..runtime.reload import load
 
     a = arguments
-    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.plan, a.cuts, a.timings
+    chosen = a.target, a.precision, a.weights, a.passes, a.checked, a.plan, a.cuts, a.timings, a.image
     refused = UsageError(f"'{arguments.model}' is compiled already: options of the compiler do not go with it")
-    if chosen != ("host", "fast", "float32", "", False, None, None, False):
+    if chosen != ("host", "fast", "float32", "", False, None, None, False, None):
         raise refused
     loaded = load(arguments.model, threads=arguments.threads)
     if a.shape is None:

@@ -32,6 +32,8 @@ def expect_step(arguments: argparse.Namespace) -> None:
     for name, default in given.items():
         if not arguments.step and getattr(arguments, name) != default:
             raise UsageError(f"--{name} says what a step is made of: it needs --step")
+    if arguments.step and arguments.image:
+        raise UsageError("--step trains the network on what it reads: --image comes in front of it without --step")
 
 
 @dataclass(frozen=True)

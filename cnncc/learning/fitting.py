@@ -100,6 +100,8 @@ def fit(
     Raises UsageError for arguments that make no sense, InputError for data that does not fit, LearningError for a loss
     that is no number any more, and what `Step` raises.
     """
+    if "inputs" in options:
+        raise UsageError("fit trains the network on what it reads: an Image comes in front of it when it is compiled")
     expect_sense(epochs=epochs, keep=keep, checkpoint=checkpoint, resume=resume, seed=seed)
     patience, watchers, changes = patience_of(stop), functions("callbacks", callbacks), functions("augment", augment)
     rates, told, telling = schedule_of(schedule), metrics_of(metrics), Telling(progress)

@@ -61,13 +61,18 @@ class ImageToTensor(WithParameters):
         return Cost(flops=2 * size) if len(inputs) == 3 else Cost(moved=size)
 
     def lower(self, *inputs: TensorType) -> Lowering:
-        """A view of the picture with its axes where they belong (bytes become floats as they are read), then scaled."""
+        """A view of the picture with its axes where they belong (bytes become floats as they are read), then scaled.
+
+        Floats with their axes in place need no view.
+        """
         (out,) = self.infer(*inputs)
-        view = Permute(self.axes(out.rank)) if self.channels_last else RowMajorReshape()
-        pieces = [ComputationNode(view, (0,), out)]
+        pieces, x = [], 0
+        if len(inputs) == 1 or inputs[0] != out:
+            view = Permute(self.axes(out.rank)) if self.channels_last else RowMajorReshape()
+            pieces, x = [ComputationNode(view, (0,), out)], len(inputs)
         if len(inputs) == 3:
             affine = Pointwise(multiply_add(Arg(0), Arg(1), Arg(2)), (tuple(range(out.rank)), (1,), (1,)))
-            pieces.append(ComputationNode(affine, (3, 1, 2), out))
+            pieces.append(ComputationNode(affine, (x, 1, 2), out))
         return Lowering(tuple(pieces), (len(inputs) + len(pieces) - 1,))
 
     @classmethod

@@ -19,7 +19,8 @@ from .memory import allocated, most_unseen
 
 
 def ordered_inputs(model: Takes, given: Sequence[Any]) -> list[Any]:
-    """Positional arguments, or one mapping by name, in the order of the ports; buffers become arrays over their memory.
+    """Positional arguments, or one mapping by name, in the order of the ports; buffers become arrays over their memory,
+    and one frame without N an array with it.
 
     Raises InputError for any other number or set of names.
     """
@@ -29,13 +30,20 @@ def ordered_inputs(model: Takes, given: Sequence[Any]) -> list[Any]:
     if len(given) != len(ports):
         wanted = _names(ports)
         raise InputError(f"model '{model.name}' takes {len(ports)} input(s) ({wanted}), {len(given)} given")
-    return [v if isinstance(v, np.ndarray) else _viewed(p, v) for p, v in zip(ports, given, strict=True)]
+    arrays = [v if isinstance(v, np.ndarray) else _viewed(p, v) for p, v in zip(ports, given, strict=True)]
+    return [_with_images(port, array) if port.frame else array for port, array in zip(ports, arrays, strict=True)]
 
 
 def with_out(model: Takes, inputs: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
     """Inputs and outputs of a call in which the outputs may be given behind the inputs."""
     expected = 1 if inputs and isinstance(inputs[0], Mapping) else len(model.inputs)
     return (inputs[:-1], inputs[-1]) if out is None and len(inputs) == expected + 1 else (inputs, out)
+
+
+def _with_images(port: NamedPort, array: Any) -> Any:
+    """A frame that lacks N, where N is 1 or free, as a view with it."""
+    lacks = isinstance(array, np.ndarray) and port.shape is not None and array.ndim == len(port.shape) - 1
+    return array[None] if lacks and port.shape and port.shape[0] in (1, "n") else array
 
 
 def _viewed(port: NamedPort, value: Any) -> Any:

@@ -17,7 +17,13 @@ class NamedPort(Protocol):
     def name(self) -> str: ...
 
     @property
+    def shape(self) -> Sequence[int | str] | None: ...
+
+    @property
     def dtype(self) -> str: ...
+
+    @property
+    def frame(self) -> str: ...
 
 
 class Takes(Protocol):
@@ -49,12 +55,14 @@ class Port(Typed):
     """An input or output of a compiled model, in the order of the ABI's pointer arrays.
 
     If `batched`, its first axis counts images, and an array for n images holds n times one image (`shape` is that of
-    the graph). A port that is not batched (weights given at run time) keeps its shape.
+    the graph). A port that is not batched (weights given at run time) keeps its shape. An input that takes frames of a
+    camera has their axes and channels as `frame`, as in 'NHWC BGR'.
     """
 
     name: str
     type: TensorType
     batched: bool
+    frame: str = ""
 
 
 @dataclass(frozen=True)

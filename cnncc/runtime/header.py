@@ -193,7 +193,11 @@ def _pointers(outputs: Sequence[tuple[str, Port]], executable: Executable) -> li
 
 def _port_lines(what: str, ports: Sequence[tuple[str, Port]], batchable: bool) -> list[str]:
     same = {port.name: ", for any number of images" for _, port in ports if batchable and not port.batched}
-    return [f" * {what} {name}: {_comment(port.name)} {port.type}{same.get(port.name, '')}" for name, port in ports]
+    frames = {port.name: f", frames {port.frame}" for _, port in ports if port.frame}
+    return [
+        f" * {what} {name}: {_comment(port.name)} {port.type}{frames.get(port.name, '')}{same.get(port.name, '')}"
+        for name, port in ports
+    ]
 
 
 def _field_line(field: abi.Field) -> str:
@@ -214,6 +218,9 @@ def _constants(executable: Executable) -> list[str]:
         for place, port in enumerate(ports):
             number = "" if len(ports) == 1 else str(place)
             lines.append(f"{what}{number}_SIZE {port.type.size}")
+            lengths = dict(zip(port.frame[:4].strip(), port.shape, strict=True)) if port.frame else {}
+            sides = {"HEIGHT": lengths.get("H"), "WIDTH": lengths.get("W"), "CHANNELS": lengths.get("C")}
+            lines += [f"{what}{number}_{side} {length}" for side, length in sides.items() if length]
     lines.append(f"WORKSPACE_BYTES {executable.workspace_bytes(1)} /* one shard */")
     lines.append(f"WEIGHTS_BYTES {len(executable.weights)}")
     lines.append(f"CODE_BYTES {format_of(executable.target).code_bytes(executable.object)}")

@@ -133,7 +133,8 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
 
 
 def _describe_port(port: Port) -> Manifest:
-    return {"name": port.name, "shape": list(port.shape), "dtype": port.dtype, "batched": port.batched}
+    facts = {"name": port.name, "shape": list(port.shape), "dtype": port.dtype, "batched": port.batched}
+    return facts | ({"frame": port.frame} if port.frame else {})
 
 
 def _describe_state(state: StatePort) -> Manifest:
@@ -146,4 +147,5 @@ def _restore_state(state: Manifest) -> StatePort:
 
 
 def _restore_port(port: Manifest) -> Port:
-    return Port(str(port["name"]), port_type(port["shape"], ELEMENTS[port["dtype"]]), bool(port["batched"]))
+    type = port_type(port["shape"], ELEMENTS[port["dtype"]])
+    return Port(str(port["name"]), type, bool(port["batched"]), str(port.get("frame", "")))

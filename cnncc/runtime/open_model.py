@@ -29,11 +29,14 @@ Advice = Callable[[dict[str, Shape], str], str]
 
 @dataclass(frozen=True)
 class OpenPort:
-    """An input or output; an open dimension is its name, or '?'. `shape` is None where the model leaves it out."""
+    """An input or output; an open dimension is its name, or '?'. `shape` is None where the model leaves it out, `frame`
+    is that of a `Port`.
+    """
 
     name: str
     shape: tuple[int | str, ...] | None
     dtype: str
+    frame: str = ""
 
     def __str__(self) -> str:
         shape = " of any shape" if self.shape is None else f"[{', '.join(map(str, self.shape))}]"
@@ -60,8 +63,6 @@ class OpenModel:
     of a `Model`. Raises what a `Model` raises, and InputError for a size that the model cannot have.
     """
 
-    labels: tuple[str, ...] = ()
-
     def __init__(
         self,
         name: str,
@@ -73,9 +74,11 @@ class OpenModel:
         make: Make | None = None,
         advice: Advice = lambda size, fault: "",
         convert: bool = False,
+        labels: tuple[str, ...] = (),
         rebuild: tuple[Callable[..., OpenModel], tuple[Any, ...]],
     ):
         self.name, self.inputs, self.outputs, self.threads = name, tuple(inputs), tuple(outputs), threads
+        self.labels = labels
         self._make, self._advice, self._convert, self._rebuild = make, advice, convert, rebuild
         self._held: dict[Shapes, _Held] = {}
         self._clock, self._lock, self._closed = itertools.count(), threading.RLock(), False
@@ -250,4 +253,4 @@ def _common(ports: Sequence[Port]) -> OpenPort:
     first, same_rank = ports[0], len({len(port.shape) for port in ports}) == 1
     lengths = [set(axis) for axis in zip(*(port.shape for port in ports), strict=False)]
     shape = tuple(axis.pop() if len(axis) == 1 else "?" for axis in lengths)
-    return OpenPort(first.name, shape if same_rank else None, first.dtype)
+    return OpenPort(first.name, shape if same_rank else None, first.dtype, first.frame)
