@@ -51,6 +51,7 @@ class Choices:
         self.recorder, self.target, self.offers = recorder, recorder.target, offers
         self.named = dict(options.choices)
         self.known: dict[tuple[str, str], Choice] = {}
+        self.offered: dict[tuple[str, str], Sequence[Candidate]] = {}
 
     @cached_property
     def machines(self) -> dict[str, Target]:
@@ -75,10 +76,7 @@ class Choices:
     def compared(self, signature: str, label: str) -> Choice:
         """The choice of a candidate by its label."""
         ways, offered = self.recorder.compared[signature], list(self.offers[signature])
-        others = {
-            resource: with_steps(machine, ways, [kernels.candidates(machine, way.layer) for way in ways])
-            for resource, machine in self.machines.items()
-        }
+        others = {resource: self.relieved(signature, resource) for resource in RESOURCES}
         costs = self.costs(offered, others, label)
         taken = next(cost for cost in costs if cost.chosen)
         decided = "options" if label == self.named.get(signature) and taken is not costs[0] else "cost"
@@ -86,6 +84,25 @@ class Choices:
         flat = len(ways[0].layer.contraction.window) == 1 and ways[0].layer.contraction.taps == 1
         what = "over merged axes" if flat else "the layer"
         return Choice(what, signature, decided, told, least(self.target, offered), costs)
+
+    def relieved(self, signature: str, resource: str) -> Sequence[Candidate]:
+        """The candidates of the machine that has more of a resource."""
+        key = signature, resource
+        if key not in self.offered:
+            machine, ways = self.machines[resource], self.recorder.compared[signature]
+            self.offered[key] = with_steps(machine, ways, [kernels.candidates(machine, way.layer) for way in ways])
+        return self.offered[key]
+
+    def cycles(self, step: Step) -> float:
+        """The modelled cycles of a step: those of its candidate, copies around it left out, else what the kernel says.
+
+        A candidate whose pool is a step of its own counts that step as well, so the kernel is asked there, too.
+        """
+        taken = next((one for one in self.offers.get(step.signature, ()) if one.label == step.label), None)
+        if taken is None or taken.split or step.signature not in self.recorder.compared:
+            return step.cycles(self.target)
+        apart = (one.cycles for one in self.relieved(step.signature, ORDERS) if one.label == step.label)
+        return step.target.shape[0] * next(apart, taken.cycles)
 
     def only(self, ways: Sequence[Way], found: Sequence[Candidate]) -> Choice:
         """The choice of a kernel that is taken without a comparison with other kernels."""

@@ -17,21 +17,21 @@ from ..plan.memory_picture import memory_picture
 from . import limits
 from .choices import Choices, Recorder
 from .decisions import Decisions
-from .names import aliases
+from .names import Names, aliases
 from .reasons import Explanation, LayerReasons
 from .standing import Standing
 from .steps import StepTeller
 from .trace import Trace
 
 
-def explain(compilation: Compilation, layers: Collection[str] | None = None) -> Explanation:
+def explain(compilation: Compilation, names: Collection[str] | None = None) -> Explanation:
     """The reasons of all layers of a compilation.
 
     It costs about as much as planning, and for each different contraction ten times its comparison of candidates; with
-    `layers`, names of the optimised graph, candidates are told of these alone. Nothing is measured, and no code is
-    generated. Raises what compiling raises up to the plan.
+    `names`, of layers, or of nodes or tensors of the model, candidates are told of these alone. Nothing is measured,
+    and no code is generated. Raises what compiling raises up to the plan, and UsageError for a name that nothing has.
     """
-    return Explainer(compilation).explanation(layers)
+    return Explainer(compilation).explanation(names)
 
 
 class Explainer:
@@ -52,9 +52,11 @@ class Explainer:
         self.decisions = Decisions(self.plan, found, self.standing)
         self.teller, self.memory = StepTeller(self.plan), memory_picture(self.plan)
 
-    def explanation(self, layers: Collection[str] | None) -> Explanation:
+    def explanation(self, names: Collection[str] | None) -> Explanation:
         nodes = [node for node in self.optimised.graph if node.op.source is None or node.name in self.numbers]
-        told = [self.layer(node, layers is None or node.name in layers) for node in nodes]
+        known = Names(tuple(node.name for node in nodes), self.trace.origins, aliases(self.compilation))
+        compared = set(known.left if names is None else (layer for name in names for layer in known.layers(name)))
+        told = [self.layer(node, node.name in compared) for node in nodes]
         cycles = sum(layer.cycles for layer in told)
         return Explanation(
             self.compilation.graph.name,
@@ -63,13 +65,13 @@ class Explainer:
             self.compilation.options.precision,
             "one image" if self.plan.batchable else f"all {self.plan.images} image(s)",
             tuple(replace(layer, share=layer.cycles / cycles if cycles else 0.0) for layer in told),
-            self.trace.origins,
+            known.origins,
             tuple(dict.fromkeys(entry for entry in self.optimised.not_fired if entry.layer is None)),
             self.memory,
             cycles,
             step.peak(self.target),
             limits.rates(self.target),
-            aliases(self.compilation),
+            known.aliases,
         )
 
     @cached_property
@@ -86,7 +88,7 @@ class Explainer:
         numbers, entries = self.numbers.get(node.name, []), self.trace.entries(node.name)
         found = {number: self.choices.of(self.plan.steps[number]) if compared else None for number in numbers}
         choices = tuple({id(choice): choice for choice in found.values() if choice}.values())
-        steps = tuple(self.teller.reasons(number, found[number]) for number in numbers)
+        steps = tuple(self.teller.reasons(number, self.choices.cycles(self.plan.steps[number])) for number in numbers)
         return LayerReasons(
             node.name,
             str(node.op),

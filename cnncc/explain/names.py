@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 from ..cache.sources import OnnxFile
 from ..compiler import Compilation
@@ -27,32 +28,36 @@ def aliases(compilation: Compilation) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def named(explanation: Explanation, name: str) -> tuple[str, ...]:
-    """The layers that a name leads to, which may be none. Raises UsageError for a name that nothing has."""
-    if any(layer.name == name for layer in explanation.layers):
-        return (name,)
-    if name in explanation.origins:
-        return explanation.origins[name].layers
-    if name in explanation.aliases:
-        made = explanation.aliases[name]
-        return tuple(dict.fromkeys(layer for node in made for layer in explanation.origins[node].layers))
-    known = (*explanation.origins, *(layer.name for layer in explanation.layers), *explanation.aliases)
-    raise unknown(name, dict.fromkeys(known))
+@dataclass(frozen=True)
+class Names:
+    """All names that a user may know: of `left` layers, of nodes that were given, and of an ONNX file."""
 
+    left: tuple[str, ...]
+    origins: Mapping[str, Origin]
+    aliases: Mapping[str, tuple[str, ...]]
 
-def became(explanation: Explanation, name: str) -> str:
-    """What became of the node of a name, as a sentence; nothing for a layer that has the name now."""
-    if name in explanation.origins:
-        return explanation.origins[name].told
-    if name not in explanation.aliases:
-        return ""
-    made = [explanation.origins[node] for node in explanation.aliases[name]]
-    if not made:
-        return f"'{name}' was computed on reading the file, since what it reads is known."
-    return " ".join(
-        [f"'{name}' became {_listed(made)} of the graph.", *(origin.told for origin in made if not origin.layers)]
-    )
+    @classmethod
+    def of(cls, explanation: Explanation) -> Names:
+        return cls(tuple(layer.name for layer in explanation.layers), explanation.origins, explanation.aliases)
 
+    def layers(self, name: str) -> tuple[str, ...]:
+        """The layers that a name leads to, which may be none. Raises UsageError for a name that nothing has."""
+        if name in self.left:
+            return (name,)
+        if name in self.origins:
+            return self.origins[name].layers
+        if name in self.aliases:
+            return tuple(dict.fromkeys(layer for node in self.aliases[name] for layer in self.origins[node].layers))
+        raise unknown(name, dict.fromkeys((*self.left, *self.origins, *self.aliases)))
 
-def _listed(origins: Iterable[Origin]) -> str:
-    return ", ".join(f"'{origin.name}'" for origin in origins)
+    def became(self, name: str) -> str:
+        """What became of the node of a name, as a sentence or several; nothing where a layer has that name now."""
+        if name in self.left:
+            return ""
+        if name in self.origins:
+            return self.origins[name].told
+        made = [self.origins[node] for node in self.aliases[name]]
+        if not made:
+            return f"'{name}' was computed on reading the file, since what it reads is known."
+        nodes = ", ".join(f"'{origin.name}'" for origin in made)
+        return " ".join([f"'{name}' is {nodes} of the graph.", *(origin.told for origin in made)])

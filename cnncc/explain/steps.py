@@ -14,8 +14,7 @@ from ..plan.text import border_words, roles_of, view_order
 from ..plan.traffic import moved_bytes, step_traffic
 from ..plan.views import View
 from . import limits
-from .choices import ORDERS
-from .reasons import Choice, StepReasons, ViewReasons
+from .reasons import StepReasons, ViewReasons
 
 HIDDEN = ("window", "epilogue", "bias")
 """Fields of kernels that are told in other words."""
@@ -29,8 +28,8 @@ class StepTeller:
         self.traffic = step_traffic(plan, lambda distance: limits.level(plan.target, distance))
         self.stages = {number: at for at, stage in enumerate(plan.stages) for number in stage.steps}
 
-    def reasons(self, number: int, choice: Choice | None) -> StepReasons:
-        """All about the step of a number, whose kernel is the result of `choice`, if there was one."""
+    def reasons(self, number: int, cycles: float) -> StepReasons:
+        """All about the step of a number, which takes so many modelled cycles."""
         plan, step, traffic = self.plan, self.plan.steps[number], self.traffic[number]
         multiplied = step.kernel.multiplied(step.target)
         bounds = limits.bounds(plan.target, multiplied, traffic)
@@ -49,7 +48,7 @@ class StepTeller:
             traffic,
             bounds,
             max(bounds, key=lambda name: bounds[name]),
-            cycles(plan, step, choice),
+            cycles,
             step.units,
             step.partitions,
             shared(plan.stages[stage], step),
@@ -72,17 +71,6 @@ class StepTeller:
         order = view_order(view) if view.rank > 1 else ""
         size = moved_bytes(self.plan, step, view)
         return ViewReasons(role, buffer.name, buffer.space, view.shape, buffer.dtype.name, order, size, border)
-
-
-def cycles(plan: Plan, step: Step, choice: Choice | None) -> float:
-    """The modelled cycles of a step: those of its candidate, copies around it left out, else what the kernel estimates.
-
-    A candidate whose pool is a step of its own counts that step as well, so the kernel's estimate is taken there.
-    """
-    if choice is None or choice.chosen.split or not choice.signature:
-        return step.cycles(plan.target)
-    around = choice.chosen.limits.get(ORDERS, 0.0)
-    return step.target.shape[0] * (choice.chosen.cycles - around)
 
 
 def shared(stage: Stage, step: Step) -> str:

@@ -15,8 +15,8 @@ SPACES = ("arena", "ring")
 class BufferLife:
     """A buffer of the workspace: its space ('arena', or 'ring' for the memory of each shard), offset and bytes there.
 
-    It is alive from stage `first` to stage `last`, and from step `first_step` to step `last_step`, all included.
-    Buffers that lie over each other are one.
+    It has a piece for each of `images` images that are computed at once. It is alive from stage `first` to stage
+    `last`, and from step `first_step` to step `last_step`, all included. Buffers that lie over each other are one.
     """
 
     name: str
@@ -27,6 +27,7 @@ class BufferLife:
     last: int
     first_step: int
     last_step: int
+    images: int = 1
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,5 @@ def buffer_lives(plan: Plan, space: str) -> Iterator[BufferLife]:
     for name in sorted(found, key=lambda name: (plan.buffers[name].place, found[name].first)):
         life = found[name]
         steps = [number for at in (life.first, life.last) for number in plan.stages[at].steps]
-        yield BufferLife(
-            name, space, plan.buffers[name].place, life.size, life.first, life.last, min(steps), max(steps)
-        )
+        buffer, span = plan.buffers[name], (life.first, life.last, min(steps), max(steps))
+        yield BufferLife(name, space, buffer.place, life.size, *span, buffer.images)
