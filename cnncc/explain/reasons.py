@@ -110,8 +110,8 @@ class StepReasons:
     Winograd's). `bytes_read` and `bytes_written` count each element once; `traffic` has them by the level of memory
     that holds them ('L1', 'L2', 'L3', 'DRAM'; 'memory' of a core without caches), those of a view that is read and
     written once. `bounds` has for each limit ('multiply-adds', a level of memory, 'call') the least cycles that it
-    allows; `bound` is the largest. `cycles` are modelled. `units` are the rows, blocks or images that shards divide (in
-    at most `partitions` parts), and `shared` says how.
+    allows; `bound` is the largest. `cycles` are modelled, and no less than that. `units` are the rows, blocks or images
+    that shards divide (in at most `partitions` parts), and `shared` says how.
     """
 
     number: int

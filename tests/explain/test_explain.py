@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -117,6 +118,19 @@ def test_memory_is_that_of_the_plan(case: Case) -> None:
     for life in memory.buffers:
         touching = {number for number, step in enumerate(plan.steps) for view in step.views if view.buffer == life.name}
         assert life.first_step <= min(touching) and max(touching) <= life.last_step
+
+
+def test_borders_are_those_of_the_plan(case: Case) -> None:
+    """What is said of borders is what the views of the steps have, and the cheaper way was taken."""
+    _, explanation = case
+    for layer in explanation.layers:
+        told = [sentence for sentence in layer.decisions if sentence.startswith("its window reaches")]
+        views = {view.border.split()[0] for step in layer.steps for view in step.views if view.border}
+        assert {word for sentence in told for word in ("halo", "clip") if f"({word})" in sentence} <= views
+        for sentence in told:
+            if figures := re.search(r"tests would take ([\d,]+) cycles, a border ([\d,]+)$", sentence):
+                tests, border = (int(figure.replace(",", "")) for figure in figures.groups())
+                assert tests >= border if "(halo)" in sentence else tests <= border
 
 
 # Passes
