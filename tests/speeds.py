@@ -37,6 +37,7 @@ FAST = {
     "docs": "links generated map tiles",
     "embed": "names",
     "errors": "graph_errors bad_input",
+    "explain": "names",
     "frontends": "composition counts layer_errors inputs blocks",
     "fuzz": "onnx_files",
     "gradient": "tangent walk images refused",

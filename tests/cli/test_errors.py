@@ -14,6 +14,7 @@ import pytest
 
 from cnncc.check import model as checking
 from cnncc.cli import main, run
+from cnncc.cli.parser import VERBS
 from cnncc.errors import NativeError
 from cnncc.machine.target import ALIASES, TARGETS
 from cnncc.passes import PIPELINE
@@ -43,10 +44,10 @@ KNOWN = ", ".join(["host", *TARGETS, *ALIASES])
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
-        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, weights, inspect, machine, "
-        "targets, cache, completion, ops (see cnncc --help)",
+        f"unknown verb 'frobnicate': expected one of {', '.join(VERBS)} (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
+    "unknown layer": (["why", DIGITS, "frob"], "the model has no layer or tensor 'frob': and no name is like it"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),
     "flag of another verb": (["run", DIGITS, "x.npy", "--kinds=o"], None),
     "no output folder": (
@@ -184,7 +185,7 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("verb", ["compile", "run", "check", "show", "bench"])
+@pytest.mark.parametrize("verb", ["compile", "run", "check", "show", "why", "bench"])
 @pytest.mark.parametrize("case", SCRIPTS)
 def test_scripts(cli: Cli, tmp_path: Path, case: str, verb: str) -> None:
     text, message = SCRIPTS[case]
