@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="folder", required=True, metavar="DIR", help="folder to write to, made if need be")
     common.add_compiling(parser)
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
-    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, wasm, h, json, cmake, pc")
+    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, dll, dylib, wasm, h, json, cmake, pc")
     parser.add_argument(
         "--memory", type=common.size, metavar="BYTES", help="the most that workspace and states may take, as 32K"
     )
@@ -94,9 +94,10 @@ def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Map
         say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
     if executable.undefined:
         say(f"{executable.symbol}.o needs routines of the compiler's runtime: {', '.join(executable.undefined)}")
-    no_library = "so" not in files and "main.c" not in files and not any(role.startswith("wasm") for role in files)
+    library = executable.target.shared_library
+    no_library = library not in files and "main.c" not in files and not any(role.startswith("wasm") for role in files)
     if kinds is None and no_library:
-        say("no shared library: " + ("no C compiler" if executable.target.shares_libraries else "cnncc writes none"))
+        say("no shared library: " + ("no C compiler" if library else "cnncc writes none"))
 
 
 def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:
@@ -161,7 +162,8 @@ _ROLES = {
     "weights": "weights",
     "state": "first values of states",
     "a": "static library",
-    "so": "shared library",
+    **dict.fromkeys(("so", "dll", "dylib"), "shared library"),
+    "import": "for programs that link the DLL",
     "wasm": "module",
     "h": "C header",
     "json": "manifest",
@@ -201,7 +203,8 @@ def _name(arguments: argparse.Namespace) -> str | None:
 
 def default_kinds(target: Target) -> tuple[str, ...]:
     """Everything that can be written for `target` here."""
-    from ..runtime.artefacts import can_link, kinds_for
+    from ..runtime.artefacts import kinds_for
+    from ..runtime.shared import can_link
 
-    left_out = {"cmake", "pc", *(() if can_link(target) else ("so",))}
+    left_out = {"cmake", "pc", *(() if can_link(target) else (target.shared_library,))}
     return tuple(kind for kind in kinds_for(target) if kind not in left_out)
