@@ -25,7 +25,8 @@ from .manifest import describe_library, to_json
 from .shared import exports, link
 
 SHARED = ("so", "dll", "dylib")
-KINDS = ("o", "a", *SHARED, "wasm", "h", "json", "cmake", "pc")
+LISTINGS = ("ll", "s")
+KINDS = ("o", "a", *SHARED, "wasm", "h", "json", "cmake", "pc", *LISTINGS)
 
 
 def write(
@@ -33,14 +34,16 @@ def write(
     folder: str | Path,
     kinds: Iterable[str] = ("o", "a", "h", "json"),
     beside: Mapping[str, bytes] | None = None,
+    listings: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Path]:
     """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is created if missing; all of them or none.
 
     Several executables are the programs of one library, with the same weights. The keys of the result are the kinds,
     and `weights` (and `state`, if there are states) beside `o`, and `import` beside `dll`; those of one program of
-    several are `o` or `wasm` and its symbol. `beside` are further files by their names, which are their roles too.
-    Raises UsageError for an unknown kind, OutputError if the folder cannot be written, a shared library cannot be
-    linked here, or the target has no such kind.
+    several are such a kind and its symbol. `listings` are the texts of each program for the kinds of `LISTINGS`, and
+    `beside` further files by their names, which are their roles too. Raises UsageError for an unknown kind or one
+    without texts, OutputError if the folder cannot be written, a shared library cannot be linked here, or the target
+    has no such kind.
     """
     executables = [given] if isinstance(given, Executable) else list(given)
     wanted = list(dict.fromkeys(kinds))
@@ -48,13 +51,16 @@ def write(
         if kind not in KINDS:
             raise UsageError(f"unknown kind of artefact '{kind}': expected some of {', '.join(KINDS)}")
         _expect_kind(kind, executables[0].target)
+        if kind in LISTINGS and kind not in (listings or {}):
+            raise UsageError(f"kind '{kind}' is written by who compiles: an executable has no such text")
     programs, states = [each.symbol for each in executables if each.library], bool(executables[0].states)
     names = _file_names(executables[0].stem, wanted, programs, states=states)
     more = beside or {}
     with _all_or_nothing(Path(folder), [*names.values(), *more]) as temporary:
         for name, text in more.items():
             (temporary / name).write_bytes(text)
-        for role, data in _contents(executables, names, temporary):
+        texts = _listed(executables, listings or {})
+        for role, data in _contents(executables, names, texts, temporary):
             if data is not None:
                 (temporary / names[role]).write_bytes(data)
     return {role: Path(folder) / name for role, name in [*names.items(), *zip(more, more, strict=True)]}
@@ -64,8 +70,11 @@ def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = (), *, 
     """The name of each file by its role; `programs` are the symbols of those of a library of several."""
     stem = file_stem(symbol)
     names = {
-        **{_role("o", each): f"{file_stem(each or symbol)}.o" for each in programs or [""]},
-        **{_role("wasm", each): f"{file_stem(each or symbol)}.wasm" for each in programs or [""]},
+        **{
+            _role(kind, each): f"{file_stem(each or symbol)}.{kind}"
+            for kind in ("o", "wasm", *LISTINGS)
+            for each in programs or [""]
+        },
         "weights": f"{stem}_weights.o",
         **({"state": f"{stem}_state.o"} if states else {}),
         "a": f"lib{file_stem(symbol, library=True)}.a",
@@ -84,6 +93,15 @@ def _role(kind: str, program: str) -> str:
     return f"{kind} {program}".rstrip()
 
 
+def _listed(executables: Sequence[Executable], listings: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The texts by the roles of their files."""
+    return {
+        _role(kind, each.symbol if each.library else ""): text
+        for kind, texts in listings.items()
+        for each, text in zip(executables, texts, strict=True)
+    }
+
+
 def kind_of(role: str) -> str:
     """The kind of artefact that a file of this role is part of."""
     return _PARTS.get(role) or role.partition(" ")[0]
@@ -93,7 +111,7 @@ _PARTS = {"weights": "o", "state": "o", "import": "dll"}
 
 
 def _contents(
-    executables: Sequence[Executable], names: dict[str, str], temporary: Path
+    executables: Sequence[Executable], names: dict[str, str], texts: Mapping[str, str], temporary: Path
 ) -> Iterator[tuple[str, bytes | None]]:
     """The bytes of each file; None for the shared library, which the linker writes itself."""
     one, manifest = executables[0], describe_library(executables)
@@ -109,6 +127,8 @@ def _contents(
             yield role, codes[role].object
         elif role in modules:
             yield role, _module(modules[role])
+        elif role in texts:
+            yield role, texts[role].encode()
         elif role == "weights":
             yield role, weights
         elif role == "state":

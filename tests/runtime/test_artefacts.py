@@ -19,13 +19,14 @@ from cnncc.machine.target import TARGETS
 from cnncc.objects import ELF
 from cnncc.objects.elf import global_symbols
 from cnncc.runtime import shared
-from cnncc.runtime.artefacts import SHARED, kinds_for, write
+from cnncc.runtime.artefacts import LISTINGS, SHARED, kinds_for, write
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.reload import load
 from cnncc.runtime.shared import can_link
 
 from . import toy
 
+KINDS = ("o", "a", "so", "h", "json", "cmake", "pc")
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 needs_cxx = pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 
@@ -76,7 +77,7 @@ def _two() -> Executable:
 @pytest.mark.parametrize("language", ["c", pytest.param("c++", marks=needs_cxx)])
 def test_two_models_in_one_program(tmp_path: Path, linked: str, language: str) -> None:
     for executable in (_one(), _two()):
-        write(executable, tmp_path, kinds_for(executable.target))
+        write(executable, tmp_path, KINDS)
     (tmp_path / "main.c").write_text(PROGRAM)
     parts = ["-x", "none", *(f"{name}{end}.o" for name in ("one", "two") for end in ("", "_weights"))]
     if linked == "archives":
@@ -103,7 +104,8 @@ def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
     found = []
     for folder in ("a", "somewhere/else"):
         executable = toy.executable(target=None if target == "host" else TARGETS[target])
-        kinds = [kind for kind in kinds_for(executable.target) if kind not in SHARED or can_link(executable.target)]
+        without = {*LISTINGS, *(() if can_link(executable.target) else SHARED)}
+        kinds = [kind for kind in kinds_for(executable.target) if kind not in without]
         found.append(write(executable, tmp_path / folder, kinds))
     assert set(found[0]) == {*kinds, "weights", *(["import"] if "dll" in kinds else [])}
     for role, path in found[0].items():
@@ -142,7 +144,7 @@ def test_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
     monkeypatch.setattr(shared, "_compiler", refuse)
     with pytest.raises(OutputError, match="no compiler"):
-        write(toy.executable(), tmp_path / "new" / "folder", kinds_for(toy.executable().target))
+        write(toy.executable(), tmp_path / "new" / "folder", KINDS)
     assert not list(tmp_path.iterdir())
 
 
@@ -162,6 +164,8 @@ def test_unknown_kinds_and_missing_compilers(tmp_path: Path, monkeypatch: pytest
         UsageError, match="unknown kind of artefact 'x': expected some of o, a, so, dll, dylib, wasm, h"
     ):
         write(toy.executable(), tmp_path, ["x"])
+    with pytest.raises(UsageError, match="kind 'll' is written by who compiles"):
+        write(toy.executable(), tmp_path, ["o", "ll"])
     monkeypatch.setenv("CC", "no-such-compiler -m64")
     with pytest.raises(OutputError, match="needs a C compiler, and 'no-such-compiler' is not found"):
         write(toy.executable(), tmp_path, ["so"])
