@@ -242,6 +242,10 @@ class Compilation:
         with self.stopwatch.stage("object"):
             return native.emit_assembly(text, self.options.target)
 
+    def listing(self, kind: str) -> str:
+        """The code as text: LLVM's for kind 'll', assembly for kind 's'. No path and no time is in it."""
+        return {"ll": lambda: self.llvm, "s": lambda: self.assembly}[kind]()
+
     @cached_property
     def key(self) -> str:
         """What the result depends on: the graph, the options and the compiler."""

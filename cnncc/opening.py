@@ -117,7 +117,7 @@ def library(
         with stopwatch.stage("cache"):
             found = cache.load_library(key)
     if found is None:
-        found = _built(files, sizes, options, name, stopwatch)
+        found = _built(_programs(files, sizes, options, name, stopwatch), sizes)
         if use_cache:
             with stopwatch.stage("cache"):
                 cache.store_library(key, found)
@@ -137,10 +137,18 @@ def _key(
     return "\n".join(parts)
 
 
-def _built(
+def compilations(
+    source: OnnxFile, shapes: Any, options: Options, name: str | None = None, stopwatch: Stopwatch | None = None
+) -> list[Compilation]:
+    """The programs of a library before anything of them is compiled, as `library` takes them."""
+    sizes = listed(shapes)
+    return _programs([source.at(size) for size in sizes], sizes, options, name, stopwatch or Stopwatch())
+
+
+def _programs(
     files: Sequence[OnnxFile], sizes: Sequence[Size], options: Options, name: str | None, stopwatch: Stopwatch
-) -> tuple[Executable, ...]:
-    """The programs; the weights of each go on with those of the one before."""
+) -> list[Compilation]:
+    """The weights of each go on with those of the one before."""
     graphs = []
     for file, size in zip(files, sizes, strict=True):
         with telling(size), stopwatch.stage("read"):
@@ -148,9 +156,14 @@ def _built(
         graphs.append(graph if name is None else replace(graph, name=name))
     ends = suffixes([[graph.nodes[input].types[0].shape for input in graph.inputs] for graph in graphs])
     made: list[Compilation] = []
-    built: list[Executable] = []
-    for end, graph, size in zip(ends, graphs, sizes, strict=True):
+    for end, graph in zip(ends, graphs, strict=True):
         made.append(Compilation(graph, options, stopwatch, Entry(end, tuple(made))))
+    return made
+
+
+def _built(programs: Sequence[Compilation], sizes: Sequence[Size]) -> tuple[Executable, ...]:
+    built = []
+    for program, size in zip(programs, sizes, strict=True):
         with telling(size):
-            built.append(made[-1].build())
+            built.append(program.build())
     return tuple(built)

@@ -21,7 +21,7 @@ from typing import Literal
 import numpy as np
 
 from ..compiler import Compilation, Options
-from ..emulation.run import emulate, is_foreign
+from ..emulation.run import emulate, holding, is_foreign
 from ..errors import DifferenceError
 from ..interpreter import run
 from ..ir import Graph, Node, Value, with_outputs, without_states
@@ -144,24 +144,36 @@ def check_step(compilation: Compilation, feeds: Feeds, threads: int = 1) -> Repo
 
     Each layer is judged by what it really read: bounds of a whole training step grow without end. The step as it is
     really compiled must have the bits of the same layers with states that arrive and leave in memory of their own;
-    these findings stand as `outputs`. Raises what `check` raises.
+    these findings stand as `outputs`. Code of another machine runs once, since a second run goes on from the states of
+    the first. Raises what `check` raises.
     """
     apart = without_states(compilation.optimised.graph)
     with np.errstate(all="ignore"):
         kernels = tuple(_kernels(apart, compilation.options, feeds, threads, {}))
-        outputs = tuple(_in_place(compilation, apart, feeds, threads))
-    return Report((), kernels, outputs)
+        wanted = _native(_as_it_is(apart, compilation.options), feeds, threads)
+        found = _stepped(compilation, feeds, threads)
+    outputs = tuple(_finding(name, IN_PLACE, found[name], Bound.exact(array)) for name, array in wanted.outputs.items())
+    return Report((), kernels, outputs, emulator=wanted.emulator)
 
 
-def _in_place(compilation: Compilation, apart: Graph, feeds: Feeds, threads: int) -> Iterator[Finding]:
-    """What a step leaves in its outputs and its states, beside what it makes with these apart: bit by bit."""
-    with Model(compilation.build(), threads=threads) as model:
+def _stepped(compilation: Compilation, feeds: Feeds, threads: int) -> dict[str, Array]:
+    """What one call leaves in its outputs and, under the names that `without_states` gives, in its states."""
+    executable = compilation.build()
+    inputs = {port.name: feeds[port.name] for port in executable.inputs}
+    if is_foreign(executable.target):
+        answer = emulate(holding(executable, feeds), inputs)
+        outputs = zip(executable.outputs, answer.outputs[0], strict=True)
+        states = zip(executable.states, answer.states[0], strict=True)
+        return {port.name: array for port, array in outputs} | {_after(port.name): array for port, array in states}
+    with Model(executable, threads=threads) as model:
         for name, array in model.state.items():
             array[...] = feeds[name]
-        answer = model({port.name: feeds[port.name] for port in model.inputs})
-        found = _named(model, answer) | {f"{name} (after)": array.copy() for name, array in model.state.items()}
-    for name, array in _native(_as_it_is(apart, compilation.options), feeds, threads).outputs.items():
-        yield _finding(name, IN_PLACE, found[name], Bound.exact(array))
+        results = model(inputs)
+        return _named(model, results) | {_after(name): array.copy() for name, array in model.state.items()}
+
+
+def _after(name: str) -> str:
+    return f"{name} (after)"
 
 
 def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:

@@ -77,6 +77,8 @@ def _check_step(compilation: Compilation, arguments: argparse.Namespace) -> None
         f"{step.graph.name}: {len(report.kernels)} values are within their bounds, and {len(report.outputs)} results "
         "and states have the bits of a step that updates nothing in place"
     )
+    if report.emulator:
+        say(f"{step.graph.name}: ran under {report.emulator}")
     _tell_limits(step.graph.name, report, compilation.options)
 
 

@@ -1,6 +1,6 @@
 """compile: write a model as object, static and shared library, module of WebAssembly, C header and manifest.
 
-Without --kinds, everything that the target can have is written; a shared library needs a C compiler.
+Without --kinds, all that programs link is written; a shared library needs a C compiler. ll and s are the code as text.
 Several --shape of an input write one library with a program for each size, which share the weights.
 --step writes two programs with one block of states: the network, and a step of its training.
 --example firmware writes a project for a Cortex-M around the model, which runs it on INPUT files, or on random inputs.
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="folder", required=True, metavar="DIR", help="folder to write to, made if need be")
     common.add_compiling(parser)
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
-    parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, wasm, h, json, cmake, pc")
+    parser.add_argument(
+        "--kinds", metavar="KIND,…", help="some of o, a, so, dll, dylib, wasm, h, json, cmake, pc, ll, s"
+    )
     parser.add_argument(
         "--memory", type=common.size, metavar="BYTES", help="the most that workspace and states may take, as 32K"
     )
@@ -71,7 +73,7 @@ def run(arguments: argparse.Namespace) -> None:
     common.tell_timings(compilation, arguments)
     beside = example.files(compilation, executable, arguments)
     kinds_here = kinds or (example.KINDS if beside else default_kinds(executable.target))
-    files = artefacts.write(executable, arguments.folder, kinds_here, beside)
+    files = artefacts.write(executable, arguments.folder, kinds_here, beside, _listings(kinds_here, [compilation]))
     if report:
         say(common.show_tuned(report))
     _say_files(files)
@@ -94,9 +96,10 @@ def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Map
         say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
     if executable.undefined:
         say(f"{executable.symbol}.o needs routines of the compiler's runtime: {', '.join(executable.undefined)}")
-    no_library = "so" not in files and "main.c" not in files and not any(role.startswith("wasm") for role in files)
+    library = executable.target.shared_library
+    no_library = library not in files and "main.c" not in files and not any(role.startswith("wasm") for role in files)
     if kinds is None and no_library:
-        say("no shared library: " + ("no C compiler" if executable.target.shares_libraries else "cnncc writes none"))
+        say("no shared library: " + ("no C compiler" if library else "cnncc writes none"))
 
 
 def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:
@@ -104,7 +107,7 @@ def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None)
 
     Raises UsageError for another model than one of ONNX, and for what is chosen for one size.
     """
-    from ..opening import library
+    from ..opening import compilations, library
     from ..runtime import artefacts
     from ..timings import Stopwatch
     from .progress import Compiling
@@ -114,11 +117,12 @@ def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None)
     options, stopwatch = common.options(arguments), Stopwatch(Compiling())
     source = common.onnx_source(arguments)
     use_cache = not arguments.no_cache
-    programs, added = library(
-        source, common.shapes(arguments), options, _name(arguments), stopwatch, use_cache=use_cache
-    )
+    asked = source, common.shapes(arguments), options, _name(arguments), stopwatch
+    programs, added = library(*asked, use_cache=use_cache)
+    kinds_here = kinds or default_kinds(options.target)
+    listings = _listings(kinds_here, compilations(*asked)) if _listed(kinds_here) else {}
     common.tell_timings(stopwatch, arguments)
-    files = artefacts.write(programs, arguments.folder, kinds or default_kinds(options.target))
+    files = artefacts.write(programs, arguments.folder, kinds_here, listings=listings)
     _say_files(files)
     rows = [
         (each.symbol, f"{each.workspace_bytes(1):,}", f"{size:,}") for each, size in zip(programs, added, strict=True)
@@ -143,12 +147,25 @@ def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) ->
     executables = [each.executable(use_cache=not arguments.no_cache) for each in compilations]
     beside = example.learning_files(compilations, executables, step, arguments)
     kinds_here = kinds or (example.KINDS if beside else default_kinds(given.options.target))
-    for executable, more in zip(executables, (None, beside), strict=True):
-        files = artefacts.write(executable, arguments.folder, kinds_here, more)
+    for compilation, executable, more in zip(compilations, executables, (None, beside), strict=True):
+        texts = _listings(kinds_here, [compilation])
+        files = artefacts.write(executable, arguments.folder, kinds_here, more, texts)
         _say_files(files)
         sizes = executable.workspace_bytes(1), executable.state_bytes, len(executable.object)
         rows.append((executable.symbol, *(f"{size:,}" for size in sizes)))
     say(table(("program", "workspace", "states", "code"), rows, right=(1, 2, 3)))
+
+
+def _listed(kinds: Sequence[str]) -> list[str]:
+    """The kinds that are the code as text."""
+    from ..runtime.artefacts import LISTINGS
+
+    return [kind for kind in kinds if kind in LISTINGS]
+
+
+def _listings(kinds: Sequence[str], compilations: Sequence[Compilation]) -> dict[str, list[str]]:
+    """The code of the programs as text, in the order of the programs, by kind."""
+    return {kind: [each.listing(kind) for each in compilations] for kind in _listed(kinds)}
 
 
 def _role(role: str) -> str:
@@ -161,12 +178,15 @@ _ROLES = {
     "weights": "weights",
     "state": "first values of states",
     "a": "static library",
-    "so": "shared library",
+    **dict.fromkeys(("so", "dll", "dylib"), "shared library"),
+    "import": "for programs that link the DLL",
     "wasm": "module",
     "h": "C header",
     "json": "manifest",
     "cmake": "for CMake's find_package",
     "pc": "for pkg-config",
+    "ll": "code as LLVM's text",
+    "s": "code as assembly",
 }
 
 
@@ -200,8 +220,9 @@ def _name(arguments: argparse.Namespace) -> str | None:
 
 
 def default_kinds(target: Target) -> tuple[str, ...]:
-    """Everything that can be written for `target` here."""
-    from ..runtime.artefacts import can_link, kinds_for
+    """Everything that programs link, as far as it can be written for `target` here."""
+    from ..runtime.artefacts import LISTINGS, kinds_for
+    from ..runtime.shared import can_link
 
-    left_out = {"cmake", "pc", *(() if can_link(target) else ("so",))}
+    left_out = {"cmake", "pc", *LISTINGS, *(() if can_link(target) else (target.shared_library,))}
     return tuple(kind for kind in kinds_for(target) if kind not in left_out)

@@ -1,13 +1,16 @@
-"""The page of `bench --target` for code of another machine: instructions, and cycles where the core's are known."""
+"""The page of `bench --target` for code of another machine: instructions, and cycles where the core's are known.
+
+Of a step of training (`--step`) the first one is counted: with the states that a program begins with.
+"""
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from . import common
+from . import common, steps
 from .console import table
 
 if TYPE_CHECKING:
@@ -32,7 +35,11 @@ def measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:
     if arguments.threads != (1,):
         raise UsageError(f"--threads: instructions for target '{arguments.target}' are counted on one thread")
     compilation = common.compilation(arguments)
-    counts = count(compilation, random_feeds(compilation.graph, 0), use_cache=not arguments.no_cache)
+    step = steps.learned(compilation.graph, arguments) if arguments.step else None
+    compilation = step.compiled(compilation) if step else compilation
+    feeds = step.inputs() if step else random_feeds(compilation.graph, 0)
+    counts = count(compilation, feeds, use_cache=not arguments.no_cache)
+    counts = replace(counts, images=step.recipe.batch) if step else counts
     common.tell_timings(compilation, arguments)
     macs = _macs(compilation.optimised.graph)
     facts = {"model": compilation.graph.name, "target": arguments.target, "macs": macs, **asdict(counts)}

@@ -54,8 +54,8 @@ def _printers() -> dict[str, Callable[[Compilation], str]]:
         "passes": lambda c: show_passes(c.graph, c.optimised),
         "plan": lambda c: show_plan(c.plan),
         "memory": lambda c: show_memory(c.plan),
-        "llvm": lambda c: c.llvm,
-        "asm": lambda c: c.assembly,
+        "llvm": lambda c: c.listing("ll"),
+        "asm": lambda c: c.listing("s"),
         "dot": lambda c: text.dot(c.graph),
     }
 

@@ -1,6 +1,7 @@
 """targets: list the machines to compile for, with vector width, ABI, and how each is tested.
 
-Objects, static libraries, header and manifest need no other program; a shared library needs the compiler that is named.
+Objects, static libraries, header and manifest need no other program; a shared library needs the compiler that is named,
+or the extra cnncc[cross].
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def _row(target: Target) -> tuple[str, ...]:
         "multiply-add" if target.fma else "hardware" if target.float_unit else "routines",
         target.abi,
         target.object_format,
-        target.compiler if target.shares_libraries else "none",
+        f"{target.shared_library}, {target.compiler or 'ziglang'}" if target.shared_library else "none",
         target.isa.check.value,
         target.tested or "not run",
     )

@@ -7,7 +7,7 @@ run(), and what writes the results.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,11 +36,15 @@ _VECTORS = 16  # of a core of ARM's profile M: the stack, the start, and faults
 
 @dataclass(frozen=True)
 class Answer:
-    """What a program wrote under an emulator: the outputs of each run, and how many bytes of stack were touched."""
+    """What a program wrote under an emulator: the outputs of each run, and how many bytes of stack were touched.
+
+    `states` are those after each run, in the order of the executable's.
+    """
 
     outputs: tuple[tuple[Array, ...], ...]
     stack_bytes: int
     emulator: str
+    states: tuple[tuple[Array, ...], ...] = ()
 
 
 class Program:
@@ -58,7 +62,7 @@ class Program:
         self._memory = memory = Memory(emulator.first, executable.target.pointer_bits)
         start_at = self._code()
         self._stack = memory.writable(_UNTOUCHED * _STACK_BYTES, abi.ALIGNMENT)
-        self._outputs: list[Region] = []
+        self._written: list[Region] = []  # by a run: the outputs, and the block of states
         self._fences: list[Region] = []
         call = self._call(inputs, images, self._weights())
         self._table = self._calls(call, start_at + emulator.start.system | self._odd)
@@ -112,8 +116,8 @@ class Program:
         """The address of a `cnncc_call`, with everything that it points to."""
         executable, memory = self._executable, self._memory
         read = [memory.place(array.tobytes(), array.itemsize) for array in inputs]
-        self._outputs = [self._fenced(_UNWRITTEN * array.nbytes, array.itemsize) for array in self._results]
-        state = self._fenced(bytes(executable.initial_state), abi.ALIGNMENT)
+        outputs = [self._fenced(_UNWRITTEN * array.nbytes, array.itemsize) for array in self._results]
+        self._written = [*outputs, self._fenced(bytes(executable.initial_state), abi.ALIGNMENT)]
         size = executable.workspace_bytes(1)
         header = min(size, abi.HEADER_BYTES)
         workspace = self._fenced(bytes(header) + _UNWRITTEN * (size - header), abi.ALIGNMENT)
@@ -123,7 +127,7 @@ class Program:
             "images": images,
             "shards": 1,
             "inputs": memory.words(read),
-            "outputs": memory.words(region.address for region in (*self._outputs, state)),
+            "outputs": memory.words(region.address for region in self._written),
             "workspace": workspace.address,
             "weights": weights,
         }
@@ -145,7 +149,7 @@ class Program:
         """The table of all calls, which is written out after the first two of them, and at the end."""
         symbol, world = self._executable.symbol, host(self.emulator.start, system, self._memory)
         first = [(self.labels[f"{symbol}_check"], 0, 0, 0, 0), (self.labels[f"{symbol}_workspace_bytes"], 1, 0, 0, 0)]
-        run = [(self.labels[f"{symbol}_run"], call, 0, 0, 0), *map(world.write, self._outputs)]
+        run = [(self.labels[f"{symbol}_run"], call, 0, 0, 0), *map(world.write, self._written)]
         last = [*map(world.write, self._fences), world.write(self._stack), world.exit]
         before = [*first, *world.opening]
         count = len(before) + self._runs * len(run) + len(last) + 2
@@ -165,13 +169,15 @@ class Program:
         executable, place = self._executable, self._table.size
         if len(written) >= place and self._result(written, 0) != 0:
             raise TargetError(f"the emulated processor cannot run code for target '{executable.target.name}'")
-        runs = []
+        runs, states = [], []
         for _ in range(self._runs):
             outputs = []
             for like in self._results:
                 outputs.append(_array(written[place : place + like.nbytes], like))
                 place += like.nbytes
             runs.append(tuple(outputs))
+            states.append(tuple(_held(executable, written[place : place + self._written[-1].size])))
+            place += self._written[-1].size
         table, place = written[place : place + self._table.size], place + self._table.size
         fences, stack = written[place : len(written) - self._stack.size], written[place:][-self._stack.size :]
         if len(written) != place + sum(fence.size for fence in self._fences) + self._stack.size:
@@ -179,7 +185,7 @@ class Program:
         self._expect_success(table)
         if fences != _FENCE * len(self._fences):
             raise NativeError(f"model '{executable.name}': it wrote behind its outputs, states or workspace")
-        return Answer(tuple(runs), len(stack.lstrip(_UNTOUCHED)), self.emulator.told)
+        return Answer(tuple(runs), len(stack.lstrip(_UNTOUCHED)), self.emulator.told, tuple(states))
 
     def _expect_success(self, table: bytes) -> None:
         executable, size = self._executable, self._executable.workspace_bytes(1)
@@ -187,7 +193,7 @@ class Program:
         if told != size:
             raise NativeError(f"model '{executable.name}': workspace_bytes(1) is {told:,}, described as {size:,}")
         for number in range(self._runs):
-            code = self._result(table, self._first_run + number * (1 + len(self._outputs)))
+            code = self._result(table, self._first_run + number * (1 + len(self._written)))
             if code:
                 reason = abi.REASONS.get(code, "unknown error")
                 raise NativeError(f"model '{executable.name}': native code returned error {code}: {reason}")
@@ -198,6 +204,13 @@ class Program:
         return int.from_bytes(table[at : at + 4], "little")
 
 
+def _held(executable: Executable, block: bytes) -> Iterator[Array]:
+    """The states in their block."""
+    for port in executable.states:
+        like = np.empty(port.shape, port.type.dtype.numpy)
+        yield _array(block[port.offset : port.offset + like.nbytes], like)
+
+
 def _array(data: bytes, like: Array) -> Array:
     """An array as `like` of bytes; of too few of them, an empty one."""
-    return np.frombuffer(data, like.dtype).reshape(like.shape) if len(data) == like.nbytes else like[:0]
+    return np.frombuffer(data, like.dtype).reshape(like.shape) if len(data) == like.nbytes else like.reshape(-1)[:0]

@@ -6,7 +6,10 @@ import signal
 import subprocess
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from ..errors import NativeError, TargetError
 from ..machine.target import Target
@@ -25,6 +28,8 @@ _SECONDS = 3600
 def emulate(executable: Executable, feeds: Mapping[str, Array], runs: int = 1, plugin: Sequence[str] = ()) -> Answer:
     """Run an object `runs` times on the same inputs and workspace; `plugin` are further words for the emulator.
 
+    States go on from run to run.
+
     Raises InputError for feeds that do not fit, TargetError where nothing here can run it, NativeError for an object
     that cannot be linked, and for a run that fails, with the reason.
     """
@@ -34,6 +39,15 @@ def emulate(executable: Executable, feeds: Mapping[str, Array], runs: int = 1, p
     program = fitting(executable, inputs, images, runs)
     words = program.emulator.words
     return program.answer(output(program.file, [*words[:1], *plugin, *words[1:]], executable.name))
+
+
+def holding(executable: Executable, states: Mapping[str, Array]) -> Executable:
+    """An executable whose states are these before the first call."""
+    block = bytearray(executable.state_bytes)
+    for port in executable.states:
+        data = np.ascontiguousarray(states[port.name], port.type.dtype.numpy).tobytes()
+        block[port.offset : port.offset + len(data)] = data
+    return replace(executable, initial_state=bytes(block))
 
 
 def is_foreign(target: Target) -> bool:

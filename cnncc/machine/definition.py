@@ -25,7 +25,8 @@ class Target:
     `scales` that one instruction multiplies floats by powers of two; `looks_up` that one finds floats in a table of 16;
     caches are in bytes for one core. `architecture` names a row of `ARCHITECTURES`, which `isa` gives. `core` is how
     fast such a core is: only the choice of a plan asks for it. `abi` is the calling convention in words, `compiler` a
-    cross compiler as Debian calls it, and `tested` what runs the objects in tests: nothing where nothing can.
+    cross compiler as Debian calls it (nothing where it has none), and `tested` what runs the objects in tests: nothing
+    where nothing can.
     """
 
     name: str
@@ -94,9 +95,9 @@ class Target:
         return self.isa.elf_flags | (self.isa.elf_float_flags if self.float_unit else 0)
 
     @property
-    def shares_libraries(self) -> bool:
-        """Whether cnncc writes shared libraries for it: those of ELF, below an operating system."""
-        return self.has_system and self.object_format == "ELF"
+    def shared_library(self) -> str:
+        """The kind of its shared libraries, which is the ending of their names: none without an operating system."""
+        return _SHARED.get(self.object_format, "") if self.has_system else ""
 
     def runs_on(self, machine: Target) -> bool:
         """Whether processes of a machine load its code; `NAME_check` tells whether the processor has all it needs."""
@@ -127,3 +128,4 @@ class Target:
 
 _FORMATS = {"apple": "Mach-O", "windows": "COFF", "wasm": "wasm"}
 """Words of triples whose objects are not ELF."""
+_SHARED = {"ELF": "so", "COFF": "dll", "Mach-O": "dylib"}

@@ -224,16 +224,14 @@ _ROWS = (
         compiler="aarch64-w64-mingw32-gcc",
         tested="",
     ),
-    replace(
-        _X86_V3, name="macos-x86-64", triple="x86_64-apple-macosx11.0.0", abi="System V", compiler="clang", tested=""
-    ),
+    replace(_X86_V3, name="macos-x86-64", triple="x86_64-apple-macosx11.0.0", abi="System V", compiler="", tested=""),
     replace(
         _ARM64,
         name="macos-arm64",
         triple="arm64-apple-macosx11.0.0",
         tune="apple-m1",
         abi="Apple arm64",
-        compiler="clang",
+        compiler="",
         tested="",
     ),
 )

@@ -8,12 +8,12 @@ from ..errors import NativeError
 from ..machine.target import Target
 from .format import Section, Symbol
 
-_MACHINES = {"x86-64": 0x8664, "aarch64": 0xAA64}
-_HEAD = struct.Struct(
+MACHINES = {"x86-64": 0x8664, "aarch64": 0xAA64}
+HEAD = struct.Struct(
     "<HHIIIHH"
 )  # machine, sections, time, place and number of symbols, size of an optional head, flags
-_SECTION = struct.Struct("<8sIIIIIIHHI")  # name, two sizes, place; bytes, place; relocations and lines; what it is
-_SYMBOL = struct.Struct("<8sIhHBB")  # name, value, section, type, class, records that follow
+SECTION = struct.Struct("<8sIIIIIIHHI")  # name, two sizes, place; bytes, place; relocations and lines; what it is
+SYMBOL = struct.Struct("<8sIhHBB")  # name, value, section, type, class, records that follow
 _GLOBAL = (2, 105)  # classes: external, weak external
 _CONSTANTS = 0x4070_0040  # a section that is readable, aligned to 64, and has initial values
 
@@ -21,10 +21,10 @@ _CONSTANTS = 0x4070_0040  # a section that is readable, aligned to 64, and has i
 def global_symbols(code: bytes) -> tuple[Symbol, ...]:
     """All global and weak symbols, in the table's order. Raises NativeError for anything but COFF objects."""
     _, _, at, count = _head(code)
-    names, found, place = at + count * _SYMBOL.size, [], 0
+    names, found, place = at + count * SYMBOL.size, [], 0
     try:
         while place < count:
-            name, value, section, _, kind, more = _SYMBOL.unpack_from(code, at + place * _SYMBOL.size)
+            name, value, section, _, kind, more = SYMBOL.unpack_from(code, at + place * SYMBOL.size)
             if kind in _GLOBAL:
                 found.append(Symbol(name_of(code, name, names), section != 0 or value != 0))
             place += 1 + more
@@ -39,8 +39,8 @@ def sections(code: bytes) -> tuple[Section, ...]:
     found = []
     try:
         for place in range(number):
-            name, _, _, size, data, *_ = _SECTION.unpack_from(code, start + place * _SECTION.size)
-            text = name_of(code, name, at + count * _SYMBOL.size)
+            name, _, _, size, data, *_ = SECTION.unpack_from(code, start + place * SECTION.size)
+            text = name_of(code, name, at + count * SYMBOL.size)
             found.append(Section(text, code[data : data + size] if data else b""))
     except (struct.error, ValueError) as error:
         raise NativeError(f"damaged COFF file: {error}") from error
@@ -49,20 +49,20 @@ def sections(code: bytes) -> tuple[Section, ...]:
 
 def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
     """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64."""
-    start = _HEAD.size + _SECTION.size
+    start = HEAD.size + SECTION.size
     name = symbol.encode() + b"\0"
-    head = _HEAD.pack(_MACHINES[target.architecture], 1, 0, start + len(data), 1, 0, 0)
-    section = _SECTION.pack(b".rdata", 0, 0, len(data), start, 0, 0, 0, 0, _CONSTANTS)
-    record = _SYMBOL.pack(struct.pack("<II", 0, 4), 0, 1, 0, _GLOBAL[0], 0)  # its name stands at 4 of the strings
+    head = HEAD.pack(MACHINES[target.architecture], 1, 0, start + len(data), 1, 0, 0)
+    section = SECTION.pack(b".rdata", 0, 0, len(data), start, 0, 0, 0, 0, _CONSTANTS)
+    record = SYMBOL.pack(struct.pack("<II", 0, 4), 0, 1, 0, _GLOBAL[0], 0)  # its name stands at 4 of the strings
     return b"".join((head, section, data, record, struct.pack("<I", 4 + len(name)), name))
 
 
 def _head(code: bytes) -> tuple[int, int, int, int]:
     """The number of sections, where their table begins, where that of symbols does, and their number."""
-    if len(code) < _HEAD.size or code[:2] not in [struct.pack("<H", number) for number in _MACHINES.values()]:
+    if len(code) < HEAD.size or code[:2] not in [struct.pack("<H", number) for number in MACHINES.values()]:
         raise NativeError("not a COFF object")
-    _, number, _, at, count, optional, _ = _HEAD.unpack_from(code)
-    return number, _HEAD.size + optional, at, count
+    _, number, _, at, count, optional, _ = HEAD.unpack_from(code)
+    return number, HEAD.size + optional, at, count
 
 
 def name_of(code: bytes, field: bytes, strings: int) -> str:

@@ -7,29 +7,26 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
-import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from ..errors import NativeError, OutputError, UsageError
+from ..errors import OutputError, UsageError
 from ..machine.target import Target
 from ..naming import file_stem
-from ..native import host_target
 from ..objects import WASM, format_of
+from ..objects.coff_import import import_library
 from ..objects.wasm_library import standalone
 from ..version import VERSION
 from .consumers import cmake, pkg_config
 from .executable import Executable
 from .header import library_header
-from .manifest import Manifest, describe_library, to_json
-from .seal import seal, seal_object
+from .manifest import describe_library, to_json
+from .shared import exports, link
 
-KINDS = ("o", "a", "so", "wasm", "h", "json", "cmake", "pc")
-MANIFEST_SYMBOL = "cnncc_manifest"
-_LINK_SECONDS = 300
+SHARED = ("so", "dll", "dylib")
+LISTINGS = ("ll", "s")
+KINDS = ("o", "a", *SHARED, "wasm", "h", "json", "cmake", "pc", *LISTINGS)
 
 
 def write(
@@ -37,29 +34,33 @@ def write(
     folder: str | Path,
     kinds: Iterable[str] = ("o", "a", "h", "json"),
     beside: Mapping[str, bytes] | None = None,
+    listings: Mapping[str, Sequence[str]] | None = None,
 ) -> dict[str, Path]:
     """Write the artefacts of these kinds (see `KINDS`) into `folder`, which is created if missing; all of them or none.
 
     Several executables are the programs of one library, with the same weights. The keys of the result are the kinds,
-    and `weights` (and `state`, if there are states) beside `o`; those of one program of several are `o` or `wasm` and
-    its symbol. `beside` are further files by their names, which are their roles too. Raises UsageError for an unknown
-    kind, OutputError if the folder cannot be written, a shared library cannot be linked here, or the target is none of
-    WebAssembly and a module is wanted.
+    and `weights` (and `state`, if there are states) beside `o`, and `import` beside `dll`; those of one program of
+    several are such a kind and its symbol. `listings` are the texts of each program for the kinds of `LISTINGS`, and
+    `beside` further files by their names, which are their roles too. Raises UsageError for an unknown kind or one
+    without texts, OutputError if the folder cannot be written, a shared library cannot be linked here, or the target
+    has no such kind.
     """
     executables = [given] if isinstance(given, Executable) else list(given)
     wanted = list(dict.fromkeys(kinds))
     for kind in wanted:
         if kind not in KINDS:
             raise UsageError(f"unknown kind of artefact '{kind}': expected some of {', '.join(KINDS)}")
-    if "wasm" in wanted:
-        _expect_webassembly(executables[0].target)
+        _expect_kind(kind, executables[0].target)
+        if kind in LISTINGS and kind not in (listings or {}):
+            raise UsageError(f"kind '{kind}' is written by who compiles: an executable has no such text")
     programs, states = [each.symbol for each in executables if each.library], bool(executables[0].states)
     names = _file_names(executables[0].stem, wanted, programs, states=states)
     more = beside or {}
     with _all_or_nothing(Path(folder), [*names.values(), *more]) as temporary:
         for name, text in more.items():
             (temporary / name).write_bytes(text)
-        for role, data in _contents(executables, names, temporary):
+        texts = _listed(executables, listings or {})
+        for role, data in _contents(executables, names, texts, temporary):
             if data is not None:
                 (temporary / names[role]).write_bytes(data)
     return {role: Path(folder) / name for role, name in [*names.items(), *zip(more, more, strict=True)]}
@@ -69,12 +70,16 @@ def _file_names(symbol: str, kinds: list[str], programs: Sequence[str] = (), *, 
     """The name of each file by its role; `programs` are the symbols of those of a library of several."""
     stem = file_stem(symbol)
     names = {
-        **{_role("o", each): f"{file_stem(each or symbol)}.o" for each in programs or [""]},
-        **{_role("wasm", each): f"{file_stem(each or symbol)}.wasm" for each in programs or [""]},
+        **{
+            _role(kind, each): f"{file_stem(each or symbol)}.{kind}"
+            for kind in ("o", "wasm", *LISTINGS)
+            for each in programs or [""]
+        },
         "weights": f"{stem}_weights.o",
         **({"state": f"{stem}_state.o"} if states else {}),
         "a": f"lib{file_stem(symbol, library=True)}.a",
-        "so": f"{stem}.so",
+        **{kind: f"{stem}.{kind}" for kind in SHARED},
+        "import": f"{stem}.lib",
         "h": f"{stem}.h",
         "json": f"{stem}.json",
         "cmake": f"{stem}-config.cmake",
@@ -88,13 +93,25 @@ def _role(kind: str, program: str) -> str:
     return f"{kind} {program}".rstrip()
 
 
+def _listed(executables: Sequence[Executable], listings: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """The texts by the roles of their files."""
+    return {
+        _role(kind, each.symbol if each.library else ""): text
+        for kind, texts in listings.items()
+        for each, text in zip(executables, texts, strict=True)
+    }
+
+
 def kind_of(role: str) -> str:
     """The kind of artefact that a file of this role is part of."""
-    return "o" if role in ("weights", "state") else role.partition(" ")[0]
+    return _PARTS.get(role) or role.partition(" ")[0]
+
+
+_PARTS = {"weights": "o", "state": "o", "import": "dll"}
 
 
 def _contents(
-    executables: Sequence[Executable], names: dict[str, str], temporary: Path
+    executables: Sequence[Executable], names: dict[str, str], texts: Mapping[str, str], temporary: Path
 ) -> Iterator[tuple[str, bytes | None]]:
     """The bytes of each file; None for the shared library, which the linker writes itself."""
     one, manifest = executables[0], describe_library(executables)
@@ -110,6 +127,8 @@ def _contents(
             yield role, codes[role].object
         elif role in modules:
             yield role, _module(modules[role])
+        elif role in texts:
+            yield role, texts[role].encode()
         elif role == "weights":
             yield role, weights
         elif role == "state":
@@ -122,8 +141,10 @@ def _contents(
             yield role, to_json(manifest | {"files": names}).encode()
         elif role in ("cmake", "pc"):
             yield role, _consumer(role, one).encode()
+        elif role == "import":
+            yield role, import_library(names["dll"], exports(executables), one.target)
         else:
-            _link(linked, one.target, manifest, temporary, names[role])
+            link(executables, linked, manifest, temporary, names[role])
             yield role, None
 
 
@@ -135,11 +156,17 @@ def _module(executable: Executable) -> bytes:
     return standalone(executable.object, functions, data)
 
 
-def _expect_webassembly(target: Target) -> None:
-    if not is_webassembly(target):
+def _expect_kind(kind: str, target: Target) -> None:
+    if kind in kinds_for(target):
+        return
+    if kind == "wasm":
         raise OutputError(
             f"cnncc writes no module of WebAssembly for target '{target.name}': compile for wasm32 or wasm32-simd"
         )
+    other = target.shared_library or ("wasm" if is_webassembly(target) else "")
+    instead = f"take the kind {other}" if other else "write the static library"
+    what = f".{kind}" if target.shared_library else "shared library"
+    raise OutputError(f"cnncc writes no {what} for target '{target.name}': {instead}")
 
 
 def is_webassembly(target: Target) -> bool:
@@ -154,68 +181,16 @@ def _consumer(role: str, executable: Executable) -> str:
     return cmake(name, title, library) if role == "cmake" else pkg_config(name, title, library, VERSION)
 
 
-def _link(objects: Mapping[str, bytes], target: Target, manifest: Manifest, folder: Path, name: str) -> None:
-    """Link a shared library without dependencies, with the manifest inside so that it can be loaded again."""
-    compiler = _compiler(target)
-    described = format_of(target).data_object(MANIFEST_SYMBOL, to_json(manifest).encode() + b"\0", target)
-    with tempfile.TemporaryDirectory(dir=folder) as inner:
-        contents = [*objects.values(), described, seal_object(target)]
-        parts = [f"{number}.o" for number in range(len(contents))]
-        for part, data in zip(parts, contents, strict=True):
-            (Path(inner) / part).write_bytes(data)
-        command = [*compiler, "-shared", "-nostdlib", "-Wl,--build-id=none,-s,-z,defs", f"-Wl,-soname,{name}"]
-        _run_linker([*command, "-o", str(Path("..") / name), *parts], Path(inner))
-    try:
-        seal(folder / name)
-    except NativeError as error:
-        raise OutputError(f"the C compiler '{compiler[0]}' made a library that cannot be loaded: {error}") from error
-
-
-def can_link(target: Target) -> bool:
-    """Whether cnncc writes shared libraries for the target, and this machine has a compiler for them."""
-    if not target.shares_libraries:
-        return False
-    if os.environ.get("CC"):
-        return True
-    return target.runs_on(host_target()) and shutil.which("cc") is not None
-
-
 def kinds_for(target: Target) -> tuple[str, ...]:
-    """The kinds of artefacts that the target can have; a shared library needs a compiler (see `can_link`)."""
-    without = {kind for kind, has in (("so", target.shares_libraries), ("wasm", is_webassembly(target))) if not has}
+    """The kinds of artefacts that the target can have; a shared library needs a compiler (see `shared.can_link`)."""
+    without = {kind for kind in SHARED if kind != target.shared_library}
+    without |= set() if is_webassembly(target) else {"wasm"}
     return tuple(kind for kind in KINDS if kind not in without)
 
 
 def kinds_without_tools(target: Target) -> tuple[str, ...]:
     """The kinds that need no other program: all but shared libraries."""
-    return tuple(kind for kind in kinds_for(target) if kind != "so")
-
-
-def _compiler(target: Target) -> list[str]:
-    chosen = shlex.split(os.environ.get("CC", ""))
-    if not target.shares_libraries:
-        raise OutputError(f"cnncc writes no shared library for target '{target.name}': write the static library")
-    if not chosen and not target.runs_on(host_target()):
-        raise OutputError(
-            f"cannot link a shared library for target '{target.name}' on this machine: set CC to a cross compiler "
-            f"({target.compiler}), or write the static library"
-        )
-    compiler = chosen or ["cc"]
-    if shutil.which(compiler[0]) is None:
-        raise OutputError(
-            f"a shared library needs a C compiler, and '{compiler[0]}' is not found: install one or set CC"
-        )
-    return compiler
-
-
-def _run_linker(command: list[str], folder: Path) -> None:
-    try:
-        done = subprocess.run(command, cwd=folder, capture_output=True, timeout=_LINK_SECONDS, check=False)
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise OutputError(f"the C compiler '{command[0]}' failed: {error}") from error
-    if done.returncode != 0:
-        complaint = done.stderr.decode(errors="replace").strip() or "no message"
-        raise OutputError(f"the C compiler '{command[0]}' cannot link the library: {complaint.splitlines()[0]}")
+    return tuple(kind for kind in kinds_for(target) if kind not in SHARED)
 
 
 @contextlib.contextmanager

@@ -51,7 +51,7 @@ extern "C" {
 $constants
 
 /* The weights, an object of their own: link it, or hand run() a copy from elsewhere. */
-extern const unsigned char ${weights}[];
+${imported}extern const unsigned char ${weights}[];
 $state
 /* 0, or an error code. Allocates nothing, changes nothing global.
  *
@@ -100,7 +100,13 @@ $assignments
 _STATE = Template("""
 /* What the states are before the first call: copy it into a block of ${macro}_STATE_BYTES, aligned to 64 bytes. The
  * block's address follows those of the outputs. Calls read and update it, one at a time. */
-extern const unsigned char ${symbol}[];
+${imported}extern const unsigned char ${symbol}[];
+""")
+
+_IMPORTED = Template("""\
+#ifdef ${macro}_SHARED /* define it where the library is a DLL: data of one is reached otherwise */
+__declspec(dllimport)
+#endif
 """)
 
 _CHECKS = {
@@ -138,7 +144,7 @@ def header(executable: Executable) -> str:
 
     The headers of several programs of one library can stand in one file.
     """
-    symbol, macro = executable.symbol, macro_prefix(executable.symbol)
+    symbol, macro, imported = executable.symbol, macro_prefix(executable.symbol), _imported(executable)
     inputs, outputs = _named("x", executable.inputs), _named("y", executable.outputs)
     return _HEADER.substitute(
         title=_comment(executable.name),
@@ -154,7 +160,10 @@ def header(executable: Executable) -> str:
         macro=macro,
         symbol=symbol,
         weights=executable.weights_symbol,
-        state=_STATE.substitute(symbol=executable.state_symbol, macro=macro) if executable.states else "",
+        imported=imported,
+        state=_STATE.substitute(symbol=executable.state_symbol, macro=macro, imported=imported)
+        if executable.states
+        else "",
         common=_COMMON.substitute(
             abi=abi.VERSION,
             fields="\n".join(map(_field_line, abi.CALL)),
@@ -179,6 +188,13 @@ def header(executable: Executable) -> str:
             for place, name in enumerate(group)
         ),
     )
+
+
+def _imported(executable: Executable) -> str:
+    """What stands before data that may be in a DLL of Windows."""
+    if executable.target.shared_library != "dll":
+        return ""
+    return _IMPORTED.substitute(macro=macro_prefix(executable.stem))
 
 
 def _named(letter: str, ports: Sequence[Port]) -> list[tuple[str, Port]]:

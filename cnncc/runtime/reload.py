@@ -1,4 +1,4 @@
-"""Models from shared libraries that `artefacts` wrote: `cnncc.load("x.so")`."""
+"""Models from shared libraries that `shared` linked: `cnncc.load("x.so")`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 
 from ..errors import InputError, NativeError, TargetError, UsageError
 from ..native import host_target
-from .artefacts import MANIFEST_SYMBOL
 from .executable import Executable
 from .image import Image, SharedLibrary, opened
 from .manifest import restore_library
 from .model import Model
 from .open_model import OpenModel, of_sizes
 from .seal import is_whole, stated
+from .shared import MANIFEST_SYMBOL
 
 _LIBRARIES: weakref.WeakValueDictionary[bytes, SharedLibrary] = weakref.WeakValueDictionary()  # by their digests
 

@@ -5,12 +5,17 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import cnncc
+from cnncc import native
+from cnncc.compiler import resolve_target
+from cnncc.objects import format_of
+from cnncc.objects.elf import global_symbols
 
 from .conftest import DIGITS, PICTURES, Cli, listing
 
@@ -56,6 +61,31 @@ def test_bare_metal_has_no_shared_library(cli: Cli, tmp_path: Path) -> None:
     assert result.out.endswith(
         "digits_check() asks nothing: the processor has to be a cortex-m4\nno shared library: cnncc writes none\n"
     )
+
+
+@pytest.mark.parametrize("target", ["host", "cortex-m4", "windows-arm64"])
+def test_the_code_as_text(cli: Cli, tmp_path: Path, target: str) -> None:
+    """What is compiled, and what `show` prints; the same in every folder, and listed in the manifest."""
+    for folder in ("a", "b"):
+        words = ("compile", DIGITS, "--target", target, "-o", tmp_path / folder, "--kinds", "o,json,ll,s")
+        assert cli(*words).code == 0
+    for kind, stage in (("ll", "llvm"), ("s", "asm")):
+        text = (tmp_path / "a" / f"digits.{kind}").read_text()
+        assert text == (tmp_path / "b" / f"digits.{kind}").read_text()
+        assert cli("show", "--target", target, "--stage", stage, DIGITS).out.rstrip("\n") == text.rstrip("\n")
+        assert str(tmp_path) not in text and str(DIGITS.parent) not in text
+    files = json.loads((tmp_path / "a" / "digits.json").read_text())["files"]
+    assert (files["ll"], files["s"]) == ("digits.ll", "digits.s")
+    found = native.emit_object((tmp_path / "a" / "digits.ll").read_text(), resolve_target(target))
+    assert format_of(resolve_target(target)).without_unwinding(found) == (tmp_path / "a" / "digits.o").read_bytes()
+
+
+@needs_compiler
+def test_the_assembly_of_this_machine_is_taken_by_its_assembler(cli: Cli, tmp_path: Path) -> None:
+    assert cli("compile", DIGITS, "-o", tmp_path, "--kinds", "o,s").code == 0
+    subprocess.run(["cc", "-c", "digits.s", "-o", "again.o"], cwd=tmp_path, check=True)
+    ours, theirs = (global_symbols((tmp_path / name).read_bytes()) for name in ("digits.o", "again.o"))
+    assert set(ours) == set(theirs)
 
 
 def test_webassembly_has_a_module_in_place_of_a_shared_library(cli: Cli, tmp_path: Path) -> None:

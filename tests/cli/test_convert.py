@@ -15,7 +15,7 @@ from onnx import TensorProto, helper, numpy_helper
 import cnncc
 from cnncc.errors import InputError
 from cnncc.machine.target import TARGETS
-from cnncc.runtime.artefacts import can_link
+from cnncc.runtime.shared import can_link
 
 from .conftest import Cli
 

@@ -93,11 +93,11 @@ USAGE = {
     ),
     "unknown kind": (
         ["compile", DIGITS, "-o", "build", "--kinds", "o,exe"],
-        "unknown kind of artefact 'exe': expected some of o, a, so, wasm, h, json, cmake, pc",
+        "unknown kind of artefact 'exe': expected some of o, a, so, dll, dylib, wasm, h, json, cmake, pc, ll, s",
     ),
     "no kind": (
         ["compile", DIGITS, "-o", "build", "--kinds", ","],
-        "--kinds names nothing to write: expected some of o, a, so, wasm, h, json, cmake, pc",
+        "--kinds names nothing to write: expected some of o, a, so, dll, dylib, wasm, h, json, cmake, pc, ll, s",
     ),
     "name that C refuses": (
         ["compile", DIGITS, "-o", "build", "--name", "2nd net"],
@@ -582,7 +582,9 @@ def test_a_file_is_replaced_whole_or_not_at_all(cli: Cli, tmp_path: Path, monkey
 
 def test_shared_library_without_a_compiler(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CC", "no-such-compiler")
-    message = "a shared library needs a C compiler, and 'no-such-compiler' is not found: install one or set CC"
+    message = (
+        "a shared library needs a C compiler, and 'no-such-compiler' is not found: install one or set CC to another"
+    )
     fails(cli, tmp_path, 5, message, "compile", DIGITS, "-o", tmp_path / "build", "--kinds", "o,so")
 
 

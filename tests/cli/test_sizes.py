@@ -42,6 +42,15 @@ def test_compile_writes_one_library(cli: Cli, net: Path, tmp_path: Path, monkeyp
     assert " *     net_6: x float32[1, 2, 6, 6]\n *     net_9: x float32[1, 2, 6, 9]\n" in header
 
 
+def test_the_code_of_each_program_as_text(cli: Cli, net: Path, tmp_path: Path) -> None:
+    result = cli("compile", net, *SIZES, "-o", tmp_path / "build", "--kinds", "ll,s,json")
+    assert (result.code, result.err) == (0, "")
+    assert set(listing(tmp_path / "build")) == {"net_6.ll", "net_9.ll", "net_6.s", "net_9.s", "net.json"}
+    for name in ("net_6", "net_9"):
+        assert f"@{name}_run(" in (tmp_path / "build" / f"{name}.ll").read_text()
+        assert f"{name}_run:" in (tmp_path / "build" / f"{name}.s").read_text()
+
+
 def test_the_second_time_nothing_is_compiled(
     cli: Cli, net: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -29,6 +29,9 @@ def test_scripts_get_json(cli: Cli) -> None:
         assert Target.restore({field: told[name][field] for field in target.describe()}) == target
     assert told["cortex-m0plus"]["may_need"] and not told["cortex-m4"]["may_need"]
     assert (told["wasm32-simd"]["vector_bits"], told["wasm32"]["vector_bits"]) == (128, 0)
-    assert "so" in told["aarch64"]["kinds"] and "so" not in told["windows-arm64"]["kinds"]
+    shared = {name: {"so", "dll", "dylib"}.intersection(row["kinds"]) for name, row in told.items()}
+    assert (shared["aarch64"], shared["windows-arm64"], shared["macos-arm64"]) == ({"so"}, {"dll"}, {"dylib"})
+    assert not shared["cortex-m4"] and not shared["wasm32"]
+    assert not any(shared[name].intersection(row["kinds_without_tools"]) for name, row in told.items())
     assert "wasm" in told["wasm32"]["kinds_without_tools"] and "wasm" not in told["aarch64"]["kinds"]
     assert told["riscv64gcv"]["aliases"] == ["riscv64"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -50,6 +51,21 @@ def test_bench(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert ("cycles by the core's table" if target == "cortex-m4" else "no cycles:") in lines[1]
     assert lines[2].endswith(f"counted under {emulators.emulators_for(named(target))[0].told}")
     assert lines[3].split() == ["instructions", "share", "cycles", "function", "layers"]
+
+
+@pytest.mark.tools
+@needs("qemu-system-arm", "cc")
+def test_bench_of_a_step(capsys: pytest.CaptureFixture[str]) -> None:
+    """It counts the step: more than the network alone on as many images, in functions of layers and of gradients."""
+    words = ["bench", DIGITS, "--target", "cortex-m4", "--layers", "--json"]
+    assert main([*words, "--step", "--batch", "2"]) == 0
+    step = json.loads(capsys.readouterr().out)
+    assert main(words) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert (step["model"], step["images"], alone["images"]) == ("digits_step", 2, 1)
+    assert step["instructions"] > 4 * alone["instructions"] and step["macs"] > 4 * alone["macs"]
+    names = {name for each in step["functions"] for name in each["steps"]}
+    assert "conv2" in names and any(name.startswith("conv2.gradient") for name in names)
 
 
 ESTIMATES: dict[str, tuple[list[tuple[int, str]], list[float]]] = {

@@ -12,7 +12,7 @@ import pytest
 
 import cnncc
 from cnncc.check import model as checking
-from cnncc.check.model import check, random_feeds
+from cnncc.check.model import Feeds, check, check_step, random_feeds
 from cnncc.cli import main
 from cnncc.codegen import step_function
 from cnncc.codegen.kernels import KERNELS
@@ -20,11 +20,15 @@ from cnncc.compiler import Compilation, Options
 from cnncc.emulation import emulators, starts
 from cnncc.emulation.emulators import Emulator
 from cnncc.emulation.program import Answer, Program
-from cnncc.emulation.run import emulate, output
+from cnncc.emulation.run import emulate, holding, output
 from cnncc.emulation.starts import Semihosting, Start
 from cnncc.errors import DifferenceError, NativeError, TargetError
+from cnncc.ir import Graph
 from cnncc.machine.target import TARGETS, Target, named
+from cnncc.ops import Add, Relu
 from cnncc.plan import kernels as k
+from cnncc.runtime.executable import Executable
+from tests.graphs import Net
 
 from .handmade import EACH, FOREIGN, LENGTH, X, Y, handmade, on_x86
 from .support import EXAMPLES, needs
@@ -111,6 +115,49 @@ def test_check(target: str, capsys: pytest.CaptureFixture[str]) -> None:
     lines = capsys.readouterr().out.splitlines()
     assert "digits: 6 values and 1 output(s) are within their bounds" in lines
     assert any(line.startswith(f"digits: ran under {FOREIGN[target]} ") for line in lines)
+
+
+@pytest.mark.tools
+@EACH
+def test_check_of_a_step(target: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "--step", "--batch", "2", "--optimiser", "adamw", DIGITS, "--target", target]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(line.endswith("have the bits of a step that updates nothing in place") for line in lines)
+    assert lines[-1].startswith(f"digits_step: ran under {FOREIGN[target]} ")
+
+
+def counter() -> Graph:
+    """The state `m` becomes m + x, and the output is what it was."""
+    net = Net()
+    m, x = net.builder.state(np.float32([[0, 1, 2]]), "m"), net.input(1, 3)
+    net.builder.updates["m"] = net.apply(Add(), m, x)
+    return net.graph(net.apply(Relu(), m))
+
+
+@on_x86
+def test_states_go_on_from_run_to_run() -> None:
+    executable = Compilation(counter(), Options(TARGETS["windows-x86-64"])).build()
+    held, x = np.float32([[1, 2, 4]]), np.float32([[8, 16, 32]])
+    answer = emulate(holding(executable, {"m": held}), {"x": x}, runs=3)
+    for number, ((y,), (m,)) in enumerate(zip(answer.outputs, answer.states, strict=True)):
+        np.testing.assert_array_equal(y, held + number * x)
+        np.testing.assert_array_equal(m, held + (number + 1) * x)
+    np.testing.assert_array_equal(emulate(executable, {"x": x}).outputs[0][0], [[0, 1, 2]])
+
+
+@on_x86
+def test_a_step_that_is_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In its own bits, where each layer alone is right."""
+    compilation = Compilation(counter(), Options(TARGETS["windows-x86-64"]))
+    feeds = {"m": np.float32([[1, 2, 4]]), "x": np.float32([[8, 16, 32]])}
+    assert check_step(compilation, feeds).ok
+
+    def other(executable: Executable, states: Feeds) -> Executable:
+        return holding(executable, {name: array + 1 for name, array in states.items()})
+
+    monkeypatch.setattr(checking, "holding", other)
+    report = check_step(compilation, feeds)
+    assert [finding.layer for finding in report.culprits] == [*compilation.graph.outputs, "m (after)"]
 
 
 @pytest.mark.tools

@@ -23,6 +23,7 @@ from cnncc.opening import library
 from cnncc.runtime import artefacts
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.model import Model
+from cnncc.runtime.shared import can_link
 from tests.onnx.cases import data
 from tests.onnx.support import model, node
 
@@ -95,7 +96,7 @@ def ramp(shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     made = tmp_path_factory.mktemp("sizes")
-    kinds = ("o", "a", "so", "h", "json") if artefacts.can_link(resolve_target("host")) else ("o", "a", "h", "json")
+    kinds = ("o", "a", "so", "h", "json") if can_link(resolve_target("host")) else ("o", "a", "h", "json")
     artefacts.write(programs()[0], made, kinds)
     (made / "main.c").write_text(PROGRAM)
     return made

@@ -18,13 +18,15 @@ from cnncc.errors import InputError, OutputError, TargetError, UsageError
 from cnncc.machine.target import TARGETS
 from cnncc.objects import ELF
 from cnncc.objects.elf import global_symbols
-from cnncc.runtime import artefacts
-from cnncc.runtime.artefacts import kinds_for, write
+from cnncc.runtime import shared
+from cnncc.runtime.artefacts import LISTINGS, SHARED, kinds_for, write
 from cnncc.runtime.executable import Executable
 from cnncc.runtime.reload import load
+from cnncc.runtime.shared import can_link
 
 from . import toy
 
+KINDS = ("o", "a", "so", "h", "json", "cmake", "pc")
 needs_cc = pytest.mark.skipif(shutil.which("cc") is None, reason="no C compiler")
 needs_cxx = pytest.mark.skipif(shutil.which("c++") is None, reason="no C++ compiler")
 
@@ -75,7 +77,7 @@ def _two() -> Executable:
 @pytest.mark.parametrize("language", ["c", pytest.param("c++", marks=needs_cxx)])
 def test_two_models_in_one_program(tmp_path: Path, linked: str, language: str) -> None:
     for executable in (_one(), _two()):
-        write(executable, tmp_path, kinds_for(executable.target))
+        write(executable, tmp_path, KINDS)
     (tmp_path / "main.c").write_text(PROGRAM)
     parts = ["-x", "none", *(f"{name}{end}.o" for name in ("one", "two") for end in ("", "_weights"))]
     if linked == "archives":
@@ -102,10 +104,10 @@ def test_the_same_bytes_in_every_folder(tmp_path: Path, target: str) -> None:
     found = []
     for folder in ("a", "somewhere/else"):
         executable = toy.executable(target=None if target == "host" else TARGETS[target])
-        can = {"so": target == "host" and shutil.which("cc")}
-        kinds = [kind for kind in kinds_for(executable.target) if can.get(kind, True)]
+        without = {*LISTINGS, *(() if can_link(executable.target) else SHARED)}
+        kinds = [kind for kind in kinds_for(executable.target) if kind not in without]
         found.append(write(executable, tmp_path / folder, kinds))
-    assert set(found[0]) == {*kinds, "weights"}
+    assert set(found[0]) == {*kinds, "weights", *(["import"] if "dll" in kinds else [])}
     for role, path in found[0].items():
         assert filecmp.cmp(path, found[1][role], shallow=False), role
 
@@ -140,9 +142,9 @@ def test_all_or_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     def refuse(*_: object) -> list[str]:
         raise OutputError("no compiler")
 
-    monkeypatch.setattr(artefacts, "_compiler", refuse)
+    monkeypatch.setattr(shared, "_compiler", refuse)
     with pytest.raises(OutputError, match="no compiler"):
-        write(toy.executable(), tmp_path / "new" / "folder", kinds_for(toy.executable().target))
+        write(toy.executable(), tmp_path / "new" / "folder", KINDS)
     assert not list(tmp_path.iterdir())
 
 
@@ -158,8 +160,12 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 
 
 def test_unknown_kinds_and_missing_compilers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(UsageError, match="unknown kind of artefact 'dll': expected some of o, a, so, wasm, h, json"):
-        write(toy.executable(), tmp_path, ["dll"])
+    with pytest.raises(
+        UsageError, match="unknown kind of artefact 'x': expected some of o, a, so, dll, dylib, wasm, h"
+    ):
+        write(toy.executable(), tmp_path, ["x"])
+    with pytest.raises(UsageError, match="kind 'll' is written by who compiles"):
+        write(toy.executable(), tmp_path, ["o", "ll"])
     monkeypatch.setenv("CC", "no-such-compiler -m64")
     with pytest.raises(OutputError, match="needs a C compiler, and 'no-such-compiler' is not found"):
         write(toy.executable(), tmp_path, ["so"])
@@ -167,12 +173,29 @@ def test_unknown_kinds_and_missing_compilers(tmp_path: Path, monkeypatch: pytest
     with pytest.raises(OutputError, match="'false' cannot link the library: no message"):
         write(toy.executable(), tmp_path, ["so"])
     monkeypatch.delenv("CC")
-    message = "cannot link a shared library for target 'riscv64gc' on this machine: set CC to a cross compiler "
-    with pytest.raises(OutputError, match=re.escape(f"{message}(riscv64-linux-gnu-gcc), or write the static library")):
-        write(toy.executable(target=TARGETS["riscv64gc"]), tmp_path, ["so"])
-    for target in ("cortex-m4", "wasm32", "windows-x86-64"):
-        with pytest.raises(OutputError, match=f"^cnncc writes no shared library for target '{target}': write the st"):
-            write(toy.executable(target=TARGETS[target]), tmp_path, ["so"])
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(shared, "_ZIG", "no_such_package")
+    for target, wanted in (
+        ("riscv64gc", "riscv64-linux-gnu-gcc or the extra cnncc[cross]"),
+        ("windows-x86-64", "x86_64-w64-mingw32-gcc or the extra cnncc[cross]"),
+        ("macos-arm64", "the extra cnncc[cross]"),
+    ):
+        message = f"for target '{target}' needs a C compiler, and none is found: install {wanted}, set CC, or write the"
+        with pytest.raises(OutputError, match=re.escape(message)):
+            write(toy.executable(target=TARGETS[target]), tmp_path, [TARGETS[target].shared_library])
+    assert not list(tmp_path.iterdir())
+
+
+def test_kinds_that_a_target_has_not(tmp_path: Path) -> None:
+    for target, kind, sentence in (
+        ("cortex-m4", "so", "no shared library for target 'cortex-m4': write the static library"),
+        ("wasm32", "dylib", "no shared library for target 'wasm32': take the kind wasm"),
+        ("windows-x86-64", "so", "no .so for target 'windows-x86-64': take the kind dll"),
+        ("macos-arm64", "dll", "no .dll for target 'macos-arm64': take the kind dylib"),
+        ("aarch64", "dylib", "no .dylib for target 'aarch64': take the kind so"),
+    ):
+        with pytest.raises(OutputError, match=f"^cnncc writes {re.escape(sentence)}$"):
+            write(toy.executable(target=TARGETS[target]), tmp_path, ["o", kind])
     assert not list(tmp_path.iterdir())
 
 
