@@ -225,16 +225,30 @@ class Compilation:
             return generate(emitter, plan, self.identity, profiled=self.options.profiled)
 
     @cached_property
+    def _emitted(self) -> native.Emitted:
+        text = self.llvm
+        with self.stopwatch.stage("object"):
+            return native.emit(text, self.options.target)
+
+    @cached_property
     def object(self) -> bytes:
         """The code object: what the JIT loads is what the command line writes."""
         from .objects import format_of
 
-        text, target = self.llvm, self.options.target
+        emitted, target = self._emitted, self.options.target
         with self.stopwatch.stage("object"):
             objects = format_of(target)
-            code = objects.without_unwinding(native.emit_object(text, target))
+            code = objects.without_unwinding(emitted.object)
             expect_alone(objects.undefined_symbols(code), target)
             return code
+
+    @cached_property
+    def stack_bytes(self) -> int | None:
+        """The most that a call takes of the stack, without what is not in the object; None where nobody knows."""
+        from .codegen.llvm.stack import deepest
+
+        emitted = self._emitted
+        return deepest(self.llvm, emitted.object, emitted.frames, f"{self.symbol}_run", self.options.target)
 
     @cached_property
     def assembly(self) -> str:
@@ -276,6 +290,7 @@ class Compilation:
             fixed=plan.fixed,
             workspace_base=plan.workspace_base,
             workspace_shard=self._shard_bytes,
+            stack_bytes=self.stack_bytes,
             max_shards=plan.max_shards,
             useful_shards=plan.useful_shards,
             sharing=self.options.plan.sharing,

@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--name", metavar="NAME", help="C prefix of all symbols (default: the model's name)")
     parser.add_argument("--kinds", metavar="KIND,…", help="some of o, a, so, wasm, h, json, cmake, pc")
     parser.add_argument(
-        "--memory", type=common.size, metavar="BYTES", help="the most that workspace and states may take, as 32K"
+        "--memory", type=common.size, metavar="BYTES", help="the most that workspace, states and stack may take, as 32K"
     )
     parser.add_argument("--flash", type=common.size, metavar="BYTES", help="the most that code and weights may take")
     common.add_tuning(parser)
@@ -75,11 +75,21 @@ def run(arguments: argparse.Namespace) -> None:
     if report:
         say(common.show_tuned(report))
     _say_files(files)
-    say(
-        f"{executable.name} for {executable.target.name}: workspace {executable.workspace_bytes(1):,} bytes, "
-        f"weights {len(executable.weights):,} bytes"
-    )
+    say(f"{executable.name} for {executable.target.name}: {_sizes(executable)}")
     _say_notes(executable, kinds, files)
+
+
+def _sizes(executable: Executable) -> str:
+    """What a call takes of memory, and the program of a read-only one."""
+    from ..objects import format_of
+
+    sizes = {
+        "workspace": executable.workspace_bytes(1),
+        "stack": executable.stack_bytes,
+        "weights": len(executable.weights),
+        "code": format_of(executable.target).code_bytes(executable.object),
+    }
+    return ", ".join(f"{what} {size:,} bytes" for what, size in sizes.items() if size is not None)
 
 
 def _say_files(files: Mapping[str, Path]) -> None:

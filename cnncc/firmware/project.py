@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+from ..alignment import rounded_up
 from ..check.bound import Bound
 from ..errors import ModelError
 from ..naming import file_stem
@@ -17,6 +18,8 @@ from .values import expectation, tensor
 
 NEEDED = ("a", "h")
 """The artefacts that a project is made of."""
+_OWN_STACK_BYTES = 1 << 10
+"""For what calls the model, for routines of the compiler's runtime, and for what an interrupt saves."""
 _TEXTS = Path(__file__).with_name("project")
 _SOURCES = ("start.c", "semihosting.c", "compare.c")
 
@@ -62,6 +65,7 @@ def around(executables: Sequence[Executable], main: str, example: str) -> dict[s
         "note": _note(first, board),
         **_commands(board, libraries, f"{file_stem(first.stem)}.elf"),
         **_memory(board),
+        "stack": rounded_up(max(each.stack_bytes or 0 for each in executables) + _OWN_STACK_BYTES, 8),
     }
     texts = {name: template(name) for name in (*_SOURCES, "firmware-io.h")}
     texts |= {name: Template(template(name)).substitute(values) for name in ("board.ld", "README.txt")}

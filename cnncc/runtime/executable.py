@@ -75,7 +75,8 @@ class Executable:
 
     `images` is N of the graph; a call may have another N only if `batchable`, and `fixed` tells why not. A workspace
     for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
-    which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
+    which more than `useful_shards` are not faster; each takes at most `stack_bytes` of its stack, but for what is not
+    in the object (None: not known); with `sharing` 'cost' the runtime may take fewer than it was given.
     `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
     was read of it; `weights_element` is what those of convolutions and dense layers are stored as. With `convert`,
     calls from Python convert arrays of other elements, if they do not say otherwise.
@@ -115,6 +116,7 @@ class Executable:
     initial_state: bytes | memoryview = b""
     updates: bool = False
     convert: bool = False
+    stack_bytes: int | None = None
 
     @property
     def stem(self) -> str:

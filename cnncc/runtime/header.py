@@ -215,6 +215,8 @@ def _constants(executable: Executable) -> list[str]:
             number = "" if len(ports) == 1 else str(place)
             lines.append(f"{what}{number}_SIZE {port.type.size}")
     lines.append(f"WORKSPACE_BYTES {executable.workspace_bytes(1)} /* one shard */")
+    if executable.stack_bytes is not None:
+        lines.append(f"STACK_BYTES {executable.stack_bytes} /* at most, of a call of run{_beside(executable)} */")
     lines.append(f"WEIGHTS_BYTES {len(executable.weights)}")
     lines.append(f"CODE_BYTES {format_of(executable.target).code_bytes(executable.object)}")
     if executable.states:
@@ -225,6 +227,18 @@ def _constants(executable: Executable) -> list[str]:
         lines.append(f"LABEL_COUNT {len(executable.labels)}")
         lines.append(f"LABELS {{ {', '.join(map(_literal, executable.labels))} }}")
     return lines
+
+
+def _beside(executable: Executable) -> str:
+    """What the stack of a call does not have in it."""
+    target, parts = executable.target, [""]
+    if target.atomics:
+        parts.append("without that of wait()")
+    if not target.float_unit:
+        parts.append("without that of the routines of the compiler's runtime")
+    if target.architecture.startswith("riscv") and target.lanes > 1:
+        parts.append(f"where vector registers have {target.vector_bits} bits")
+    return ", ".join(parts)
 
 
 def _comment(text: str) -> str:

@@ -35,6 +35,7 @@ def describe(executable: Executable) -> Manifest:
         "workspace_bytes": executable.workspace_bytes(1),
         "workspace_base": executable.workspace_base,
         "workspace_shard": executable.workspace_shard,
+        "stack_bytes": executable.stack_bytes,
         "max_shards": executable.max_shards,
         "useful_shards": executable.useful_shards,
         "sharing": executable.sharing,
@@ -112,6 +113,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         fixed=str(manifest.get("fixed", "")),  # libraries of earlier versions have none
         workspace_base=int(manifest["workspace_base"]),
         workspace_shard=int(manifest["workspace_shard"]),
+        stack_bytes=_restore_stack(manifest.get("stack_bytes")),
         max_shards=int(manifest["max_shards"]),
         useful_shards=int(manifest["useful_shards"]),
         sharing=str(manifest["sharing"]),
@@ -128,6 +130,10 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         updates=bool(manifest.get("updates", False)),
         convert=bool(manifest.get("convert", False)),
     )
+
+
+def _restore_stack(stated: Any) -> int | None:
+    return None if stated is None else int(stated)
 
 
 def _describe_port(port: Port) -> Manifest:

@@ -54,13 +54,13 @@ class LlvmEmitter(Memory):
         return ", ".join(f"{spell(value.type)} {value.name}" for value in values)
 
     def module(self) -> str:
-        """Functions, declarations, and the attributes: what the code may assume of its CPU."""
+        """Functions, declarations, and the attributes: what code may assume of its CPU, and that LLVM tells frames."""
         parts = [f'target triple = "{self.target.triple}"', *self.functions, *self.declarations.values()]
         return "\n\n".join([*parts, f"attributes #0 = {{ {' '.join(self._attributes())} }}"]) + "\n"
 
     def _attributes(self) -> Iterator[str]:
         target = self.target
-        yield f'nounwind "no-builtins" "target-cpu"="{target.cpu}"'
+        yield f'nounwind "no-builtins" "warn-stack-size"="0" "target-cpu"="{target.cpu}"'
         if target.features:
             yield f'"target-features"="{target.features}"'
         if target.tune:
