@@ -41,6 +41,7 @@ def learning_project(
         states=step.state_bytes,
         initial=network.state_symbol,
         workspace=max(1, network.workspace_bytes(1), step.workspace_bytes(1)),
+        alignment=network.target.alignment,
         outputs=declared([*before, *after]),
         network_arguments=", ".join([*(known[port.name] for port in network.inputs), *_arrays(before)]),
         step_arguments=", ".join([*_arrays(inputs), *_arrays(after)]),

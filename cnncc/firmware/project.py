@@ -38,6 +38,7 @@ def project(executable: Executable, feeds: Mapping[str, Array], expected: Mappin
         symbol=executable.symbol,
         header=f"{file_stem(executable.symbol)}.h",
         workspace=max(1, executable.workspace_bytes(1)),
+        alignment=executable.target.alignment,
         outputs=declared(outputs),
         arguments=", ".join(name for name, _ in (*inputs, *outputs)),
         reports="\n".join([shown(outputs, executable), compared(outputs)]),

@@ -151,7 +151,7 @@ def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
 
 def _buffers(plan: Plan, space: str) -> Iterator[str]:
     """Each buffer of a space by offset, with its live range as numbers and, if the stages fit on a line, a picture."""
-    ranges = live_ranges(plan.stages, plan.steps, plan.buffers, space)
+    ranges = live_ranges(plan, space)
     found = over_runs(ranges, plan.buffers, runs_of(plan.stages, plan.block))
     if not found:
         return

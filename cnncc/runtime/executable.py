@@ -74,19 +74,19 @@ class Executable:
     `library` is the C identifier that all of them have in common.
 
     `images` is N of the graph; a call may have another N only if `batchable`, and `fixed` tells why not. A workspace
-    for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
-    which more than `useful_shards` are not faster; each takes at most `stack_bytes` of its stack, but for what is not
-    in the object (None: not known); with `sharing` 'cost' the runtime may take fewer than it was given.
-    `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
-    was read of it; `weights_element` is what those of convolutions and dense layers are stored as. With `convert`,
-    calls from Python convert arrays of other elements, if they do not say otherwise.
+    for s shards takes `workspace_base + s * workspace_shard` bytes, at a multiple of `target.alignment`. Up to
+    `max_shards` may run it, of which more than `useful_shards` are not faster; each takes at most `stack_bytes` of its
+    stack, but for what is not in the object (None: not known); with `sharing` 'cost' the runtime may take fewer than it
+    was given. `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view
+    of what was read of it; `weights_element` is what those of convolutions and dense layers are stored as. With
+    `convert`, calls from Python convert arrays of other elements, if they do not say otherwise.
 
     A call gives the `fingerprint`, and the block of weights begins with those of all programs that read it: code takes
     only what was compiled with it.
 
-    A model with `states` keeps them in a block of `state_bytes`, aligned to 64, which the caller owns; it follows the
-    outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is in
-    the loaded library); `updates` tells whether calls change it.
+    A model with `states` keeps them in a block of `state_bytes`, aligned likewise, which the caller owns; it follows
+    the outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is
+    in the loaded library); `updates` tells whether calls change it.
     """
 
     name: str

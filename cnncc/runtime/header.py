@@ -98,8 +98,8 @@ $assignments
 
 
 _STATE = Template("""
-/* What the states are before the first call: copy it into a block of ${macro}_STATE_BYTES, aligned to 64 bytes. The
- * block's address follows those of the outputs. Calls read and update it, one at a time. */
+/* What the states are before the first call: copy it into a block of ${macro}_STATE_BYTES, aligned to
+ * ${macro}_ALIGNMENT. The block's address follows those of the outputs. Calls read and update it, one at a time. */
 extern const unsigned char ${symbol}[];
 """)
 
@@ -214,6 +214,7 @@ def _constants(executable: Executable) -> list[str]:
         for place, port in enumerate(ports):
             number = "" if len(ports) == 1 else str(place)
             lines.append(f"{what}{number}_SIZE {port.type.size}")
+    lines.append(f"ALIGNMENT {executable.target.alignment} /* of workspace, weights and states */")
     lines.append(f"WORKSPACE_BYTES {executable.workspace_bytes(1)} /* one shard */")
     if executable.stack_bytes is not None:
         lines.append(f"STACK_BYTES {executable.stack_bytes} /* at most, of a call of run{_beside(executable)} */")

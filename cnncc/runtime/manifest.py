@@ -35,6 +35,7 @@ def describe(executable: Executable) -> Manifest:
         "workspace_bytes": executable.workspace_bytes(1),
         "workspace_base": executable.workspace_base,
         "workspace_shard": executable.workspace_shard,
+        "alignment": executable.target.alignment,
         "stack_bytes": executable.stack_bytes,
         "max_shards": executable.max_shards,
         "useful_shards": executable.useful_shards,

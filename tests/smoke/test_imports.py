@@ -46,7 +46,7 @@ ALLOWED: dict[str, set[str]] = {
     "version": set(),
     "allowance": {"errors"},
     "files": {"errors"},
-    "machine": {"elements", "errors"},
+    "machine": {"abi", "elements", "errors"},
     "types": {"elements", "errors"},
     "alignment": {"abi", "types"},
     "integers": {"elements", "types"},
