@@ -39,9 +39,7 @@ def within_memory(compilation: Compilation, most: int) -> Compilation:
 
 def expect_flash(executable: Executable, most: int) -> None:
     """Raise ModelError if code and weights take more bytes."""
-    from ..objects import format_of
-
-    code = format_of(executable.target).code_bytes(executable.object)
+    code = executable.code_bytes
     weights = len(executable.weights)
     if code + weights > most:
         raise ModelError(

@@ -40,6 +40,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--memory", type=common.size, metavar="BYTES", help="the most that workspace, states and stack may take, as 32K"
     )
     parser.add_argument("--flash", type=common.size, metavar="BYTES", help="the most that code and weights may take")
+    parser.add_argument(
+        "--place", metavar="PART=SECTION,…", help="sections for a linker script: of weights, code, workspace, states"
+    )
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
@@ -81,13 +84,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _sizes(executable: Executable) -> str:
     """What a call takes of memory, and the program of a read-only one."""
-    from ..objects import format_of
-
     sizes = {
         "workspace": executable.workspace_bytes(1),
         "stack": executable.stack_bytes,
         "weights": len(executable.weights),
-        "code": format_of(executable.target).code_bytes(executable.object),
+        "code": executable.code_bytes,
     }
     return ", ".join(f"{what} {size:,} bytes" for what, size in sizes.items() if size is not None)
 

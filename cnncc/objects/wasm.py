@@ -30,8 +30,9 @@ def sections(code: bytes) -> tuple[Section, ...]:
     return told(lambda: tuple(Section(name, data) for _, name, data in _sections(code)))
 
 
-def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
-    """A relocatable object that defines `symbol` as these bytes, aligned."""
+def data_object(symbol: str, data: bytes | memoryview, target: Target, section: str = "") -> bytes:
+    """A relocatable object that defines `symbol` as these bytes, aligned. It has no sections that linkers place."""
+    assert not section, "regions are refused for WebAssembly"
     name, size = text(symbol), leb(len(data))
     at_zero = b"\0" + constant(0)  # of memory 0
     alignment = target.alignment.bit_length() - 1

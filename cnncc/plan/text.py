@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from .candidates import Split
 from .memory import live_ranges, over_runs
 from .plan import Plan, Step, runs_of
+from .traffic import traffic
 from .views import View, channels_last, elements
 
 WIDEST_PICTURE = 80  # stages that the picture of the arena can show
@@ -53,6 +54,7 @@ def show_memory(plan: Plan) -> str:
             *_buffers(plan, "arena"),
             *_buffers(plan, "ring"),
             *_borders(plan),
+            *_hot(plan),
         ]
     )
 
@@ -166,6 +168,22 @@ def _buffers(plan: Plan, space: str) -> Iterator[str]:
         span = f"{life.first}..{life.last}"
         drawn = "".join("#" if life.first <= at <= life.last else "." for at in range(stages)) if picture else ""
         yield f"{plan.buffers[name].place:>11,}  {life.size:>12,}  {span:8}  {name:{width}}  {drawn}".rstrip()
+
+
+def _hot(plan: Plan) -> Iterator[str]:
+    """What a call of one image reads and writes in each buffer: see `traffic`."""
+    heads = ("space", "buffer", "bytes", "read", "written", "times each")
+    yield from ("", "uses of a call, the hottest first, if registers held nothing")
+    found = [
+        (use.space, use.name, f"{use.bytes:,}", f"{use.read:,}", f"{use.written:,}", f"{use.heat:,.1f}")
+        for use in traffic(plan)
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *found, strict=True)]
+    for row in (heads, *found):
+        cells = [
+            f"{cell:{'<' if at < 2 else '>'}{width}}" for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield f"  {'  '.join(cells)}".rstrip()
 
 
 def _borders(plan: Plan) -> Iterator[str]:

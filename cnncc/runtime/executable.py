@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..machine.target import Target
+from ..objects import format_of
+from ..objects.regions import Regions
 from ..types import TensorType
 
 
@@ -67,6 +69,23 @@ class StatePort(Typed):
 
 
 @dataclass(frozen=True)
+class BufferUse:
+    """What a call of one image reads and writes in a buffer, in bytes, if registers hold nothing (`plan/traffic.py`).
+
+    It has `bytes` bytes at `offset` of its `space`: 'arena' (behind the workspace's header), 'ring' (the memory of each
+    shard behind that), 'weights' or 'state'; of an 'input' or 'output' the offset is its number. `layers` use it.
+    """
+
+    name: str
+    space: str
+    offset: int
+    bytes: int
+    read: int
+    written: int
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Executable:
     """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
 
@@ -83,6 +102,9 @@ class Executable:
 
     A call gives the `fingerprint`, and the block of weights begins with those of all programs that read it: code takes
     only what was compiled with it.
+
+    `regions` names sections for a linker script. `buffers` are sorted by how often each of their bytes is used, the
+    hottest first.
 
     A model with `states` keeps them in a block of `state_bytes`, aligned likewise, which the caller owns; it follows
     the outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is
@@ -117,6 +139,13 @@ class Executable:
     updates: bool = False
     convert: bool = False
     stack_bytes: int | None = None
+    buffers: tuple[BufferUse, ...] = ()
+    regions: Regions = field(default_factory=Regions)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code and constants; 0 without an object."""
+        return format_of(self.target).code_bytes(self.object, self.regions.code) if self.object else 0
 
     @property
     def stem(self) -> str:

@@ -8,7 +8,6 @@ from string import Template
 from .. import abi
 from ..machine.architecture import ProcessorCheck
 from ..naming import macro_prefix
-from ..objects import format_of
 from .executable import Executable, Port
 
 _COMMON = Template("""\
@@ -219,7 +218,11 @@ def _constants(executable: Executable) -> list[str]:
     if executable.stack_bytes is not None:
         lines.append(f"STACK_BYTES {executable.stack_bytes} /* at most, of a call of run{_beside(executable)} */")
     lines.append(f"WEIGHTS_BYTES {len(executable.weights)}")
-    lines.append(f"CODE_BYTES {format_of(executable.target).code_bytes(executable.object)}")
+    lines.append(f"CODE_BYTES {executable.code_bytes}")
+    placed = executable.regions
+    for part, what in (("weights", "WEIGHTS"), ("code", "CODE"), ("workspace", "WORKSPACE"), ("states", "STATE")):
+        if section := placed.spelled(part, executable.target):
+            lines.append(f"{what}_SECTION {_literal(section)}{_whose(part)}")
     if executable.states:
         lines.append(f"STATE_BYTES {executable.state_bytes}")
     for place, state in enumerate(executable.states):
@@ -228,6 +231,11 @@ def _constants(executable: Executable) -> list[str]:
         lines.append(f"LABEL_COUNT {len(executable.labels)}")
         lines.append(f"LABELS {{ {', '.join(map(_literal, executable.labels))} }}")
     return lines
+
+
+def _whose(part: str) -> str:
+    """What the caller has to do about a section."""
+    return " /* for the caller's memory: __attribute__((section(...))) */" if part in ("workspace", "states") else ""
 
 
 def _beside(executable: Executable) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from .. import abi
 from ..elements import ELEMENTS
 from ..machine.target import Target
-from ..objects import format_of
+from ..objects.regions import Regions
 from ..types import TensorType, port_type
-from .executable import Executable, Port, StatePort
+from .executable import BufferUse, Executable, Port, StatePort
 
 Manifest = dict[str, Any]
 
@@ -42,15 +43,17 @@ def describe(executable: Executable) -> Manifest:
         "sharing": executable.sharing,
         "weights_symbol": executable.weights_symbol,
         "weights_bytes": len(executable.weights),
-        "code_bytes": format_of(executable.target).code_bytes(executable.object) if executable.object else 0,
+        "code_bytes": executable.code_bytes,
         "fingerprint": executable.fingerprint,
         "weights_element": executable.weights_element,
         "labels": list(executable.labels),
         "checked": executable.checked,
         "steps": list(executable.steps),
         "undefined": list(executable.undefined),
+        "buffers": [asdict(buffer) for buffer in executable.buffers],
         "errors": {f"{code:d}": reason for code, reason in abi.REASONS.items()},
         **{name: value for name in ("library", "convert") if (value := getattr(executable, name))},
+        **({"sections": placed} if (placed := executable.regions.given()) else {}),
         **(held | {"state_symbol": executable.state_symbol} if states else {}),
     }
 
@@ -122,6 +125,8 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         checked=bool(manifest["checked"]),
         steps=tuple(manifest["steps"]),
         undefined=tuple(manifest["undefined"]),
+        regions=Regions(**manifest.get("sections", {})),
+        buffers=tuple(_restore_buffer(buffer) for buffer in manifest.get("buffers", ())),
         weights_element=str(manifest.get("weights_element", "float32")),  # nor this
         library=str(manifest.get("library", "")),
         fingerprint=int(manifest["fingerprint"]),
@@ -143,6 +148,10 @@ def _describe_port(port: Port) -> Manifest:
 
 def _describe_state(state: StatePort) -> Manifest:
     return {"name": state.name, "shape": list(state.shape), "dtype": state.dtype, "offset": state.offset}
+
+
+def _restore_buffer(buffer: Manifest) -> BufferUse:
+    return BufferUse(**{**buffer, "layers": tuple(buffer["layers"])})
 
 
 def _restore_state(state: Manifest) -> StatePort:

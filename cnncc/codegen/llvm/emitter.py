@@ -12,10 +12,11 @@ from .text import spell
 
 
 class LlvmEmitter(Memory):
-    """Emits a module of LLVM IR."""
+    """Emits a module of LLVM IR, with its functions in a section of the object."""
 
-    def __init__(self, target: Target, *, checked: bool = False):
+    def __init__(self, target: Target, *, checked: bool = False, section: str = ""):
         super().__init__()
+        self.placed = f' section "{section}"' if section else ""
         self.target, self.checked = target, checked
         self.index_type = RegisterType("int", target.pointer_bits)
         self.functions: list[str] = []
@@ -34,7 +35,7 @@ class LlvmEmitter(Memory):
         values = [Ssa(type, f"%{parameter}") for type, parameter in parameters]
         yield values
         linkage, type = "internal " if internal else "", spell(result) if result else "void"
-        head = f"define {linkage}{type} @{name}({self._list(values)}) #0 {{\nentry:"
+        head = f"define {linkage}{type} @{name}({self._list(values)}) #0{self.placed} {{\nentry:"
         self.functions.append("\n".join([head, self.body(), "}"]))
 
     def share_function(self, name: str) -> str:
