@@ -11,7 +11,10 @@ from enum import IntEnum
 
 VERSION = 2
 ALIGNMENT = 64
-"""Bytes at whose multiples buffers, weights and the words that shards share begin."""
+"""Bytes at whose multiples buffers, weights and the words that shards share begin, on machines with a cache.
+
+`Target.alignment` is that of each machine, and `NAME_ALIGNMENT` that of a header.
+"""
 WORD_BYTES = 4
 """Bytes of a number in the call and in the header of a workspace."""
 MOST_IMAGES = (1 << 8 * WORD_BYTES) - 1
@@ -50,9 +53,9 @@ CALL = (
     Field(
         "workspace",
         "void *{}",
-        f"aligned to {ALIGNMENT} bytes, zeroed once before its first call, one call at a time",
+        "aligned to NAME_ALIGNMENT bytes, zeroed once before its first call, one call at a time",
     ),
-    Field("weights", "const void *{}", f"aligned to {ALIGNMENT} bytes"),
+    Field("weights", "const void *{}", "aligned to NAME_ALIGNMENT bytes"),
     Field("wait", "void (*{})(void *)", "what a shard calls while it waits for another; null spins"),
     Field("wait_argument", "void *{}", "what it is given"),
 )
@@ -95,7 +98,7 @@ class ErrorCode(IntEnum):
 REASONS: dict[int, str] = {
     ErrorCode.WRONG_ABI: "the code has another ABI version than the call",
     ErrorCode.NULL_POINTER: "a pointer is null",
-    ErrorCode.MISALIGNED: f"workspace, weights or states are not aligned to {ALIGNMENT} bytes",
+    ErrorCode.MISALIGNED: "workspace, weights or states are not aligned to NAME_ALIGNMENT bytes",
     ErrorCode.WRONG_IMAGES: "this number of images is not possible",
     ErrorCode.WRONG_SHARDS: "shard or number of shards out of range",
     ErrorCode.OUT_OF_BOUNDS: "an access left its bounds",  # only in checked builds

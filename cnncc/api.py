@@ -345,7 +345,7 @@ def _compile(source: Source, options: Options, threads: int, use_cache: bool) ->
     return Model(executable, threads=threads, rebuild=again, told=partial(_why, source, options))
 
 
-def _why(source: Graph | OnnxFile, options: Options, names: tuple[str, ...]) -> str:
+def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:
     """Why the layers of these names were compiled as they were. Raises UsageError for an unknown one."""
     from .explain import explain
     from .explain.text import text

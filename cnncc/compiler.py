@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,9 @@ from .errors import ModelError, NativeError, TargetError, UsageError
 from .machine.routines import allowed
 from .machine.target import TARGETS, Target, named
 from .naming import c_identifier
+from .objects.regions import Regions
 from .plan import PlanOptions
-from .runtime.executable import Executable, Port, StatePort
+from .runtime.executable import BufferUse, Executable, Port, StatePort
 from .timings import Stopwatch, Timing
 from .version import VERSION
 
@@ -109,7 +110,7 @@ class Options:
     `off` names passes to leave out. `checked` tests the bounds of every memory access at run time; `profiled`
     counts the cycles of every step. `weights` is what those of convolutions and dense layers are stored as: 'float32',
     or 'float16' for half the bytes, rounded once and widened by each load. `convert` is what calls do with arrays of
-    other elements, if they do not say.
+    other elements, if they do not say. `regions` names sections of the objects for linker scripts.
     """
 
     target: Target
@@ -120,6 +121,7 @@ class Options:
     profiled: bool = False
     weights: str = "float32"
     convert: bool = False
+    regions: Regions = field(default_factory=Regions)
 
 
 class Compilation:
@@ -221,20 +223,35 @@ class Compilation:
             from .codegen.llvm.emitter import LlvmEmitter
             from .codegen.program import generate
 
-            emitter = LlvmEmitter(self.options.target, checked=self.options.checked)
+            section = self.options.regions.spelled("code", self.options.target)
+            emitter = LlvmEmitter(self.options.target, checked=self.options.checked, section=section)
             return generate(emitter, plan, self.identity, profiled=self.options.profiled)
+
+    @cached_property
+    def _emitted(self) -> native.Emitted:
+        text = self.llvm
+        with self.stopwatch.stage("object"):
+            return native.emit(text, self.options.target)
 
     @cached_property
     def object(self) -> bytes:
         """The code object: what the JIT loads is what the command line writes."""
         from .objects import format_of
 
-        text, target = self.llvm, self.options.target
+        emitted, target = self._emitted, self.options.target
         with self.stopwatch.stage("object"):
             objects = format_of(target)
-            code = objects.without_unwinding(native.emit_object(text, target))
+            code = objects.without_unwinding(emitted.object)
             expect_alone(objects.undefined_symbols(code), target)
             return code
+
+    @cached_property
+    def stack_bytes(self) -> int | None:
+        """The most that a call takes of the stack, without what is not in the object; None where nobody knows."""
+        from .codegen.llvm.stack import deepest
+
+        emitted = self._emitted
+        return deepest(self.llvm, emitted.object, emitted.frames, f"{self.symbol}_run", self.options.target)
 
     @cached_property
     def assembly(self) -> str:
@@ -280,6 +297,7 @@ class Compilation:
             fixed=plan.fixed,
             workspace_base=plan.workspace_base,
             workspace_shard=self._shard_bytes,
+            stack_bytes=self.stack_bytes,
             max_shards=plan.max_shards,
             useful_shards=plan.useful_shards,
             cycles=round(sum(step.cycles(self.options.target) for step in plan.steps)),
@@ -289,13 +307,20 @@ class Compilation:
             weights_element=self.options.weights,
             steps=tuple(step.name for step in plan.steps),
             undefined=objects.undefined_symbols(self.object),
+            buffers=self._buffers(),
             library=self.library if self.entry else "",
             states=tuple(StatePort(state.name, state.type, state.offset) for state in plan.states),
             state_bytes=plan.state_bytes,
             initial_state=self.initial_state,
             updates=bool(self.graph.updates),
             convert=self.options.convert,
+            regions=self.options.regions,
         )
+
+    def _buffers(self) -> tuple[BufferUse, ...]:
+        from .plan.hot import hot_buffers
+
+        return tuple(BufferUse(**{**asdict(each), "layers": tuple(each.layers)}) for each in hot_buffers(self.plan))
 
     @property
     def initial_state(self) -> bytes:

@@ -137,6 +137,7 @@ COMPUTED = tuple(row for row in ELEMENTS.values() if row.role == "computed")
 """What ops compute with, and what constants are."""
 VALUES = tuple(ELEMENTS.values())
 """What a value of a graph may be."""
+WIDEST_BYTES = max(row.bytes for row in VALUES)
 FLOATS = tuple(row for row in COMPUTED if row.is_float)
 INTEGERS = tuple(row for row in COMPUTED if row.is_integer)
 UNSIGNED = tuple(row for row in INTEGERS if not row.is_signed)

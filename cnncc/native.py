@@ -18,6 +18,7 @@ from typing import Any
 
 import llvmlite.binding as llvm
 
+from .diagnostics import can_listen, frames_in, listening
 from .errors import NativeError
 from .machine.architecture import of_host
 from .machine.target import TARGETS, Target, core_of, lower, x86_level
@@ -30,18 +31,35 @@ _CHILD = (
 )
 
 
+@dataclasses.dataclass(frozen=True)
+class Emitted:
+    """An object, and the bytes of stack that each function takes for itself, where its attributes ask for them.
+
+    A function without a frame is not among them. The figure is LLVM's, with the registers that the function saves;
+    `codegen/llvm/stack.py` says what it leaves out.
+    """
+
+    object: bytes
+    frames: dict[str, int]
+
+
 def emit_object(llvm_text: str, target: Target) -> bytes:
     """The relocatable, position independent object of a module: same text and target, same bytes.
 
     Raises NativeError for a module that does not parse or verify, for CPU or feature names that LLVM does not know,
     and for a backend that gives up. The text must not use inline assembly, for which LLVM here has no parser.
     """
+    return emit(llvm_text, target).object
+
+
+def emit(llvm_text: str, target: Target) -> Emitted:
+    """What `emit_object` returns, with the frames. Raises NativeError likewise."""
     return _emit(llvm_text, target, "object")
 
 
 def emit_assembly(llvm_text: str, target: Target) -> str:
     """The same code as `emit_object`, as assembly to read. Raises NativeError likewise."""
-    return _emit(llvm_text, target, "assembly").decode()
+    return _emit(llvm_text, target, "assembly").object.decode()
 
 
 def backend_version() -> str:
@@ -142,10 +160,12 @@ def cache_bytes(level: int) -> int | None:
     return None
 
 
-def _emit(text: str, target: Target, kind: str) -> bytes:
-    if _is_trusted(target):
-        return _emit_here(text, target, kind)
-    return _emit_in_child(text, target, kind)
+def _emit(text: str, target: Target, kind: str) -> Emitted:
+    if not (_is_trusted(target) and can_listen()):
+        return _emit_in_child(text, target, kind)
+    with listening() as frames:
+        code = _emit_here(text, target, kind)
+    return Emitted(code, frames)
 
 
 def _is_trusted(target: Target) -> bool:
@@ -181,7 +201,7 @@ def _relocation(target: Target) -> str:
     return "static" if target.object_format == "wasm" else "pic"
 
 
-def _emit_in_child(text: str, target: Target, kind: str) -> bytes:
+def _emit_in_child(text: str, target: Target, kind: str) -> Emitted:
     """Emit where an abort of LLVM ends another process than ours."""
     import subprocess
 
@@ -191,11 +211,12 @@ def _emit_in_child(text: str, target: Target, kind: str) -> bytes:
         child = subprocess.run(command, input=text.encode(), capture_output=True, timeout=_CHILD_SECONDS, check=False)
     except (OSError, ValueError, subprocess.TimeoutExpired) as error:
         raise NativeError(f"the compiler process for target '{target.name}' failed: {error}") from error
-    complaint = child.stderr.decode(errors="replace").strip()
+    frames, said = frames_in(child.stderr)
+    complaint = said.decode(errors="replace").strip()
     if child.returncode != 0 or _UNKNOWN_NAME in complaint:
         reason = complaint.splitlines()[0 if _UNKNOWN_NAME in complaint else -1] if complaint else "no message"
         raise NativeError(f"the compiler process for target '{target.name}' failed ({child.returncode}): {reason}")
-    return _received(child.stdout, target)
+    return Emitted(_received(child.stdout, target), frames)
 
 
 def _received(answer: bytes, target: Target) -> bytes:

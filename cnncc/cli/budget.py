@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def within_memory(compilation: Compilation, most: int) -> Compilation:
-    """The fastest way to compile whose workspace and states take at most so many bytes: as asked, or with the least.
+    """The fastest way to compile whose workspace, states and stack take at most so many bytes: as asked, or the least.
 
-    Raises ModelError where even the least is more, with what takes it.
+    A stack that is not known counts nothing. Raises ModelError where even the least is more, with what takes it.
     """
     plan = compilation.plan
-    if plan.workspace_bytes + plan.state_bytes <= most:
+    held = plan.workspace_bytes + plan.state_bytes
+    if held <= most and held + (compilation.stack_bytes or 0) <= most:
         return compilation
     chosen = compilation.options.plan
     if chosen.streaming != "memory":
@@ -26,20 +27,19 @@ def within_memory(compilation: Compilation, most: int) -> Compilation:
     from ..plan.memory import peak
 
     at, alive = peak(plan)
-    held = " and ".join(f"{size:,} of '{name}'" for name, size in alive[:3])
-    states = f" and {plan.state_bytes:,} of states" if plan.state_bytes else ""
+    names = " and ".join(f"{size:,} of '{name}'" for name, size in alive[:3])
+    more = [(plan.state_bytes, "states"), (compilation.stack_bytes, "stack")]
+    rest = "".join(f" and {size:,} of {what}" for size, what in more if size)
     raise ModelError(
-        f"model '{plan.name}' takes at least {plan.workspace_bytes:,} bytes of workspace{states} for "
-        f"{plan.target.name}, and --memory allows {most:,}: at layer '{at}' {held} are needed at once, so a smaller "
+        f"model '{plan.name}' takes at least {plan.workspace_bytes:,} bytes of workspace{rest} for "
+        f"{plan.target.name}, and --memory allows {most:,}: at layer '{at}' {names} are needed at once, so a smaller "
         "input or fewer channels there would help"
     )
 
 
 def expect_flash(executable: Executable, most: int) -> None:
     """Raise ModelError if code and weights take more bytes."""
-    from ..objects import format_of
-
-    code = format_of(executable.target).code_bytes(executable.object)
+    code = executable.code_bytes
     weights = len(executable.weights)
     if code + weights > most:
         raise ModelError(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..frontends.image import Image
     from ..machine.target import Target
     from ..measure.tuning import Tuned
+    from ..objects.regions import Regions
     from ..plan import PlanOptions
     from ..timings import Stopwatch
 
@@ -236,7 +237,15 @@ def options(arguments: argparse.Namespace) -> Options:
         replace(plan, replaceable=replaceable),
         weights=stored,
         convert=arguments.convert,
+        regions=placed(getattr(arguments, "place", None), target),
     )
+
+
+def placed(text: str | None, target: Target) -> Regions:
+    """What --place names. Raises what `regions` raises."""
+    from ..objects.regions import Regions, regions
+
+    return Regions() if text is None else regions(text, target)
 
 
 def emulated(arguments: argparse.Namespace) -> str:

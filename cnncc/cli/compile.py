@@ -39,9 +39,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--kinds", metavar="KIND,…", help="some of o, a, so, dll, dylib, wasm, h, json, cmake, pc, ll, s"
     )
     parser.add_argument(
-        "--memory", type=common.size, metavar="BYTES", help="the most that workspace and states may take, as 32K"
+        "--memory", type=common.size, metavar="BYTES", help="the most that workspace, states and stack may take, as 32K"
     )
     parser.add_argument("--flash", type=common.size, metavar="BYTES", help="the most that code and weights may take")
+    parser.add_argument(
+        "--place", metavar="PART=SECTION,…", help="sections for a linker script: of weights, code, workspace, states"
+    )
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
@@ -77,11 +80,19 @@ def run(arguments: argparse.Namespace) -> None:
     if report:
         say(common.show_tuned(report))
     _say_files(files)
-    say(
-        f"{executable.name} for {executable.target.name}: workspace {executable.workspace_bytes(1):,} bytes, "
-        f"weights {len(executable.weights):,} bytes"
-    )
+    say(f"{executable.name} for {executable.target.name}: {_sizes(executable)}")
     _say_notes(executable, kinds, files)
+
+
+def _sizes(executable: Executable) -> str:
+    """What a call takes of memory, and the program of a read-only one."""
+    sizes = {
+        "workspace": executable.workspace_bytes(1),
+        "stack": executable.stack_bytes,
+        "weights": len(executable.weights),
+        "code": executable.code_bytes,
+    }
+    return ", ".join(f"{what} {size:,} bytes" for what, size in sizes.items() if size is not None)
 
 
 def _say_files(files: Mapping[str, Path]) -> None:

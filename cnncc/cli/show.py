@@ -53,11 +53,16 @@ def _printers() -> dict[str, Callable[[Compilation], str]]:
         "graph": lambda c: text.show(c.graph),
         "passes": lambda c: show_passes(c.graph, c.optimised),
         "plan": lambda c: show_plan(c.plan),
-        "memory": lambda c: show_memory(c.plan),
+        "memory": lambda c: _with_stack(show_memory(c.plan), c.stack_bytes),
         "llvm": lambda c: c.listing("ll"),
         "asm": lambda c: c.listing("s"),
         "dot": lambda c: text.dot(c.graph),
     }
+
+
+def _with_stack(memory: str, stack: int | None) -> str:
+    """The page of the workspace, and what a call takes of the stack where that is known."""
+    return memory if stack is None else f"{memory.rstrip()}\n\nstack of a call: at most {stack:,} bytes"
 
 
 def show_passes(graph: Graph, optimised: Optimised) -> str:

@@ -250,7 +250,7 @@ class Program:
         blocks = [] if states is None else [element(e, plan, call.outputs, states)]
         for pointer in (call.workspace, call.weights, *blocks):
             self.refuse_if(
-                e.compare("!=", e.mask(e.address_number(pointer), abi.ALIGNMENT - 1), 0), ErrorCode.MISALIGNED
+                e.compare("!=", e.mask(e.address_number(pointer), plan.target.alignment - 1), 0), ErrorCode.MISALIGNED
             )
         if plan.weights:
             word = e.load(INT32, e.address(call.weights, self.identity.number * abi.WORD_BYTES, BYTE))

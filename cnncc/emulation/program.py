@@ -93,7 +93,7 @@ class Program:
         """Link the object of the weights, if there are any, and place it; their address."""
         symbol, data, target = self._executable.weights_symbol, self._executable.weights, self._executable.target
         if not data:
-            return self._memory.place(b"\0", abi.ALIGNMENT)
+            return self._memory.place(b"\0", self._executable.target.alignment)
         (linked,) = link([pieces(format_of(target).data_object(symbol, data, target), target)], self._memory.end)
         self._memory.linked(linked, executable=False)
         return dict(linked.labels)[symbol]
@@ -117,10 +117,10 @@ class Program:
         executable, memory = self._executable, self._memory
         read = [memory.place(array.tobytes(), array.itemsize) for array in inputs]
         outputs = [self._fenced(_UNWRITTEN * array.nbytes, array.itemsize) for array in self._results]
-        self._written = [*outputs, self._fenced(bytes(executable.initial_state), abi.ALIGNMENT)]
+        self._written = [*outputs, self._fenced(bytes(executable.initial_state), executable.target.alignment)]
         size = executable.workspace_bytes(1)
         header = min(size, abi.HEADER_BYTES)
-        workspace = self._fenced(bytes(header) + _UNWRITTEN * (size - header), abi.ALIGNMENT)
+        workspace = self._fenced(bytes(header) + _UNWRITTEN * (size - header), executable.target.alignment)
         fields = {
             "abi": abi.VERSION,
             "fingerprint": executable.fingerprint,

@@ -23,12 +23,16 @@ class Region:
 
 @dataclass(frozen=True)
 class Board:
-    """An emulated board, and what firmware for it is compiled with; code and constants lie in `flash`."""
+    """An emulated board, and what firmware for it is compiled with; code and constants lie in `flash`.
+
+    `inner` is a second memory that can be written, nearer to the core: for sections that are placed.
+    """
 
     emulator: Emulator
     options: str
     flash: Region
     ram: Region
+    inner: Region
 
     @property
     def machine(self) -> str:
@@ -59,6 +63,15 @@ _FLASH = {
     "mps3-an547": Region(0x7000_0000, 64 * _MIB),  # the memory at address 0 has 512 kB
 }
 
+_SRAM = Region(0x2000_0000, 4 * _MIB)
+_INNER = {
+    "mps2-an385": _SRAM,
+    "mps2-an386": _SRAM,
+    "mps2-an500": _SRAM,
+    "mps2-an505": Region(0x3800_0000, 2 * _MIB),
+    "mps3-an547": Region(0x3000_0000, 512 * _KIB),  # tightly coupled
+}
+
 
 def board_for(target: Target) -> Board:
     """Raises TargetError, which lists the targets that have one."""
@@ -69,4 +82,4 @@ def board_for(target: Target) -> Board:
     flash = _FLASH[emulator.words[2]]
     taken = flash.bytes if flash.first == emulator.first else 0
     ram = Region(emulator.first + taken, emulator.most - taken)
-    return Board(emulator, f"-mcpu={target.cpu} -mthumb {options}", flash, ram)
+    return Board(emulator, f"-mcpu={target.cpu} -mthumb {options}", flash, ram, _INNER[emulator.words[2]])

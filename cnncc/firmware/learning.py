@@ -10,7 +10,7 @@ from ..errors import UsageError
 from ..naming import file_stem
 from ..runtime.executable import Executable, Port
 from ..types import Array
-from .project import around, data, template, title
+from .project import around, data, section, template, title
 from .statements import compared, declared, named, shown
 
 
@@ -41,6 +41,9 @@ def learning_project(
         states=step.state_bytes,
         initial=network.state_symbol,
         workspace=max(1, network.workspace_bytes(1), step.workspace_bytes(1)),
+        alignment=network.target.alignment,
+        workspace_section=section(network, "workspace"),
+        states_section=section(network, "states"),
         outputs=declared([*before, *after]),
         network_arguments=", ".join([*(known[port.name] for port in network.inputs), *_arrays(before)]),
         step_arguments=", ".join([*_arrays(inputs), *_arrays(after)]),

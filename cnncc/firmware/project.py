@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from string import Template
 
+from ..alignment import rounded_up
 from ..check.bound import Bound
 from ..errors import ModelError
 from ..naming import file_stem
@@ -17,6 +18,8 @@ from .values import expectation, tensor
 
 NEEDED = ("a", "h")
 """The artefacts that a project is made of."""
+_OWN_STACK_BYTES = 1 << 10
+"""For what calls the model, for routines of the compiler's runtime, and for what an interrupt saves."""
 _TEXTS = Path(__file__).with_name("project")
 _SOURCES = ("start.c", "semihosting.c", "compare.c")
 
@@ -35,6 +38,8 @@ def project(executable: Executable, feeds: Mapping[str, Array], expected: Mappin
         symbol=executable.symbol,
         header=f"{file_stem(executable.symbol)}.h",
         workspace=max(1, executable.workspace_bytes(1)),
+        alignment=executable.target.alignment,
+        workspace_section=section(executable, "workspace"),
         outputs=declared(outputs),
         arguments=", ".join(name for name, _ in (*inputs, *outputs)),
         reports="\n".join([shown(outputs, executable), compared(outputs)]),
@@ -62,6 +67,9 @@ def around(executables: Sequence[Executable], main: str, example: str) -> dict[s
         "note": _note(first, board),
         **_commands(board, libraries, f"{file_stem(first.stem)}.elf"),
         **_memory(board),
+        "read_only": _sections(executables, "weights", "code"),
+        "written": _sections(executables, "workspace", "states"),
+        "stack": rounded_up(max(each.stack_bytes or 0 for each in executables) + _OWN_STACK_BYTES, 8),
     }
     texts = {name: template(name) for name in (*_SOURCES, "firmware-io.h")}
     texts |= {name: Template(template(name)).substitute(values) for name in ("board.ld", "README.txt")}
@@ -84,6 +92,20 @@ def _commands(board: Board, libraries: Sequence[str], program: str) -> dict[str,
     }
 
 
+def section(executable: Executable, part: str) -> str:
+    """The attribute for a part that is placed, after another one."""
+    name = executable.regions.given().get(part)
+    return f', section("{name}")' if name else ""
+
+
+def _sections(executables: Sequence[Executable], *parts: str) -> str:
+    """What board.ld says of the sections of these parts."""
+    placed = [each.regions.given() for each in executables]
+    return "".join(
+        f" *({name})" for name in dict.fromkeys(each[part] for part in parts for each in placed if part in each)
+    )
+
+
 def _memory(board: Board) -> dict[str, str]:
     return {
         "vectors": f"{board.vectors:#010x}",
@@ -91,6 +113,8 @@ def _memory(board: Board) -> dict[str, str]:
         "flash_bytes": f"{board.flash.bytes:#x}",
         "ram": f"{board.ram.first:#010x}",
         "ram_bytes": f"{board.ram.bytes:#x}",
+        "inner": f"{board.inner.first:#010x}",
+        "inner_bytes": f"{board.inner.bytes:#x}",
     }
 
 

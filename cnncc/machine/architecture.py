@@ -38,7 +38,9 @@ class Architecture:
     intrinsic that reads a clock of even pace, which programs may read, as profiles need. `elf_machine` and `elf_flags`
     stand in the head of ELF files, with `elf_float_flags` where calls pass floats in registers of their own.
     `integer_bits` are those of the widest integers that it divides, and converts to
-    floats and back: for wider ones LLVM would call a library. `saturates` says that one instruction converts a vector
+    floats and back: for wider ones LLVM would call a library. A call pushes `return_bytes` on the stack and, but on
+    Windows, the arguments after the first `argument_registers`, if there is a `red_zone`: bytes beyond its frame that a
+    function may use which calls none. `saturates` says that one instruction converts a vector
     of floats to the nearest integers that there are; elsewhere LLVM converts lane by lane. `hosts` are the first words
     of the LLVM triples of machines on which models of this architecture run in Python.
     """
@@ -51,6 +53,9 @@ class Architecture:
     pause: Hint | None = None
     counter: str = "llvm.readcyclecounter"
     integer_bits: int = 64
+    return_bytes: int = 0
+    red_zone: int = 0
+    argument_registers: int = 0
     saturates: bool = True
     hosts: tuple[str, ...] = ()
 
@@ -62,6 +67,9 @@ ARCHITECTURES = {
             "x86-64",
             elf_machine=62,
             check=ProcessorCheck.CPUID,
+            return_bytes=8,
+            red_zone=128,
+            argument_registers=6,
             saturates=False,
             pause=Hint("llvm.x86.sse2.pause"),
             hosts=("x86_64",),

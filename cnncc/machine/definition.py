@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from ..abi import ALIGNMENT
+from ..elements import WIDEST_BYTES
 from ..errors import TargetError
 from .architecture import ARCHITECTURES, Architecture
 from .core import Core
@@ -64,6 +66,11 @@ class Target:
     def mac(self) -> Mac:
         """The multiply-accumulate of its core."""
         return self.core.mac
+
+    @property
+    def alignment(self) -> int:
+        """Bytes at whose multiples buffers, weights and states begin: lines of a cache, or the widest element."""
+        return ALIGNMENT if self.l1 else WIDEST_BYTES
 
     @property
     def vector_bits(self) -> int:

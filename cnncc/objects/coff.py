@@ -47,14 +47,14 @@ def sections(code: bytes) -> tuple[Section, ...]:
     return tuple(found)
 
 
-def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
+def data_object(symbol: str, data: bytes | memoryview, target: Target, section: str = "") -> bytes:
     """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64."""
     start = HEAD.size + SECTION.size
     name = symbol.encode() + b"\0"
     head = HEAD.pack(MACHINES[target.architecture], 1, 0, start + len(data), 1, 0, 0)
-    section = SECTION.pack(b".rdata", 0, 0, len(data), start, 0, 0, 0, 0, _CONSTANTS)
+    header = SECTION.pack(section.encode() or b".rdata", 0, 0, len(data), start, 0, 0, 0, 0, _CONSTANTS)
     record = SYMBOL.pack(struct.pack("<II", 0, 4), 0, 1, 0, _GLOBAL[0], 0)  # its name stands at 4 of the strings
-    return b"".join((head, section, data, record, struct.pack("<I", 4 + len(name)), name))
+    return b"".join((head, header, data, record, struct.pack("<I", 4 + len(name)), name))
 
 
 def _head(code: bytes) -> tuple[int, int, int, int]:

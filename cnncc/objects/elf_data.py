@@ -34,9 +34,9 @@ _RECORDS = {
 }
 
 
-def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
-    """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64. No executable stack."""
-    return _object(".rodata", _BITS, ALIGNMENT, data, symbol, target)
+def data_object(symbol: str, data: bytes | memoryview, target: Target, section: str = "") -> bytes:
+    """A relocatable object that defines `symbol` as these bytes, read-only and aligned. No executable stack."""
+    return _object(section or ".rodata", _BITS, target.alignment, data, symbol, target)
 
 
 def note_object(owner: bytes, kind: int, data: bytes, target: Target) -> bytes:

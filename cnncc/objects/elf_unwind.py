@@ -17,7 +17,7 @@ _RESERVED = 0xFF00  # from here on, numbers of sections are none
 
 def without_unwinding(code: bytes) -> bytes:
     """The object without its unwind tables, which nothing else refers to. Raises NativeError unless it is ELF."""
-    removed = [number for number, section in enumerate(sections(code), 1) if section.name in _TABLES]
+    removed = [number for number, section in enumerate(sections(code), 1) if section.name.startswith(_TABLES)]
     if not removed:
         return code
     assert code[4] == _WORDS_OF_32

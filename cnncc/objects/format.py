@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from ..machine.target import Target
 
@@ -24,24 +25,34 @@ class Section:
     data: bytes
 
 
+class DataObject(Protocol):
+    """How `ObjectFormat.data_object` is called."""
+
+    def __call__(self, symbol: str, data: bytes | memoryview, target: Target, section: str = "") -> bytes: ...
+
+
 @dataclass(frozen=True)
 class ObjectFormat:
     """The functions of one format. All raise NativeError for bytes of another format.
 
     `global_symbols` reads the global and weak symbols of an object, in the table's order, and `sections` its sections.
-    `data_object` writes an object that defines a symbol as these bytes, read-only and aligned. `archive` makes a static
+    `data_object` writes an object that defines a symbol as these bytes, read-only and aligned, in the format's section
+    for constants or in one of a name. `archive` makes a static
     library of objects by file name. `without_unwinding` takes out what describes the stack to an unwinder.
     """
 
     global_symbols: Callable[[bytes], tuple[Symbol, ...]]
     sections: Callable[[bytes], tuple[Section, ...]]
-    data_object: Callable[[str, bytes | memoryview, Target], bytes]
+    data_object: DataObject
     archive: Callable[[Mapping[str, bytes]], bytes]
     without_unwinding: Callable[[bytes], bytes] = bytes
 
-    def code_bytes(self, code: bytes) -> int:
-        """Bytes of machine code and constants in an object: what it takes of a read-only memory."""
-        kept = (".text", ".rodata", ".rdata", "__text", "__const", "__literal", "code", "data")
+    def code_bytes(self, code: bytes, section: str = "") -> int:
+        """Bytes of machine code and constants in an object: what it takes of a read-only memory.
+
+        Code may stand in a `section` of another name.
+        """
+        kept = (section or ".text", ".text", ".rodata", ".rdata", "__text", "__const", "__literal", "code", "data")
         return sum(len(section.data) for section in self.sections(code) if section.name.startswith(kept))
 
     def undefined_symbols(self, code: bytes) -> tuple[str, ...]:

@@ -60,7 +60,7 @@ def sections(code: bytes) -> tuple[Section, ...]:
     return tuple(found)
 
 
-def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
+def data_object(symbol: str, data: bytes | memoryview, target: Target, section: str = "") -> bytes:
     """A relocatable object that defines `symbol` as these bytes, read-only and aligned to 64."""
     strings = b"\0_" + symbol.encode() + b"\0"
     segment_bytes = _SEGMENT.size + _SECTION.size
@@ -72,7 +72,7 @@ def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
     parts = [
         _HEAD.pack(_MAGIC, *_CPUS[target.architecture], _OBJECT, 3, commands_bytes, 0, 0),
         _SEGMENT.pack(_A_SEGMENT, segment_bytes, b"", 0, size, start, size, 7, 7, 1, 0),
-        _SECTION.pack(b"__const", b"__TEXT", 0, size, start, alignment, 0, 0, 0, 0, 0, 0),
+        _SECTION.pack(section.encode() or b"__const", b"__TEXT", 0, size, start, alignment, 0, 0, 0, 0, 0, 0),
         _VERSION.pack(_A_VERSION, _VERSION.size, _MACOS, _VERSION_11, 0, 0),
         _SYMBOLS.pack(_A_SYMTAB, _SYMBOLS.size, symbols, 1, symbols + _SYMBOL.size, len(strings)),
     ]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from ..abi import ALIGNMENT
 from ..machine.target import Target
 from .format import Section, Symbol
 from .wasm_pieces import CUSTOM, DATA, IMPORTS, MAGIC, NAMES, Reader, constant, leb, part, parts, text, told
@@ -31,11 +30,12 @@ def sections(code: bytes) -> tuple[Section, ...]:
     return told(lambda: tuple(Section(name, data) for _, name, data in _sections(code)))
 
 
-def data_object(symbol: str, data: bytes | memoryview, target: Target) -> bytes:
-    """A relocatable object that defines `symbol` as these bytes, aligned to 64."""
+def data_object(symbol: str, data: bytes | memoryview, target: Target, section: str = "") -> bytes:
+    """A relocatable object that defines `symbol` as these bytes, aligned. It has no sections that linkers place."""
+    assert not section, "regions are refused for WebAssembly"
     name, size = text(symbol), leb(len(data))
     at_zero = b"\0" + constant(0)  # of memory 0
-    alignment = ALIGNMENT.bit_length() - 1
+    alignment = target.alignment.bit_length() - 1
     segment = b"\1" + text(f".rodata.{symbol}") + bytes([alignment, 0])
     table = b"\1" + bytes([_OF_DATA, 0]) + name + b"\0\0" + size
     linking = text("linking") + leb(_VERSION) + part(_SEGMENTS, segment) + part(_SYMBOLS, table)

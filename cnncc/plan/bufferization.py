@@ -12,15 +12,13 @@ from functools import cached_property
 
 from ..alignment import rounded_up
 from ..computation import Concatenate, ConstantPad, Interleave, Reduction, RowMajorReshape, StridedSlice
-from ..elements import FLOAT32, VALUES
+from ..elements import FLOAT32, WIDEST_BYTES
 from ..machine.target import Target
 from ..types import TensorType
 from .fibres import FibreProgram
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp
 from .tensors import Tensor
 from .views import Border, Buffer, Order, same_axes
-
-LARGEST = max(element.bytes for element in VALUES)
 
 
 @dataclass(frozen=True)
@@ -120,7 +118,7 @@ def state_offsets(types: Mapping[str, TensorType], target: Target) -> tuple[dict
     offsets: dict[str, int] = {}
     end = 0
     for name, type in types.items():
-        offsets[name] = rounded_up(end, max(target.lanes * FLOAT32.bytes, LARGEST))
+        offsets[name] = rounded_up(end, max(target.lanes * FLOAT32.bytes, WIDEST_BYTES))
         end = offsets[name] + type.nbytes
     return offsets, end
 

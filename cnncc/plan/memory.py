@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from ..abi import ALIGNMENT
 from ..alignment import rounded_up
 from ..machine.target import Target
-from .plan import Plan, Schedule, Stage, Step, most_shards, runs_of
+from .plan import Plan, Schedule, most_shards, runs_of
 from .views import Buffer
 
 ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
@@ -29,6 +29,12 @@ class LiveRange:
     size: int
     first: int
     last: int
+    alignment: int = ALIGNMENT
+
+    @property
+    def taken(self) -> int:
+        """Bytes up to where the next buffer can begin."""
+        return rounded_up(self.size, self.alignment)
 
     def meets(self, other: LiveRange) -> bool:
         return self.first <= other.last and other.first <= self.last
@@ -56,8 +62,7 @@ def arena(s: Schedule, target: Target) -> Arena:
         s = replace(s, buffers={name: in_arena(buffer) for name, buffer in s.buffers.items()})
     s = replace(s, buffers=dict(s.buffers))
     whole, rings = (
-        over_runs(live_ranges(s.stages, s.steps, s.buffers, space), s.buffers, runs_of(s.stages, s.block))
-        for space in ("arena", "ring")
+        over_runs(live_ranges(s, space), s.buffers, runs_of(s.stages, s.block)) for space in ("arena", "ring")
     )
     places, nbytes = assign(to_barriers(whole, [stage.barrier for stage in s.stages]))
     ring_places, shard_bytes = assign(rings)
@@ -84,37 +89,33 @@ def root_of(buffers: Mapping[str, Buffer], name: str) -> str:
     return name
 
 
-def live_ranges(
-    stages: Sequence[Stage], steps: Sequence[Step], buffers: Mapping[str, Buffer], space: str
-) -> dict[str, LiveRange]:
+def live_ranges(s: Schedule | Plan, space: str) -> dict[str, LiveRange]:
     """The live range of every buffer of a space, in stages.
 
     Buffers that lie over each other are one. What a stage writes that runs once a call is read for every image, so it
     lives as long as the call.
     """
     result: dict[str, LiveRange] = {}
-    for at, stage in enumerate(stages):
-        for buffer in (buffers[view.buffer] for number in stage.steps for view in steps[number].views):
+    for at, stage in enumerate(s.stages):
+        for buffer in (s.buffers[view.buffer] for number in stage.steps for view in s.steps[number].views):
             if buffer.space == space:
-                name = root_of(buffers, buffer.name)
-                known = result.get(name, LiveRange(buffer.nbytes, at, at))
-                result[name] = replace(known, last=len(stages) - 1 if stage.once else max(known.last, at))
+                name = root_of(s.buffers, buffer.name)
+                known = result.get(name, LiveRange(buffer.nbytes, at, at, s.alignment))
+                result[name] = replace(known, last=len(s.stages) - 1 if stage.once else max(known.last, at))
     return result
 
 
 def alive_bytes(s: Schedule | Plan) -> list[int]:
     """The bytes of the arena that are alive at each stage."""
-    ranges = live_ranges(s.stages, s.steps, s.buffers, "arena").values()
-    return [
-        sum(rounded_up(life.size) for life in ranges if life.first <= at <= life.last) for at in range(len(s.stages))
-    ]
+    ranges = live_ranges(s, "arena").values()
+    return [sum(life.taken for life in ranges if life.first <= at <= life.last) for at in range(len(s.stages))]
 
 
 def peak(plan: Plan) -> tuple[str, list[tuple[str, int]]]:
     """The layer at which most bytes are alive, and what is alive there with its bytes, the largest first."""
     alive = alive_bytes(plan)
     at = alive.index(max(alive))
-    ranges = live_ranges(plan.stages, plan.steps, plan.buffers, "arena").items()
+    ranges = live_ranges(plan, "arena").items()
     held = [(name, life.size) for name, life in ranges if life.first <= at <= life.last]
     return plan.steps[plan.stages[at].steps[-1]].name, sorted(held, key=lambda pair: -pair[1])
 
@@ -135,7 +136,7 @@ def over_runs(
 def least_memory(s: Schedule) -> int:
     """The least bytes of the arena and of a shard's own memory."""
     runs = runs_of(s.stages, s.block)
-    spaces: list[dict[str, LiveRange]] = [live_ranges(s.stages, s.steps, s.buffers, name) for name in ("arena", "ring")]
+    spaces: list[dict[str, LiveRange]] = [live_ranges(s, name) for name in ("arena", "ring")]
     return sum(lower_bound(over_runs(ranges, s.buffers, runs)) for ranges in spaces)
 
 
@@ -148,14 +149,14 @@ def to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) 
     alive = [0] * len(barriers)
     for life in live_ranges.values():
         for at in range(life.first, life.last + 1):
-            alive[at] += rounded_up(life.size)
+            alive[at] += life.taken
     most, result = max(alive, default=0), dict(live_ranges)
     for name, life in sorted(live_ranges.items(), key=lambda item: item[1].size):
         end = next((at for at in range(life.last + 1, len(barriers)) if barriers[at]), len(barriers))
         longer = range(life.last + 1, end)
-        if all(alive[at] + rounded_up(life.size) <= most for at in longer):
+        if all(alive[at] + life.taken <= most for at in longer):
             for at in longer:
-                alive[at] += rounded_up(life.size)
+                alive[at] += life.taken
             result[name] = replace(life, last=end - 1)
     return result
 
@@ -175,7 +176,7 @@ def assign(live_ranges: Mapping[str, LiveRange]) -> tuple[dict[str, int], int]:
     for tried in range(ROUNDS):
         if enough(best[1], bound, tried):
             break
-        for late in [name for name in order if found[0][name] + rounded_up(live_ranges[name].size) > bound]:
+        for late in [name for name in order if found[0][name] + live_ranges[name].taken > bound]:
             at = order.index(late)
             order.insert(chance.randrange(at + 1), order.pop(at))
         found = first_fit(live_ranges, near, order)
@@ -198,23 +199,21 @@ def first_fit(
     """Each buffer in `order` at the lowest offset that no earlier buffer of those `near` it in time occupies."""
     placed: dict[str, int] = {}
     for name in order:
-        size, offset = rounded_up(live_ranges[name].size), 0
+        size, offset = live_ranges[name].taken, 0
         for begin, end in sorted(
-            (placed[other], placed[other] + rounded_up(live_ranges[other].size))
-            for other in near[name]
-            if other in placed
+            (placed[other], placed[other] + live_ranges[other].taken) for other in near[name] if other in placed
         ):
             if offset + size <= begin:
                 break
             offset = max(offset, end)
         placed[name] = offset
-    return placed, max((placed[name] + rounded_up(live_ranges[name].size) for name in live_ranges), default=0)
+    return placed, max((placed[name] + live_ranges[name].taken for name in live_ranges), default=0)
 
 
 def lower_bound(live_ranges: Mapping[str, LiveRange]) -> int:
     """The largest number of bytes alive at any stage."""
     stages = {life.first for life in live_ranges.values()}
     return max(
-        (sum(rounded_up(life.size) for life in live_ranges.values() if life.first <= at <= life.last) for at in stages),
+        (sum(life.taken for life in live_ranges.values() if life.first <= at <= life.last) for at in stages),
         default=0,
     )

@@ -82,7 +82,7 @@ def memory_picture(plan: Plan) -> MemoryPicture:
 
 def buffer_lives(plan: Plan, space: str) -> Iterator[BufferLife]:
     """The buffers of a space by offset."""
-    ranges = live_ranges(plan.stages, plan.steps, plan.buffers, space)
+    ranges = live_ranges(plan, space)
     found = over_runs(ranges, plan.buffers, runs_of(plan.stages, plan.block))
     for name in sorted(found, key=lambda name: (plan.buffers[name].place, found[name].first)):
         life = found[name]

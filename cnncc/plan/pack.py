@@ -19,8 +19,8 @@ class WeightsBlock:
     Equal arrays are stored once, if the block may be `shared` so; tables always are.
     """
 
-    def __init__(self, *, shared: bool = True) -> None:
-        self.shared = shared
+    def __init__(self, alignment: int = ALIGNMENT, *, shared: bool = True) -> None:
+        self.alignment, self.shared = alignment, shared
         self.parts: list[bytes] = [bytes(WEIGHTS_HEADER_BYTES)]
         self.size = WEIGHTS_HEADER_BYTES
         self.known: dict[bytes, int] = {}
@@ -37,7 +37,7 @@ class WeightsBlock:
     def _store(self, name: str, data: bytes, element: Element) -> Buffer:
         place = self.known.get(data)
         if place is None or not (self.shared or element is INT32):
-            self._append(bytes(-self.size % ALIGNMENT))
+            self._append(bytes(-self.size % self.alignment))
             place = self.known[data] = self.size
             self._append(data)
         return Buffer(name, "weights", len(data) // element.bytes, place, dtype=element)
@@ -48,15 +48,15 @@ class WeightsBlock:
 
     def bytes(self) -> bytes:
         """The block; nothing if there are no weights."""
-        return b"".join([*self.parts, bytes(-self.size % ALIGNMENT)]) if len(self.parts) > 1 else b""
+        return b"".join([*self.parts, bytes(-self.size % self.alignment)]) if len(self.parts) > 1 else b""
 
 
-def block_after(earlier: Sequence[Plan], *, shared: bool = True) -> WeightsBlock:
+def block_after(earlier: Sequence[Plan], alignment: int, *, shared: bool = True) -> WeightsBlock:
     """A block that goes on with that of the last of some plans, each of which went on with the one before.
 
     So all of them can read the last block, and what several have is stored once.
     """
-    block = WeightsBlock(shared=shared)
+    block = WeightsBlock(alignment, shared=shared)
     if not earlier:
         return block
     whole = earlier[-1].weights

@@ -67,7 +67,7 @@ class Placed:
 def place(bufferization: Bufferization, earlier: Sequence[Plan] = (), options: PlanOptions | None = None) -> Placed:
     """The steps of a layout, on the views of its tensors. The weights go on with those of the `earlier` plans."""
     shared = options is None or not options.replaceable
-    views = views_of(bufferization, block_after(earlier, shared=shared))
+    views = views_of(bufferization, block_after(earlier, bufferization.layout.target.alignment, shared=shared))
     placement = StepBuilder(views, save_memory=options is not None and options.save_memory)
     jobs = bufferization.layout.jobs
     for job, layers in zip(jobs, layers_of(jobs), strict=True):

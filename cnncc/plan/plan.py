@@ -140,6 +140,8 @@ class Schedule:
     steps: tuple[Step, ...]
     buffers: Mapping[str, Buffer]
     block: ImageBlock | None = None
+    alignment: int = abi.ALIGNMENT
+    """Bytes at whose multiples buffers begin."""
 
 
 def runs_of(stages: Sequence[Stage], block: ImageBlock | None) -> list[tuple[int, int]]:
@@ -211,6 +213,11 @@ class Plan:
     states: tuple[StateInterface, ...] = ()
     state_bytes: int = 0
     checked: bool = False
+
+    @property
+    def alignment(self) -> int:
+        """Bytes at whose multiples buffers begin."""
+        return self.target.alignment
 
     @property
     def max_shards(self) -> int:

@@ -43,7 +43,7 @@ def streamed(
         if rows:
             _in_rounds(steps, members, rows, by_need)
         number += len(chain)
-    return Schedule(tuple(stages), tuple(steps), buffers)
+    return Schedule(tuple(stages), tuple(steps), buffers, alignment=target.alignment)
 
 
 def _in_rounds(steps: list[Step], members: Sequence[int], rows: int, by_need: bool) -> None:

@@ -83,7 +83,7 @@ def divided(s: Schedule, target: Target) -> Schedule:
         return s
     own = {s.steps[number].target.buffer for stage in stages if stage.replicated for number in stage.steps}
     buffers = {name: replace(buffer, space="ring") if name in own else buffer for name, buffer in s.buffers.items()}
-    return with_barriers(Schedule(stages, s.steps, buffers), placed=False)
+    return with_barriers(Schedule(stages, s.steps, buffers, alignment=s.alignment), placed=False)
 
 
 def _longer(

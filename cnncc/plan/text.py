@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 
 from .candidates import Split
+from .hot import hot_buffers
 from .memory_picture import SPACES, MemoryPicture, memory_picture
 from .plan import Plan, Step
 from .views import View, channels_last, elements
@@ -51,6 +52,7 @@ def show_memory(plan: Plan) -> str:
             f"weights       {memory.weights_bytes:>12,}",
             *(line for space in SPACES for line in _buffers(memory, space)),
             *_borders(plan),
+            *_hot(plan),
         ]
     )
 
@@ -162,6 +164,22 @@ def _buffers(memory: MemoryPicture, space: str) -> Iterator[str]:
         span = f"{life.first}..{life.last}"
         drawn = "".join("#" if life.first <= at <= life.last else "." for at in range(stages)) if picture else ""
         yield f"{life.offset:>11,}  {life.bytes:>12,}  {span:8}  {life.name:{width}}  {drawn}".rstrip()
+
+
+def _hot(plan: Plan) -> Iterator[str]:
+    """What a call of one image reads and writes in each buffer: see `hot_buffers`."""
+    heads = ("space", "buffer", "bytes", "read", "written", "times each")
+    yield from ("", "uses of a call, the hottest first, if registers held nothing")
+    found = [
+        (use.space, use.name, f"{use.bytes:,}", f"{use.read:,}", f"{use.written:,}", f"{use.heat:,.1f}")
+        for use in hot_buffers(plan)
+    ]
+    widths = [max(map(len, column)) for column in zip(heads, *found, strict=True)]
+    for row in (heads, *found):
+        cells = [
+            f"{cell:{'<' if at < 2 else '>'}{width}}" for at, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        yield f"  {'  '.join(cells)}".rstrip()
 
 
 def _borders(plan: Plan) -> Iterator[str]:

@@ -118,7 +118,7 @@ def _contents(
     codes = {_role("o", each.symbol if each.library else ""): each for each in executables}
     modules = {_role("wasm", each.symbol if each.library else ""): each for each in executables}
     objects = format_of(one.target)
-    weights = objects.data_object(one.weights_symbol, one.weights or b"\0", one.target)
+    weights = objects.data_object(one.weights_symbol, one.weights or b"\0", one.target, one.regions.weights)
     linked = {**{f"{each.symbol}.o": each.object for each in executables}, f"{one.weights_symbol}.o": weights}
     state = objects.data_object(one.state_symbol, bytes(one.initial_state), one.target) if one.states else b""
     linked |= {f"{one.state_symbol}.o": state} if one.states else {}

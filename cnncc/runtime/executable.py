@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from ..machine.target import Target
+from ..objects import format_of
+from ..objects.regions import Regions
 from ..types import TensorType
 
 
@@ -75,6 +77,23 @@ class StatePort(Typed):
 
 
 @dataclass(frozen=True)
+class BufferUse:
+    """What a call of one image reads and writes in a buffer, in bytes, if registers hold nothing (`plan/hot.py`).
+
+    It has `bytes` bytes at `offset` of its `space`: 'arena' (behind the workspace's header), 'ring' (the memory of each
+    shard behind that), 'weights' or 'state'; of an 'input' or 'output' the offset is its number. `layers` use it.
+    """
+
+    name: str
+    space: str
+    offset: int
+    bytes: int
+    read: int
+    written: int
+    layers: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Executable:
     """One compiled model. `symbol` is the C identifier that prefixes its functions (`symbol_run`, …).
 
@@ -82,19 +101,23 @@ class Executable:
     `library` is the C identifier that all of them have in common.
 
     `images` is N of the graph; a call may have another N only if `batchable`, and `fixed` tells why not. A workspace
-    for s shards takes `workspace_base + s * workspace_shard` bytes, aligned to 64. Up to `max_shards` may run it, of
-    which more than `useful_shards` are not faster; with `sharing` 'cost' the runtime may take fewer than it was given.
-    `cycles` is what the plan expects of a call of N images by one shard.
-    `steps` names the plan's steps, for the reports of the checked mode. `weights` from the cache are a view of what
-    was read of it; `weights_element` is what those of convolutions and dense layers are stored as. With `convert`,
-    calls from Python convert arrays of other elements, if they do not say otherwise.
+    for s shards takes `workspace_base + s * workspace_shard` bytes, at a multiple of `target.alignment`. Up to
+    `max_shards` may run it, of which more than `useful_shards` are not faster; each takes at most `stack_bytes` of its
+    stack, but for what is not in the object (None: not known); with `sharing` 'cost' the runtime may take fewer than it
+    was given. `cycles` is what the plan expects of a call of N images by one shard. `steps` names the plan's steps, for
+    the reports of the checked mode. `weights` from the cache are a view of what was read of it; `weights_element` is
+    what those of convolutions and dense layers are stored as. With `convert`, calls from Python convert arrays of other
+    elements, if they do not say otherwise.
 
     A call gives the `fingerprint`, and the block of weights begins with those of all programs that read it: code takes
     only what was compiled with it.
 
-    A model with `states` keeps them in a block of `state_bytes`, aligned to 64, which the caller owns; it follows the
-    outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is in
-    the loaded library); `updates` tells whether calls change it.
+    `regions` names sections for a linker script. `buffers` are sorted by how often each of their bytes is used, the
+    hottest first.
+
+    A model with `states` keeps them in a block of `state_bytes`, aligned likewise, which the caller owns; it follows
+    the outputs in their array of pointers. `initial_state` is what is in it before the first call (empty where that is
+    in the loaded library); `updates` tells whether calls change it.
     """
 
     name: str
@@ -125,6 +148,14 @@ class Executable:
     updates: bool = False
     convert: bool = False
     cycles: int = 0
+    stack_bytes: int | None = None
+    buffers: tuple[BufferUse, ...] = ()
+    regions: Regions = field(default_factory=Regions)
+
+    @property
+    def code_bytes(self) -> int:
+        """Bytes of machine code and constants; 0 without an object."""
+        return format_of(self.target).code_bytes(self.object, self.regions.code) if self.object else 0
 
     @property
     def stem(self) -> str:

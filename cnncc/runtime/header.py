@@ -8,7 +8,6 @@ from string import Template
 from .. import abi
 from ..machine.architecture import ProcessorCheck
 from ..naming import macro_prefix
-from ..objects import format_of
 from .executable import Executable, Port
 
 _COMMON = Template("""\
@@ -98,8 +97,8 @@ $assignments
 
 
 _STATE = Template("""
-/* What the states are before the first call: copy it into a block of ${macro}_STATE_BYTES, aligned to 64 bytes. The
- * block's address follows those of the outputs. Calls read and update it, one at a time. */
+/* What the states are before the first call: copy it into a block of ${macro}_STATE_BYTES, aligned to
+ * ${macro}_ALIGNMENT. The block's address follows those of the outputs. Calls read and update it, one at a time. */
 ${imported}extern const unsigned char ${symbol}[];
 """)
 
@@ -237,9 +236,16 @@ def _constants(executable: Executable) -> list[str]:
             lengths = dict(zip(port.frame[:4].strip(), port.shape, strict=True)) if port.frame else {}
             sides = {"HEIGHT": lengths.get("H"), "WIDTH": lengths.get("W"), "CHANNELS": lengths.get("C")}
             lines += [f"{what}{number}_{side} {length}" for side, length in sides.items() if length]
+    lines.append(f"ALIGNMENT {executable.target.alignment} /* of workspace, weights and states */")
     lines.append(f"WORKSPACE_BYTES {executable.workspace_bytes(1)} /* one shard */")
+    if executable.stack_bytes is not None:
+        lines.append(f"STACK_BYTES {executable.stack_bytes} /* at most, of a call of run{_beside(executable)} */")
     lines.append(f"WEIGHTS_BYTES {len(executable.weights)}")
-    lines.append(f"CODE_BYTES {format_of(executable.target).code_bytes(executable.object)}")
+    lines.append(f"CODE_BYTES {executable.code_bytes}")
+    placed = executable.regions
+    for part, what in (("weights", "WEIGHTS"), ("code", "CODE"), ("workspace", "WORKSPACE"), ("states", "STATE")):
+        if section := placed.spelled(part, executable.target):
+            lines.append(f"{what}_SECTION {_literal(section)}{_whose(part)}")
     if executable.states:
         lines.append(f"STATE_BYTES {executable.state_bytes}")
     for place, state in enumerate(executable.states):
@@ -248,6 +254,23 @@ def _constants(executable: Executable) -> list[str]:
         lines.append(f"LABEL_COUNT {len(executable.labels)}")
         lines.append(f"LABELS {{ {', '.join(map(_literal, executable.labels))} }}")
     return lines
+
+
+def _whose(part: str) -> str:
+    """What the caller has to do about a section."""
+    return " /* for the caller's memory: __attribute__((section(...))) */" if part in ("workspace", "states") else ""
+
+
+def _beside(executable: Executable) -> str:
+    """What the stack of a call does not have in it."""
+    target, parts = executable.target, [""]
+    if target.atomics:
+        parts.append("without that of wait()")
+    if not target.float_unit:
+        parts.append("without that of the routines of the compiler's runtime")
+    if target.architecture.startswith("riscv") and target.lanes > 1:
+        parts.append(f"where vector registers have {target.vector_bits} bits")
+    return ", ".join(parts)
 
 
 def _comment(text: str) -> str:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 from .. import abi
 from ..elements import ELEMENTS
 from ..machine.target import Target
-from ..objects import format_of
+from ..objects.regions import Regions
 from ..types import TensorType, port_type
-from .executable import Executable, Port, StatePort
+from .executable import BufferUse, Executable, Port, StatePort
 
 Manifest = dict[str, Any]
 
@@ -35,21 +36,25 @@ def describe(executable: Executable) -> Manifest:
         "workspace_bytes": executable.workspace_bytes(1),
         "workspace_base": executable.workspace_base,
         "workspace_shard": executable.workspace_shard,
+        "alignment": executable.target.alignment,
+        "stack_bytes": executable.stack_bytes,
         "max_shards": executable.max_shards,
         "useful_shards": executable.useful_shards,
         "cycles": executable.cycles,
         "sharing": executable.sharing,
         "weights_symbol": executable.weights_symbol,
         "weights_bytes": len(executable.weights),
-        "code_bytes": format_of(executable.target).code_bytes(executable.object) if executable.object else 0,
+        "code_bytes": executable.code_bytes,
         "fingerprint": executable.fingerprint,
         "weights_element": executable.weights_element,
         "labels": list(executable.labels),
         "checked": executable.checked,
         "steps": list(executable.steps),
         "undefined": list(executable.undefined),
+        "buffers": [asdict(buffer) for buffer in executable.buffers],
         "errors": {f"{code:d}": reason for code, reason in abi.REASONS.items()},
         **{name: value for name in ("library", "convert") if (value := getattr(executable, name))},
+        **({"sections": placed} if (placed := executable.regions.given()) else {}),
         **(held | {"state_symbol": executable.state_symbol} if states else {}),
     }
 
@@ -113,6 +118,7 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         fixed=str(manifest.get("fixed", "")),  # libraries of earlier versions have none
         workspace_base=int(manifest["workspace_base"]),
         workspace_shard=int(manifest["workspace_shard"]),
+        stack_bytes=_restore_stack(manifest.get("stack_bytes")),
         max_shards=int(manifest["max_shards"]),
         useful_shards=int(manifest["useful_shards"]),
         cycles=int(manifest.get("cycles", 0)),
@@ -121,6 +127,8 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
         checked=bool(manifest["checked"]),
         steps=tuple(manifest["steps"]),
         undefined=tuple(manifest["undefined"]),
+        regions=Regions(**manifest.get("sections", {})),
+        buffers=tuple(_restore_buffer(buffer) for buffer in manifest.get("buffers", ())),
         weights_element=str(manifest.get("weights_element", "float32")),  # nor this
         library=str(manifest.get("library", "")),
         fingerprint=int(manifest["fingerprint"]),
@@ -132,6 +140,10 @@ def _restore(manifest: Manifest, code: bytes, weights: bytes | memoryview, initi
     )
 
 
+def _restore_stack(stated: Any) -> int | None:
+    return None if stated is None else int(stated)
+
+
 def _describe_port(port: Port) -> Manifest:
     facts = {"name": port.name, "shape": list(port.shape), "dtype": port.dtype, "batched": port.batched}
     return facts | ({"frame": port.frame} if port.frame else {})
@@ -139,6 +151,10 @@ def _describe_port(port: Port) -> Manifest:
 
 def _describe_state(state: StatePort) -> Manifest:
     return {"name": state.name, "shape": list(state.shape), "dtype": state.dtype, "offset": state.offset}
+
+
+def _restore_buffer(buffer: Manifest) -> BufferUse:
+    return BufferUse(**{**buffer, "layers": tuple(buffer["layers"])})
 
 
 def _restore_state(state: Manifest) -> StatePort:

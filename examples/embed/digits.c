@@ -12,16 +12,16 @@
 #include "digits.h"
 #include "picture.h"
 
-enum { SLACK = 63 };
+enum { SLACK = DIGITS_ALIGNMENT - 1 };
 
 static const char *const labels[DIGITS_LABEL_COUNT] = DIGITS_LABELS;
 
-/* What the network works in: aligned to 64 bytes, and zero before the first call, as static memory is. */
+/* What the network works in: aligned, and zero before the first call, as static memory is. */
 static unsigned char memory[DIGITS_WORKSPACE_BYTES + SLACK];
 
 static void *workspace(void)
 {
-    return memory + (64 - (uintptr_t)memory % 64) % 64;
+    return memory + (DIGITS_ALIGNMENT - (uintptr_t)memory % DIGITS_ALIGNMENT) % DIGITS_ALIGNMENT;
 }
 
 static int largest(const float *y)

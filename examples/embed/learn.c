@@ -16,9 +16,10 @@
 #include "digits_step.h"
 #include "picture.h"
 
-enum { SLACK = 63, MOST = 128 };
+enum { SLACK = DIGITS_ALIGNMENT - 1, MOST = 128 };
 
-#define ALIGNED(memory) ((void *)((memory) + (64 - (uintptr_t)(memory) % 64) % 64))
+#define ALIGNED(memory) \
+    ((void *)((memory) + (DIGITS_ALIGNMENT - (uintptr_t)(memory) % DIGITS_ALIGNMENT) % DIGITS_ALIGNMENT))
 
 static const char *const labels[DIGITS_LABEL_COUNT] = DIGITS_LABELS;
 

@@ -97,8 +97,8 @@ int main(void)
 {
     struct pool pool = {.lock = PTHREAD_MUTEX_INITIALIZER, .begun = PTHREAD_COND_INITIALIZER};
     struct member members[SHARDS];
-    size_t bytes = (digits_workspace_bytes(SHARDS) + 63) / 64 * 64;
-    unsigned char *shared = aligned_alloc(64, bytes), *own = aligned_alloc(64, bytes);
+    size_t bytes = (digits_workspace_bytes(SHARDS) + DIGITS_ALIGNMENT - 1) / DIGITS_ALIGNMENT * DIGITS_ALIGNMENT;
+    unsigned char *shared = aligned_alloc(DIGITS_ALIGNMENT, bytes), *own = aligned_alloc(DIGITS_ALIGNMENT, bytes);
     int same = 0;
     if (shared == NULL || own == NULL || digits_check() != 0)
         return 1;

@@ -33,15 +33,18 @@ def compiled(script: str, *more: str) -> dict[str, int]:
     arguments = ["compile", script, "-o", str(folder), "--target", "cortex-m4", "--kinds", "o,h,json", "--no-cache"]
     assert cli.main([*arguments, *more]) == 0
     found: dict[str, int] = json.loads((folder / "net.json").read_text())
-    assert f"#define NET_CODE_BYTES {found['code_bytes']}" in (folder / "net.h").read_text()
+    header = (folder / "net.h").read_text()
+    for part in ("workspace", "stack", "weights", "code"):
+        assert f"#define NET_{part.upper()}_BYTES {found[part + '_bytes']}" in header
     return found
 
 
 def test_the_fastest_plan_that_fits(script: str) -> None:
-    fast, least = compiled(script)["workspace_bytes"], compiled(script, "--minimise", "memory")["workspace_bytes"]
-    assert least < fast
-    assert compiled(script, "--memory", str(fast))["workspace_bytes"] == fast
-    assert compiled(script, "--memory", str(fast - 1))["workspace_bytes"] == least
+    default, least = compiled(script), compiled(script, "--minimise", "memory")["workspace_bytes"]
+    fast, stack = default["workspace_bytes"], default["stack_bytes"]
+    assert least < fast and 0 < stack < 1000
+    assert compiled(script, "--memory", str(fast + stack))["workspace_bytes"] == fast
+    assert compiled(script, "--memory", str(fast + stack - 1))["workspace_bytes"] == least
     assert compiled(script, "--memory", "64K", "--flash", "1M")["workspace_bytes"] == fast
 
 

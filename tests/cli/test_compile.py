@@ -33,7 +33,8 @@ def test_everything_by_default(cli: Cli, tmp_path: Path, monkeypatch: pytest.Mon
     for name in names:
         assert re.search(rf"{re.escape(str(folder / name))} +{(folder / name).stat().st_size:,} ", result.out)
     manifest = json.loads((folder / "digits.json").read_text())
-    sizes = f"workspace {manifest['workspace_bytes']:,} bytes, weights {manifest['weights_bytes']:,} bytes"
+    parts = ("workspace", "stack", "weights", "code")
+    sizes = ", ".join(f"{part} {manifest[part + '_bytes']:,} bytes" for part in parts)
     assert result.out.endswith(f"digits for host: {sizes}\n")
 
 

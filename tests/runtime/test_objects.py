@@ -48,7 +48,7 @@ def test_others_can_read_it(tmp_path: Path, target: str) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stderr == "" and re.search(r"Name: _?held\b", done.stdout)
     expected = {
-        "ELF": r"Name: \.rodata .*?Flags .*?SHF_ALLOC.*?AddressAlignment: 64",
+        "ELF": rf"Name: \.rodata .*?Flags .*?SHF_ALLOC.*?AddressAlignment: {TARGETS[target].alignment}",
         "COFF": r"Name: \.rdata .*?IMAGE_SCN_ALIGN_64BYTES",
         "Mach-O": r"Segment: __TEXT.*?Alignment: 6",
         "wasm": r"Name: \.rodata\.held.*?Alignment: 6|Type: DATA",

@@ -12,10 +12,11 @@ from .text import spell
 
 
 class LlvmEmitter(Memory):
-    """Emits a module of LLVM IR."""
+    """Emits a module of LLVM IR, with its functions in a section of the object."""
 
-    def __init__(self, target: Target, *, checked: bool = False):
+    def __init__(self, target: Target, *, checked: bool = False, section: str = ""):
         super().__init__()
+        self.placed = f' section "{section}"' if section else ""
         self.target, self.checked = target, checked
         self.index_type = RegisterType("int", target.pointer_bits)
         self.functions: list[str] = []
@@ -34,7 +35,7 @@ class LlvmEmitter(Memory):
         values = [Ssa(type, f"%{parameter}") for type, parameter in parameters]
         yield values
         linkage, type = "internal " if internal else "", spell(result) if result else "void"
-        head = f"define {linkage}{type} @{name}({self._list(values)}) #0 {{\nentry:"
+        head = f"define {linkage}{type} @{name}({self._list(values)}) #0{self.placed} {{\nentry:"
         self.functions.append("\n".join([head, self.body(), "}"]))
 
     def share_function(self, name: str) -> str:
@@ -54,13 +55,13 @@ class LlvmEmitter(Memory):
         return ", ".join(f"{spell(value.type)} {value.name}" for value in values)
 
     def module(self) -> str:
-        """Functions, declarations, and the attributes: what the code may assume of its CPU."""
+        """Functions, declarations, and the attributes: what code may assume of its CPU, and that LLVM tells frames."""
         parts = [f'target triple = "{self.target.triple}"', *self.functions, *self.declarations.values()]
         return "\n\n".join([*parts, f"attributes #0 = {{ {' '.join(self._attributes())} }}"]) + "\n"
 
     def _attributes(self) -> Iterator[str]:
         target = self.target
-        yield f'nounwind "no-builtins" "target-cpu"="{target.cpu}"'
+        yield f'nounwind "no-builtins" "warn-stack-size"="0" "target-cpu"="{target.cpu}"'
         if target.features:
             yield f'"target-features"="{target.features}"'
         if target.tune:

@@ -8,9 +8,9 @@
 enum { STEPS = 30 };
 
 /* Weights and what the optimiser keeps: steps update them, and the network reads them. */
-static unsigned char states[$states] __attribute__((aligned(64)));
+static unsigned char states[$states] __attribute__((aligned($alignment)$states_section));
 /* Zero before the first call. Network and step take turns in it. */
-static unsigned char workspace[$workspace] __attribute__((aligned(64)));
+static unsigned char workspace[$workspace] __attribute__((aligned($alignment)$workspace_section));
 $outputs
 
 static int run_network(void)

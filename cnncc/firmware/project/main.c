@@ -4,7 +4,7 @@
 #include "firmware-io.h"
 
 /* Zero before the first call, and for the model alone while a call runs. */
-static unsigned char workspace[$workspace] __attribute__((aligned(64)));
+static unsigned char workspace[$workspace] __attribute__((aligned($alignment)$workspace_section));
 $outputs
 
 int main(void)

@@ -4,7 +4,8 @@
 #include "firmware-io.h"
 
 /* Of board.ld. */
-extern uint32_t stack_end[], data_source[], data_start[], data_end[], bss_start[], bss_end[];
+extern uint32_t stack_end[], data_source[], data_start[], data_end[], bss_start[], bss_end[],
+    placed_start[], placed_end[];
 
 int main(void);
 
@@ -27,6 +28,8 @@ void reset(void)
     for (volatile uint32_t *word = data_start; word < data_end; word++)
         *word = *source++;
     for (volatile uint32_t *word = bss_start; word < bss_end; word++)
+        *word = 0;
+    for (volatile uint32_t *word = placed_start; word < placed_end; word++)
         *word = 0;
     finish(main());
 }

@@ -34,6 +34,6 @@ public:
     }
 
 private:
-    // Zero before the first call, and aligned to 64 bytes wherever the object lies.
-    alignas(64) std::array<unsigned char, DIGITS_WORKSPACE_BYTES> workspace_{};
+    // Zero before the first call, and aligned wherever the object lies.
+    alignas(DIGITS_ALIGNMENT) std::array<unsigned char, DIGITS_WORKSPACE_BYTES> workspace_{};
 };
