@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from . import learning as learn
     from .api import compile, from_torch, inspect, interpret, load_graph
     from .errors import CnnccError
+    from .folders.calls import map
     from .frontends import dsl as nn
     from .frontends.image import Image
     from .learning import fit
@@ -41,6 +42,7 @@ __all__ = [
     "learn",
     "load",
     "load_graph",
+    "map",
     "nn",
 ]
 
@@ -53,6 +55,7 @@ _HOMES = {
     "Model": ".runtime.model",
     "OpenModel": ".runtime.open_model",
     "load": ".runtime.reload",
+    "map": ".folders.calls",
 }
 
 

@@ -47,7 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _check(arguments: argparse.Namespace) -> None:
     from ..check.model import check, random_feeds
-    from .inputs import of_files
+    from ..reading.inputs import of_files
 
     emulator = common.emulated(arguments)
     if emulator and arguments.threads > 1:

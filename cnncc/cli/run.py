@@ -182,7 +182,7 @@ def _named(model: AnyModel, given: Iterable[str]) -> dict[str, Path]:
 
 def _one_input(model: AnyModel, files: list[Path], resize: bool) -> Iterator[RunRequest]:
     """Neighbouring pictures become one batch where images do not mix, else as many calls as it takes."""
-    from .inputs import is_picture, read
+    from ..reading.inputs import is_picture, read
 
     port = model.inputs[0]
     for pictures, group in itertools.groupby(files, is_picture):
@@ -215,7 +215,7 @@ def _joined(arrays: list[Array]) -> Array:
 
 def _named_arrays(file: Path, names: Sequence[str]) -> dict[str, Array]:
     """The arrays of a `.npz` file that have these names."""
-    from .inputs import read_npz
+    from ..reading.inputs import read_npz
 
     arrays = read_npz(file)
     missing = [name for name in names if name not in arrays]
@@ -227,7 +227,7 @@ def _named_arrays(file: Path, names: Sequence[str]) -> dict[str, Array]:
 
 def _several_inputs(model: AnyModel, files: list[Path], named: dict[str, Path], resize: bool) -> RunRequest:
     """Files in the order of the inputs that no `--input` names."""
-    from .inputs import read
+    from ..reading.inputs import read
 
     ports = {port.name: port for port in model.inputs}
     free = [name for name in ports if name not in named]
