@@ -55,8 +55,9 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
         transforms = transform_cycles(target, tiles[0]) if tiles else 0.0  # whatever the register tile
         for one in tiles:
             name, group = label(one), group_cycles(target, one)
+            arrival = arrival_cycles(target, one) / layer.arriving if layer.arriving else 0.0
             for kernel in in_blocks(target, one):
-                cost = transforms + product_cycles(target, kernel, group, layer.distant) + extra
+                cost = transforms + arrival + product_cycles(target, kernel, group, layer.distant) + extra
                 cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
                 if name not in offered or cost < offered[name].cycles:
                     offered[name] = Candidate(name, cost, narrowed(kernel) if layer.save_memory else kernel)
@@ -218,6 +219,12 @@ def product_cycles(target: Target, kernel: Winograd, group: float, distant: bool
     weights = math.ceil(tiles / kernel.tiles) * weight_bytes(target, kernel)
     arrival = transfer.weights_cycles(target.core, weights, beyond=streams(target, kernel), distant=distant)
     return math.hypot(groups * group, arrival)
+
+
+def arrival_cycles(target: Target, kernel: Winograd) -> float:
+    """Cycles to transform weights that arrive: products with a matrix, its results written and read once more."""
+    products = kernel.phases.pairs * kernel.taps * math.prod(kernel.filters)
+    return step.computed(target, products) + transfer.passed(target, weight_bytes(target, kernel))
 
 
 def group_cycles(target: Target, kernel: Winograd) -> float:
