@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from cnncc.ir import Value
-from cnncc.ops import Conv, MaxPool, ReduceMean, Relu
+from cnncc.ops import Add, Conv, MaxPool, ReduceMean, Relu
 from cnncc.plan.kernels import Winograd
 from cnncc.plan.transformed_weights import transform_of
 from cnncc.runtime.model import Model
@@ -65,12 +65,18 @@ def test_images_of_a_batch() -> None:
             np.testing.assert_array_equal(call(model, feeds)["y0"], together[image : image + 1])
 
 
-def test_images_together() -> None:
-    """A program of all images, as steps of training are: the same bits for any number of shards."""
+@pytest.mark.parametrize(("images", "checked"), [(32, False), (32, True), (160, False), (160, True)])
+def test_images_together(images: int, checked: bool) -> None:
+    """A program of all images, as steps of training are: the same bits for any number of shards.
+
+    Where they do not stay in the second cache, the next one and what the epilogue reads and writes are prefetched.
+    """
     net = Net()
-    y = convolved(net, net.input(32, 32, 8, 8), 64, Conv((3, 3), padding=1), bias=False)
-    compiled = compilation(net.graph(y, net.apply(ReduceMean((0,)), y)))
-    assert any(isinstance(step.kernel, Winograd) for step in compiled.plan.steps)
+    x = net.input(images, 32, 8, 8)
+    y = net.apply(Relu(), net.apply(Add(), convolved(net, x, 32, Conv((3, 3), padding=1), bias=False), x))
+    compiled = compilation(net.graph(y, net.apply(ReduceMean((0,)), y)), "x86-64-v3", checked=checked)
+    (kernel,) = (step.kernel for step in compiled.plan.steps if isinstance(step.kernel, Winograd))
+    assert kernel.next_image == (images * 32 * 64 * 4 > compiled.plan.target.l2)
     wanted = native(compiled, net.feeds)
     worst_ratio(wanted, expected(compiled, net.feeds))
     for threads in (2, 3):

@@ -45,7 +45,8 @@ class Winograd(Convolution):
     block].
 
     With a dilation of d, each of the d residues of an axis has tiles of its own. Weights that stream from beyond the
-    second-level cache are prefetched `prefetch_elements` elements early. If `partition_axis` by blocks of outputs (or
+    second-level cache are prefetched `prefetch_elements` elements early, and pixels of the `next_image` with those of
+    this one. If `partition_axis` by blocks of outputs (or
     by `parts` of each), every shard transforms all inputs; with a dilation, shards divide the rows of tiles of all
     residues.
     """
@@ -64,6 +65,7 @@ class Winograd(Convolution):
     prefetch_elements: int = 0
     partition_axis: Literal["rows", "blocks", "tiles"] = "rows"
     parts: int = 1
+    next_image: bool = False
 
     groups = 1
     lanes_along = "channels"

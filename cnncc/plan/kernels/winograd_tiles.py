@@ -49,11 +49,12 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
         return []
     c, epilogue, extra = layer.contraction, layer.epilogue, transfer.reordered(target.core, layer.copied_last)
     found: list[Candidate] = []
+    next_image = fetches_next_image(target, c, layer.arriving)
     for steps, joined in itertools.product(all_steps(target, c, epilogue), joinable(target, c)):
         offered: dict[str, Candidate] = {}
         tiles = list(register_tiles(target, c, epilogue, steps, joined))
         transforms = transform_cycles(target, tiles[0]) if tiles else 0.0  # whatever the register tile
-        for one in tiles:
+        for one in (dataclasses.replace(tile, next_image=next_image) for tile in tiles):
             name, group = label(one), group_cycles(target, one)
             arrival = arrival_cycles(target, one) / layer.arriving if layer.arriving else 0.0
             for kernel in in_blocks(target, one):
@@ -164,6 +165,12 @@ def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
             yield dataclasses.replace(kernel, prefetch_elements=target.core.prefetch_bytes // target.mac.weight.bytes)
         elif share != SHARES[-1]:
             yield kernel
+
+
+def fetches_next_image(target: Target, c: Contraction, images: int) -> bool:
+    """Whether the pixels of the next image are prefetched: it stays in the second cache, which all do not."""
+    size = target.mac.pixel.bytes * c.channels * math.prod(w.size for w in c.window)
+    return size <= SHARES[0] * target.l2 < target.l2 < images * size
 
 
 def narrowed(kernel: Winograd) -> Winograd:
