@@ -153,6 +153,7 @@ ALLOWED: dict[str, set[str]] = {
         "allowance",
         "batching",
         "computation",
+        "cook_toom",
         "elements",
         "errors",
         "expr",

@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from ...computation import Contraction
 from ...machine.target import Target
+from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.step import SPARE, InnerLoop
 from . import filters
-from .convolution import Candidate, Epilogue, LanesAlong, Layer, Tile
+from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Tile
 from .direct import Direct, has_few_weights
 
 OFFERED = 24  # candidates that a tuner may choose from
@@ -57,6 +58,12 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
     return [Candidate(way.label, way.cycles, _kernel(target, layer, way)) for way in ways[:OFFERED]]
+
+
+def of_columns(target: Target, positions: int, channels: int, outputs: int) -> Convolution:
+    """The product of a matrix and a planar one of `channels` rows and `positions` columns."""
+    c = Contraction((WindowAxis(positions),), channels, outputs)
+    return candidates(target, Layer(c, (positions,), copies={"columns": 0}))[0].kernel
 
 
 def _kernel(target: Target, layer: Layer, way: TileCandidate) -> Direct:
