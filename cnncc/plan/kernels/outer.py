@@ -21,7 +21,7 @@ from ...machine.target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step, transfer
-from ..cost.step import SPARE, InnerLoop
+from ..cost.step import InnerLoop, most_scalars
 from ..views import View
 from .base import balanced, sizes, taps_of
 from .convolution import PLAIN, Candidate, Convolution, Layer, Reads
@@ -113,7 +113,7 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     copied = transfer.reordered(target.core, turned.copies)
     ways, waits = [], []
     for vectors in range(1, min(-(-c.outputs // lanes), 8) + 1):
-        most = (target.registers - 1 - SPARE) // vectors - 1
+        most = most_scalars(target, vectors)
         widths = Counter(balanced(-(-c.outputs // lanes), vectors))
         for block in _blocks(pairs, most):
             numbers = _scalars(pairs, block)

@@ -22,7 +22,7 @@ from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.parallel import FEW_ROWS, UNSHARED
-from ..cost.step import SPARE, InnerLoop
+from ..cost.step import InnerLoop, most_scalars
 from .convolution import Candidate, Epilogue, Layer, Tile
 from .winograd import Winograd
 from .winograd_phases import phases_of
@@ -133,8 +133,7 @@ def register_tiles(
     lanes = lanes_of(target, c)
     total = math.ceil(c.outputs / lanes)
     for vectors in range(1, min(total, 8) + 1):
-        most = (target.registers - 1 - SPARE) // vectors - 1
-        for columns in range(1, most + 1):
+        for columns in range(1, most_scalars(target, vectors) + 1):
             tile, block = Tile(columns=columns, vectors=vectors), vectors * lanes
             size = c.window, c.channels, c.outputs, c.bias
             yield Winograd(*size, steps, lanes, block, tile, columns, epilogue, joined)
