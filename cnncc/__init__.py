@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import learning as learn
-    from .api import compile, from_torch, inspect, interpret, load_graph
+    from .api import compile, from_torch, inspect, intermediates, interpret, load_graph
     from .errors import CnnccError
     from .frontends import dsl as nn
     from .learning import fit
@@ -35,6 +35,7 @@ __all__ = [
     "fit",
     "from_torch",
     "inspect",
+    "intermediates",
     "interpret",
     "learn",
     "load",
@@ -44,7 +45,7 @@ __all__ = [
 
 _MODULES = {"learn": ".learning", "nn": ".frontends.dsl"}
 _HOMES = {
-    **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
+    **dict.fromkeys(("compile", "from_torch", "inspect", "intermediates", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
     "fit": ".learning",
     "Model": ".runtime.model",

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
 from ..sizes import expect_one, is_open, told
-from . import common
+from . import common, dump
 from .console import say
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", metavar="FILE", help="write the outputs to a .npy or .npz file")
     parser.add_argument("--top", type=common.at_least(1), default=5, metavar="N", help="classes to print (default: 5)")
     parser.add_argument("--resize", action="store_true", help="scale pictures to the size of the input")
+    dump.add_arguments(parser)
     common.add_threads(parser)
     common.add_compiling(parser)
     common.add_cache(parser)
@@ -59,17 +60,20 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.output:
         check_output(arguments.output)
+    dump.expect_dump(arguments)
     stopwatch = Stopwatch(Compiling())
     with _model(arguments, stopwatch) as model:
         if arguments.output:
             check_output(arguments.output, len(model.outputs))
-        results = []
-        for call in _calls(model, arguments):
+        results, calls = [], _calls(model, arguments)
+        for call in calls:
             results.append(_run(model, call, arguments.convert or None))
             for line in describe(model, results[-1], call.files, arguments.top):
                 say(line)
         if arguments.output:
             write(arguments.output, model, results)
+        if arguments.dump:
+            dump.dumped(arguments, [call.feeds for call in calls])
     common.tell_timings(stopwatch, arguments)
 
 
