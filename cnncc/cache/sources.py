@@ -164,6 +164,13 @@ class OnnxFile:
 
         return holding(self.path, self._parsed(), self._imported, weights)
 
+    def exposed(self) -> tuple[bytes, list[str]]:
+        """The content of a file that has all its tensors as outputs, and their names (see `frontends.onnx.exposed`)."""
+        from ..frontends.onnx.exposed import exposed
+
+        names = self.tensors
+        return exposed(self.path, self._parsed(), names)
+
     def _parsed(self) -> Any:
         from ..frontends.onnx.read import parse
 

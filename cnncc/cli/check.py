@@ -5,6 +5,8 @@ input of the model. Rewrites (graph before passes against after) and kernels (na
 looked at apart, within derived bounds. Of a step of training (--step), whose bounds grow without end, each layer is
 judged alone, and the whole by the bits of one that updates nothing in place. Exit code 6 if anything is off.
 
+--against onnxruntime compares each tensor of an ONNX file with that engine's as well, and names the first that differs.
+
 With --target of another machine, the object that `compile` writes runs under an emulator (qemu), without a compiler.
 """
 
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import DifferenceError, UsageError
 from ..sizes import telling, told
-from . import common, steps
+from . import against, common, steps
 from .console import say, table
 
 if TYPE_CHECKING:
@@ -29,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=common.at_least(0), default=0, metavar="N", help="seed of the random inputs (default: 0)"
     )
+    against.add_arguments(parser)
     common.add_threads(parser)
     common.add_compiling(parser)
     steps.add_arguments(parser, "check a step of the model's training in its place, on random inputs")
@@ -38,6 +41,8 @@ def run(arguments: argparse.Namespace) -> None:
     steps.expect_step(arguments)
     if arguments.step and arguments.files:
         raise UsageError("check --step makes its inputs itself: it takes no files")
+    if arguments.against:
+        against.expect_against(arguments)
     for size, each in common.each_size(arguments):
         if size:
             say(f"with {told(size)}:")
@@ -60,11 +65,14 @@ def _check(arguments: argparse.Namespace) -> None:
     files = arguments.files
     feeds = of_files(graph, files, arguments.convert) if files else random_feeds(graph, arguments.seed)
     report = check(graph, compilation.options, feeds, arguments.threads)
+    tensors = against.compared(compilation, feeds, arguments) if arguments.against else ()
     _tell(report)
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
     if report.emulator:
         say(f"{graph.name}: {_ran(report)}")
     _tell_limits(graph.name, report, compilation.options)
+    if arguments.against:
+        against.tell(graph.name, tensors)
 
 
 def _check_step(compilation: Compilation, arguments: argparse.Namespace) -> None:
