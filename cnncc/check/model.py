@@ -167,14 +167,14 @@ def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:
     for node in after:
         if isinstance(node.op, Fused):
             after = expand(after, node.name)
-    grown = _growth(before, after, feeds)
+    grown = growth(before, after, feeds)
     for seed in range(TRIES if grown else 0):
-        again = _growth(before, after, random_feeds(before, seed))
+        again = growth(before, after, random_feeds(before, seed))
         grown = {name: finding for name, finding in grown.items() if name in again}
     return tuple(grown.get(name, finding) if finding.verdict == "ok" else finding for name, finding in moved.items())
 
 
-def _growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
+def growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
     """A finding for each output whose rounding error bound the passes made more than `GROWTH` times larger.
 
     Where one has no bound (softmax behind many layers), for what it is made of.

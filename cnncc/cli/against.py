@@ -44,12 +44,16 @@ def compared(compilation: Compilation, feeds: Mapping[str, Array], arguments: ar
 def tell(name: str, found: Sequence[Tensor]) -> None:
     """The table, and what holds. Raises DifferenceError with the first tensor that is off."""
     say(show(found))
-    first = next((tensor for tensor in found if tensor.verdict == "off"), None)
-    if first:
-        raise DifferenceError(sentence(first))
+    if error := fault(found):
+        raise DifferenceError(error)
     worst = max(found, key=lambda tensor: tensor.relative, default=None)
     told = f", '{worst.name}' by the least: {worst.relative:.3g} of its largest element" if worst else ""
     say(f"{name}: {len(found)} tensor(s) agree with onnxruntime{told}")
+
+
+def fault(found: Sequence[Tensor]) -> str:
+    """The sentence about the first tensor that is off; empty if none is."""
+    return next((sentence(tensor) for tensor in found if tensor.verdict == "off"), "")
 
 
 def show(found: Sequence[Tensor]) -> str:
