@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import argparse
 import os
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import quote
-
-import numpy as np
 
 from ..errors import OutputError, UsageError
 from ..files import write_whole
 from ..sizes import is_open
-from ..types import Array
 from . import common
 from .console import say
 
 if TYPE_CHECKING:
     from ..faults.dump import Dumped
+    from ..types import Array
 
 DEFAULT = "dump.npz"
 
@@ -79,6 +75,10 @@ def _write_archive(path: str, found: Sequence[Dumped]) -> None:
 
 def _write_folder(path: str, found: Sequence[Dumped]) -> None:
     """A file for each, whose name is percent-encoded; all of them or none."""
+    from urllib.parse import quote
+
+    import numpy as np
+
     with _whole_folder(Path(path)) as folder:
         for tensor in found:
             np.save(folder / f"{quote(tensor.name, safe=' ')}.npy", tensor.data, allow_pickle=False)
@@ -87,6 +87,8 @@ def _write_folder(path: str, found: Sequence[Dumped]) -> None:
 @contextmanager
 def _whole_folder(path: Path) -> Iterator[Path]:
     """A folder that takes the name `path` when it is complete. Raises OutputError if that cannot be."""
+    import tempfile
+
     try:
         with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent, ignore_cleanup_errors=True) as made:
             folder = Path(made) / path.name

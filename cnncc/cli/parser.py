@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, fit, inspect, machine, ops, run, show, targets, weights
+from . import bench, check, compile, fit, inspect, machine, ops, reduce, run, show, targets, weights
 from .console import say
 
 VERBS = {
@@ -17,6 +17,7 @@ VERBS = {
     "run": run,
     "check": check,
     "fit": fit,
+    "reduce": reduce,
     "show": show,
     "bench": bench,
     "weights": weights,

@@ -43,8 +43,8 @@ KNOWN = ", ".join(["host", *TARGETS, *ALIASES])
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
-        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, weights, inspect, machine, "
-        "targets, ops (see cnncc --help)",
+        "unknown verb 'frobnicate': expected one of compile, run, check, fit, reduce, show, bench, weights, inspect, "
+        "machine, targets, ops (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),

@@ -302,7 +302,9 @@ ALLOWED: dict[str, set[str]] = {
         "passes",
         "plan",
         "plan.kernels",
+        "text",
         "types",
+        "version",
     },
     "api": {
         "cache.sources",
