@@ -360,7 +360,10 @@ def intermediates(model: Any, *inputs: Any, layers: str | Sequence[str] = "*") -
     from .runtime.arrays import ordered_inputs
 
     compiled = model if isinstance(model, Model) else compile(model)
-    source, options, threads = compiled.__reduce__()[1][:3]
+    try:
+        source, options, threads = compiled.__reduce__()[1][:3]  # what a pickled model is made of
+    except TypeError:
+        raise UsageError(f"model '{compiled.name}' is object code alone: its layers are not known") from None
     names = [port.name for port in compiled.inputs]
     feeds = dict(zip(names, ordered_inputs(compiled, inputs), strict=True))
     with _resources("compiling"):

@@ -19,6 +19,7 @@ from cnncc.cli import found
 from cnncc.codegen import step_function
 from cnncc.codegen.kernels import KERNELS
 from cnncc.compiler import Compilation, Options, resolve_target
+from cnncc.expr import Apply
 from cnncc.faults.blame import Blame, blame
 from cnncc.ir import Graph, Node, Rewriter, Value
 from cnncc.op import Constant
@@ -148,6 +149,30 @@ def test_one_tile_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     assert blamed is not None and (blamed.kind, blamed.layer) == ("kernel", "conv2")
     assert blamed.name == step.label
     assert blamed.right
+
+
+def without_nan(expr: Any) -> Any:
+    """x < 0 ? 0 : x for each maximum, the other way round: NaN becomes 0."""
+    if not isinstance(expr, Apply):
+        return expr
+    first, second = expr.arguments if expr.function == "maximum" else (None, None)
+    return expr if first is None else Apply("where_less", (second, first, first, second))
+
+
+def test_a_nan_rule_of_a_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of several images, in one of which a pixel is NaN."""
+
+    def wrong(kernel: k.Direct) -> k.Direct:
+        both = {part: without_nan(getattr(kernel.epilogue, part)) for part in ("before", "after")}
+        return replace(kernel, epilogue=replace(kernel.epilogue, **both))
+
+    corrupt(monkeypatch, k.Direct, wrong)
+    assert judged(DIGITS)[0].ok
+    images = np.random.default_rng(0).random((3, 1, 8, 8), np.float32)
+    images[1, 0, 4, 4] = np.nan
+    report, blamed = judged(DIGITS, {"input": images})
+    assert report.culprits[0].layer == "conv1" and report.culprits[0].index[0] == 1
+    assert blamed is not None and (blamed.kind, blamed.layer) == ("kernel", "conv1")
 
 
 def test_a_kernel_without_candidates(monkeypatch: pytest.MonkeyPatch) -> None:

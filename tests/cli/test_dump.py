@@ -15,6 +15,7 @@ from cnncc.errors import InputError, UsageError
 from cnncc.faults.follow import follow
 from cnncc.interpreter import evaluate
 from cnncc.ir import Value, with_outputs
+from cnncc.runtime.model import Model
 
 from .conftest import DIGITS, PICTURES, Cli, listing
 
@@ -104,6 +105,8 @@ def test_python() -> None:
         cnncc.intermediates(model, x, layers="convx")
     with pytest.raises(InputError, match="takes 1 input"):
         cnncc.intermediates(model)
+    with pytest.raises(UsageError, match="model 'digits' is object code alone: its layers are not known"):
+        cnncc.intermediates(Model(model.executable), x)
     model.close()
 
 
