@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import learning as learn
-    from .api import compile, from_torch, inspect, interpret, load_graph
+    from .api import compile, from_torch, inspect, intermediates, interpret, load_graph
     from .errors import CnnccError
     from .folders.calls import map
     from .frontends import dsl as nn
@@ -38,6 +38,7 @@ __all__ = [
     "fit",
     "from_torch",
     "inspect",
+    "intermediates",
     "interpret",
     "learn",
     "load",
@@ -48,7 +49,7 @@ __all__ = [
 
 _MODULES = {"learn": ".learning", "nn": ".frontends.dsl"}
 _HOMES = {
-    **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
+    **dict.fromkeys(("compile", "from_torch", "inspect", "intermediates", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
     "Image": ".frontends.image",
     "fit": ".learning",

@@ -9,7 +9,23 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, cache, check, compile, completion, fit, inspect, machine, ops, run, show, targets, weights, why
+from . import (
+    bench,
+    cache,
+    check,
+    compile,
+    completion,
+    fit,
+    inspect,
+    machine,
+    ops,
+    reduce,
+    run,
+    show,
+    targets,
+    weights,
+    why,
+)
 from .console import say
 
 VERBS = {
@@ -17,6 +33,7 @@ VERBS = {
     "run": run,
     "check": check,
     "fit": fit,
+    "reduce": reduce,
     "show": show,
     "why": why,
     "bench": bench,

@@ -24,7 +24,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
@@ -156,7 +156,7 @@ def compare(
     return timings
 
 
-def save(file: Path, arrays: Feeds) -> None:
+def save(file: Path | BinaryIO, arrays: Feeds) -> None:
     """Save arrays with any names, in order; `numpy.savez` itself reserves some names."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():
