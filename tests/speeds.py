@@ -35,6 +35,7 @@ FAST = {
     "cli": "check ops show",
     "codegen": "back_ends emitter every_op softmax program",
     "docs": "links generated map tiles",
+    "drawing": "drawing",
     "embed": "names",
     "errors": "graph_errors bad_input",
     "frontends": "composition counts layer_errors inputs blocks",

@@ -113,6 +113,7 @@ ALLOWED: dict[str, set[str]] = {
     "codegen.kernels": {"codegen", "cook_toom", "expr", "plan.kernels", "plan.views", "windows"},
     "cut": {"errors", "ir"},
     "text": {"computation", "elements", "errors", "expr", "ir", "lines", "op", "ops", "types", "windows"},
+    "drawing": {"elements", "ir", "op", "ops", "types"},
     "gradient": {
         "batching",
         "computation",
@@ -332,6 +333,7 @@ ALLOWED: dict[str, set[str]] = {
         "cache.sources",
         "check.model",
         "compiler",
+        "drawing",
         "emulation",
         "errors",
         "files",
