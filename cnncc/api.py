@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, Unpack, overload
 
@@ -319,7 +320,17 @@ def _open(
 def _compile(source: Graph | OnnxFile, options: Options, threads: int, use_cache: bool) -> Model:
     """Also what a pickled model runs to come back."""
     executable = Compilation(source, options).executable(use_cache=use_cache)
-    return Model(executable, threads=threads, rebuild=(_compile, (source, options, threads, use_cache)))
+    again = _compile, (source, options, threads, use_cache)
+    return Model(executable, threads=threads, rebuild=again, told=partial(_why, source, options))
+
+
+def _why(source: Graph | OnnxFile, options: Options, names: tuple[str, ...]) -> str:
+    """Why the layers of these names were compiled as they were. Raises UsageError for an unknown one."""
+    from .explain import explain
+    from .explain.text import text
+
+    with _resources("explaining"):
+        return text(explain(Compilation(source, options), names), names)
 
 
 def inspect(

@@ -42,6 +42,7 @@ class Value:
 class Node:
     """One application of an op; `types` has one entry for each output, `where` is the user's line.
 
+    `of` names the node of an earlier graph in whose place a pass made this one under another name; else it is empty.
     Passes hand most nodes on as they are, so what the rules of the op say is remembered here.
     """
 
@@ -50,6 +51,7 @@ class Node:
     inputs: tuple[Value, ...]
     types: tuple[TensorType, ...]
     where: Location | None = field(default=None, compare=False)
+    of: str = field(default="", compare=False, repr=False)
 
     @cached_property
     def values(self) -> tuple[Value, ...]:
@@ -223,9 +225,13 @@ class Builder:
             types = op.infer(*(self.nodes[v.node].types[v.index] for v in inputs))
         except CnnccError as error:
             raise error.at(name, where) from None
-        node = Node(name, op, tuple(inputs), types, where)
+        node = Node(name, op, tuple(inputs), types, where, self.origin(name))
         self.nodes[name] = node
         return node.values
+
+    def origin(self, name: str) -> str:
+        """What a new node of this name is made in the place of (`Node.of`)."""
+        return ""
 
     def input(self, name: str, type: TensorType, where: Location | None = None) -> Value:
         if name in self.nodes:
@@ -278,6 +284,7 @@ class Rewriter(Builder):
         self.kept, self.fixed = graph.kept, graph.fixed
         self.old = graph
         self.mapping: dict[Value, Value] = {}
+        self.visited = ""
         self.spare = sum(node.op.data.nbytes for node in graph if isinstance(node.op, Constant))
 
     def constant(
@@ -300,6 +307,11 @@ class Rewriter(Builder):
             return self.add(node.op, inputs, node.name, node.where)
         self.nodes[node.name] = node
         return node.values
+
+    def origin(self, name: str) -> str:
+        """A name of the old graph goes on with what it stands for; another one stands for the node that is visited."""
+        known = self.old.nodes.get(name)
+        return known.of if known else self.visited
 
     def type(self, value: Value) -> TensorType:
         """Type of a value of the new graph."""
@@ -324,7 +336,7 @@ class Rewriter(Builder):
 
     def rewrite(self, visit: Callable[[Node, tuple[Value, ...]], Sequence[Value] | None]) -> Graph:
         for node in self.old:
-            inputs = tuple(self.mapping[value] for value in node.inputs)
+            self.visited, inputs = node.name, tuple(self.mapping[value] for value in node.inputs)
             made = visit(node, inputs)
             values = tuple(made) if made is not None else self.keep(node, inputs)
             self._hold_types(node, values)

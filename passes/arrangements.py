@@ -38,7 +38,7 @@ def merge_arrangements(graph: Graph) -> Optimised:
             source = inputs[0]
             made = rewriter.keep(node, inputs)
         else:
-            notes.fired(rule, node.name, f"reads {source} instead of {inputs[0]}")
+            notes.fired(rule, node.name, f"reads {source} instead of {inputs[0]}", absorbed=[inputs[0].node])
             made = rewriter.add(op, (source,), node.name, node.where)
         arranged[made[0]] = outer, source
         return made

@@ -53,7 +53,8 @@ def merge_diamonds(graph: Graph) -> Optimised:
         inner.update(diamond.members[-1].name for diamond in diamonds)
         for diamond in diamonds:
             *absorbed, last = (member.name for member in diamond.members)
-            notes.fired(RULE, last, f"absorbs {', '.join(absorbed)}, all made of '{diamond.source}'")
+            detail = f"absorbs {', '.join(absorbed)}, all made of '{diamond.source}'"
+            notes.fired(RULE, last, detail, absorbed=absorbed)
     return notes.on(graph)
 
 

@@ -35,7 +35,8 @@ class Folding:
             if node.name not in self.maps:
                 return None
             folded, bound = fold(FoldedWeights.of(graph, node), self.maps[node.name])
-            notes.fired(rule, node.name, f"absorbs {', '.join(self.absorbed[node.name])}", bound)
+            absorbed = self.absorbed[node.name]
+            notes.fired(rule, node.name, f"absorbs {', '.join(absorbed)}", bound, absorbed)
             return folded.add(rewriter, inputs[0], graph.type(node.inputs[1]))
 
         return notes.on(rewriter.rewrite(visit))

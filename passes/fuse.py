@@ -72,7 +72,8 @@ def fuse(graph: Graph) -> Optimised:
 
 def _note(notes: Notes, chain: FusionChain) -> None:
     if chain.members:
-        notes.fired(RULE, chain.anchor.name, f"absorbs {', '.join(node.name for node in chain.members)}")
+        names = [node.name for node in chain.members]
+        notes.fired(RULE, chain.anchor.name, f"absorbs {', '.join(names)}", absorbed=names)
     more = "no further layer: " if chain.members else ""
     notes.refused(chain.anchor.name, f"{more}{chain.stopped}")
 

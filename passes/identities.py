@@ -57,7 +57,7 @@ def remove_identities(graph: Graph) -> Optimised:
             notes.refused(node.name, why)
             return None
         origins.same(node.values[0], source)
-        notes.fired(rule, node.name, f"is '{source}'")
+        notes.fired(rule, node.name, f"is '{source}'", same=source.node)
         return (rewriter.mapping[source],)
 
     return notes.on(rewriter.rewrite(visit))

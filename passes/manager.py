@@ -36,6 +36,7 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
     allowed = _check_options(precision, off)
     verify(graph)
     log: list[Entry] = []
+    made: dict[str, tuple[str, str]] = {}
     given = graph
     for step in PIPELINE:
         if step.name in off:
@@ -46,9 +47,12 @@ def optimise(graph: Graph, precision: str = "fast", off: Collection[str] = (), c
             result = _run(step, graph)
             if check:
                 check_pass(step, graph, result.graph)
+            if result.graph is not graph:
+                fresh = (node for node in result.graph if node.of and node.name not in made)
+                made.update((node.name, (node.of, step.name)) for node in fresh)
             graph = result.graph
             log += result.log
-    return Optimised(_as_fixed(graph, given), tuple(log))
+    return Optimised(_as_fixed(graph, given), tuple(log), made)
 
 
 def _as_fixed(graph: Graph, given: Graph) -> Graph:

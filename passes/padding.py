@@ -30,7 +30,7 @@ def fold_padding(graph: Graph) -> Optimised:
             except Refused as why:
                 notes.refused(node.name, str(why))
                 break
-            notes.fired(RULE, node.name, f"takes '{pad.name}' up")
+            notes.fired(RULE, node.name, f"takes '{pad.name}' up", absorbed=[pad.name])
             image = pad.inputs[0]
         if image == node.inputs[0]:
             return None

@@ -27,7 +27,8 @@ def merge_parallel(graph: Graph) -> Optimised:
     def visit(node: Node, inputs: tuple[Value, ...]) -> tuple[Value, ...] | None:
         family = first.get(node.name)
         if family is not None:
-            notes.fired(RULE, node.name, f"takes {', '.join(other.name for other in family[1:])} along")
+            names = [other.name for other in family[1:]]
+            notes.fired(RULE, node.name, f"takes {', '.join(names)} along", absorbed=names)
             parts = _merged(graph, rewriter, family, inputs[0])
             made.update((member.name, (part,)) for member, part in zip(family, parts, strict=True))
         return made.get(node.name)

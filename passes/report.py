@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -28,8 +28,9 @@ class Rule:
 class Applied:
     """`rule` was applied at `layer`.
 
-    A rounding rewrite states in `bound` the largest difference of the new layer to exact arithmetic on the old one
-    (x is its input, b its bias; without underflow).
+    `absorbed` names other nodes whose work the layer does from then on, and `same` the node whose value takes the place
+    of the layer's own. A rounding rewrite states in `bound` the largest difference of the new layer to exact arithmetic
+    on the old one (x is its input, b its bias; without underflow).
     """
 
     pass_name: str
@@ -38,6 +39,8 @@ class Applied:
     layer: str
     detail: str = ""
     bound: str = ""
+    absorbed: tuple[str, ...] = field(default=(), compare=False)
+    same: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         detail = f": {self.detail}" if self.detail else ""
@@ -63,10 +66,15 @@ Entry = Applied | Missed
 
 @dataclass(frozen=True)
 class Optimised:
-    """A graph after one pass or several, and the entries about its layers."""
+    """A graph after one pass or several, and the entries about its layers.
+
+    `made` has the names of all nodes that passes made, also of those that are gone, each with the node in whose place
+    it was made (`Node.of`), and the pass.
+    """
 
     graph: Graph
     log: tuple[Entry, ...] = ()
+    made: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
     @property
     def fired(self) -> tuple[Applied, ...]:
@@ -84,8 +92,16 @@ class Notes:
     pass_name: str
     entries: list[Entry] = field(default_factory=list)
 
-    def fired(self, rule: Rule, layer: str, detail: str = "", bound: str = "") -> None:
-        self.entries.append(Applied(self.pass_name, rule.title, rule.tag, layer, detail, bound))
+    def fired(
+        self,
+        rule: Rule,
+        layer: str,
+        detail: str = "",
+        bound: str = "",
+        absorbed: Iterable[str] = (),
+        same: str = "",
+    ) -> None:
+        self.entries.append(Applied(self.pass_name, rule.title, rule.tag, layer, detail, bound, tuple(absorbed), same))
 
     def refused(self, layer: str, why: str) -> None:
         self.entries.append(Missed(self.pass_name, layer, why))

@@ -29,12 +29,12 @@ def merge_subexpressions(graph: Graph) -> Optimised:
         if node.op.source == "constant":
             weights.setdefault(twin.name, []).append(node.name)
         else:
-            notes.fired(RULE, node.name, f"equals '{twin.name}'")
+            notes.fired(RULE, node.name, f"equals '{twin.name}'", same=twin.name)
         if not leaving.isdisjoint(node.values):
             leaving.update(twin.values)
         return tuple(rewriter.mapping[value] for value in twin.values)
 
     merged = rewriter.rewrite(visit)
     for name, equal in weights.items():
-        notes.fired(WEIGHTS, name, f"equals {', '.join(equal)}")
+        notes.fired(WEIGHTS, name, f"equals {', '.join(equal)}", absorbed=equal)
     return notes.on(merged)

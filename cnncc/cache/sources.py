@@ -149,6 +149,17 @@ class OnnxFile:
             return inspect_large(self.path, proto, error)
         return inspect_onnx(model, self.shapes)
 
+    @property
+    def nodes(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Each node of the file by its name ('' for none), with the names of its tensors, those inside of others left
+        out. Of a model that was given as bytes nothing is known any more once its graph has been made.
+        """
+        from ..frontends.onnx.plain import text
+
+        if self.given and self._content is None:
+            return []
+        return [(text(node.name), tuple(map(text, node.output))) for node in self._parsed().graph.node]
+
     def holding(self, weights: Mapping[str, Array]) -> bytes:
         """The content of a file like this one that has these arrays in constants of its graph, by their names there.
 

@@ -31,7 +31,7 @@ def show(profile: Profile) -> str:
 
 def _distance(item: tuple[str, float]) -> int:
     """How far a level of the memory is from the core; noise may well let a nearer one look slower."""
-    from ..measure.limits import LEVELS
+    from ..plan.traffic import LEVELS
 
     return LEVELS.index(item[0])
 

@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, fit, inspect, machine, ops, run, show, targets, weights
+from . import bench, check, compile, fit, inspect, machine, ops, run, show, targets, weights, why
 from .console import say
 
 VERBS = {
@@ -18,6 +18,7 @@ VERBS = {
     "check": check,
     "fit": fit,
     "show": show,
+    "why": why,
     "bench": bench,
     "weights": weights,
     "inspect": inspect,

@@ -20,7 +20,8 @@ from ..codegen.llvm.emitter import LlvmEmitter
 from ..codegen.registers import POINTER
 from ..machine.core import Core
 from ..machine.target import Target
-from .limits import LEVELS, Bandwidth
+from ..plan.traffic import LEVELS
+from .limits import Bandwidth
 from .peak import Peak
 
 SYMBOL = "cnncc_steps"

@@ -17,12 +17,12 @@ from ..codegen import ticks
 from ..codegen.llvm.emitter import LlvmEmitter
 from ..codegen.registers import FLOAT, INT64, POINTER
 from ..machine.target import Target
+from ..plan.traffic import LEVELS, level_of
 
 CHAINS = 8  # independent sums: latency of an addition (up to 4 cycles) times two loads a cycle
 SAMPLE_SECONDS = 1e-3
 CALLS = 1000  # empty calls in one sample
 DRAM_BYTES = 64 << 20  # assumed to exceed all caches if the system does not tell their sizes
-LEVELS = ("L1", "L2", "L3", "DRAM")
 READ, CALL, CLOCK = "cnncc_read", "cnncc_calls", "cnncc_clock"
 
 
@@ -81,7 +81,7 @@ class Bandwidth:
 
     def level(self, distance: int) -> str:
         """The level that holds memory whose last access was `distance` bytes of traffic ago."""
-        return next((name for name, size in zip(LEVELS, self.sizes, strict=False) if distance <= size), LEVELS[-1])
+        return level_of(self.sizes, distance)
 
     def of(self, level: str) -> float:
         if level not in self._known:

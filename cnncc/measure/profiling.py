@@ -14,7 +14,7 @@ All of them are measured in the same run as the steps.
 from __future__ import annotations
 
 import time
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,15 +22,15 @@ import numpy as np
 
 from ..codegen.program import tick_bytes
 from ..compiler import Compilation
-from ..plan.views import Buffer
+from ..plan.traffic import LEVELS, step_traffic
 from ..runtime.model import Model
 from ..types import Array
 from .benchmark import calls_in, random_inputs, seconds_of
-from .limits import LEVELS, Bandwidth, Clock
+from .limits import Bandwidth, Clock
 from .peak import Peak
 
 if TYPE_CHECKING:
-    from ..plan.plan import Plan, Step
+    from ..plan.plan import Step
 
 LEAST_SAMPLES = 5
 SAMPLE_SECONDS = 2e-3
@@ -85,7 +85,7 @@ def profile(compilation: Compilation, seconds: float = 1.0, feeds: Mapping[str, 
     limits = Limits(float(np.median(peaks)), bandwidth, clock.empty_call() * tick)
     whole, spent = float(np.median(calls)), np.median(steps, axis=0) * tick
     outside = float(np.median(np.subtract(calls, np.sum(steps, axis=1) * tick)))
-    traffic = step_traffic(plan, bandwidth)
+    traffic = step_traffic(plan, bandwidth.level)
     images = plan.images if plan.batchable else 1
     times = tuple(
         _step_time(number, step, float(spent[number]), whole, images, limits, traffic[number])
@@ -167,58 +167,3 @@ def _step_time(
         bound,
         bounds[bound] * 1e6,
     )
-
-
-def step_traffic(plan: Plan, bandwidth: Bandwidth) -> list[dict[str, int]]:
-    """For each step the bytes that it reads and writes, each once, by the level that holds them."""
-    traffic: list[dict[str, int]] = [{} for _ in plan.steps]
-    recent: dict[str, int] = {}  # bytes of each buffer, ordered by its last access
-    for calls in range(2):  # the first one fills the caches
-        for number, buffer, held, moved in touches(plan):
-            own = _span(plan.buffers[buffer])
-            spans = {other: _span(plan.buffers[other]) for other in recent}
-            level = bandwidth.level(_distance(recent, {other for other in recent if _meet(own, spans[other])}, held))
-            held = max(held, recent.get(buffer, 0))
-            for other in [other for other in recent if _covers(own, spans[other])]:
-                del recent[other]
-            recent[buffer] = held
-            if calls:
-                traffic[number][level] = traffic[number].get(level, 0) + moved
-    return traffic
-
-
-def _distance(recent: dict[str, int], same: Container[str], held: int) -> int:
-    """Bytes that were touched since the last access to one of `same`, that buffer included; unlimited if none was."""
-    distance = held
-    for other in reversed(recent):
-        if other in same:
-            return distance
-        distance += recent[other]
-    return 1 << 62
-
-
-Span = tuple[str, int, int]
-
-
-def _span(buffer: Buffer) -> Span:
-    """The memory of a buffer; buffers overlap if their live ranges do not."""
-    if buffer.space in ("arena", "ring"):
-        return buffer.space, buffer.place, buffer.place + buffer.nbytes
-    return buffer.name, 0, buffer.nbytes
-
-
-def _meet(a: Span, b: Span) -> bool:
-    return a[0] == b[0] and a[1] < b[2] and b[1] < a[2]
-
-
-def _covers(a: Span, b: Span) -> bool:
-    return a[0] == b[0] and a[1] <= b[1] and b[2] <= a[2]
-
-
-def touches(plan: Plan) -> Iterator[tuple[int, str, int, int]]:
-    """(step, buffer, bytes of the buffer that it occupies, bytes that it moves) for each view of each step."""
-    for number, step in enumerate(plan.steps):
-        for view in dict.fromkeys((*step.sources, step.target)):
-            buffer = plan.buffer(view)
-            size = buffer.dtype.bytes * step.kernel.touched(view)
-            yield number, view.buffer, min(size, buffer.nbytes), size

@@ -21,7 +21,7 @@ from ..types import TensorType
 from .candidates import Chosen, Split
 from .kernels import Candidate, Convolution
 from .lower import LoweredGraph, LoweredOp, Operand
-from .tensors import Tensor
+from .tensors import Tensor, node_of
 from .views import Order
 
 VIEW_ARRANGEMENTS = (RowMajorReshape, Permute, StridedSlice, Take, Broadcast)
@@ -90,6 +90,26 @@ class Layout:
     def is_planar(self, tensor: Tensor) -> bool:
         """Whether a tensor lies in the logical order in memory."""
         return is_planar(self.types[tensor].shape, self.orders[tensor])
+
+
+def layers_of(jobs: Sequence[PlannedOp]) -> list[tuple[str, ...]]:
+    """For each job the nodes of the graph that it computes, the one that it belongs to first.
+
+    A copy belongs to the first job that reads it, and to the node whose value it copies if none does.
+    """
+    first: dict[Tensor, PlannedOp] = {}
+    for job in jobs:
+        for tensor in job.reads:
+            first.setdefault(tensor, job)
+    return [_layers(job, first) for job in jobs]
+
+
+def _layers(job: PlannedOp, readers: Mapping[Tensor, PlannedOp]) -> tuple[str, ...]:
+    while job.is_copy and job.result in readers:
+        job = readers[job.result]
+    parts = [part.result for part in job.parts if part.result != job.result]
+    own = job.operands[0] if job.is_copy else job.result
+    return tuple(dict.fromkeys(map(node_of, (own, *parts))))
 
 
 def is_planar(shape: Sequence[int], order: Order) -> bool:

@@ -55,7 +55,12 @@ def lay_out(
 
     `weights` is what those of contractions are stored as, where they are the model's own and known.
     """
-    builder = LayoutBuilder(works, target, options or PlanOptions(), strict=strict, weights=weights)
+    return laid_out(LayoutBuilder(works, target, options or PlanOptions(), strict=strict, weights=weights))
+
+
+def laid_out(builder: LayoutBuilder) -> Layout:
+    """The layout that a builder makes of its works."""
+    works, target = builder.works, builder.target
     for work in works.works:
         builder.jobs.append(builder.job(work))
     outputs, updates = builder.placed_for_callers()

@@ -64,19 +64,43 @@ def make_plan(
     (see `block_after`). Raises UsageError for choices from a file that do not fit it, ModelError for weights that
     cannot be stored so.
     """
-    options = options or PlanOptions()
-    found: dict[str, Any] = {
-        "graph": graph,
-        "target": target,
-        "options": options,
-        "strict": strict,
-        "weights": weights,
-        "earlier": earlier,
-    }
+    found = _given(graph, target, options, strict, weights, earlier)
+    options = found["options"]
     plan = _least_memory_plan(found) if options.streaming == "memory" else _planned(found, PHASES)
     if options.source:
         refuse_unknown(plan, options)
     return plan
+
+
+def results_until(
+    phase: str, graph: Graph, target: Target, options: PlanOptions | None = None, *, strict: bool, weights: Element
+) -> dict[str, Any]:
+    """The results, by name, of all phases up to that one, which `make_plan` does not keep: for who explains a plan."""
+    found = _given(graph, target, options, strict, weights)
+    for each in PHASES:
+        found[each.name] = each.run(*(found[name] for name in each.reads))
+        if each.name == phase:
+            break
+    return found
+
+
+def _given(
+    graph: Graph,
+    target: Target,
+    options: PlanOptions | None,
+    strict: bool,
+    weights: Element,
+    earlier: Sequence[Plan] = (),
+) -> dict[str, Any]:
+    """What there is before the first phase."""
+    return {
+        "graph": graph,
+        "target": target,
+        "options": options or PlanOptions(),
+        "strict": strict,
+        "weights": weights,
+        "earlier": earlier,
+    }
 
 
 def _planned(found: dict[str, Any], phases: Sequence[Phase]) -> Plan:

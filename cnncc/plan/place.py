@@ -26,7 +26,7 @@ from .bufferization import Bufferization, places
 from .candidates import Chosen
 from .fibres import FibreProgram
 from .indexed import lookup_views, scatter_views
-from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp
+from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp, layers_of
 from .kernels import (
     Convolution,
     Fill,
@@ -69,12 +69,14 @@ def place(bufferization: Bufferization, earlier: Sequence[Plan] = (), options: P
     shared = options is None or not options.replaceable
     views = views_of(bufferization, block_after(earlier, shared=shared))
     placement = StepBuilder(views, save_memory=options is not None and options.save_memory)
-    for job in bufferization.layout.jobs:
+    jobs = bufferization.layout.jobs
+    for job, layers in zip(jobs, layers_of(jobs), strict=True):
         begin = len(placement.steps)
         placement.place(job)
-        if job.split:
-            made = placement.steps[begin:]  # borders, which read nothing, belong to no choice
-            placement.steps[begin:] = [replace(step, split=job.split) if step.sources else step for step in made]
+        # Borders, which read nothing, belong to no choice.
+        placement.steps[begin:] = [
+            replace(step, layers=layers, split=job.split if step.sources else None) for step in placement.steps[begin:]
+        ]
     links = frozenset(views.names[tensor] for tensor in bufferization.links if tensor in views.names)
     return Placed(tuple(placement.steps), views.buffers, views.block.bytes(), links)
 

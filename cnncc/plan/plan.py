@@ -28,6 +28,7 @@ class Step:
     `scratch` is memory of each shard for the kernel's own use. Shards divide the step's rows only at multiples of
     `row_multiple`, so that each has the same rows as in another step (see `depend`). If `by_images`, they divide the
     images of the step instead, positions of the first axis of its target (see `image_shares`).
+    `layers` names the nodes of the graph that it computes, the one that it belongs to first; no decision depends on it.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Step:
     row_multiple: int = 1
     split: Split | None = None
     by_images: bool = False
+    layers: tuple[str, ...] = field(default=(), compare=False, repr=False)
 
     @property
     def views(self) -> tuple[View, ...]:

@@ -63,6 +63,14 @@ class Tensor(NamedTuple):
                 return f"{of} {numbers[0]}…{sum(numbers) - 1} of {self.of[1]}"
 
 
+def node_of(tensor: Tensor) -> str:
+    """The node that a tensor belongs to; the name of an output or a state, for a copy into its memory."""
+    of: str | Tensor = tensor
+    while isinstance(of, Tensor):
+        of = of.of[0]
+    return of
+
+
 def value(value: Value) -> Tensor:
     """A value of the graph."""
     return Tensor("value", (value.node,), (value.index,))

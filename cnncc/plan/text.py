@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator, Sequence
 
 from .candidates import Split
-from .memory import live_ranges, over_runs
-from .plan import Plan, Step, runs_of
+from .memory_picture import SPACES, MemoryPicture, memory_picture
+from .plan import Plan, Step
 from .views import View, channels_last, elements
 
 WIDEST_PICTURE = 80  # stages that the picture of the arena can show
@@ -41,17 +41,15 @@ def show_plan(plan: Plan) -> str:
 
 def show_memory(plan: Plan) -> str:
     """The workspace: every buffer with its offset and its live range in stages, and the bytes of borders."""
-    ratio = plan.arena_bytes / plan.arena_bound if plan.arena_bound else 1.0
-    total = plan.workspace_base + plan.shard_bytes
+    memory = memory_picture(plan)
     return "\n".join(
         [
-            f"workspace of '{plan.name}': {total:,} bytes with one shard",
-            f"  header      {plan.header_bytes:>12,}",
-            f"  arena       {plan.arena_bytes:>12,}  (lower bound {plan.arena_bound:,}, ratio {ratio:.2f})",
-            f"  rings       {plan.shard_bytes:>12,}  for each shard",
-            f"weights       {len(plan.weights):>12,}",
-            *_buffers(plan, "arena"),
-            *_buffers(plan, "ring"),
+            f"workspace of '{plan.name}': {memory.workspace_bytes:,} bytes with one shard",
+            f"  header      {memory.header_bytes:>12,}",
+            f"  arena       {memory.arena_bytes:>12,}  (lower bound {memory.arena_bound:,}, ratio {memory.ratio:.2f})",
+            f"  rings       {memory.shard_bytes:>12,}  for each shard",
+            f"weights       {memory.weights_bytes:>12,}",
+            *(line for space in SPACES for line in _buffers(memory, space)),
             *_borders(plan),
         ]
     )
@@ -98,23 +96,23 @@ def _step(plan: Plan, number: int) -> Iterator[str]:
     shared = ", shared by images" * step.by_images
     yield f"  {number:3} {step.name}: {step.kernel.describe()}{shared}{cost}"
     if step.split:
-        yield f"        {'split':8} {_why(step.split)}"
+        yield f"        {'split':8} {split_words(step.split)}"
     if plan.block and number in plan.block.steps:
         yield f"      images at once: {plan.block.steps[number].kernel.describe()}"
-    names = _roles(step)
+    names = roles_of(step)
     for role, view in zip(names, step.sources, strict=True):
-        border = _border(plan, step, view) if role == names[0] else ""
+        border = border_words(plan, step, view) if role == names[0] else ""
         yield f"        {role:8} {_view(plan, view)}{border}"
     yield f"        {'result':8} {_view(plan, step.target)}"
 
 
-def _why(split: Split) -> str:
+def split_words(split: Split) -> str:
     """Why a step is not in the epilogue of the layer before it, with the cycles of both ways."""
     apart = f"behind the layer, not in its registers: {split.cycles:,.0f} cycles with the layer"
     return f"{apart}, {split.fused:,.0f} in registers" if math.isfinite(split.fused) else f"{apart}; no tile holds it"
 
 
-def _roles(step: Step) -> list[str]:
+def roles_of(step: Step) -> list[str]:
     return step.kernel.roles + [f"extra {number}" for number in range(1, len(step.operands) + 1)]
 
 
@@ -125,7 +123,7 @@ def _view(plan: Plan, view: View) -> str:
     return f"{view.buffer} {view.shape}{order}, {buffer.space}{stored}"
 
 
-def _border(plan: Plan, step: Step, view: View) -> str:
+def border_words(plan: Plan, step: Step, view: View) -> str:
     """How a kernel treats the edges of its image (halo or clip), with the bytes of both ways."""
     reach = _reach(step)
     if not any(map(any, reach)):
@@ -149,23 +147,21 @@ def _brings_border(view: View, reach: Sequence[tuple[int, int]]) -> bool:
 # Memory
 
 
-def _buffers(plan: Plan, space: str) -> Iterator[str]:
+def _buffers(memory: MemoryPicture, space: str) -> Iterator[str]:
     """Each buffer of a space by offset, with its live range as numbers and, if the stages fit on a line, a picture."""
-    ranges = live_ranges(plan.stages, plan.steps, plan.buffers, space)
-    found = over_runs(ranges, plan.buffers, runs_of(plan.stages, plan.block))
+    found = [life for life in memory.buffers if life.space == space]
     if not found:
         return
     yield ""
-    stages = len(plan.stages)
+    stages = len(memory.alive)
     picture = stages <= WIDEST_PICTURE
-    width = max(len("buffer"), *map(len, found))
+    width = max(len("buffer"), *(len(life.name) for life in found))
     heading = "  stages" if picture else ""
     yield f"{space:>8} at         bytes  life      {'buffer':{width}}{heading}".rstrip()
-    for name in sorted(found, key=lambda name: (plan.buffers[name].place, found[name].first)):
-        life = found[name]
+    for life in found:
         span = f"{life.first}..{life.last}"
         drawn = "".join("#" if life.first <= at <= life.last else "." for at in range(stages)) if picture else ""
-        yield f"{plan.buffers[name].place:>11,}  {life.size:>12,}  {span:8}  {name:{width}}  {drawn}".rstrip()
+        yield f"{life.offset:>11,}  {life.bytes:>12,}  {span:8}  {life.name:{width}}  {drawn}".rstrip()
 
 
 def _borders(plan: Plan) -> Iterator[str]:

@@ -44,7 +44,7 @@ class Model(NativeCallable):
     a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
     released while native code runs. A pickled model is its source, compiled again when it is loaded (`rebuild`: a
     function and its arguments), never machine code; its states begin anew. A model made with `state`, another model of
-    the same states, reads that one's.
+    the same states, reads that one's. `told` gives the reasons of layers by their names (`why`).
 
     Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
     Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
@@ -61,8 +61,9 @@ class Model(NativeCallable):
         code: Code | None = None,
         rebuild: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
         state: Model | None = None,
+        told: Callable[[tuple[str, ...]], str] | None = None,
     ):
-        self._executable, self._rebuild = executable, rebuild
+        self._executable, self._rebuild, self._told = executable, rebuild, told
         self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
@@ -132,6 +133,17 @@ class Model(NativeCallable):
     def executable(self) -> Executable:
         """The object code with its description."""
         return self._executable
+
+    def why(self, *layers: str) -> str:
+        """Why these layers were compiled as they were, as a text; without names, a line for each layer.
+
+        A name is that of a layer, or of any node or tensor of the model that went into one. The model is read and
+        planned once more, which takes about as long as when it was compiled. Raises UsageError for an unknown name, and
+        for a model that was loaded from a library, which holds no graph.
+        """
+        if self._told is None:
+            raise UsageError(f"model '{self.name}' was not compiled here: its library does not hold why it is as it is")
+        return self._told(layers)
 
     @property
     def workspace(self) -> Array:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from cnncc.compiler import resolve_target
-from cnncc.measure.limits import LEVELS, Bandwidth, Clock
-from cnncc.measure.profiling import profile, step_traffic, touches
+from cnncc.measure.limits import Bandwidth, Clock
+from cnncc.measure.profiling import profile
 from cnncc.ops import Add, Conv, Relu
+from cnncc.plan.traffic import LEVELS, step_traffic, touches
 from tests.graphs import Net, compilation
 
 
@@ -50,7 +51,7 @@ def test_memory_comes_from_where_it_was_left(bandwidth: Bandwidth) -> None:
     x = net.input(1, 16, size, 1)
     graph = net.graph(net.apply(Add(), net.apply(Relu(), x), net.apply(Conv((1, 1)), x, net.weights(16, 16, 1, 1))))
     plan = compilation(graph).plan
-    traffic = step_traffic(plan, bandwidth)
+    traffic = step_traffic(plan, bandwidth.level)
     assert len(traffic) == len(plan.steps)
     total = sum(sum(levels.values()) for levels in traffic)
     assert total == sum(size for _, _, _, size in touches(plan))
@@ -61,7 +62,7 @@ def test_memory_comes_from_where_it_was_left(bandwidth: Bandwidth) -> None:
 def test_a_small_model_stays_in_the_first_level(bandwidth: Bandwidth) -> None:
     net = Net()
     graph = net.graph(net.apply(Relu(), net.input(1, 8, 4, 4)))
-    assert all(set(levels) == {"L1"} for levels in step_traffic(compilation(graph).plan, bandwidth))
+    assert all(set(levels) == {"L1"} for levels in step_traffic(compilation(graph).plan, bandwidth.level))
 
 
 def test_images_count(bandwidth: Bandwidth) -> None:
@@ -86,7 +87,7 @@ def test_no_memory_is_new_in_the_second_call(bandwidth: Bandwidth) -> None:
     for channels, kernel in ((16, 3), (8, 5), (24, 1), (8, 3), (32, 1), (8, 3)):
         y = net.apply(Conv((kernel, kernel), padding="same"), y, net.weights(channels, net.shape(y)[1], kernel, kernel))
     plan = compilation(net.graph(y)).plan
-    assert not any("DRAM" in levels for levels in step_traffic(plan, bandwidth))
+    assert not any("DRAM" in levels for levels in step_traffic(plan, bandwidth.level))
 
 
 def test_winograd_is_held_to_its_own_products() -> None:
