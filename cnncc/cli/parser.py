@@ -9,7 +9,7 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, check, compile, fit, inspect, machine, ops, run, show, targets, weights, why
+from . import bench, check, compile, fit, inspect, machine, ops, report, run, show, targets, weights, why
 from .console import say
 
 VERBS = {
@@ -20,6 +20,7 @@ VERBS = {
     "show": show,
     "why": why,
     "bench": bench,
+    "report": report,
     "weights": weights,
     "inspect": inspect,
     "machine": machine,

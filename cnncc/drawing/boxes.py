@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from dataclasses import MISSING, dataclass, fields
 from itertools import accumulate
 from typing import Literal
@@ -62,7 +63,7 @@ def box_of(graph: Graph, node: Node, mark: str = "") -> Box:
     kind: Kind = "layer" if source not in ("input", "state") else source
     lines = [_fitting(node.name, "name", from_end=True)]
     if kind == "layer":
-        lines += [_fitting(brief(op), "member") for op in members(node.op)]
+        lines += [Line(_first(brief(op), "member"), "member") for op in members(node.op)]
     lines += [_fitting(_shape(type), "shape") for type in node.types]
     lines += [_fitting(mark, "mark")] if mark else []
     reads = ", ".join(str(graph.type(value)) for value in node.inputs)
@@ -82,11 +83,11 @@ def members(op: Op) -> tuple[Op, ...]:
     return (op.anchor, *(stage.op for stage in op.epilogue)) if isinstance(op, Fused) else (op,)
 
 
-def brief(op: Op) -> str:
-    """An op in a few words: its name and the numbers among its attributes that are not the default."""
+def brief(op: Op) -> list[str]:
+    """An op in a few words: its name and what can be told of its attributes that are not the default."""
     told = ((f.name, getattr(op, f.name), f.default) for f in fields(op))
     words = [_attribute(name, value) for name, value, default in told if default is MISSING or value != default]
-    return " ".join(filter(None, (op.name, *words)))
+    return [op.name, *filter(None, words)]
 
 
 def _attribute(name: str, value: object) -> str:
@@ -110,14 +111,21 @@ def _shape(type: TensorType | EmptyType) -> str:
 def _fitting(text: str, style: Style, *, from_end: bool = False) -> Line:
     """As much of a text as the widest box holds, from its end if that tells more."""
     shown = "".join(" " if unicodedata.category(character)[0] in "CZ" else character for character in text)
-    room = int((MOST - 2 * ASIDE) / EM[style])
-    if sum(map(_cells, shown)) <= room:
+    if _fits(shown, style):
         return Line(shown, style)
-    if from_end:
-        return Line(f"…{_prefix(shown[::-1], room - 1)[::-1]}", style)
-    kept = _prefix(shown, room - 2)
-    whole = kept.rpartition(" ")[0]
-    return Line(f"{whole} …" if whole else f"{kept}…", style)
+    room = int((MOST - 2 * ASIDE) / EM[style]) - 1
+    return Line(f"…{_prefix(shown[::-1], room)[::-1]}" if from_end else f"{_prefix(shown, room)}…", style)
+
+
+def _first(words: Sequence[str], style: Style) -> str:
+    """The first words that the widest box holds."""
+    kept = next(n for n in range(len(words), 0, -1) if n == 1 or _fits(" ".join(words[:n]) + " …", style))
+    whole = " ".join(words)
+    return _fitting(whole if _fits(whole, style) or kept == len(words) else " ".join(words[:kept]) + " …", style).text
+
+
+def _fits(text: str, style: Style) -> bool:
+    return Line(text, style).width <= MOST - 2 * ASIDE
 
 
 def _prefix(text: str, room: int) -> str:

@@ -15,7 +15,7 @@ RADIUS = {"layer": 4, "input": 14, "state": 0, "output": 14, "update": 14}
 HOTTEST = 0.55
 """How much of the colour of time the hottest box has: text stays readable on it."""
 STYLE = """
-.cnncc-graph{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;color:#1c2128;
+.cnncc-graph{font-family:ui-monospace,SFMono-Regular,Menlo,Consolas,"DejaVu Sans Mono",monospace;--ink:#1c2128;
 --box:#fff;--line:#8c959f;--in:#f3f5f7;--soft:#59636e;--port:#e7f0fb;--hot:#e8590c;--pick:#0969da}
 .cnncc-graph .box{fill:var(--box);stroke:var(--line)}
 .cnncc-graph .input .box,.cnncc-graph .output .box{fill:var(--port)}
@@ -23,13 +23,13 @@ STYLE = """
 .cnncc-graph .heat{fill:var(--hot)}
 .cnncc-graph .in{fill:var(--in);stroke:var(--line);stroke-opacity:.45}
 .cnncc-graph .hot .in{fill:var(--box);fill-opacity:.55}
-.cnncc-graph text{fill:currentColor;font-size:11px}
+.cnncc-graph text{fill:var(--ink);font-size:11px}
 .cnncc-graph .name{font-size:12px;font-weight:600}
 .cnncc-graph .shape{fill:var(--soft)}
 .cnncc-graph .wire{fill:none;stroke:var(--line);stroke-width:1.3}
 .cnncc-graph .arrow{fill:var(--line)}
 .cnncc-graph a:hover .box,.cnncc-graph a:focus .box,.cnncc-graph .picked .box{stroke:var(--pick);stroke-width:2.5}
-@media (prefers-color-scheme:dark){.cnncc-graph{color:#e6edf3;--box:#1f242c;--line:#6e7681;--in:#2a313b;
+@media (prefers-color-scheme:dark){.cnncc-graph{--ink:#e6edf3;--box:#1f242c;--line:#6e7681;--in:#2a313b;
 --soft:#a3adb8;--port:#1b2f4a;--hot:#d9580f;--pick:#58a6ff}}
 """
 

@@ -43,8 +43,8 @@ KNOWN = ", ".join(["host", *TARGETS, *ALIASES])
 USAGE = {
     "unknown verb": (
         ["frobnicate"],
-        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, bench, weights, inspect, machine, "
-        "targets, ops (see cnncc --help)",
+        "unknown verb 'frobnicate': expected one of compile, run, check, fit, show, why, bench, report, weights, "
+        "inspect, machine, targets, ops (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),
@@ -85,6 +85,14 @@ USAGE = {
         ["show", DIGITS, "--stage", "ast"],
         "argument --stage: unknown stage 'ast', expected one of graph, passes, plan, memory, llvm, asm, dot, "
         "svg (see cnncc show --help)",
+    ),
+    "report without a file": (
+        ["report", DIGITS],
+        "the following arguments are required: -o (see cnncc report --help)",
+    ),
+    "report beside an unknown engine": (
+        ["report", DIGITS, "-o", "report.html", "--against", "frob"],
+        "unknown engine 'frob': expected 'all' or some of onnxruntime, openvino",
     ),
     "unknown graph": (
         ["show", DIGITS, "--stage", "svg", "--graph", "last"],
