@@ -7,12 +7,17 @@ from typing import TYPE_CHECKING
 
 from .drawings import anchor
 from .facts import Facts, Stopped
-from .html import Html, join, missing, pairs, table, tag
+from .html import Html, Part, join, missing, pairs, table, tag
 from .numbers import digits, micros, nbytes
 
 if TYPE_CHECKING:
-    from ..explain import Choice, Explanation, LayerReasons, StepReasons
+    from ..explain import CandidateCost, Choice, Explanation, LayerReasons, StepReasons
     from ..passes import Applied, Missed
+
+
+CANDIDATES = ("candidate", "cycles", "× least", "limited by", "kernel")
+MOST_CANDIDATES = 8
+"""Rows that are open from the beginning."""
 
 
 def layers(facts: Facts) -> Html:
@@ -71,21 +76,26 @@ def _fired(entry: Applied) -> Html:
 
 
 def _choices(layer: LayerReasons) -> Iterator[Html]:
+    """The candidates of each comparison, the cheapest first; those beyond some in a part that opens."""
     for choice in layer.choices:
-        heads = ("candidate", "cycles", "× least", "limited by", "kernel")
-        rows = [
-            (
-                tag("b", f"{each.label} ✓") if each.chosen else each.label,
-                f"{each.cycles:,.0f}",
-                digits(each.cycles / choice.least_cycles) if choice.least_cycles else "",
-                each.limit,
-                each.kernel,
-            )
-            for each in choice.candidates
-        ]
-        yield join(
-            tag("h4", f"Candidates for {choice.what}"), tag("p", _told(choice)), table(heads, rows, right=(1, 2))
-        )
+        rows = [_candidate(choice, each) for each in choice.candidates]
+        more = rows[MOST_CANDIDATES:]
+        rest = None
+        if more:
+            told = f"{len(more)} more candidate{'s' * (len(more) != 1)}"
+            rest = tag("details", tag("summary", told), table(CANDIDATES, more, right=(1, 2)))
+        shown = table(CANDIDATES, rows[:MOST_CANDIDATES], right=(1, 2))
+        yield join(tag("h4", f"Candidates for {choice.what}"), tag("p", _told(choice)), shown, rest)
+
+
+def _candidate(choice: Choice, each: CandidateCost) -> tuple[Part, ...]:
+    return (
+        tag("b", f"{each.label} ✓") if each.chosen else each.label,
+        f"{each.cycles:,.0f}",
+        digits(each.cycles / choice.least_cycles) if choice.least_cycles else "",
+        each.limit,
+        each.kernel,
+    )
 
 
 def _told(choice: Choice) -> str:

@@ -25,8 +25,8 @@ def micros(us: float) -> str:
 
 def nbytes(count: float) -> str:
     """Bytes, also in larger units."""
-    for unit, each in (("MiB", 1 << 20), ("KiB", 1 << 10)):
-        if count >= 10 * each:
+    for unit, each, least in (("MiB", 1 << 20, 1), ("KiB", 1 << 10, 10)):
+        if count >= least * each:
             return f"{digits(count / each)} {unit}"
     return f"{count:,.0f} bytes"
 

@@ -87,7 +87,7 @@ def _layers(facts: Facts) -> Html | None:
     if isinstance(facts.after, Stopped) or isinstance(facts.reasons, Stopped):
         return None
     after, before, numbers = facts.after.us, facts.before_us(), facts.numbers()
-    whole = facts.after.profile.us
+    whole = sum(after.values())
     rows = []
     for name, us in after.items():
         if not us and not before.get(name):
@@ -106,7 +106,7 @@ def _legend(facts: Facts, whole: float) -> Html:
     if isinstance(facts.before, Stopped):
         before: object = f" Times before the passes are missing: {facts.before.why}"
     else:
-        unfused = facts.before.profile.us
+        unfused = sum(facts.before.us.values())
         before = join(
             tag("span", " ", class_="key before"),
             f"the given layers that it was made from, compiled without passes ({micros(unfused)} in all). ",
