@@ -38,6 +38,7 @@ FAST = {
     "drawing": "drawing",
     "embed": "names",
     "errors": "graph_errors bad_input",
+    "explain": "names",
     "frontends": "composition counts layer_errors inputs blocks",
     "fuzz": "onnx_files",
     "gradient": "tangent walk images refused",

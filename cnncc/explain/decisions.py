@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..plan.borders import border_cycles, wanted_borders
+from ..plan import PlanOptions
+from ..plan.borders import border_cycles, may_bring, wanted_borders
 from ..plan.bufferization import Bufferization
 from ..plan.jobs import PlannedOp, layers_of
 from ..plan.plan import Plan, Step
-from ..plan.tensors import node_of
-from ..plan.text import copied_bytes, split_words, view_order
+from ..plan.tensors import Tensor, node_of
+from ..plan.text import copied_bytes, split_words
 from .reasons import Choice
 from .standing import Standing
+
+COPIES: Mapping[str, str] = {
+    "copy": ": its kernel reads another order of memory",
+    "bordered": ", where it has the border that windows read",
+    "output": ", since it is computed elsewhere or in another order",
+    "update": ", since it is computed elsewhere or in another order",
+    "stored": ", since the state is read until then",
+}
+"""What a copy is for, by the kind of tensor that it makes."""
 
 
 class Decisions:
@@ -20,6 +31,7 @@ class Decisions:
 
     def __init__(self, plan: Plan, found: Mapping[str, Any], standing: Standing):
         self.plan, self.standing = plan, standing
+        self.options: PlanOptions = found["options"]
         self.bufferization: Bufferization = found["bufferization"]
         self.wanted = wanted_borders(self.bufferization)
         self.spent = border_cycles(self.bufferization, self.wanted)
@@ -34,7 +46,7 @@ class Decisions:
         found = [
             *self.borders(layer),
             *self.streams(numbers),
-            *self.copies(steps),
+            *self.copies(layer, steps),
             *self.splits(steps),
             *self.expressions(layer, steps),
             *self.places(layer, steps),
@@ -44,30 +56,32 @@ class Decisions:
 
     def borders(self, layer: str) -> Iterator[str]:
         """Whether the image that a window reads brings a border, and what that saves and costs."""
-        target = self.plan.target
         for job in self.jobs.get(layer, ()):
-            if job.kernel is None or not any(any(axis.reach) for axis in job.kernel.window):
-                continue
-            root, _ = self.bufferization.root(job.operands[0])
-            reach = ", ".join("+".join(map(str, axis.reach)) for axis in job.kernel.window)
-            if root not in self.wanted:
-                yield f"its window reaches {reach} elements beyond its image; the kernel tests its edges (clip)"
-                continue
-            saved, spent = self.wanted[root].saved, self.spent[root]
-            told = f"tests at the edges would take {saved:,.0f} cycles, the border {spent:,.0f}"
-            if root in self.bufferization.borders:
-                yield f"its image in memory has a border of {reach} elements, filled beforehand (halo): {told}"
-            elif root in self.bufferization.links:
-                yield f"its image is a ring of rows, which has no border: the kernel tests its edges ({reach})"
-            elif root in self.bufferization.callers:
-                yield f"its image is the caller's, without a border: the kernel tests its edges ({reach})"
-            else:
-                why = (
-                    told
-                    if spent >= saved > 0
-                    else f"its kernel of {target.name} gains nothing from one, or memory is saved"
-                )
-                yield f"its image has no border, and the kernel tests its edges ({reach}, clip): {why}"
+            if job.kernel and any(any(axis.reach) for axis in job.kernel.window):
+                reach = ", ".join("+".join(map(str, axis.reach)) for axis in job.kernel.window)
+                root, _ = self.bufferization.root(job.operands[0])
+                if root in self.bufferization.borders:
+                    how = "its image lies in memory with a border that is filled beforehand (halo)"
+                else:
+                    how = "its image has no border, and the kernel tests its edges (clip)"
+                yield f"its window reaches {reach} elements beyond the image: {how}; {self.border_reason(root)}"
+
+    def border_reason(self, root: Tensor) -> str:
+        """Why the buffer of a tensor brings a border, or brings none."""
+        if root in self.bufferization.callers:
+            return "it lies in the caller's memory"
+        if root in self.bufferization.links:
+            return "a ring of rows has none"
+        if self.options.save_memory or self.options.borders == "none":
+            return "the options of the plan allow none"
+        if root not in self.wanted:
+            return "it is tested as fast as a border is read, or its axes lie otherwise in memory"
+        if not may_bring(self.bufferization, root):
+            return "other steps read that memory by other axes, or add along it"
+        saved, spent = self.wanted[root].saved, self.spent[root]
+        if math.isinf(spent):
+            return "there is no memory for one"
+        return f"tests would take {saved:,.0f} cycles, a border {spent:,.0f}"
 
     def streams(self, numbers: Sequence[int]) -> Iterator[str]:
         """The chains of steps in which it runs a few rows at a time."""
@@ -76,19 +90,21 @@ class Decisions:
                 continue
             rings = [self.plan.steps[member].target for member in stage.steps[:-1]]
             held = sum(self.plan.buffer(view).nbytes for view in rings)
-            whole = sum(self.plan.buffer(view).dtype.bytes * _elements(view.shape) for view in rings)
+            whole = sum(self.plan.buffer(view).dtype.bytes * math.prod(view.shape) for view in rings)
             first, *_, last = (self.plan.steps[member].name for member in stage.steps)
             yield (
                 f"it runs in a stream of {len(stage.steps)} steps, from '{first}' to '{last}', {stage.block} rows at a "
                 f"time: rings of {held:,} bytes in place of tensors of {whole:,}"
             )
 
-    def copies(self, steps: Sequence[tuple[int, Step]]) -> Iterator[str]:
-        """Copies that it needs: into another order, or to where there is a border."""
+    def copies(self, layer: str, steps: Sequence[tuple[int, Step]]) -> Iterator[str]:
+        """Copies that it needs, and what for."""
+        kinds = {job.work.name: job.result.kind for job in self.jobs.get(layer, ()) if job.is_copy}
         for number, step in steps:
             if size := copied_bytes(self.plan, step):
-                source, order = step.sources[0], view_order(step.target) or "its order"
-                yield f"step {number} copies {size:,} bytes of '{source.buffer}' to '{step.target.buffer}' ({order})"
+                why = COPIES.get(kinds[step.name], "") if step.name in kinds else ""
+                source, target = step.sources[0].buffer, step.target.buffer
+                yield f"step {number} copies {size:,} bytes of '{source}' to '{target}'{why}"
 
     def splits(self, steps: Sequence[tuple[int, Step]]) -> Iterator[str]:
         for number, step in steps:
@@ -127,10 +143,3 @@ class Decisions:
                 f"in calls of at least {block.least} images, up to {block.images} of them are computed at once: its "
                 "weights are then read once for all of these"
             )
-
-
-def _elements(shape: Sequence[int]) -> int:
-    product = 1
-    for size in shape:
-        product *= size
-    return product

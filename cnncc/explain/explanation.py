@@ -63,7 +63,7 @@ class Explainer:
             self.target.name,
             self.target.core.name,
             self.compilation.options.precision,
-            "one image" if self.plan.batchable else f"all {self.plan.images} image(s)",
+            "one image" if self.plan.batchable else "one call",
             tuple(replace(layer, share=layer.cycles / cycles if cycles else 0.0) for layer in told),
             known.origins,
             tuple(dict.fromkeys(entry for entry in self.optimised.not_fired if entry.layer is None)),

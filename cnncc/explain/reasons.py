@@ -1,7 +1,7 @@
 """What is told of a compilation: frozen data, of which `text` makes sentences and `plain` makes JSON.
 
 Numbers of work (multiply-accumulates, bytes, cycles) are those of one run of the program: of one image where the plan
-computes image by image, else of all images of the graph.
+computes image by image, else of a call with all images of the graph.
 """
 
 from __future__ import annotations
@@ -110,8 +110,8 @@ class StepReasons:
     Winograd's). `bytes_read` and `bytes_written` count each element once; `traffic` has them by the level of memory
     that holds them ('L1', 'L2', 'L3', 'DRAM'; 'memory' of a core without caches), those of a view that is read and
     written once. `bounds` has for each limit ('multiply-adds', a level of memory, 'call') the least cycles that it
-    allows; `bound` is the largest. `cycles` are modelled. `units` are the rows, blocks or images that shards divide (in
-    at most `partitions` parts), and `shared` says how.
+    allows; `bound` is the largest. `cycles` are modelled, and no less than that. `units` are the rows, blocks or images
+    that shards divide (in at most `partitions` parts), and `shared` says how.
     """
 
     number: int
@@ -226,10 +226,11 @@ class LayerReasons:
 class Explanation:
     """The reasons of a whole compilation: its layers in order, and what has become of each node that was given.
 
-    `unit` says what the numbers count: 'one image', or all images of the graph. `cycles` are all modelled cycles of a
-    run. `idle` are passes that did not run at all. `peak` are the multiply-adds a cycle of the core at best, and
-    `rates` the bytes a cycle from each level of memory, as the model has them. `aliases` are further names, such as
-    those of tensors in an ONNX file, each with nodes of the given graph, none for what was computed on reading it.
+    `unit` says what the numbers count: 'one image', or 'one call' where images are not computed one by one. `cycles`
+    are all modelled cycles of a run. `idle` are passes that did not run at all. `peak` are the multiply-adds a cycle of
+    the core at best, and `rates` the bytes a cycle from each level of memory, as the model has them. `aliases` are
+    further names, such as those of tensors in an ONNX file, each with nodes of the given graph, none for what was
+    computed on reading it.
     """
 
     name: str

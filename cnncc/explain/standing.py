@@ -34,8 +34,8 @@ class Standing:
             owner = self.plan.steps[together[0]].layers[0]
             return f"step {together[0]} of '{owner}' computes it as well, fibre by fibre, and stores nothing between"
         makers = self.recomputed.makers
-        if all(work.result not in makers for work in works):
-            into = ", ".join(dict.fromkeys(f"'{name}'" for work in works for name in self.readers_of(work.result)))
+        if works[-1].result not in makers:
+            into = ", ".join(dict.fromkeys(f"'{name}'" for name in self.readers_of(works[-1].result)))
             return f"its expression is computed where it is read, in {into}: its result is neither stored nor loaded"
         computation = works[-1].computation
         if isinstance(computation, VIEW_ARRANGEMENTS):
@@ -57,7 +57,5 @@ class Standing:
         return [
             name
             for name, works in self.works.items()
-            if name != layer
-            and all(work.result not in makers for work in works)
-            and any(layer in self.readers_of(work.result) for work in works)
+            if name != layer and works[-1].result not in makers and layer in self.readers_of(works[-1].result)
         ]

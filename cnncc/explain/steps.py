@@ -29,7 +29,10 @@ class StepTeller:
         self.stages = {number: at for at, stage in enumerate(plan.stages) for number in stage.steps}
 
     def reasons(self, number: int, cycles: float) -> StepReasons:
-        """All about the step of a number, which takes so many modelled cycles."""
+        """All about the step of a number, for which a cost model says so many cycles.
+
+        Estimates for steps without candidates are rough, and no step takes less than what bounds it.
+        """
         plan, step, traffic = self.plan, self.plan.steps[number], self.traffic[number]
         multiplied = step.kernel.multiplied(step.target)
         bounds = limits.bounds(plan.target, multiplied, traffic)
@@ -48,7 +51,7 @@ class StepTeller:
             traffic,
             bounds,
             max(bounds, key=lambda name: bounds[name]),
-            cycles,
+            max(cycles, *bounds.values()),
             step.units,
             step.partitions,
             shared(plan.stages[stage], step),
@@ -81,7 +84,7 @@ def shared(stage: Stage, step: Step) -> str:
     if stage.replicated:
         return f"{once}computed by every shard for itself, which takes less than a barrier"
     what = "images" if step.by_images else "rows or blocks"
-    return f"{once}divided among shards: {step.units} {what} in up to {step.partitions} parts"
+    return f"{once}divided among shards: {step.units:,} {what} in up to {step.partitions} parts"
 
 
 def parameters(kernel: Kernel) -> dict[str, str]:

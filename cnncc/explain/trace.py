@@ -72,6 +72,8 @@ class Trace:
         if node.op.source:
             return ("source", *self._source(node))
         rewrites = [entry for entry in self.fired.get(node.name, []) if not entry.same]
+        if any(entry.pass_name == "constants" for entry in rewrites):
+            return "constant", "constants", "was computed when compiling, since all that it reads is known"
         if node.name in self.left.nodes or node.name in self.standing:
             return self._standing(node, layers, rewrites)
         if node.name in self.taken:
@@ -98,8 +100,6 @@ class Trace:
     def _standing(self, node: Node, layers: tuple[str, ...], rewrites: list[Applied]) -> tuple[str, str, str]:
         left = self.left.nodes.get(node.name)
         by = rewrites[-1].pass_name if rewrites else ""
-        if left is not None and left.op.source == "constant":
-            return "constant", "constants", "was computed when compiling, since all that it reads is constant"
         if layers == (node.name,):
             same = left is not None and left.op == node.op
             passes = _listed(dict.fromkeys(entry.pass_name for entry in rewrites))

@@ -47,6 +47,7 @@ USAGE = {
         "inspect, machine, targets, ops (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
+    "unknown layer": (["why", DIGITS, "frob"], "the model has no layer or tensor 'frob': and no name is like it"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),
     "flag of another verb": (["run", DIGITS, "x.npy", "--kinds=o"], None),
     "no output folder": (
@@ -200,7 +201,7 @@ SCRIPTS = {
 }
 
 
-@pytest.mark.parametrize("verb", ["compile", "run", "check", "show", "bench"])
+@pytest.mark.parametrize("verb", ["compile", "run", "check", "show", "why", "bench"])
 @pytest.mark.parametrize("case", SCRIPTS)
 def test_scripts(cli: Cli, tmp_path: Path, case: str, verb: str) -> None:
     text, message = SCRIPTS[case]
