@@ -73,6 +73,6 @@ def _figure(title: str, graph: Graph | Stopped, marks: dict[str, Mark]) -> Html:
         shown, count = missing(graph.why), ""
     else:
         layers = sum(node.op.source is None for node in graph)
-        count = f", {layers} layer{'s' * (layers != 1)}"
+        count = f"{layers} layer{'s' * (layers != 1)}"
         shown = tag("div", Html(draw(graph, marks)), class_="canvas", tabindex=0)
-    return tag("figure", tag("figcaption", tag("b", title), count), shown)
+    return tag("figure", tag("figcaption", tag("b", title), tag("span", count)), shown)

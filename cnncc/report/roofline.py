@@ -123,19 +123,24 @@ def _lines(roofs: Roofs, x: Scale, y: Scale, labels: Labels) -> Iterator[Html]:
 
 
 def _axes(x: Scale, y: Scale, roofs: Roofs) -> Html:
+    """Lines at the powers of ten; the outermost numbers keep inside, and out of each other's way."""
     parts = []
-    for scale, across in ((x, True), (y, False)):
-        value = scale.low
-        while value <= scale.high * 1.001:
-            at, text = scale.at(value), f"{value:g}"
-            if across:
-                parts.append(tag("line", x1=at, x2=at, y1=y.begin, y2=y.end, class_="grid"))
-                parts.append(label(text, at, y.begin + 16, "middle" if value < scale.high * 0.9 else "end", "tick"))
-            else:
-                parts.append(tag("line", x1=x.begin, x2=x.end, y1=at, y2=at, class_="grid"))
-                parts.append(label(text, x.begin - 8, at + 4 + 4 * (value > scale.high * 0.9), "end", "tick"))
-            value *= 10
+    for value in _powers(x):
+        at = x.at(value)
+        parts.append(tag("line", x1=at, x2=at, y1=y.begin, y2=y.end, class_="grid"))
+        parts.append(label(f"{value:g}", at, y.begin + 18, "end" if at == x.end else "middle", "tick"))
+    for value in _powers(y):
+        at = y.at(value)
+        parts.append(tag("line", x1=x.begin, x2=x.end, y1=at, y2=at, class_="grid"))
+        parts.append(
+            label(f"{value:g}", x.begin - 8, at + (0 if at == y.begin else 8 if at == y.end else 4), "end", "tick")
+        )
     parts.append(label("operations for each byte", (x.begin + x.end) / 2, HEIGHT - 10, "middle", "axis"))
     turned = f"translate(14 {(y.begin + y.end) / 2:g}) rotate(-90)"
-    title = tag("text", roofs.unit, transform=turned, class_="axis middle")
-    return join(parts, title)
+    return join(parts, tag("text", roofs.unit, transform=turned, class_="axis middle"))
+
+
+def _powers(scale: Scale) -> list[float]:
+    """The powers of ten from end to end."""
+    first, last = (round(math.log10(value)) for value in (scale.low, scale.high))
+    return [10.0**power for power in range(first, last + 1)]

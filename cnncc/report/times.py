@@ -43,7 +43,11 @@ def _calls(facts: Facts, calls: Calls) -> Html:
         (t.threads, micros(t.median_us), micros(t.p10_us), micros(t.p90_us), f"{t.gflops:.2f}", percent(t.peak_share))
         for t in calls.timings
     ]
-    told = tag("p", f"A call on {facts.inputs}; the peak of one core is {calls.peak:.1f} GFLOP/s, measured in turns.")
+    told = tag(
+        "p",
+        f"A call on {facts.inputs}; the peak of one core is {calls.peak:.1f} GFLOP/s, measured in turns. "
+        "GFLOP/s count the operations of the definition, of which an algorithm may need fewer.",
+    )
     return join(tag("h3", "Calls"), told, table(heads, [[*map(str, row)] for row in rows], right=range(6)))
 
 
