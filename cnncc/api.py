@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from .frontends.image import Image
     from .frontends.inspection import Inspection
     from .ir import Graph
+    from .report import Report
     from .runtime.open_model import OpenModel
 
     Source = Graph | OnnxFile | Framed
@@ -342,7 +343,8 @@ def _compile(source: Source, options: Options, threads: int, use_cache: bool) ->
     """Also what a pickled model runs to come back."""
     executable = Compilation(source, options).executable(use_cache=use_cache)
     again = _compile, (source, options, threads, use_cache)
-    return Model(executable, threads=threads, rebuild=again, told=partial(_why, source, options))
+    told, reporter = partial(_why, source, options), partial(_report, source, options)
+    return Model(executable, threads=threads, rebuild=again, told=told, reporter=reporter)
 
 
 def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:
@@ -352,6 +354,27 @@ def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:
 
     with _resources("explaining"):
         return text(explain(Compilation(source, options), names), names)
+
+
+def _report(
+    source: Source,
+    options: Options,
+    path: str | os.PathLike[str] | None,
+    against: Sequence[str] | str | None,
+    **asked: Any,
+) -> Report:
+    """What `Model.report` gives."""
+    from .measure.peers import named
+    from .report import report
+    from .report.facts import Request
+
+    names = ",".join([against] if isinstance(against, str) else against or ())
+    engines = named(names) if names else None if against is None else ()
+    with _resources("reporting"):
+        found = report(Compilation(source, options), Request(against=engines, **asked))
+    if path is not None:
+        found.save(path)
+    return found
 
 
 def inspect(
