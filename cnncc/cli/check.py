@@ -25,7 +25,7 @@ from .console import say, table
 from .found import as_json
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ..check.model import Finding, Report
     from ..compiler import Compilation, Options
@@ -79,7 +79,7 @@ def _check_model(compilation: Compilation, arguments: argparse.Namespace) -> Non
     report = check(graph, compilation.options, feeds, arguments.threads)
     tensors = against.compared(compilation, feeds, arguments) if arguments.against else ()
     checked = Compilation(without_states(graph), compilation.options)
-    _tell(graph.name, report, _blamed(checked, feeds, report, arguments), tensors, arguments)
+    _tell(graph.name, report, lambda: _blamed(checked, feeds, report, arguments), tensors, arguments)
     if arguments.json:
         return
     say(f"{graph.name}: {len(report.kernels)} values and {len(report.outputs)} output(s) are within their bounds")
@@ -96,7 +96,7 @@ def _check_step(compilation: Compilation, arguments: argparse.Namespace) -> None
     step = steps.learned(compilation.graph, arguments)
     checked, feeds = step.compiled(compilation), step.feeds(arguments.seed)
     report = check_step(checked, feeds, arguments.threads)
-    _tell(step.graph.name, report, _blamed(checked, feeds, report, arguments), (), arguments)
+    _tell(step.graph.name, report, lambda: _blamed(checked, feeds, report, arguments), (), arguments)
     if arguments.json:
         return
     say(
@@ -120,16 +120,24 @@ def _blamed(
 
 
 def _tell(
-    name: str, report: Report, blamed: Blame | None, tensors: Sequence[Tensor], arguments: argparse.Namespace
+    name: str,
+    report: Report,
+    blamed: Callable[[], Blame | None],
+    tensors: Sequence[Tensor],
+    arguments: argparse.Namespace,
 ) -> None:
-    """The table and who is to blame, or all of it as JSON. Raises DifferenceError where something is off."""
+    """The table and who is to blame, or all of it as JSON. Raises DifferenceError where something is off.
+
+    The table is told first: to find the culprit takes longer, and may be interrupted.
+    """
     error = "" if report.ok else _sentence(report)
     if arguments.json:
         error = error or against.fault(tensors)
-        say(as_json(name, report, blamed, tensors, error))
+        say(as_json(name, report, blamed(), tensors, error))
     else:
         say(show(report))
-        for sentence in blamed.sentences if blamed else ():
+        found = blamed()
+        for sentence in found.sentences if found else ():
             say(sentence)
     if error:
         raise DifferenceError(error)
