@@ -87,12 +87,13 @@ def _path(wire: Wire) -> str:
 def _box(placed: Placed, mark: Mark) -> str:
     box, x, y = placed.box, placed.x, placed.y
     place = f'x="{_number(x)}" y="{_number(y)}" width="{box.width}" height="{box.height}" rx="{RADIUS[box.kind]}"'
-    heat = f'<rect class="heat" {place} fill-opacity="{HOTTEST * mark.heat:.3f}"/>' if mark.heat > 0 else ""
+    hot = box.kind == "layer" and mark.heat > 0  # a port has the name of the layer that it belongs to
+    heat = f'<rect class="heat" {place} fill-opacity="{HOTTEST * mark.heat:.3f}"/>' if hot else ""
     parts, down = [], y + ABOVE
     for line in box.lines:
         parts.append(_line(line, x, down, box.width))
         down += LINE[line.style]
-    classes = f"{box.kind}{' hot' if heat else ''}"
+    classes = f"{box.kind}{' hot' if hot else ''}"
     group = (
         f'<g class="{classes}" data-layer="{told(box.layer)}"><title>{told(box.title)}</title>'
         f'<rect class="box" {place}/>{heat}{"".join(parts)}</g>'

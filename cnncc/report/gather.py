@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +17,7 @@ from ..errors import CnnccError, PeerError
 from ..explain import explain
 from ..ir import Graph
 from ..measure.benchmark import measure, operations
-from ..measure.counting import count
+from ..measure.counting import Counts, count
 from ..measure.peers import PEERS, compare, installed
 from ..measure.profiling import profile
 from ..passes import PIPELINE
@@ -31,6 +30,9 @@ if TYPE_CHECKING:
     from ..types import Array
 
 T = TypeVar("T")
+ELSEWHERE = Stopped("Times are not measured, since this machine cannot run code for the target.")
+HERE = Stopped("Instructions are counted for other machines, under their emulators; here calls are timed.")
+UNCHECKED = Stopped("Errors are not measured, since the comparison with the interpreter was left out.")
 
 
 def facts_of(compilation: Compilation, request: Request) -> tuple[Facts, Exception | None]:
@@ -39,26 +41,30 @@ def facts_of(compilation: Compilation, request: Request) -> tuple[Facts, Excepti
     failure, stages = None if error is None else _failure(compilation, error), compilation.timings
     feeds = _feeds(compilation, compiled, request)
     foreign = is_foreign(compilation.options.target)
-    runs = _gate(error, foreign)
+    whole = None if error is None else NOT_REACHED
+    timed = whole or (ELSEWHERE if foreign else None)
 
-    def part(make: Callable[[], T]) -> T | Stopped:
-        return runs if isinstance(runs, Stopped) else attempted(make)
+    def part(stage: str, make: Callable[[], T], why: Stopped | None) -> T | Stopped:
+        """What is made, told as a stage of the work, or why it is not."""
+        if why is not None:
+            return why
+        with compilation.stopwatch.stage(stage):
+            return attempted(make)
 
-    reasons = NOT_REACHED if "plan" not in compilation.__dict__ else attempted(partial(explain, compilation))
     facts = Facts(
         name=_name(compilation),
         source=_source(compilation, request),
         options=compilation.options,
         original=compiled.get("graph", NOT_REACHED),
         optimised=compiled["optimised"].graph if "optimised" in compiled else NOT_REACHED,
-        reasons=reasons,
-        manifest=NOT_REACHED if error else attempted(lambda: describe(compilation.build())),
-        calls=part(lambda: _calls(compilation, request, feeds)),
-        after=part(lambda: _layer_times(compilation, request, feeds)),
-        before=part(lambda: _layer_times(_without_passes(compilation), request, feeds)),
-        peers=part(lambda: _peers(compilation, request, feeds)),
-        counts=_counts(compilation, error, foreign, feeds),
-        checked=_checked(compilation, request, error, feeds),
+        reasons=part("explain", lambda: explain(compilation), None if "plan" in compiled else NOT_REACHED),
+        manifest=part("object", lambda: describe(compilation.build()), whole),
+        calls=part("calls", lambda: _calls(compilation, request, feeds), timed),
+        after=part("layers", lambda: _layer_times(compilation, request, feeds), timed),
+        before=part("layers", lambda: _layer_times(_without_passes(compilation), request, feeds), timed),
+        peers=part("peers", lambda: _peers(compilation, request, feeds), timed),
+        counts=part("count", lambda: _counts(compilation, feeds), whole if foreign else whole or HERE),
+        checked=part("check", lambda: _checked(compilation, feeds), whole if request.check else whole or UNCHECKED),
         stages=stages,
         failure=failure,
         inspection=_inspection(compilation) if failure and failure.stage == "read" else None,
@@ -103,15 +109,6 @@ def _failure(compilation: Compilation, error: Exception) -> Failure:
     """The stage that began last is the one that did not end."""
     begun = [timing.stage for timing in compilation.timings if timing.stage in STAGES]
     return Failure(begun[-1] if begun else STAGES[0], sentence(error), getattr(error, "node", None) or "")
-
-
-def _gate(error: Exception | None, foreign: bool) -> Stopped | None:
-    """Why nothing can be timed, if so."""
-    if error is not None:
-        return NOT_REACHED
-    if foreign:
-        return Stopped("Times are not measured, since this machine cannot run code for the target.")
-    return None
 
 
 def _feeds(compilation: Compilation, found: Collection[str], request: Request) -> dict[str, Array]:
@@ -161,22 +158,12 @@ def _peers(compilation: Compilation, request: Request, feeds: Mapping[str, Array
     return Peers(tuple(compare(model, given, compilation.options, names, request.threads, request.seconds)), missing)
 
 
-def _counts(compilation: Compilation, error: Exception | None, foreign: bool, feeds: Mapping[str, Array]) -> Any:
-    if error is not None:
-        return NOT_REACHED
-    if not foreign:
-        return Stopped("Instructions are counted for other machines, under their emulators; here calls are timed.")
-    return attempted(lambda: count(compilation, {name: feeds[name] for name in compilation.graph.inputs}))
+def _counts(compilation: Compilation, feeds: Mapping[str, Array]) -> Counts:
+    return count(compilation, {name: feeds[name] for name in compilation.graph.inputs})
 
 
-def _checked(
-    compilation: Compilation, request: Request, error: Exception | None, feeds: Mapping[str, Array]
-) -> Checked | Stopped:
-    if error is not None:
-        return NOT_REACHED
-    if not request.check:
-        return Stopped("Errors are not measured, since the comparison with the interpreter was left out.")
-    return attempted(lambda: check(compilation.graph, compilation.options, feeds))
+def _checked(compilation: Compilation, feeds: Mapping[str, Array]) -> Checked:
+    return check(compilation.graph, compilation.options, feeds)
 
 
 def _given(compilation: Compilation) -> Graph | OnnxFile:

@@ -25,16 +25,16 @@ def bars(rows: Iterable[tuple[str, str, Sequence[Bar]]], longest: float) -> Html
     for name, href, found in rows:
         label = tag("a", name, href=href) if href else tag("span", name)
         lines = [
-            tag("div", tag("i", class_=kind, style=f"width:{_part(length, longest)}"), tag("span", told), class_="bar")
+            tag(
+                "div",
+                tag("i", class_=kind, style=f"--part:{length / (longest or 1.0):.4f}"),
+                tag("span", told),
+                class_="bar",
+            )
             for kind, length, told in found
         ]
         shown.append(tag("div", tag("div", label, class_="label", title=name), tag("div", lines), class_="row"))
     return tag("div", shown, class_="bars")
-
-
-def _part(length: float, longest: float) -> str:
-    """Of two thirds of the width: the rest is for the numbers."""
-    return f"{66 * length / (longest or 1.0):.2f}%"
 
 
 def _calls(facts: Facts, calls: Calls) -> Html:

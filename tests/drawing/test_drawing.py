@@ -164,6 +164,13 @@ def test_constants_are_left_out_and_members_are_inside() -> None:
     assert members == ["Conv 3×3 padding same", "Relu", "MaxPool 2×2"]
 
 
+def test_marks_are_of_layers_and_not_of_ports() -> None:
+    root = ET.fromstring(draw(digits(), {"probabilities": Mark("1 µs", 0.5, "#there")}))
+    (heat,) = (each for each in root.iter(f"{SVG}rect") if each.attrib["class"] == "heat")
+    assert float(heat.attrib["fill-opacity"]) == pytest.approx(0.275, abs=1e-3)
+    assert [link.attrib["href"] for link in root.iter(f"{SVG}a")] == ["#there"] * 2  # the layer and its output
+
+
 def test_an_op_in_a_few_words() -> None:
     assert " ".join(brief(Conv((3, 3), stride=2, groups=4))) == "Conv 3×3 stride 2 groups 4"
     assert " ".join(brief(Conv((3, 5), stride=(2, 1), flip=True))) == "Conv 3×5 stride 2,1 flip"
