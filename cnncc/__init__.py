@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .learning import fit
     from .runtime.model import Model
     from .runtime.open_model import OpenModel
+    from .runtime.outputs import Outputs
     from .runtime.reload import load
 
 
@@ -33,6 +34,7 @@ __all__ = [
     "Image",
     "Model",
     "OpenModel",
+    "Outputs",
     "__version__",
     "compile",
     "fit",
@@ -55,6 +57,7 @@ _HOMES = {
     "fit": ".learning",
     "Model": ".runtime.model",
     "OpenModel": ".runtime.open_model",
+    "Outputs": ".runtime.outputs",
     "load": ".runtime.reload",
     "map": ".folders.calls",
 }

@@ -426,21 +426,28 @@ def intermediates(model: Any, *inputs: Any, layers: str | Sequence[str] = "*") -
     return {tensor.name: tensor.data for tensor in found}
 
 
-def interpret(source: Any, *inputs: Any) -> Any:
+def interpret(source: Any, /, *inputs: Any, **named: Any) -> Any:
     """Run the reference interpreter on a graph, a model or a script.
 
-    Inputs are given as to a compiled model: arrays in order, or one dict by name. The answer is an array, or a
-    tuple in the order of the outputs.
+    Inputs are given as to a compiled model: arrays in order or by name, or one dict by name. The answer is an array, or
+    a tuple in the order of the outputs that has their names as well (`Outputs`).
     """
     from . import interpreter
+    from .runtime.outputs import named as named_outputs
 
     graph = load_graph(source)
-    if len(inputs) == 1 and isinstance(inputs[0], Mapping):
-        feeds: Mapping[str, Array] = {name: np.asarray(value) for name, value in inputs[0].items()}
-    else:
-        if len(inputs) != len(graph.inputs):
-            raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(inputs)}")
-        feeds = {name: np.asarray(value) for name, value in zip(graph.inputs, inputs, strict=True)}
+    feeds = _feeds(graph, inputs, named)
     with _resources("interpreting"):
-        results = tuple(interpreter.run(graph, feeds).values())
-    return results[0] if len(results) == 1 else results
+        results = interpreter.run(graph, feeds)
+    arrays = tuple(results.values())
+    return arrays[0] if len(arrays) == 1 else named_outputs(tuple(results), arrays)
+
+
+def _feeds(graph: Graph, inputs: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Array]:
+    """The arrays of an interpreted call by the names of the inputs. Raises InputError for another number of them."""
+    if len(inputs) == 1 and isinstance(inputs[0], Mapping) and not named:
+        return {name: np.asarray(value) for name, value in inputs[0].items()}
+    placed = dict(zip(graph.inputs, inputs, strict=False))
+    if len(inputs) + len(named) != len(graph.inputs) or placed.keys() & named.keys():
+        raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(inputs) + len(named)}")
+    return {name: np.asarray(value) for name, value in {**placed, **named}.items()}
