@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import learning as learn
-    from .api import compile, from_torch, inspect, interpret, load_graph
+    from .api import compile, from_torch, inspect, intermediates, interpret, load_graph
     from .errors import CnnccError
+    from .folders.calls import map
     from .frontends import dsl as nn
     from .frontends.image import Image
     from .learning import fit
@@ -39,16 +40,18 @@ __all__ = [
     "fit",
     "from_torch",
     "inspect",
+    "intermediates",
     "interpret",
     "learn",
     "load",
     "load_graph",
+    "map",
     "nn",
 ]
 
 _MODULES = {"learn": ".learning", "nn": ".frontends.dsl"}
 _HOMES = {
-    **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
+    **dict.fromkeys(("compile", "from_torch", "inspect", "intermediates", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
     "Image": ".frontends.image",
     "fit": ".learning",
@@ -56,6 +59,7 @@ _HOMES = {
     "OpenModel": ".runtime.open_model",
     "Outputs": ".runtime.outputs",
     "load": ".runtime.reload",
+    "map": ".folders.calls",
 }
 
 

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from .frontends.image import Image
     from .frontends.inspection import Inspection
     from .ir import Graph
+    from .report import Report
     from .runtime.open_model import OpenModel
 
     Source = Graph | OnnxFile | Framed
 
-__all__ = ["compile", "from_torch", "inspect", "interpret", "load_graph", "open_source", "with_frames"]
+__all__ = ["compile", "from_torch", "inspect", "intermediates", "interpret", "load_graph", "open_source", "with_frames"]
 
 ONNX_ONLY = "shapes are given with ONNX models only; other models declare those of their inputs"
 
@@ -342,7 +343,8 @@ def _compile(source: Source, options: Options, threads: int, use_cache: bool) ->
     """Also what a pickled model runs to come back."""
     executable = Compilation(source, options).executable(use_cache=use_cache)
     again = _compile, (source, options, threads, use_cache)
-    return Model(executable, threads=threads, rebuild=again, told=partial(_why, source, options))
+    told, reporter = partial(_why, source, options), partial(_report, source, options)
+    return Model(executable, threads=threads, rebuild=again, told=told, reporter=reporter)
 
 
 def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:
@@ -352,6 +354,27 @@ def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:
 
     with _resources("explaining"):
         return text(explain(Compilation(source, options), names), names)
+
+
+def _report(
+    source: Source,
+    options: Options,
+    path: str | os.PathLike[str] | None,
+    against: Sequence[str] | str | None,
+    **asked: Any,
+) -> Report:
+    """What `Model.report` gives."""
+    from .measure.peers import named
+    from .report import report
+    from .report.facts import Request
+
+    names = ",".join([against] if isinstance(against, str) else against or ())
+    engines = named(names) if names else None if against is None else ()
+    with _resources("reporting"):
+        found = report(Compilation(source, options), Request(against=engines, **asked))
+    if path is not None:
+        found.save(path)
+    return found
 
 
 def inspect(
@@ -376,6 +399,31 @@ def inspect(
         from .frontends.inspection import inspected
 
         return inspected(opened)
+
+
+def intermediates(model: Any, *inputs: Any, layers: str | Sequence[str] = "*") -> dict[str, Array]:
+    """The tensors inside a compiled model, as its kernels make them in a call with these inputs.
+
+    `model` is what `compile` returned, or a source that it takes. `layers` names layers as the passes left them, or
+    tensors of an ONNX file that still exist; `*`, `?` and `[…]` stand for several. The answer has them by these names.
+    Inputs are given as to the model; states have their first values.
+
+    Raises UsageError for a name that is not there or whose value became part of a layer, with that layer; InputError
+    for inputs that do not fit; what `compile` raises.
+    """
+    from .faults.dump import dump
+    from .runtime.arrays import ordered_inputs
+
+    compiled = model if isinstance(model, Model) else compile(model)
+    try:
+        source, options, threads = compiled.__reduce__()[1][:3]  # what a pickled model is made of
+    except TypeError:
+        raise UsageError(f"model '{compiled.name}' is object code alone: its layers are not known") from None
+    names = [port.name for port in compiled.inputs]
+    feeds = dict(zip(names, ordered_inputs(compiled, inputs), strict=True))
+    with _resources("compiling"):
+        found = dump(Compilation(source, options), feeds, checked_names(layers), threads)
+    return {tensor.name: tensor.data for tensor in found}
 
 
 def interpret(source: Any, /, *inputs: Any, **named: Any) -> Any:

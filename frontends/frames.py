@@ -94,6 +94,9 @@ def open_ports(graph: Graph, images: Mapping[str, Image]) -> tuple[list[FramePor
         with about(name):
             network = Network.of(type)
             order, channels = images[name].channels(network.channels)
+            images[name].scaling(network.channels)
+            if isinstance(made := images[name].resize, tuple):
+                images[name].borders((made[0], made[1]), network.size)
             height, width = images[name].size or (("h", "w") if images[name].open else network.size)
             shape = _laid(images[name], first, channels, height, width)
             inputs.append(FramePort(name, shape, images[name].dtype, f"{images[name].planes} {order}"))

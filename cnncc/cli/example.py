@@ -75,7 +75,7 @@ def files(compilation: Compilation, executable: Executable, arguments: argparse.
 
 def _feeds(graph: Graph, arguments: argparse.Namespace) -> dict[str, Array]:
     from ..check.model import random_feeds
-    from .inputs import of_files
+    from ..reading.inputs import of_files
 
     given = arguments.files
     return of_files(graph, given, arguments.convert) if given else random_feeds(graph, seed=0)

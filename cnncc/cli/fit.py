@@ -181,7 +181,7 @@ def data(path: Path, graph: Graph) -> tuple[Any, Array, list[str]]:
     """x, y and, for a folder of classes, their names. Raises InputError."""
     if path.is_dir():
         return pictures(path, graph)
-    from .inputs import read_npz
+    from ..reading.inputs import read_npz
 
     if path.suffix != ".npz":
         raise InputError(f"data '{path}': expected an .npz file with x and y, or a folder with a folder for each class")
@@ -199,8 +199,8 @@ def pictures(folder: Path, graph: Graph) -> tuple[Array, Array, list[str]]:
     """
     import numpy as np
 
+    from ..reading.pictures import read_picture
     from ..runtime.executable import Port
-    from .pictures import read_picture
 
     if len(graph.inputs) != 1:
         raise InputError(f"a folder of pictures is for one input, model '{graph.name}' has {len(graph.inputs)}")

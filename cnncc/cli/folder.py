@@ -58,7 +58,7 @@ def work(arguments: argparse.Namespace) -> Work:
 
 def run(model: AnyModel, asked: Work, arguments: argparse.Namespace) -> None:
     from ..folders.work import files_of, work_off
-    from .inputs import read
+    from ..reading.inputs import read
     from .progress import Progress
 
     files = files_of(arguments.files)

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
 from ..sizes import ANY, expect_one, is_open, told
-from . import common, folder
+from . import common, dump, folder
 from .console import say
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resize", action="store_true", help="scale pictures to the size of the input")
     folder.add_arguments(parser)
+    dump.add_arguments(parser)
     common.add_threads(parser)
     common.add_compiling(parser)
     common.add_cache(parser)
@@ -71,6 +72,7 @@ def run(arguments: argparse.Namespace) -> None:
     table = folder.work(arguments) if folder.is_asked(arguments) else None
     if arguments.output and table is None:
         check_output(arguments.output)
+    dump.expect_dump(arguments)
     stopwatch = Stopwatch(Compiling())
     with _model(arguments, stopwatch) as model:
         if table is not None:
@@ -78,13 +80,15 @@ def run(arguments: argparse.Namespace) -> None:
             return
         if arguments.output:
             check_output(arguments.output, len(model.outputs))
-        results = []
-        for call in _calls(model, arguments):
+        results, calls = [], _calls(model, arguments)
+        for call in calls:
             results.append(_run(model, call, arguments.convert or None))
             for line in describe(model, results[-1], call.files, TOP if arguments.top is None else arguments.top):
                 say(line)
         if arguments.output:
             write(arguments.output, model, results)
+        if arguments.dump:
+            dump.dumped(arguments, [call.feeds for call in calls])
     common.tell_timings(stopwatch, arguments)
 
 
@@ -182,7 +186,7 @@ def _named(model: AnyModel, given: Iterable[str]) -> dict[str, Path]:
 
 def _one_input(model: AnyModel, files: list[Path], resize: bool) -> Iterator[RunRequest]:
     """Neighbouring pictures become one batch where images do not mix, else as many calls as it takes."""
-    from .inputs import is_picture, read
+    from ..reading.inputs import is_picture, read
 
     port = model.inputs[0]
     for pictures, group in itertools.groupby(files, is_picture):
@@ -215,7 +219,7 @@ def _joined(arrays: list[Array]) -> Array:
 
 def _named_arrays(file: Path, names: Sequence[str]) -> dict[str, Array]:
     """The arrays of a `.npz` file that have these names."""
-    from .inputs import read_npz
+    from ..reading.inputs import read_npz
 
     arrays = read_npz(file)
     missing = [name for name in names if name not in arrays]
@@ -227,7 +231,7 @@ def _named_arrays(file: Path, names: Sequence[str]) -> dict[str, Array]:
 
 def _several_inputs(model: AnyModel, files: list[Path], named: dict[str, Path], resize: bool) -> RunRequest:
     """Files in the order of the inputs that no `--input` names."""
-    from .inputs import read
+    from ..reading.inputs import read
 
     ports = {port.name: port for port in model.inputs}
     free = [name for name in ports if name not in named]

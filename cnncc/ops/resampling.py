@@ -11,13 +11,13 @@ from typing import TypeVar
 
 import numpy as np
 
-from ..computation import LoweringBuilder, replaced
+from ..computation import LoweringBuilder
 from ..expr import Arg, Expr, multiply_add
 from ..types import Array
 
 HALF = Fraction(1, 2)
-FEW = 4
-"""Taps that one expression reads; of more, the products are a tensor of their own, which is summed."""
+FEW = 8
+"""Taps that one expression reads: each has two operands, whose addresses take registers."""
 
 
 @dataclass(frozen=True)
@@ -188,27 +188,21 @@ def resampled(pieces: LoweringBuilder, x: int, axis: int, taps: Taps) -> int:
     if len(taps) == 1 and (taps[0][1] == 1).all():
         index = taps[0][0].tolist()
         return x if index == list(range(pieces.shape(x)[axis])) else pieces.lookup(x, axis, index)
-    return expression_of(pieces, x, axis, taps) if len(taps) <= FEW else reduction_of(pieces, x, axis, taps)
-
-
-def expression_of(pieces: LoweringBuilder, x: int, axis: int, taps: Taps) -> int:
-    """Append one expression of a look-up for each tap."""
-    behind = len(pieces.shape(x)) - axis - 1
-    operands: list[int] = []
-    total: Expr | None = None
-    for number, (index, weights) in enumerate(taps):
-        operands += [pieces.lookup(x, axis, index.tolist()), pieces.known(weights.reshape(-1, *(1,) * behind))]
-        value, weight = Arg(2 * number), Arg(2 * number + 1)
-        total = value * weight if total is None else multiply_add(value, weight, total)
+    total = None
+    for first in range(0, len(taps), FEW):
+        total = added(pieces, x, axis, taps[first : first + FEW], total)
     assert total is not None, "some tap of every axis counts"
+    return total
+
+
+def added(pieces: LoweringBuilder, x: int, axis: int, taps: Taps, before: int | None) -> int:
+    """Append one expression of a look-up for each tap, which goes on with the sum of those before."""
+    behind = len(pieces.shape(x)) - axis - 1
+    operands = [] if before is None else [before]
+    total: Expr | None = None if before is None else Arg(0)
+    for index, weights in taps:
+        value, weight = Arg(len(operands)), Arg(len(operands) + 1)
+        operands += [pieces.lookup(x, axis, index.tolist()), pieces.known(weights.reshape(-1, *(1,) * behind))]
+        total = value * weight if total is None else multiply_add(value, weight, total)
+    assert total is not None, "there is a tap"
     return pieces.pointwise(total, operands)
-
-
-def reduction_of(pieces: LoweringBuilder, x: int, axis: int, taps: Taps) -> int:
-    """Append a look-up of all taps, one after another along an axis of their own, and the sum of their products."""
-    shape, out = pieces.shape(x), len(taps[0][0])
-    found = pieces.lookup(x, axis, np.concatenate([index for index, _ in taps]).tolist())
-    found = pieces.reshape(found, (*shape[:axis], len(taps), out, *shape[axis + 1 :]))
-    weights = np.stack([own for _, own in taps]).reshape(len(taps), out, *(1,) * (len(shape) - axis - 1))
-    products = pieces.pointwise(Arg(0) * Arg(1), (found, pieces.known(weights)))
-    return pieces.reshape(pieces.reduce(products, (axis,), "add"), replaced(shape, axis, out))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import threading
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -32,6 +33,18 @@ _TURN_SECONDS = 2e-5  # that a call which updates states waits before it asks ag
 Result = Array | Outputs
 
 
+class Page(Protocol):
+    """A report: its name, and its text as HTML."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def html(self) -> str: ...
+
+    def save(self, path: str | os.PathLike[str]) -> None: ...
+
+
 class Model(NativeCallable):
     """A model that can be called: `y = model(x)`.
 
@@ -50,7 +63,8 @@ class Model(NativeCallable):
     a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
     released while native code runs. A pickled model is its source, compiled again when it is loaded (`rebuild`: a
     function and its arguments), never machine code; its states begin anew. A model made with `state`, another model of
-    the same states, reads that one's. `told` gives the reasons of layers by their names (`why`).
+    the same states, reads that one's. `told` gives the reasons of layers by their names (`why`), `reporter` a page of
+    all there is to tell (`report`).
 
     Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
     Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
@@ -68,8 +82,9 @@ class Model(NativeCallable):
         rebuild: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
         state: Model | None = None,
         told: Callable[[tuple[str, ...]], str] | None = None,
+        reporter: Callable[..., Page] | None = None,
     ):
-        self._executable, self._rebuild, self._told = executable, rebuild, told
+        self._executable, self._rebuild, self._told, self._reporter = executable, rebuild, told, reporter
         self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
@@ -167,6 +182,37 @@ class Model(NativeCallable):
     def workspace(self) -> Array:
         """The bytes of the workspace, used by one call at a time; a profiled program counts its ticks there."""
         return self._session.workspace
+
+    def report(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        against: Sequence[str] | str | None = None,
+        data: Any = None,
+        threads: Sequence[int] | None = None,
+        seconds: float = 1.0,
+        check: bool = True,
+    ) -> Page:
+        """A page that shows what became of the model, and why; it is written to `path`, if one is given.
+
+        `against` names other engines for a model from an ONNX file (None: those that are installed), `data` is what a
+        call would take (an array, a tuple or a dict; None: random arrays), `threads` are numbers of cores (None: as
+        many as this model uses), `seconds` is the time of each measurement; `check` compares each layer with the
+        interpreter. The model is compiled again for it. Raises UsageError for a model of object code alone and for an
+        unknown engine, InputError for data that does not fit, OutputError where the file cannot be written.
+        """
+        if self._reporter is None:
+            raise UsageError(f"model '{self.name}' was made from object code alone, of which there is no report")
+        given = data if isinstance(data, tuple) else (data,)
+        feeds = None if data is None else ordered_inputs(self._executable, given)
+        return self._reporter(
+            path,
+            against=against,
+            feeds=None if feeds is None else {port.name: a for port, a in zip(self.inputs, feeds, strict=True)},
+            threads=(self._threads,) if threads is None else tuple(threads),
+            seconds=seconds,
+            check=check,
+        )
 
     def close(self) -> None:
         """End the workers, after the running calls if there are any. Later calls of the model raise NativeError."""

@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 MODELS = ("mobilenet", "resnet", "unet", "inception", "ecg", "volume", "edges", "digits", "learn_edges")
 TELL = ("edges", "learn_edges")
 """Scripts that print something else than their layers."""
-OTHERS = ("train_digits", "finetune", "sweep", "webcam")
+OTHERS = ("train_digits", "finetune", "sweep", "webcam", "many_images")
 """Scripts that define no model."""
 
 

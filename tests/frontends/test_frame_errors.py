@@ -115,6 +115,20 @@ def test_frames_of_any_size_are_no_graph() -> None:
         compile(conv_net(), inputs={"input": Image(resize=(12, 16))}, tune=True)
 
 
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (Image(resize=(480, 640)), "frames of 640×480 pixels do not fit the network, which reads 16×12"),
+        (Image(resize="stretch", mean=(0.1, 0.2)), "mean (0.1, 0.2) has 2 numbers for 3 channels"),
+        (Image(resize="stretch", order="GRAY"), "order 'GRAY' does not fit the network"),
+    ],
+)  # fmt: skip
+def test_frames_of_any_size_are_judged_before_the_first_comes(image: Image, message: str) -> None:
+    with pytest.raises(CnnccError, match="the Image of input 'input'") as caught:
+        compile(conv_net(), inputs={"input": image})
+    assert message in str(caught.value)
+
+
 def test_training_goes_without_frames() -> None:
     x, y = np.zeros((4, 12, 16, 3), np.uint8), np.zeros(4, np.int64)
     with pytest.raises(CnnccError, match="fit trains the network on what it reads"):

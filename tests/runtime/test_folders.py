@@ -7,18 +7,19 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 import cnncc
 from cnncc import nn
-from cnncc.cli.inputs import read
 from cnncc.errors import InputError, UsageError
 from cnncc.folders.journal import Journal, journal_of
 from cnncc.folders.mapping import mapped
 from cnncc.folders.table import Table, plain
 from cnncc.folders.work import Work, files_of, work_off
+from cnncc.reading.inputs import read
 from cnncc.runtime.model import Model
 from cnncc.types import Array
 
@@ -197,6 +198,26 @@ def test_no_file_can_be_read(model: Model, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"none of 1 files could be read: '.*a\.npy' is not a \.npy array"):
         run(model, tmp_path, Work(tmp_path / "results.csv"))
     assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]
+
+
+def test_map(model: Model, folder: Path) -> None:
+    answers = list(cnncc.map(model, folder, batch=5, jobs=2))
+    again = list(cnncc.map(model, [str(file) for file in files_of([str(folder)])]))
+    assert [answer.file for answer in answers] == [answer.file for answer in again]
+    assert sum(bool(answer.error) for answer in answers) == len(BAD)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"batch": 0}, "batch=0: expected a whole number of at least 1"),
+        ({"jobs": True}, "jobs=True: expected a whole number of at least 1"),
+        ({"model": "digits.py"}, "map takes a compiled model, as cnncc.compile gives it, got str"),
+    ],
+)
+def test_mistakes_of_map(model: Model, folder: Path, wrong: dict[str, Any], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        cnncc.map(**{"model": model, "files": folder, **wrong})
 
 
 def test_numbers_that_json_has_not() -> None:

@@ -1,0 +1,1 @@
+"""Files → arrays for the inputs of models."""
