@@ -401,7 +401,7 @@ ALLOWED: dict[str, set[str]] = {
         "terminal",
         "types",
     },
-    "notebook": {"drawing", "errors", "frontends", "history", "ir", "learning", "report", "runtime"},
+    "notebook": {"drawing", "errors", "frontends", "history", "ir", "learning", "report", "runtime", "types"},
     "__init__": {"api", "errors", "folders", "frontends", "learning", "runtime", "version"},
     "measure.peers": {"cache.sources", "compiler", "errors", "measure", "runtime", "types", "version"},
     "measure.torch_network": {"cut", "errors", "ir", "op", "ops", "types"},
