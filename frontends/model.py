@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, caller_location
+from ..history import History
 from ..ir import Builder, Graph, Value
 from ..types import Array
 from .arguments import checked_name, located, whole
@@ -102,14 +103,15 @@ class Model:
         with located(None, caller_location()):
             write_weights(path, self.weights)
 
-    def fit(self, x: Any, y: Any, **how: Any) -> Any:
+    def fit(self, x: Any, y: Any, **how: Any) -> History:
         """Train all weights on examples `x` and what is wanted for each, `y`; returns the history, epoch by epoch.
 
         See `cnncc.fit` for what it takes and raises. However training ends, the network then has the weights that it
         kept: of the best epoch, or of the last finished step.
         """
         learning = import_module("cnncc.learning")  # a room above this one, which compiles what it trains
-        return learning.fit_network(self, x, y, **how)
+        history: History = learning.fit_network(self, x, y, **how)
+        return history
 
     def _collect(self) -> dict[str, Parameter]:
         return {

@@ -11,6 +11,7 @@ from ..api import compile, open_source
 from ..cache.sources import OnnxFile
 from ..errors import UsageError
 from ..files import write_whole
+from ..history import History
 from ..ir import Graph
 from ..runtime.model import Model
 from ..types import Array
@@ -18,7 +19,6 @@ from .arguments import expect_count, expect_seed, functions
 from .augment import Augmentation
 from .course import Callback, Course, Data, Patience, patience_of
 from .evaluation import evaluation
-from .history import History
 from .losses import LayerLoss, Loss
 from .metrics import Metric, metrics_of
 from .optimisers import Optimiser
