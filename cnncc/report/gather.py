@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -140,7 +141,9 @@ def _layer_times(compilation: Compilation, request: Request, feeds: Mapping[str,
 
 
 def _without_passes(compilation: Compilation) -> Compilation:
-    return compilation.varied(off=tuple(dict.fromkeys(step.name for step in PIPELINE)))
+    """The same model as it was given; what a plan chose for other layers is left to the costs again."""
+    plan = replace(compilation.options.plan, choices=(), source="")
+    return compilation.varied(off=tuple(dict.fromkeys(step.name for step in PIPELINE)), plan=plan)
 
 
 def _peers(compilation: Compilation, request: Request, feeds: Mapping[str, Array]) -> Peers:
