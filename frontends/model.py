@@ -13,6 +13,7 @@ import numpy as np
 from ..errors import ModelError, caller_location
 from ..history import History
 from ..ir import Builder, Graph, Value
+from ..shown import listed, shown
 from ..types import Array
 from .arguments import checked_name, located, whole
 from .blocks import Chain, chain, checked_layer
@@ -59,7 +60,14 @@ class Model:
         self._initialise()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} '{self.name}' with {len(self._calls)} calls of layers>"
+        """A line for each input and each layer, with the shapes of its results."""
+        inputs = [f"{tensor.name}: input {'×'.join(map(str, tensor.shape))}" for tensor in self.inputs]
+        layers = [" ".join((f"{row.layer}:", *row.cells[1:3])) for row in self.summary().rows]
+        return listed(f"<{type(self).__name__} '{self.name}'>", [*inputs, *layers])
+
+    def _repr_html_(self) -> str:
+        """The summary and a drawing, for notebooks."""
+        return shown("network", self)
 
     @property
     def weights(self) -> dict[str, Array]:
