@@ -24,6 +24,7 @@ from ..errors import InputError, UsageError
 from ..sizes import ANY, expect_one, is_open, told
 from . import common, folder
 from .console import say
+from .documents import add_json, say_json
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
@@ -53,6 +54,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_compiling(parser)
     common.add_cache(parser)
     common.add_timings(parser)
+    add_json(parser)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class RunRequest:
 
 def run(arguments: argparse.Namespace) -> None:
     from ..timings import Stopwatch
-    from .outputs import check_output, describe, write
+    from .outputs import check_output, describe, plain_call, run_document, write
     from .progress import Compiling
 
     table = folder.work(arguments) if folder.is_asked(arguments) else None
@@ -78,13 +80,18 @@ def run(arguments: argparse.Namespace) -> None:
             return
         if arguments.output:
             check_output(arguments.output, len(model.outputs))
-        results = []
+        results, calls = [], []
         for call in _calls(model, arguments):
             results.append(_run(model, call, arguments.convert or None))
-            for line in describe(model, results[-1], call.files, TOP if arguments.top is None else arguments.top):
-                say(line)
+            described = model, results[-1], call.files, TOP if arguments.top is None else arguments.top
+            if arguments.json:
+                calls.append(plain_call(*described))
+            else:
+                say("\n".join(describe(*described)))
         if arguments.output:
             write(arguments.output, model, results)
+        if arguments.json:
+            say_json(run_document(model, calls, arguments.output))
     common.tell_timings(stopwatch, arguments)
 
 

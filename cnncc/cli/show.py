@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from . import common, steps
 from .console import say
+from .documents import add_json, say_json
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from ..passes import Applied, Missed, Optimised
 
 STAGES = ("graph", "passes", "plan", "memory", "llvm", "asm", "dot")
+TEXTS = ("llvm", "asm", "dot")  # which --json prints as they are
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common.add_compiling(parser)
     common.add_timings(parser)
+    add_json(parser)
     steps.add_arguments(parser, "show a step of the model's training in its place")
 
 
@@ -41,7 +44,13 @@ def run(arguments: argparse.Namespace) -> None:
     compilation = common.compilation(arguments)
     if arguments.step:
         compilation = steps.learned(compilation.graph, arguments).compiled(compilation)
-    say(_printers()[arguments.stage](compilation).rstrip("\n"))
+    if arguments.json:
+        from .stages import stage_document
+
+        printed = _printers()[arguments.stage] if arguments.stage in TEXTS else None
+        say_json(stage_document(compilation, arguments.stage, printed and printed(compilation)))
+    else:
+        say(_printers()[arguments.stage](compilation).rstrip("\n"))
     common.tell_timings(compilation, arguments)
 
 
