@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from . import learning as learn
-    from .api import compile, from_torch, inspect, interpret, load_graph
+    from .api import compile, from_torch, inspect, intermediates, interpret, load_graph
     from .errors import CnnccError
     from .folders.calls import map
     from .frontends import dsl as nn
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from .learning import fit
     from .runtime.model import Model
     from .runtime.open_model import OpenModel
+    from .runtime.outputs import Outputs
     from .runtime.reload import load
 
 
@@ -33,11 +34,13 @@ __all__ = [
     "Image",
     "Model",
     "OpenModel",
+    "Outputs",
     "__version__",
     "compile",
     "fit",
     "from_torch",
     "inspect",
+    "intermediates",
     "interpret",
     "learn",
     "load",
@@ -48,12 +51,13 @@ __all__ = [
 
 _MODULES = {"learn": ".learning", "nn": ".frontends.dsl"}
 _HOMES = {
-    **dict.fromkeys(("compile", "from_torch", "inspect", "interpret", "load_graph"), ".api"),
+    **dict.fromkeys(("compile", "from_torch", "inspect", "intermediates", "interpret", "load_graph"), ".api"),
     "CnnccError": ".errors",
     "Image": ".frontends.image",
     "fit": ".learning",
     "Model": ".runtime.model",
     "OpenModel": ".runtime.open_model",
+    "Outputs": ".runtime.outputs",
     "load": ".runtime.reload",
     "map": ".folders.calls",
 }

@@ -29,11 +29,12 @@ if TYPE_CHECKING:
     from .frontends.image import Image
     from .frontends.inspection import Inspection
     from .ir import Graph
+    from .report import Report
     from .runtime.open_model import OpenModel
 
     Source = Graph | OnnxFile | Framed
 
-__all__ = ["compile", "from_torch", "inspect", "interpret", "load_graph", "open_source", "with_frames"]
+__all__ = ["compile", "from_torch", "inspect", "intermediates", "interpret", "load_graph", "open_source", "with_frames"]
 
 ONNX_ONLY = "shapes are given with ONNX models only; other models declare those of their inputs"
 
@@ -342,7 +343,8 @@ def _compile(source: Source, options: Options, threads: int, use_cache: bool) ->
     """Also what a pickled model runs to come back."""
     executable = Compilation(source, options).executable(use_cache=use_cache)
     again = _compile, (source, options, threads, use_cache)
-    return Model(executable, threads=threads, rebuild=again, told=partial(_why, source, options))
+    told, reporter = partial(_why, source, options), partial(_report, source, options)
+    return Model(executable, threads=threads, rebuild=again, told=told, reporter=reporter)
 
 
 def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:
@@ -352,6 +354,27 @@ def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:
 
     with _resources("explaining"):
         return text(explain(Compilation(source, options), names), names)
+
+
+def _report(
+    source: Source,
+    options: Options,
+    path: str | os.PathLike[str] | None,
+    against: Sequence[str] | str | None,
+    **asked: Any,
+) -> Report:
+    """What `Model.report` gives."""
+    from .measure.peers import named
+    from .report import report
+    from .report.facts import Request
+
+    names = ",".join([against] if isinstance(against, str) else against or ())
+    engines = named(names) if names else None if against is None else ()
+    with _resources("reporting"):
+        found = report(Compilation(source, options), Request(against=engines, **asked))
+    if path is not None:
+        found.save(path)
+    return found
 
 
 def inspect(
@@ -378,21 +401,53 @@ def inspect(
         return inspected(opened)
 
 
-def interpret(source: Any, *inputs: Any) -> Any:
+def intermediates(model: Any, *inputs: Any, layers: str | Sequence[str] = "*") -> dict[str, Array]:
+    """The tensors inside a compiled model, as its kernels make them in a call with these inputs.
+
+    `model` is what `compile` returned, or a source that it takes. `layers` names layers as the passes left them, or
+    tensors of an ONNX file that still exist; `*`, `?` and `[…]` stand for several. The answer has them by these names.
+    Inputs are given as to the model; states have their first values.
+
+    Raises UsageError for a name that is not there or whose value became part of a layer, with that layer; InputError
+    for inputs that do not fit; what `compile` raises.
+    """
+    from .faults.dump import dump
+    from .runtime.arrays import ordered_inputs
+
+    compiled = model if isinstance(model, Model) else compile(model)
+    try:
+        source, options, threads = compiled.__reduce__()[1][:3]  # what a pickled model is made of
+    except TypeError:
+        raise UsageError(f"model '{compiled.name}' is object code alone: its layers are not known") from None
+    names = [port.name for port in compiled.inputs]
+    feeds = dict(zip(names, ordered_inputs(compiled, inputs), strict=True))
+    with _resources("compiling"):
+        found = dump(Compilation(source, options), feeds, checked_names(layers), threads)
+    return {tensor.name: tensor.data for tensor in found}
+
+
+def interpret(source: Any, /, *inputs: Any, **named: Any) -> Any:
     """Run the reference interpreter on a graph, a model or a script.
 
-    Inputs are given as to a compiled model: arrays in order, or one dict by name. The answer is an array, or a
-    tuple in the order of the outputs.
+    Inputs are given as to a compiled model: arrays in order or by name, or one dict by name. The answer is an array, or
+    a tuple in the order of the outputs that has their names as well (`Outputs`).
     """
     from . import interpreter
+    from .runtime.outputs import named as named_outputs
 
     graph = load_graph(source)
-    if len(inputs) == 1 and isinstance(inputs[0], Mapping):
-        feeds: Mapping[str, Array] = {name: np.asarray(value) for name, value in inputs[0].items()}
-    else:
-        if len(inputs) != len(graph.inputs):
-            raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(inputs)}")
-        feeds = {name: np.asarray(value) for name, value in zip(graph.inputs, inputs, strict=True)}
+    feeds = _feeds(graph, inputs, named)
     with _resources("interpreting"):
-        results = tuple(interpreter.run(graph, feeds).values())
-    return results[0] if len(results) == 1 else results
+        results = interpreter.run(graph, feeds)
+    arrays = tuple(results.values())
+    return arrays[0] if len(arrays) == 1 else named_outputs(tuple(results), arrays)
+
+
+def _feeds(graph: Graph, inputs: Sequence[Any], named: Mapping[str, Any]) -> dict[str, Array]:
+    """The arrays of an interpreted call by the names of the inputs. Raises InputError for another number of them."""
+    if len(inputs) == 1 and isinstance(inputs[0], Mapping) and not named:
+        return {name: np.asarray(value) for name, value in inputs[0].items()}
+    placed = dict(zip(graph.inputs, inputs, strict=False))
+    if len(inputs) + len(named) != len(graph.inputs) or placed.keys() & named.keys():
+        raise InputError(f"model '{graph.name}' has {len(graph.inputs)} inputs, got {len(inputs) + len(named)}")
+    return {name: np.asarray(value) for name, value in {**placed, **named}.items()}

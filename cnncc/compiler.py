@@ -179,8 +179,12 @@ class Compilation:
         with self.stopwatch.stage("passes"), allowance(self._allowance):
             from .passes.manager import optimise
 
-            off = (*self.options.off, *(VALUE_PASSES if self.options.plan.replaceable else ()))
-            return optimise(graph, self.options.precision, off)
+            return optimise(graph, self.options.precision, self.off)
+
+    @property
+    def off(self) -> tuple[str, ...]:
+        """The names of the passes that are left out."""
+        return (*self.options.off, *(VALUE_PASSES if self.options.plan.replaceable else ()))
 
     @cached_property
     def plan(self) -> Plan:

@@ -51,6 +51,17 @@ class Transforms:
     outputs: Matrix
 
 
+@dataclass(frozen=True)
+class Tiling:
+    """How a convolution is computed by transforms: `steps` outputs of a tile along each axis.
+
+    Weights that `arrive` are transformed by compiled code, in float32; others before, and rounded once.
+    """
+
+    steps: tuple[int, ...]
+    arrive: bool = False
+
+
 def points(m: int, r: int) -> int:
     """Multiplications of F(m, r)."""
     return len(transforms(m, r).outputs[0])

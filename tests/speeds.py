@@ -35,6 +35,7 @@ FAST = {
     "cli": "check ops show",
     "codegen": "back_ends emitter every_op softmax program",
     "docs": "links generated map tiles",
+    "drawing": "drawing",
     "embed": "names",
     "errors": "graph_errors bad_input",
     "explain": "names",
@@ -47,6 +48,7 @@ FAST = {
     "packaging": "installed",
     "passes": "manager fuse batch_norm identities dead_code padding constants subexpressions groups parallel",
     "plan": "choose lower memory schedule views",
+    "report": "",  # every test there compiles and times
     "runtime": "model buffers native",
     "smoke": "imports llvm_text speeds",
     "torch": "",  # every test there wants PyTorch

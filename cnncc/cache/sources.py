@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from ..frontends.inspection import Inspection
     from ..frontends.onnx.external import FileRange
     from ..frontends.onnx.read import Declared
-    from ..ir import Graph
+    from ..ir import Graph, Value
 
 _BLOCK = 1 << 20  # bytes that are hashed at a time
 
@@ -60,6 +60,7 @@ class OnnxFile:
         self.path, self.shapes, self.outputs, self.convert = Path(path), shapes or {}, tuple(outputs), convert
         self.fixed = dict(fixed or {})
         self._outside: list[tuple[FileRange, str | None]] = []
+        self._tensors: Mapping[str, Value] = {}
 
     @cached_property
     def graph(self) -> Graph:
@@ -117,6 +118,11 @@ class OnnxFile:
         """The bytes of the file; none if it cannot be read."""
         return bytes(self._content or b"")
 
+    @property
+    def tensors(self) -> Mapping[str, Value]:
+        """The values of the graph that are tensors of the file, by their names there (see `imported`)."""
+        return self._tensors if self.graph else {}
+
     @cached_property
     def ports(self) -> tuple[str, list[Declared], list[Declared]]:
         """Name, inputs and outputs of the model, whose dimensions may be open. Raises ModelError for no ONNX model."""
@@ -173,6 +179,13 @@ class OnnxFile:
 
         return holding(self.path, self._parsed(), self._imported, weights)
 
+    def exposed(self) -> tuple[bytes, list[str]]:
+        """The content of a file that has all its tensors as outputs, and their names (see `frontends.onnx.exposed`)."""
+        from ..frontends.onnx.exposed import exposed
+
+        names = self.tensors
+        return exposed(self.path, self._parsed(), names)
+
     def _parsed(self) -> Any:
         from ..frontends.onnx.read import parse
 
@@ -184,9 +197,11 @@ class OnnxFile:
         return graph
 
     def _imported(self, proto: Any) -> Graph:
-        from ..frontends.onnx.importer import graph_of
+        from ..frontends.onnx.importer import imported
 
-        return graph_of(self.path, proto, self.shapes, self.outputs, self.given, self.convert, self.fixed)
+        given = self.shapes, self.outputs, self.given, self.convert, self.fixed
+        graph, self._tensors = imported(self.path, proto, *given)
+        return graph
 
     @cached_property
     def _content(self) -> memoryview | None:

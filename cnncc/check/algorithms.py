@@ -8,20 +8,20 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from ..computation import Contraction
+from ..cook_toom import Tiling
 from ..elements import FLOAT32, Element
 from ..types import Array
-from .winograd import Steps
 
 
 @dataclass(frozen=True)
 class Algorithms:
     """How a plan computes contractions, where it is not one float32 sum of products.
 
-    `tiles` are those by Winograd's transforms (not flipped), with their outputs per tile (`Plan.tiles`). `stored` are
+    `tiles` are those by Winograd's transforms (not flipped), with their tiles (`Plan.tiles`). `stored` are
     the layers whose weights lie in memory as something else than float32 (`Plan.stored`); `layer` is the one at hand.
     """
 
-    tiles: Mapping[Contraction, Collection[Steps]] = field(default_factory=dict)
+    tiles: Mapping[Contraction, Collection[Tiling]] = field(default_factory=dict)
     stored: Mapping[str, Element] = field(default_factory=dict)
     layer: str = ""
 

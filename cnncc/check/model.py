@@ -7,14 +7,11 @@ stores, that graph is compiled once more with each value as an output; a layer i
 that it really read, which is far sharper than bounds that have grown through the whole network. Where a fused layer is
 off, it is taken apart and compiled again, so that the step inside is named. At last the model as it is, from its inputs
 to its outputs. All bounds are derived (see `tolerance`).
-
-Code of a machine that is not this one runs under an emulator, the object itself (`emulation`): all of it twice, so that
-what a call leaves behind in its workspace is seen to change nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -22,20 +19,19 @@ import numpy as np
 
 from ..compiler import Compilation, Options
 from ..emulation.run import emulate, holding, is_foreign
-from ..errors import DifferenceError
 from ..interpreter import run
-from ..ir import Graph, Node, Value, with_outputs, without_states
+from ..ir import Graph, Node, Value, without_states
 from ..op import Constant
 from ..ops.fused import Fused
-from ..passes import PIPELINE, typical
+from ..passes import typical
 from ..passes.unfuse import expand
 from ..runtime.model import Model
 from ..types import Array
 from .algorithms import Algorithms
 from .bound import Bound, compare
+from .compiled import Feeds, as_it_is, label, named, run_compiled, same_bits, values_of, with_values
 from .tolerance import bounds, op_bounds, rewrite_bounds
 
-Feeds = Mapping[str, Array]
 Verdict = Literal["ok", "off", "inherited"]
 
 GROWTH = 16.0
@@ -130,10 +126,10 @@ def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Rep
         rewrite = _rewrite(graph, after, feeds)
         seen: dict[Value, Array] = {}
         kernels = tuple(_kernels(after, options, feeds, threads, seen))
-        model = _native(compilation, feeds, threads)
+        model = run_compiled(compilation, feeds, threads)
         found = model.outputs
         outputs = _outputs(after, compilation, feeds, found)
-    same = all(_same(found[name], seen[value]) for name, value in after.outputs.items() if value in seen)
+    same = all(same_bits(found[name], seen[value]) for name, value in after.outputs.items() if value in seen)
     if any(finding.verdict == "off" for finding in kernels):
         outputs = tuple(replace(f, verdict="inherited") if f.verdict == "off" else f for f in outputs)
     return Report(rewrite, kernels, outputs, same, model.emulator)
@@ -150,7 +146,7 @@ def check_step(compilation: Compilation, feeds: Feeds, threads: int = 1) -> Repo
     apart = without_states(compilation.optimised.graph)
     with np.errstate(all="ignore"):
         kernels = tuple(_kernels(apart, compilation.options, feeds, threads, {}))
-        wanted = _native(_as_it_is(apart, compilation.options), feeds, threads)
+        wanted = run_compiled(as_it_is(apart, compilation.options), feeds, threads)
         found = _stepped(compilation, feeds, threads)
     outputs = tuple(_finding(name, IN_PLACE, found[name], Bound.exact(array)) for name, array in wanted.outputs.items())
     return Report((), kernels, outputs, emulator=wanted.emulator)
@@ -169,7 +165,7 @@ def _stepped(compilation: Compilation, feeds: Feeds, threads: int) -> dict[str, 
         for name, array in model.state.items():
             array[...] = feeds[name]
         results = model(inputs)
-        return _named(model, results) | {_after(name): array.copy() for name, array in model.state.items()}
+        return named(model, results) | {_after(name): array.copy() for name, array in model.state.items()}
 
 
 def _after(name: str) -> str:
@@ -184,14 +180,14 @@ def _rewrite(before: Graph, after: Graph, feeds: Feeds) -> tuple[Finding, ...]:
     for node in after:
         if isinstance(node.op, Fused):
             after = expand(after, node.name)
-    grown = _growth(before, after, feeds)
+    grown = growth(before, after, feeds)
     for seed in range(TRIES if grown else 0):
-        again = _growth(before, after, random_feeds(before, seed))
+        again = growth(before, after, random_feeds(before, seed))
         grown = {name: finding for name, finding in grown.items() if name in again}
     return tuple(grown.get(name, finding) if finding.verdict == "ok" else finding for name, finding in moved.items())
 
 
-def _growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
+def growth(before: Graph, after: Graph, feeds: Feeds) -> dict[str, Finding]:
     """A finding for each output whose rounding error bound the passes made more than `GROWTH` times larger.
 
     Where one has no bound (softmax behind many layers), for what it is made of.
@@ -266,63 +262,14 @@ def _layers(
     values = list(dict.fromkeys([*read, *(value for node in nodes for value in node.values)]))
     known = {Value(name): np.asarray(data) for name, data in feeds.items()}
     known |= {value: op.data for node in graph if isinstance(op := node.op, Constant) for value in node.values}
-    compilation = _with_values(graph, values, options)
-    found, how = _native(compilation, feeds, threads).outputs, algorithms(compilation)
-    seen |= {value: found[name] for name, value in compilation.graph.outputs.items()}
+    compilation = with_values(graph, values, options)
+    how = algorithms(compilation)
+    seen |= values_of(compilation, feeds, threads)
     known |= seen
     for node in nodes:
         allowed = op_bounds(node.op, [Bound.exact(known[value]) for value in node.inputs], how.of(node.name))
         for value, bound in zip(node.values, allowed, strict=True):
-            yield node, _finding(_label(value), str(node.op), known[value], bound)
-
-
-def _with_values(graph: Graph, values: Sequence[Value], options: Options) -> Compilation:
-    """`graph`, which is rewritten no more, with all these values as outputs."""
-    names = {f"value {number}": value for number, value in enumerate(values)}
-    return _as_it_is(with_outputs(graph, names), options)
-
-
-def _as_it_is(graph: Graph, options: Options) -> Compilation:
-    """`graph` with no pass."""
-    return Compilation(graph, replace(options, off=tuple(dict.fromkeys(step.name for step in PIPELINE))))
-
-
-@dataclass(frozen=True)
-class _Run:
-    """The outputs of compiled code by name, and what it ran under if not on this machine."""
-
-    outputs: dict[str, Array]
-    emulator: str = ""
-
-
-def _native(compilation: Compilation, feeds: Feeds, threads: int) -> _Run:
-    """Run compiled code, here or under an emulator."""
-    if is_foreign(compilation.options.target):
-        return _emulated(compilation, feeds)
-    with Model(compilation.build(), threads=threads) as model:
-        return _Run(_named(model, model(dict(feeds))))
-
-
-def _named(model: Model, answer: Array | tuple[Array, ...]) -> dict[str, Array]:
-    """The outputs of a call by name."""
-    results = answer if isinstance(answer, tuple) else (answer,)
-    return {port.name: array for port, array in zip(model.outputs, results, strict=True)}
-
-
-def _emulated(compilation: Compilation, feeds: Feeds) -> _Run:
-    """Run the object under an emulator. Raises DifferenceError where a second run differs."""
-    executable = compilation.build()
-    answer = emulate(executable, feeds, runs=2)
-    first, second = answer.outputs
-    for port, one, other in zip(executable.outputs, first, second, strict=True):
-        if not _same(one, other):
-            raise DifferenceError(f"output '{port.name}' of a second run in the same workspace has other bits")
-    outputs = {port.name: array for port, array in zip(executable.outputs, first, strict=True)}
-    return _Run(outputs, answer.emulator)
-
-
-def _same(one: Array, other: Array) -> bool:
-    return one.tobytes() == other.tobytes()
+            yield node, _finding(label(value), str(node.op), known[value], bound)
 
 
 def _finding(layer: str, op: str, actual: Array, bound: Bound) -> Finding:
@@ -343,8 +290,3 @@ def _finding(layer: str, op: str, actual: Array, bound: Bound) -> Finding:
         elements=actual.size,
         bound=float(bound.error[at]),
     )
-
-
-def _label(value: Value) -> str:
-    """The layer's name, with the number of the output where it is not the first."""
-    return value.node if value.index == 0 else f"{value.node}:{value.index}"

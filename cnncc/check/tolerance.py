@@ -23,7 +23,7 @@ overflows in any order. The bound is infinite, nothing contradicts it and `compa
     overflow: the result, or a partial sum or product, comes within its bound of float32's end;
   - an error decides between a number and NaN or an infinity: a divisor, or the argument of a root or logarithm, that
     may be 0 or of the other sign; ∞ · w where w may be 0, or beside infinite weights;
-  - a NaN or an infinity stands in the same Winograd tile (see `check.winograd`);
+  - a NaN or an infinity stands in the same Winograd tile (see `check.winograd`), or among the weights of its filter;
   - a value without a bound went in.
 
 Whole numbers and truth values are exact: their bound is 0, and `compare` wants them equal. It is infinite where errors
@@ -51,6 +51,7 @@ from ..computation import (
     Scatter,
     WindowReduction,
 )
+from ..cook_toom import Tiling
 from ..elements import element_of
 from ..expr import evaluate_with_error
 from ..functions import TINY, UNIT
@@ -66,7 +67,6 @@ from . import combining, indexed, order
 from . import winograd as tolerance_winograd
 from .algorithms import DIRECT, Algorithms
 from .bound import Bound, same
-from .winograd import Steps
 
 
 def bounds(
@@ -173,20 +173,22 @@ def _any_contraction(c: Contraction, operands: Sequence[Bound], how: Algorithms)
     direct, chosen = _contraction(c, operands), how.tiles.get(replace(c, flip=False), ())
     if not chosen:
         return direct
-    bounds = [_winograd(c, operands, steps, direct.reference) for steps in chosen]
+    bounds = [_winograd(c, operands, tiling, direct.reference) for tiling in chosen]
     return Bound(direct.reference, np.maximum.reduce([direct.error, *(bound.error for bound in bounds)]))
 
 
-def _winograd(c: Contraction, operands: Sequence[Bound], steps: Steps, value: Array) -> Bound:
+def _winograd(c: Contraction, operands: Sequence[Bound], tiling: Tiling, value: Array) -> Bound:
     """As `_contraction`, with the sizes and the number of roundings of the transforms."""
     (ax, ex), (aw, ew) = combining.sizes(operands[0]), combining.sizes(operands[1])
-    size, lost = tolerance_winograd.sizes(c, steps, ax + ex, aw + ew)
+    size, lost = tolerance_winograd.sizes(c, tiling, ax + ex, aw + ew)
     carried = lost + contract(c, ax, ew) + contract(c, ex, aw + ew)
     if c.bias:
         ab, eb = (per_channel(part, value.ndim) for part in combining.sizes(operands[2]))
         size, carried = size + ab + eb, carried + eb
-    bound = combining.summed(value, carried, size, tolerance_winograd.roundings(c, steps) + 2)
-    spoilt = tolerance_winograd.reached(c, steps, ~np.isfinite(operands[0].reference))
+    bound = combining.summed(value, carried, size, tolerance_winograd.roundings(c, tiling) + 2)
+    x, w = (~np.isfinite(bound.reference) for bound in operands[:2])
+    filters = np.asarray(w.any(axis=tuple(range(1, w.ndim))))
+    spoilt = tolerance_winograd.reached(c, tiling.steps, x) | per_channel(filters, value.ndim)
     return Bound(value, np.where(spoilt, np.inf, bound.error))
 
 

@@ -6,6 +6,9 @@ Higham's lemma 3.1 their number N bounds the error, and the sizes are those of t
 
     |ŷ − y| ≤ γ(N) |Aᵀ| (Σ_c (|G||w||Gᵀ|) ⊙ (|Bᵀ||x||B|)) |A| + underflow
 
+Weights that arrive are multiplied by one matrix for all axes (the product of their G), whose entries are rounded: with
+t taps a weight goes through that rounding and those of a sum of t products, where a known one is rounded once.
+
 (compare Barabasz et al. 2020, theorem 1, who go on to norms). In contrast to a direct sum it reads all pixels of a
 tile, not only those in the window of y: a large one spoils its neighbours, and NaN or an infinity spreads to the
 whole tile, where the bound is infinite.
@@ -23,7 +26,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..computation import Contraction
-from ..cook_toom import Matrix, Transforms, depth, transforms
+from ..cook_toom import Matrix, Tiling, Transforms, depth, transforms
 from ..functions import LARGEST, TINY
 from ..types import Array
 from ..windows import WindowAxis
@@ -34,21 +37,23 @@ Steps = tuple[int, ...]
 ROOM = 2.0**-8  # of the largest float: what a term of a transform may exceed its result by
 
 
-def roundings(c: Contraction, steps: Steps) -> int:
+def roundings(c: Contraction, tiling: Tiling) -> int:
     """N: how often a product is rounded on its way into an output."""
     channels = c.channels * math.prod(map(_phases, c.window))
-    return sum(depth(t.inputs) + depth(t.outputs) for t in _used(c, steps)) + 1 + channels + c.bias
+    of_weights = 1 + math.prod(map(_most_taps, c.window)) if tiling.arrive else 1
+    return sum(depth(t.inputs) + depth(t.outputs) for t in _used(c, tiling.steps)) + of_weights + channels + c.bias
 
 
-def sizes(c: Contraction, steps: Steps, x: Array, w: Array) -> tuple[Array, Array]:
+def sizes(c: Contraction, tiling: Tiling, x: Array, w: Array) -> tuple[Array, Array]:
     """(Σ without signs, underflow) of each output, from |x| and |w|; infinite where a transform may overflow."""
+    steps = tiling.steps
     used = _used(c, steps)
     v = _tiles(c, steps, x)
     u = _taps(c, np.flip(w, tuple(range(2, w.ndim))) if c.flip else w)
     for axis, t in enumerate(used):
         v = _along(t.inputs, v, 3 + 2 * axis)
         u = _along(t.weights, u, 2 + axis)
-    steps_lost = roundings(c, steps)
+    steps_lost = roundings(c, tiling)
     total, lost = _products(v, u), _products(v + steps_lost, u + steps_lost)
     most = np.maximum(v.max(axis=1, keepdims=True), total.max(axis=1, keepdims=True))
     unsure = _whole_tiles(c, steps, most > ROOM * LARGEST) | bool(u.max() > ROOM * LARGEST)

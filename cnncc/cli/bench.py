@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser)
-    parser.add_argument("--threads", type=_counts, default=(1,), metavar="N,…", help="numbers of cores (default: 1)")
+    parser.add_argument(
+        "--threads", type=common.counts, default=(1,), metavar="N,…", help="numbers of cores (default: 1)"
+    )
     parser.add_argument("--seconds", type=common.seconds, default=2.0, metavar="S", help="time to spend (default: 2)")
     parser.add_argument("--layers", action="store_true", help="tell the time of each step, and what bounds it")
     parser.add_argument(
@@ -187,7 +189,3 @@ def _compare_step(
     keywords |= {"checked": options.checked, "weights": options.weights}
     task = Task(network.graph, step.recipe, step.inputs(), keywords)
     return compare(task, engines, arguments.threads, arguments.seconds)
-
-
-def _counts(text: str) -> tuple[int, ...]:
-    return tuple(map(common.at_least(1), text.split(",")))

@@ -203,6 +203,11 @@ def at_least(least: int) -> Callable[[str], int]:
     return number
 
 
+def counts(text: str) -> tuple[int, ...]:
+    """Several numbers of at least 1 for argparse, as 1,2."""
+    return tuple(map(at_least(1), text.split(",")))
+
+
 def size(text: str) -> int:
     """A number of bytes for argparse, as 32768, 32K or 1M."""
     unit = {"K": 1 << 10, "M": 1 << 20}.get(text[-1:].upper(), 0)

@@ -57,9 +57,10 @@ def run_document(
     calls: Sequence[dict[str, Any]],
     written: str | None,
     table: dict[str, Any] | None = None,
+    dumped: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """What `run` prints with --json: the calls, the file of outputs, and what was done with a table of results."""
-    facts = {"calls": calls, "written": written and file_facts(written), "table": table}
+    """What `run` prints with --json: the calls, the file of outputs, a table of results, and what --dump wrote."""
+    facts = {"calls": calls, "written": written and file_facts(written), "table": table, "dumped": dumped}
     return document("run", model=model.name, labels=model.labels, **facts)
 
 

@@ -9,7 +9,24 @@ from typing import NoReturn
 
 from ..errors import UsageError
 from ..version import VERSION
-from . import bench, cache, check, compile, completion, fit, inspect, machine, ops, run, show, targets, weights, why
+from . import (
+    bench,
+    cache,
+    check,
+    compile,
+    completion,
+    fit,
+    inspect,
+    machine,
+    ops,
+    reduce,
+    report,
+    run,
+    show,
+    targets,
+    weights,
+    why,
+)
 from .console import say
 
 VERBS = {
@@ -17,9 +34,11 @@ VERBS = {
     "run": run,
     "check": check,
     "fit": fit,
+    "reduce": reduce,
     "show": show,
     "why": why,
     "bench": bench,
+    "report": report,
     "weights": weights,
     "inspect": inspect,
     "machine": machine,

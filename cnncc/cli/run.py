@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import InputError, UsageError
 from ..sizes import ANY, expect_one, is_open, told
-from . import common, folder
+from . import common, dump, folder
 from .console import say
 from .documents import add_json, say_json
 
@@ -50,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--resize", action="store_true", help="scale pictures to the size of the input")
     folder.add_arguments(parser)
+    dump.add_arguments(parser)
     common.add_threads(parser)
     common.add_compiling(parser)
     common.add_cache(parser)
@@ -73,6 +74,7 @@ def run(arguments: argparse.Namespace) -> None:
     table = folder.work(arguments) if folder.is_asked(arguments) else None
     if arguments.output and table is None:
         check_output(arguments.output)
+    dump.expect_dump(arguments)
     stopwatch = Stopwatch(Compiling())
     with _model(arguments, stopwatch) as model:
         if table is not None:
@@ -80,18 +82,21 @@ def run(arguments: argparse.Namespace) -> None:
             return
         if arguments.output:
             check_output(arguments.output, len(model.outputs))
-        results, calls = [], []
-        for call in _calls(model, arguments):
+        results, told, calls = [], [], _calls(model, arguments)
+        for call in calls:
             results.append(_run(model, call, arguments.convert or None))
             described = model, results[-1], call.files, TOP if arguments.top is None else arguments.top
             if arguments.json:
-                calls.append(plain_call(*described))
+                told.append(plain_call(*described))
             else:
                 say("\n".join(describe(*described)))
         if arguments.output:
             write(arguments.output, model, results)
+        dumped = dump.dumped(arguments, [call.feeds for call in calls]) if arguments.dump else None
         if arguments.json:
-            say_json(run_document(model, calls, arguments.output))
+            say_json(run_document(model, told, arguments.output, dumped=dumped.facts() if dumped else None))
+        elif dumped:
+            say(dumped.shown())
     common.tell_timings(stopwatch, arguments)
 
 

@@ -1,7 +1,9 @@
 """show: print a stage of the compilation.
 
 graph: the layers; passes: what each pass did to each layer, and why not; plan: kernels, tiles and views; memory: the
-arena; llvm, asm: the code; dot: the layers for Graphviz. With --step, all that of a step of the model's training.
+arena; llvm, asm: the code; dot: the layers for Graphviz; svg: a drawing of them for a browser. graph, dot and svg show
+the model as it was given, or with --graph optimised what the passes left of it. With --step, all that of a step of the
+model's training.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
+from ..errors import UsageError
 from . import common, steps
 from .console import say
 from .documents import add_json, say_json
@@ -20,8 +23,10 @@ if TYPE_CHECKING:
     from ..ir import Graph
     from ..passes import Applied, Missed, Optimised
 
-STAGES = ("graph", "passes", "plan", "memory", "llvm", "asm", "dot")
-TEXTS = ("llvm", "asm", "dot")  # which --json prints as they are
+STAGES = ("graph", "passes", "plan", "memory", "llvm", "asm", "dot", "svg")
+GRAPHS = ("original", "optimised")
+DRAWN = ("graph", "dot", "svg")
+TEXTS = ("llvm", "asm", "dot", "svg")  # which --json prints as they are
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="STAGE",
         help=f"one of {', '.join(STAGES)} (default: graph)",
     )
+    parser.add_argument(
+        "--graph",
+        type=common.one_of("graph", GRAPHS),
+        metavar="|".join(GRAPHS),
+        help=f"which graph the stages {', '.join(DRAWN)} show: before the passes or after them (default: {GRAPHS[0]})",
+    )
     common.add_compiling(parser)
     common.add_timings(parser)
     add_json(parser)
@@ -41,31 +52,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     steps.expect_step(arguments)
+    if arguments.graph and arguments.stage not in DRAWN:
+        raise UsageError(f"--graph says which graph is shown: it needs --stage {', '.join(DRAWN[:-1])} or {DRAWN[-1]}")
     compilation = common.compilation(arguments)
     if arguments.step:
         compilation = steps.learned(compilation.graph, arguments).compiled(compilation)
+    after = arguments.graph == "optimised"
     if arguments.json:
         from .stages import stage_document
 
-        printed = _printers()[arguments.stage] if arguments.stage in TEXTS else None
-        say_json(stage_document(compilation, arguments.stage, printed and printed(compilation)))
+        printed = _printers(after)[arguments.stage] if arguments.stage in TEXTS else None
+        say_json(stage_document(compilation, arguments.stage, after, printed and printed(compilation)))
     else:
-        say(_printers()[arguments.stage](compilation).rstrip("\n"))
+        say(_printers(after)[arguments.stage](compilation).rstrip("\n"))
     common.tell_timings(compilation, arguments)
 
 
-def _printers() -> dict[str, Callable[[Compilation], str]]:
+def _printers(after: bool) -> dict[str, Callable[[Compilation], str]]:
+    """What prints each stage; `after` shows the graph that the passes left where a graph is shown."""
     from .. import text
+    from ..drawing import draw
     from ..plan.text import show_memory, show_plan
 
+    def graph(c: Compilation) -> Graph:
+        return c.optimised.graph if after else c.graph
+
     return {
-        "graph": lambda c: text.show(c.graph),
+        "graph": lambda c: text.show(graph(c)),
         "passes": lambda c: show_passes(c.graph, c.optimised),
         "plan": lambda c: show_plan(c.plan),
         "memory": lambda c: _with_stack(show_memory(c.plan), c.stack_bytes),
         "llvm": lambda c: c.listing("ll"),
         "asm": lambda c: c.listing("s"),
-        "dot": lambda c: text.dot(c.graph),
+        "dot": lambda c: text.dot(graph(c)),
+        "svg": lambda c: draw(graph(c)),
     }
 
 

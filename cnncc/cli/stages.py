@@ -19,10 +19,15 @@ if TYPE_CHECKING:
     from ..passes import Applied, Missed
 
 
-def stage_document(compilation: Compilation, stage: str, text: str | None) -> dict[str, Any]:
-    """The document of a stage: its data under its name, or else its text."""
+def stage_document(compilation: Compilation, stage: str, after: bool, text: str | None) -> dict[str, Any]:
+    """The document of a stage: its data under its name (of a graph, of that `after` the passes), or else its text."""
     facts: dict[str, Any] = {"model": compilation.graph.name, "target": compilation.options.target.name}
-    shown = {"text": text} if text is not None else {stage: _STAGES[stage](compilation)}
+    if text is not None:
+        shown: dict[str, Any] = {"text": text}
+    elif stage == "graph":
+        shown = {stage: _graph(compilation.optimised.graph if after else compilation.graph)}
+    else:
+        shown = {stage: _STAGES[stage](compilation)}
     return document("show", **facts, stage=stage, **shown)
 
 
@@ -116,7 +121,6 @@ def _memory(compilation: Compilation) -> dict[str, Any]:
 
 
 _STAGES: dict[str, Callable[[Compilation], dict[str, Any]]] = {
-    "graph": lambda compilation: _graph(compilation.graph),
     "passes": _passes,
     "plan": _plan,
     "memory": _memory,

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
+from ..machine.target import Target
 from ..plan.kernels import balanced
 from ..plan.views import ROW_AXIS
 from ..windows import WindowAxis
@@ -41,6 +42,8 @@ def reduce_nest(
     """
     if not extents:
         return body(list(outer), carry)
+    if e.target.loads_first:  # the engine unrolls by itself, and keeps the order of the steps
+        budget = min(budget, cost * steps_of_registers(e.target, len(carry), cost))
     first, *rest = extents
     if math.prod(extents) * cost <= budget:
         for index in range(first):
@@ -50,7 +53,7 @@ def reduce_nest(
         with e.loop(0, first, carry=carry) as loop:
             loop.next(reduce_nest(e, rest, loop.values, cost, body, (*outer, loop.index), budget))
         return loop.results
-    factor = unrolled(first, min(budget, UNROLL_LOOP) // max(cost, 1))
+    factor = unrolled(first, min(budget, UNROLL_LOOP) // max(cost, 1), evenly=e.target.loads_first)
     whole = first - first % factor
     with e.loop(0, whole, factor, carry=carry) as loop:
         values = loop.values
@@ -63,10 +66,21 @@ def reduce_nest(
     return carry
 
 
-def unrolled(count: int, most: int) -> int:
-    """Steps in the body of a loop: if possible a large divisor of `count`, so that no steps are left over."""
+def steps_of_registers(target: Target, sums: int, cost: int) -> int:
+    """Steps in straight code whose operands have registers beside the sums, at least one; where loads come first.
+
+    A step of `cost` operations loads one operand more, at most.
+    """
+    return max(1, (target.operand_registers - sums) // (cost + 1))
+
+
+def unrolled(count: int, most: int, *, evenly: bool = False) -> int:
+    """Steps in the body of a loop: if possible a large divisor of `count`, so that no steps are left over.
+
+    With `evenly` none is, however small the divisor: what is left over would be one block with a loop of one turn.
+    """
     most = max(1, min(count, most))
-    divisors = [factor for factor in range(most // 2 + 1, most) if count % factor == 0]
+    divisors = [factor for factor in range(1 if evenly else most // 2 + 1, most) if count % factor == 0]
     return max(divisors, default=most) if count % most else most
 
 

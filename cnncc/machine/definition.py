@@ -82,6 +82,20 @@ class Target:
         return self.lanes > 4
 
     @property
+    def loads_first(self) -> bool:
+        """Whether all loads of straight code come before its arithmetic, so that each of them takes a register.
+
+        V8 orders the instructions of WebAssembly so. With one lane, what a loop takes beside its products is as much as
+        what would be spilled: there some models gain and others lose.
+        """
+        return self.object_format == "wasm" and self.lanes > 1
+
+    @property
+    def operand_registers(self) -> int:
+        """Registers for sums and operands where loads come first: V8 keeps one, a product waits in one for its sum."""
+        return self.registers - 2
+
+    @property
     def isa(self) -> Architecture:
         """The row of its architecture."""
         return ARCHITECTURES[self.architecture]

@@ -24,7 +24,7 @@ import zipfile
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, BinaryIO, Self
 
 import numpy as np
 
@@ -83,12 +83,12 @@ def load_openvino(model: str, threads: int, feeds: Feeds) -> Loaded:
 
 
 def load_ours(model: str, threads: int, feeds: Feeds, options: Options) -> Loaded:
-    from ..api import load_graph
+    from ..cache.sources import OnnxFile
     from ..compiler import Compilation
     from ..runtime.model import Model
 
-    graph = load_graph(model, {name: array.shape for name, array in feeds.items()})
-    compiled = Model(Compilation(graph, options).executable(), threads=threads)
+    source = OnnxFile(model, {name: array.shape for name, array in feeds.items()}, convert=options.convert)
+    compiled = Model(Compilation(source, options).executable(), threads=threads)
     results = [np.empty(port.shape, port.type.dtype.numpy) for port in compiled.outputs]
     return compiled.bind(dict(feeds), out=results if len(results) > 1 else results[0]), lambda: results
 
@@ -112,23 +112,32 @@ class PeerTiming:
     difference: float
 
 
+def named(text: str, known: Collection[str] = PEERS) -> tuple[str, ...]:
+    """The engines named in `onnxruntime,…`, or all known ones for 'all', installed or not. Raises UsageError."""
+    names = tuple(dict.fromkeys(filter(None, text.split(","))))
+    if names == ("all",):
+        return tuple(known)
+    for name in names:
+        if name not in known:
+            raise UsageError(f"unknown engine '{name}': expected 'all' or some of {', '.join(known)}")
+    if not names:
+        raise UsageError(f"--against names no engine: expected 'all' or some of {', '.join(known)}")
+    return names
+
+
 def chosen(text: str, known: Collection[str] = PEERS) -> tuple[str, ...]:
     """The engines named in `onnxruntime,…`, or those of the known ones that are installed for 'all'.
 
     Raises UsageError for an unknown one, PeerError for one that is not installed.
     """
-    names = tuple(dict.fromkeys(filter(None, text.split(","))))
-    if names == ("all",):
-        names = tuple(name for name in known if installed(name))
+    names = named(text, known)
+    if text.strip(",") == "all":
+        names = tuple(filter(installed, names))
         if not names:
             raise PeerError(f"no other engine is installed: python -m pip install {' '.join(known)}")
     for name in names:
-        if name not in known:
-            raise UsageError(f"unknown engine '{name}': expected 'all' or some of {', '.join(known)}")
         if not installed(name):
             raise PeerError(f"engine '{name}' is not installed: python -m pip install {name}")
-    if not names:
-        raise UsageError(f"--against names no engine: expected 'all' or some of {', '.join(known)}")
     return names
 
 
@@ -156,7 +165,7 @@ def compare(
     return timings
 
 
-def save(file: Path, arrays: Feeds) -> None:
+def save(file: Path | BinaryIO, arrays: Feeds) -> None:
     """Save arrays with any names, in order; `numpy.savez` itself reserves some names."""
     with zipfile.ZipFile(file, "w") as archive:
         for name, array in arrays.items():

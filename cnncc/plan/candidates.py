@@ -99,6 +99,7 @@ def signature(layer: Layer) -> str:
         f"+{epilogue.operands}": epilogue.operands > 0,
         f"series{exps}" + (f"+{last}" if last else ""): exps + last > 0,
         "wild": not layer.tame,
+        f"arriving{layer.arriving}": layer.arriving > 0,
         str(layer.weights): layer.weights is not FLOAT32,
         f"turned{layer.turned.images}+{layer.turned.copies}" if layer.turned else "": layer.turned is not None,
     }

@@ -233,6 +233,7 @@ class LayoutBuilder:
         is_planar = self.is_planar(image)
         weights = work.operands[1]
         arrive = self.works.constants.keys().isdisjoint((image, weights))
+        transformable = bool(c.window) and not self.strict
         few = one_image(self.types[image]).size if is_planar and not self.copied(image, c) else 0
         return Layer(
             c,
@@ -240,7 +241,8 @@ class LayoutBuilder:
             copies=copies,
             copied_last=copies["channels"] + few,
             planar=is_planar,
-            tame=self.strict or not c.window or self.tame(work),
+            tame=not transformable or self.tame(work),
+            arriving=self.types[image].shape[0] if transformable and weights not in self.works.constants else 0,
             strict=self.strict,
             distant=self.distant,
             save_memory=self.options.save_memory,
@@ -269,7 +271,8 @@ class LayoutBuilder:
         if merged[at] is ways[at]:
             return ways[at], taken, None
         held, layer = ways[at].parts.held, merged[at].layer
-        unmerged = replace(ways[at].layer, tame=layer.tame, copies={taken.kernel.lanes_along: 0})
+        copies: dict[LanesAlong, int] = {taken.kernel.lanes_along: 0}
+        unmerged = replace(ways[at].layer, tame=layer.tame, arriving=layer.arriving, copies=copies)
         around = transfer.reordered(self.target.core, layer.copies[taken.kernel.lanes_along])
         return ways[at], self.pick([Way(Parts(held), unmerged)]), replace(taken, cycles=taken.cycles - around)
 
@@ -282,9 +285,9 @@ class LayoutBuilder:
         return self.choices.pick(signature_of(ways), self.offered[alike])
 
     def tame(self, work: LoweredOp) -> bool:
-        """Whether weights may be transformed: they are constant, and no sum of some of them overflows."""
+        """Whether weights may be transformed: they arrive, or no sum of some of them overflows."""
         weights = self.works.constants.get(work.operands[1])
-        return weights is not None and bool(np.abs(weights).max() < WINOGRAD_WEIGHT_LIMIT)
+        return weights is None or bool(np.abs(weights).max() < WINOGRAD_WEIGHT_LIMIT)
 
     def lanes_along_channels(self, work: LoweredOp) -> bool:
         """Whether the kernel will read channels last for any order of its image: the channels fill the lanes."""

@@ -48,6 +48,7 @@ from .pack import block_after
 from .plan import Plan, Step
 from .tensor_views import TensorViews, views_of
 from .tensors import Tensor
+from .transformed_weights import WeightsTransform, transform_of
 from .views import ROW_AXIS, Buffer, Order, View, channels_last, dense_view, planar
 
 
@@ -307,9 +308,27 @@ class StepBuilder:
         if not kernel.packs:
             return packing.reversed_taps(source, len(kernel.window)) if flip else source
         packed = View(self.views.room(key, name, size, element).name, (size,), (1,))
-        for piece, place in kernel.packing_moves(source, packed.buffer, flip):
+        transform = transform_of(kernel)
+        blocks = packed.buffer if transform is None else self.blocks(job, kernel)
+        for piece, place in kernel.packing_moves(source, blocks, flip):
             self.move(name, piece, place)
+        if transform is not None:
+            self.transform(name, transform, blocks, packed.buffer)
         return packed
+
+    def blocks(self, job: PlannedOp, kernel: Convolution) -> str:
+        """Room for weights in blocks that are transformed afterwards."""
+        count = math.prod(kernel.moved_shape)
+        return self.views.room((job.result, "taps"), f"{job.result}: taps", count, kernel.weights).name
+
+    def transform(self, name: str, transform: WeightsTransform, blocks: str, packed: str) -> None:
+        """The product with a matrix that makes packed weights of those in blocks."""
+        kernel = transform.kernel(self.views.layout.target)
+        points, taps = transform.matrix.shape
+        rows = kernel.pack(transform.matrix[..., None], False)
+        known = self.views.known((packed, "matrix"), f"{packed}: matrix", rows, FLOAT32)
+        sources = [transform.view(blocks, taps), View(known.name, (known.elements,), (1,))]
+        self.step(name, kernel, sources, transform.view(packed, points))
 
 
 def expect_finite(layer: str, weights: Array, element: Element) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import abi
 from ..computation import Contraction
+from ..cook_toom import Tiling
 from ..elements import Element
 from ..machine.target import Target
 from ..types import TensorType
@@ -241,12 +242,14 @@ class Plan:
         return abi.HEADER_BYTES if self.target.atomics else abi.HEADER_BYTES_OF_ONE if self.checked else 0
 
     @property
-    def tiles(self) -> dict[Contraction, set[tuple[int, ...]]]:
-        """The convolutions computed by Winograd's transforms, with their outputs per tile: see `tolerance`."""
-        found: dict[Contraction, set[tuple[int, ...]]] = {}
-        for transform in (step.kernel.transform for step in self.steps):
-            if transform:
-                found.setdefault(transform[0], set()).add(transform[1])
+    def tiles(self) -> dict[Contraction, set[Tiling]]:
+        """The convolutions computed by Winograd's transforms, with their tiles: see `tolerance`."""
+        found: dict[Contraction, set[Tiling]] = {}
+        for step in self.steps:
+            if step.kernel.transform:
+                contraction, steps = step.kernel.transform
+                arrive = self.buffer(step.sources[1]).space != "weights"
+                found.setdefault(contraction, set()).add(Tiling(steps, arrive))
         return found
 
     def buffer(self, view: View) -> Buffer:

@@ -125,7 +125,8 @@ def merged_positions(way: Way) -> Way:
         return way
     positions = math.prod(way.layer.stored)
     flat = replace(c, window=(WindowAxis(positions),))
-    layer = replace(way.layer, contraction=flat, stored=(positions,), tame=True)  # there is nothing to transform
+    # There is nothing to transform.
+    layer = replace(way.layer, contraction=flat, stored=(positions,), tame=True, arriving=0)
     return replace(way, layer=layer)
 
 

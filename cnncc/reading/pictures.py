@@ -17,7 +17,7 @@ from __future__ import annotations
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from ..runtime.executable import Port
     from ..runtime.open_model import OpenPort
 
-    InputPort = Port | OpenPort
+    InputPort: TypeAlias = Port | OpenPort
 
 _COLOURS = {1: "GRAY", 3: "RGB"}  # what a picture with that many channels has, if nothing is said
 _FULL_RANGE = ("PNG", "PPM", "JPEG2000")  # formats whose 16-bit samples Pillow gives on a scale from 0 to 65535

@@ -18,14 +18,16 @@ from .foreign import array_of
 from .memory import allocated, most_unseen
 
 
-def ordered_inputs(model: Takes, given: Sequence[Any]) -> list[Any]:
-    """Positional arguments, or one mapping by name, in the order of the ports; buffers become arrays over their memory,
-    and one frame without N an array with it.
+def ordered_inputs(model: Takes, given: Sequence[Any], named: Mapping[str, Any] | None = None) -> list[Any]:
+    """Positional arguments and those by `named`, or one mapping by name, in the order of the ports; buffers become
+    arrays over their memory, and one frame without N an array with it.
 
     Raises InputError for any other number or set of names.
     """
     ports = model.inputs
-    if len(given) == 1 and isinstance(given[0], Mapping):
+    if named:
+        given = _completed(model, given, named)
+    elif len(given) == 1 and isinstance(given[0], Mapping):
         given = _by_name(model, given[0])
     if len(given) != len(ports):
         wanted = _names(ports)
@@ -34,9 +36,9 @@ def ordered_inputs(model: Takes, given: Sequence[Any]) -> list[Any]:
     return [_with_images(port, array) if port.frame else array for port, array in zip(ports, arrays, strict=True)]
 
 
-def with_out(model: Takes, inputs: tuple[Any, ...], out: Any) -> tuple[tuple[Any, ...], Any]:
-    """Inputs and outputs of a call in which the outputs may be given behind the inputs."""
-    expected = 1 if inputs and isinstance(inputs[0], Mapping) else len(model.inputs)
+def with_out(model: Takes, inputs: tuple[Any, ...], named: int, out: Any) -> tuple[tuple[Any, ...], Any]:
+    """Inputs and outputs of a call in which the outputs may be given behind the inputs; so many are `named`."""
+    expected = 1 if inputs and isinstance(inputs[0], Mapping) else len(model.inputs) - named
     return (inputs[:-1], inputs[-1]) if out is None and len(inputs) == expected + 1 else (inputs, out)
 
 
@@ -52,6 +54,14 @@ def _viewed(port: NamedPort, value: Any) -> Any:
 
 def _written(port: NamedPort, value: Any) -> Any:
     return array_of(value, what=f"output '{port.name}'", bytes_too=port.dtype == "uint8")
+
+
+def _completed(model: Takes, given: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+    """Inputs in order and, for those that are left, by their names."""
+    placed = dict(zip([port.name for port in model.inputs], given, strict=False))
+    if twice := [name for name in named if name in placed]:
+        raise InputError(f"model '{model.name}': input '{twice[0]}' is given twice, by its place and by its name")
+    return _by_name(model, {**placed, **named}) if len(placed) == len(given) else [*given, *named.values()]
 
 
 def _by_name(model: Takes, given: Mapping[str, Any]) -> list[Any]:

@@ -124,7 +124,7 @@ class CallRecord(ctypes.Structure):
 
     `empty` makes fresh outputs, for at most `most_fresh` images; `fewest` (0 or 1) to `most` images are taken. `result`
     is what a bound call returns; `fallback` is what it calls where a run does not succeed. `state` is the block of
-    states, or null.
+    states, or null. `several` is the type of several fresh outputs, a tuple's.
     """
 
     _fields_ = (
@@ -136,6 +136,7 @@ class CallRecord(ctypes.Structure):
         ("result", _PTR),
         ("fallback", _PTR),
         ("state", _PTR),
+        ("several", _PTR),
         ("most_fresh", ctypes.c_int64),
         ("most", ctypes.c_int64),
         ("images", _U32),

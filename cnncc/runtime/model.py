@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import os
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self
 
 import numpy as np
 
@@ -23,31 +24,47 @@ from .executable import Executable, Port
 from .interruptible import LONG, interruptible, matters
 from .memory import allocated
 from .numpy_abi import empty_function
+from .outputs import Outputs, given, outputs_type
 from .ports import port_table
 from .session import BUSY, Code, Session
 from .shim import shim
 
 _TURN_SECONDS = 2e-5  # that a call which updates states waits before it asks again
-Result = Array | tuple[Array, ...]
+Result = Array | Outputs
+
+
+class Page(Protocol):
+    """A report: its name, and its text as HTML."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def html(self) -> str: ...
+
+    def save(self, path: str | os.PathLike[str]) -> None: ...
 
 
 class Model(NativeCallable):
     """A model that can be called: `y = model(x)`.
 
-    Inputs are arrays of the element types in `inputs`, in that order, or one dict by name. Arrays of other libraries
+    Inputs are arrays of the element types in `inputs`, in that order or by their names (`model(image=x, size=s)`), or
+    one dict by name, which may also have the names `out` and `convert`. Arrays of other libraries
     (DLPack, `__array_interface__`) and any buffer with a shape (memoryview, ctypes array…) are used as the array over
     their memory. With `convert=True`, arrays of other elements are converted (float64 is rounded, a whole number stays
-    what it is, or is refused); a call that does not say does what the model was compiled with. The result is an array,
-    or a tuple in the order of `outputs`. If the graph mixes no images, and nothing in it was computed from their
-    number, a call may have any number of images. With `out=` (an array, or a sequence in the order of outputs) the
-    result is written there.
+    what it is, or is refused); a call that does not say does what the model was compiled with. The result of a model
+    with one output is an array; several are a tuple in the order of `outputs`, which has their names as well
+    (`model(x)["scores"]`, see `Outputs`). `named` has the names whatever the number of outputs. With `out=` (an array,
+    a sequence in the order of outputs, or a dict) the result is written there. If the graph mixes no images, and
+    nothing in it was computed from their number, a call may have any number of images.
 
     Ctrl-C ends the wait for a call of the main thread that takes long; native code goes on in the background.
     Several threads may call one model at the same time: the first uses its workspace and its workers, each other one
     a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
     released while native code runs. A pickled model is its source, compiled again when it is loaded (`rebuild`: a
     function and its arguments), never machine code; its states begin anew. A model made with `state`, another model of
-    the same states, reads that one's. `told` gives the reasons of layers by their names (`why`).
+    the same states, reads that one's. `told` gives the reasons of layers by their names (`why`), `reporter` a page of
+    all there is to tell (`report`).
 
     Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
     Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
@@ -65,8 +82,9 @@ class Model(NativeCallable):
         rebuild: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
         state: Model | None = None,
         told: Callable[[tuple[str, ...]], str] | None = None,
+        reporter: Callable[..., Page] | None = None,
     ):
-        self._executable, self._rebuild, self._told = executable, rebuild, told
+        self._executable, self._rebuild, self._told, self._reporter = executable, rebuild, told, reporter
         self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
@@ -75,16 +93,28 @@ class Model(NativeCallable):
         self._state = self._first_state() if state is None else self._state_of(state)
         self._session = self._new_session(self._threads)
         self._sessions = [self._session]
+        self._kind = outputs_type(tuple(port.name for port in executable.outputs))
         self._record, self._entry = self._fast_record(), shim().call
 
-    def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
+    def named(self, /, *inputs: Any, out: Any = None, convert: bool | None = None, **named: Any) -> Outputs:
+        """A call whose results have names, however many they are: `model.named(x)["scores"]`.
+
+        A call gives the one output of a model as an array of NumPy's own type, which knows no names: one of a subclass
+        would hand on its type to all that is computed from it, and a dict would be another type than an array for
+        programs that compute with the result.
+        """
+        asked = {} if convert is None else {"convert": convert}
+        result = self(*inputs, out=out, **asked, **named)
+        return result if isinstance(result, Outputs) else given(self._kind.names, result)
+
+    def bind(self, /, *inputs: Any, out: Any = None, **named: Any) -> Callable[[], Any]:
         """A callable without arguments that reads these arrays and writes these outputs; it checks nothing again.
 
         `out` may also follow the inputs. Raises InputError where a call does, and for inputs that are not C-contiguous:
         a copy of them would not see later changes.
         """
-        inputs, out = with_out(self._executable, inputs, out)
-        given = ordered_inputs(self._executable, inputs)
+        inputs, out = with_out(self._executable, inputs, len(named), out)
+        given = ordered_inputs(self._executable, inputs, named)
         arrays, images = checked_inputs(self._executable, given)
         for port, value, array in zip(self.inputs, given, arrays, strict=True):
             if value is not array:
@@ -153,6 +183,37 @@ class Model(NativeCallable):
         """The bytes of the workspace, used by one call at a time; a profiled program counts its ticks there."""
         return self._session.workspace
 
+    def report(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        against: Sequence[str] | str | None = None,
+        data: Any = None,
+        threads: Sequence[int] | None = None,
+        seconds: float = 1.0,
+        check: bool = True,
+    ) -> Page:
+        """A page that shows what became of the model, and why; it is written to `path`, if one is given.
+
+        `against` names other engines for a model from an ONNX file (None: those that are installed), `data` is what a
+        call would take (an array, a tuple or a dict; None: random arrays), `threads` are numbers of cores (None: as
+        many as this model uses), `seconds` is the time of each measurement; `check` compares each layer with the
+        interpreter. The model is compiled again for it. Raises UsageError for a model of object code alone and for an
+        unknown engine, InputError for data that does not fit, OutputError where the file cannot be written.
+        """
+        if self._reporter is None:
+            raise UsageError(f"model '{self.name}' was made from object code alone, of which there is no report")
+        given = data if isinstance(data, tuple) else (data,)
+        feeds = None if data is None else ordered_inputs(self._executable, given)
+        return self._reporter(
+            path,
+            against=against,
+            feeds=None if feeds is None else {port.name: a for port, a in zip(self.inputs, feeds, strict=True)},
+            threads=(self._threads,) if threads is None else tuple(threads),
+            seconds=seconds,
+            check=check,
+        )
+
     def close(self) -> None:
         """End the workers, after the running calls if there are any. Later calls of the model raise NativeError."""
         self._closed = True
@@ -177,9 +238,12 @@ class Model(NativeCallable):
             raise TypeError(f"model '{self.name}' was made from object code alone, which is not pickled")
         return self._rebuild
 
-    def _call(self, *inputs: Any, out: Any = None, convert: bool | None = None) -> Any:
+    def _call(self, /, *inputs: Any, out: Any = None, convert: bool | None = None, **named: Any) -> Any:
         """Any call that the native function does not accept: raise an error for what is wrong, or convert and run."""
-        given = ordered_inputs(self._executable, inputs)
+        given = ordered_inputs(self._executable, inputs, named)
+        by_name = named or (inputs and isinstance(inputs[0], Mapping))
+        if by_name and convert is None and all(isinstance(value, np.ndarray) for value in given):
+            return self(*given) if out is None else self(*given, out=out)  # by place: mostly the native function's
         convert = self._executable.convert if convert is None else convert
         arrays, images = checked_inputs(self._executable, given, convert=convert)
         results = self._results(out, arrays, images)
@@ -318,6 +382,7 @@ class Model(NativeCallable):
             session=self._session.address,
             ports=ctypes.addressof(table),
             empty=empty,
+            several=id(self._kind),
             most_fresh=most_fresh(self._executable) if empty else -1,
             most=LONG * self._executable.images // max(1, self._executable.cycles),
             images=self._executable.images,
@@ -326,10 +391,10 @@ class Model(NativeCallable):
             state=self._state.ctypes.data,
             fewest=fewest(self._executable),
         )
-        return layout.KeepAlive.of(record, self._session, table, self._state, owners)
+        return layout.KeepAlive.of(record, self._session, table, self._state, owners, self._kind)
 
     def _answer(self, results: list[Array]) -> Result:
-        return results[0] if len(results) == 1 else tuple(results)
+        return results[0] if len(results) == 1 else self._kind(results)
 
 
 def _loaded(executable: Executable) -> Code:

@@ -15,6 +15,7 @@ from ..sizes import MOST, told
 from .arrays import expect_elements, ordered_inputs, takes, with_out
 from .executable import Port
 from .model import Model
+from .outputs import Outputs
 
 Shape = tuple[int, ...]
 Shapes = tuple[Shape, ...]
@@ -85,17 +86,23 @@ class OpenModel:
         for model in models:
             self._keep(_shapes(model), model)
 
-    def __call__(self, *inputs: Any, out: Any = None, convert: bool | None = None) -> Any:
-        given = ordered_inputs(self, inputs)
+    def __call__(self, /, *inputs: Any, out: Any = None, convert: bool | None = None, **named: Any) -> Any:
+        given = ordered_inputs(self, inputs, named)
         model = self._model(given, self._convert if convert is None else convert)
         if convert is not None:
             return model(*given, out=out, convert=convert)
         return model(*given) if out is None else model(*given, out=out)  # without `convert`, which is slower
 
-    def bind(self, *inputs: Any, out: Any = None) -> Callable[[], Any]:
+    def named(self, /, *inputs: Any, out: Any = None, convert: bool | None = None, **named: Any) -> Outputs:
+        """As `Model.named`."""
+        given = ordered_inputs(self, inputs, named)
+        model = self._model(given, self._convert if convert is None else convert)
+        return model.named(*given, out=out, convert=convert)
+
+    def bind(self, /, *inputs: Any, out: Any = None, **named: Any) -> Callable[[], Any]:
         """As `Model.bind`; the callable keeps its size."""
-        inputs, out = with_out(self, inputs, out)
-        given = ordered_inputs(self, inputs)
+        inputs, out = with_out(self, inputs, len(named), out)
+        given = ordered_inputs(self, inputs, named)
         return self._model(given).bind(*given, out=out)
 
     def at(self, *shapes: Sequence[int]) -> Model:

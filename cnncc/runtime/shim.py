@@ -30,7 +30,7 @@ _PYTHON_SYMBOLS = (
     "PyObject_CallNoArgs",
     "PyObject_GetAttr",
     "PyObject_Vectorcall",
-    "PyTuple_New",
+    "PyType_GenericAlloc",
     "PyTuple_Size",
     "PyTuple_GetItem",
     "PyTuple_SetItem",

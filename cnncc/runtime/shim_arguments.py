@@ -232,8 +232,8 @@ make:
   ret ptr %array
 }
 
-; Fresh arrays for the outputs of a call, several as a tuple, and their addresses; null where the record leaves so many
-; images to others, or NumPy has no memory.
+; Fresh arrays for the outputs of a call, several as a tuple of the record's type, and their addresses; null where the
+; record leaves so many images to others, or NumPy has no memory.
 define internal ptr @fresh_outputs(ptr %record, i64 %images, ptr %ports, ptr %pointers) nounwind {
   %most_fresh = load CallRecord.most_fresh of %record
   %few = icmp sle i64 %images, %most_fresh
@@ -253,7 +253,8 @@ read:
   ret ptr %only
 several:
   %length = zext i32 %n_out to i64
-  %tuple = call ptr @PyTuple_New(i64 %length)
+  %type = load CallRecord.several of %record
+  %tuple = call ptr @PyType_GenericAlloc(ptr %type, i64 %length)
   %without = icmp eq ptr %tuple, null
   br i1 %without, label %clear, label %next
 next:

@@ -71,9 +71,31 @@ def graph_of(
 
     Raises UsageError for a name in `cuts` that the model does not have.
     """
+    return imported(file, proto, shapes, cuts, given, convert, fixed)[0]
+
+
+def imported(
+    file: Path,
+    proto: Any,
+    shapes: Shapes | None = None,
+    cuts: Sequence[str] = (),
+    given: bool = False,
+    convert: bool = False,
+    fixed: Mapping[str, Array] | None = None,
+) -> tuple[Graph, dict[str, Value]]:
+    """The same graph, and those of its values that are tensors of the file, by their names there, inputs first.
+
+    Tensors that are known when compiling are not among them, and neither are sequences.
+    """
     model = model_of(file, proto, cuts, given, convert, fixed)
     with bounded(), allowance():
-        return Importer(model, shapes or {}).graph()
+        importer = Importer(model, shapes or {})
+        graph = importer.graph()
+    return graph, {
+        name: tensor
+        for name, tensor in importer.tensors.items()
+        if isinstance(tensor, Value) and tensor.node in graph.nodes
+    }
 
 
 def model_of(

@@ -13,7 +13,7 @@ import pytest
 
 import cnncc
 from cnncc import passes
-from cnncc.check import model as checking
+from cnncc.check import compiled as checking
 from cnncc.check.model import Report, check, random_feeds
 from cnncc.codegen import step_function
 from cnncc.codegen.emitter import Emitter

@@ -84,8 +84,24 @@ USAGE = {
     ),
     "unknown stage": (
         ["show", DIGITS, "--stage", "ast"],
-        "argument --stage: unknown stage 'ast', expected one of graph, passes, plan, memory, llvm, asm, dot "
-        "(see cnncc show --help)",
+        "argument --stage: unknown stage 'ast', expected one of graph, passes, plan, memory, llvm, asm, dot, "
+        "svg (see cnncc show --help)",
+    ),
+    "report without a file": (
+        ["report", DIGITS],
+        "the following arguments are required: -o (see cnncc report --help)",
+    ),
+    "report beside an unknown engine": (
+        ["report", DIGITS, "-o", "report.html", "--against", "frob"],
+        "unknown engine 'frob': expected 'all' or some of onnxruntime, openvino",
+    ),
+    "unknown graph": (
+        ["show", DIGITS, "--stage", "svg", "--graph", "last"],
+        "argument --graph: unknown graph 'last', expected one of original, optimised (see cnncc show --help)",
+    ),
+    "graph of a stage without one": (
+        ["show", DIGITS, "--stage", "plan", "--graph", "optimised"],
+        "--graph says which graph is shown: it needs --stage graph, dot or svg",
     ),
     "unknown precision": (
         ["show", DIGITS, "--precision", "best"],

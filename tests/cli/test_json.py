@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 import pytest
 
+from cnncc.check.model import Finding
 from cnncc.cli.parser import VERBS
+from cnncc.faults.against import Tensor
+from cnncc.faults.blame import Blame
 from cnncc.learning.history import Epoch, History
 from cnncc.measure.counting import Counts, FunctionCount
 from cnncc.measure.peers import PeerTiming
 from cnncc.measure.tuning import Change
 
 from .conftest import DIGITS, PICTURES, ROOT, Cli, Result
+from .test_blame import plant, scaled
 
 PAGE = ROOT / "cnncc" / "cli" / "JSON.md"
 TYPES = {"text": str, "number": (int, float), "flag": bool, "list": list, "object": dict, "null": type(None)}
@@ -53,9 +57,17 @@ def page() -> dict[str, Field]:
 
 
 def paths(names: Sequence[str]) -> Iterator[str]:
-    """A row's paths: those that begin with a dot stand beside the first."""
+    """A row's paths: those that begin with a dot stand beside the first, and braces hold alternatives."""
+    beside = names[0].rpartition(".")[0]
     for name in names:
-        yield names[0].rpartition(".")[0] + name if name.startswith(".") else name
+        yield from expanded(beside + name if name.startswith(".") else name)
+
+
+def expanded(path: str) -> Iterator[str]:
+    before, brace, rest = path.partition("{")
+    inside, _, after = rest.partition("}")
+    for word in inside.split(",") if brace else [""]:
+        yield from expanded(before + word + after) if brace else [path]
 
 
 def place(root: Field, path: str) -> Field:
@@ -109,6 +121,7 @@ def words(tmp_path: Path) -> dict[str, list[list[object]]]:
     images = np.load(PICTURES / "held_out.npz")
     np.savez(tmp_path / "data.npz", x=images["images"][:64, None] / np.float32(255), y=images["labels"][:64])
     (tmp_path / "bad.png").write_text("no picture")
+    (tmp_path / "fails.py").write_text("import sys\nsys.exit('Softmax' not in open(sys.argv[1]).read())\n")
     seven = PICTURES / "7.png"
     step = ["--step", "--batch", "1", "--train", "dense2*", "--optimiser", "adamw"]
     fitted = ["--epochs", "1", "--validation", "0.2", "--metric", "top-5", "--train", "dense2*"]
@@ -117,18 +130,23 @@ def words(tmp_path: Path) -> dict[str, list[list[object]]]:
         "run": [
             [seven, PICTURES / "3.png", "-o", tmp_path / "y.npz"],
             [seven, tmp_path / "bad.png", "-o", tmp_path / "rows.csv"],
+            [seven, "--dump", "conv1", "--dump-to", tmp_path / "dump.npz"],
         ],
+        "check": [[]],
         "fit": [["--data", tmp_path / "data.npz", *fitted, "-o", tmp_path / "w.npz"]],
         "show": [*(["--stage", stage] for stage in ("graph", "passes", "plan", "memory", "asm")), step],
         "why": [[]],
         "bench": [["--seconds", "0.02", "--layers"]],
         "weights": [["-o", tmp_path / "weights"]],
         "inspect": [[]],
+        "report": [["-o", tmp_path / "page.html", "--seconds", "0.01", "--no-check"]],
+        "reduce": [["-o", tmp_path / "bug.py", "--predicate", tmp_path / "fails.py", "--seconds", "2"]],
     }
 
 
 ELSEWHERE = {
     "compile": {"tuned"},
+    "check": {"size", "rewrite[].inner[]", "kernels[].inner[]", "outputs[].inner[]", "blame", "tensors"},
     "bench": {"tuned", "against", "size"},
     "why": {"aliases.*", "idle"},
     "show": {"passes.graph.updates"},
@@ -144,7 +162,9 @@ def printed(result: Result) -> Any:
     return strict(result.out)
 
 
-@pytest.mark.parametrize("verb", ["compile", "run", "fit", "show", "why", "bench", "weights", "inspect"])
+@pytest.mark.parametrize(
+    "verb", ["compile", "run", "check", "fit", "show", "why", "report", "reduce", "bench", "weights", "inspect"]
+)
 def test_the_page_has_the_fields(verb: str, cli: Cli, words: dict[str, list[list[object]]]) -> None:
     seen: set[int] = set()
     for more in words[verb]:
@@ -169,6 +189,9 @@ def test_the_page_has_the_fields_without_a_model(verb: str, cli: Cli, relu: Any)
         ("compile", "tuned[]", Change),
         ("bench", "tuned[]", Change),
         ("bench", "against[]", PeerTiming),
+        ("check", "kernels[].inner[]", Finding),
+        ("check", "blame", Blame),
+        ("check", "tensors[]", Tensor),
         ("bench --target of another machine", "functions[]", FunctionCount),
         ("bench --target of another machine", "", Counts),
     ],
@@ -218,6 +241,22 @@ def test_a_failure_is_a_sentence(cli: Cli) -> None:
     result = cli("run", DIGITS, PICTURES / "7.png", "--target", "cortex-m4", "--json")
     assert (result.code, result.out) == (7, "") or (result.code == 2 and result.out == "")
     assert result.err == "cnncc: this machine cannot run model 'digits', compiled for 'cortex-m4'\n"
+
+
+def test_differences_are_a_document_and_a_sentence(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    plant(monkeypatch, "spoil", "exact", scaled("dense1.weights", 2), "fuse")
+    result = cli("check", DIGITS, "--json")
+    found = strict(result.out)
+    compare(found, page()["check"], "check", set())
+    assert result.code == 6 and result.err == f"cnncc: {found['error']}\n" and found["blame"]
+
+
+def test_a_model_that_does_not_compile_has_a_report(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "bad.py").write_text("from cnncc import nn\nmodel = nn.Sequential(nn.Conv(4, 3), input=(1, 2, 2))\n")
+    result = cli("report", tmp_path / "bad.py", "-o", tmp_path / "page.html", "--json")
+    found = strict(result.out)
+    compare(found, page()["report"], "report", set())
+    assert result.code == 3 and result.err == f"cnncc: {found['error']}\n"
 
 
 def test_completion_is_no_document(cli: Cli) -> None:

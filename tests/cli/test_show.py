@@ -48,6 +48,18 @@ def test_graph_can_be_read_back(cli: Cli) -> None:
     assert text.parse(cli("show", DIGITS).out, constants).hash == graph.hash
 
 
+def test_graphs_before_and_after_the_passes(cli: Cli) -> None:
+    for stage, gone in (("graph", "%norm2 ="), ("dot", '"norm2"'), ("svg", 'data-layer="norm2"')):
+        before, after = (cli("show", DIGITS, "--stage", stage, *more).out for more in ([], ["--graph", "optimised"]))
+        assert gone in before and gone not in after
+        assert cli("show", DIGITS, "--stage", stage, "--graph", "original").out == before
+
+
+def test_a_step_is_drawn(cli: Cli) -> None:
+    out = cli("show", DIGITS, "--stage", "svg", "--step", "--batch", "4").out
+    assert {"update conv1.weights.momentum", "output loss"} <= set(re.findall(r"<title>(.+?)&#10;", out))
+
+
 def test_passes_tell_what_fired_and_what_did_not(cli: Cli) -> None:
     out = cli("show", DIGITS, "--stage", "passes").out
     conv2 = out.partition("\nconv2\n")[2].partition("\ndense1\n")[0]

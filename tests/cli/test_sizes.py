@@ -217,6 +217,8 @@ REFUSED = {
         3,
         "with x=(1, 2, 1, 6): layer 'first': a window of 3 elements does not fit *",
     ),
+    "reduce": (("reduce", "NET", *SIZES), 2, "reduce takes one size: give one --shape for each input"),
+    "dump": (("run", "NET", *SIZES, "x.npy", "--dump", "a"), 2, "--dump takes one size: give one --shape for each *"),
     "inspect": (("inspect", "NET", *SIZES), 2, "a graph takes one size: give one shape for each input"),
 }
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import cnncc
-from cnncc.check import model as checking
+from cnncc.check import compiled as checking
 from cnncc.check.model import Feeds, check, check_step, random_feeds
 from cnncc.cli import main
 from cnncc.codegen import step_function
@@ -213,7 +213,7 @@ def test_runs_that_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(
         DifferenceError, match=r"^output 'output' of a second run in the same workspace has other bits$"
     ):
-        checking._emulated(Compilation(graph, Options(TARGETS["cortex-m4"])), random_feeds(graph, 0))
+        checking.emulated(Compilation(graph, Options(TARGETS["cortex-m4"])), random_feeds(graph, 0))
 
 
 REFUSED = {

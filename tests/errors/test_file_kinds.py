@@ -76,6 +76,7 @@ VERBS: tuple[tuple[str, ...], ...] = (
     ("bench",),
     ("compile", "-o", "{}/build"),
     ("run", "x.npy"),
+    ("reduce", "-o", "{}/bug.py"),
 )
 FUNCTIONS: dict[str, Callable[[Path], Any]] = {
     "compile": cnncc.compile,

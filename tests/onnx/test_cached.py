@@ -68,13 +68,13 @@ def fresh(file: Path, x: Array = X) -> Array:
 def imports(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """The names of the files that are imported from now on."""
     names: list[str] = []
-    graph_of = importer.graph_of
+    imported = importer.imported
 
     def noted(file: Path, *arguments: object) -> object:
         names.append(file.name)
-        return graph_of(file, *arguments)
+        return imported(file, *arguments)
 
-    monkeypatch.setattr(importer, "graph_of", noted)
+    monkeypatch.setattr(importer, "imported", noted)
     yield names
 
 
@@ -141,16 +141,16 @@ def test_weights_that_change_while_they_are_read_are_not_remembered(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     file = written(tmp_path / "net.onnx", 1.0, "w.bin")
-    graph_of = importer.graph_of
+    imported = importer.imported
 
     def interrupted(*arguments: object) -> object:
-        graph = graph_of(*arguments)
+        graph = imported(*arguments)
         (tmp_path / "w.bin").write_bytes(bytes((tmp_path / "w.bin").stat().st_size))
         return graph
 
-    monkeypatch.setattr(importer, "graph_of", interrupted)
+    monkeypatch.setattr(importer, "imported", interrupted)
     first = OnnxFile(file).hash
-    monkeypatch.setattr(importer, "graph_of", graph_of)
+    monkeypatch.setattr(importer, "imported", imported)
     assert not cache.exists()
     assert OnnxFile(file).hash == OnnxFile(file).graph.hash != first
 

@@ -148,13 +148,13 @@ def test_messages_and_bytes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
     """Named after their graph, known to the cache by their content, their shapes and their outputs."""
     monkeypatch.setenv("CNNCC_CACHE", str(tmp_path))
     imports: list[object] = []
-    graph_of = importer.graph_of
+    imported = importer.imported
 
     def noted(*arguments: Any) -> object:
         imports.append(arguments)
-        return graph_of(*arguments)
+        return imported(*arguments)
 
-    monkeypatch.setattr(importer, "graph_of", noted)
+    monkeypatch.setattr(importer, "imported", noted)
     proto, content = network(), network().SerializeToString()
     sources: list[Any] = [proto, content, bytearray(content), memoryview(content)]
     for source in sources * 2:

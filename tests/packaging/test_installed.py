@@ -66,6 +66,7 @@ def test_the_wheel_holds_all_modules_and_nothing_else(wheel: Path) -> None:
         for file in (ROOT / folder).rglob("*.py")
     }
     texts = {f"cnncc/firmware/project/{file.name}" for file in (ROOT / "cnncc/firmware/project").iterdir()}
+    texts |= {f"cnncc/report/{name}" for name in ("script.js", "style.css")}
     assert names == wanted | texts | {"cnncc/py.typed", "cnncc/frontends/onnx/operators.json"}
 
 

@@ -93,7 +93,8 @@ def test_cores_choose_different_tiles(target: str) -> None:
     tiles = []
     for core in CORES[1:]:
         chosen = []
-        for size, kernel, channels, results in ((28, 3, 64, 64), (28, 1, 16, 96), (14, 1, 96, 96), (56, 3, 16, 24)):
+        shapes = ((28, 3, 64, 64), (28, 1, 16, 96), (14, 1, 96, 96), (56, 3, 16, 24), (10, 3, 16, 20))
+        for size, kernel, channels, results in shapes:
             c, stored = convolution(size, kernel, channels, results)
             chosen.append(direct_tiles.candidates(on(core, target), Layer(c, stored))[0].label)
         tiles.append(chosen)

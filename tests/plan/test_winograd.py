@@ -151,26 +151,36 @@ def network(weights: Array | None = None, arrive: bool = False) -> Net:
 def chosen(net: Net, **options: object) -> type:
     graph = net.graph(net.out)  # type: ignore[attr-defined]
     plan = compilation(graph, "x86-64-v4", **options).plan  # type: ignore[arg-type]
-    return next(type(step.kernel) for step in plan.steps if isinstance(step.kernel, Direct | Winograd))
+    return next(type(step.kernel) for step in plan.steps if len(step.kernel.own_window) == 2)
 
 
 def test_the_choice() -> None:
-    """Taken for a usual layer; not in strict mode, for weights that arrive, or for wild ones."""
-    assert chosen(network()) is Winograd
-    assert chosen(network(), precision="strict") is Direct
-    assert chosen(network(arrive=True)) is Direct
+    """Taken for a usual layer, also of weights that arrive; not in strict mode, or for wild weights."""
+    for arrive in (False, True):
+        assert chosen(network(arrive=arrive)) is Winograd
+        assert chosen(network(arrive=arrive), precision="strict") is Direct
     wild = np.ones((64, 64, 3, 3), np.float32)
     for value in (np.inf, np.nan, 1e30):
         wild[3, 2, 1, 0] = value
         assert chosen(network(wild)) is Direct
 
 
+def test_weights_that_arrive_are_transformed_for_enough_images() -> None:
+    """One image of 8×8 with 64 channels does not pay for the transform of its weights, 32 together do."""
+    target = TARGETS["x86-64-v4"]
+    layers = [Layer(contraction(64, 64, 8), (8, 8), arriving=images) for images in (0, 1, 32, 10**9)]
+    known, alone, together, many = (candidates(target, layer)[0].cycles for layer in layers)
+    assert known < together < alone
+    assert many == pytest.approx(known)
+
+
 def test_the_plan_tells_its_tiles() -> None:
-    net = network()
-    compiled = compilation(net.graph(net.out), "x86-64-v4")  # type: ignore[attr-defined]
-    (steps,) = compiled.plan.tiles.values()
-    assert steps == {(4, 4)} or steps == {(5, 5)}
-    assert not compilation(net.graph(net.out), precision="strict").plan.tiles  # type: ignore[attr-defined]
+    for arrive in (False, True):
+        net = network(arrive=arrive)
+        compiled = compilation(net.graph(net.out), "x86-64-v4")  # type: ignore[attr-defined]
+        ((tiling,),) = compiled.plan.tiles.values()
+        assert tiling.arrive == arrive and tiling.steps in ((4, 4), (5, 5))
+        assert not compilation(net.graph(net.out), precision="strict").plan.tiles  # type: ignore[attr-defined]
 
 
 def test_sizes_for_each_axis() -> None:

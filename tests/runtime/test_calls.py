@@ -26,6 +26,7 @@ from cnncc.runtime import model as model_room
 from cnncc.runtime import numpy_abi, ports
 from cnncc.runtime.callable import NativeCallable
 from cnncc.runtime.model import Model
+from cnncc.runtime.outputs import Outputs
 from cnncc.types import Array, TensorType
 
 from . import toy
@@ -119,7 +120,7 @@ def test_several_inputs_and_outputs_are_native(count: int) -> None:
     ys = tuple(np.zeros_like(xs[0]) for _ in range(3))
     assert model(*xs, out=ys) is ys
     for answer in (model(*xs), ys):
-        assert type(answer) is tuple
+        assert isinstance(answer, tuple) and isinstance(answer, Outputs) is (answer is not ys)
         for k, y in enumerate(answer):
             np.testing.assert_array_equal(y, toy.expected(*xs) + k)
     np.testing.assert_array_equal(model(xs[0], xs[0], xs[0])[0], toy.expected(*[xs[0]] * 3))
@@ -268,11 +269,11 @@ def test_calls_by_another_name(model: Model) -> None:
     assert model(x, **{"".join(("o", "ut")): y}) is y  # equal to the name that native code looks for
     assert model.__call__(x, out=y) is y and Model.__call__(model, x, out=y) is y
     np.testing.assert_array_equal(next(map(model, [x])), y)
-    told = "(*inputs: 'Any', out: 'Any' = None, convert: 'bool | None' = None) -> 'Any'"
+    told = "(*inputs: 'Any', out: 'Any' = None, convert: 'bool | None' = None, **named: 'Any') -> 'Any'"
     assert str(inspect.signature(model)) == told
     assert "executable" in inspect.signature(Model).parameters
-    with pytest.raises(TypeError, match=r"^Model.__call__\(\) got an unexpected keyword argument 'output'$"):
-        model(x, output=y)  # type: ignore[call-arg]
+    with pytest.raises(InputError, match=r"^model 'toy' takes the inputs 'x': unknown 'output'$"):
+        model(x, output=y)
     with pytest.raises(InputError, match=r"takes 1 input.* 2 given"):
         model(x, x, out=y)
 

@@ -24,7 +24,7 @@ from ..macs import accumulate, nothing
 from ..nest import Carry, block_parts, lane_runs, reduce_nest, with_guards
 from ..registers import Index, Ssa
 from .family import ConvolutionEmitter, Tensors
-from .winograd_inputs import InputTransform, WinogradTile, transformed
+from .winograd_inputs import InputTransform, WinogradTile, fetch, transformed
 
 Range = tuple[Index, Index]
 Wanted = Sequence[Sequence[Ssa | None]]
@@ -53,7 +53,9 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
         with e.loop(*self.images) as n, e.loop(first, last, k.tiles) as begin:
             count = e.least(k.tiles, e.sub(last, begin.index))
             with e.loop(0, count) as tile:
-                self.inputs.emit(self.place(n.index, begin.index, tile.index))
+                place = self.place(n.index, begin.index, tile.index)
+                self.inputs.emit(place)
+                self.fetch(place)
             for block, inner, size in self.blocks(*blocks):
                 self.products(block, inner, size, count)
                 with e.loop(0, count) as tile:
@@ -171,6 +173,16 @@ class WinogradConvolution(ConvolutionEmitter[Winograd]):
             return following
 
         return reduce_nest(e, [channels], zeros, len(zeros), step)
+
+    def fetch(self, place: WinogradTile) -> None:
+        """Prefetch what the epilogue will read and write of a tile, long before: products stand between."""
+        k = self.k
+        if not k.next_image or k.epilogue.pool:
+            return
+        dilations = [w.dilation for w in k.window]
+        for tensor in (*self.operands, self.target):
+            if all(tensor.view.strides):
+                fetch(self.e, tensor, [place.image, 0, *place.first], k.steps, dilations, k.outputs)
 
     # Output transform
 

@@ -16,6 +16,7 @@ from fractions import Fraction
 from ...cook_toom import Matrix, multiply
 from ...plan.kernels import Winograd
 from ...plan.kernels.winograd_phases import Phase, Spot
+from ...plan.views import line_elements
 from ..emitter import Emitter
 from ..memory import Access
 from ..nest import lane_runs, with_guards
@@ -55,6 +56,10 @@ class InputTransform:
         firsts = zip(place.first, k.window, strict=True)
         start = [e.sub(e.mul(first, w.stride), w.low) for first, w in firsts]
         results = e.mul(place.number, k.pitch)
+        if k.next_image:
+            own = [m * w.stride for m, w in zip(k.steps, k.window, strict=True)]
+            dilations = [w.dilation for w in k.window]
+            fetch(e, self.image, [e.add(place.image, 1), 0, *start], own, dilations, k.channels)
 
         def body(guarded: bool) -> None:
             pixels = self.guarded(place.image, start) if guarded else self.inside(place.image, start)
@@ -150,6 +155,20 @@ class InputTransform:
                 tests.append(e.compare("<=", begin, w.size + high - (n - 1) * w.dilation - 1))
         result = e.all_of(tests)
         return True if result is None else result
+
+
+def fetch(
+    e: Emitter, tensor: Access, position: Sequence[Index], sizes: Sequence[int], apart: Sequence[int], channels: int
+) -> None:
+    """Prefetch all channels of the pixels from a position on: so many along each axis, so far apart."""
+    view = tensor.view
+    if view.ring:
+        return
+    at, line = tensor.offset(position), line_elements(tensor.element)
+    steps = [distance * stride for distance, stride in zip(apart, view.strides[2:], strict=True)]
+    for pixel in itertools.product(*map(range, sizes)):
+        for channel in range(0, channels, line):
+            tensor.prefetch(e.add(at, sum(map(operator.mul, pixel, steps)) + channel * view.strides[1]))
 
 
 def transformed(e: Emitter, matrices: Sequence[Matrix], values: Mapping[Spot, Ssa]) -> Iterator[tuple[Spot, Ssa]]:

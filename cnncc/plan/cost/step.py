@@ -60,6 +60,17 @@ def peak(target: Target) -> float:
     return target.mac.rate * target.lanes
 
 
+def most_scalars(target: Target, vectors: int, spare: int = SPARE) -> int:
+    """The most scalars that a tile multiplies by so many vectors, with `spare` registers left over.
+
+    Beside the sums, registers hold the vectors and one scalar, which is loaded just before its use. Where loads come
+    first, they hold all scalars: 14 `operand_registers` have room for 4 · 2 sums and 4 + 2 operands.
+    """
+    if target.loads_first:
+        return (target.operand_registers - vectors) // (vectors + 1)
+    return (target.registers - 1 - spare) // vectors - 1
+
+
 def unaligned_loads(target: Target, lanes: int = 0) -> float:
     """Loads that the load of one vector of columns counts for: it begins anywhere in a cache line, and may cross it.
 

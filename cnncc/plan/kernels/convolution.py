@@ -185,6 +185,16 @@ class Convolution(Kernel):
     def packed_shape(self) -> tuple[int, ...]:
         """The shape of its packed weights (of one image)."""
 
+    @property
+    def moved_shape(self) -> tuple[int, ...]:
+        """The shape of the blocks that moves bring weights into, if they arrive at run time."""
+        return self.packed_shape
+
+    @property
+    def of_taps(self) -> Array | None:
+        """The matrix (points, taps) that makes packed weights of blocks of `moved_shape`; None if these are packed."""
+        return None
+
     def weights_shape(self, images: int) -> tuple[int, ...]:
         """(O, C / groups, taps…), with `images` before them if each image has its own."""
         one = *self.filters, *(axis.kernel for axis in self.window)
@@ -215,7 +225,7 @@ class Convolution(Kernel):
 
     def moves(self, weights: View, buffer: str) -> list[tuple[View, View]]:
         """The copies (source, target) that pack weights whose taps are in the order of the window."""
-        return packing.moves_into_blocks(weights, buffer, self.packed_shape, len(self.window))
+        return packing.moves_into_blocks(weights, buffer, self.moved_shape, len(self.window))
 
 
 @dataclass(frozen=True)
@@ -236,8 +246,9 @@ class Layer:
 
     `stored` are the spatial sizes of what is stored. `copies` has the elements that must change their order, for each
     way that lanes may lie (one that is missing is not possible), `copied_last` those of a kernel that reads channels
-    last only. The image lies `planar` in memory or with channels last. Weights are `tame` if they are known and no
-    sum of some of them overflows; `strict` layers allow only what rounds as one sum does. `distant` weights come from
+    last only. The image lies `planar` in memory or with channels last. Weights are `tame` if they arrive, or if no sum
+    of some of them overflows; those that arrive are packed once for `arriving` images (0: they are known). `strict`
+    layers allow only what rounds as one sum does. `distant` weights come from
     memory, not from a cache; `save_memory` kernels keep their scratch memory small. `weights` is what they are stored
     as. `turned` tells what a turned contraction has.
     """
@@ -249,6 +260,7 @@ class Layer:
     copied_last: int = 0
     planar: bool = False
     tame: bool = True
+    arriving: int = 0
     strict: bool = False
     distant: bool = False
     save_memory: bool = False

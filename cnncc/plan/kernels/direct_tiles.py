@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 
 from ...computation import Contraction
 from ...machine.target import Target
+from ...windows import WindowAxis
 from ..cost import step, transfer
-from ..cost.step import SPARE, InnerLoop
+from ..cost.step import InnerLoop
 from . import filters
-from .convolution import Candidate, Epilogue, LanesAlong, Layer, Tile
+from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Tile
 from .direct import Direct, has_few_weights
 
 OFFERED = 24  # candidates that a tuner may choose from
@@ -57,6 +58,12 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     # Equal costs: the larger tile has fewer loads and loop steps.
     ways.sort(key=lambda way: (round(way.cycles, 3), -way.tile.registers(way.lanes_along)))
     return [Candidate(way.label, way.cycles, _kernel(target, layer, way)) for way in ways[:OFFERED]]
+
+
+def of_columns(target: Target, positions: int, channels: int, outputs: int) -> Convolution:
+    """The product of a matrix and a planar one of `channels` rows and `positions` columns."""
+    c = Contraction((WindowAxis(positions),), channels, outputs)
+    return candidates(target, Layer(c, (positions,), copies={"columns": 0}))[0].kernel
 
 
 def _kernel(target: Target, layer: Layer, way: TileCandidate) -> Direct:
@@ -153,7 +160,7 @@ def _by_channels(target: Target, layer: Layer) -> Iterator[TileCandidate]:
     for vectors in range(1, min(total, 16) + 1):
         blocks, last = divmod(total - 1, vectors)  # whole blocks before the last one, and its vectors minus one
         # `rows` of `columns` pixels: the number of registers bounds the columns.
-        most = ((target.registers - 1 - SPARE) // vectors - 1) // rows // unit
+        most = step.most_scalars(target, vectors) // rows // unit
         for columns in range(1, min(most, width) + 1):
             if len(c.window) > 1 and columns != -(-width // -(-width // columns)):
                 continue  # a smaller width gives the same balanced tiles
@@ -186,7 +193,7 @@ def _by_columns(target: Target, layer: Layer) -> Iterator[TileCandidate]:
     load = step.unaligned_loads(target, lanes) * c.window[-1].stride  # of two vectors, with a stride of 2
     for stacked, vectors in itertools.product(_stacks(layer), range(1, min(total, 4) + 1)):
         high = rows * stacked
-        most = (target.registers - 1 - SPARE) // (vectors * high) - 1
+        most = step.most_scalars(target, vectors * high)
         if most < (outputs if stacked > 1 else 1):
             continue
         whole, rest = divmod(stored[0], stacked)
@@ -230,7 +237,7 @@ def _folded(target: Target, layer: Layer, rows: int, columns: int) -> Iterator[T
     steps = replace(_steps(target, layer, lanes), widen_scalar=step.widening(layer.weights, lanes, scalar=True))
     load = rows * step.unaligned_loads(target) * c.window[-1].stride
     for vectors in range(1, min(stored[0], 2) + 1):
-        block = min(outputs, (target.registers - 1 - SPARE) // vectors - 1)
+        block = min(outputs, step.most_scalars(target, vectors))
         blocks, tail = divmod(outputs, block)
         whole, rest = divmod(stored[0], vectors)
         cycles = 0.0

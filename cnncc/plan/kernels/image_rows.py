@@ -20,7 +20,7 @@ from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step
 from ..cost.images import LEAST_ROWS
-from ..cost.step import SPARE, InnerLoop
+from ..cost.step import SPARE, InnerLoop, most_scalars
 from .base import OverImages, balanced
 from .convolution import Epilogue, Tile
 from .partition import InBlocks
@@ -124,7 +124,7 @@ def _tiles(target: Target, vectors: int, rows: int) -> Iterator[Tile]:
     spare = 0 if target.fma else SPARE
     for width in range(1, vectors + 1):
         columns = LEAST_ROWS
-        while columns <= min((target.registers - 1 - spare) // width - 1, rows):
+        while columns <= min(most_scalars(target, width, spare), rows):
             yield Tile(1, columns, width)
             columns *= 2
 

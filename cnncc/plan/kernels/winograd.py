@@ -33,7 +33,7 @@ from .winograd_transforms import input_cycles, output_cycles
 
 @dataclass(frozen=True)
 class Winograd(Convolution):
-    """Convolution by Cook–Toom transforms (see `cook_toom`): `steps[axis]` outputs a tile, constant weights.
+    """Convolution by Cook–Toom transforms (see `cook_toom`): `steps[axis]` outputs a tile.
 
     With strides, the phases of the image are so many times as many channels of windows with stride 1 (see
     `winograd_phases`); the transform of the input keeps `joined` of them in a vector.
@@ -45,7 +45,8 @@ class Winograd(Convolution):
     block].
 
     With a dilation of d, each of the d residues of an axis has tiles of its own. Weights that stream from beyond the
-    second-level cache are prefetched `prefetch_elements` elements early. If `partition_axis` by blocks of outputs (or
+    second-level cache are prefetched `prefetch_elements` elements early, and pixels of the `next_image` with those of
+    this one. If `partition_axis` by blocks of outputs (or
     by `parts` of each), every shard transforms all inputs; with a dilation, shards divide the rows of tiles of all
     residues.
     """
@@ -64,6 +65,7 @@ class Winograd(Convolution):
     prefetch_elements: int = 0
     partition_axis: Literal["rows", "blocks", "tiles"] = "rows"
     parts: int = 1
+    next_image: bool = False
 
     groups = 1
     lanes_along = "channels"
@@ -161,14 +163,22 @@ class Winograd(Convolution):
 
     def packed(self, weights: Array) -> Array:
         """G w along every axis, in float64: rounded once, as they are put in their place."""
-        weights, phases = weights.astype(np.float64), self.phases
-        parts = {phase: self.transformed(weights, phase) for phase in phases.all}
-        pairs = [parts[phase][spot] for spot, present in phases.order.items() for phase in present]
         packed = np.zeros(self.packed_shape, FLOAT32.numpy)
         with np.errstate(over="ignore"):
-            for number, pair in enumerate(pairs):
+            for number, pair in enumerate(self.at_pairs(weights.astype(np.float64))):
                 packing.put_in_blocks(pair, packed[0, :, number])
         return packed
+
+    def at_pairs(self, weights: Array) -> list[Array]:
+        """The transformed weights (O, C) at each pair of a point and a phase."""
+        parts = {phase: self.transformed(weights, phase) for phase in self.phases.all}
+        return [parts[phase][spot] for spot, present in self.phases.order.items() for phase in present]
+
+    @property
+    def of_taps(self) -> Array:
+        """What each tap is multiplied by at each pair: the transform of single taps, (pairs, taps)."""
+        single = np.eye(self.taps).reshape(self.taps, 1, *(w.kernel for w in self.window))
+        return np.stack([pair[:, 0] for pair in self.at_pairs(single)])
 
     def transformed(self, weights: Array, phase: Phase) -> Array:
         """The transform of the taps of a phase: (points…, O, C) from (O, C, taps…)."""
@@ -178,8 +188,9 @@ class Winograd(Convolution):
             weights = taps @ matrix.T
         return np.moveaxis(weights, (0, 1), (-2, -1))
 
-    def moves(self, weights: View, buffer: str) -> list[tuple[View, View]]:
-        raise AssertionError("the weights of Winograd convolutions are known")
+    @property
+    def moved_shape(self) -> tuple[int, ...]:
+        return 1, self.blocks, self.taps, self.channels, self.block
 
     # Cost
 

@@ -22,7 +22,7 @@ from ...machine.target import Target
 from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.parallel import FEW_ROWS, UNSHARED
-from ..cost.step import SPARE, InnerLoop
+from ..cost.step import InnerLoop, most_scalars
 from .convolution import Candidate, Epilogue, Layer, Tile
 from .winograd import Winograd
 from .winograd_phases import phases_of
@@ -49,14 +49,16 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
         return []
     c, epilogue, extra = layer.contraction, layer.epilogue, transfer.reordered(target.core, layer.copied_last)
     found: list[Candidate] = []
+    next_image = fetches_next_image(target, c, layer.arriving)
     for steps, joined in itertools.product(all_steps(target, c, epilogue), joinable(target, c)):
         offered: dict[str, Candidate] = {}
         tiles = list(register_tiles(target, c, epilogue, steps, joined))
         transforms = transform_cycles(target, tiles[0]) if tiles else 0.0  # whatever the register tile
-        for one in tiles:
+        for one in (dataclasses.replace(tile, next_image=next_image) for tile in tiles):
             name, group = label(one), group_cycles(target, one)
+            arrival = arrival_cycles(target, one) / layer.arriving if layer.arriving else 0.0
             for kernel in in_blocks(target, one):
-                cost = transforms + product_cycles(target, kernel, group, layer.distant) + extra
+                cost = transforms + arrival + product_cycles(target, kernel, group, layer.distant) + extra
                 cost *= UNSHARED if kernel.blocks % 2 and 1 < kernel.grid[0] <= FEW_ROWS else 1.0
                 if name not in offered or cost < offered[name].cycles:
                     offered[name] = Candidate(name, cost, narrowed(kernel) if layer.save_memory else kernel)
@@ -131,8 +133,7 @@ def register_tiles(
     lanes = lanes_of(target, c)
     total = math.ceil(c.outputs / lanes)
     for vectors in range(1, min(total, 8) + 1):
-        most = (target.registers - 1 - SPARE) // vectors - 1
-        for columns in range(1, most + 1):
+        for columns in range(1, most_scalars(target, vectors) + 1):
             tile, block = Tile(columns=columns, vectors=vectors), vectors * lanes
             size = c.window, c.channels, c.outputs, c.bias
             yield Winograd(*size, steps, lanes, block, tile, columns, epilogue, joined)
@@ -163,6 +164,12 @@ def in_blocks(target: Target, one: Winograd) -> Iterator[Winograd]:
             yield dataclasses.replace(kernel, prefetch_elements=target.core.prefetch_bytes // target.mac.weight.bytes)
         elif share != SHARES[-1]:
             yield kernel
+
+
+def fetches_next_image(target: Target, c: Contraction, images: int) -> bool:
+    """Whether the pixels of the next image are prefetched: it stays in the second cache, which all do not."""
+    size = target.mac.pixel.bytes * c.channels * math.prod(w.size for w in c.window)
+    return size <= SHARES[0] * target.l2 < target.l2 < images * size
 
 
 def narrowed(kernel: Winograd) -> Winograd:
@@ -218,6 +225,12 @@ def product_cycles(target: Target, kernel: Winograd, group: float, distant: bool
     weights = math.ceil(tiles / kernel.tiles) * weight_bytes(target, kernel)
     arrival = transfer.weights_cycles(target.core, weights, beyond=streams(target, kernel), distant=distant)
     return math.hypot(groups * group, arrival)
+
+
+def arrival_cycles(target: Target, kernel: Winograd) -> float:
+    """Cycles to transform weights that arrive: products with a matrix, its results written and read once more."""
+    products = kernel.phases.pairs * kernel.taps * math.prod(kernel.filters)
+    return step.computed(target, products) + transfer.passed(target, weight_bytes(target, kernel))
 
 
 def group_cycles(target: Target, kernel: Winograd) -> float:
