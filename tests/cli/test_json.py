@@ -76,8 +76,8 @@ def place(root: Field, path: str) -> Field:
     return root
 
 
-def compare(value: Any, expected: Field, where: str, seen: set[int]) -> None:
-    """The value has the types and fields of the page."""
+def compare(value: Any, expected: Field, where: str, seen: set[int], *, whole: bool = True) -> None:
+    """The value has the types and fields of the page, all of them if it is `whole`."""
     seen.add(id(expected))
     text_for_number = "number" in expected.types and value in NO_NUMBERS if isinstance(value, str) else False
     right = [kind for kind in expected.types if isinstance(value, TYPES[kind])]  # type: ignore[arg-type]
@@ -86,16 +86,24 @@ def compare(value: Any, expected: Field, where: str, seen: set[int]) -> None:
         inner = expected.inside["[]"]
         inner.types = inner.types or ("object",)
         for part in value:
-            compare(part, inner, f"{where}[]", seen)
+            compare(part, inner, f"{where}[]", seen, whole=whole)
     elif isinstance(value, dict):
         free = expected.inside.get("*")
         for name, part in value.items():
             assert free or name in expected.inside, f"{where}.{name} is not on the page"
-            compare(part, free or expected.inside[name], f"{where}.{name}", seen)
+            compare(part, free or expected.inside[name], f"{where}.{name}", seen, whole=whole)
         missing = {name for name, one in expected.inside.items() if not one.optional and name != "*"} - value.keys()
-        assert not missing, f"{where} has no {missing}"
+        assert not (whole and missing), f"{where} has no {missing}"
     elif isinstance(value, list):
         assert not any(isinstance(part, dict) for part in value), f"objects of {where} are not on the page"
+
+
+def compare_kept(section: str, value: Any) -> None:
+    """A document of an earlier version has only fields that the page still lists, with the types of today.
+
+    Fields that were added since then are missing in it.
+    """
+    compare(value, page()[section], section, set(), whole=False)
 
 
 def strict(text: str) -> Any:
