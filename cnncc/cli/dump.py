@@ -52,6 +52,7 @@ def expect_dump(arguments: argparse.Namespace) -> None:
 def dumped(arguments: argparse.Namespace, calls: Sequence[Mapping[str, Array]]) -> None:
     """Write what one call makes inside, and tell a line for each tensor. Raises UsageError for several calls."""
     from ..faults.dump import dump
+    from .outputs import summary
 
     if len(calls) != 1:
         raise UsageError(f"--dump takes the tensors of one call, and these files make {len(calls)}: name fewer files")
@@ -59,7 +60,7 @@ def dumped(arguments: argparse.Namespace, calls: Sequence[Mapping[str, Array]]) 
     target = arguments.dump_to or DEFAULT
     (_write_archive if target.endswith(".npz") else _write_folder)(target, found)
     for tensor in found:
-        say(f"{tensor.name}: {tensor.data.dtype} {tensor.data.shape}, {_origin(tensor)}")
+        say(f"{tensor.name}: {summary(tensor.data)}, {_origin(tensor)}")
     say(f"wrote {len(found)} tensor(s) to {target}")
 
 
