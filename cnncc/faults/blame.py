@@ -31,9 +31,13 @@ from ..plan import PlanOptions
 from ..plan.kernels import Candidate
 from ..types import Array
 from .excerpt import Case, alone
+from .outcome import OK, Outcome, apart
 
 TRIED = 8
 """Most candidates that are compiled, and at least one of each algorithm."""
+
+PATIENCE = 120.0
+"""Seconds for each of them."""
 
 Kind = Literal["pass", "kernel", "plan"]
 
@@ -209,11 +213,7 @@ class _Trial:
         return as_it_is(self.case.graph, options)
 
     def is_right(self, options: Options) -> bool:
-        """Code that cannot be made or run is not right."""
-        try:
-            return self._holds(self.compilation(options))
-        except Exception:  # of a kernel that is broken, whatever it is
-            return False
+        return _holds_apart(lambda: self._holds(self.compilation(options)))
 
     def _holds(self, compilation: Compilation) -> bool:
         graph = self.case.graph
@@ -230,16 +230,28 @@ class _Trial:
         return True
 
 
+def _holds_apart(judged: Callable[[], bool]) -> bool:
+    """Whether it holds, found out in a process of its own: code that cannot be made, crashes or hangs is not right."""
+
+    def work() -> Outcome:
+        try:
+            return OK if judged() else Outcome("difference")
+        except Exception as error:  # of a kernel that is broken, whatever it is
+            return Outcome("error", (type(error).__name__,))
+
+    return apart(work, PATIENCE) == OK
+
+
 def _plan(compilation: Compilation, feeds: Feeds, finding: Finding, threads: int) -> Blame:
     """Decisions about the whole network, each taken back."""
 
-    def is_right(options: Options) -> bool:
+    def within(options: Options) -> bool:
         other = Compilation(compilation.graph, options)
         found = run_compiled(other, feeds, threads).outputs
         return all(compare(found[name], bound).ok for name, bound in expected(other, feeds).items())
 
     told = f"each layer alone is right, and output '{finding.layer}' is not: the plan puts them together wrongly"
-    return _decisions(finding.layer, told, compilation.options, is_right)
+    return _decisions(finding.layer, told, compilation.options, lambda options: _holds_apart(lambda: within(options)))
 
 
 DECISIONS: Mapping[str, Callable[[PlanOptions], PlanOptions]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import re
 import signal
@@ -114,7 +115,11 @@ def _of_exit(code: int) -> Outcome:
 
 
 def _answer(connection: Connection, work: Callable[[], Outcome]) -> None:
-    """The main function of the copy: quiet, and left alone by Ctrl-C, which ends it by its parent."""
+    """The main function of the copy: quiet, also in a crash, and left alone by Ctrl-C, which ends it by its parent."""
+    import resource
+
+    faulthandler.disable()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

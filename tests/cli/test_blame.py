@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -152,6 +154,22 @@ def test_one_tile_that_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
     assert blamed is not None and (blamed.kind, blamed.layer) == ("kernel", "conv2")
     assert blamed.name == step.label
     assert blamed.right
+
+
+def test_candidates_that_crash_are_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are tried in processes of their own."""
+    plan = Compilation(cnncc.load_graph(DIGITS), Options(resolve_target("host"), "strict")).plan
+    step = next(step for step in plan.steps if step.name == "conv2")
+
+    def broken(kernel: k.Direct) -> k.Direct:
+        if kernel.window == step.kernel.window and kernel.tile != step.kernel.tile:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        return shifted(kernel) if kernel.window == step.kernel.window else kernel
+
+    corrupt(monkeypatch, k.Direct, broken)
+    monkeypatch.setattr(blaming, "TRIED", 2)
+    blamed = judged(DIGITS, precision="strict")[1]
+    assert blamed is not None and (blamed.name, blamed.right) == (step.label, ()) and blamed.wrong
 
 
 def without_nan(expr: Any) -> Any:
