@@ -274,7 +274,7 @@ PICTURES: dict[str, tuple[Any, str, str]] = {
     ),
     "one picture": (
         np.zeros((6, 5, 3), np.uint8),
-        "expected shape (1, 6, 5, 3), got (6, 5, 3)",
+        "expected shape (1, 6, 5, 3), got (6, 5, 3); the first axis, of images, is missing (x[None] adds it)",
         "must have shape (1, 6, 5, 3) (the number of images may differ), got (6, 5, 3)",
     ),
     "type": (
