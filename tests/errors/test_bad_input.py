@@ -349,7 +349,10 @@ def test_libraries(tmp_path: Path) -> None:
 def test_artefacts(graph: Graph, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with cnncc.compile(graph, cache=False) as model:
-        with raises(UsageError, "unknown kind of artefact 'exe': expected some of o, a, so, wasm, h, json, cmake, pc"):
+        with raises(
+            UsageError,
+            "unknown kind of artefact 'exe': expected some of o, a, so, dll, dylib, wasm, h, json, cmake, pc, ll, s",
+        ):
             artefacts.write(model.executable, tmp_path / "build", ["o", "exe"])
         with pytest.raises(OutputError, match=r"^cannot write to "):
             artefacts.write(model.executable, tmp_path / "file" / "build", ["o"])
