@@ -125,7 +125,9 @@ class Image:
             raise ModelError(f"the network reads {network} channels, and frames have one or three")
         count = 1 if order == "GRAY" else len(order)
         if (len(COLOURS[order]) if order in COLOURS else 1) != network:
-            raise ModelError(f"order {order!r} does not fit the network, which reads {network} channels")
+            raise ModelError(
+                f"order {order!r} does not fit the network, which reads {network} channel{'s' * (network > 1)}"
+            )
         if self.planes == "NHW" and count != 1:
             raise ModelError(f"layout {self.layout!r} has no channels, and order {order!r} has {count}")
         return order, count
@@ -163,9 +165,10 @@ class Image:
         for has, wanted in zip(made, network, strict=True):
             if (has > wanted and not self.crop) or (has < wanted and self.resize != LETTERBOX):
                 told = f"frames of {_told(frame)} pixels" + (f", scaled to {_told(made)}," if made != frame else "")
-                cut = ", and crop=True takes the centre of what is larger" if has > wanted else ""
+                cut = ", and crop takes the centre of what is larger" if has > wanted else ""
                 raise ModelError(
-                    f"{told} do not fit the network, which reads {_told(network)}: resize={network} scales them{cut}"
+                    f"{told} do not fit the network, which reads {_told(network)}: "
+                    f"resize 'stretch' or 'letterbox' scales them{cut}"
                 )
         return tuple(_sides(wanted - has) for has, wanted in zip(made, network, strict=True))
 

@@ -29,6 +29,9 @@ COUNT = "num_batches_tracked"
 NESTED = ("state_dict", "model_state_dict", "model")
 """Where checkpoints of training keep the state dict."""
 
+REFUSES = "Weights only load failed"
+"""How PyTorch's answer begins to a file with other objects than tensors. It goes on for a screen."""
+
 PARALLEL = "module."
 """What DataParallel puts before all names."""
 
@@ -73,6 +76,10 @@ def _tensors(path: Path) -> Iterator[tuple[str, Array]]:
             held: Any = torch.load(stream, map_location="cpu", weights_only=True)  # nothing is unpickled but tensors
         except Exception as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+            if reason.startswith(REFUSES):
+                reason = (
+                    "it is damaged, or holds more than tensors, as torch.save(module) does: save module.state_dict()"
+                )
             raise WeightsError(f"weights file '{path}' is no state dict that PyTorch loads: {reason}") from None
     for key in NESTED:
         if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):

@@ -72,6 +72,11 @@ def _read_npz(file: Path, stream: BinaryIO) -> dict[str, Array]:
     stream.seek(0)
     try:
         with np.load(stream, allow_pickle=False) as archive, allowance():
+            names = archive.zip.namelist()
+            if names and not any(name.endswith(".npy") for name in names):
+                raise WeightsError(
+                    f"weights file '{file}' is no archive of NumPy's: like='torch' or like='keras' reads one of these"
+                )
             for entry in archive.zip.infolist():  # compressed zeros take a thousandth of their unpacked size
                 charge(entry.file_size, f"'{entry.filename}' in weights file '{file}'", WeightsError)
             return {name: archive[name] for name in archive.files}

@@ -30,6 +30,7 @@ from ..types import Array
 from .algorithms import Algorithms
 from .bound import Bound, compare
 from .compiled import Feeds, as_it_is, label, named, run_compiled, same_bits, values_of, with_values
+from .special import beginnings
 from .tolerance import bounds, op_bounds, rewrite_bounds
 
 Verdict = Literal["ok", "off", "inherited"]
@@ -78,6 +79,7 @@ class Report:
 
     `same_bits` tells whether the outputs of the model are those of the graph compiled with every value as an output:
     two plans of the same kernels. Another order of sums is no fault. `emulator` is what the model ran under, if it did.
+    `special` tells where NaN and infinities begin, if the outputs hold any (see `special`).
     """
 
     rewrite: tuple[Finding, ...]
@@ -85,6 +87,7 @@ class Report:
     outputs: tuple[Finding, ...]
     same_bits: bool = True
     emulator: str = ""
+    special: str = ""
 
     @property
     def ok(self) -> bool:
@@ -129,10 +132,12 @@ def check(graph: Graph, options: Options, feeds: Feeds, threads: int = 1) -> Rep
         model = run_compiled(compilation, feeds, threads)
         found = model.outputs
         outputs = _outputs(after, compilation, feeds, found)
+        finite = all(np.isfinite(array).all() for array in found.values())
+        special = "" if finite else beginnings(graph, feeds)
     same = all(same_bits(found[name], seen[value]) for name, value in after.outputs.items() if value in seen)
     if any(finding.verdict == "off" for finding in kernels):
         outputs = tuple(replace(f, verdict="inherited") if f.verdict == "off" else f for f in outputs)
-    return Report(rewrite, kernels, outputs, same, model.emulator)
+    return Report(rewrite, kernels, outputs, same, model.emulator, special)
 
 
 def check_step(compilation: Compilation, feeds: Feeds, threads: int = 1) -> Report:

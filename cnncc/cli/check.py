@@ -158,11 +158,13 @@ def _tell(
 
 
 def _tell_limits(name: str, report: Report, options: Options) -> None:
-    """What the bounds allow."""
+    """What the bounds allow, and what they do not judge."""
     if options.weights == "float16":
         say(f"{name}: bounds hold the rounding of float16 weights, up to 2^-11 |w| |x| for each product")
     if report.unbounded:
         say(f"{name}: {report.unbounded}")
+    if report.special:
+        say(f"{name}: {report.special}")
 
 
 def _ran(report: Report) -> str:

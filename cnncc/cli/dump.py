@@ -29,7 +29,9 @@ class Written:
 
     def shown(self) -> str:
         """A line for each tensor, and where they are."""
-        lines = [f"{each.name}: {each.data.dtype} {each.data.shape}, {_origin(each)}" for each in self.tensors]
+        from .outputs import summary
+
+        lines = [f"{each.name}: {summary(each.data)}, {_origin(each)}" for each in self.tensors]
         return "\n".join([*lines, f"wrote {len(self.tensors)} tensor(s) to {self.path}"])
 
     def facts(self) -> dict[str, Any]:

@@ -34,7 +34,7 @@ def describe(model: Model | OpenModel, results: tuple[Array, ...], files: tuple[
             yield f"{name}: {_classes(row, model.labels, top)}"
         rest = rest[1:]
     for port, array in rest:
-        yield f"{', '.join(files)}: {port.name} {_summary(array)}"
+        yield f"{', '.join(files)}: {port.name} {summary(array)}"
 
 
 def plain_call(
@@ -110,7 +110,8 @@ def _classes(row: Array, labels: tuple[str, ...], top: int) -> str:
     return ", ".join(f"{known[number]} ({row[number]:.4g})" for number in best)
 
 
-def _summary(array: Array) -> str:
+def summary(array: Array) -> str:
+    """Element, shape and range of an array; NaN are counted apart."""
     text = f"{array.dtype} {array.shape}"
     if not array.size:
         return text

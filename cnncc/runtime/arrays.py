@@ -220,7 +220,9 @@ def _check_shape(what: str, port: Port, array: Array, expected: tuple[int, ...],
 
 
 def _hint(executable: Executable, port: Port, array: Array) -> str:
-    """Why a number of images other than the graph's is refused, if nothing else is wrong."""
+    """Why an array is refused whose number of images is missing, or another one than the graph's, and nothing else."""
+    if port.shape and array.shape == port.shape[1:]:
+        return "; the first axis, of images, is missing (x[None] adds it)"
     if executable.batchable or array.shape[1:] != port.shape[1:] or not 0 < array.ndim == len(port.shape):
         return ""
     why = executable.fixed or "this model mixes images"

@@ -261,3 +261,30 @@ def test_digits_that_a_pass_loses_are_told(
     assert " OFF " in result.out.splitlines()[1] and "rounding" in result.out.splitlines()[1]
     np.save(tmp_path / "x.npy", np.zeros((1, 32), np.float32))  # far from the mean nothing cancels
     assert cli("check", script, tmp_path / "x.npy").code == 0
+
+
+OVERFLOWS = """
+from cnncc import nn
+x = nn.Input((3,), "x")
+net = nn.Model(x, nn.Dense(2, name="last")(nn.Exp(name="exp")(x)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("x", "told"),
+    [
+        ([0, 1, 2], ""),
+        ([1000, 800, 0], "infinities begin at 'exp' (Exp()) (at {}:4), NaN begins at 'last' (Dense()) (at {}:4)"),
+        ([np.nan, 0, 0], "NaN begins at 'x' (Input(float32[1, 3])) (at {}:3)"),
+    ],
+)
+def test_where_nan_and_infinities_begin(cli: Cli, tmp_path: Path, x: list[float], told: str) -> None:
+    """A model that is compiled rightly may still be wrong: then its layer is named."""
+    script = tmp_path / "net.py"
+    script.write_text(OVERFLOWS)
+    np.save(tmp_path / "x.npy", np.array([x], np.float32))
+    result = cli("check", script, tmp_path / "x.npy")
+    assert result.code == 0
+    within = "model: 2 values and 1 output(s) are within their bounds"
+    special = f"model: its outputs hold NaN or infinities by the model's own definition: {told.format(script, script)}"
+    assert result.out.splitlines()[-1] == (special if told else within)

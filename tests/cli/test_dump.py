@@ -32,18 +32,29 @@ def test_layers_are_written_with_what_they_are(cli: Cli, tmp_path: Path) -> None
     file = tmp_path / "inside.npz"
     result = cli("run", DIGITS, SEVEN, "--dump", "conv*", "--dump", "input", "--dump-to", file, "--top", 1)
     assert (result.code, result.err) == (0, "")
+    found = arrays(file)
     assert result.out.splitlines()[1:] == [
-        "conv1: float32 (1, 16, 4, 4), Conv(kernel=(3, 3), padding='same') → Relu() → MaxPool(kernel=(2, 2))",
-        "conv2: float32 (1, 32, 4, 4), Conv(kernel=(3, 3), padding='same') → Relu()",
-        "input: float32 (1, 1, 8, 8), Input(float32[1, 1, 8, 8])",
+        f"conv1: float32 (1, 16, 4, 4), min 0, max {found['conv1'].max():.6g}, "
+        "Conv(kernel=(3, 3), padding='same') → Relu() → MaxPool(kernel=(2, 2))",
+        f"conv2: float32 (1, 32, 4, 4), min 0, max {found['conv2'].max():.6g}, "
+        "Conv(kernel=(3, 3), padding='same') → Relu()",
+        "input: float32 (1, 1, 8, 8), min 0, max 1, Input(float32[1, 1, 8, 8])",
         f"wrote 3 tensor(s) to {file}",
     ]
-    found = arrays(file)
     assert list(found) == ["conv1", "conv2", "input"]
     assert listing(tmp_path).keys() == {"inside.npz"}
     values = evaluate(cnncc.load_graph(DIGITS), {"input": found["input"]})
     np.testing.assert_allclose(found["conv1"], values[Value("pool1")], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(found["conv2"], values[Value("relu2")], rtol=1e-5, atol=1e-6)
+
+
+def test_a_line_tells_where_infinities_and_nan_begin(cli: Cli, tmp_path: Path) -> None:
+    script = "from cnncc import nn\nnet = nn.Sequential(nn.Exp(name='e'), nn.Softmax(name='s'), input=(3,), name='net')"
+    (tmp_path / "net.py").write_text(script)
+    np.save(tmp_path / "x.npy", np.array([[0, 1000, 1]], np.float32))
+    out = cli("run", tmp_path / "net.py", tmp_path / "x.npy", "--dump", "*", "--dump-to", tmp_path / "d").out
+    assert "\ne: float32 (1, 3), min 1, max inf, Exp()\n" in out
+    assert "\ns: float32 (1, 3), 3 NaN, Softmax()\n" in out
 
 
 def test_a_folder_has_a_file_for_each(cli: Cli, tmp_path: Path) -> None:
@@ -152,7 +163,7 @@ def test_tensors_of_a_file(cli: Cli, tmp_path: Path) -> None:
     words = ("run", tmp_path / "net.onnx", tmp_path / "x.npy", "--dump-to", tmp_path / "d", "--dump")
     result = cli(*words, "p/*", "--dump", "first", "--dump", "positive")
     assert result.code == 0, result.err
-    assert "p/1: float32 (2, 5), layer 'second': Softmax(" in result.out
+    assert "p/1: float32 (2, 5), min " in result.out and ", layer 'second': Softmax(" in result.out
     assert {path.name for path in (tmp_path / "d").iterdir()} == {"p%2F1.npy", "first.npy", "positive.npy"}
     found = np.load(tmp_path / "d" / "p%2F1.npy")
     np.testing.assert_allclose(found.sum(1), 1, rtol=1e-6)

@@ -398,7 +398,8 @@ INPUTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "without images": (
         GREY,
         _npy(np.zeros((1, 4, 4), np.float32)),
-        "{file}: input 'input': expected shape (1, 1, 4, 4), got (1, 4, 4)",
+        "{file}: input 'input': expected shape (1, 1, 4, 4), got (1, 4, 4); "
+        "the first axis, of images, is missing (x[None] adds it)",
     ),
     "wrong dtype": (
         GREY,

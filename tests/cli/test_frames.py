@@ -13,7 +13,7 @@ from cnncc import compile
 from cnncc.cli.frames import images_of
 from cnncc.errors import UsageError
 from cnncc.native import host_target
-from cnncc.runtime.artefacts import can_link
+from cnncc.runtime.shared import can_link
 
 from .conftest import DIGITS, PICTURES, Cli
 

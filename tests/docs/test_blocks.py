@@ -9,11 +9,8 @@ a fresh environment. `text` blocks hold formulas and drawings.
 
 from __future__ import annotations
 
-import importlib.util
-import os
 import re
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -21,11 +18,12 @@ import pytest
 
 from tests.packaging.support import ROOT, copy_sources
 
-from .blocks import Block, blocks, documents, outside
+from .blocks import blocks, documents, outside
 from .commands import commands, mistakes
+from .running import RUN, Place
 
 DOCUMENTS = documents(ROOT)
-RUN = ("python", "c", "console")
+JOURNEYS = [name for name in DOCUMENTS if name.startswith("examples/journeys/")]  # test_journeys.py runs them
 READ = ("sh", "text")
 
 
@@ -41,77 +39,17 @@ def checkout(tmp_path: Path) -> Path:
     return folder
 
 
-def run(command: list[str], checkout: Path) -> str:
-    surroundings = {
-        **os.environ,
-        "PATH": f"{checkout / '.commands'}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(checkout),
-        "CNNCC_CACHE": str(checkout / ".cache"),
-    }
-    done = subprocess.run(
-        command, cwd=checkout, env=surroundings, capture_output=True, text=True, timeout=300, check=False
-    )
-    assert (done.returncode, done.stderr) == (0, ""), f"{command[-1]}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-def console(text: str) -> list[tuple[str, str]]:
-    """The commands of a block, each with what it should print."""
-    found: list[tuple[str, str]] = []
-    for line in text.splitlines(keepends=True):
-        if line.startswith("$ "):
-            found.append((line[2:].strip(), ""))
-        else:
-            command, printed = found.pop()
-            found.append((command, printed + line))
-    return found
-
-
-def pattern(printed: str, figures: bool) -> str:
-    """What the output has to match. Other figures may be of other lengths: then columns stand elsewhere, too."""
-    text = ".*".join(map(re.escape, printed.rstrip("\n").split("…")))
-    if figures:
-        text = re.sub(r"\d(?:[\d,]|\\\.\d)*", r"[\\d,.]+", text)
-        text = re.sub(r"(?:\\ )+", r" +", re.sub(r"^(?:\\ )+", " *", text, flags=re.MULTILINE))
-    return text
-
-
 @pytest.mark.parametrize(
-    "document", [name for name in DOCUMENTS if any(b.language in RUN for b in blocks(ROOT / name))]
+    "document",
+    [name for name in DOCUMENTS if name not in JOURNEYS and any(b.language in RUN for b in blocks(ROOT / name))],
 )
 def test_blocks(document: str, checkout: Path) -> None:
     """One test for a document: a block may use what the ones before it have made."""
     pytest.importorskip("PIL")
     found = blocks(ROOT / document)
-    for block in found:
-        if block.language in RUN:
-            check(block, f"{document}:{block.line}", checkout)
+    Place(checkout, checkout / ".commands", str(checkout)).run_all(document, found)
     if shutil.which("cc") is None and any(block.language == "c" for block in found):
         pytest.skip("all but what needs a C compiler has passed")
-
-
-def check(block: Block, place: str, checkout: Path) -> None:
-    if block.language == "python" and block.name:
-        if importlib.util.find_spec(block.name):  # whose warnings are its own
-            run(["python", "-W", "ignore", "-c", block.text], checkout)
-    elif block.language == "python":
-        run(["python", "-W", "error", "-c", block.text], checkout)
-    elif block.language == "c":
-        (checkout / block.name).parent.mkdir(exist_ok=True)
-        (checkout / block.name).write_text(block.text)
-    elif all(map(shutil.which, needed(block))):
-        for command, printed in console(block.text):
-            if command.startswith("cc ") and shutil.which("cc") is None:
-                return
-            said = run(["bash", "-c", command], checkout)
-            assert re.fullmatch(pattern(printed, block.name == "figures"), said.rstrip("\n"), re.DOTALL), (
-                f"{place}: {command}\nprinted\n{said}"
-            )
-
-
-def needed(block: Block) -> list[str]:
-    """The programs without which the commands of a block cannot run: it says so behind its language."""
-    return block.name.removeprefix("needs:").split(",") if block.name.startswith("needs:") else []
 
 
 def test_continuous_integration_runs_the_commands_that_install() -> None:

@@ -274,7 +274,7 @@ PICTURES: dict[str, tuple[Any, str, str]] = {
     ),
     "one picture": (
         np.zeros((6, 5, 3), np.uint8),
-        "expected shape (1, 6, 5, 3), got (6, 5, 3)",
+        "expected shape (1, 6, 5, 3), got (6, 5, 3); the first axis, of images, is missing (x[None] adds it)",
         "must have shape (1, 6, 5, 3) (the number of images may differ), got (6, 5, 3)",
     ),
     "type": (
@@ -349,7 +349,10 @@ def test_libraries(tmp_path: Path) -> None:
 def test_artefacts(graph: Graph, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with cnncc.compile(graph, cache=False) as model:
-        with raises(UsageError, "unknown kind of artefact 'exe': expected some of o, a, so, wasm, h, json, cmake, pc"):
+        with raises(
+            UsageError,
+            "unknown kind of artefact 'exe': expected some of o, a, so, dll, dylib, wasm, h, json, cmake, pc, ll, s",
+        ):
             artefacts.write(model.executable, tmp_path / "build", ["o", "exe"])
         with pytest.raises(OutputError, match=r"^cannot write to "):
             artefacts.write(model.executable, tmp_path / "file" / "build", ["o"])

@@ -20,12 +20,12 @@ REFUSED: list[tuple[Any, str]] = [
     (
         {"input": Image((30, 40))},
         "the Image of input 'input': frames of 40×30 pixels do not fit the network, which reads 16×12: "
-        "resize=(12, 16) scales them, and crop=True takes the centre of what is larger",
+        "resize 'stretch' or 'letterbox' scales them, and crop takes the centre of what is larger",
     ),
     (
         {"input": Image((30, 40), resize=(6, 8))},
         "the Image of input 'input': frames of 40×30 pixels, scaled to 8×6, do not fit the network, which reads 16×12: "
-        "resize=(12, 16) scales them",
+        "resize 'stretch' or 'letterbox' scales them",
     ),
     (
         {"input": Image(order="GRAY")},

@@ -13,8 +13,9 @@ from cnncc import CnnccError, Image, compile, load, load_graph, nn
 from cnncc.api import open_source, with_frames
 from cnncc.check.model import check
 from cnncc.compiler import Compilation, Options, resolve_target
-from cnncc.runtime.artefacts import can_link, write
+from cnncc.runtime.artefacts import write
 from cnncc.runtime.header import header
+from cnncc.runtime.shared import can_link
 
 from .frames import CAMERA, MEAN, STD, answers, conv_net, frame, networks
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 import sys
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -155,6 +156,10 @@ def test_files_that_are_no_weights(tmp_path: Path) -> None:
     for data in (b"", b"hello", b"PK", b"PK hello", b"\x93NUMPY", pickle.dumps([1, 2])):
         file.write_bytes(data)
         assert load_error(file).message == f"weights file '{file}' is not an .npz archive"
+    with zipfile.ZipFile(file, "w") as archive:  # as PyTorch and Keras write
+        archive.writestr("net/data.pkl", b"")
+    told = "is no archive of NumPy's: like='torch' or like='keras' reads one of these"
+    assert load_error(file).message == f"weights file '{file}' {told}"
 
 
 def test_damaged_files(tmp_path: Path) -> None:

@@ -66,6 +66,10 @@ class Environment:
         ]
         run([*pip, "install", "--no-index", "--no-build-isolation", *arguments], ROOT)
 
+    def see(self, folders: Sequence[str]) -> None:
+        """Show all packages of these folders, behind those that are installed here."""
+        (self.site / "others.pth").write_text("\n".join(folders) + "\n")
+
     def run(self, *arguments: str | Path, cwd: Path, path: Path | None = None) -> str:
         """Standard output of `python …`, with `path` as PYTHONPATH and nothing else of our surroundings."""
         return run([self.python, *arguments], cwd, {"PYTHONPATH": str(path)} if path else {})

@@ -106,7 +106,10 @@ REFUSED_INPUTS: list[tuple[Any, str]] = [
     ),
     (np.zeros((1, 6), complex), "input 'x': expected float32, got complex128; convert it with .astype(np.float32)"),
     (np.zeros((6, 1), np.float32), "input 'x': expected shape (6, 6), got (6, 1)"),
-    (np.zeros(6, np.float32), "input 'x': expected shape (1, 6), got (6,)"),
+    (
+        np.zeros(6, np.float32),
+        "input 'x': expected shape (1, 6), got (6,); the first axis, of images, is missing (x[None] adds it)",
+    ),
     (np.zeros((1, 2, 3), np.float32), "input 'x': expected shape (1, 6), got (1, 2, 3)"),
     ([[1.0] * 6], "input 'x': expected a float32 array, got list"),
     (None, "input 'x': expected a float32 array, got NoneType"),

@@ -102,9 +102,14 @@ def test_other_names_and_what_is_missing(tmp_path: Path) -> None:
         small.load(file, like="torch")
     with pytest.raises(WeightsError, match="holds 'bias' for it, which the layer does not have"):
         nn.Sequential(nn.Dense(3, bias=False, name="a"), nn.Dense(2, name="b"), input=(4,)).load(file, like="torch")
-    file.write_bytes(b"no state dict")
-    with pytest.raises(WeightsError, match="is no state dict that PyTorch loads"):
-        network.load(file, like="torch")
+    told = "is no state dict that PyTorch loads: it is damaged, or holds more than tensors, as .* does: save .*()$"
+    for write in (lambda: file.write_bytes(b"no state dict"), lambda: torch.save(torch.nn.Linear(1, 1), file)):
+        write()
+        with pytest.raises(WeightsError, match=told):
+            network.load(file, like="torch")
+    torch.save(torch.nn.Linear(1, 1).state_dict(), file)
+    with pytest.raises(WeightsError, match="is no archive of NumPy's: like='torch' or like='keras' reads one of these"):
+        network.load(file)
 
 
 @pytest.fixture
