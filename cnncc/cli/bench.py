@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..sizes import is_open, telling, told
-from . import common, steps
+from . import common, steps, tuning
 from .console import say, table
 from .documents import add_json, document, say_json
 
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_json(parser)
     common.add_compiling(parser)
-    common.add_tuning(parser)
+    tuning.add_arguments(parser)
     common.add_cache(parser)
     common.add_timings(parser)
     steps.add_arguments(parser, "time a step of the model's training in its place")
@@ -81,7 +81,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
     engines = () if arguments.against is None else _engines(arguments, given)
     step = steps.learned(given.graph, arguments) if arguments.step else None
     feeds = step.inputs() if step else None
-    compilation, report = common.tuned(step.compiled(given) if step else given, arguments)
+    compilation, report = tuning.tuned(step.compiled(given) if step else given, arguments)
     flops = operations(compilation.optimised.graph)
     executable = compilation.executable(use_cache=not arguments.no_cache)
     common.tell_timings(compilation, arguments)
@@ -98,7 +98,7 @@ def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]
     ]
     if report:
         facts["tuned"] = [asdict(change) for change in report.changes]
-        pages = [common.show_tuned(report), "", *pages]
+        pages = [tuning.show_tuned(report), "", *pages]
     if engines:
         found = _compare_step(arguments, given, step, engines) if step else _compare(arguments, compilation, engines)
         facts["against"] = [asdict(timing) for timing in found]

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from ..compiler import Compilation, Options
     from ..frontends.image import Image
     from ..machine.target import Target
-    from ..measure.tuning import Tuned
     from ..objects.regions import Regions
     from ..plan import PlanOptions
     from ..timings import Stopwatch
@@ -169,16 +168,6 @@ def add_timings(parser: Parser) -> None:
     parser.add_argument("--timings", action="store_true", help="tell on standard error what each stage took")
 
 
-def add_tuning(parser: Parser) -> None:
-    parser.add_argument(
-        "--tune", action="store_true", help="choose among the plan's candidates by timing them on this machine"
-    )
-    parser.add_argument(
-        "--tune-seconds", type=seconds, default=60.0, metavar="S", help="how long that may take (default: 60)"
-    )
-    parser.add_argument("--save-plan", metavar="FILE", help="write what the plan chose, as JSON")
-
-
 def one_of(what: str, known: Sequence[str]) -> Callable[[str], str]:
     """A choice for argparse, refused in our words."""
 
@@ -296,8 +285,8 @@ def passes_off(text: str) -> tuple[str, ...]:
 
 def compilation(arguments: argparse.Namespace, stopwatch: Stopwatch | None = None) -> Compilation:
     """The model on its way; options are looked at first, since they cost nothing. A stopwatch that is given goes on."""
-    from ..api import open_source, with_frames
     from ..compiler import Compilation
+    from ..source import open_source, with_frames
     from ..timings import Stopwatch
     from .progress import Compiling
 
@@ -356,8 +345,8 @@ def expect_untuned(arguments: argparse.Namespace, why: str = "takes one size: gi
 
 def onnx_source(arguments: argparse.Namespace) -> OnnxFile:
     """The ONNX file of a model whose sizes are open. Raises UsageError for another model."""
-    from ..api import ONNX_ONLY, open_source
     from ..cache.sources import OnnxFile
+    from ..source import ONNX_ONLY, open_source
 
     if arguments.image:
         raise UsageError("--image goes with one size of the network: without a size of its own it takes frames of any")
@@ -390,30 +379,3 @@ def tell_timings(compilation: Compilation | Stopwatch, arguments: argparse.Names
         rows = [(timing.stage, timing.seconds) for timing in timings]
         rows.append(("all", sum(timing.seconds for timing in timings)))
         tell("".join(f"{seconds:9.3f} s  {stage}\n" for stage, seconds in rows))
-
-
-def tuned(compilation: Compilation, arguments: argparse.Namespace) -> tuple[Compilation, Tuned | None]:
-    """The compilation with what --tune found and --save-plan written, and the tuner's report."""
-    report = None
-    if arguments.tune:
-        from ..measure.tuning import tune
-        from .progress import Progress
-
-        compilation.stopwatch.listener = None  # the terminal's line is the tuner's
-        with Progress("tuning") as progress:
-            use_cache = not arguments.no_cache
-            report = tune(compilation, arguments.tune_seconds, use_cache=use_cache, progress=progress)
-        compilation = report.compilation
-    if arguments.save_plan is not None:
-        from ..plan.saved import save
-
-        save(compilation.plan, compilation.options.plan, arguments.save_plan)
-    return compilation, report
-
-
-def show_tuned(report: Tuned) -> str:
-    """What the tuner did, in lines."""
-    lines = [f"tuned: {report.measured} measured, {report.remembered} remembered, {len(report.changes)} changed"]
-    if report.unreadable:
-        lines.append(f"warning: what was remembered of {report.unreadable} was damaged, and is measured again")
-    return "\n".join([*lines, *(f"  {change}" for change in report.changes)])

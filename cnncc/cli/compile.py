@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from ..naming import c_identifier, nearest
 from ..sizes import is_open
-from . import common, example, steps
+from . import common, example, steps, tuning
 from .budget import expect_flash, within_memory
 from .console import say, table
 from .documents import add_json, document, say_json
@@ -45,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--place", metavar="PART=SECTION,…", help="sections for a linker script: of weights, code, workspace, states"
     )
-    common.add_tuning(parser)
+    tuning.add_arguments(parser)
     common.add_cache(parser)
     common.add_timings(parser)
     add_json(parser)
@@ -76,7 +76,7 @@ def _write_one(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> 
     """One program of one size."""
     from ..runtime import artefacts
 
-    compilation, report = common.tuned(_compilation(arguments), arguments)
+    compilation, report = tuning.tuned(_compilation(arguments), arguments)
     if arguments.memory:
         compilation = within_memory(compilation, arguments.memory)
     executable = compilation.executable(use_cache=not arguments.no_cache)
@@ -87,7 +87,7 @@ def _write_one(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> 
     kinds_here = kinds or (example.KINDS if beside else default_kinds(executable.target))
     files = artefacts.write(executable, arguments.folder, kinds_here, beside, _listings(kinds_here, [compilation]))
     said = notes(executable, kinds, files)
-    pages = [common.show_tuned(report)] if report else []
+    pages = [tuning.show_tuned(report)] if report else []
     pages += [file_table(files), f"{executable.name} for {executable.target.name}: {sizes(executable)}", *said]
     return Written([executable], list(files.items()), pages, said, report)
 

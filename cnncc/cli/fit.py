@@ -63,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    from ..api import open_source
     from ..learning import fit
+    from ..source import open_source
 
     how = settings(arguments)
     given = common.shapes(arguments), arguments.cuts, arguments.convert, common.fixed(arguments)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from ..api import compile, open_source
+from ..api import compile
 from ..cache.sources import OnnxFile
 from ..errors import UsageError
 from ..files import write_whole
@@ -15,6 +15,7 @@ from ..history import History
 from ..ir import Graph
 from ..runtime.model import Model
 from ..shown import shown
+from ..source import open_source
 from ..types import Array
 from .arguments import expect_count, expect_seed, functions
 from .augment import Augmentation

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from ..api import load_graph
 from ..errors import UsageError
+from ..source import load_graph
 
 if TYPE_CHECKING:
     from ..ir import Graph

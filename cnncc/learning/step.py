@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..api import compile, load_graph
+from ..api import compile
 from ..errors import InputError
 from ..runtime.model import Model
+from ..source import load_graph
 from ..types import Array
 from .arguments import expect_count, expect_rate, expect_seed
 from .data import examples, expect_alike, wanted

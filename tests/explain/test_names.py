@@ -40,8 +40,8 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def explanation(file: Path) -> Explanation:
-    from cnncc.api import open_source
     from cnncc.compiler import Compilation, Options, resolve_target
+    from cnncc.source import open_source
 
     return explain(Compilation(open_source(file), Options(resolve_target("x86-64-v3"))))
 

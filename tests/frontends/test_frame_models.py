@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from cnncc import CnnccError, Image, compile, load, load_graph, nn
-from cnncc.api import open_source, with_frames
 from cnncc.check.model import check
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.runtime.artefacts import write
 from cnncc.runtime.header import header
 from cnncc.runtime.shared import can_link
+from cnncc.source import open_source, with_frames
 
 from .frames import CAMERA, MEAN, STD, answers, conv_net, frame, networks
 

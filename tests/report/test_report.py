@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import cnncc
-from cnncc.api import open_source
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.errors import InputError, ModelError, OutputError, PeerError, UsageError
 from cnncc.measure.peers import PeerTiming
@@ -23,6 +22,7 @@ from cnncc.report.html import Html, join, table, tag
 from cnncc.report.numbers import digits, micros, nbytes
 from cnncc.report.page import SECTIONS
 from cnncc.runtime.model import Model
+from cnncc.source import open_source
 
 from .support import ODD, QUICK, Page, page_of, reported, skipping
 
