@@ -70,3 +70,8 @@ def __getattr__(name: str) -> Any:
     if name in _HOMES:
         return getattr(import_module(_HOMES[name], __name__), name)
     raise AttributeError(f"module 'cnncc' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    """The public names, whether they are loaded yet or not, and what every module has."""
+    return sorted({*__all__, *(name for name in globals() if name.startswith("__"))})

@@ -22,6 +22,7 @@ from .files import opened
 from .machine.target import Target
 from .plan import PlanOptions
 from .runtime.model import Model
+from .runtime.origin import Origin
 from .sizes import ANY, expect_one, is_open
 from .types import Array
 
@@ -343,8 +344,15 @@ def _compile(source: Source, options: Options, threads: int, use_cache: bool) ->
     """Also what a pickled model runs to come back."""
     executable = Compilation(source, options).executable(use_cache=use_cache)
     again = _compile, (source, options, threads, use_cache)
-    told, reporter = partial(_why, source, options), partial(_report, source, options)
-    return Model(executable, threads=threads, rebuild=again, told=told, reporter=reporter)
+    known = source, options
+    origin = Origin(partial(_why, *known), partial(_report, *known), partial(_optimised, *known))
+    return Model(executable, threads=threads, rebuild=again, origin=origin)
+
+
+def _optimised(source: Source, options: Options) -> Graph:
+    """What `Explained.optimised` gives."""
+    with _resources("reading"):
+        return Compilation(source, options).optimised.graph
 
 
 def _why(source: Source, options: Options, names: tuple[str, ...]) -> str:

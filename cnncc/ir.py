@@ -19,6 +19,7 @@ from .computation import Lowering
 from .elements import FLOAT32, Element
 from .errors import CnnccError, Location, ModelError, ShapeError, VerifyError
 from .op import Constant, Input, Op, State
+from .shown import listed, shown
 from .types import Array, EmptyType, TensorType
 
 if TYPE_CHECKING:
@@ -105,6 +106,18 @@ class Graph:
 
     def __getitem__(self, name: str) -> Node:
         return self.nodes[name]
+
+    def __repr__(self) -> str:
+        """A line for each node but constants: its name, its op, what it reads of others, its types."""
+        return listed(f"<Graph '{self.name}'>", [self._line(node) for node in self if node.op.source != "constant"])
+
+    def _line(self, node: Node) -> str:
+        reads = ", ".join(value.node for value in node.inputs if self.nodes[value.node].op.source != "constant")
+        return f"{node.name}: {node.op.name}({reads}) {', '.join(map(str, node.types))}"
+
+    def _repr_html_(self) -> str:
+        """The graph as a drawing, for notebooks."""
+        return shown("graph", self)
 
     @cached_property
     def inputs(self) -> dict[str, TensorType]:

@@ -12,8 +12,6 @@ Besides the layers and blocks below there is a layer for each op of the registry
 usual spelling, `nn.ReLU`, `nn.GELU`): it takes the op's attributes and owns no parameters.
 """
 
-from typing import Any
-
 from .blocks import (
     Block,
     Chain,
@@ -25,7 +23,7 @@ from .blocks import (
     SpatiallySeparable,
     SqueezeExcite,
 )
-from .generic import op_layers
+from .generic import OpLayer, op_layers
 from .inputs import Input
 from .layers import Concat, Conv, ConvTranspose, Dense, DepthwiseConv, Split
 from .model import Model, Sequential
@@ -62,7 +60,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> type[OpLayer]:
     """The generic layer of an op that has no class in `layers`, `norms` or `blocks`."""
     if name in op_layers():
         return op_layers()[name]

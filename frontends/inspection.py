@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ..ir import Graph
+from ..shown import shown
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,10 @@ class Inspection:
     at: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     weight_bytes: int = 0
     largest: int | None = None
+
+    def _repr_html_(self) -> str:
+        """Ports, operators and problems as tables, for notebooks."""
+        return shown("inspection", self)
 
     def plain(self) -> dict[str, Any]:
         """The same in types that JSON has."""

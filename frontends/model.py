@@ -11,7 +11,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import ModelError, caller_location
+from ..history import History
 from ..ir import Builder, Graph, Value
+from ..shown import brief, listed, shown
 from ..types import Array
 from .arguments import checked_name, located, whole
 from .blocks import Chain, chain, checked_layer
@@ -58,7 +60,14 @@ class Model:
         self._initialise()
 
     def __repr__(self) -> str:
-        return f"<{type(self).__name__} '{self.name}' with {len(self._calls)} calls of layers>"
+        """A line for each input and each layer, with the shapes of its results."""
+        inputs = [f"{tensor.name}: input {'×'.join(map(str, tensor.shape))}" for tensor in self.inputs]
+        layers = [" ".join((f"{row.layer}:", *row.cells[1:3])) for row in self.summary().rows]
+        return listed(f"<{type(self).__name__} '{self.name}'>", [*inputs, *layers])
+
+    def _repr_html_(self) -> str:
+        """The summary and a drawing, for notebooks."""
+        return shown("network", self)
 
     @property
     def weights(self) -> dict[str, Array]:
@@ -102,14 +111,15 @@ class Model:
         with located(None, caller_location()):
             write_weights(path, self.weights)
 
-    def fit(self, x: Any, y: Any, **how: Any) -> Any:
+    def fit(self, x: Any, y: Any, **how: Any) -> History:
         """Train all weights on examples `x` and what is wanted for each, `y`; returns the history, epoch by epoch.
 
         See `cnncc.fit` for what it takes and raises. However training ends, the network then has the weights that it
         kept: of the best epoch, or of the last finished step.
         """
         learning = import_module("cnncc.learning")  # a room above this one, which compiles what it trains
-        return learning.fit_network(self, x, y, **how)
+        history: History = learning.fit_network(self, x, y, **how)
+        return history
 
     def _collect(self) -> dict[str, Parameter]:
         return {
@@ -201,7 +211,7 @@ def _checked_inputs(inputs: Input | Sequence[Input]) -> tuple[Input, ...]:
     names: set[str] = set()
     for tensor in several:
         if not isinstance(tensor, Input):
-            raise ModelError(f"the inputs of a model are nn.Input tensors, got {tensor!r}")
+            raise ModelError(f"the inputs of a model are nn.Input tensors, got {brief(tensor)}")
         if tensor.name in names:
             raise ModelError(f"two inputs are called '{tensor.name}'", where=tensor.where)
         names.add(tensor.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from ..shown import shown
 from ..types import TensorType
 from .receptive import Field, results
 from .symbols import Layer, LayerCall, Parameter, Tensor
@@ -40,6 +41,13 @@ class Summary:
     name: str
     rows: tuple[Row, ...]
 
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        """The table, for notebooks."""
+        return shown("summary", self)
+
     @property
     def parameters(self) -> int:
         return sum(row.parameters for row in self.rows)
@@ -49,8 +57,12 @@ class Summary:
         return sum(row.macs for row in self.rows)
 
     def __str__(self) -> str:
-        total = ("total", "", "", f"{self.parameters:,}", f"{self.macs:,}", "")
-        return "\n".join(_table(HEADINGS, [row.cells for row in self.rows], total))
+        return "\n".join(_table(HEADINGS, [row.cells for row in self.rows], self.total))
+
+    @property
+    def total(self) -> tuple[str, ...]:
+        """The cells of the last line."""
+        return "total", "", "", f"{self.parameters:,}", f"{self.macs:,}", ""
 
 
 def summary(name: str, first: Tensor, calls: Sequence[LayerCall], names: Mapping[Layer, str]) -> Summary:

@@ -44,6 +44,7 @@ FAST = {
     "fuzz": "onnx_files",
     "gradient": "tangent walk images refused",
     "learning": "",  # every test there compiles a step
+    "notebook": "shown",
     "onnx": "import order",
     "ops": "registry reference windows interpreter graph lowering text",
     "packaging": "installed",

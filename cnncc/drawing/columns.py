@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from .ranks import Rows
 
-LANE, BOXES, TURN = 8.0, 4.0, 1.0
+LANE, BOXES, TURN = 64.0, 32.0, 1.0
 """How much an edge is to be straight: between points of a chain, between boxes, where a chain begins or ends."""
 ROUNDS = 5
 

@@ -9,7 +9,7 @@ from ..elements import Element
 from ..machine.target import Target
 from ..plan import PlanOptions, kernels
 from ..plan.candidates import Chosen
-from ..plan.kernels import Candidate, Convolution
+from ..plan.kernels import Candidate
 from ..plan.layout import LayoutBuilder, laid_out
 from ..plan.lower import LoweredGraph
 from ..plan.plan import Step
@@ -65,11 +65,11 @@ class Choices:
             if key not in self.known:
                 self.known[key] = self.compared(*key)
             return self.known[key]
-        if not isinstance(step.kernel, Convolution) or not step.layers:
+        if not step.macs or not step.layers:
             return None
         for ways in self.recorder.alone.get(step.layers[0], ()):
             found = self.preferred(self.target, ways)
-            if any(one.kernel.window == step.kernel.window for one in found):
+            if any(one.kernel.own_window == step.kernel.own_window for one in found):
                 return self.only(ways, found)
         return None
 

@@ -1,10 +1,10 @@
 """Learning what cnncc compiles: `cnncc.learn`."""
 
+from ..history import Epoch, History
 from .augment import Crop, Flip, Shift
 from .course import Patience
 from .fitting import Fitted, fit, fit_network
 from .gradients import gradient
-from .history import Epoch, History
 from .losses import BinaryCrossEntropy, CrossEntropy, LossOf, MeanSquares
 from .metrics import TopK
 from .optimisers import SGD, AdamW

@@ -16,8 +16,8 @@ import numpy as np
 from ..allowance import allowance
 from ..errors import InputError, UsageError
 from ..files import opened, write_whole
+from ..history import Epoch
 from ..types import Array
-from .history import Epoch
 
 VERSION = 2
 _UNREADABLE = (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import LearningError, UsageError
+from ..history import Epoch, History
 from ..types import Array
 from . import checkpoint as checkpoints
 from .augment import Augmentation, augmented
@@ -21,7 +22,6 @@ from .checkpoint import Standing
 from .data import Examples, examples, expect_alike, wanted
 from .divergence import first_fault, spoiled
 from .evaluation import Evaluation
-from .history import Epoch, History
 from .schedules import Progress, Schedule
 from .step import Step
 from .telling import Telling

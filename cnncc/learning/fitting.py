@@ -11,14 +11,15 @@ from ..api import compile, open_source
 from ..cache.sources import OnnxFile
 from ..errors import UsageError
 from ..files import write_whole
+from ..history import History
 from ..ir import Graph
 from ..runtime.model import Model
+from ..shown import shown
 from ..types import Array
 from .arguments import expect_count, expect_seed, functions
 from .augment import Augmentation
 from .course import Callback, Course, Data, Patience, patience_of
 from .evaluation import evaluation
-from .history import History
 from .losses import LayerLoss, Loss
 from .metrics import Metric, metrics_of
 from .optimisers import Optimiser
@@ -41,6 +42,14 @@ class Fitted:
     weights: Mapping[str, Array]
     history: History
     source: OnnxFile | None = None
+
+    def __repr__(self) -> str:
+        last = f": {self.history[-1]}" if len(self.history) else ""
+        return f"<Fitted '{self.graph.name}', {len(self.weights)} learned arrays{last}>"
+
+    def _repr_html_(self) -> str:
+        """The history and a drawing, for notebooks."""
+        return shown("fitted", self)
 
     def compile(self, **options: Any) -> Model:
         """The network in native code; options are those of `cnncc.compile`."""

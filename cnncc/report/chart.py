@@ -42,9 +42,9 @@ class Labels:
         self._width, self._height = width, height
         self._taken: list[tuple[float, float, float, float]] = []
 
-    def keep_free(self, x: float, y: float, reach: float) -> None:
-        """Nothing is written around a point."""
-        self._taken.append((x - reach, y - reach, x + reach, y + reach))
+    def keep_free(self, left: float, top: float, right: float, bottom: float) -> None:
+        """Nothing is written in this box."""
+        self._taken.append((left, top, right, bottom))
 
     def beside(self, text: str, x: float, y: float, reach: float = 7.0) -> Html | None:
         """A label to the right of a point, to its left, above or below; None where there is no room."""

@@ -68,10 +68,11 @@ class Calls:
 
 @dataclass(frozen=True)
 class Peers:
-    """Timings of this engine and others, and the names of engines that are not installed."""
+    """Timings of this engine and others, names of engines that are not installed, sentences about those that failed."""
 
     timings: tuple[PeerTiming, ...]
     missing: tuple[str, ...] = ()
+    failed: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

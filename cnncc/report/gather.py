@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -18,7 +20,7 @@ from ..explain import explain
 from ..ir import Graph
 from ..measure.benchmark import measure, operations
 from ..measure.counting import Counts, count
-from ..measure.peers import PEERS, compare, installed
+from ..measure.peers import PEERS, PeerTiming, compare, installed
 from ..measure.profiling import profile
 from ..passes import PIPELINE
 from ..runtime.arrays import checked_inputs, ordered_inputs
@@ -141,7 +143,9 @@ def _layer_times(compilation: Compilation, request: Request, feeds: Mapping[str,
 
 
 def _without_passes(compilation: Compilation) -> Compilation:
-    return compilation.varied(off=tuple(dict.fromkeys(step.name for step in PIPELINE)))
+    """The same model as it was given; what a plan chose for other layers is left to the costs again."""
+    plan = replace(compilation.options.plan, choices=(), source="")
+    return compilation.varied(off=tuple(dict.fromkeys(step.name for step in PIPELINE)), plan=plan)
 
 
 def _peers(compilation: Compilation, request: Request, feeds: Mapping[str, Array]) -> Peers:
@@ -155,7 +159,26 @@ def _peers(compilation: Compilation, request: Request, feeds: Mapping[str, Array
     if not isinstance(source, OnnxFile) or source.given or source.outputs or source.fixed:
         raise PeerError("other engines are timed on a whole model in an ONNX file, which this is not")
     model, given = str(source.path.absolute()), {name: feeds[name] for name in compilation.graph.inputs}
-    return Peers(tuple(compare(model, given, compilation.options, names, request.threads, request.seconds)), missing)
+
+    def compared(engines: Sequence[str]) -> list[PeerTiming]:
+        return compare(model, given, compilation.options, engines, request.threads, request.seconds)
+
+    return _able(compared, names, missing)
+
+
+def _able(
+    compared: Callable[[Sequence[str]], list[PeerTiming]], names: Sequence[str], missing: tuple[str, ...]
+) -> Peers:
+    """All engines in turns; where one of them cannot run the model, those that can. Raises PeerError if none can."""
+    try:
+        return Peers(tuple(compared(names)), missing)
+    except PeerError:
+        alone = {name: attempted(partial(compared, [name])) for name in names} if len(names) > 1 else {}
+        able = [name for name, found in alone.items() if not isinstance(found, Stopped)]
+        if not able:
+            raise
+    failed = tuple(found.why for found in alone.values() if isinstance(found, Stopped))
+    return Peers(tuple(compared(able)), missing, failed)
 
 
 def _counts(compilation: Compilation, feeds: Mapping[str, Array]) -> Counts:

@@ -83,7 +83,7 @@ def _choices(layer: LayerReasons) -> Iterator[Html]:
         rest = None
         if more:
             told = f"{len(more)} more candidate{'s' * (len(more) != 1)}"
-            rest = tag("details", tag("summary", told), table(CANDIDATES, more, right=(1, 2)))
+            rest = tag("details", tag("summary", tag("span", told)), table(CANDIDATES, more, right=(1, 2)))
         shown = table(CANDIDATES, rows[:MOST_CANDIDATES], right=(1, 2))
         yield join(tag("h4", f"Candidates for {choice.what}"), tag("p", _told(choice)), shown, rest)
 
@@ -166,5 +166,6 @@ def _gone(reasons: Explanation) -> Html | None:
     if not rows:
         return None
     heads = ("as given", "became", "by", "")
-    shown = tag("details", tag("summary", f"{len(rows)} layers that were given and are others now"), table(heads, rows))
+    told = tag("summary", tag("span", f"{len(rows)} layers that were given and are others now"))
+    shown = tag("details", told, table(heads, rows))
     return join(tag("h3", "What became of the given layers"), shown)

@@ -98,7 +98,8 @@ def _radius(point: Point) -> float:
 
 def _circle(point: Point, x: Scale, y: Scale, labels: Labels) -> Html:
     across, down = x.at(point.intensity), y.at(point.rate)
-    labels.keep_free(across, down, _radius(point))
+    reach = _radius(point)
+    labels.keep_free(across - reach, down - reach, across + reach, down + reach)
     figures = f"{digits(point.rate)}, {digits(point.intensity)} operations a byte, {percent(point.share)} of the time"
     told = f"{point.name}\n{figures}"
     shown = tag("circle", tag("title", told), cx=across, cy=down, r=f"{_radius(point):.1f}", class_="point")
@@ -111,6 +112,7 @@ def _lines(roofs: Roofs, x: Scale, y: Scale, labels: Labels) -> Iterator[Html]:
     yield tag("line", x1=x.begin, x2=x.end, y1=top, y2=top, class_="roof")
     end = x.end - EM * len(ROOF) - 4
     yield join(labels.first(ROOF, [(end, top - 10), (x.begin + 8, top - 10), (end, top + 12)]))
+    labels.keep_free(x.begin, top - 1, x.end, top + 1)
     for level, rate in roofs.rates.items():
         begin = max(x.low, y.low / rate)
         end = min(x.high, roofs.peak / rate)

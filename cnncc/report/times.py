@@ -67,6 +67,7 @@ def _engines(facts: Facts) -> Html:
     told = f"Each in a process of its own, in turns. Outputs differ by at most {worst:.1e} of the largest element."
     if facts.peers.missing:
         told += f" Not installed: {', '.join(facts.peers.missing)}."
+    told = " ".join((told, *facts.peers.failed))
     return join(head, tag("p", told), bars(rows, max(each.median_us for each in facts.peers.timings)))
 
 

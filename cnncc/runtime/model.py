@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import ctypes
 import itertools
-import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol, Self
+from collections.abc import Callable, Mapping
+from typing import Any, Self
 
 import numpy as np
 
@@ -24,6 +23,7 @@ from .executable import Executable, Port
 from .interruptible import LONG, interruptible, matters
 from .memory import allocated
 from .numpy_abi import empty_function
+from .origin import Explained, Origin
 from .outputs import Outputs, given, outputs_type
 from .ports import port_table
 from .session import BUSY, Code, Session
@@ -33,19 +33,7 @@ _TURN_SECONDS = 2e-5  # that a call which updates states waits before it asks ag
 Result = Array | Outputs
 
 
-class Page(Protocol):
-    """A report: its name, and its text as HTML."""
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def html(self) -> str: ...
-
-    def save(self, path: str | os.PathLike[str]) -> None: ...
-
-
-class Model(NativeCallable):
+class Model(NativeCallable, Explained):
     """A model that can be called: `y = model(x)`.
 
     Inputs are arrays of the element types in `inputs`, in that order or by their names (`model(image=x, size=s)`), or
@@ -63,8 +51,7 @@ class Model(NativeCallable):
     a workspace of its own and one thread. Calls that update states (`state`) wait for each other instead. The GIL is
     released while native code runs. A pickled model is its source, compiled again when it is loaded (`rebuild`: a
     function and its arguments), never machine code; its states begin anew. A model made with `state`, another model of
-    the same states, reads that one's. `told` gives the reasons of layers by their names (`why`), `reporter` a page of
-    all there is to tell (`report`).
+    the same states, reads that one's. `origin` is what is known of the model that it was compiled from.
 
     Raises InputError for data that does not fit, and NativeError if native code refuses or the model has been closed.
     Raises TargetError if this machine cannot run the code, and NoMemoryError if there is no room for workspace, outputs
@@ -81,10 +68,9 @@ class Model(NativeCallable):
         code: Code | None = None,
         rebuild: tuple[Callable[..., Model], tuple[Any, ...]] | None = None,
         state: Model | None = None,
-        told: Callable[[tuple[str, ...]], str] | None = None,
-        reporter: Callable[..., Page] | None = None,
+        origin: Origin | None = None,
     ):
-        self._executable, self._rebuild, self._told, self._reporter = executable, rebuild, told, reporter
+        self._executable, self._rebuild, self._origin = executable, rebuild, origin
         self._threads = max(1, min(threads, executable.max_shards, executable.useful_shards))
         self._code = code if code is not None else _loaded(executable)
         _check_processor(self._code, executable)
@@ -167,52 +153,10 @@ class Model(NativeCallable):
         """The object code with its description."""
         return self._executable
 
-    def why(self, *layers: str) -> str:
-        """Why these layers were compiled as they were, as a text; without names, a line for each layer.
-
-        A name is that of a layer, or of any node or tensor of the model that went into one. The model is read and
-        planned once more, which takes about as long as when it was compiled. Raises UsageError for an unknown name, and
-        for a model that was loaded from a library, which holds no graph.
-        """
-        if self._told is None:
-            raise UsageError(f"model '{self.name}' was not compiled here: its library does not hold why it is as it is")
-        return self._told(layers)
-
     @property
     def workspace(self) -> Array:
         """The bytes of the workspace, used by one call at a time; a profiled program counts its ticks there."""
         return self._session.workspace
-
-    def report(
-        self,
-        path: str | os.PathLike[str] | None = None,
-        *,
-        against: Sequence[str] | str | None = None,
-        data: Any = None,
-        threads: Sequence[int] | None = None,
-        seconds: float = 1.0,
-        check: bool = True,
-    ) -> Page:
-        """A page that shows what became of the model, and why; it is written to `path`, if one is given.
-
-        `against` names other engines for a model from an ONNX file (None: those that are installed), `data` is what a
-        call would take (an array, a tuple or a dict; None: random arrays), `threads` are numbers of cores (None: as
-        many as this model uses), `seconds` is the time of each measurement; `check` compares each layer with the
-        interpreter. The model is compiled again for it. Raises UsageError for a model of object code alone and for an
-        unknown engine, InputError for data that does not fit, OutputError where the file cannot be written.
-        """
-        if self._reporter is None:
-            raise UsageError(f"model '{self.name}' was made from object code alone, of which there is no report")
-        given = data if isinstance(data, tuple) else (data,)
-        feeds = None if data is None else ordered_inputs(self._executable, given)
-        return self._reporter(
-            path,
-            against=against,
-            feeds=None if feeds is None else {port.name: a for port, a in zip(self.inputs, feeds, strict=True)},
-            threads=(self._threads,) if threads is None else tuple(threads),
-            seconds=seconds,
-            check=check,
-        )
 
     def close(self) -> None:
         """End the workers, after the running calls if there are any. Later calls of the model raise NativeError."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 from ..errors import InputError, ModelError, NativeError, UsageError
+from ..shown import shown
 from ..sizes import MOST, told
 from .arrays import expect_elements, ordered_inputs, takes, with_out
 from .executable import Port
@@ -133,6 +134,10 @@ class OpenModel:
     def __repr__(self) -> str:
         ports = ", ".join(map(str, (*self.inputs, *self.outputs)))
         return f"<cnncc.OpenModel '{self.name}' ({ports}), threads={self.threads}, {len(self._held)} size(s)>"
+
+    def _repr_html_(self) -> str:
+        """Ports and the sizes that are kept, for notebooks."""
+        return shown("open_model", self)
 
     def __reduce__(self) -> tuple[Callable[..., OpenModel], tuple[Any, ...]]:
         return self._rebuild

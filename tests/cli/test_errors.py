@@ -390,7 +390,6 @@ DAMAGED = "'{file}' is damaged or holds no plain arrays: "
 INPUTS: dict[str, tuple[str, Callable[[Path], Path], str]] = {
     "missing": (GREY, lambda f: f / "x.npy", "cannot read '{file}': No such file or directory"),
     "missing picture": (GREY, lambda f: f / "x.png", "cannot read '{file}': it does not exist"),
-    "a folder": (GREY, lambda f: f, "cannot read '{file}': it is not a file"),
     "wrong shape": (
         GREY,
         _npy(np.zeros((1, 1, 4, 5), np.float32)),

@@ -43,6 +43,15 @@ def test_windows(kernel: tuple[int, int], stride: int | tuple[int, int]) -> None
         agree(net, convolved(net, x, 20, Conv(kernel, stride, padding=padding)), checked=True, label=label)
 
 
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_a_stride_and_a_dilation_of_one_tap(size: int) -> None:
+    """Of an axis without a transform, whose last tiles begin by more than the dilation after the others."""
+    net = Net()
+    x = net.input(1, 18, 12, size)
+    conv = Conv((3, 1), (1, 2), (1, 2), ((0, 0), (1, 2)))
+    agree(net, convolved(net, x, 20, conv), checked=True, label=r"winograd")
+
+
 @pytest.mark.parametrize("label", [ALONE, JOINED])
 def test_other_ranks(label: str) -> None:
     """In one dimension rows are positions; with three axes there are up to eight phases."""

@@ -181,7 +181,7 @@ def test_a_made_up_core_compiles_in_a_process_of_its_own() -> None:
     net = Net()
     graph = net.graph(net.apply(Conv((3, 3)), net.input(1, 3, 9, 9), net.weights(4, 3, 3, 3)))
     compiled = Compilation(graph, Options(on(IN_ORDER, "aarch64")))
-    assert native._emit_in_child(compiled.llvm, compiled.options.target, "object") == compiled.object
+    assert native._emit_in_child(compiled.llvm, compiled.options.target, "object").object == compiled.object
     assert np.frombuffer(compiled.object[:4], np.uint8).tolist() == [127, 69, 76, 70]
 
 

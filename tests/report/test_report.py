@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 import cnncc
 from cnncc.api import open_source
 from cnncc.compiler import Compilation, Options, resolve_target
-from cnncc.errors import InputError, ModelError, OutputError, UsageError
+from cnncc.errors import InputError, ModelError, OutputError, PeerError, UsageError
 from cnncc.measure.peers import PeerTiming
 from cnncc.report import Report, Request, gather, page, report
 from cnncc.report.chart import LINE, Labels, Scale, decades
@@ -177,6 +177,20 @@ def test_engines_are_shown_with_those_that_are_missing(facts: Facts) -> None:
     text = page_of(page.html_of(replace(facts, peers=Peers(timings, ("third",))))).text
     assert "cnncc 1.0 2.00 µs other 1.0 4.00 µs" in text
     assert "Not installed: third." in text
+
+
+def test_an_engine_that_fails_leaves_the_others() -> None:
+    def compared(engines: Sequence[str]) -> list[PeerTiming]:
+        if "bad" in engines:
+            raise PeerError("engine 'bad' cannot run the model: no reason")
+        return [PeerTiming(name, "1.0", 1, 1.0, 1.0, 1.0, 0.0) for name in ("cnncc", *engines)]
+
+    found = gather._able(compared, ["one", "bad", "two"], ("absent",))
+    assert [timing.engine for timing in found.timings] == ["cnncc", "one", "two"]
+    assert found.missing == ("absent",)
+    assert found.failed == ("Engine 'bad' cannot run the model: no reason.",)
+    with pytest.raises(PeerError, match="engine 'bad'"):
+        gather._able(compared, ["bad"], ())
 
 
 # From Python

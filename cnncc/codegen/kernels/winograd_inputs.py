@@ -148,7 +148,8 @@ class InputTransform:
         for axis, (begin, w, n) in enumerate(zip(start, self.k.window, self.k.pixels, strict=True)):
             low, high = self.image.view.border[axis + 2] if self.image.view.border else (0, 0)
             step = self.k.steps[axis] * w.stride * w.dilation
-            last = (self.k.grid[axis] // w.dilation - 1) * step - w.low + n * w.dilation
+            phase = (w.dilation - 1) * w.stride  # by which the last tile begins later than the first of its group
+            last = (self.k.grid[axis] // w.dilation - 1) * step + phase - w.low + (n - 1) * w.dilation + 1
             if w.low > low:
                 tests.append(e.compare(">=", begin, -low))
             if last > w.size + high:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Literal
 
@@ -65,7 +65,7 @@ class Winograd(Convolution):
     prefetch_elements: int = 0
     partition_axis: Literal["rows", "blocks", "tiles"] = "rows"
     parts: int = 1
-    next_image: bool = False
+    next_image: bool = field(default=False, repr=False)  # follows from the rest of a plan, so its text can do without
 
     groups = 1
     lanes_along = "channels"

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from ..plain import plain
+from .plain import plain
+from .shown import listed, shown
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,13 @@ class History:
     """All epochs so far, in order."""
 
     epochs: list[Epoch] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return listed(f"<History of {len(self)} epochs>", [str(epoch) for epoch in self])
+
+    def _repr_html_(self) -> str:
+        """The losses as lines, and a table, for notebooks."""
+        return shown("history", self)
 
     def __iter__(self) -> Iterator[Epoch]:
         return iter(self.epochs)
