@@ -38,6 +38,7 @@ def read_aligned(descriptor: int) -> memoryview:
     """What an open file holds, read once, to where it is used: memory for large files is taken in huge pages."""
     size = os.fstat(descriptor).st_size
     content, place = aligned(size, np.empty).data[:size], 0
-    while place < size and (count := os.readv(descriptor, [content[place:]])):
-        place += count
+    with open(descriptor, "rb", buffering=0, closefd=False) as stream:
+        while place < size and (count := stream.readinto(content[place:])):
+            place += count
     return content[:place].toreadonly()

@@ -6,6 +6,8 @@ A pipe would wait for its writer and a device may never end, so neither is opene
 from __future__ import annotations
 
 import errno
+import functools
+import operator
 import os
 import stat
 from collections.abc import Callable, Iterator
@@ -18,7 +20,14 @@ from .errors import CnnccError, OutputError
 MOST_BYTES = (1 << 31) - 1
 """Of the file of an ONNX model: a protobuf message has no more."""
 
-_FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+
+def flags(*names: str) -> int:
+    """The flags of `os.open` by these names, as far as the system has them."""
+    return functools.reduce(operator.or_, (getattr(os, name, 0) for name in names), os.O_RDONLY)
+
+
+_FLAGS = flags("O_NONBLOCK", "O_CLOEXEC", "O_BINARY")  # the last one for Windows, which would translate ends of lines
+_RELATIVE = os.open in os.supports_dir_fd
 
 
 @contextmanager
@@ -81,15 +90,24 @@ def opened_below(folder: str | os.PathLike[str], location: str) -> Iterator[Bina
         raise ValueError(f"'{location}' is not the path of a file below the folder of the model")
     folder = os.path.realpath(folder)
     place = os.path.relpath(os.path.realpath(os.path.join(folder, location)), folder)
-    if place.split("/")[0] == "..":
+    *folders, name = place.split(os.sep)  # without symbolic links by now, so that none has to be followed
+    if ".." in (*folders[:1], name):
         raise ValueError(f"'{location}' leads out of the folder of the model")
-    *folders, name = place.split("/")  # without symbolic links by now, so that none has to be followed
-    with _folder(folder, folders) as directory:
-        descriptor = os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=directory)
-    with open(descriptor, "rb") as stream:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+    with open(_opened_in(folder, folders, name), "rb") as stream:
+        if not stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
             raise OSError(f"'{location}' is not a regular file")
         yield stream
+
+
+def _opened_in(folder: str, folders: list[str], name: str) -> int:
+    """A descriptor of the file in these folders, none of which is a symbolic link.
+
+    Where the system opens nothing relative to a folder (Windows), one that is made meanwhile would be followed.
+    """
+    if not _RELATIVE:
+        return os.open(os.path.join(folder, *folders, name), _FLAGS)
+    with _folder(folder, folders) as directory:
+        return os.open(name, _FLAGS | os.O_NOFOLLOW, dir_fd=directory)
 
 
 @contextmanager

@@ -92,8 +92,13 @@ class LoadedCode:
 def load_object(code: bytes, imports: Mapping[str, int] | None = None) -> LoadedCode:
     """Load object bytes for this machine. Only `imports` (name → address) are visible to it, not libc.
 
-    Raises NativeError for bytes that are no object; missing symbols are reported by `LoadedCode.address`.
+    Raises NativeError for bytes that are no object, and on Windows, where nothing calls the code;
+    missing symbols are reported by `LoadedCode.address`.
     """
+    if sys.platform == "win32":
+        raise NativeError(
+            "compiled code is not called from Python on Windows: cnncc.interpret runs models, cnncc compile writes code"
+        )
     _initialise_host()
     library = "object"
     builder = llvm.JITLibraryBuilder().add_object_img(code)

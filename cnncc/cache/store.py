@@ -1,9 +1,10 @@
 """Bytes on disk that will be executed: a store private to the user, which verifies everything that it reads.
 
 The folder is `v1` (mode 0700, owned by the user, no symlink) in `$CNNCC_CACHE`, else `$XDG_CACHE_HOME/cnncc`, else
-`~/.cache/cnncc`; `CNNCC_CACHE=off` switches the store off. An entry is one file (mode 0600) with the digests of its
-key and of its content, and a label for those who list the store; it is created by a rename. If anything is wrong with
-the folder or a file, the store behaves as if it were empty: a compilation never fails because of its cache.
+`~/.cache/cnncc`; `CNNCC_CACHE=off` switches the store off, and on Windows there is none. An entry is one file (mode
+0600) with the digests of its key and of its content, and a label for those who list the store; it is created by a
+rename. If anything is wrong with the folder or a file, the store behaves as if it were empty: a compilation never fails
+because of its cache.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ _MAGIC = b"cnncc store 3\n"
 _HEAD_BYTES = 128  # magic, digests of key and content, label, zeros; the content after it is aligned as the file is
 _LABEL = len(_MAGIC) + 2 * 32  # where the label begins
 _LIMIT_KEY = "limit"
+_CAN_BE_PRIVATE = hasattr(os, "geteuid") and os.open in os.supports_dir_fd
+"""Whether the system tells whose a file is, and opens one relative to a folder. Windows does not."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Entry:
 def folder() -> Path | None:
     """The folder of the entries; None if the store is switched off. The folder need not exist."""
     chosen = os.environ.get("CNNCC_CACHE", "")
-    if chosen == "off":
+    if chosen == "off" or not _CAN_BE_PRIVATE:
         return None
     with contextlib.suppress(RuntimeError):  # no home
         home = os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser()

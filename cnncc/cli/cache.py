@@ -33,7 +33,7 @@ def run(arguments: argparse.Namespace) -> None:
     folder = store.folder()
     if arguments.limit is not None and not store.set_limit(arguments.limit):
         raise OutputError(
-            f"the limit cannot be stored in '{folder}'" if folder else "CNNCC_CACHE is off: nothing is stored"
+            f"the limit cannot be stored in '{folder}'" if folder else "the cache is off: nothing is stored"
         )
     removed = store.clear() if arguments.clear else None
     entries = store.entries()

@@ -32,11 +32,13 @@ def load(path: str | Path, threads: int = 1, *, verify: bool = True) -> Model | 
     All code and weights are compared with the digest in the library, so that damage is found before any of its code
     runs; `verify=False` saves that time (3 ms for 10 MB).
 
-    Raises InputError for a file that is missing, damaged or no library of cnncc, TargetError if this processor cannot
+    Raises InputError for a file that is missing, damaged or no library of cnncc, TargetError if this machine cannot
     run it, UsageError for an argument of another type.
     """
     if not isinstance(path, str | Path):
         raise UsageError(f"expected the path of a shared library, got {type(path).__name__}")
+    if host_target().object_format != "ELF":
+        raise TargetError(f"cnncc.load reads libraries of Linux, and this machine is another one: '{path}'")
     path = Path(path)
     library = _library(path, verify)
     executables, again = _executables(library, path), (str(path.resolve()), threads, verify)

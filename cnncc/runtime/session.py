@@ -164,7 +164,7 @@ def _processor() -> int | None:
     """The number of the processor that runs this thread; None where the system does not tell."""
     try:
         return int(ctypes.CDLL(None).sched_getcpu())
-    except (OSError, AttributeError):
+    except (OSError, AttributeError, TypeError):  # the last one on Windows
         return None
 
 

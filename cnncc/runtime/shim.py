@@ -49,7 +49,6 @@ _NAMES = {
 }  # kept, since the shim has their addresses
 
 
-_SYSTEM = ctypes.CDLL(None)
 _new_function = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)(
     ("PyCFunction_NewEx", ctypes.pythonapi)
 )
@@ -107,15 +106,20 @@ def _object(text: str, target: Target) -> bytes:
 
 def _imports() -> dict[str, int]:
     addresses = {name: _address(getattr(ctypes.pythonapi, name)) for name in _PYTHON_SYMBOLS}
-    addresses["sched_yield"] = _address(_SYSTEM.sched_yield)
+    addresses["sched_yield"] = _address(_system().sched_yield)
     return addresses | {"python_none": id(None)} | {symbol: id(name) for symbol, name in _NAMES.items()}
 
 
 def _of_processors() -> dict[str, int]:
     """The system's functions that tell and choose where a thread runs; none if one of them is missing."""
     names = shim_processors.IMPORTS
-    found = [getattr(_SYSTEM, name, None) for name in names]
+    found = [getattr(_system(), name, None) for name in names]
     return {name: _address(function) for name, function in zip(names, found, strict=True)} if all(found) else {}
+
+
+def _system() -> ctypes.CDLL:
+    """The functions of the C library, which Windows has not, where no code is loaded either."""
+    return ctypes.CDLL(None)
 
 
 def _address(function: Any) -> int:

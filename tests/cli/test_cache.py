@@ -38,4 +38,4 @@ def test_without_a_folder(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CNNCC_CACHE", "off")
     assert cli("cache").out == "off: 0 entries, 0 bytes of 256.0 MiB\n"
     result = cli("cache", "--limit", "1M")
-    assert (result.code, result.err) == (5, "cnncc: CNNCC_CACHE is off: nothing is stored\n")
+    assert (result.code, result.err) == (5, "cnncc: the cache is off: nothing is stored\n")

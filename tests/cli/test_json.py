@@ -17,7 +17,7 @@ from cnncc.check.model import Finding
 from cnncc.cli.parser import VERBS
 from cnncc.faults.against import Tensor
 from cnncc.faults.blame import Blame
-from cnncc.learning.history import Epoch, History
+from cnncc.history import Epoch, History
 from cnncc.measure.counting import Counts, FunctionCount
 from cnncc.measure.peers import PeerTiming
 from cnncc.measure.tuning import Change

@@ -30,6 +30,7 @@ model = nn.Sequential(*layers, input=(1, 6, 6), seed=0, name="tiny")
 """
 TARGET = "x86-64-v2"
 TEXTS, BYTES = ("tiny.h", "tiny.json", "plan.json", "names.json"), (".npz", ".npy", ".o")
+MADE = ("Model", "OpenModel")  # by functions, and not by users
 TRAINING: dict[str, Any] = {"epochs": 2, "batch": 8}
 DOCUMENTS = {
     "run": ["run", "tiny.py", "x.npy"],
@@ -95,7 +96,8 @@ def public() -> dict[str, list[str]]:
         for name in module.__all__:
             value = getattr(module, name)
             with contextlib.suppress(TypeError, ValueError):  # no arguments to speak of
-                found[f"{module.__name__}.{name}"] = list(inspect.signature(value).parameters)
+                taken = list(inspect.signature(value).parameters)
+                found[f"{module.__name__}.{name}"] = [] if name in MADE else taken
     return found
 
 

@@ -12,6 +12,8 @@ import pytest
 from .support import ROOT, Environment, copy_sources, run
 
 TREES = {"cnncc": "cnncc", "frontends": "cnncc/frontends", "passes": "cnncc/passes"}
+MOST_BYTES = 1_300_000
+"""Of the wheel: its modules take 1.1 MB, each compressed by itself, and its list of them 0.1 MB; data hardly any."""
 PROBE = """
 import sys
 from pathlib import Path
@@ -68,6 +70,10 @@ def test_the_wheel_holds_all_modules_and_nothing_else(wheel: Path) -> None:
     texts = {f"cnncc/firmware/project/{file.name}" for file in (ROOT / "cnncc/firmware/project").iterdir()}
     texts |= {f"cnncc/report/{name}" for name in ("script.js", "style.css")}
     assert names == wanted | texts | {"cnncc/py.typed", "cnncc/frontends/onnx/operators.json"}
+
+
+def test_the_wheel_is_small(wheel: Path) -> None:
+    assert wheel.stat().st_size < MOST_BYTES
 
 
 def test_the_source_distribution_is_whole(dist: Path) -> None:
