@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from .plain import plain
 from .shown import listed, shown
 
 
@@ -67,7 +68,8 @@ class History:
         return min(self.epochs, key=lambda epoch: epoch.judged)
 
     def to_json(self) -> str:
-        return json.dumps([asdict(epoch) for epoch in self.epochs], indent=2) + "\n"
+        """A list with an object for each epoch; numbers that are not finite are the texts of `plain`."""
+        return json.dumps(plain(self.described()), indent=2) + "\n"
 
     def described(self) -> list[dict[str, Any]]:
         return [asdict(epoch) for epoch in self.epochs]

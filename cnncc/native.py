@@ -21,7 +21,7 @@ import llvmlite.binding as llvm
 from .diagnostics import can_listen, frames_in, listening
 from .errors import NativeError
 from .machine.architecture import of_host
-from .machine.target import TARGETS, Target, core_of, lower, x86_level
+from .machine.target import TARGETS, Target, below, core_of, lower, x86_level
 
 _CHILD_SECONDS = 900
 _SIZE_BYTES = 8
@@ -137,9 +137,8 @@ def _machine() -> Target:
         base = x86_level({name for name, on in llvm.get_host_cpu_features().items() if on})
     cpu = llvm.get_host_cpu_name()
     machine = dataclasses.replace(
-        base,
+        below(triple, base),
         name="host",
-        triple=triple,
         tune=cpu,
         l1=cache_bytes(1) or base.l1,
         l2=cache_bytes(2) or base.l2,

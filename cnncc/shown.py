@@ -18,6 +18,11 @@ def listed(head: str, lines: Sequence[str]) -> str:
     return "\n".join([head, *(f"  {line}" for line in lines)])
 
 
+def brief(value: object) -> str:
+    """The first line of a value's `repr`, for a sentence."""
+    return repr(value).partition("\n")[0]
+
+
 def shown(kind: str, value: object) -> str:
     """The HTML of a value, by the function of this name in `notebook`, a room above all whose values it shows."""
     return str(getattr(import_module("cnncc.notebook"), kind)(value))

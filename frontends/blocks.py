@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..errors import Location, ModelError, caller_location
+from ..shown import brief
 from ..types import TensorType
 from .arguments import located, paddings, sizes, spread, whole
 from .generic import checked_activation, op_layers
@@ -85,7 +86,7 @@ def checked_layer(layer: object, taker: str) -> Layer:
     if not isinstance(layer, Layer):
         hint = " (are its parentheses missing?)" if isinstance(layer, type) else ""
         hint = " (without `input` it is a layer)" if hasattr(layer, "graph") else hint
-        raise ModelError(f"{taker} takes layers, got {layer!r}{hint}", where=caller_location())
+        raise ModelError(f"{taker} takes layers, got {brief(layer)}{hint}", where=caller_location())
     return layer
 
 

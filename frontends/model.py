@@ -13,7 +13,7 @@ import numpy as np
 from ..errors import ModelError, caller_location
 from ..history import History
 from ..ir import Builder, Graph, Value
-from ..shown import listed, shown
+from ..shown import brief, listed, shown
 from ..types import Array
 from .arguments import checked_name, located, whole
 from .blocks import Chain, chain, checked_layer
@@ -211,7 +211,7 @@ def _checked_inputs(inputs: Input | Sequence[Input]) -> tuple[Input, ...]:
     names: set[str] = set()
     for tensor in several:
         if not isinstance(tensor, Input):
-            raise ModelError(f"the inputs of a model are nn.Input tensors, got {tensor!r}")
+            raise ModelError(f"the inputs of a model are nn.Input tensors, got {brief(tensor)}")
         if tensor.name in names:
             raise ModelError(f"two inputs are called '{tensor.name}'", where=tensor.where)
         names.add(tensor.name)

@@ -34,6 +34,7 @@ ALIKE = {
 FAST = {
     "cli": "check ops show",
     "codegen": "back_ends emitter every_op softmax program",
+    "compatibility": "kept",
     "docs": "links generated map tiles",
     "drawing": "drawing",
     "embed": "names",

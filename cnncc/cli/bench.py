@@ -26,6 +26,7 @@ from ..errors import UsageError
 from ..sizes import is_open, telling, told
 from . import common, steps
 from .console import say, table
+from .documents import add_json, document, say_json
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
@@ -46,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="ENGINE,…",
         help="other engines on the same ONNX file: onnxruntime, openvino, or all; on a step: torch",
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     common.add_compiling(parser)
     common.add_tuning(parser)
     common.add_cache(parser)
@@ -55,8 +56,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    import json
-
     steps.expect_step(arguments)
     found = []
     for size, each in common.each_size(arguments):
@@ -64,11 +63,11 @@ def run(arguments: argparse.Namespace) -> None:
             facts, pages = _measured(each)
         if size:
             facts, pages = {"size": size, **facts}, [f"with {told(size)}:", *pages]
-        found.append(facts)
+        found.append(document("bench", **facts))
         if not arguments.json:
             say("\n".join(pages))
     if arguments.json:
-        say(json.dumps(found if is_open(common.shapes(arguments)) else found[0], indent=2))
+        say_json(found if is_open(common.shapes(arguments)) else found[0])
 
 
 def _measured(arguments: argparse.Namespace) -> tuple[dict[str, Any], list[str]]:

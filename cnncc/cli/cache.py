@@ -7,13 +7,13 @@ limit, the entries that were not used for the longest time go first.
 from __future__ import annotations
 
 import argparse
-import json
 import time
 from typing import TYPE_CHECKING
 
 from ..errors import OutputError
 from . import common
 from .console import say, table
+from .documents import add_json, document, say_json
 
 if TYPE_CHECKING:
     from ..cache.store import Entry
@@ -24,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     what.add_argument("--list", action="store_true", help="print a line for each entry, the last used first")
     what.add_argument("--clear", action="store_true", help="remove all entries")
     what.add_argument("--limit", type=common.size, metavar="BYTES", help="let all take at most so many, as 100M")
-    what.add_argument("--json", action="store_true", help="print folder, limit and entries as JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -35,15 +35,16 @@ def run(arguments: argparse.Namespace) -> None:
         raise OutputError(
             f"the limit cannot be stored in '{folder}'" if folder else "CNNCC_CACHE is off: nothing is stored"
         )
-    if arguments.clear:
-        say(f"removed {_bytes(store.clear())}")
-        return
+    removed = store.clear() if arguments.clear else None
     entries = store.entries()
     taken = sum(entry.bytes for entry in entries)
     if arguments.json:
         told = [{"label": entry.label, "bytes": entry.bytes, "used": round(entry.used)} for entry in entries]
-        where = None if folder is None else str(folder)
-        say(json.dumps({"folder": where, "limit": store.limit(), "bytes": taken, "entries": told}, indent=2))
+        facts = {"folder": folder, "limit": store.limit(), "bytes": taken, "entries": told, "removed": removed}
+        say_json(document("cache", **facts))
+        return
+    if removed is not None:
+        say(f"removed {_bytes(removed)}")
         return
     if arguments.list and entries:
         say(table(("used", "bytes", "what"), [_row(entry) for entry in entries], (1,)))

@@ -16,13 +16,14 @@ With --target of another machine, the object that `compile` writes runs under an
 from __future__ import annotations
 
 import argparse
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import DifferenceError, UsageError
-from ..sizes import telling, told
+from ..sizes import is_open, telling, told
 from . import against, common, steps
 from .console import say, table
-from .found import as_json
+from .documents import add_json, say_json
+from .found import check_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seed", type=common.at_least(0), default=0, metavar="N", help="seed of the random inputs (default: 0)"
     )
     against.add_arguments(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON, one line for each size")
+    add_json(parser)
     common.add_threads(parser)
     common.add_compiling(parser)
     steps.add_arguments(parser, "check a step of the model's training in its place, on random inputs")
@@ -53,11 +54,24 @@ def run(arguments: argparse.Namespace) -> None:
         raise UsageError("check --step makes its inputs itself: it takes no files")
     if arguments.against:
         against.expect_against(arguments)
-    for size, each in common.each_size(arguments):
-        if size and not arguments.json:
-            say(f"with {told(size)}:")
-        with telling(size):
-            _check(each)
+    found: list[dict[str, Any]] = []
+    try:
+        for size, each in common.each_size(arguments):
+            if size and not arguments.json:
+                say(f"with {told(size)}:")
+            each.size, each.found = size, found
+            with telling(size):
+                _check(each)
+    except DifferenceError:
+        _say_found(found, arguments)
+        raise
+    _say_found(found, arguments)
+
+
+def _say_found(found: list[dict[str, Any]], arguments: argparse.Namespace) -> None:
+    """With --json, what was found so far: of several sizes a list."""
+    if arguments.json:
+        say_json(found if is_open(common.shapes(arguments)) else found[0])
 
 
 def _check(arguments: argparse.Namespace) -> None:
@@ -133,7 +147,7 @@ def _tell(
     error = "" if report.ok else _sentence(report)
     if arguments.json:
         error = error or against.fault(tensors)
-        say(as_json(name, report, blamed(), tensors, error))
+        arguments.found.append(check_document(name, arguments.size, report, blamed(), tensors, error))
     else:
         say(show(report))
         found = blamed()

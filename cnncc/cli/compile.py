@@ -11,22 +11,22 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import UsageError
-from ..machine.architecture import ProcessorCheck
 from ..naming import c_identifier, nearest
 from ..sizes import is_open
 from . import common, example, steps
 from .budget import expect_flash, within_memory
 from .console import say, table
+from .documents import add_json, document, say_json
+from .written import Written, facts, file_table, notes, sizes
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
     from ..machine.target import Target
-    from ..runtime.executable import Executable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -48,6 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_tuning(parser)
     common.add_cache(parser)
     common.add_timings(parser)
+    add_json(parser)
     steps.add_arguments(parser, "also write a training step, with weights that it updates", batch=1)
 
 
@@ -62,11 +63,19 @@ def run(arguments: argparse.Namespace) -> None:
     if is_open(common.shapes(arguments)):
         if arguments.step:
             raise UsageError("--step takes one size: give one --shape for each input")
-        _write_library(arguments, kinds)
-        return
-    if arguments.step:
-        _write_step(arguments, kinds)
-        return
+        written = _write_library(arguments, kinds)
+    else:
+        written = (_write_step if arguments.step else _write_one)(arguments, kinds)
+    if arguments.json:
+        say_json(document("compile", **facts(written)))
+    else:
+        say("\n".join(written.pages))
+
+
+def _write_one(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> Written:
+    """One program of one size."""
+    from ..runtime import artefacts
+
     compilation, report = common.tuned(_compilation(arguments), arguments)
     if arguments.memory:
         compilation = within_memory(compilation, arguments.memory)
@@ -77,43 +86,13 @@ def run(arguments: argparse.Namespace) -> None:
     beside = example.files(compilation, executable, arguments)
     kinds_here = kinds or (example.KINDS if beside else default_kinds(executable.target))
     files = artefacts.write(executable, arguments.folder, kinds_here, beside, _listings(kinds_here, [compilation]))
-    if report:
-        say(common.show_tuned(report))
-    _say_files(files)
-    say(f"{executable.name} for {executable.target.name}: {_sizes(executable)}")
-    _say_notes(executable, kinds, files)
+    said = notes(executable, kinds, files)
+    pages = [common.show_tuned(report)] if report else []
+    pages += [file_table(files), f"{executable.name} for {executable.target.name}: {sizes(executable)}", *said]
+    return Written([executable], list(files.items()), pages, said, report)
 
 
-def _sizes(executable: Executable) -> str:
-    """What a call takes of memory, and the program of a read-only one."""
-    sizes = {
-        "workspace": executable.workspace_bytes(1),
-        "stack": executable.stack_bytes,
-        "weights": len(executable.weights),
-        "code": executable.code_bytes,
-    }
-    return ", ".join(f"{what} {size:,} bytes" for what, size in sizes.items() if size is not None)
-
-
-def _say_files(files: Mapping[str, Path]) -> None:
-    rows = [(str(path), f"{path.stat().st_size:,}", _role(role)) for role, path in files.items()]
-    say(table(("file", "bytes", ""), rows, right=(1,)))
-
-
-def _say_notes(executable: Executable, kinds: tuple[str, ...] | None, files: Mapping[str, Path]) -> None:
-    if executable.stem != executable.name:
-        say(f"names in C begin with {executable.stem}; --name {nearest(executable.name)} gives shorter ones")
-    if executable.target.isa.check is ProcessorCheck.NONE:
-        say(f"{executable.symbol}_check() asks nothing: the processor has to be a {executable.target.demands}")
-    if executable.undefined:
-        say(f"{executable.symbol}.o needs routines of the compiler's runtime: {', '.join(executable.undefined)}")
-    library = executable.target.shared_library
-    no_library = library not in files and "main.c" not in files and not any(role.startswith("wasm") for role in files)
-    if kinds is None and no_library:
-        say("no shared library: " + ("no C compiler" if library else "cnncc writes none"))
-
-
-def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:
+def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> Written:
     """A program for each of several sizes, with one block of weights.
 
     Raises UsageError for another model than one of ONNX, and for what is chosen for one size.
@@ -134,16 +113,19 @@ def _write_library(arguments: argparse.Namespace, kinds: tuple[str, ...] | None)
     listings = _listings(kinds_here, compilations(*asked)) if _listed(kinds_here) else {}
     common.tell_timings(stopwatch, arguments)
     files = artefacts.write(programs, arguments.folder, kinds_here, listings=listings)
-    _say_files(files)
     rows = [
         (each.symbol, f"{each.workspace_bytes(1):,}", f"{size:,}") for each, size in zip(programs, added, strict=True)
     ]
-    say(table(("program", "workspace", "weights that no program above has"), rows, right=(1, 2)))
-    say(f"{programs[0].name} for {options.target.name}: weights {sum(added):,} bytes")
-    _say_notes(programs[0], kinds, files)
+    said = notes(programs[0], kinds, files)
+    pages = [
+        file_table(files),
+        table(("program", "workspace", "weights that no program above has"), rows, right=(1, 2)),
+        f"{programs[0].name} for {options.target.name}: weights {sum(added):,} bytes",
+    ]
+    return Written(programs, list(files.items()), [*pages, *said], said)
 
 
-def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> None:
+def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) -> Written:
     """The network and a step of its training, which read and update one block of states."""
     from ..compiler import Compilation
     from ..learning.evaluation import inference
@@ -153,7 +135,8 @@ def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) ->
     given = _compilation(arguments)
     step = steps.learned(given.graph, arguments, batch=1)
     network = inference(given.graph, step.graph, given.graph.outputs)
-    rows = []
+    every: list[tuple[str, Path]] = []
+    rows, pages = [], []
     compilations = Compilation(network, given.options), Compilation(step.graph, given.options)
     executables = [each.executable(use_cache=not arguments.no_cache) for each in compilations]
     beside = example.learning_files(compilations, executables, step, arguments)
@@ -161,10 +144,12 @@ def _write_step(arguments: argparse.Namespace, kinds: tuple[str, ...] | None) ->
     for compilation, executable, more in zip(compilations, executables, (None, beside), strict=True):
         texts = _listings(kinds_here, [compilation])
         files = artefacts.write(executable, arguments.folder, kinds_here, more, texts)
-        _say_files(files)
-        sizes = executable.workspace_bytes(1), executable.state_bytes, len(executable.object)
-        rows.append((executable.symbol, *(f"{size:,}" for size in sizes)))
-    say(table(("program", "workspace", "states", "code"), rows, right=(1, 2, 3)))
+        every += files.items()
+        pages.append(file_table(files))
+        held = executable.workspace_bytes(1), executable.state_bytes, len(executable.object)
+        rows.append((executable.symbol, *(f"{size:,}" for size in held)))
+    pages.append(table(("program", "workspace", "states", "code"), rows, right=(1, 2, 3)))
+    return Written(executables, every, pages)
 
 
 def _listed(kinds: Sequence[str]) -> list[str]:
@@ -177,28 +162,6 @@ def _listed(kinds: Sequence[str]) -> list[str]:
 def _listings(kinds: Sequence[str], compilations: Sequence[Compilation]) -> dict[str, list[str]]:
     """The code of the programs as text, in the order of the programs, by kind."""
     return {kind: [each.listing(kind) for each in compilations] for kind in _listed(kinds)}
-
-
-def _role(role: str) -> str:
-    """What a file is for, in words."""
-    return _ROLES.get(role.partition(" ")[0], "of the example")
-
-
-_ROLES = {
-    "o": "code",
-    "weights": "weights",
-    "state": "first values of states",
-    "a": "static library",
-    **dict.fromkeys(("so", "dll", "dylib"), "shared library"),
-    "import": "for programs that link the DLL",
-    "wasm": "module",
-    "h": "C header",
-    "json": "manifest",
-    "cmake": "for CMake's find_package",
-    "pc": "for pkg-config",
-    "ll": "code as LLVM's text",
-    "s": "code as assembly",
-}
 
 
 def _kinds(text: str, known: tuple[str, ...]) -> tuple[str, ...]:

@@ -6,18 +6,48 @@ import argparse
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import OutputError, UsageError
 from ..files import write_whole
 from ..sizes import is_open
 from . import common
-from .console import say
 
 if TYPE_CHECKING:
     from ..faults.dump import Dumped
     from ..types import Array
+
+
+@dataclass(frozen=True)
+class Written:
+    """The tensors, and the file or folder that holds them."""
+
+    path: str
+    tensors: Sequence[Dumped]
+
+    def shown(self) -> str:
+        """A line for each tensor, and where they are."""
+        from .outputs import summary
+
+        lines = [f"{each.name}: {summary(each.data)}, {_origin(each)}" for each in self.tensors]
+        return "\n".join([*lines, f"wrote {len(self.tensors)} tensor(s) to {self.path}"])
+
+    def facts(self) -> dict[str, Any]:
+        """The same as data."""
+        tensors = [
+            {
+                "name": each.name,
+                "layer": each.layer,
+                "op": str(each.op),
+                "element": str(each.data.dtype),
+                "shape": each.data.shape,
+            }
+            for each in self.tensors
+        ]
+        return {"path": self.path, "tensors": tensors}
+
 
 DEFAULT = "dump.npz"
 
@@ -49,19 +79,16 @@ def expect_dump(arguments: argparse.Namespace) -> None:
         raise UsageError(f"--dump-to '{target}' exists: expected a .npz file, or a folder that is empty or not there")
 
 
-def dumped(arguments: argparse.Namespace, calls: Sequence[Mapping[str, Array]]) -> None:
-    """Write what one call makes inside, and tell a line for each tensor. Raises UsageError for several calls."""
+def dumped(arguments: argparse.Namespace, calls: Sequence[Mapping[str, Array]]) -> Written:
+    """Write what one call makes inside. Raises UsageError for several calls."""
     from ..faults.dump import dump
-    from .outputs import summary
 
     if len(calls) != 1:
         raise UsageError(f"--dump takes the tensors of one call, and these files make {len(calls)}: name fewer files")
     found = dump(common.compilation(arguments), calls[0], arguments.dump, arguments.threads)
     target = arguments.dump_to or DEFAULT
     (_write_archive if target.endswith(".npz") else _write_folder)(target, found)
-    for tensor in found:
-        say(f"{tensor.name}: {summary(tensor.data)}, {_origin(tensor)}")
-    say(f"wrote {len(found)} tensor(s) to {target}")
+    return Written(target, found)
 
 
 def _origin(tensor: Dumped) -> str:

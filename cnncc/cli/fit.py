@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import InputError, LearningError, UsageError
 from . import common
 from .console import say
+from .documents import add_json, say_json
 
 if TYPE_CHECKING:
     from ..cache.sources import OnnxFile
@@ -55,7 +56,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=common.at_least(0), default=0, metavar="N", help="of all random numbers (default: 0)"
     )
-    parser.add_argument("--json", action="store_true", help="print the history as JSON")
+    add_json(parser)
     common.add_threads(parser)
     common.add_precision(parser)
     common.add_cache(parser)
@@ -77,12 +78,13 @@ def run(arguments: argparse.Namespace) -> None:
     try:
         history = fit(source, x, y, settled=kept.update, **how).history
     except (KeyboardInterrupt, LearningError):
-        for output in told if kept else ():
-            say(output.written(kept))
+        for line in [output.written(kept) for output in told if kept]:
+            if not arguments.json:
+                say(line)
         raise
     written = [output.written(kept) for output in told]
     if arguments.json:
-        say(history.to_json().rstrip())
+        say_json(history.described())
         return
     say(f"best {history.best}")
     if labels:

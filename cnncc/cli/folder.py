@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from . import common
 from .console import say
+from .documents import say_json
 
 if TYPE_CHECKING:
+    from ..folders.journal import Row
     from ..folders.mapping import AnyModel
     from ..folders.work import Work
 
@@ -59,13 +61,22 @@ def work(arguments: argparse.Namespace) -> Work:
 def run(model: AnyModel, asked: Work, arguments: argparse.Namespace) -> None:
     from ..folders.work import files_of, work_off
     from ..reading.inputs import read
+    from .outputs import run_document
     from .progress import Progress
 
     files = files_of(arguments.files)
     with Progress(model.name) as progress:
         failed = work_off(model, files, lambda file: read(file, model.inputs[0], arguments.resize), asked, progress)
+    if arguments.json:
+        table = {"path": asked.results, "rows": len(files), "failed": [_failed(row) for row in failed]}
+        say_json(run_document(model, (), None, table))
+        return
     say(f"{asked.results}: {len(files):,} rows" + f", {len(failed):,} without an answer" * bool(failed))
     for row in failed[:MOST_TOLD]:
         say(f"  {row['error']}")
     if len(failed) > MOST_TOLD:
         say(f"  and {len(failed) - MOST_TOLD:,} more")
+
+
+def _failed(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("file", "error")}

@@ -1,40 +1,37 @@
-"""What `check` found as JSON: one object on one line for each size."""
+"""What `check` found as data."""
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
+
+from .documents import document
 
 if TYPE_CHECKING:
     from ..check.model import Report
     from ..faults.against import Tensor
     from ..faults.blame import Blame
+    from ..sizes import Size
 
 
-def as_json(name: str, report: Report, blamed: Blame | None, tensors: Sequence[Tensor], error: str) -> str:
+def check_document(
+    name: str, size: Size, report: Report, blamed: Blame | None, tensors: Sequence[Tensor], error: str
+) -> dict[str, Any]:
     """`ok`, `error` (the sentence), findings by where they were found, `blame`, and the tensors of another engine.
 
-    Numbers that JSON does not have are texts: "inf", "-inf", "nan".
+    `size` is the one of several that was checked.
     """
-    found = {
-        "model": name,
-        "ok": not error,
-        "error": error or None,
-        **{part: [asdict(each) for each in getattr(report, part)] for part in ("rewrite", "kernels", "outputs")},
-        "same_bits": report.same_bits,
-        "emulator": report.emulator or None,
-        "blame": asdict(blamed) if blamed else None,
-        "tensors": [asdict(tensor) for tensor in tensors],
-    }
-    return json.dumps(_plain(found), ensure_ascii=False)
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
+    return document(
+        "check",
+        **({"size": size} if size else {}),
+        model=name,
+        ok=not error,
+        error=error or None,
+        rewrite=report.rewrite,
+        kernels=report.kernels,
+        outputs=report.outputs,
+        same_bits=report.same_bits,
+        emulator=report.emulator or None,
+        blame=blamed,
+        tensors=tensors,
+    )

@@ -7,12 +7,12 @@ of the largest tensor, and what is unsupported and why. --json prints all of it 
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 from ..sizes import told
 from . import common
 from .console import say, table
+from .documents import add_json, document, say_json
 
 if TYPE_CHECKING:
     from ..frontends.inspection import Inspection
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_model(parser)
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -28,7 +28,10 @@ def run(arguments: argparse.Namespace) -> None:
 
     given = {"convert": arguments.convert, "fixed": common.fixed(arguments)}
     found = inspect(arguments.model, common.shapes(arguments), arguments.cuts, **given)
-    say(json.dumps(found.plain(), indent=2) if arguments.json else shown(found))
+    if arguments.json:
+        say_json(document("inspect", **found.plain()))
+    else:
+        say(shown(found))
 
 
 def shown(found: Inspection) -> str:

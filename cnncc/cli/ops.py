@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import json
 from collections.abc import Sequence
 from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, Any
 
 from . import onnx_ops
 from .console import say, table
+from .documents import document, say_json
 
 if TYPE_CHECKING:
     from ..frontends.onnx.supported import Operator
@@ -27,7 +27,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--onnx", action="store_true", help="list the operators of ONNX files")
     form = parser.add_mutually_exclusive_group()
     form.add_argument("--markdown", action="store_true", help="print a table for a document")
-    form.add_argument("--json", action="store_true", help="print JSON")
+    form.add_argument("--json", action="store_true", help="print one JSON document in place of text")
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -42,7 +42,8 @@ def run(arguments: argparse.Namespace) -> None:
     else:
         own, onnx = ({}, onnx) if arguments.onnx else (REGISTRY, {})
     if arguments.json:
-        say(json.dumps({"ops": [_plain(op) for op in own.values()], "onnx": [*map(onnx_ops.plain, onnx.values())]}))
+        known = [_plain(op) for op in own.values()], [*map(onnx_ops.plain, onnx.values())]
+        say_json(document("ops", ops=known[0], onnx=known[1]))
     elif arguments.names and not arguments.markdown:
         say("\n\n".join(_full(own.get(name), onnx.get(name)) for name in dict.fromkeys([*own, *onnx])))
     else:

@@ -11,11 +11,15 @@ import numpy as np
 from ..errors import UsageError
 from ..files import write_whole
 from ..types import Array
+from .documents import document, file_facts
 
 if TYPE_CHECKING:
     from ..runtime.executable import NamedPort
     from ..runtime.model import Model
     from ..runtime.open_model import OpenModel
+
+
+WHOLE = 1000  # elements of an output that a document holds
 
 
 def describe(model: Model | OpenModel, results: tuple[Array, ...], files: tuple[str, ...], top: int) -> Iterator[str]:
@@ -24,13 +28,69 @@ def describe(model: Model | OpenModel, results: tuple[Array, ...], files: tuple[
     Other outputs are summed up.
     """
     rest = list(zip(_ports(model), results, strict=True))
-    if top and results[0].ndim == 2 and results[0].shape[1] > 1 and results[0].dtype.kind == "f":
+    if top and _is_ranked(results[0]):
         names = _names(files, len(results[0]))
         for name, row in zip(names, results[0], strict=True):
             yield f"{name}: {_classes(row, model.labels, top)}"
         rest = rest[1:]
     for port, array in rest:
         yield f"{', '.join(files)}: {port.name} {summary(array)}"
+
+
+def plain_call(
+    model: Model | OpenModel, results: tuple[Array, ...], files: tuple[str, ...], top: int
+) -> dict[str, Any]:
+    """The same as data: the top classes of each image, and every output, whole if it has at most `WHOLE` elements."""
+    images = []
+    if top and _is_ranked(results[0]):
+        names = _names(files, len(results[0]))
+        images = [
+            {"name": name, "classes": _plain_classes(row, model.labels, top)}
+            for name, row in zip(names, results[0], strict=True)
+        ]
+    outputs = [_plain_output(port.name, array) for port, array in zip(_ports(model), results, strict=True)]
+    return {"files": files, "images": images, "outputs": outputs}
+
+
+def run_document(
+    model: Model | OpenModel,
+    calls: Sequence[dict[str, Any]],
+    written: str | None,
+    table: dict[str, Any] | None = None,
+    dumped: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """What `run` prints with --json: the calls, the file of outputs, a table of results, and what --dump wrote."""
+    facts = {"calls": calls, "written": written and file_facts(written), "table": table, "dumped": dumped}
+    return document("run", model=model.name, labels=model.labels, **facts)
+
+
+def _is_ranked(array: Array) -> bool:
+    """Whether an output has a score for each of several classes."""
+    return array.ndim == 2 and array.shape[1] > 1 and array.dtype.kind == "f"
+
+
+def _plain_classes(row: Array, labels: tuple[str, ...], top: int) -> list[dict[str, Any]]:
+    best = np.argsort(-row, kind="stable")[:top].tolist()
+    known = labels if len(labels) == len(row) else (None,) * len(row)
+    return [{"index": at, "label": known[at], "score": _shortest(row[at])} for at in best]
+
+
+def _plain_output(name: str, array: Array) -> dict[str, Any]:
+    numbers = array[~np.isnan(array)] if array.dtype.kind == "f" else array
+    least, most = (numbers.min(), numbers.max()) if numbers.size else (None, None)
+    whole = _plain_array(array) if array.size <= WHOLE else None
+    facts = {"name": name, "element": str(array.dtype), "shape": array.shape, "values": whole}
+    return {**facts, "min": _shortest(least), "max": _shortest(most), "nan": array.size - numbers.size}
+
+
+def _plain_array(array: Array) -> Any:
+    """Nested lists, or one number for an array without axes."""
+    return _shortest(array[()]) if array.ndim == 0 else [_plain_array(part) for part in array]
+
+
+def _shortest(value: Any) -> Any:
+    """A number of NumPy's as Python's, with the fewest digits that are this float."""
+    return float(str(value)) if isinstance(value, np.floating) else None if value is None else value.item()
 
 
 def _ports(model: Model | OpenModel) -> Sequence[NamedPort]:

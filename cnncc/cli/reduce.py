@@ -13,19 +13,21 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
 from ..files import expect_writable, write_whole
 from ..sizes import is_open
 from . import common
 from .console import say
+from .documents import add_json, document, file_facts, say_json
 
 if TYPE_CHECKING:
     from ..compiler import Compilation, Options
     from ..faults.excerpt import Case
     from ..faults.outcome import Outcome
     from ..faults.reduce import Reduced
+    from ..ir import Node
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--predicate", metavar="SCRIPT", help="what tells whether a candidate still fails")
     common.add_threads(parser)
     common.add_compiling(parser)
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -53,12 +56,18 @@ def run(arguments: argparse.Namespace) -> None:
     case, options = _case(compilation, arguments), compilation.options
     failing = Failing(options, arguments.threads, arguments.seconds, arguments.predicate)
     first = failing.first(case)
-    say(f"{case.graph.name}: {first.kind}: {first.sentence}")
+    if not arguments.json:  # now, since the search takes a while
+        say(f"{case.graph.name}: {first.kind}: {first.sentence}")
     with Progress("reducing") as progress:
         found = reduce(case, failing.fails, arguments.seconds, first.layer, progress)
     _write(found, case, failing.last(found.case, first) if not found.interrupted else first, options, arguments)
-    if not found.interrupted and not arguments.predicate and not confirmed(arguments.output, first):
-        say("warning: the script does not fail in the same way in a process of its own")
+    alike = None if found.interrupted or arguments.predicate else confirmed(arguments.output, first)
+    if arguments.json:
+        say_json(document("reduce", **_facts(found, case, first), **file_facts(arguments.output), confirmed=alike))
+    else:
+        say(_shown(found, case, arguments.output))
+        if alike is False:
+            say("warning: the script does not fail in the same way in a process of its own")
     if found.interrupted:
         raise KeyboardInterrupt
 
@@ -89,18 +98,45 @@ def _case(compilation: Compilation, arguments: argparse.Namespace) -> Case:
 
 
 def _write(found: Reduced, before: Case, first: Outcome, options: Options, arguments: argparse.Namespace) -> None:
-    """The script, and what is in it."""
+    """The script."""
     from ..faults.bug_script import script
     from ..faults.outcome import settings
-    from ..faults.shrink import computed
 
-    many, few = (len(computed(case.graph)) for case in (before, found.case))
+    many, few = (len(_layers(case)) for case in (before, found.case))
     made_for = f"{options.target.name} ({options.target.cpu})"
     origin = f"Reduced by `cnncc reduce` from '{before.graph.name}', {many} layer(s), to {few}. Target: {made_for}"
     text = script(found.case, first, settings(options, arguments.threads), origin)
     write_whole(arguments.output, "script", lambda stream: stream.write(text.encode()))
+
+
+def _layers(case: Case) -> list[Node]:
+    from ..faults.shrink import computed
+
+    return list(computed(case.graph))
+
+
+def _shown(found: Reduced, before: Case, path: str) -> str:
+    """What is in the script."""
+    layers, types = _layers(found.case), found.case.graph.types
     stopped = f", {found.stopped}: it may not be the smallest" if found.stopped else ""
-    say(f"{many} layer(s) are {few} after {found.tried} candidate(s){stopped}")
-    for node in computed(found.case.graph):
-        say(f"  {node.name}: {node.op} of {', '.join(map(str, found.case.graph.types(node.inputs)))}")
-    say(f"wrote {arguments.output}")
+    head = f"{len(_layers(before))} layer(s) are {len(layers)} after {found.tried} candidate(s){stopped}"
+    lines = [f"  {node.name}: {node.op} of {', '.join(map(str, types(node.inputs)))}" for node in layers]
+    return "\n".join([head, *lines, f"wrote {path}"])
+
+
+def _facts(found: Reduced, before: Case, first: Outcome) -> dict[str, Any]:
+    """The same as data."""
+    types = found.case.graph.types
+    layers = [
+        {"name": node.name, "op": str(node.op), "inputs": list(map(str, types(node.inputs)))}
+        for node in _layers(found.case)
+    ]
+    return {
+        "model": before.graph.name,
+        "kind": first.kind,
+        "sentence": first.sentence,
+        "layers_before": len(_layers(before)),
+        "layers": layers,
+        "tried": found.tried,
+        "stopped": found.stopped or None,
+    }

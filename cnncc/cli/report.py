@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import ModelError
 from . import common
 from .console import say
+from .documents import add_json, document, file_facts, say_json
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--no-check", action="store_true", help="leave out the comparison with the interpreter")
     common.add_compiling(parser)
     common.add_timings(parser)
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -54,9 +56,13 @@ def run(arguments: argparse.Namespace) -> None:
     expect_writable(arguments.out, "report")
     found = _report(arguments)
     found.save(arguments.out)
+    if arguments.json:
+        error = None if found.error is None else str(found.error)
+        say_json(document("report", model=found.name, **file_facts(arguments.out), error=error))
     if found.error is not None:
         raise found.error
-    say(f"{found.name}: wrote {arguments.out}")
+    if not arguments.json:
+        say(f"{found.name}: wrote {arguments.out}")
 
 
 def _report(arguments: argparse.Namespace) -> Report:

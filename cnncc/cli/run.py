@@ -24,6 +24,7 @@ from ..errors import InputError, UsageError
 from ..sizes import ANY, expect_one, is_open, told
 from . import common, dump, folder
 from .console import say
+from .documents import add_json, say_json
 
 if TYPE_CHECKING:
     from ..runtime.model import Model
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     common.add_compiling(parser)
     common.add_cache(parser)
     common.add_timings(parser)
+    add_json(parser)
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,7 @@ class RunRequest:
 
 def run(arguments: argparse.Namespace) -> None:
     from ..timings import Stopwatch
-    from .outputs import check_output, describe, write
+    from .outputs import check_output, describe, plain_call, run_document, write
     from .progress import Compiling
 
     table = folder.work(arguments) if folder.is_asked(arguments) else None
@@ -80,15 +82,21 @@ def run(arguments: argparse.Namespace) -> None:
             return
         if arguments.output:
             check_output(arguments.output, len(model.outputs))
-        results, calls = [], _calls(model, arguments)
+        results, told, calls = [], [], _calls(model, arguments)
         for call in calls:
             results.append(_run(model, call, arguments.convert or None))
-            for line in describe(model, results[-1], call.files, TOP if arguments.top is None else arguments.top):
-                say(line)
+            described = model, results[-1], call.files, TOP if arguments.top is None else arguments.top
+            if arguments.json:
+                told.append(plain_call(*described))
+            else:
+                say("\n".join(describe(*described)))
         if arguments.output:
             write(arguments.output, model, results)
-        if arguments.dump:
-            dump.dumped(arguments, [call.feeds for call in calls])
+        dumped = dump.dumped(arguments, [call.feeds for call in calls]) if arguments.dump else None
+        if arguments.json:
+            say_json(run_document(model, told, arguments.output, dumped=dumped.facts() if dumped else None))
+        elif dumped:
+            say(dumped.shown())
     common.tell_timings(stopwatch, arguments)
 
 

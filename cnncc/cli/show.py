@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from ..errors import UsageError
 from . import common, steps
 from .console import say
+from .documents import add_json, say_json
 
 if TYPE_CHECKING:
     from ..compiler import Compilation
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 STAGES = ("graph", "passes", "plan", "memory", "llvm", "asm", "dot", "svg")
 GRAPHS = ("original", "optimised")
 DRAWN = ("graph", "dot", "svg")
+TEXTS = ("llvm", "asm", "dot", "svg")  # which --json prints as they are
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     common.add_compiling(parser)
     common.add_timings(parser)
+    add_json(parser)
     steps.add_arguments(parser, "show a step of the model's training in its place")
 
 
@@ -54,7 +57,14 @@ def run(arguments: argparse.Namespace) -> None:
     compilation = common.compilation(arguments)
     if arguments.step:
         compilation = steps.learned(compilation.graph, arguments).compiled(compilation)
-    say(_printers(arguments.graph == "optimised")[arguments.stage](compilation).rstrip("\n"))
+    after = arguments.graph == "optimised"
+    if arguments.json:
+        from .stages import stage_document
+
+        printed = _printers(after)[arguments.stage] if arguments.stage in TEXTS else None
+        say_json(stage_document(compilation, arguments.stage, after, printed and printed(compilation)))
+    else:
+        say(_printers(after)[arguments.stage](compilation).rstrip("\n"))
     common.tell_timings(compilation, arguments)
 
 

@@ -7,10 +7,10 @@ or the extra cnncc[cross].
 from __future__ import annotations
 
 import argparse
-import json
 from typing import TYPE_CHECKING, Any
 
 from .console import say, table
+from .documents import add_json, say_json
 
 if TYPE_CHECKING:
     from ..machine.target import Target
@@ -20,14 +20,14 @@ _WIDTH = 32
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="print everything that is known of each, as JSON")
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     from ..machine.target import ALIASES, TARGETS
 
     if arguments.json:
-        say(json.dumps([_described(target) for target in TARGETS.values()], indent=2))
+        say_json([_described(target) for target in TARGETS.values()])
         return
     heads = ("target", "vector", "floats", "ABI", "objects", "shared library", "NAME_check", "tested")
     say(table(heads, [_row(target) for target in TARGETS.values()]))

@@ -12,6 +12,7 @@ import json
 from ..errors import UsageError
 from . import common
 from .console import say
+from .documents import add_json, document, file_facts, say_json
 
 MOST_BYTES = 1 << 26
 """Of a manifest."""
@@ -22,6 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-o", dest="output", required=True, metavar="FILE", help="file to write the block to")
     parser.add_argument("--for", dest="manifest", metavar="NAME.json", help="manifest of the code that will read them")
     common.add_compiling(parser)
+    add_json(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -34,7 +36,11 @@ def run(arguments: argparse.Namespace) -> None:
         _expect_same(arguments.manifest, number, compilation.graph.name)
     block = compilation.weights
     write_whole(arguments.output, "weights", lambda stream: stream.write(block))
-    say(f"{arguments.output}: {len(block):,} bytes of weights for code with fingerprint {number}")
+    if arguments.json:
+        facts = {"model": compilation.graph.name, **file_facts(arguments.output), "fingerprint": number}
+        say_json(document("weights", **facts))
+    else:
+        say(f"{arguments.output}: {len(block):,} bytes of weights for code with fingerprint {number}")
 
 
 def _expect_same(path: str, number: int, model: str) -> None:

@@ -8,10 +8,10 @@ model, also by the names of an ONNX file; without one, a line tells of each laye
 from __future__ import annotations
 
 import argparse
-import json
 
 from . import common, steps
 from .console import say
+from .documents import add_json, say_json
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -19,7 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "layers", nargs="*", metavar="LAYER", help="layer, node or tensor (default: a line for each layer)"
     )
-    parser.add_argument("--json", action="store_true", help="print JSON")
+    add_json(parser)
     common.add_compiling(parser)
     common.add_timings(parser)
     steps.add_arguments(parser, "tell of a step of the model's training in its place")
@@ -36,5 +36,8 @@ def run(arguments: argparse.Namespace) -> None:
         compilation = steps.learned(compilation.graph, arguments).compiled(compilation)
     names = tuple(dict.fromkeys(arguments.layers))
     explanation = explain(compilation, None if arguments.json and not names else names)
-    say(json.dumps(plain(explanation, names), indent=2) if arguments.json else text(explanation, names))
+    if arguments.json:
+        say_json(plain(explanation, names))
+    else:
+        say(text(explanation, names))
     common.tell_timings(compilation, arguments)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
+from ..plain import number
 from ..types import Array
 from .journal import Row
 from .mapping import AnyModel, Mapped
@@ -70,10 +70,3 @@ def plain(array: Array) -> Any:
     for size in reversed(array.shape[1:]):
         flat = [flat[start : start + size] for start in range(0, len(flat), size)]
     return flat
-
-
-def number(value: Any) -> Any:
-    """A number as JSON knows it; "NaN", "Infinity" and "-Infinity" as text, like protobuf's JSON."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
-    return value

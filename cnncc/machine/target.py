@@ -12,7 +12,7 @@ from .cores import nearest
 from .definition import Target
 from .table import ALIASES, TARGETS
 
-__all__ = ["ALIASES", "TARGETS", "Target", "core_of", "lower", "named", "runnable", "x86_level"]
+__all__ = ["ALIASES", "TARGETS", "Target", "below", "core_of", "lower", "named", "runnable", "x86_level"]
 
 _V3 = frozenset("avx avx2 bmi bmi2 f16c fma lzcnt movbe xsave".split())
 _V4 = frozenset("avx512f avx512bw avx512cd avx512dq avx512vl".split())
@@ -42,10 +42,23 @@ def lower(name: str, machine: Target) -> Target:
             f"environment variable CNNCC_HOST is '{name}': expected a level that this machine can run "
             f"({', '.join(levels)}), alone or with its caches, as in '{list(levels)[-1]},32K,512K,32M'"
         )
-    base = next(target for target in runnable(machine) if target.cpu == levels[level])
+    base = next((target for target in runnable(machine) if target.cpu == levels[level]), machine)
     l1, l2, l3 = caches
     lowered = replace(base, name="host", triple=machine.triple, tune=machine.tune, l1=l1, l2=l2, l3=l3)
     return replace(lowered, core=core_of(lowered, "") if sizes else machine.core)
+
+
+def below(triple: str, base: Target) -> Target:
+    """A target of Linux as it is below the operating system of `triple`.
+
+    Windows and macOS have targets of our table with the same instructions or fewer, whose triple is taken: the
+    system's own names a version, or another compiler, whose routines objects would need.
+    """
+    there = replace(base, triple=triple)
+    like = next((target for target in TARGETS.values() if target.runs_on(there)), None)
+    if like is None or like.object_format == "ELF":
+        return there
+    return replace(base, triple=like.triple, abi=like.abi, compiler=like.compiler, tested=like.tested)
 
 
 def core_of(machine: Target, cpu: str) -> Core:

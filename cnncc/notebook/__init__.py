@@ -22,6 +22,21 @@ from ..runtime.model import Model
 from ..runtime.open_model import OpenModel
 from .card import card, rows
 from .curve import curves
+from .grid import Grids, grid
+
+__all__ = [
+    "MOST_DRAWN",
+    "Grids",
+    "fitted",
+    "graph",
+    "grid",
+    "history",
+    "inspection",
+    "model",
+    "network",
+    "open_model",
+    "summary",
+]
 
 MOST_DRAWN = 600
 """Layers, inputs and outputs of a drawing; one of 600 takes half a second and 0.4 MB."""

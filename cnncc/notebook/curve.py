@@ -1,4 +1,4 @@
-"""Numbers over epochs as lines, in an SVG of one size."""
+"""Numbers over epochs as lines, in an SVG of one size: by their logarithms where they differ by more than 1,000."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from ..report.chart import Scale, label
 from ..report.html import Html, tag
 
-WIDTH, HEIGHT = 460, 170
-LEFT, RIGHT, TOP, BOTTOM = 54, 110, 10, 22
+WIDTH, HEIGHT = 520, 170
+LEFT, RIGHT, TOP, BOTTOM = 70, 130, 10, 22
 COLOURS = ("#2f6fb2", "#d9480f", "#2b8a3e", "#862e9c")
 
 
@@ -22,7 +22,8 @@ def curves(lines: Mapping[str, Sequence[float | None]]) -> Html | None:
     heights = [y for found in points.values() for _, y in found]
     places = [x for found in points.values() for x, _ in found]
     across = Scale(min(places), max(places), LEFT, WIDTH - RIGHT)
-    up = Scale(min(heights), max(heights), HEIGHT - BOTTOM, TOP + 4)
+    log = min(heights) > 0 and max(heights) > 1000 * min(heights)
+    up = Scale(min(heights), max(heights), HEIGHT - BOTTOM, TOP + 4, log)
     drawn = [_line(name, found, across, up, n) for n, (name, found) in enumerate(points.items())]
     return tag(
         "svg", *_axes(across, up), *drawn, width=WIDTH, height=HEIGHT, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img",

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import ctypes
 import inspect
+from collections.abc import Sequence
+from keyword import iskeyword
 from typing import TYPE_CHECKING, Any
 
+from .executable import NamedPort
 from .layout import CallableObject, KeepAlive
 
 _TP_CALL, _TP_MEMBERS = 50, 72  # slots of a type, by their numbers in the stable interface
@@ -67,12 +70,21 @@ def _made() -> Any:
 
 
 class CallSignature:
-    """What `inspect.signature` finds at an object: the parameters of its method `_call`, as native code tells none."""
+    """What `inspect.signature` finds at an object, as native code tells nothing: the names of its inputs, which editors
+    then complete, and the keywords of its method `_call`; all of that method's parameters where a name is no name in
+    Python.
+    """
 
     def __get__(self, instance: NativeCallable | None, owner: type) -> inspect.Signature:
         if instance is None:
             raise AttributeError("__signature__")  # so that the class has that of its `__init__`
-        return inspect.signature(instance._call)
+        told = inspect.signature(instance._call)
+        names = [port.name for port in instance.inputs]
+        if not all(name.isidentifier() and not iskeyword(name) and name not in told.parameters for name in names):
+            return told
+        inputs = [inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD) for name in names]
+        keywords = [each for each in told.parameters.values() if each.kind is inspect.Parameter.KEYWORD_ONLY]
+        return told.replace(parameters=[*inputs, *keywords])
 
 
 if TYPE_CHECKING:
@@ -82,6 +94,9 @@ if TYPE_CHECKING:
 
         _entry: int
         _record: KeepAlive
+
+        @property
+        def inputs(self) -> Sequence[NamedPort]: ...
 
         def __call__(self, /, *inputs: Any, out: Any = None, convert: bool | None = None, **named: Any) -> Any: ...
 

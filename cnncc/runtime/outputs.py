@@ -22,6 +22,7 @@ class Outputs(tuple[Array, ...]):
 
     __slots__ = ()
     names: ClassVar[tuple[str, ...]] = ()
+    __hash__ = None  # type: ignore[assignment]  # as its arrays; Python 3.14 keeps a tuple's hash, which native code makes 0
 
     def keys(self) -> tuple[str, ...]:
         """The names, in order; so `dict(result)` and `f(**result)` know them."""

@@ -239,7 +239,7 @@ def test_every_op_is_a_layer(sample: Sample) -> None:
         ),
         (
             lambda: nn.Sequential(nn.Sequential(nn.ReLU(), input=(3,)), input=(3,)),
-            "Sequential takes layers, got <Sequential 'model' with 1 calls of layers> (without `input` it is a layer)",
+            "Sequential takes layers, got <Sequential 'model'> (without `input` it is a layer)",
         ),
         (lambda: nn.SqueezeExcite(0), "layer 'excite': reduction 0: expected a whole number of at least 1"),
         (

@@ -11,12 +11,12 @@ import pytest
 
 import cnncc
 from cnncc import nn
-from cnncc.errors import ModelError
+from cnncc.errors import ModelError, UsageError
 from cnncc.frontends.summary import Row, Summary
 from cnncc.history import Epoch, History
 from cnncc.ir import Builder, Graph
 from cnncc.learning import Fitted
-from cnncc.notebook import MOST_DRAWN
+from cnncc.notebook import MOST_DRAWN, grid
 from cnncc.notebook.card import MOST_ROWS
 from cnncc.notebook.curve import curves
 from cnncc.ops import Relu
@@ -174,6 +174,21 @@ def test_plain_text_names_layers_and_shapes() -> None:
     assert repr(Fitted(chain(1), {"w": np.zeros(1)}, course(2))).startswith(
         "<Fitted 'chain', 1 learned arrays: epoch 2: loss"
     )
+
+
+def test_arrays_are_squares() -> None:
+    shown = grid(some_kernel=np.float32([[[[1, 0, -1]]]]), one_axis=np.array([True, False]), large=np.ones((64, 13)))
+    html = shown._repr_html_()
+    reader = Reader(html)
+    assert html.count("<rect") == 3 + 2 + 64 * 13 and reader.met == {"div", "svg", "g", "rect", "text"}
+    assert reader.text.split() == "some kernel 1 0 -1 one axis 1 0 large".split()
+    assert repr(shown).startswith("some kernel:\n[[ 1.  0. -1.]]\none axis:\n")
+    odd = grid(odd=np.array([np.nan, np.inf, -np.inf, 0.0, -1.25e-7]))._repr_html_()
+    assert all(number in Reader(odd).text for number in ("nan", "inf", "-inf", "-1.25e-07"))
+    assert Reader(grid(**{EVIL: np.ones(2)})._repr_html_()).met == reader.met
+    for wrong in (np.ones((2, 3, 3)), np.ones((65, 1)), np.float32(1), np.array(["a"])):
+        with pytest.raises(UsageError, match=r"^'x': expected numbers in at most 64 rows and columns, got "):
+            grid(x=wrong)
 
 
 def test_lines_leave_out_what_is_no_number() -> None:

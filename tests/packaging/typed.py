@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 import cnncc
 from cnncc import learn, nn
+from cnncc.folders.mapping import Mapped
 from cnncc.frontends.summary import Summary
 from cnncc.history import Epoch, History
 from cnncc.ir import Graph
@@ -42,3 +43,5 @@ def of_any_size(path: str) -> None:
     assert_type(cnncc.compile(path, shapes={"x": (1, 3, 8, 8)}), cnncc.Model)
     assert_type(cnncc.compile(path, shapes={"x": [(1, 3, 8, 8), (1, 3, 9, 9)]}), cnncc.OpenModel)
     assert_type(cnncc.load(path), cnncc.Model | cnncc.OpenModel)
+    for answer in cnncc.map(cnncc.compile(path), [path]):
+        assert_type(answer, Mapped)

@@ -269,8 +269,11 @@ def test_calls_by_another_name(model: Model) -> None:
     assert model(x, **{"".join(("o", "ut")): y}) is y  # equal to the name that native code looks for
     assert model.__call__(x, out=y) is y and Model.__call__(model, x, out=y) is y
     np.testing.assert_array_equal(next(map(model, [x])), y)
+    assert str(inspect.signature(model)) == "(x, *, out: 'Any' = None, convert: 'bool | None' = None) -> 'Any'"
+    port = dataclasses.replace(model.inputs[0], name="out")
+    other = Model(dataclasses.replace(model.executable, inputs=(port,)))
     told = "(*inputs: 'Any', out: 'Any' = None, convert: 'bool | None' = None, **named: 'Any') -> 'Any'"
-    assert str(inspect.signature(model)) == told
+    assert str(inspect.signature(other)) == told
     assert "executable" in inspect.signature(Model).parameters
     with pytest.raises(InputError, match=r"^model 'toy' takes the inputs 'x': unknown 'output'$"):
         model(x, output=y)

@@ -41,6 +41,8 @@ def test_results_are_a_tuple_with_names(several: Model) -> None:
         result["y2"]
     with pytest.raises(TypeError):
         result[1.0]  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(result)
 
 
 def test_native_code_and_python_make_the_same_type(several: Model) -> None:

@@ -21,7 +21,7 @@ from cnncc.machine.target import TARGETS
 from cnncc.native import host_target
 from cnncc.objects import ELF
 from cnncc.objects.elf import library
-from cnncc.runtime import artefacts, image, reload
+from cnncc.runtime import artefacts, image, reload, shared
 from cnncc.runtime.model import Model
 from cnncc.runtime.reload import load
 from cnncc.runtime.seal import HEAD_BYTES, is_whole, seal, stated
@@ -301,8 +301,8 @@ def test_the_check_can_be_left_out(tmp_path: Path, built: dict[int, bytes], monk
 
 def test_a_library_without_a_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As older versions wrote them."""
-    monkeypatch.setattr(artefacts, "seal_object", lambda _: ELF.data_object("nothing", b"", host_target()))
-    monkeypatch.setattr(artefacts, "seal", lambda _: None)
+    monkeypatch.setattr(shared, "seal_object", lambda _: ELF.data_object("nothing", b"", host_target()))
+    monkeypatch.setattr(shared, "seal", lambda _: None)
     path = artefacts.write(toy.executable(), tmp_path, ["so"])["so"]
     with pytest.raises(InputError, match=r"it has no digest, .*compile it again, or load it with verify=False"):
         load(path)
@@ -310,7 +310,7 @@ def test_a_library_without_a_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 
 def test_a_linker_that_drops_the_digest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(artefacts, "seal_object", lambda _: ELF.data_object("nothing", b"", host_target()))
+    monkeypatch.setattr(shared, "seal_object", lambda _: ELF.data_object("nothing", b"", host_target()))
     with pytest.raises(OutputError, match="made a library that cannot be loaded: it has no note for the digest"):
         artefacts.write(toy.executable(), tmp_path / "new", ["so"])
     assert not (tmp_path / "new").exists()
