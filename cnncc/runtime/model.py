@@ -174,8 +174,15 @@ class Model(NativeCallable, Explained):
         self.close()
 
     def __repr__(self) -> str:
-        ports = (f"{port.name}: {port.type}" for port in (*self.inputs, *self.outputs))
+        ports = (f"{port.name}: {self._taken(port)}" for port in (*self.inputs, *self.outputs))
         return f"<cnncc.Model '{self.name}' ({', '.join(ports)}), threads={self.threads}>"
+
+    def _taken(self, port: Port) -> str:
+        """Element and shape, with n for the number of images where that is free."""
+        if not (self._executable.batchable and port.batched):
+            return str(port.type)
+        each = port.shape[0] // self._executable.images
+        return f"{port.dtype}[{', '.join(['n' if each == 1 else f'{each}·n', *map(str, port.shape[1:])])}]"
 
     def __reduce__(self) -> tuple[Callable[..., Model], tuple[Any, ...]]:
         if self._rebuild is None:

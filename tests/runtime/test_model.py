@@ -250,7 +250,7 @@ def test_what_a_model_tells_of_itself(model: Model) -> None:
     assert (model.name, model.threads, model.labels) == ("toy", 1, ("cat", "dog"))
     (x,), (y,) = model.inputs, model.outputs
     assert (x.name, x.shape, x.dtype, y.name) == ("x", (1, 6), "float32", "y")
-    assert repr(model) == "<cnncc.Model 'toy' (x: float32[1, 6], y: float32[1, 6]), threads=1>"
+    assert repr(model) == "<cnncc.Model 'toy' (x: float32[n, 6], y: float32[n, 6]), threads=1>"
 
 
 @pytest.mark.parametrize("threads", [1, 2])
