@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -32,12 +32,13 @@ from . import kernels
 from .borders import pays_a_copy
 from .candidates import Choices, Chosen, Split, cheapest, chosen
 from .cost import step, transfer
-from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, Layout, PlannedOp, is_planar, one_image
+from .jobs import Layout, PlannedOp, one_image
 from .kernels import Candidate, Convolution, LanesAlong, Layer, depthwise
 from .lower import LoweredGraph, LoweredOp, Operand
 from .options import PlanOptions
+from .orders import OrderBuilder
 from .split import Parts, Way, fused, held_epilogue, merged_positions, signature_of, split, with_steps
-from .tensors import Kind, Tensor
+from .tensors import Tensor
 from .turned import as_read, turned
 from .views import Order, channels_last, planar, reshaped_order
 
@@ -67,43 +68,18 @@ def laid_out(builder: LayoutBuilder) -> Layout:
     return Layout(works, target, builder.jobs, builder.types, builder.orders, outputs, builder.choices.offers, updates)
 
 
-class LayoutBuilder:
+class LayoutBuilder(OrderBuilder):
     """Makes the jobs one after the other, with the copies between them; `orders` has all tensors made so far."""
 
     def __init__(self, works: LoweredGraph, target: Target, options: PlanOptions, *, strict: bool, weights: Element):
-        self.works, self.target, self.options, self.strict, self.weights = works, target, options, strict, weights
+        super().__init__(works)
+        self.target, self.options, self.strict, self.weights = target, options, strict, weights
         self.distant = sum(array.nbytes for array in works.constants.values()) > target.l3 // 2
         self.choices = Choices(dict(options.choices))
-        self.types = dict(works.types)
-        self.makers, self.readers = works.makers, works.readers
         self.contractions = Counter(
             work.operands[0] for work in works.works if isinstance(work.computation, Contraction)
         )
-        given = {name: type for name, type in works.types.items() if name not in self.makers}
-        self.orders = {name: planar(type.rank) for name, type in given.items()}
-        self.jobs: list[PlannedOp] = []
         self.offered: dict[str, Sequence[Candidate]] = {}
-
-    def is_planar(self, tensor: Tensor) -> bool:
-        return is_planar(self.types[tensor].shape, self.orders[tensor])
-
-    def in_order(self, tensor: Tensor, order: Order) -> Tensor:
-        """`tensor`, or a copy of it, in an order; a constant is packed in any order at no cost."""
-        if self.orders[tensor] == order or tensor in self.works.constants:
-            return tensor
-        if self.is_planar(tensor) and is_planar(self.types[tensor].shape, order):
-            return tensor
-        return self.copy(tensor, Tensor("copy", (tensor,), order), order)
-
-    def copy(self, tensor: Tensor, copy: Tensor, order: Order) -> Tensor:
-        """`copy`; the first request appends the job that makes it."""
-        if copy not in self.types:
-            self.types[copy] = self.types[tensor]
-            self.orders[copy] = order
-            self.jobs.append(PlannedOp(LoweredOp(str(copy), Concatenate(0), [tensor], copy), [tensor]))
-        return copy
-
-    # One lowered op
 
     def job(self, work: LoweredOp) -> PlannedOp:
         """The job of a lowered op, after the copies that it needs."""
@@ -383,49 +359,3 @@ class LayoutBuilder:
         if self.types[extra.tensor].shape == shape.shape:
             return replace(extra, tensor=self.in_order(extra.tensor, order))
         return extra
-
-    # Outputs
-
-    def placed_for_callers(self) -> tuple[dict[Tensor, str], dict[Tensor, str]]:
-        """Compute each output and update in the caller's memory, directly or by a last copy (its order is planar).
-
-        Returns the output, and the state, for each tensor that is computed there.
-        """
-        inside = {
-            operand
-            for job in self.jobs
-            if isinstance(job.work.computation, IN_PLACE_ARRANGEMENTS)
-            for operand in job.operands
-        }
-        outputs: dict[Tensor, str] = {}
-        updates: dict[Tensor, str] = {}
-        taken = inside | self.works.leaving
-        kinds: tuple[tuple[Kind, Mapping[str, Tensor], dict[Tensor, str]], ...] = (
-            ("output", self.works.outputs, outputs),
-            ("update", self.works.updates, updates),
-        )
-        for kind, wanted, found in kinds:
-            for name, tensor in wanted.items():
-                whole = self.in_same_memory(tensor)
-                there = outputs.keys() | updates.keys()
-                if whole is None or whole in there or whole in (inside if whole == tensor else taken):
-                    whole = self.copy(tensor, Tensor(kind, (name,)), planar(self.types[tensor].rank))
-                if self.is_planar(whole):
-                    self.orders[whole] = planar(self.types[whole].rank)
-                found[whole] = name
-        return outputs, updates
-
-    def in_same_memory(self, tensor: Tensor) -> Tensor | None:
-        """The computed tensor whose elements lie in memory as those of a planar `tensor`, which is it or a view of it.
-
-        Its order may be another one: a product with channels last, transposed. None if there is no such tensor.
-        """
-        if not self.is_planar(tensor):
-            return None
-        while (maker := self.makers.get(tensor)) and isinstance(maker.computation, VIEW_ARRANGEMENTS):
-            source = maker.operands[0]
-            same = self.is_planar(tensor) and self.is_planar(source) and isinstance(maker.computation, RowMajorReshape)
-            if not same and not isinstance(maker.computation, Permute):
-                return None
-            tensor = source
-        return tensor if maker else None

@@ -16,6 +16,7 @@ import onnx
 from ..onnx.cases import data
 from ..onnx.support import model, node
 from .conftest import DIGITS, Cli, listing
+from .test_json import compare, page, printed
 
 SIZES = ("--shape", "x=1,2,6,6", "--shape", "x=1,2,6,9")
 
@@ -231,3 +232,18 @@ def test_what_is_refused_writes_nothing(cli: Cli, net: Path, tmp_path: Path, cas
     begin, _, end = message.partition("*")
     assert result.code == code and result.err.startswith(f"cnncc: {begin}") and result.err.rstrip().endswith(end)
     assert result.err.count("\n") == 1 and not (tmp_path / "build").exists()
+
+
+@pytest.mark.parametrize(("verb", "more"), [("check", ()), ("bench", ("--seconds", "0.01"))])
+def test_a_list_of_documents(cli: Cli, net: Path, verb: str, more: tuple[str, ...]) -> None:
+    found = printed(cli(verb, net, *SIZES, *more, "--json"))
+    assert [each["size"] for each in found] == [{"x": [1, 2, 6, 6]}, {"x": [1, 2, 6, 9]}]
+    for each in found:
+        compare(each, page()[verb], verb, set())
+
+
+def test_a_document_of_a_library(cli: Cli, net: Path, tmp_path: Path) -> None:
+    found = printed(cli("compile", net, *SIZES, "-o", tmp_path / "build", "--kinds", "o,h", "--json"))
+    compare(found, page()["compile"], "compile", set())
+    assert [each["symbol"] for each in found["programs"]] == ["net_6", "net_9"]
+    assert [each["kind"].split()[0] for each in found["files"]] == ["o", "o", "weights", "h"]
