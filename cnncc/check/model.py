@@ -106,7 +106,10 @@ class Report:
     def unbounded(self) -> str:
         """How many of the compared elements have no bound, in words; empty for none."""
         open, all = (sum(getattr(f, what) for f in self.findings) for what in ("unbounded", "elements"))
-        return f"{open} of {all} elements have no bound, since float32 overflows there or NaN is near" if open else ""
+        if not open:
+            return ""
+        why = "float32 overflows there, NaN is near, or the bounds before them are too wide"
+        return f"{open} of {all} elements have no bound: {why}"
 
 
 def random_feeds(graph: Graph, seed: int) -> dict[str, Array]:

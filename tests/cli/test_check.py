@@ -98,8 +98,8 @@ def test_elements_without_a_bound_are_counted(cli: Cli, tmp_path: Path) -> None:
     result = cli("check", tmp_path / "roots.py", tmp_path / "x.npy")
     assert result.code == 0
     assert "ok, 1 without a bound" in result.out
-    last = "roots: 3 of 6 elements have no bound, since float32 overflows there or NaN is near"
-    assert result.out.splitlines()[-1] == last
+    why = "float32 overflows there, NaN is near, or the bounds before them are too wide"
+    assert result.out.splitlines()[-1] == f"roots: 3 of 6 elements have no bound: {why}"
 
 
 def test_two_inputs_and_outputs(cli: Cli, pair: Path, tmp_path: Path) -> None:
