@@ -18,6 +18,7 @@ _FRAME = re.compile(
 )
 _END = b"\0cnncc: the end\0\n"
 _ONE_BY_ONE = threading.Lock()
+_PATIENCE = 0.1  # seconds; the thread ends at once, unless another process has our pipe
 
 
 def frames_in(said: bytes) -> tuple[dict[str, int], bytes]:
@@ -46,7 +47,8 @@ def listening() -> Iterator[dict[str, int]]:
     with _ONE_BY_ONE:
         stderr, ended = os.dup(2), threading.Event()
         source, pipe = os.pipe()
-        threading.Thread(target=_forward, args=(source, stderr, frames, ended), daemon=True).start()
+        forwarding = threading.Thread(target=_forward, args=(source, stderr, frames, ended), daemon=True)
+        forwarding.start()
         os.dup2(pipe, 2)
         os.close(pipe)
         try:
@@ -55,6 +57,7 @@ def listening() -> Iterator[dict[str, int]]:
             os.write(2, _END)
             os.dup2(stderr, 2)
             ended.wait()
+            forwarding.join(_PATIENCE)
 
 
 def _forward(source: int, stderr: int, frames: dict[str, int], ended: threading.Event) -> None:
