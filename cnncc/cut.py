@@ -65,5 +65,5 @@ def unknown(name: str, known: Iterable[str]) -> UsageError:
 
     names = [text[:LONGEST] for text in islice(known, MOST_NAMES) if text]
     near = get_close_matches(name[:LONGEST], names, 3, 0.5)
-    told = f"the nearest names are {', '.join(map(repr, near))}" if near else "and no name is like it"
-    return UsageError(f"the model has no layer or tensor '{name[:LONGEST]}': {told}")
+    told = f": the nearest names are {', '.join(map(repr, near))}" if near else ", nor one with a name like it"
+    return UsageError(f"the model has no layer or tensor '{name[:LONGEST]}'{told}")

@@ -47,7 +47,7 @@ USAGE = {
         f"unknown verb 'frobnicate': expected one of {', '.join(VERBS)} (see cnncc --help)",
     ),
     "unknown flag": (["show", DIGITS, "--frob"], "unrecognized arguments: --frob (see cnncc show --help)"),
-    "unknown layer": (["why", DIGITS, "frob"], "the model has no layer or tensor 'frob': and no name is like it"),
+    "unknown layer": (["why", DIGITS, "frob"], "the model has no layer or tensor 'frob', nor one with a name like it"),
     "abbreviated flag": (["show", DIGITS, "--stag", "dot"], None),
     "flag of another verb": (["run", DIGITS, "x.npy", "--kinds=o"], None),
     "no output folder": (

@@ -96,7 +96,7 @@ def test_unknown_names() -> None:
     with pytest.raises(UsageError) as error:
         cnncc.load_graph(proto, outputs=("embeding",))
     assert str(error.value) == "the model has no layer or tensor 'embeding': the nearest names are 'embedding'"
-    with pytest.raises(UsageError, match=r"has no layer or tensor 'zzzzzzzz': and no name is like it"):
+    with pytest.raises(UsageError, match=r"has no layer or tensor 'zzzzzzzz', nor one with a name like it"):
         cnncc.load_graph(proto, outputs=("zzzzzzzz",))
     for wrong in ((), [], ("",), (1,), 3, b"sum"):
         with pytest.raises(UsageError, match="expected names of layers or tensors"):
