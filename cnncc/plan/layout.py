@@ -72,13 +72,17 @@ class LayoutBuilder(OrderBuilder):
     """Makes the jobs one after the other, with the copies between them; `orders` has all tensors made so far."""
 
     def __init__(self, works: LoweredGraph, target: Target, options: PlanOptions, *, strict: bool, weights: Element):
-        super().__init__(works)
-        self.target, self.options, self.strict, self.weights = target, options, strict, weights
+        self.works, self.target, self.options, self.strict, self.weights = works, target, options, strict, weights
         self.distant = sum(array.nbytes for array in works.constants.values()) > target.l3 // 2
         self.choices = Choices(dict(options.choices))
+        self.types = dict(works.types)
+        self.makers, self.readers = works.makers, works.readers
         self.contractions = Counter(
             work.operands[0] for work in works.works if isinstance(work.computation, Contraction)
         )
+        given = {name: type for name, type in works.types.items() if name not in self.makers}
+        self.orders = {name: planar(type.rank) for name, type in given.items()}
+        self.jobs: list[PlannedOp] = []
         self.offered: dict[str, Sequence[Candidate]] = {}
 
     def job(self, work: LoweredOp) -> PlannedOp:

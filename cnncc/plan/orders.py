@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from ..computation import Concatenate, Permute, RowMajorReshape
+from ..types import TensorType
 from .jobs import IN_PLACE_ARRANGEMENTS, VIEW_ARRANGEMENTS, PlannedOp, is_planar
 from .lower import LoweredGraph, LoweredOp
 from .tensors import Kind, Tensor
@@ -14,12 +15,11 @@ from .views import Order, planar
 class OrderBuilder:
     """Jobs that were made so far, with the types and orders of their tensors; copies are jobs as well."""
 
-    def __init__(self, works: LoweredGraph):
-        self.works, self.makers, self.readers = works, works.makers, works.readers
-        self.types = dict(works.types)
-        given = {name: type for name, type in works.types.items() if name not in self.makers}
-        self.orders = {name: planar(type.rank) for name, type in given.items()}
-        self.jobs: list[PlannedOp] = []
+    works: LoweredGraph
+    makers: Mapping[Tensor, LoweredOp]
+    types: dict[Tensor, TensorType]
+    orders: dict[Tensor, Order]
+    jobs: list[PlannedOp]
 
     def is_planar(self, tensor: Tensor) -> bool:
         return is_planar(self.types[tensor].shape, self.orders[tensor])
