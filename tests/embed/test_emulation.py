@@ -155,7 +155,7 @@ def test_a_step_that_is_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     def other(executable: Executable, states: Feeds) -> Executable:
         return holding(executable, {name: array + 1 for name, array in states.items()})
 
-    monkeypatch.setattr(checking, "holding", other)
+    monkeypatch.setattr("cnncc.check.model.holding", other)
     report = check_step(compilation, feeds)
     assert [finding.layer for finding in report.culprits] == [*compilation.graph.outputs, "m (after)"]
 
