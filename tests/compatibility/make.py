@@ -1,6 +1,6 @@
 """Files as one version of cnncc writes them, which later versions have to read, or refuse in a known sentence.
 
-    python -P tests/compatibility/make.py FOLDER
+    PYTHONSAFEPATH=1 python tests/compatibility/make.py FOLDER
 
 writes those of the cnncc that is imported: run it in the folder of an earlier one, which `git archive` unpacks. The
 script needs nothing of the tests, and takes what that version has; bytes are written as base64.
