@@ -134,10 +134,7 @@ def compile(
     `shapes="any"` gives an `OpenModel`, which is compiled for each new size that a call has. So does a list of shapes
     for an input; these sizes are compiled now. So does an `Image` that resizes frames and does not say their size.
     """
-    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
-    if isinstance(off, str) or not isinstance(off, Iterable):
-        raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
+    _expect(threads, off)
     resolved = resolve_target(target)
     chosen = _planned(plan, resolved)
     stored, replaceable = storage(weights)
@@ -157,6 +154,14 @@ def compile(
             choices = choose(Compilation(opened, options), tune_seconds, use_cache=cache, progress=tune_progress)
             options = choices.compilation.options
         return _compile(opened, options, threads, cache)
+
+
+def _expect(threads: Any, off: Any) -> None:
+    """Raise UsageError for what is no number of threads, or no names of passes."""
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise UsageError(f"threads={threads!r}: expected a whole number of at least 1")
+    if isinstance(off, str) or not isinstance(off, Iterable):
+        raise UsageError(f"off={off!r}: expected the names of passes, such as ('fuse',)")
 
 
 def _exported(source: Any, example: Any, convert: bool) -> Any:
