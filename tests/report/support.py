@@ -10,7 +10,8 @@ import numpy as np
 from cnncc.compiler import Compilation, Options, resolve_target
 from cnncc.ir import Builder, Graph
 from cnncc.ops import Add, Conv, Relu
-from cnncc.report import Report, Request, report
+from cnncc.report import Report, report
+from cnncc.report.facts import Request
 from cnncc.types import TensorType
 
 VOID = ("meta", "br")
