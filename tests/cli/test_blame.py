@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -137,7 +138,10 @@ def test_the_kernel_and_its_candidates_are_named(cli: Cli, monkeypatch: pytest.M
     assert all(isinstance(kernels[name], k.Direct) for name in (blamed["name"], *blamed["wrong"]))
     assert blamed["right"] and not any(isinstance(kernels[name], k.Direct) for name in blamed["right"])
     told = blamed["sentences"]
-    assert told[0] == f"kernel '{blamed['name']}' of layer 'conv1' (Direct) is wrong on these operands alone"
+    name = re.escape(blamed["name"])  # with steps before it where the machine's plan has a border
+    assert re.fullmatch(
+        rf"kernel '{name}' of layer 'conv1' \((.+, )?Direct\) is wrong on these operands alone", told[0]
+    )
     assert f"the model itself takes '{step.label}', which is wrong, too" in told or step.label == blamed["name"]
     assert f"other candidates that are right: {'; '.join(blamed['right'])}" in told
 
