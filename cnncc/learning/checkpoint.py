@@ -7,7 +7,7 @@ import json
 import os
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -17,9 +17,10 @@ from ..allowance import allowance
 from ..errors import InputError, UsageError
 from ..files import opened, write_whole
 from ..history import Epoch
+from ..runtime.executable import StatePort
 from ..types import Array
 
-VERSION = 2
+VERSION = 3
 _UNREADABLE = (ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile, zlib.error, NotImplementedError)
 
 
@@ -52,8 +53,14 @@ def digest(arrays: Mapping[str, Array]) -> str:
     return found.hexdigest()
 
 
-def save(path: str | os.PathLike[str], standing: Standing, known: Mapping[str, str]) -> None:
-    """Write a checkpoint, whole or not at all. Raises OutputError."""
+def save(
+    path: str | os.PathLike[str], standing: Standing, known: Mapping[str, str], states: Sequence[StatePort]
+) -> None:
+    """Write a checkpoint, whole or not at all. Raises OutputError.
+
+    The bytes of all states stand one after the other: where they lie in a block depends on the machine.
+    """
+    state, best = (np.concatenate([_of(block, port) for port in states]) for block in (standing.state, standing.best))
     told = {
         "version": VERSION,
         "identity": dict(known),
@@ -65,13 +72,13 @@ def save(path: str | os.PathLike[str], standing: Standing, known: Mapping[str, s
     text = np.frombuffer(json.dumps(told).encode(), np.uint8)
 
     def fill(stream: BinaryIO) -> None:
-        np.savez(stream, told=text, state=standing.state, best=standing.best)
+        np.savez(stream, told=text, state=state, best=best)
 
     write_whole(path, "checkpoint", fill)
 
 
-def load(path: str | os.PathLike[str], known: Mapping[str, str], size: int) -> Standing:
-    """The standing in a checkpoint, whose states take `size` bytes.
+def load(path: str | os.PathLike[str], known: Mapping[str, str], states: Sequence[StatePort], block: int) -> Standing:
+    """The standing in a checkpoint, with all `states` in blocks of so many bytes.
 
     Raises InputError for a file that is missing or damaged, UsageError for that of another training, with what differs.
     """
@@ -92,6 +99,22 @@ def load(path: str | os.PathLike[str], known: Mapping[str, str], size: int) -> S
     different = [what for what, is_now in known.items() if other.get(what) != is_now]
     if different:
         raise UsageError(f"checkpoint '{os.fspath(path)}' is of another training: not the same {', '.join(different)}")
+    size = sum(port.type.nbytes for port in states)
     if {state.size, best.size} != {size} or state.dtype != np.uint8 or best.dtype != np.uint8:
         raise InputError(f"checkpoint '{os.fspath(path)}' is damaged: its states take {state.size} bytes, not {size}")
-    return Standing(state, best, epochs, *numbers)
+    batches, loss, correct = numbers
+    return Standing(_block(state, states, block), _block(best, states, block), epochs, batches, loss, correct)
+
+
+def _of(block: Array, port: StatePort) -> Array:
+    """The bytes of one state in a block."""
+    return block[port.offset :][: port.type.nbytes]
+
+
+def _block(data: Array, states: Sequence[StatePort], size: int) -> Array:
+    """A block of all states, from their bytes one after the other."""
+    block, begin = np.zeros(size, np.uint8), 0
+    for port in states:
+        _of(block, port)[:] = data[begin : begin + port.type.nbytes]
+        begin += port.type.nbytes
+    return block

@@ -126,7 +126,9 @@ class Course:
     def begin(self, path: str | os.PathLike[str] | None, *, resume: bool) -> None:
         """Write checkpoints to `path`, the first one now: so a folder that cannot be written is found at once."""
         if path is not None and resume:
-            self.standing = checkpoints.load(path, self.identity, self.step.block.size)
+            self.standing = checkpoints.load(
+                path, self.identity, self.step.model.executable.states, self.step.block.size
+            )
             self.step.block[:] = self.standing.state
             self.step.number = len(self.standing.epochs) * self.each + self.standing.batches
         self.path = path
@@ -136,7 +138,7 @@ class Course:
         """The checkpoint of the last finished step."""
         self.standing.state, self.saved = self.step.block.copy(), self.step.number
         if self.path is not None:
-            checkpoints.save(self.path, self.standing, self.identity)
+            checkpoints.save(self.path, self.standing, self.identity, self.step.model.executable.states)
 
     def run(self, patience: int | None, callbacks: Sequence[Callback]) -> None:
         """All epochs that are left, or until none was better than the best one for `patience` epochs."""

@@ -81,7 +81,7 @@ def make() -> None:
     for name, words in DOCUMENTS.items():
         code, told = command(*words, "--json")
         if code == 0:
-            Path(f"{name}.document.json").write_text(told)
+            Path(f"{name}.document.json").write_text(told.replace(f"{Path.cwd()}{os.sep}", ""))
     if hasattr(cnncc, "__all__"):
         Path("names.json").write_text(json.dumps(public(), indent=1) + "\n")
 

@@ -205,7 +205,7 @@ def test_a_checkpoint_of_the_release_goes_on(tmp_path: Path) -> None:
 
 def test_a_checkpoint_of_version_1(tmp_path: Path) -> None:
     file = unpacked(FIRST / "checkpoint.npz", tmp_path)
-    with pytest.raises(UsageError, match=f"^checkpoint '{file}' is of version 1, expected 2$"):
+    with pytest.raises(UsageError, match=f"^checkpoint '{file}' is of version 1, expected 3$"):
         trained(checkpoint=file, resume=True)
 
 
