@@ -484,8 +484,13 @@ def modules() -> dict[str, str]:
     }
 
 
-def imported(module: str, text: str) -> Iterator[str]:
-    """Absolute names of what `module` imports, wherever in it."""
+@cache
+def imported(module: str, text: str) -> tuple[str, ...]:
+    """Absolute names of what `module` imports, wherever in it; found once for each text, as most tests ask for all."""
+    return tuple(_imported(module, text))
+
+
+def _imported(module: str, text: str) -> Iterator[str]:
     package = module.rpartition(".")[0]
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Import):
