@@ -33,7 +33,7 @@ def run_compiled(compilation: Compilation, feeds: Feeds, threads: int = 1) -> Ru
     if is_foreign(compilation.options.target):
         return emulated(compilation, feeds)
     with Model(compilation.build(), threads=threads) as model:
-        return Run(named(model, model(dict(feeds))))
+        return Run(dict(model.named(dict(feeds))))
 
 
 def as_it_is(graph: Graph, options: Options) -> Compilation:
@@ -51,12 +51,6 @@ def values_of(compilation: Compilation, feeds: Feeds, threads: int = 1) -> dict[
     """What compiled code gives each value that is an output of `compilation`."""
     found = run_compiled(compilation, feeds, threads).outputs
     return {value: found[name] for name, value in compilation.graph.outputs.items()}
-
-
-def named(model: Model, answer: Array | tuple[Array, ...]) -> dict[str, Array]:
-    """The outputs of a call by name."""
-    results = answer if isinstance(answer, tuple) else (answer,)
-    return {port.name: array for port, array in zip(model.outputs, results, strict=True)}
 
 
 def emulated(compilation: Compilation, feeds: Feeds) -> Run:

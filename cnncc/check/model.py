@@ -29,7 +29,7 @@ from ..runtime.model import Model
 from ..types import Array
 from .algorithms import Algorithms
 from .bound import Bound, compare
-from .compiled import Feeds, as_it_is, label, named, run_compiled, same_bits, values_of, with_values
+from .compiled import Feeds, as_it_is, label, run_compiled, same_bits, values_of, with_values
 from .special import beginnings
 from .tolerance import bounds, op_bounds, rewrite_bounds
 
@@ -172,8 +172,8 @@ def _stepped(compilation: Compilation, feeds: Feeds, threads: int) -> dict[str, 
     with Model(executable, threads=threads) as model:
         for name, array in model.state.items():
             array[...] = feeds[name]
-        results = model(inputs)
-        return named(model, results) | {_after(name): array.copy() for name, array in model.state.items()}
+        results = dict(model.named(inputs))
+        return results | {_after(name): array.copy() for name, array in model.state.items()}
 
 
 def _after(name: str) -> str:

@@ -60,7 +60,9 @@ def save(
 
     The bytes of all states stand one after the other: where they lie in a block depends on the machine.
     """
-    state, best = (np.concatenate([_of(block, port) for port in states]) for block in (standing.state, standing.best))
+    state, best = (
+        np.concatenate([port.bytes_in(block) for port in states]) for block in (standing.state, standing.best)
+    )
     told = {
         "version": VERSION,
         "identity": dict(known),
@@ -106,15 +108,10 @@ def load(path: str | os.PathLike[str], known: Mapping[str, str], states: Sequenc
     return Standing(_block(state, states, block), _block(best, states, block), epochs, batches, loss, correct)
 
 
-def _of(block: Array, port: StatePort) -> Array:
-    """The bytes of one state in a block."""
-    return block[port.offset :][: port.type.nbytes]
-
-
 def _block(data: Array, states: Sequence[StatePort], size: int) -> Array:
     """A block of all states, from their bytes one after the other."""
     block, begin = np.zeros(size, np.uint8), 0
     for port in states:
-        _of(block, port)[:] = data[begin : begin + port.type.nbytes]
+        port.bytes_in(block)[:] = data[begin : begin + port.type.nbytes]
         begin += port.type.nbytes
     return block

@@ -9,7 +9,7 @@ from typing import Protocol
 from ..machine.target import Target
 from ..objects import format_of
 from ..objects.regions import Regions
-from ..types import TensorType
+from ..types import Array, TensorType
 
 
 class NamedPort(Protocol):
@@ -74,6 +74,10 @@ class StatePort(Typed):
     name: str
     type: TensorType
     offset: int
+
+    def bytes_in(self, block: Array) -> Array:
+        """The bytes of this state in a block: a view."""
+        return block[self.offset :][: self.type.nbytes]
 
 
 @dataclass(frozen=True)

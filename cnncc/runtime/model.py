@@ -130,7 +130,7 @@ class Model(NativeCallable, Explained):
         """The model's states by name, as they are now: arrays in the memory that calls read and update."""
         block = self._state
         return {
-            port.name: block[port.offset :][: port.type.nbytes].view(port.type.dtype.numpy).reshape(port.shape)
+            port.name: port.bytes_in(block).view(port.type.dtype.numpy).reshape(port.shape)
             for port in self._executable.states
         }
 
