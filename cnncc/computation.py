@@ -23,7 +23,7 @@ from .types import Array, TensorType
 from .windows import WindowAxis
 
 Combine = Literal["maximum", "minimum", "add", "multiply", "fmax"]
-"""`fmax` is a maximum that may leave NaN out, of which one comparison is enough; what reads it must be NaN anyway."""
+"""`fmax` is a maximum that leaves NaN out, for which one comparison is enough; −∞ where there is nothing else."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +92,12 @@ class Reduction:
 
     axes: tuple[int, ...]
     combine: Combine
+
+    def over(self, x: Array, combine: np.ufunc) -> Array:
+        """What a function makes of the elements along the axes."""
+        if combine is np.fmax:
+            return np.asarray(combine.reduce(x, axis=self.axes, keepdims=True, initial=-np.inf))
+        return np.asarray(combine.reduce(x, axis=self.axes, keepdims=True))
 
 
 class Arrangement:

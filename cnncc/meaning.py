@@ -44,8 +44,7 @@ def _meaning(c: Computation, operands: Sequence[Array], shape: tuple[int, ...]) 
         case Pointwise():
             return pointwise(c, operands, shape)
         case Reduction():
-            x = operands[0]
-            return np.asarray(getattr(np, c.combine).reduce(x, axis=c.axes, keepdims=True), x.dtype)
+            return c.over(operands[0], getattr(np, c.combine)).astype(operands[0].dtype, copy=False)
         case Linewise():
             return c.made(operands)
         case Arrangement():

@@ -48,7 +48,7 @@ def combined(combine: Combine, x: Bound, n: int | Array, over: Callable[[Array, 
         value = over(x.reference, getattr(np, combine)).astype(x.reference.dtype)
         return Bound(value, over(x.error, np.maximum))
     if combine in ("maximum", "minimum", "fmax"):
-        return extreme(x, lambda array: over(array, getattr(np, combine)))
+        return extreme(combine, x, over)
     size, error = sizes(x)
     if combine == "multiply":
         return _product(x, n, over)
@@ -66,20 +66,21 @@ def not_negative(total: Bound, least: Array) -> Bound:
     return Bound(np.where(low, middle, total.reference), np.where(low, middle, total.error))
 
 
-def extreme(x: Bound, over: Callable[[Array], Array]) -> Bound:
+def extreme(combine: Combine, x: Bound, over: Callable[[Array, np.ufunc], Array]) -> Bound:
     """Between the extremes of the lower and of the upper ends; NaN where one element is it for certain.
 
-    What has no bound may be NaN, and then so is the extreme, also beside an infinity.
+    What has no bound may be NaN, and then so is the extreme, also beside an infinity. `fmax` leaves out what is NaN.
     """
+    find = getattr(np, combine)
 
     def some(which: Array) -> Array:
-        return np.isnan(over(np.where(which, np.nan, 0.0)))
+        return over(which.astype(np.float64), np.maximum) > 0
 
-    value, above, below = over(x.reference), over(x.reference + x.error), over(x.reference - x.error)
+    value, above, below = over(x.reference, find), over(x.reference + x.error, find), over(x.reference - x.error, find)
     error = np.maximum(np.abs(above - value), np.abs(below - value))
     error = np.where(same(above, value) & same(below, value), 0.0, np.where(np.isnan(error), np.inf, error))
     unbounded = np.isinf(x.error)
-    surely_nan = some(np.isnan(x.reference) & ~unbounded)
+    surely_nan = some(np.isnan(x.reference) & ~unbounded) & (combine != "fmax")
     return Bound(value, np.where(surely_nan, 0.0, np.where(some(unbounded), np.inf, error)))
 
 

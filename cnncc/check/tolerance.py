@@ -218,7 +218,7 @@ def _window_reduction(c: WindowReduction, x: Bound) -> Bound:
         value = slide(c.window, x.reference, np.maximum, element_of(x.reference).least)
         return Bound(value, slide(c.window, x.error, np.maximum, 0.0))
     if c.combine == "maximum":
-        return combining.extreme(x, lambda array: slide(c.window, array, np.maximum, -np.inf))
+        return combining.extreme("maximum", x, lambda array, combine: slide(c.window, array, combine, -np.inf))
     size, error = combining.sizes(x)
     least = x.reference - error
     taps = math.prod(axis.kernel for axis in c.window)
@@ -249,12 +249,7 @@ def _pointwise(c: Pointwise, operands: Sequence[Bound], shape: tuple[int, ...]) 
 
 def _reduction(c: Reduction, x: Bound) -> Bound:
     """As `_window_reduction`, over whole axes."""
-    n = math.prod(x.reference.shape[axis] for axis in c.axes)
-
-    def over(array: Array, combine: np.ufunc) -> Array:
-        return np.asarray(combine.reduce(array, axis=c.axes, keepdims=True))
-
-    return combining.combined(c.combine, x, n, over)
+    return combining.combined(c.combine, x, math.prod(x.reference.shape[axis] for axis in c.axes), c.over)
 
 
 def _linewise(c: Linewise, x: Bound) -> Bound:

@@ -38,8 +38,8 @@ def together(e: Emitter, kind: Combine, partial: Sequence[Ssa]) -> Ssa:
 
 
 def accumulated(e: Emitter, kind: Combine, identity: float, total: Ssa, value: Ssa) -> Ssa:
-    """A partial result with one more value: the value itself, if it is the first."""
-    return value if total.constant == identity else combine(e, kind, total, value)
+    """A partial result with one more value: the value itself, if it is the first and no NaN is to be left out."""
+    return value if total.constant == identity and kind != "fmax" else combine(e, kind, total, value)
 
 
 def fold_vectors(e: Emitter, kind: Combine, value: Ssa) -> Ssa:

@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
+from cnncc.computation import Reduction
 from cnncc.ir import Value
 from cnncc.machine.routines import allowed
 from cnncc.machine.target import TARGETS
@@ -14,6 +15,7 @@ from cnncc.op import REGISTRY
 from cnncc.ops import (
     LRN,
     BatchStandardization,
+    Computed,
     Conv,
     GroupNormalization,
     InstanceNormalization,
@@ -23,6 +25,7 @@ from cnncc.ops import (
     Softmax,
 )
 from cnncc.ops.reduction import Reducing
+from cnncc.types import TensorType
 from tests.graphs import Net, check, check_all, compilation, runnable_targets, sprinkled
 
 pytestmark = pytest.mark.combinations
@@ -64,6 +67,26 @@ def test_the_logarithm_of_a_sum_of_powers_does_not_overflow() -> None:
     found = check(graph, net.feeds)["y0"]
     wanted = [1000 + np.log(2), -1000 + np.log1p(np.exp(-1)), infinity, -infinity, 3e38]
     np.testing.assert_allclose(found, np.array(wanted, np.float32), rtol=1e-6)
+
+
+@each_order
+@each_target
+def test_the_maximum_of_a_softmax_leaves_nan_out(target: str, channels_last: bool) -> None:
+    """In any place of a row, and of a row of nothing else −∞ is left, whichever kernel makes it."""
+    net, largest = Net(), []
+    for shape in [(7,), (3, 10), (5, 1), (3, 33), (2, 5, 9), (1, 21, 3, 4)]:
+        x = tensor(net, channels_last, *shape)
+        for axis in range(len(shape)):
+            kept = TensorType((*shape[:axis], 1, *shape[axis + 1 :]))
+            largest.append(net.apply(Computed(Reduction((axis,), "fmax"), (TensorType(shape),), kept), x))
+            largest += net.builder.add(Softmax(axis), [x])
+    graph, rng = net.graph(*largest), np.random.default_rng(1)
+    shares = [
+        {name: np.where(rng.random(data.shape) < share, np.float32(np.nan), data) for name, data in net.feeds.items()}
+        for share in (0.1, 0.5, 0.9, 1.0)
+    ]
+    infinite = [{name: np.where(np.isnan(data), data, -np.inf) for name, data in feeds.items()} for feeds in shares]
+    check_all(graph, target, *shares, *infinite, sprinkled(net.feeds, 1))
 
 
 @each_order
