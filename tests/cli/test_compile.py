@@ -16,6 +16,7 @@ from cnncc import native
 from cnncc.compiler import resolve_target
 from cnncc.objects import format_of
 from cnncc.objects.elf import global_symbols
+from cnncc.runtime import shared
 
 from .conftest import DIGITS, PICTURES, Cli, listing
 
@@ -41,6 +42,7 @@ def test_everything_by_default(cli: Cli, tmp_path: Path, monkeypatch: pytest.Mon
 def test_without_a_compiler_the_rest_is_written(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("CC", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(shared, "_ZIG", "no_such_package")
     result = cli("compile", DIGITS, "-o", tmp_path / "build")
     assert result.code == 0
     assert "digits.so" not in listing(tmp_path / "build")
