@@ -175,6 +175,18 @@ def test_outer_products_read_few_lines_of_an_image() -> None:
         assert last[0].cycles == pytest.approx(flat[0].cycles, rel=0.05), "the comparison with others stays"
 
 
+@pytest.mark.parametrize(("images", "size", "tiles"), [(64, 28, 2), (1, 12, 1)])
+def test_outer_products_of_one_tile_are_divided(images: int, size: int, tiles: int) -> None:
+    """Shards divide tiles. 5×5 taps of one channel fit into the registers, but a second shard would be idle.
+
+    Where all of it takes less than two barriers, it stays one tile.
+    """
+    layer = Layer(Contraction((WindowAxis(size, size, 1, 1, 2, 2),) * 2, images, 6), (5, 5), turned=Turned(1, 0))
+    kernel = outer.candidates(TARGETS["x86-64-v4"], layer)[0].kernel
+    assert isinstance(kernel, Outer)
+    assert kernel.units(dense_view("y", (1, 6, 5, 5), tuple(range(4)))) == tiles
+
+
 @pytest.mark.parametrize("target", ["x86-64-v4", "aarch64", "cortex-m4"])
 def test_as_many_images_as_one_choose_as_one_does(target: str) -> None:
     """The cycles of a kernel are those of an image, and so are those of the copies around it (weights are known)."""

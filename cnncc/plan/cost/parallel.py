@@ -13,6 +13,7 @@ FASTER = 0.97  # of the time that fewer shards take: more have to be that much f
 REPLICATED_ELEMENTS = 16 << 10  # bytes that every shard may have a copy of: a third of a first cache
 NARROW = 4  # times that one position by itself takes, where a share is narrower than a tile
 FEW_ROWS = 3  # rows of Winograd's tiles, up to which shards share blocks of outputs
+UNDIVIDED = 1.05  # what one tile may save for one shard beside several, of which each shard computes some
 UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly
 
 

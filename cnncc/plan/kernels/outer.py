@@ -21,6 +21,7 @@ from ...machine.target import Target
 from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step, transfer
+from ..cost.parallel import UNDIVIDED
 from ..cost.step import InnerLoop, most_scalars
 from ..views import View
 from .base import balanced, sizes, taps_of
@@ -118,7 +119,10 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
         for block in _blocks(pairs, most):
             numbers = _scalars(pairs, block)
             cycles = sum(m * n * tile(s, v) for (s, m), (v, n) in itertools.product(numbers, widths.items()))
-            waits.append(widths.total() * sum(count for _, count in numbers) * lines(block) / turned.images)
+            tiles = widths.total() * sum(count for _, count in numbers)
+            waits.append(tiles * lines(block) / turned.images)
+            if tiles == 1 and cycles > 2 * target.core.barrier_cycles:
+                cycles *= UNDIVIDED
             kernel = Outer(c.window, c.channels, c.outputs, lanes, block, vectors, chunk)
             label = f"outer {sizes(block)}×{vectors}"
             ways.append(Candidate(label, (cycles + copied) / turned.images, kernel))
@@ -188,11 +192,12 @@ def _blocks(pairs: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
     for size in _equal(channels, most):
         rest = most // size
         block = [size]
-        for taps_of_axis in reversed(taps):
-            for whole in _equal(taps_of_axis, rest)[:1]:
-                block.insert(0, whole)
-                rest = rest // whole if whole == taps_of_axis else 1
-        yield tuple(block)
+        for taps_of_axis in reversed(taps[1:]):
+            whole = _equal(taps_of_axis, rest)[0]
+            block.insert(0, whole)
+            rest = rest // whole if whole == taps_of_axis else 1
+        for outermost in _equal(taps[0], rest):
+            yield outermost, *block
 
 
 def _inside(axis: WindowAxis) -> int:
