@@ -25,7 +25,7 @@ from .shim import shim
 BUSY, NOT_STARTED = -2, -3  # status codes of the shim, below those of the ABI
 _EXIT_SECONDS = 2.0
 _NO_TRIALS = 0xFFFFFFFF
-_FIRST_REST = 8  # calls between the first and the second trials; the number doubles each time
+_FIRST_REST = 8  # most calls between the first and the second trials; the number doubles each time
 
 _allocate_lock = ctypes.PYFUNCTYPE(ctypes.c_void_p)(("PyThread_allocate_lock", ctypes.pythonapi))
 _free_lock = ctypes.PYFUNCTYPE(None, ctypes.c_void_p)(("PyThread_free_lock", ctypes.pythonapi))

@@ -33,11 +33,43 @@ define internal i32 @shard(ptr %session, i32 %index, i32 %shards) nounwind {
   ret i32 %code
 }
 
+; How many calls follow the trials that have ended: so many that what these took, beside as many of the faster calls, is
+; one of $share calls. A change of the machine is then met as soon as it is cheap to look for one. And at most `rest`
+; calls, each time twice as many, since a bad moment at the beginning should be forgotten soon.
+define internal i32 @rest_after(ptr %session) nounwind {
+  %one = load SessionStruct.ticks_of_one of %session
+  %all = load SessionStruct.ticks_of_all of %session
+  %total = load SessionStruct.ticks_of_trials of %session
+  %less = icmp ult i64 %one, %all
+  %faster = select i1 %less, i64 %one, i64 %all
+  %none = icmp eq i64 %faster, 0
+  %each = select i1 %none, i64 1, i64 %faster
+  %own = mul i64 %each, $trials
+  %fewer = icmp ult i64 %total, %own
+  %spent = select i1 %fewer, i64 %own, i64 %total
+  %lost = sub i64 %spent, %own
+  %shared = mul i64 %lost, $share
+  %calls = udiv i64 %shared, %each
+  %few = icmp ult i64 %calls, $fewest_rests
+  %wanted = select i1 %few, i64 $fewest_rests, i64 %calls
+  %rest.p = field SessionStruct.rest of %session
+  %rest = load i32, ptr %rest.p
+  %twice = shl i32 %rest, 1
+  %far = icmp ugt i32 %twice, $settled
+  %capped = select i1 %far, i32 $settled, i32 %twice
+  store i32 %capped, ptr %rest.p
+  %most = zext i32 %rest to i64
+  %more = icmp ugt i64 %wanted, %most
+  %chosen = select i1 %more, i64 %most, i64 %wanted
+  %found = trunc i64 %chosen to i32
+  ret i32 %found
+}
+
 ; How many shards run the next call: all that the session has if they were measured to be faster than one by 3 %, else
 ; one. It is measured now and then, so that a machine whose cores are far from each other, or busy with something else,
 ; costs no more than the trials: some calls with all, then some with one, since after a change each core has the other's
-; data to fetch. `trials` counts down through them and through the calls up to the next ones: `rest` calls, each time
-; twice as many, since a bad moment at the beginning should be forgotten soon. 0xffffffff: all, always.
+; data to fetch. `trials` counts down through them and through the calls up to the next ones (see `rest_after`).
+; 0xffffffff: all, always.
 define internal i32 @choose(ptr %session, i32 %shards) nounwind {
   %trials.p = field SessionStruct.trials of %session
   %one.p = field SessionStruct.ticks_of_one of %session
@@ -57,6 +89,8 @@ count:
 begin:
   store i64 -1, ptr %one.p
   store i64 -1, ptr %all.p
+  %total.p = field SessionStruct.ticks_of_trials of %session
+  store i64 0, ptr %total.p
   br label %turns
 go:
   %trial = icmp ugt i32 %next, $settled
@@ -65,13 +99,8 @@ measured_all:
   %ended = icmp eq i32 %next, $settled
   br i1 %ended, label %longer, label %settled
 longer:
-  %rest.p = field SessionStruct.rest of %session
-  %rest = load i32, ptr %rest.p
+  %rest = call i32 @rest_after(ptr %session)
   store i32 %rest, ptr %trials.p
-  %twice = shl i32 %rest, 1
-  %most = icmp ugt i32 %twice, $settled
-  %capped = select i1 %most, i32 $settled, i32 %twice
-  store i32 %capped, ptr %rest.p
   br label %settled
 turns:
   %early = icmp ugt i32 %next, $half
@@ -97,7 +126,7 @@ define internal i1 @measured(ptr %session) nounwind {
   ret i1 %trial
 }
 
-; Remember the least ticks that an image took with this number of shards.
+; Remember the least ticks that an image took with this number of shards, and what the trials take together.
 define internal void @remember(ptr %session, i32 %shards, i32 %images, i64 %ticks) nounwind {
   %single = icmp eq i32 %shards, 1
   %one.p = field SessionStruct.ticks_of_one of %session
@@ -108,6 +137,10 @@ define internal void @remember(ptr %session, i32 %shards, i32 %images, i64 %tick
   %some = select i1 %none, i32 1, i32 %images
   %count = zext i32 %some to i64
   %each = udiv i64 %ticks, %count
+  %total.p = field SessionStruct.ticks_of_trials of %session
+  %before = load i64, ptr %total.p
+  %total = add i64 %before, %each
+  store i64 %total, ptr %total.p
   %less = icmp ult i64 %each, %least
   %new = select i1 %less, i64 %each, i64 %least
   store i64 %new, ptr %least.p

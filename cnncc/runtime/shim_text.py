@@ -75,6 +75,8 @@ _WORKER_SPINS = 1000  # some tens of microseconds
 _SET_BYTES = 128  # of a set of processors: the C library's cpu_set_t
 _TRIALS = 12  # successive calls that are measured, half of them with all shards and half with one
 _SETTLED = 2000  # most calls after them that use the faster way without another measurement
+_FEWEST_RESTS = 8  # fewest such calls
+_SHARE = 128  # what trials may cost: one of so many calls
 
 
 def _argument(hint: Hint) -> str:
@@ -102,6 +104,8 @@ def shim_text(architecture: Architecture, *, knows_processors: bool = True) -> s
         half=_SETTLED + _TRIALS // 2,
         first=_SETTLED + 1,
         trials=_TRIALS,
+        fewest_rests=_FEWEST_RESTS,
+        share=_SHARE,
         most_processors=8 * _SET_BYTES,
         set_bytes=_SET_BYTES,
     )

@@ -370,6 +370,30 @@ def test_what_is_measured_is_measured_again() -> None:
     assert calls[-3:] == [1, 2, 2]
 
 
+@pytest.mark.parametrize(
+    ("one", "all_shards", "total", "rest"),
+    [
+        (1140, 1290, 12 * 1140 + 6 * 150, 101),  # they lost 0.8 calls: 128 times as many
+        (1140, 720, 12 * 720 + 6 * 420, 448),
+        (1140, 11400, 12 * 1140 + 6 * 10260, 512),  # 6,912, and at most `rest`
+        (1000, 1000, 12 * 1000, 8),
+        (0, 0, 0, 8),  # a clock that stands still
+        (1000, 2**64 - 1, 6 * 1000, 8),  # no call with all shards was measured
+    ],
+)
+def test_trials_cost_one_of_128_calls(one: int, all_shards: int, total: int, rest: int) -> None:
+    model, calls = measuring((0, 0))
+    with model:
+        for _ in range(13):
+            model(toy.images(1, SIZE, 0))
+        state = model._session._state
+        state.ticks_of_one, state.ticks_of_all, state.ticks_of_trials = one, all_shards, total
+        state.trials, state.rest = 2001, 512  # the first call after the trials
+        model(toy.images(1, SIZE, 0))
+        assert (state.trials, state.rest) == (rest, 1024)
+    assert calls[-1] == (1 if all_shards >= one * 0.97 else 2)
+
+
 def test_bits_do_not_depend_on_the_number_that_was_chosen() -> None:
     with Model(replace(toy.executable(SIZE), sharing="cost"), threads=3) as model:
         caller(model, 100, 1)()
