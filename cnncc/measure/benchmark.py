@@ -52,12 +52,16 @@ def measure(
     seconds: float,
     flops: int,
     feeds: Mapping[str, Array] | None = None,
+    each: float = SAMPLE_SECONDS,
 ) -> tuple[float, list[Timing]]:
-    """(peak of one core in GFLOP/s, a timing for each number of threads) with these inputs, or random ones."""
+    """(peak of one core in GFLOP/s, a timing for each number of threads) with these inputs, or random ones.
+
+    They take turns of `each` seconds, in which calls follow one another.
+    """
     models = [Model(executable, threads=count) for count in threads]
     inputs = dict(feeds or random_inputs(executable))
     calls = [model.bind(inputs) for model in models]
-    repeats = [calls_in(SAMPLE_SECONDS, call) for call in calls]
+    repeats = [calls_in(each, call) for call in calls]
     samples: list[list[float]] = [[] for _ in calls]
     peaks: list[float] = []
     kernel = Peak(executable.target)

@@ -5,8 +5,9 @@
 A row for each of `ROWS` whose text contains one of the words, such as "lenet" or "lenet 32". PyTorch runs eager, on one
 thread, in turns with ours, and the better of its two memory orders counts; the loss and all gradients of the first step
 agree before anything is timed (`cnncc.measure.steps`). Without PyTorch its columns stay empty. Steps with one thread
-and with two take turns as well. Compile times are those of a fresh process, with an empty cache and then with a filled
-one, in seconds of the processor. The arena is held to the largest sum of bytes that are alive at once.
+and with two take turns of 50 ms: as in training, a step follows a step. Compile times are those of a fresh process,
+with an empty cache and then with a filled one, in seconds of the processor. The arena is held to the largest sum of
+bytes that are alive at once.
 """
 
 from __future__ import annotations
@@ -101,7 +102,7 @@ class Measured:
     def threads(self, seconds: float) -> str:
         """How many times as fast two threads are, and the share of one core's peak that one reaches."""
         flops = operations(self.compilation.optimised.graph)
-        _, (one, two) = measure(self.compilation.build(), (1, 2), seconds, flops, self.feeds)
+        _, (one, two) = measure(self.compilation.build(), (1, 2), seconds, flops, self.feeds, each=0.05)
         return f"{one.median_us / two.median_us:9.2f} {one.peak_share:7.0%}"
 
     def compile_times(self) -> str:
