@@ -74,3 +74,12 @@ def pair(tmp_path: Path) -> Path:
 def listing(folder: Path) -> dict[str, int]:
     """Every file and folder below, with sizes: what a failed command must leave as it was."""
     return {str(path.relative_to(folder)): path.lstat().st_size * path.is_file() for path in folder.rglob("*")}
+
+
+def fails(cli: Cli, folder: Path, code: int, message: str, *words: object) -> None:
+    """The command fails with exactly this sentence and leaves every file as it was."""
+    before = listing(folder)
+    result = cli(*words)
+    assert result.err == f"cnncc: {message}\n"
+    assert result.code == code
+    assert listing(folder) == before
