@@ -13,6 +13,7 @@ from .borders import with_borders
 from .bufferization import bufferize, state_offsets
 from .depend import with_barriers
 from .image_blocks import in_blocks
+from .image_sums import images_last
 from .interleave import interleaved_apart
 from .jobs import Layout, needed
 from .layout import lay_out
@@ -254,9 +255,15 @@ PHASES: tuple[Phase, ...] = (
         "reductions of the same fibres and the expressions around them are one job; after layout, which makes copies",
     ),
     Phase(
+        "image sums",
+        images_last,
+        ("swept",),
+        "shards share a sum over a batch by its images; after sweeps, which take together what reads one fibre",
+    ),
+    Phase(
         "updates",
         updated_in_place,
-        ("swept",),
+        ("image sums",),
         "a state is updated as soon as nobody reads it as it was; after sweeps, which take jobs together",
     ),
     Phase(

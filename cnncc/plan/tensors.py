@@ -22,6 +22,7 @@ Kind = Literal[
     "apart",
     "phases",
     "rows",
+    "each image",
 ]
 
 
@@ -47,6 +48,8 @@ class Tensor(NamedTuple):
                 return f"{of}@{'planar' if numbers == tuple(range(len(numbers))) else 'last'}"
             case "again":
                 return f"{of} again"
+            case "each image":
+                return f"{of} of each image"
             case "bordered":
                 return f"{of}@bordered"
             case "output" | "update" | "stored":

@@ -12,6 +12,7 @@ MORE_EVEN = 0.9  # of the work of the busiest shard: images that are no ranges o
 FASTER = 0.97  # of the time that fewer shards take: more have to be that much faster
 REPLICATED_ELEMENTS = 16 << 10  # bytes that every shard may have a copy of: a third of a first cache
 NARROW = 4  # times that one position by itself takes, where a share is narrower than a tile
+LONG_SUM = 1 << 15  # elements: with 2 cycles for a vector of 16, their sum takes as long as a barrier
 FEW_ROWS = 3  # rows of Winograd's tiles, up to which shards share blocks of outputs
 UNDIVIDED = 1.05  # what one tile may save for one shard beside several, of which each shard computes some
 UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly

@@ -88,7 +88,8 @@ def merged(source: View, axes: Sequence[int]) -> View:
 def by_rows_first(kernel: Reduce, source: View) -> bool:
     """Whether a reduction over all positions of an image first reduces each row, and then the results."""
     over_positions = kernel.axes == tuple(range(ROW_AXIS, source.rank)) and source.rank > 3
-    return over_positions and kernel.lane_axis == 1 and source.rows > 1 and math.prod(source.shape) >= LARGE_IMAGE
+    alone = source.shape[0] == 1 and source.rows > 1
+    return over_positions and alone and kernel.lane_axis == 1 and math.prod(source.shape) >= LARGE_IMAGE
 
 
 def reduction_axis(source: View, axes: Sequence[int]) -> int:
