@@ -7,12 +7,12 @@ import ctypes
 import dataclasses
 import gc
 import inspect
+import itertools
 import pickle
 import sys
 import tracemalloc
 import weakref
 from collections.abc import Callable
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -158,7 +158,7 @@ def test_every_call_ends_as_on_the_road_through_python(
     if not reads_fields:
         _forget_numpy(monkeypatch)
     model, n = Model(toy.executable(images=2, batchable=batchable)), 0
-    for kind, place in product(NATIVE | CONVERTED | REFUSED, [None, *outputs(toy.images(1))]):
+    for kind, place in itertools.product(NATIVE | CONVERTED | REFUSED, [None, *outputs(toy.images(1))]):
         ends = []
         for call in (model, model._call):
             memory = toy.images(count + 1)
@@ -240,7 +240,7 @@ def test_no_reference_is_lost_or_kept() -> None:
     outs = None, ys, (memoryview(ys[0]), ys[1]), (ys[0], ys[0]), (memoryview(ys[0]), x), [*ys], ys[0]
 
     def every_way() -> int:
-        for inputs, out in product(given, outs):
+        for inputs, out in itertools.product(given, outs):
             for _ in range(calls):
                 with contextlib.suppress(InputError):
                     model(*inputs, out=out)
@@ -250,10 +250,11 @@ def test_no_reference_is_lost_or_kept() -> None:
     every_way()
     before = [sys.getrefcount(value) for value in watched]
     tracemalloc.start()
-    grown = every_way() - every_way()
+    sizes = [every_way() for _ in range(4)]
     tracemalloc.stop()
     assert [sys.getrefcount(value) for value in watched] == before
-    assert abs(grown) < 16 * calls  # nothing of each call, however small
+    grown = min(after - earlier for earlier, after in itertools.pairwise(sizes))  # other threads allocate at times
+    assert grown < 16 * calls  # nothing of each call, however small
 
 
 def test_a_model_takes_its_record_along() -> None:
