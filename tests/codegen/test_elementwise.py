@@ -152,7 +152,12 @@ def test_in_the_registers_of_a_convolution(op, target: str) -> None:
     check(net.graph(*outputs), net.feeds, target)
 
 
-@pytest.mark.parametrize("target", TARGETS)
+SLOW = ("armv7", "cortex-m0plus", "riscv32imc")  # ten to twenty seconds each: nearly all is calls of routines
+
+
+@pytest.mark.parametrize(
+    "target", [pytest.param(name, marks=pytest.mark.tools) if name in SLOW else name for name in TARGETS]
+)
 def test_no_op_needs_libm(target: str) -> None:
     """Every element-wise op, compiled for every target: the object needs only routines for floats."""
     net = Net()

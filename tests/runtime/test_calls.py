@@ -233,7 +233,7 @@ def test_outputs_that_share_memory() -> None:
 
 
 def test_no_reference_is_lost_or_kept() -> None:
-    model, x, calls = Model(toy.executable(n_in=2, n_out=2)), toy.images(3), 300
+    model, x, calls = Model(toy.executable(n_in=2, n_out=2)), toy.images(3), 200
     ys = (np.zeros_like(x), np.zeros_like(x))
     watched = (x, *ys, ys, np.dtype(np.float32), model, model._record)
     given = (x, x), (memoryview(x), x.view(Special)), (x, x.astype(float)), (x, x[:2]), (x,), (x, x, x)
