@@ -3,28 +3,32 @@
 A frame is read as it lies. It becomes planes of floats, is resampled, cut or framed, and scaled. Where nothing is
 resampled that is one layer, whose loads convert the bytes. A resize stands in front of the scaling: it reads the frame
 itself, through tables, leaves fewer elements to scale, and the scaling is fused into it. That channels come in another
-order is a view of the result.
+order is a view of the result. Colours become grey where they are fewer, before or after a resize, and grey is repeated
+last.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
+
+import numpy as np
 
 from ..batching import images_of
 from ..elements import ELEMENTS, FLOAT16, FLOAT32, UINT8
 from ..errors import CnnccError, ModelError, UsageError
 from ..ir import Graph, Node, Rewriter, Value
 from ..op import Op
-from ..ops import Cast, ImageToTensor, Pad, Slice, Transpose, Unsqueeze
+from ..ops import Cast, Conv, Expand, ImageToTensor, Pad, Slice, Transpose, Unsqueeze
 from ..types import TensorType
-from .image import COLOURS, Image, Size
+from .image import COLOURS, LUMA, Image, Size
 from .scaling import converted
 
 ROLES = (
-    *("plane", "colours", "cast", "planes", "resize", "border", "order", "factor", "shift"),
+    *("plane", "colours", "cast", "planes", "luma", "grey", "resize", "border", "repeated", "order", "factor", "shift"),
     *("scale", "scaled", "mean", "centred", "std", "tensor", "rounded", "axes"),
 )
 """What the layers of a conversion are called, after the name of the input."""
@@ -159,14 +163,22 @@ class _Conversion:
         value = self.builder.input(self.node.name, arriving, self.node.where, frame=f"{image.planes} {order}")
         value = self._floats(value, order)
         borders, made = image.borders(frame, network.size), image.resized(frame, network.size)
-        turned = order in COLOURS and COLOURS[order] != image.network_order
+        grey, repeated = order in COLOURS and network.channels == 1, order not in COLOURS and network.channels == 3
+        turned = order in COLOURS and not grey and COLOURS[order] != image.network_order
         conversion = ImageToTensor(image.channels_last)
-        if made != frame or any(map(any, borders)):
+        if made != frame or any(map(any, borders)) or grey or repeated:
             value = self._planes(value)
+            smaller = math.prod(made) < math.prod(frame)
+            if grey and not smaller:
+                value = self._grey(value, COLOURS[order])
             if made != frame:
                 value = self._add(image.resampling(made), "resize", value)
+            if grey and smaller:
+                value = self._grey(value, COLOURS[order])
             if any(map(any, borders)):
                 value = self._add(Pad(((0, 0), (0, 0), *borders), value=float(image.fill)), "border", value)
+            if repeated:
+                value = self._add(Expand((1, network.channels, 1, 1)), "repeated", value)
             conversion = ImageToTensor()
         whole = arriving.dtype.is_integer
         scaling = image.scaling(network.channels)
@@ -193,6 +205,12 @@ class _Conversion:
         if self.builder.type(value).dtype is FLOAT32 and not self.image.channels_last:
             return value
         return self._add(ImageToTensor(self.image.channels_last), "planes", value)
+
+    def _grey(self, value: Value, colours: str) -> Value:
+        """The luma of planes in this order: products and sums of floats, as a convolution of one tap."""
+        weights = np.array([LUMA[colour] for colour in colours], np.float32).reshape(1, -1, 1, 1)
+        luma = self.builder.constant(weights, f"{self.prefix}.luma", self.node.where)
+        return self.builder.add(Conv((1, 1)), [value, luma], f"{self.prefix}.grey", self.node.where)[0]
 
     def _as_read(self, value: Value) -> Value:
         """With elements and axes as the network has them."""

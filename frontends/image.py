@@ -20,6 +20,8 @@ LAYOUTS = ("NHWC", "NCHW", "NHW")
 COLOURS = {"RGB": "RGB", "BGR": "BGR", "RGBA": "RGB", "BGRA": "BGR"}
 """Orders of channels, and the colours without alpha, which is last."""
 ORDERS = (*COLOURS, "GRAY")
+LUMA = {"R": 0.299, "G": 0.587, "B": 0.114}
+"""What colours have of a grey (ITU-R BT.601)."""
 FULL_SCALE = {UINT8: 1 / 255, UINT16: 1 / 65535, FLOAT16: 1.0, FLOAT32: 1.0}
 """The element types of frames, and what makes numbers from 0 to 1 of them."""
 METHODS = ("linear", "cubic", "nearest")
@@ -36,8 +38,9 @@ class Image:
     `size` is (height, width) of the frames: by default what the network reads, or, where frames are resized or cropped,
     any size, each compiled when it comes. `layout` 'NHWC', 'NCHW', or 'NHW' for grey; where N is 1, calls may leave it
     out, as the layout may. `dtype` 'uint8', 'uint16', 'float32' or 'float16'. `order` 'RGB', 'BGR', 'RGBA', 'BGRA'
-    (alpha is dropped) or 'GRAY'; by default 'RGB' for a network of three channels, and 'GRAY' for one. The network
-    reads its channels in `network_order`.
+    (alpha is dropped) or 'GRAY'; by default 'RGB' for a network of three channels, and 'GRAY' for one. A network of one
+    channel reads the luma of colours (ITU-R BT.601, as OpenCV's and Pillow's conversion to grey), one of three reads
+    grey three times; else it reads its channels in `network_order`.
 
     `resize` scales to (height, width), or with 'stretch' to what the network reads; a number, the shorter side, keeps
     the proportions, as 'letterbox' does: this is the largest size that the network holds, with borders of `fill` (a
@@ -120,14 +123,10 @@ class Image:
 
     def channels(self, network: int) -> tuple[str, int]:
         """Order and number of the channels of frames, for a network that reads so many. Raises ModelError."""
-        order = self.order or {1: "GRAY", 3: "RGB"}.get(network, "")
-        if not order:
+        if network not in (1, 3):
             raise ModelError(f"the network reads {network} channels, and frames have one or three")
+        order = self.order or ("GRAY" if network == 1 else "RGB")
         count = 1 if order == "GRAY" else len(order)
-        if (len(COLOURS[order]) if order in COLOURS else 1) != network:
-            raise ModelError(
-                f"order {order!r} does not fit the network, which reads {network} channel{'s' * (network > 1)}"
-            )
         if self.planes == "NHW" and count != 1:
             raise ModelError(f"layout {self.layout!r} has no channels, and order {order!r} has {count}")
         return order, count

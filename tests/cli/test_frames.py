@@ -135,7 +135,7 @@ def test_a_library_knows_its_frames(
         ("check", ("--image", "input=BGR,resize=4x4"), "one program needs their size: size=(480, 640), or"),
         ("bench", ("--image", "input=BGR", "--step"), "--step trains the network on what it reads: --image comes in"),
         ("bench", ("--image", "input=BGR", "--against", "all"), "--against compares whole models"),
-        ("check", ("--image", "input=GRAY"), "order 'GRAY' does not fit the network, which reads 3 channels"),
+        ("check", ("--image", "input=HW"), "layout 'HW' has no channels, and order 'RGB' has 3"),
     ],
 )  # fmt: skip
 def test_what_does_not_go(

@@ -27,10 +27,6 @@ REFUSED: list[tuple[Any, str]] = [
         "the Image of input 'input': frames of 40×30 pixels, scaled to 8×6, do not fit the network, which reads 16×12: "
         "resize 'stretch' or 'letterbox' scales them",
     ),
-    (
-        {"input": Image(order="GRAY")},
-        "the Image of input 'input': order 'GRAY' does not fit the network, which reads 3 channels",
-    ),
     ({"input": Image(mean=(0.1, 0.2))}, "the Image of input 'input': mean (0.1, 0.2) has 2 numbers for 3 channels"),
     ({"input": Image(std=(1, 2, 3, 4))}, "the Image of input 'input': std (1, 2, 3, 4) has 4 numbers for 3 channels"),
     ({"input": Image(std=(1, 0, 1))}, "the Image of input 'input': std (1, 0, 1): expected no 0, since it divides"),
@@ -120,7 +116,7 @@ def test_frames_of_any_size_are_no_graph() -> None:
     [
         (Image(resize=(480, 640)), "frames of 640×480 pixels do not fit the network, which reads 16×12"),
         (Image(resize="stretch", mean=(0.1, 0.2)), "mean (0.1, 0.2) has 2 numbers for 3 channels"),
-        (Image(resize="stretch", order="GRAY"), "order 'GRAY' does not fit the network"),
+        (Image(resize="stretch", layout="NHW"), "layout 'NHW' has no channels, and order 'RGB' has 3"),
     ],
 )  # fmt: skip
 def test_frames_of_any_size_are_judged_before_the_first_comes(image: Image, message: str) -> None:

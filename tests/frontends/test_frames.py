@@ -76,6 +76,48 @@ def test_frames_of_other_sizes(layout: str, order: str) -> None:
         np.testing.assert_allclose(found, expected[name], rtol=0, atol=2e-6)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [None, (7, 9)])
+def test_colours_for_a_grey_network_and_grey_for_one_of_colours(dtype: str, size: tuple[int, int] | None) -> None:
+    """The luma of colours; grey three times, each with a mean of its own."""
+    images, shapes, feeds, expected = {}, {}, {}, {}
+    network, resize = (5, 6), "letterbox" if size else None
+    most = {"uint8": 255, "uint16": 65535}.get(dtype, 1)
+    how = {"dtype": dtype, "size": size, "resize": resize}
+    for number, (layout, order) in enumerate(KINDS):
+        name, grey = f"x{number}", order == "GRAY"
+        x = frame((1, *(size or network), 1 if grey else 3), dtype, number)
+        luma = x.astype(np.float64) @ ([1] if grey else [0.299, 0.587, 0.114])
+        made = np.zeros((*network, 1))  # 7×9 in 5×6: 4.67 rows of 6 columns
+        made[:] = bilinear(luma[0, ..., None], network) if size else luma[0, ..., None]
+        mean, std = (MEAN, STD) if grey else (0.4, 0.3)
+        images[name] = Image(layout=layout, order=order, mean=mean, std=std, **how)
+        shapes[name], feeds[name] = (3 if grey else 1, *network), laid(x, layout, order)
+        expected[name] = ((made / most - np.array(mean)) / np.array(std)).transpose(2, 0, 1)[None]
+    for name, found in answers(networks(images, shapes), feeds):
+        np.testing.assert_allclose(found, expected[name], rtol=0, atol=4e-6, err_msg=str(images[name]))
+
+
+def test_grey_is_made_of_the_fewer_pixels() -> None:
+    names = {}
+    for size in ((9, 9), (3, 3)):
+        graph = networks({"x": Image(size, resize="stretch", order="BGR")}, {"x": (1, 5, 6)})
+        names[size] = [node.op.name for node in graph if not node.op.source]
+    assert names == {
+        (9, 9): ["ImageToTensor", "Resize", "Conv", "ImageToTensor", "Neg"],
+        (3, 3): ["ImageToTensor", "Conv", "Resize", "ImageToTensor", "Neg"],
+    }
+
+
+@pytest.mark.tools
+def test_grey_is_opencvs() -> None:
+    cv2 = pytest.importorskip("cv2", reason="OpenCV is not installed")
+    bgr = frame((1, 6, 8, 3), "float32")
+    graph = networks({"x": Image(order="BGR", dtype="float32")}, {"x": (1, 6, 8)})
+    for _, found in answers(graph, {"x": bgr}):
+        np.testing.assert_allclose(found[0, 0], cv2.cvtColor(bgr[0], cv2.COLOR_BGR2GRAY), rtol=0, atol=2e-7)
+
+
 @pytest.mark.tools
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
 @pytest.mark.parametrize("method", ["linear", "cubic", "nearest"])
