@@ -22,6 +22,8 @@ from .op import Constant, Input, Op, State
 from .shown import listed, shown
 from .types import Array, EmptyType, TensorType
 
+UNNAMED = "model"  # what a graph is called that was given no name
+
 if TYPE_CHECKING:
     import networkx as nx
 
@@ -216,7 +218,7 @@ class Graph:
 class Builder:
     """Makes a graph node by node, running the type rule of each."""
 
-    def __init__(self, name: str = "model", labels: Sequence[str] = ()):
+    def __init__(self, name: str = UNNAMED, labels: Sequence[str] = ()):
         self.name, self.labels = name, tuple(labels)
         self.kept: tuple[str, ...] = ()
         self.fixed = ""

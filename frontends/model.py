@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import ModelError, caller_location
 from ..history import History
-from ..ir import Builder, Graph, Value
+from ..ir import UNNAMED, Builder, Graph, Value
 from ..shown import brief, listed, shown
 from ..types import Array
 from .arguments import checked_name, located, whole
@@ -30,6 +30,7 @@ Outputs = Tensor | Sequence[Tensor] | Mapping[str, Tensor]
 class Model:
     """A network from `inputs` to `outputs`.
 
+    Its `name` begins names of files and symbols; without one, a model of a script has the stem of the script.
     `outputs` is a tensor (called 'output'), a list (called 'output1', 'output2'…) or a dict of names.
     `labels` name the classes along the last axis of the first output. Parameters that have no values yet are
     initialised from `seed` and their own name, so that the order of construction does not matter. Raises
@@ -40,7 +41,7 @@ class Model:
         self,
         inputs: Input | Sequence[Input],
         outputs: Outputs,
-        name: str = "model",
+        name: str = UNNAMED,
         labels: Sequence[str] = (),
         seed: int = 0,
     ):
@@ -163,7 +164,7 @@ class Sequential(Model):
         self,
         *layers: Layer,
         input: Sequence[int] | Input,
-        name: str = "model",
+        name: str = UNNAMED,
         labels: Sequence[str] = (),
         seed: int = 0,
         batch: int = 1,

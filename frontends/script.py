@@ -14,13 +14,14 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType, ModuleType, TracebackType
 
 from ..errors import CnnccError, Location, ScriptError
 from ..file_kinds import EMPTY, TEXT, UNKNOWN, explained, kind_of
 from ..files import opened
-from ..ir import Graph
+from ..ir import UNNAMED, Graph
 from .model import Model
 from .neighbours import importing_from
 
@@ -31,7 +32,10 @@ MODULE = "cnncc_script"
 
 
 def load_script(path: str | os.PathLike[str]) -> Graph:
-    """The graph of the one model that the script at `path` defines; raises ScriptError or the model's own error."""
+    """The graph of the one model that the script at `path` defines; raises ScriptError or the model's own error.
+
+    A model without a name of its own has the stem of the script, as one of an ONNX file has.
+    """
     file = Path(path)
     code = _compiled(file)
     module = ModuleType(MODULE)
@@ -39,7 +43,8 @@ def load_script(path: str | os.PathLike[str]) -> Graph:
     with _running(module, Path(code.co_filename).parent), _explained(file, code.co_filename):
         exec(code, module.__dict__)
         found = _find(file, module)
-        return found if isinstance(found, Graph) else found.graph
+        graph = found if isinstance(found, Graph) else found.graph
+        return replace(graph, name=file.stem) if graph.name == UNNAMED else graph
 
 
 def _compiled(file: Path) -> CodeType:

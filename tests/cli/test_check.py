@@ -285,6 +285,6 @@ def test_where_nan_and_infinities_begin(cli: Cli, tmp_path: Path, x: list[float]
     np.save(tmp_path / "x.npy", np.array([x], np.float32))
     result = cli("check", script, tmp_path / "x.npy")
     assert result.code == 0
-    within = "model: 2 values and 1 output(s) are within their bounds"
-    special = f"model: its outputs hold NaN or infinities by the model's own definition: {told.format(script, script)}"
+    within = "net: 2 values and 1 output(s) are within their bounds"
+    special = f"net: its outputs hold NaN or infinities by the model's own definition: {told.format(script, script)}"
     assert result.out.splitlines()[-1] == (special if told else within)

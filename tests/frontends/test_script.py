@@ -79,6 +79,13 @@ def test_failing_scripts(tmp_path: Path, text: str, message: str, line: int | No
         assert (info.value.where.file, info.value.where.line) == (str(path), line)
 
 
+@pytest.mark.parametrize(("named", "name"), [("", "my-net"), (", name='other'", "other")])
+def test_a_model_without_a_name_has_that_of_its_script(tmp_path: Path, named: str, name: str) -> None:
+    script = tmp_path / "my-net.py"
+    script.write_text(f"from cnncc import nn\nnet = nn.Sequential(nn.ReLU(), input=(1, 2, 2){named})\n")
+    assert load_script(script).name == name
+
+
 def test_functions_that_make_no_model(tmp_path: Path) -> None:
     path = write(tmp_path, "def model(): return 3")
     with pytest.raises(ScriptError) as info:
