@@ -167,7 +167,7 @@ def summed_along_merged_axes(layout: Layout) -> Iterator[Tensor]:
     A border would part the axes, and the sum would be added in another order.
     """
     for job in layout.jobs:
-        reductions = (part for part in job.parts or [job] if isinstance(part.work.computation, Reduction))
+        reductions = (part for part in job.members if isinstance(part.work.computation, Reduction))
         if any(reduces_innermost(layout, part) for part in reductions):
             yield from job.reads
             if job.parts and FibreProgram(job.parts, layout.types, layout.target.core).held:

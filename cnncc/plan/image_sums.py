@@ -9,7 +9,7 @@ same for any number of shards.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from ..computation import Reduction
@@ -33,7 +33,7 @@ def images_last(layout: Layout) -> Layout:
         if place is None:
             jobs.append(job)
             continue
-        total = (job.parts or [job])[place]
+        total = job.members[place]
         each = Tensor("each image", (total.result,))
         (source,), kept = total.operands, types[total.result]
         types[each], orders[each] = kept.shaped((types[source].shape[0], *kept.shape[1:])), orders[total.result]
@@ -42,38 +42,37 @@ def images_last(layout: Layout) -> Layout:
 
 
 def long_sum(layout: Layout, job: PlannedOp) -> int | None:
-    """Which part of a job is such a sum, if nothing follows it that has more than its results.
+    """Which member of a job is such a sum: the only reduction, which no value of all elements follows.
 
     Sweeps with lanes along a fibre have a unit for each few fibres; they stay as they are.
     """
-    parts = job.parts or [job]
-    sums = [number for number, part in enumerate(parts) if isinstance(part.work.computation, Reduction)]
-    if len(sums) != 1:
+    reductions = [n for n, member in enumerate(job.members) if isinstance(member.work.computation, Reduction)]
+    if len(reductions) != 1:
         return None
-    total = parts[sums[0]]
-    c, shape = total.work.computation, layout.types[total.operands[0]].shape
+    total = job.members[reductions[0]]
+    c, source = total.work.computation, total.operands[0]
     assert isinstance(c, Reduction)
+    follow = layout.types[job.result].shape == layout.types[total.result].shape
+    across = layout.orders[source][-1] not in c.axes
+    found = is_long(c, layout.types[source].shape) and follow and (across or not job.parts)
+    return reductions[0] if found else None
+
+
+def is_long(c: Reduction, shape: Sequence[int]) -> bool:
+    """Whether it reduces many elements, of several images and several positions of each, to several results."""
     positions = math.prod(shape[axis] for axis in c.axes if axis)
     results = math.prod(size for axis, size in enumerate(shape) if axis not in c.axes)
-    if (
-        c.combine not in COMBINED
-        or 0 not in c.axes
-        or 1 in (shape[0], positions, results)
-        or math.prod(shape) < LONG_SUM
-    ):
-        return None
-    across = layout.orders[total.operands[0]][-1] not in c.axes
-    same = layout.types[job.result].shape == layout.types[total.result].shape
-    return sums[0] if same and (across or not job.parts) else None
+    several = 0 in c.axes and min(shape[0], positions, results) > 1
+    return c.combine in COMBINED and several and math.prod(shape) >= LONG_SUM
 
 
 def divided(job: PlannedOp, place: int, each: Tensor) -> Iterator[PlannedOp]:
     """The sum of each image, with the expressions before it; the sum over images; what follows."""
-    *before, total = (job.parts or [job])[: place + 1]
+    *before, total = job.members[: place + 1]
     c, work = total.work.computation, total.work
     assert isinstance(c, Reduction)
     inner = replace(c, axes=tuple(axis for axis in c.axes if axis))
     first = replace(total, work=replace(work, computation=inner, result=each))
     yield from as_one([*before, first]) if before else [first]
     yield PlannedOp(LoweredOp(work.name, replace(c, axes=(0,)), [each], work.result), [each])
-    yield from (job.parts or [job])[place + 1 :]
+    yield from job.members[place + 1 :]

@@ -55,6 +55,11 @@ class PlannedOp:
         return self.work.result
 
     @property
+    def members(self) -> Sequence[PlannedOp]:
+        """The jobs that one kernel computes: its parts, or itself."""
+        return self.parts or (self,)
+
+    @property
     def reads(self) -> list[Tensor]:
         """Its operands, and those of its epilogue."""
         return [*self.operands, *(extra.tensor for extra in self.extras)]
