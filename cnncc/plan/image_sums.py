@@ -52,10 +52,10 @@ def long_sum(layout: Layout, job: PlannedOp) -> int | None:
     total = job.members[reductions[0]]
     c, source = total.work.computation, total.operands[0]
     assert isinstance(c, Reduction)
-    follow = layout.types[job.result].shape == layout.types[total.result].shape
-    across = layout.orders[source][-1] not in c.axes
-    found = is_long(c, layout.types[source].shape) and follow and (across or not job.parts)
-    return reductions[0] if found else None
+    if layout.types[job.result].shape != layout.types[total.result].shape or not is_long(c, layout.types[source].shape):
+        return None
+    along = layout.orders[source][-1] in c.axes
+    return None if along and job.parts else reductions[0]
 
 
 def is_long(c: Reduction, shape: Sequence[int]) -> bool:
