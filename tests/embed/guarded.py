@@ -1,8 +1,8 @@
 """Runs networks with every buffer directly against memory that nobody may touch.
 
-`python -m tests.embed.guarded TARGET plain|checked`: one process for all of them, which an access outside ends; the
-last line that it printed is the network that did it. Inputs and weights are write-protected too. States stand between
-guards as outputs do, and are judged as what they are after one call.
+`python -m tests.embed.guarded TARGET plain|checked [EACH]`: one process for all of them, which an access outside ends;
+the last line that it printed is the network that did it. Inputs and weights are write-protected too. States stand
+between guards as outputs do, and are judged as what they are after one call.
 """
 
 from __future__ import annotations
@@ -160,11 +160,11 @@ def check(compiled: Compilation, feeds: dict[str, Array]) -> None:
             worst_ratio(run(executable, feeds, at_end, shards), wanted)
 
 
-def main(target: str, kind: str) -> None:
-    """Check each different program once: a schedule may change nothing."""
+def main(target: str, kind: str, each: str = "1") -> None:
+    """Check each different program once: a schedule may change nothing. Of all cases every second, third, …"""
     checked = {"plain": False, "checked": True}[kind]
     known: set[str] = set()
-    for case in (*cases(), *steps()):
+    for case in [*cases(), *steps()][:: int(each)]:
         compiled = compilation(case.graph, target, checked=checked, **case.options)
         if compiled.llvm not in known:
             known.add(compiled.llvm)
