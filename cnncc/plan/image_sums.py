@@ -12,7 +12,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from ..computation import Reduction
+from ..computation import Reduction, replaced
 from .cost.parallel import LONG_SUM
 from .jobs import Layout, PlannedOp
 from .lower import LoweredOp
@@ -36,7 +36,8 @@ def images_last(layout: Layout) -> Layout:
         total = job.members[place]
         each = Tensor("each image", (total.result,))
         (source,), kept = total.operands, types[total.result]
-        types[each], orders[each] = kept.shaped((types[source].shape[0], *kept.shape[1:])), orders[total.result]
+        types[each] = kept.shaped(replaced(kept.shape, 0, types[source].shape[0]))
+        orders[each] = orders[total.result]
         jobs += divided(job, place, each)
     return replace(layout, jobs=jobs, types=types, orders=orders)
 
