@@ -41,12 +41,13 @@ class Model:
         self,
         inputs: Input | Sequence[Input],
         outputs: Outputs,
-        name: str = UNNAMED,
+        name: str | None = None,
         labels: Sequence[str] = (),
         seed: int = 0,
     ):
         self.where = caller_location()
-        self.name = checked_name(name, self.where)
+        self.named = name is not None
+        self.name = checked_name(UNNAMED if name is None else name, self.where)
         with located(None, self.where):
             self.inputs = _checked_inputs(inputs)
             self.outputs = _named_outputs(outputs)
@@ -164,7 +165,7 @@ class Sequential(Model):
         self,
         *layers: Layer,
         input: Sequence[int] | Input,
-        name: str = UNNAMED,
+        name: str | None = None,
         labels: Sequence[str] = (),
         seed: int = 0,
         batch: int = 1,

@@ -21,7 +21,7 @@ from types import CodeType, ModuleType, TracebackType
 from ..errors import CnnccError, Location, ScriptError
 from ..file_kinds import EMPTY, TEXT, UNKNOWN, explained, kind_of
 from ..files import opened
-from ..ir import UNNAMED, Graph
+from ..ir import Graph
 from .model import Model
 from .neighbours import importing_from
 
@@ -43,8 +43,9 @@ def load_script(path: str | os.PathLike[str]) -> Graph:
     with _running(module, Path(code.co_filename).parent), _explained(file, code.co_filename):
         exec(code, module.__dict__)
         found = _find(file, module)
-        graph = found if isinstance(found, Graph) else found.graph
-        return replace(graph, name=file.stem) if graph.name == UNNAMED else graph
+        if isinstance(found, Graph):
+            return found
+        return found.graph if found.named else replace(found.graph, name=file.stem)
 
 
 def _compiled(file: Path) -> CodeType:

@@ -79,7 +79,7 @@ def test_failing_scripts(tmp_path: Path, text: str, message: str, line: int | No
         assert (info.value.where.file, info.value.where.line) == (str(path), line)
 
 
-@pytest.mark.parametrize(("named", "name"), [("", "my-net"), (", name='other'", "other")])
+@pytest.mark.parametrize(("named", "name"), [("", "my-net"), (", name='other'", "other"), (", name='model'", "model")])
 def test_a_model_without_a_name_has_that_of_its_script(tmp_path: Path, named: str, name: str) -> None:
     script = tmp_path / "my-net.py"
     script.write_text(f"from cnncc import nn\nnet = nn.Sequential(nn.ReLU(), input=(1, 2, 2){named})\n")
