@@ -61,7 +61,8 @@ class Pieces(LoweringBuilder):
 class Step:
     """One computation of the forward part: its operands x, its result y, the gradient g of y, as references.
 
-    A rule is asked for the gradients of the operands that are `wanted`.
+    A rule is asked for the gradients of the operands that are `wanted`. With a `slope`, x is what an element-wise
+    expression made, and wanted are the gradients of what that read: `slope` is its derivative, of g and of its result.
     """
 
     pieces: Pieces
@@ -69,9 +70,12 @@ class Step:
     y: int
     g: int
     wanted: tuple[bool, ...]
+    slope: Expr | None = None
 
     @staticmethod
-    def of(operands: Sequence[TensorType], result: TensorType, wanted: Sequence[bool]) -> Step:
+    def of(
+        operands: Sequence[TensorType], result: TensorType, wanted: Sequence[bool], slope: Expr | None = None
+    ) -> Step:
         count = len(operands)
         pieces = Pieces([*operands, result, TensorType(result.shape, FLOAT32)])
-        return Step(pieces, tuple(range(count)), count, count + 1, tuple(wanted))
+        return Step(pieces, tuple(range(count)), count, count + 1, tuple(wanted), slope)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..computation import Pointwise
-from ..expr import Arg, substitute
+from ..expr import Arg, Expr, arguments_of, substitute
 from ..tangent import ZERO, tangent
 from .pieces import Pieces, Step
 
@@ -18,6 +18,14 @@ def pointwise(step: Step, c: Pointwise) -> list[int | None]:
 def counts(c: Pointwise, operand: int) -> bool:
     """Whether the result changes with an operand, other than in steps."""
     return tangent(c.expr, operand, Arg(len(c.dims) + 1), Arg(len(c.dims))) != ZERO
+
+
+def by_result(c: Pointwise) -> Expr | None:
+    """The derivative of an expression of one operand, as one of g and of its result; None if that does not suffice."""
+    if len(c.dims) != 1 or c.dims[0] != tuple(range(len(c.dims[0]))):
+        return None
+    slope = tangent(c.expr, 0, Arg(1), Arg(2))
+    return None if 0 in arguments_of(slope) else substitute(slope, {1: Arg(0), 2: Arg(1)})
 
 
 def _by_operand(step: Step, c: Pointwise, k: int) -> int:

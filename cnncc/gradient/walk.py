@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from ..computation import Pointwise, WindowReduction
 from ..elements import FLOAT32
 from ..errors import ModelError
+from ..expr import Expr
 from ..ir import Node, Value
 from ..ops import Add
 from ..types import TensorType
 from .pieces import NoGradient, Step
+from .pointwise import by_result
 from .rules import goes_through, gradients
 from .unfold import Unfolded
 
@@ -30,6 +34,12 @@ class Walk:
         self.shares: dict[Value, list[Value]] = {}
         self.found: dict[Value, Value] = {}
         self._reached(by.values(), self.slopes)
+        self.readers = Counter(
+            value
+            for node in self.forward
+            for value, through in zip(node.inputs, self.slopes.get(node.name, ()), strict=False)
+            if through
+        )
 
     def _reached(self, begin: Iterable[Value], slopes: dict[str, tuple[bool, ...]] | None = None) -> set[Value]:
         """The values that have a slope by those of `begin`; `slopes` gets through which operands."""
@@ -65,7 +75,8 @@ class Walk:
         """Hand the gradient of a node's result on to its operands."""
         new, layer = self.new, self.new.layers[node.name]
         (y,), types = node.values, [self.new.type(value) for value in node.inputs]
-        step = Step.of(types, node.types[0], self.slopes[node.name])
+        inputs, slope = self._pooled(node) or (node.inputs, None)
+        step = Step.of(types, node.types[0], self.slopes[node.name], slope)
         try:
             references = gradients(step, new.computation(node))
         except NoGradient as why:
@@ -75,9 +86,26 @@ class Walk:
         known = [*node.inputs, y, self.found[y]]
         for piece in step.pieces.pieces:
             known.append(new.add(piece, [known[k] for k in piece.operands], f"{layer.name}.gradient", layer))
-        for value, reference in zip(node.inputs, references, strict=True):
+        for value, reference in zip(inputs, references, strict=True):
             if reference is not None:
                 self.shares.setdefault(value, []).append(known[reference])
+
+    def _pooled(self, node: Node) -> tuple[Sequence[Value], Expr] | None:
+        """What an expression reads whose results a maximum pools, and its slope, if its result tells that.
+
+        Only where the gradient of these results comes from the pool alone, and nobody asks for it.
+        """
+        c = self.new.computation(node)
+        if not (isinstance(c, WindowReduction) and c.combine == "maximum"):
+            return None
+        (x,) = node.inputs
+        maker = self.new.builder.nodes[x.node]
+        if maker.name not in self.slopes or self.readers[x] > 1 or x in self.by.values():
+            return None
+        inner = self.new.computation(maker)
+        slope = by_result(inner) if isinstance(inner, Pointwise) else None
+        same = slope is not None and self.new.type(maker.inputs[0]).shape == self.new.type(x).shape
+        return (maker.inputs, slope) if same and slope is not None else None
 
     def flat(self, value: Value, top: Value) -> Node | None:
         """The first layer on the way from `value` to `top` whose result has no slope by it; None without a way.

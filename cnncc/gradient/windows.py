@@ -8,22 +8,24 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..computation import WindowReduction
-from ..expr import Arg, Expr, Number, equal, select
+from ..expr import Arg, Expr, Number, arguments_of, equal, select, substitute
 from ..meaning import divisor
 from ..ops.conv_transpose import Phase, cropped, interleaved
 from ..windows import WindowAxis
 from .contraction import backward, seen_whole, strided
 from .pieces import Pieces, Step
 
+UNCHANGED = Arg(0)
+"""The slope of a pool whose elements no expression made: g itself."""
 MOST_TAPS = 16
 """Of a maximum over several axes at once; one over more elements is taken apart, axis by axis."""
 
 
 def window_reduction(step: Step, c: WindowReduction) -> list[int | None]:
     pieces, (x,) = step.pieces, step.x
-    if c.combine == "maximum":
-        return [_maximum(pieces, c.window, x, step.y, step.g)]
     g = step.g
+    if c.combine == "maximum":
+        return [_maximum(pieces, c.window, x, step.y, g, step.slope or UNCHANGED)]
     if c.divisor != "none":
         g = pieces.pointwise(Arg(0) / Arg(1), (g, pieces.known(divisor(c, pieces.shape(x)))))
     return [_shared_out(pieces, c.window, g, pieces.shape(x))]
@@ -42,8 +44,8 @@ def _shared_out(pieces: Pieces, window: Sequence[WindowAxis], g: int, shape: Seq
     return interleaved(pieces, backward(window), shape[:2], one)
 
 
-def _maximum(pieces: Pieces, window: tuple[WindowAxis, ...], x: int, y: int, g: int) -> int:
-    """The first maximum in row-major order takes all.
+def _maximum(pieces: Pieces, window: tuple[WindowAxis, ...], x: int, y: int, g: int, slope: Expr) -> int:
+    """The first maximum in row-major order takes all: `slope`, which is an expression of g and of the maximum.
 
     It stands in the first row of the window whose maximum is the maximum, and is the first one there: so large windows
     go back over the last axis after all others.
@@ -52,9 +54,11 @@ def _maximum(pieces: Pieces, window: tuple[WindowAxis, ...], x: int, y: int, g: 
     if len(several) > 1 and math.prod(a.kernel for a in window) > MOST_TAPS:
         inner, outer = _apart(window, several[-1])
         rows = pieces.add(WindowReduction(inner, "maximum"), (x,), _shape(pieces, x, inner))
-        return _maximum(pieces, inner, x, rows, _maximum(pieces, outer, rows, y, g))
-    taken = _first(pieces, window, x, y)
-    return _given(pieces, window, taken, g, pieces.shape(x))
+        return _maximum(pieces, inner, x, rows, _maximum(pieces, outer, rows, y, g, slope), UNCHANGED)
+    if slope != UNCHANGED and any(a.extent > a.stride for a in window if a.out > 1):  # computed once for all taps
+        every = tuple(range(len(pieces.shape(g))))
+        g, slope = pieces.expr(slope, (g, y), (every, every), pieces.shape(g)), UNCHANGED
+    return _given(pieces, window, _first(pieces, window, x, y), (g, y), slope, pieces.shape(x))
 
 
 def _apart(window: tuple[WindowAxis, ...], last: int) -> tuple[tuple[WindowAxis, ...], tuple[WindowAxis, ...]]:
@@ -80,8 +84,18 @@ def _first(pieces: Pieces, window: Sequence[WindowAxis], x: int, y: int) -> int:
     return pieces.pointwise(number, (*(strided(pieces, whole, window, tap) for tap in taps), y))
 
 
-def _given(pieces: Pieces, window: Sequence[WindowAxis], taken: int, g: int, shape: Sequence[int]) -> int:
-    """Each element gets g of the windows that took it, as their tap number `taken` says."""
+def _given(
+    pieces: Pieces,
+    window: Sequence[WindowAxis],
+    taken: int,
+    of_windows: tuple[int, int],
+    slope: Expr,
+    shape: Sequence[int],
+) -> int:
+    """Each element gets the slope of the windows that took it, as their tap number `taken` says.
+
+    The slope is an expression of what the windows have.
+    """
     numbers = {tap: k for k, tap in enumerate(itertools.product(*(range(a.kernel) for a in window)))}
 
     def one(phases: tuple[Phase, ...]) -> int:
@@ -90,11 +104,16 @@ def _given(pieces: Pieces, window: Sequence[WindowAxis], taken: int, g: int, sha
         operands: list[int] = []
         for place in itertools.product(*(range(len(phase.taps)) for phase in phases)):
             tap = tuple(phase.taps[k] for phase, k in zip(phases, place, strict=True))
-            found = [_of_tap(pieces, each, phases, place, fill) for each, fill in ((taken, -1.0), (g, 0.0))]
-            own = select(equal(Arg(len(operands)), float(numbers[tap])), Arg(len(operands) + 1), 0)
+            begin, used = len(operands), sorted(arguments_of(slope))
+            own = select(
+                equal(Arg(begin), float(numbers[tap])),
+                substitute(slope, {k: Arg(begin + n) for n, k in enumerate(used, start=1)}),
+                0,
+            )
+            read = (taken, -1.0), *((of_windows[k], 0.0) for k in used)
+            operands += [_of_tap(pieces, each, phases, place, fill) for each, fill in read]
             total = own if total is None else total + own
-            operands += found
-        return pieces.zeros(g, size) if total is None else pieces.pointwise(total, operands)
+        return pieces.zeros(of_windows[0], size) if total is None else pieces.pointwise(total, operands)
 
     return interleaved(pieces, backward(window), shape[:2], one)
 

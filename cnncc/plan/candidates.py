@@ -102,6 +102,7 @@ def signature(layer: Layer) -> str:
         f"arriving{layer.arriving}": layer.arriving > 0,
         str(layer.weights): layer.weights is not FLOAT32,
         f"turned{layer.turned.images}+{layer.turned.copies}" if layer.turned else "": layer.turned is not None,
+        "lines": layer.turned is not None and layer.turned.lines,
     }
     words += [flag for flag, holds in flags.items() if holds]
     return " ".join(

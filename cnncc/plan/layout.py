@@ -163,8 +163,8 @@ class LayoutBuilder(OrderBuilder):
         self.types |= way.parts.types
         held, kernel = way.parts.held, chosen.kernel
         image, order = self.image_for(kernel, image, c)
-        weights = parameters[0]
-        if not (merged or chosen).kernel.packs:
+        weights, own = parameters[0], (merged or chosen).kernel
+        if not own.packs and own.weights_along == "outputs":
             parameters[0] = self.in_order(weights, as_read(self.types[weights].shape, self.orders[weights]))
         self.orders[held.result] = planar(2) if flattened else order
         named = chosen if chosen.signature else None

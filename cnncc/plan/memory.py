@@ -20,6 +20,8 @@ from .plan import Plan, Schedule, most_shards, runs_of
 from .views import Buffer
 
 ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
+SLACK = 1.03  # times its lower bound that an arena may have before buffers are kept no longer than they are needed
+FREED = 8  # buffers, at most, that are then freed one after the other before all of them are
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def arena(s: Schedule, target: Target) -> Arena:
     whole, rings = (
         over_runs(live_ranges(s, space), s.buffers, runs_of(s.stages, s.block)) for space in ("arena", "ring")
     )
-    places, nbytes = assign(to_barriers(whole, [stage.barrier for stage in s.stages]))
+    places, nbytes = assign_to_barriers(whole, [stage.barrier for stage in s.stages])
     ring_places, shard_bytes = assign(rings)
     places.update(ring_places)
     places.update({name: places[root_of(s.buffers, name)] for name in s.buffers if s.buffers[name].over})
@@ -138,6 +140,26 @@ def least_memory(s: Schedule) -> int:
     runs = runs_of(s.stages, s.block)
     spaces: list[dict[str, LiveRange]] = [live_ranges(s, name) for name in ("arena", "ring")]
     return sum(lower_bound(over_runs(ranges, s.buffers, runs)) for ranges in spaces)
+
+
+def assign_to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) -> tuple[dict[str, int], int]:
+    """`assign`, with live ranges extended to barriers as far as the arena stays near its lower bound.
+
+    Where it does not, the buffer that takes most memory for longest beyond its need is no longer kept, and so on.
+    """
+    most, longer = SLACK * lower_bound(live_ranges), to_barriers(live_ranges, barriers)
+    found = assign(longer)
+    if found[1] <= most:
+        return found
+    least = assign(live_ranges)
+    kept = [name for name, life in longer.items() if life.last > live_ranges[name].last]
+    kept.sort(key=lambda name: live_ranges[name].taken * (live_ranges[name].last - longer[name].last))
+    for name in kept[:FREED] if least[1] <= most else ():
+        longer[name] = live_ranges[name]
+        found = assign(longer)
+        if found[1] <= most:
+            return found
+    return min(found, least, key=lambda result: result[1])
 
 
 def to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) -> dict[str, LiveRange]:

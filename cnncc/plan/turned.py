@@ -38,4 +38,5 @@ def turned(
     if not (outermost or (c.channels == 1 and c.taps > math.prod(axis.out for axis in c.window))):
         return None
     copies = 0 if side_by_side(types[weights].shape, orders[weights]) else types[weights].size
-    return Turned(types[image].shape[0], copies)
+    lines = all(along_memory(types[one].shape, orders[one])[-1:] == [len(c.window) + 1] for one in (image, weights))
+    return Turned(types[image].shape[0], copies, lines)

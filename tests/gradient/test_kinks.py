@@ -10,6 +10,7 @@ import pytest
 import cnncc
 from cnncc import ops
 from cnncc.gradient import differentiated, windows
+from cnncc.ir import Builder
 from cnncc.types import TensorType
 from cnncc.windows import resolve
 
@@ -60,6 +61,32 @@ def test_large_windows_go_back_axis_by_axis(seed, monkeypatch):
     pool, x, counts = random_pool(seed)
     (found,) = gradients(pool, [x], counts)
     np.testing.assert_allclose(found, naive(pool, x, counts), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("op", [ops.Relu(), ops.Sigmoid(), ops.Tanh(), ops.Exp()], ids=lambda op: op.name)
+@pytest.mark.parametrize("seed", CASES[:15])
+def test_the_slope_below_a_maximum_is_taken_at_the_maximum(op, seed):
+    """As if it were taken of each element, which it is where these are asked for as well."""
+    pool, x, counts = random_pool(seed)
+    b = Builder("pooled")
+    (y,) = b.add(op, [b.input("x", TensorType(x.shape))], "layer")
+    (z,) = b.add(pool, [y], "pool")
+    graph = b.graph({"z": z})
+    feeds = {"x": (x - 1) * 0.7, "d_z": counts}  # equal elements on both sides of 0, and 0
+    at_maximum, of_each = (precisely(differentiated(graph, "z", by), feeds)["d_x"] for by in (("x",), ("x", "layer")))
+    np.testing.assert_allclose(at_maximum, of_each, rtol=1e-12, atol=0)
+
+
+def test_elements_that_are_read_elsewhere_have_slopes_of_their_own():
+    b = Builder("twice")
+    x = b.input("x", TensorType((1, 1, 4)))
+    (y,) = b.add(ops.Relu(), [x], "layer")
+    (z,) = b.add(ops.MaxPool((2,)), [y], "pool")
+    (whole,) = b.add(ops.ReduceSum((1, 2)), [y], "whole")
+    (sums,) = b.add(ops.Add(), [whole, z], "sums")
+    feeds = {"x": np.array([[[3.0, 1, -1, -2]]]), "d_sums": np.array([[[1.0, 10]]])}
+    found = precisely(differentiated(b.graph({"sums": sums}), "sums", ("x",)), feeds)["d_x"]
+    np.testing.assert_array_equal(found, [[[12, 11, 0, 0]]])
 
 
 def test_padding_takes_nothing_from_elements_that_are_minus_infinity():

@@ -18,6 +18,7 @@ from .fill import Border
 from .filter import Filter
 from .grouped import GroupedConvolution
 from .indexed import ReadAtIndices, WriteAtIndices
+from .inner import InnerProducts
 from .move import Copy
 from .outer import OuterProducts
 from .ranking import FirstByInsertion
@@ -44,6 +45,7 @@ KERNELS: Mapping[type, Callable[[Emitter, Any, Tensors], KernelEmitter[Any]]] = 
     k.Depthwise: DepthwiseConvolution,
     k.Winograd: WinogradConvolution,
     k.Outer: OuterProducts,
+    k.Inner: InnerProducts,
     k.Window: pooling,
     k.Separable: SeparableWindow,
     k.Elementwise: ElementwiseExpression,

@@ -7,114 +7,43 @@ The loop nest, outermost first:
     taps and channels               one tile each; shards divide the tiles
     images, rows, columns           of the chunk: v loads of outputs, s scalars, s·v multiply-adds
 
-Each sum is one chain over the positions of a chunk, and those of all chunks are added in order. Chunks follow from
-shapes and the target, so neither tile nor threads change a bit. Where a tap leaves the image and its border, the
-multiply-add with 0 is performed, as everywhere: the columns of a row that reach outside have loops of their own.
+Each sum is one chain over the positions of a chunk. The columns of a row that reach outside have loops of their own.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 
 from ...plan.kernels import Outer
-from ..emitter import Emitter
 from ..macs import accumulate, nothing
-from ..nest import UNROLL_LOOP, Carry, flat, reduce_nest, runs
+from ..nest import UNROLL_LOOP, Carry, reduce_nest
 from ..registers import Index, Ssa
-from .family import ConvolutionEmitter, Tensors
+from .turned_sums import Block, Chunk, Range, SumsOfChunks, Tile, runs_of
 
-Range = tuple[Index, Index]
 Line = Callable[[Sequence[Index], Index, Index, Carry], Carry]  # sums over positions [begin, end) of a line at a place
 Scalars = Callable[["OuterTile", Sequence[Index]], Iterator[Ssa]]  # what is multiplied at a place
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Positions that are summed up together: images, rows; and whether they are the first ones."""
+class OuterTile(Tile):
+    """The first output as well, and for each vector of outputs its distance from that and its lanes."""
 
-    images: Range
-    rows: Range
-    first: Ssa | bool
-
-
-@dataclass(frozen=True)
-class Block:
-    """A part of an axis: its first index, its size, and its number."""
-
-    first: Index
-    size: int
-    number: Index
-
-
-@dataclass(frozen=True)
-class OuterTile:
-    """Taps of each axis and channels, and the first output of each vector with its lanes."""
-
-    taps: Sequence[Block]
-    channels: Block
     output: Index
     vectors: Sequence[tuple[int, int]]
 
 
-class OuterProducts(ConvolutionEmitter[Outer]):
+class OuterProducts(SumsOfChunks[Outer, OuterTile]):
     """Emits one sum of outer products."""
 
-    def __init__(self, e: Emitter, kernel: Outer, tensors: Tensors):
-        super().__init__(e, kernel, tensors)
-        self.terms, self.positions = kernel.channels, [axis.kernel for axis in kernel.window]
-
-    def emit(self, a: Index, b: Index) -> None:
-        with self.chunks() as chunk:
-            for tile in self.tiles(a, b):
-                self.add(chunk, tile, self.summed(chunk, tile))
-
-    @contextmanager
-    def chunks(self) -> Iterator[Chunk]:
-        e, (images, rows) = self.e, self.k.chunk
-        with e.loop(0, self.terms, images) as n, e.loop(0, self.positions[0], rows) as y:
-            begin = e.add(n.index, y.index)
-            first = begin == 0 if isinstance(begin, int) else e.compare("==", begin, 0)
-            yield Chunk(self.part(n.index, images, self.terms), self.part(y.index, rows, self.positions[0]), first)
-
-    def part(self, begin: Index, size: int, total: int) -> Range:
-        """`size` elements of `total`, or what is left of them."""
-        end = self.e.add(begin, size)
-        return begin, end if total % size == 0 else self.e.least(end, total)
-
-    # Tiles
-
     def tiles(self, a: Index, b: Index) -> Iterator[OuterTile]:
-        """Tiles [a, b), in loops."""
-        e, k = self.e, self.k
-        vectors = -(-k.outputs // k.lanes)
-        taps = [list(_blocks(axis.out, most)) for axis, most in zip(k.window, k.block, strict=False)]
-        axes = [list(_blocks(vectors, k.vectors, k.outputs // k.lanes)), *taps]
-        axes.append(list(_blocks(self.image.view.shape[0], k.block[-1])))
-        counts = [parts[-1][0] + parts[-1][1] for parts in axes]
-        for parts in itertools.product(*axes):
-            with ExitStack() as stack:
-                blocks = []
-                for number, count, first, size in parts:
-                    at = stack.enter_context(e.loop(0, count)).index
-                    blocks.append(Block(e.add(first, e.mul(at, size)), size, e.add(number, at)))
-                if not (isinstance(a, int) and isinstance(b, int)):
-                    unit = flat(e, [block.number for block in blocks], counts)
-                    mine = e.all_of([e.compare(">=", unit, a), e.compare("<", unit, b)])
-                    assert mine is not None
-                    stack.enter_context(e.when(mine))
-                output, *inner, channels = blocks
-                lanes = min(k.lanes * output.size, k.outputs - k.lanes * parts[0][2])
-                found = [(begin, min(k.lanes, lanes - begin)) for begin in range(0, lanes, k.lanes)]
-                yield OuterTile(inner, channels, e.mul(output.first, k.lanes), found)
-
-    def pairs(self, tile: OuterTile) -> list[tuple[tuple[int, ...], int]]:
-        """(tap on each axis, channel) of each scalar, from the first of the tile on."""
-        taps = itertools.product(*(range(block.size) for block in tile.taps))
-        return list(itertools.product(taps, range(tile.channels.size)))
+        k, vectors = self.k, -(-self.k.outputs // self.k.lanes)
+        for run, block, tile in self.blocks(a, b, list(runs_of(vectors, k.vectors, k.outputs // k.lanes))):
+            lanes = min(k.lanes * block.size, k.outputs - k.lanes * run.first)
+            found = [(begin, min(k.lanes, lanes - begin)) for begin in range(0, lanes, k.lanes)]
+            yield OuterTile(tile.taps, tile.channels, self.e.mul(block.first, k.lanes), found)
 
     # Sums over positions
 
@@ -125,7 +54,7 @@ class OuterProducts(ConvolutionEmitter[Outer]):
         are summed once for all channels, to 0 or, of an infinity, NaN.
         """
         ranges = [chunk.images, chunk.rows, *((0, size) for size in self.positions[1:])]
-        pairs, start = self.pairs(tile), [nothing(self.e, lanes) for _, lanes in tile.vectors]
+        pairs, start = tile.pairs, [nothing(self.e, lanes) for _, lanes in tile.vectors]
         plain = self.stretches(tile, self.plain)
         if not self.guarded_axes:
             return self.over(ranges, [], plain, start * len(pairs))
@@ -227,21 +156,11 @@ class OuterProducts(ConvolutionEmitter[Outer]):
 
     # What the image has for each pair, each loaded just before its use
 
-    def seen(self, tile: OuterTile, place: Sequence[Index]) -> list[Index]:
-        """The place in the image of a position under the first tap of a tile."""
-        e, (n, *position) = self.e, place
-        starts = (e.mul(block.first, w.stride) for block, w in zip(tile.taps, self.k.window, strict=True))
-        moved = (e.mul(p, w.dilation) for p, w in zip(position, self.k.window, strict=True))
-        along = zip(starts, moved, self.k.window, strict=True)
-        return [tile.channels.first, n, *(e.sub(e.add(start, move), w.low) for start, move, w in along)]
-
     def plain(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
         """At a position that no tap leaves: all are at known distances from the first."""
-        e, strides, offset = self.e, self.image.view.strides, self.image.offset(self.seen(tile, place))
-        steps = (strides[0], *(w.stride * stride for w, stride in zip(self.k.window, strides[2:], strict=True)))
-        for taps, channel in self.pairs(tile):
-            distance = sum(index * step for index, step in zip((channel, *taps), steps, strict=True))
-            yield self.image.scalar(e.add(offset, distance))
+        offset = self.image.offset(self.seen(tile, place))
+        for pair in tile.pairs:
+            yield self.image.scalar(self.e.add(offset, self.distance(pair)))
 
     def guarded(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
         """At a position that some taps leave: 0 for these."""
@@ -258,26 +177,10 @@ class OuterProducts(ConvolutionEmitter[Outer]):
     # Results
 
     def add(self, chunk: Chunk, tile: OuterTile, sums: Carry) -> None:
-        """Add the sums of a chunk to the result; those of the first chunk are the result so far."""
         e, strides = self.e, self.target.view.strides
         at = self.target.offset([tile.channels.first, tile.output, *(block.first for block in tile.taps)])
-        results = itertools.product(self.pairs(tile), tile.vectors)
-        for ((taps, channel), (output, lanes)), value in zip(results, sums, strict=True):
+        results = itertools.product(tile.pairs, tile.vectors)
+        for ((taps, channel), (output, _)), value in zip(results, sums, strict=True):
             inner = (channel, output, *taps)
             offset = e.add(at, sum(index * stride for index, stride in zip(inner, strides, strict=True)))
-            if chunk.first is not True:
-                total = e.binary("add", self.target.load(offset, 1, lanes), value)
-                value = e.select(chunk.first, value, total) if isinstance(chunk.first, Ssa) else total
-            self.target.store(value, offset, 1)
-
-
-def _blocks(total: int, most: int, full: int | None = None) -> Iterator[tuple[int, int, int, int]]:
-    """(number of the first, count, begin, size) of runs of equal blocks; beyond `full` elements a block is alone."""
-    number = 0
-    for begin, end, size in runs(total, most):
-        middle = end if full is None or end <= full else end - size
-        for first, after in ((begin, middle), (middle, end)):
-            if first < after:
-                count = (after - first) // size
-                yield number, count, first, size
-                number += count
+            self.target.store(self.so_far(chunk, offset, value, 1), offset, 1)

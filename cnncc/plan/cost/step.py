@@ -226,6 +226,14 @@ def transform_cycles(core: Core, operations: int, points: int) -> float:
     return operations / core.mac.rate + points * core.store_cycles
 
 
+def folded(core: Core) -> float:
+    """Cycles to add up the lanes of one of n sums, and to add it to a result in memory.
+
+    Together, n / 2 pairs of vectors take two shuffles and an addition each, then n / 4 and so on: 3 n operations.
+    """
+    return 3 / core.vector_pipes + core.store_cycles + 1 / core.load_ports
+
+
 def busy_sums(core: Core) -> int:
     """Sums of a tile that keep the pipes busy, the ends of tiles included."""
     return max(int(core.busy_chains), core.hidden_sums)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ...machine.target import Target
-from . import depthwise, direct_tiles, grouped, outer, winograd_tiles
+from . import depthwise, direct_tiles, grouped, inner, outer, winograd_tiles
 from .base import Kernel, RowNeed, balanced
 from .convolution import Candidate, Convolution, Epilogue, LanesAlong, Layer, Pooling, Tile, Turned
 from .depthwise import Depthwise
@@ -20,6 +20,7 @@ from .fibre_axes import OverFibres, OverLines
 from .fill import Fill
 from .grouped import Grouped
 from .indexed import IndexedRead, IndexedWrite
+from .inner import Inner
 from .move import Move
 from .outer import Outer
 from .ranking import Rank
@@ -46,6 +47,7 @@ __all__ = [
     "Grouped",
     "IndexedRead",
     "IndexedWrite",
+    "Inner",
     "Kernel",
     "LanesAlong",
     "Layer",
@@ -94,6 +96,9 @@ COMPARED = (
     Compared(grouped.candidates, "fills the lanes with the outputs of several groups, where each has few"),
     Compared(
         outer.candidates, "reads both operands of a gradient of weights as they lie, in tiles of taps and channels"
+    ),
+    Compared(
+        inner.candidates, "fills the lanes with the positions of a line, where a gradient of weights has few outputs"
     ),
     Compared(winograd_tiles.candidates, "multiplies less, and rounds otherwise: it has to be cheaper than all others"),
 )

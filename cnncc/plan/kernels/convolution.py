@@ -113,7 +113,9 @@ class Convolution(Kernel):
     prefers_many_rows = False
     """Whether it needs more rows at a time than a round of a stream has."""
     packs = True
-    """Whether its weights are packed; others are read as they lie, with neighbouring outputs side by side."""
+    """Whether its weights are packed; others are read as they lie."""
+    weights_along: Literal["outputs", "positions"] = "outputs"
+    """What has to lie side by side in weights that are not packed."""
 
     @property
     @abstractmethod
@@ -233,11 +235,13 @@ class Turned:
     """What a turned contraction has: its channels, outermost in memory, are images, and its images are channels.
 
     So the gradients of weights are computed. `images` are those of the contraction. Its weights arrive; to have
-    neighbouring outputs side by side, `copies` elements of them must change their order.
+    neighbouring outputs side by side, `copies` elements of them must change their order. With `lines`, neighbouring
+    columns lie side by side in both the image and the weights.
     """
 
     images: int
     copies: int
+    lines: bool = False
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,6 @@
 """Gradients of weights: sums of outer products over images and positions, whose operands are read as they lie.
 
-The contraction is a turned one (see `gradient.contraction`): its channels are images, and its images are channels. Each
-position multiplies s scalars, pairs of a tap and a channel of x, by v vectors of outputs of g. All operands change from
-position to position, so nothing would be read again from packed weights: what a tile reads again are the positions of
-the next pairs, and a chunk of positions stays in the first cache for all of them.
+Each position multiplies s scalars, pairs of a tap and a channel of x, by v vectors of outputs of g.
 """
 
 from __future__ import annotations
@@ -11,64 +8,30 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 
 from ...computation import Contraction
-from ...elements import FLOAT32
 from ...machine.target import Target
-from ...types import Array
 from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.parallel import UNDIVIDED
 from ..cost.step import InnerLoop, most_scalars
 from ..views import View
 from .base import balanced, sizes, taps_of
-from .convolution import PLAIN, Candidate, Convolution, Layer, Reads
+from .convolution import Candidate, Layer
 from .direct_tiles import OFFERED
+from .turned_sums import TurnedSums, accepts, blocks_of, chunk_of, numbers_of, pairs_of
 
 
 @dataclass(frozen=True)
-class Outer(Convolution):
-    """Outer products, with lanes along the outputs; image and weights are read as they lie.
+class Outer(TurnedSums):
+    """Outer products, with lanes along the outputs; a tile has `vectors` vectors of outputs."""
 
-    A tile has `block` taps of each axis, and channels (images of the contraction), times `vectors` vectors of outputs.
-    Its sums run over the positions of a chunk, `chunk` images (channels of the contraction) of so many rows, and are
-    then added to the result. Shards divide the tiles.
-    """
-
-    window: tuple[WindowAxis, ...]
-    channels: int
-    outputs: int
-    lanes: int
-    block: tuple[int, ...]
     vectors: int
-    chunk: tuple[int, int]
 
     lanes_along = "channels"
-    bias = False
-    epilogue = PLAIN
-    packs = False
-
-    @property
-    def filters(self) -> tuple[int, int]:
-        return self.outputs, self.channels
-
-    @property
-    def packed_shape(self) -> tuple[int, ...]:
-        return self.weights_shape(1)
-
-    def packed(self, weights: Array) -> Array:
-        return weights
-
-    @property
-    def reads(self) -> Reads:
-        return "any order"
-
-    @property
-    def streams(self) -> bool:
-        return False
 
     def edge_cycles(self, target: Target) -> float:
         """Where some taps of a tile see the border, each scalar is selected; a tile of one tap goes round it."""
@@ -79,17 +42,7 @@ class Outer(Convolution):
 
     def units(self, result: View) -> int:
         """Tiles, all of which have the same positions."""
-        pairs = zip((*(axis.out for axis in self.window), result.shape[0]), self.block, strict=True)
-        blocks = math.prod(len(balanced(size, most)) for size, most in pairs)
-        return len(balanced(-(-self.outputs // self.lanes), self.vectors)) * blocks
-
-    @property
-    def writes_own_rows(self) -> bool:
-        return False
-
-    def divides_images(self, sources: Sequence[View], result: View) -> bool:
-        """Never: its tiles are what shards divide, over all axes of the result."""
-        return False
+        return len(balanced(-(-self.outputs // self.lanes), self.vectors)) * self.blocks_of_pairs(result)
 
     def describe(self) -> str:
         taps, scalars, (images, rows) = taps_of(self.window), math.prod(self.block), self.chunk
@@ -104,43 +57,30 @@ class Outer(Convolution):
 def candidates(target: Target, layer: Layer) -> list[Candidate]:
     """Outer products for turned contractions whose sums nothing follows, the cheapest first."""
     c, turned = layer.contraction, layer.turned
-    plain = layer.epilogue == PLAIN and layer.weights is FLOAT32 and not c.bias and c.groups == 1
-    if turned is None or not plain or c.taps == 1:
+    if turned is None or not accepts(layer):
         return []
     lanes = min(target.lanes, 1 << (c.outputs - 1).bit_length())
-    chunk, tile = _chunk(target, c, lanes), _tile_cycles(target, c, lanes)
+    chunk, tile = chunk_of(target, c, target.mac.pixel.bytes * lanes), _tile_cycles(target, c, lanes)
     lines = _line_cycles(target, layer, turned.images, chunk)
-    pairs = (*(axis.out for axis in c.window), turned.images)
+    pairs = pairs_of(layer)
     copied = transfer.reordered(target.core, turned.copies)
     ways, waits = [], []
     for vectors in range(1, min(-(-c.outputs // lanes), 8) + 1):
         most = most_scalars(target, vectors)
         widths = Counter(balanced(-(-c.outputs // lanes), vectors))
-        for block in _blocks(pairs, most):
-            numbers = _scalars(pairs, block)
+        for block in blocks_of(pairs, most):
+            numbers = numbers_of(pairs, block)
             cycles = sum(m * n * tile(s, v) for (s, m), (v, n) in itertools.product(numbers, widths.items()))
             tiles = widths.total() * sum(count for _, count in numbers)
             waits.append(tiles * lines(block) / turned.images)
             if tiles == 1 and cycles > 2 * target.core.barrier_cycles:
                 cycles *= UNDIVIDED
-            kernel = Outer(c.window, c.channels, c.outputs, lanes, block, vectors, chunk)
+            kernel = Outer(c.window, c.channels, c.outputs, lanes, block, chunk, vectors)
             label = f"outer {sizes(block)}×{vectors}"
             ways.append(Candidate(label, (cycles + copied) / turned.images, kernel))
-    least = min(
-        waits
-    )  # which other kernels do not count: what a tile waits longer than the best one decides among these
+    least = min(waits)  # other kernels do not count it: what a tile waits longer than the best one decides among these
     ways = [replace(way, cycles=way.cycles + wait - least) for way, wait in zip(ways, waits, strict=True)]
     return sorted(ways, key=lambda way: way.cycles)[:OFFERED]
-
-
-def _chunk(target: Target, c: Contraction, lanes: int) -> tuple[int, int]:
-    """Images and rows of a chunk: whole images, or rows of one, whose vectors of outputs stay in the first cache."""
-    rows, *inner = (axis.kernel for axis in c.window)
-    row, vector = math.prod(inner), target.mac.pixel.bytes * lanes
-    most = transfer.positions_in_l1(target, vector)
-    if rows * row > most:
-        return 1, max(balanced(rows, max(1, most // row)))
-    return max(balanced(c.channels, most // (rows * row))), rows
 
 
 def _tile_cycles(target: Target, c: Contraction, lanes: int) -> Callable[[int, int], float]:
@@ -149,7 +89,7 @@ def _tile_cycles(target: Target, c: Contraction, lanes: int) -> Callable[[int, i
     At the end of each chunk, each sum is added to the result.
     """
     core, total = target.core, c.channels * c.taps
-    images, rows = _chunk(target, c, lanes)
+    images, rows = chunk_of(target, c, target.mac.pixel.bytes * lanes)
     count = images * rows * math.prod(axis.kernel for axis in c.window[1:])
     steps = InnerLoop(target, count, target.mac.pixel.bytes * lanes)
     load = 1.0 if c.outputs % lanes == 0 else step.unaligned_loads(target, lanes)
@@ -186,33 +126,8 @@ def _line_cycles(
     return waited
 
 
-def _blocks(pairs: Sequence[int], most: int) -> Iterator[tuple[int, ...]]:
-    """Blocks of at most `most` pairs: an outer axis is divided where the inner tap axes are whole."""
-    *taps, channels = pairs
-    for size in _equal(channels, most):
-        rest = most // size
-        block = [size]
-        for taps_of_axis in reversed(taps[1:]):
-            whole = _equal(taps_of_axis, rest)[0]
-            block.insert(0, whole)
-            rest = rest // whole if whole == taps_of_axis else 1
-        for outermost in _equal(taps[0], rest):
-            yield outermost, *block
-
-
 def _inside(axis: WindowAxis) -> int:
     """Positions of an axis that no tap leaves."""
     begin = -(-axis.low // axis.dilation)
     end = (axis.size - 1 + axis.low - (axis.out - 1) * axis.stride) // axis.dilation + 1
     return max(0, min(end, axis.kernel) - begin)
-
-
-def _equal(size: int, most: int) -> list[int]:
-    """The sizes of balanced parts of an axis, the largest first."""
-    return sorted({max(balanced(size, part)) for part in range(1, min(size, most) + 1)}, reverse=True)
-
-
-def _scalars(pairs: Sequence[int], block: Sequence[int]) -> list[tuple[int, int]]:
-    """(scalars of a tile, number of such tiles)."""
-    parts = (balanced(size, most) for size, most in zip(pairs, block, strict=True))
-    return list(Counter(map(math.prod, itertools.product(*parts))).items())

@@ -1,4 +1,4 @@
-"""Outer products: gradients of weights of every shape, order and border; tile and threads change no bit."""
+"""Outer and inner products: gradients of weights of every shape, order and border; tile and threads change no bit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 from cnncc import learn, ops
 from cnncc.compiler import Compilation
 from cnncc.ir import Graph, Value
-from cnncc.plan.kernels import Outer
+from cnncc.plan.kernels import Inner, Kernel, Outer
 from cnncc.types import Array
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets, sprinkled
 
@@ -33,7 +33,7 @@ class Case:
     o: int
     sizes: tuple[int, ...]
     kernel: tuple[int, ...]
-    stride: int = 1
+    stride: int | tuple[int, ...] = 1
     dilation: int = 1
     padding: int = 0
     x_last: bool = True
@@ -74,47 +74,69 @@ CASES = [
 ]
 
 
-def labels(graph: Graph, target: str = "host") -> list[tuple[str, str]]:
-    """The outer products among the candidates, as choices."""
+ROWS = [
+    Case(3, 1, 6, (12, 28), (5, 5), padding=2, x_last=False, g_last=False),
+    Case(5, 2, 3, (9, 19), (3, 3), dilation=2, padding=2, x_last=False, g_last=False),
+    Case(2, 5, 13, (11, 9), (3, 2), padding=1, x_last=False, g_last=False),
+    Case(2, 3, 4, (13, 12), (3, 1), stride=(2, 1), padding=1, x_last=False, g_last=False),
+    Case(1, 4, 9, (6, 40), (3, 4), x_last=False, g_last=False),
+    Case(3, 2, 5, (4, 5, 17), (2, 3, 3), padding=1, x_last=False, g_last=False),
+    Case(130, 1, 2, (3, 4), (3, 3), padding=1, x_last=False, g_last=False, given=True),
+]
+"""Planar on both sides, and of several axes, with no stride along the last one."""
+WHOLE = [(Outer, case) for case in CASES] + [(Inner, case) for case in ROWS]
+SOME = [(Outer, case) for case in CASES[1:9:3]] + [(Inner, case) for case in ROWS[::2]]
+
+
+def named(each: object) -> str:
+    return each.__name__ if isinstance(each, type) else str(each)
+
+
+def labels(graph: Graph, kernel: type[Kernel] = Outer, target: str = "host") -> list[tuple[str, str]]:
+    """The kernels of this family among the candidates, as choices."""
     offers = compilation(graph, target).plan.offers
-    return [(name, offer.label) for name, found in offers.items() for offer in found if isinstance(offer.kernel, Outer)]
+    return [
+        (name, offer.label) for name, found in offers.items() for offer in found if isinstance(offer.kernel, kernel)
+    ]
 
 
-def forced(graph: Graph, choice: tuple[str, str], target: str = "host", **options: object) -> Compilation:
+def forced(
+    graph: Graph, kernel: type[Kernel], choice: tuple[str, str], target: str = "host", **options: object
+) -> Compilation:
     compiled = compilation(graph, target, choices=(choice,), **options)  # type: ignore[arg-type]
-    assert sum(isinstance(step.kernel, Outer) for step in compiled.plan.steps) == 1
+    assert sum(isinstance(step.kernel, kernel) for step in compiled.plan.steps) == 1
     return compiled
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
+@pytest.mark.parametrize(("kernel", "case"), WHOLE, ids=named)
 @pytest.mark.parametrize("target", list(runnable_targets()))
-def test_it_computes_what_the_interpreter_does(target: str, case: Case) -> None:
+def test_it_computes_what_the_interpreter_does(target: str, kernel: type[Kernel], case: Case) -> None:
     graph, feeds = case.graph()
-    found = labels(graph, target)
+    found = labels(graph, kernel, target)
     for choice, border in zip((found[0], found[-1]), ("all", "none"), strict=True):
         check(graph, feeds, target, choices=(choice,), borders=border)
 
 
-@pytest.mark.parametrize("case", CASES[1:9:3], ids=str)
-def test_accesses_stay_inside(case: Case) -> None:
+@pytest.mark.parametrize(("kernel", "case"), SOME, ids=named)
+def test_accesses_stay_inside(kernel: type[Kernel], case: Case) -> None:
     graph, feeds = case.graph()
     for border in ("none", "all"):
-        check(graph, feeds, choices=(labels(graph)[0],), borders=border, checked=True)
+        check(graph, feeds, choices=(labels(graph, kernel)[0],), borders=border, checked=True)
 
 
-@pytest.mark.parametrize("case", CASES[::2], ids=str)
-def test_neither_tile_nor_border_changes_a_bit(case: Case) -> None:
+@pytest.mark.parametrize(("kernel", "case"), WHOLE[::2], ids=named)
+def test_neither_tile_nor_border_changes_a_bit(kernel: type[Kernel], case: Case) -> None:
     graph, feeds = case.graph()
-    found = labels(graph)
-    wanted = native(forced(graph, found[0]), feeds)
+    found = labels(graph, kernel)
+    wanted = native(forced(graph, kernel, found[0]), feeds)
     for choice, border in itertools.product((found[0], found[-1]), ("none", "all")):
-        assert_same_bits(native(forced(graph, choice, borders=border), feeds), wanted, str(choice))
+        assert_same_bits(native(forced(graph, kernel, choice, borders=border), feeds), wanted, str(choice))
 
 
-@pytest.mark.parametrize("case", CASES[1:9:3], ids=str)
-def test_shards_make_the_same_bits(case: Case) -> None:
+@pytest.mark.parametrize(("kernel", "case"), SOME, ids=named)
+def test_shards_make_the_same_bits(kernel: type[Kernel], case: Case) -> None:
     graph, feeds = case.graph()
-    compiled = forced(graph, labels(graph)[0])
+    compiled = forced(graph, kernel, labels(graph, kernel)[0])
     wanted = native(compiled, feeds)
     for threads in (2, 3, 5):
         assert_same_bits(native(compiled, feeds, threads), wanted, f"{threads} threads")
@@ -127,11 +149,11 @@ def special(feeds: Mapping[str, Array]) -> dict[str, Array]:
     return sprinkled(feeds, 3, 0.004)
 
 
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_special_values(case: Case) -> None:
+@pytest.mark.parametrize(("kernel", "case"), WHOLE, ids=named)
+def test_special_values(kernel: type[Kernel], case: Case) -> None:
     """In the padding too: there g is multiplied by 0, so that an infinite one makes NaN."""
     graph, feeds = case.graph()
-    choice, given = labels(graph)[0], special(feeds)
+    choice, given = labels(graph, kernel)[0], special(feeds)
     results = [check(graph, given, choices=(choice,), borders=border) for border in ("none", "all")]
     assert_same_bits(*results)
 
