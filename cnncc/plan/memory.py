@@ -16,12 +16,11 @@ from dataclasses import dataclass, replace
 from ..abi import ALIGNMENT
 from ..alignment import rounded_up
 from ..machine.target import Target
+from .cost.parallel import SLACK
 from .plan import Plan, Schedule, most_shards, runs_of
 from .views import Buffer
 
 ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
-SLACK = 1.03  # times its lower bound that an arena may have before buffers are kept no longer than they are needed
-FREED = 8  # buffers, at most, that are then freed one after the other before all of them are
 
 
 @dataclass(frozen=True)
@@ -143,23 +142,16 @@ def least_memory(s: Schedule) -> int:
 
 
 def assign_to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) -> tuple[dict[str, int], int]:
-    """`assign`, with live ranges extended to barriers as far as the arena stays near its lower bound.
+    """`assign`, with live ranges extended to barriers if the arena then stays near its lower bound.
 
-    Where it does not, the buffer that takes most memory for longest beyond its need is no longer kept, and so on.
+    Where it does not, memory counts more than the barriers that reuse of it may need. Without extensions, the order
+    that begins with the longest lives finds the bound most often.
     """
-    most, longer = SLACK * lower_bound(live_ranges), to_barriers(live_ranges, barriers)
-    found = assign(longer)
-    if found[1] <= most:
+    found = assign(to_barriers(live_ranges, barriers))
+    if found[1] <= SLACK * lower_bound(live_ranges):
         return found
-    least = assign(live_ranges)
-    kept = [name for name, life in longer.items() if life.last > live_ranges[name].last]
-    kept.sort(key=lambda name: live_ranges[name].taken * (live_ranges[name].last - longer[name].last))
-    for name in kept[:FREED] if least[1] <= most else ():
-        longer[name] = live_ranges[name]
-        found = assign(longer)
-        if found[1] <= most:
-            return found
-    return min(found, least, key=lambda result: result[1])
+    by_life = sorted(live_ranges, key=lambda name: (live_ranges[name].first - live_ranges[name].last, name))
+    return min(found, assign(live_ranges, by_life), key=lambda result: result[1])
 
 
 def to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) -> dict[str, LiveRange]:
@@ -183,8 +175,8 @@ def to_barriers(live_ranges: Mapping[str, LiveRange], barriers: Sequence[bool]) 
     return result
 
 
-def assign(live_ranges: Mapping[str, LiveRange]) -> tuple[dict[str, int], int]:
-    """The byte offset of each buffer, and the size of the arena in bytes.
+def assign(live_ranges: Mapping[str, LiveRange], first: Sequence[str] = ()) -> tuple[dict[str, int], int]:
+    """The byte offset of each buffer, and the size of the arena in bytes; `first` is the order that is tried first.
 
     Of the interference graph only the neighbours of a buffer are needed, so it is kept as lists of neighbours.
     """
@@ -193,7 +185,9 @@ def assign(live_ranges: Mapping[str, LiveRange]) -> tuple[dict[str, int], int]:
         name: [other for other in live_ranges if other != name and life.meets(live_ranges[other])]
         for name, life in live_ranges.items()
     }
-    order = sorted(live_ranges, key=lambda name: (-live_ranges[name].size, live_ranges[name].first, name))
+    order = list(first) or sorted(
+        live_ranges, key=lambda name: (-live_ranges[name].size, live_ranges[name].first, name)
+    )
     best = found = first_fit(live_ranges, near, order)
     for tried in range(ROUNDS):
         if enough(best[1], bound, tried):

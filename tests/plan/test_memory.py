@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Mapping
 
+import numpy as np
+import pytest
+
+from cnncc import learn
 from cnncc.abi import ALIGNMENT
 from cnncc.alignment import rounded_up
-from cnncc.plan.memory import LiveRange, assign, enough, lower_bound
+from cnncc.learning.recipe import Recipe
+from cnncc.plan.memory import LiveRange, assign, assign_to_barriers, enough, lower_bound, to_barriers
 from tests.fuzz.generate import random_graph
 from tests.graphs import compilation
+from tests.perf.trained import NETWORKS
 
 
 def random_lives(seed: int) -> dict[str, LiveRange]:
@@ -20,17 +26,45 @@ def random_lives(seed: int) -> dict[str, LiveRange]:
     return live_ranges
 
 
+def assert_apart(live_ranges: Mapping[str, LiveRange], places: Mapping[str, int], size: int) -> None:
+    assert size >= lower_bound(live_ranges)
+    for name, life in live_ranges.items():
+        assert places[name] % ALIGNMENT == 0 and places[name] + life.size <= size
+        for other, begin in places.items():
+            if other != name and life.meets(live_ranges[other]):
+                apart = begin + live_ranges[other].size <= places[name] or places[name] + life.size <= begin
+                assert apart, (name, other)
+
+
 def test_live_buffers_never_overlap() -> None:
     for seed in range(300):
         live_ranges = random_lives(seed)
-        places, size = assign(live_ranges)
-        assert size >= lower_bound(live_ranges)
-        for name, life in live_ranges.items():
-            assert places[name] % ALIGNMENT == 0 and places[name] + life.size <= size
-            for other, begin in places.items():
-                if other != name and life.meets(live_ranges[other]):
-                    apart = begin + live_ranges[other].size <= places[name] or places[name] + life.size <= begin
-                    assert apart, (seed, name, other)
+        assert_apart(live_ranges, *assign(live_ranges))
+
+
+def test_buffers_are_kept_to_barriers_only_where_that_takes_no_memory() -> None:
+    freed = 0
+    for seed in range(300):
+        live_ranges, barriers = (
+            random_lives(seed),
+            [bool(bit) for bit in np.random.default_rng(seed).integers(0, 2, 16)],
+        )
+        found = assign_to_barriers(live_ranges, barriers)
+        assert_apart(live_ranges, *found)
+        kept = assign(to_barriers(live_ranges, barriers))
+        assert found[1] <= kept[1]
+        freed += found[1] < kept[1]
+        if kept[1] <= 1.03 * lower_bound(live_ranges):
+            assert found == kept
+    assert freed
+
+
+@pytest.mark.parametrize(("network", "images"), [("lenet", 8), ("lenet", 64), ("digits", 32), ("tiny", 8)])
+@pytest.mark.parametrize("target", ["x86-64-v3", "x86-64-v4"])
+def test_arenas_of_training_steps_stay_near_the_lower_bound(target: str, network: str, images: int) -> None:
+    recipe = Recipe(learn.CrossEntropy(), learn.SGD(0.01, 0.9), images)
+    plan = compilation(recipe.training(NETWORKS[network]().graph).graph, target).plan
+    assert plan.arena_bytes <= 1.03 * plan.arena_bound
 
 
 def test_buffers_that_do_not_meet_share_memory() -> None:

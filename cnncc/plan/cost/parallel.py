@@ -16,6 +16,7 @@ LONG_SUM = 1 << 15  # elements: with 2 cycles for a vector of 16, their sum take
 FEW_ROWS = 3  # rows of Winograd's tiles, up to which shards share blocks of outputs
 UNDIVIDED = 1.05  # what one tile may save for one shard beside several, of which each shard computes some
 UNSHARED = 1.02  # what an odd number of blocks may then save for one shard: two share it unevenly
+SLACK = 1.03  # times its lower bound that an arena may take so that buffers are kept to the next barrier
 
 
 def foreign(core: Core, size: float) -> float:
