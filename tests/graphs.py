@@ -107,7 +107,7 @@ def of_lines() -> tuple[Graph, dict[str, Array]]:
 def of_weights(
     images: int = 16, channels: int = 16, outputs: int = 16, size: int = 12
 ) -> tuple[Graph, dict[str, Array]]:
-    """The gradient of a convolution by its weights, and data."""
+    """The gradient of a convolution by its weights, and data; both operands are planar."""
     net = Net()
     x, w = net.input(images, channels, size, size), net.weights(outputs, channels, 3, 3, arrive=True)
     slopes = differentiated(net.graph(net.apply(Conv((3, 3), padding=1), x, w)), "y0", ("w",))

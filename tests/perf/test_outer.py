@@ -16,7 +16,7 @@ from cnncc.gradient import differentiated
 from cnncc.ir import Graph
 from cnncc.measure.profiling import StepTime, profile
 from cnncc.ops import Conv, Relu, Tanh
-from cnncc.plan.kernels import Outer
+from cnncc.plan.kernels import Inner, Outer
 from tests.graphs import Net
 
 from .layers import SECONDS
@@ -49,7 +49,7 @@ class Gradient:
 
     def measure(self) -> StepTime:
         work = Compilation(self.graph(), Options(resolve_target("host")))
-        (number,) = (at for at, step in enumerate(work.plan.steps) if isinstance(step.kernel, Outer))
+        (number,) = (at for at, step in enumerate(work.plan.steps) if isinstance(step.kernel, Outer | Inner))
         return next(step for step in profile(work, SECONDS).steps if step.number == number)
 
 
@@ -61,6 +61,7 @@ OF_PEAK = [
     (Gradient(64, 64, 3, 28), 0.80),
     (Gradient(32, 32, 1, 32), 0.80),
     (Gradient(16, 16, 3, 32, images=1), 0.80),
+    (Gradient(1, 6, 5, 28, images=64), 0.70),  # inner products: 28 of 32 lanes
     (Gradient(16, 32, 3, 32, stride=2), 0.70),
     (Gradient(64, 128, 3, 28, stride=2), 0.70),
 ]

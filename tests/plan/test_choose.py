@@ -19,6 +19,8 @@ from cnncc.plan.kernels import (
     Depthwise,
     Direct,
     Epilogue,
+    Inner,
+    Kernel,
     Layer,
     Outer,
     Pooling,
@@ -26,6 +28,7 @@ from cnncc.plan.kernels import (
     Turned,
     Winograd,
     direct_tiles,
+    inner,
     outer,
 )
 from cnncc.plan.kernels.reduce import reduction_axis
@@ -185,6 +188,27 @@ def test_outer_products_of_one_tile_are_divided(images: int, size: int, tiles: i
     kernel = outer.candidates(TARGETS["x86-64-v4"], layer)[0].kernel
     assert isinstance(kernel, Outer)
     assert kernel.units(dense_view("y", (1, 6, 5, 5), tuple(range(4)))) == tiles
+
+
+@pytest.mark.parametrize(("outputs", "family"), [(6, Inner), (32, Outer)])
+def test_gradients_of_few_outputs_have_lanes_along_the_positions(outputs: int, family: type[Kernel]) -> None:
+    """With 6 outputs 8 lanes are not full, and 28 columns are three and a half vectors; 32 outputs are four."""
+    window = (WindowAxis(28, 28, 1, 1, 2, 2),) * 2
+    copies = 0 if outputs > 16 else outputs * 28 * 28 * 64
+    layer = Layer(Contraction(window, 64, outputs), (5, 5), planar=True, turned=Turned(1, copies, lines=True))
+    for target in (TARGETS["x86-64-v3"], TARGETS["x86-64-v4"]):
+        found = [*outer.candidates(target, layer), *inner.candidates(target, layer)]
+        assert isinstance(min(found, key=lambda each: each.cycles).kernel, family)
+
+
+def test_inner_products_need_rows_whose_elements_are_neighbours() -> None:
+    window = (WindowAxis(28, 14, 1, 2, 1, 0),) * 2  # of a layer with stride 2
+    layer = Layer(Contraction((WindowAxis(28, 28, 1, 1, 2, 2),) * 2, 64, 6), (5, 5), planar=True, turned=Turned(1, 0))
+    assert not inner.candidates(TARGETS["x86-64-v3"], layer), "not side by side"
+    beside = replace(layer, turned=Turned(1, 0, lines=True))
+    assert inner.candidates(TARGETS["x86-64-v3"], beside)
+    assert not inner.candidates(TARGETS["x86-64-v3"], replace(beside, contraction=Contraction(window, 64, 6)))
+    assert not inner.candidates(TARGETS["cortex-m4"], beside), "one lane"
 
 
 @pytest.mark.parametrize("target", ["x86-64-v4", "aarch64", "cortex-m4"])

@@ -72,7 +72,10 @@ def test_answers_fit_together() -> None:
     rng = np.random.default_rng(0)
     seen: set[type] = set()
     for number, graph in enumerate(
-        chain([of_lines()[0], of_weights()[0]], (random_graph(seed)[0] for seed in range(300)))
+        chain(
+            [of_lines()[0], of_weights()[0], of_weights(channels=1, outputs=3)[0]],
+            (random_graph(seed)[0] for seed in range(300)),
+        )
     ):
         if number > 40 and seen == FAMILIES:
             break
