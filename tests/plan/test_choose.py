@@ -32,6 +32,7 @@ from cnncc.plan.kernels import (
     outer,
 )
 from cnncc.plan.kernels.reduce import reduction_axis
+from cnncc.plan.kernels.turned_sums import chunk_of
 from cnncc.plan.views import View, dense_view
 from cnncc.types import Array
 from cnncc.windows import WindowAxis, resolve
@@ -176,6 +177,15 @@ def test_outer_products_read_few_lines_of_an_image() -> None:
         assert isinstance(kernel, Outer)
         assert kernel.block[:2] == (1, 1) and kernel.block[2] > 1
         assert last[0].cycles == pytest.approx(flat[0].cycles, rel=0.05), "the comparison with others stays"
+
+
+def test_chunks_of_windows_that_are_apart_have_fewer_positions() -> None:
+    """Under several taps, which read other elements of the image between them; one tap reads as many as it has."""
+    target, rows = TARGETS["x86-64-v3"], {}
+    for taps, apart in itertools.product((1, 3), (1, 2)):
+        window = (WindowAxis(taps - 1 + 15 * apart + 1, 16, 1, apart),) * 2
+        rows[taps, apart] = chunk_of(target, Contraction(window, 16, 32), 32)
+    assert rows[1, 1] == rows[1, 2] == rows[3, 1] == (1, 16) and rows[3, 2] == (1, 8)
 
 
 @pytest.mark.parametrize(("images", "size", "tiles"), [(64, 28, 2), (1, 12, 1)])

@@ -86,10 +86,11 @@ def accepts(layer: Layer) -> bool:
 
 def chunk_of(target: Target, c: Contraction, vector: int) -> tuple[int, int]:
     """Images and rows of a chunk: whole images, or rows of one, of which vectors of so many bytes stay in the first
-    cache."""
+    cache. Where windows are some elements apart, each tap reads other elements of x between them: fewer do.
+    """
     rows, *inner = (axis.kernel for axis in c.window)
-    row = math.prod(inner)
-    most = transfer.positions_in_l1(target, vector)
+    row, apart = math.prod(inner), c.window[-1].dilation if any(axis.out > 1 for axis in c.window) else 1
+    most = max(1, transfer.positions_in_l1(target, vector) // apart)
     if rows * row > most:
         return 1, max(balanced(rows, max(1, most // row)))
     return max(balanced(c.channels, most // (rows * row))), rows
