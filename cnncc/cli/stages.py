@@ -80,7 +80,7 @@ def _plan(compilation: Compilation) -> dict[str, Any]:
     return {
         "images": plan.images,
         "batchable": plan.batchable,
-        "stages": plan.stages,
+        "stages": [{**vars(stage), "tile": stage.tile.images if stage.tile else 0} for stage in plan.stages],
         "steps": [_step(plan, number) for number in range(len(plan.steps))],
     }
 

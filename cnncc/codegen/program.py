@@ -16,7 +16,8 @@ from .. import abi
 from ..abi import ErrorCode
 from ..alignment import rounded_up
 from ..plan.identity import Identity
-from ..plan.plan import ImageBlock, Plan, Stage, Step
+from ..plan.image_tiles import tiled
+from ..plan.plan import ImageBlock, ImageTile, Plan, Stage, Step
 from . import barrier, cpu, ticks
 from .call import BufferAddresses, CallFields, element, register
 from .chain import Chain
@@ -205,10 +206,13 @@ class Program:
         numbers = ("image", "member") if self.counts_members(segment) else ("image",)
         with self.segment_function(self.segment_name(segment), *numbers) as (call, (image, *member), fault):
             memory = self.memory(call, image, *member)
-            for stage in segment.stages:
-                if stage.barrier:
+            for first, *others in tiled(segment.stages):
+                if first.barrier:
                     self.barrier(call)
-                self.stage(stage, memory, call, fault)
+                if others and first.tile:
+                    self.tiles([first, *others], first.tile, memory, call, fault)
+                else:
+                    self.stage(first, memory, call, fault)
 
     def block_segment(self, segment: Segment) -> None:
         """A function that runs some stages for a block of images and a shard.
@@ -323,6 +327,17 @@ class Program:
             units, granularity = steps[-1].units, steps[-1].granularity
             a, b = self.share(units, granularity, call) if stage.shared else (0, units)
             self.rows(stage, steps, a, b, memory, fault)
+
+    def tiles(
+        self, stages: Sequence[Stage], tile: ImageTile, memory: BufferAddresses, call: CallFields, fault: Ssa
+    ) -> None:
+        """Stages that divide images, for a few of this shard's images at a time."""
+        e = self.e
+        a, b = self.share(self.plan.steps[tile.first].units, 1, call)
+        with e.loop(a, b, tile.images) as loop:
+            end = e.least(e.add(loop.index, tile.images), b)
+            for stage in stages:
+                self.run_step(stage.steps[0], loop.index, end, memory, fault)
 
     def stage_of_block(
         self, number: int, stage: Stage, memory: BufferAddresses, call: CallFields, fault: Ssa, members: Index

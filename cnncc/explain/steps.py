@@ -84,7 +84,8 @@ def shared(stage: Stage, step: Step) -> str:
     if stage.replicated:
         return f"{once}computed by every shard for itself, which takes less than a barrier"
     what = "images" if step.by_images else "rows or blocks"
-    return f"{once}divided among shards: {step.units:,} {what} in up to {step.partitions} parts"
+    tile = f", {stage.tile.images} at a time with the steps around" if stage.tile else ""
+    return f"{once}divided among shards: {step.units:,} {what} in up to {step.partitions} parts{tile}"
 
 
 def parameters(kernel: Kernel) -> dict[str, str]:

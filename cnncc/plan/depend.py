@@ -9,6 +9,7 @@ the memory of partition p of one stage is touched at most by partition p of the 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -154,16 +155,20 @@ def with_barriers(s: Schedule, *, placed: bool = True, partitions: bool = True) 
     """
     result: list[Stage] = []
     since = PendingAccesses(placed=placed)
-    for stage in s.stages:
-        found = touches(stage, s.steps, s.buffers)
+    for _, group in itertools.groupby(enumerate(s.stages), lambda pair: pair[1].tile or pair[0]):
+        stages = [stage for _, stage in group]
+        found = [touches(stage, s.steps, s.buffers) for stage in stages]
         if not partitions:
-            found = [replace(touch, partitions=None) for touch in found]
-        barrier = any(map(since.conflicts, found))
-        if barrier:
-            since.clear()
-        for touch in found:
-            since.add(touch)
-        result.append(replace(stage, barrier=barrier))
+            found = [[replace(touch, partitions=None) for touch in own] for own in found]
+        for number, stage in enumerate(stages):
+            # A barrier that a later stage of a tile needs stands before the first one, not inside of the tile.
+            asking = found[number] if number else itertools.chain(*found)
+            barrier = any(map(since.conflicts, asking))
+            if barrier:
+                since.clear()
+            for touch in found[number]:
+                since.add(touch)
+            result.append(replace(stage, barrier=barrier))
     return replace(s, stages=tuple(result))
 
 

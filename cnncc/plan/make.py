@@ -14,6 +14,7 @@ from .bufferization import bufferize, state_offsets
 from .depend import with_barriers
 from .image_blocks import in_blocks
 from .image_sums import images_last
+from .image_tiles import in_image_tiles
 from .interleave import interleaved_apart
 from .jobs import Layout, needed
 from .layout import lay_out
@@ -315,9 +316,16 @@ PHASES: tuple[Phase, ...] = (
         "what depends on no image is computed once a call; before barriers, which depend on the order of the stages",
     ),
     Phase(
+        "image tiles",
+        in_image_tiles,
+        ("once", "target"),
+        "neighbours that divide images compute a few at a time, where all of them exceed the caches; after partitions, "
+        "which tell what divides images, and before barriers, which depend on the order of the stages",
+    ),
+    Phase(
         "first barriers",
         first_barriers,
-        ("once",),
+        ("image tiles",),
         "the barriers that any arena needs: what the division may save, and until when the arena keeps buffers",
     ),
     Phase(

@@ -17,7 +17,7 @@ from ..abi import ALIGNMENT
 from ..alignment import rounded_up
 from ..machine.target import Target
 from .cost.parallel import SLACK
-from .plan import Plan, Schedule, most_shards, runs_of
+from .plan import Plan, Schedule, Stage, most_shards, runs_of
 from .views import Buffer
 
 ROUNDS = 300  # most orders that are tried: some ten milliseconds for a hundred buffers
@@ -66,7 +66,7 @@ def arena(s: Schedule, target: Target) -> Arena:
         over_runs(live_ranges(s, space), s.buffers, runs_of(s.stages, s.block)) for space in ("arena", "ring")
     )
     places, nbytes = assign_to_barriers(whole, [stage.barrier for stage in s.stages])
-    ring_places, shard_bytes = assign(rings)
+    ring_places, shard_bytes = assign(over_tiles(rings, s.stages))
     places.update(ring_places)
     places.update({name: places[root_of(s.buffers, name)] for name in s.buffers if s.buffers[name].over})
     used = {name for step in s.steps for name in (*(view.buffer for view in step.views), *step.tables)}
@@ -130,6 +130,20 @@ def over_runs(
     """
     return {
         name: replace(life, first=runs[life.first][0], last=runs[life.last][1]) if buffers[name].images > 1 else life
+        for name, life in live_ranges.items()
+    }
+
+
+def over_tiles(live_ranges: Mapping[str, LiveRange], stages: Sequence[Stage]) -> dict[str, LiveRange]:
+    """The live ranges in a shard's own memory: what a stage of a tile of images reads, the next tile reads again.
+
+    What only one stage touches, its scratch, holds nothing from one tile to the next. (In the arena, what shares memory
+    within a tile needs a barrier, which ends it.)
+    """
+    last = {stage.tile: at for at, stage in enumerate(stages) if stage.tile}
+    ends = [last.get(stage.tile, at) for at, stage in enumerate(stages)]
+    return {
+        name: replace(life, last=ends[life.last]) if life.first < life.last else life
         for name, life in live_ranges.items()
     }
 

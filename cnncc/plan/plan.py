@@ -90,6 +90,14 @@ class Step:
 
 
 @dataclass(frozen=True)
+class ImageTile:
+    """So many `images` that several stages compute one after the other; `first` is the step of the first stage."""
+
+    first: int
+    images: int
+
+
+@dataclass(frozen=True)
 class Stage:
     """Steps that run together, with a barrier before them if `barrier`.
 
@@ -98,7 +106,8 @@ class Stage:
     last step, every step computes the rows that the next step reads and that the ring does not hold yet: all of them
     at once, or, `by_need`, as few at a time as it can, so that no ring holds more than one window of rows. Then the
     first step runs `lead` rows ahead of what the second one reads. A stage that runs `once` a call, for its first
-    image, depends on no image; it stands before all others.
+    image, depends on no image; it stands before all others. Neighbours with the same `tile` run tile by tile, as far as
+    no barrier stands between them (`image_tiles`).
     """
 
     steps: tuple[int, ...]
@@ -109,6 +118,7 @@ class Stage:
     single_shard: bool = False
     replicated: bool = False
     once: bool = False
+    tile: ImageTile | None = None
 
     @property
     def shared(self) -> bool:

@@ -30,6 +30,7 @@ def show_plan(plan: Plan) -> str:
             rings = sum(plan.buffer(plan.steps[member].target).nbytes for member in stage.steps[:-1])
             head += f", a stream of {len(stage.steps)} steps in blocks of {stage.block} rows, rings of {rings:,} bytes"
         head += ", once a call" * stage.once + ", after a barrier" * stage.barrier
+        head += f", in tiles of {stage.tile.images} image(s)" if stage.tile else ""
         lines += [
             "",
             head

@@ -22,8 +22,16 @@ class FibreEmitter(KernelEmitter[F]):
         super().__init__(e, kernel, tensors)
         self.beside = kernel.beside
 
+    def own_units(self, a: Index, b: Index) -> tuple[Index, Index]:
+        """Units [a, b), of which shards divide the images if they do not divide units."""
+        each = self.k.of_each_position
+        if not each or self.images == (0, self.k.shape[0]):
+            return a, b
+        begin, end = (self.e.mul(image, each) for image in self.images)
+        return begin, end
+
     def emit(self, a: Index, b: Index) -> None:
-        with self.e.loop(a, b) as loop:
+        with self.e.loop(*self.own_units(a, b)) as loop:
             self.unit(self.position(loop.index))
 
     def position(self, unit: Index) -> list[Index]:

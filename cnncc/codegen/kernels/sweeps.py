@@ -49,7 +49,7 @@ class FibreSweeps(FibreEmitter[Sweeps]):
 
     def emit(self, a: Index, b: Index) -> None:
         if self.k.staggered:
-            self.turns(a, b)
+            self.turns(*self.own_units(a, b))
         else:
             super().emit(a, b)
 

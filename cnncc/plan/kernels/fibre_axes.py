@@ -57,6 +57,16 @@ class OverFibres(Kernel):
     def writes_own_rows(self) -> bool:
         return False
 
+    @property
+    def of_each_position(self) -> int:
+        """Units of each position of the first axis; 0 if it is no axis of units."""
+        return math.prod(self.counts[1:]) if len(self.kept) > 1 and self.kept[0] == 0 else 0
+
+    def divides_images(self, sources: Sequence[View], result: View) -> bool:
+        """Where images are the first axis, as it is of a view of all that has no gap between them and what follows."""
+        outermost = all(view.rank and view.shape[0] == self.shape[0] for view in (result, *sources))
+        return self.of_each_position > 0 and outermost
+
     def follows_tables(self, number: int, source: View) -> bool:
         return True
 
