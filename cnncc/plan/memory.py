@@ -140,8 +140,8 @@ def over_tiles(live_ranges: Mapping[str, LiveRange], stages: Sequence[Stage]) ->
     What only one stage touches, its scratch, holds nothing from one tile to the next. (In the arena, what shares memory
     within a tile needs a barrier, which ends it.)
     """
-    last = {stage.tile: at for at, stage in enumerate(stages) if stage.tile}
-    ends = [last.get(stage.tile, at) for at, stage in enumerate(stages)]
+    last = {stage.tile: at for at, stage in enumerate(stages)}
+    ends = [last[stage.tile] if stage.tile else at for at, stage in enumerate(stages)]
     return {
         name: replace(life, last=ends[life.last]) if life.first < life.last else life
         for name, life in live_ranges.items()
