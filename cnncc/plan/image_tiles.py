@@ -44,6 +44,12 @@ def tiled(stages: Sequence[Stage]) -> list[list[Stage]]:
     return groups
 
 
+def settled(s: Schedule) -> Schedule:
+    """The schedule with its last barriers: a stage that they leave alone has no tile."""
+    groups = ([replace(group[0], tile=None)] if len(group) == 1 else group for group in tiled(s.stages))
+    return replace(s, stages=tuple(itertools.chain(*groups)))
+
+
 class Ordering:
     """The stages in a new order; `before` has the earlier ones that each has to follow."""
 

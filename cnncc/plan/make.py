@@ -14,7 +14,7 @@ from .bufferization import bufferize, state_offsets
 from .depend import with_barriers
 from .image_blocks import in_blocks
 from .image_sums import images_last
-from .image_tiles import in_image_tiles
+from .image_tiles import in_image_tiles, settled
 from .interleave import interleaved_apart
 from .jobs import Layout, needed
 from .layout import lay_out
@@ -139,7 +139,7 @@ def division(schedule: Schedule, target: Target, options: PlanOptions) -> Schedu
 
 def barriers(arena: Arena) -> Schedule:
     """The schedule with the barriers that it needs in this arena."""
-    return with_barriers(arena.schedule)
+    return settled(with_barriers(arena.schedule))
 
 
 def useful_shards(schedule: Schedule, target: Target, options: PlanOptions) -> int:

@@ -102,7 +102,7 @@ def test_no_barrier_and_no_single_shard_stands_in_a_tile() -> None:
     stages = compilation(of_training()[0], small(), sharing="cost").plan.stages
     assert [stage for group in tiled(stages) for stage in group] == list(stages)
     for group in tiled(stages):
-        assert len({stage.tile for stage in group}) == 1
+        assert len({stage.tile for stage in group}) == 1 and bool(group[0].tile) == (len(group) > 1)
         assert len(group) == 1 or all(stage.shared for stage in group)
         assert not any(stage.barrier for stage in group[1:])
 
