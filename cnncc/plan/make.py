@@ -319,8 +319,8 @@ PHASES: tuple[Phase, ...] = (
         "image tiles",
         in_image_tiles,
         ("once", "target"),
-        "neighbours that divide images compute a few at a time, where all of them exceed the caches; after partitions, "
-        "which tell what divides images, and before barriers, which depend on the order of the stages",
+        "where all images exceed the caches, neighbours that divide them compute a few at a time; after partitions, and "
+        "before barriers, which depend on orders",
     ),
     Phase(
         "first barriers",

@@ -106,8 +106,13 @@ def test_c_gives_the_bits_of_llvm_for_every_kernel(target: str, seed: int, tmp_p
     same_bits(compilation(graph, target, **WAYS[seed]), feeds, tmp_path)
 
 
+def of_few_weights() -> tuple[Graph, dict[str, Array]]:
+    """With fewer outputs than lanes."""
+    return of_weights(channels=1, outputs=3)
+
+
 @needs_gcc
-@pytest.mark.parametrize("made", [of_lines, of_weights])
+@pytest.mark.parametrize("made", [of_lines, of_weights, of_few_weights])
 def test_c_gives_the_bits_of_llvm_for_others(
     made: Callable[[], tuple[Graph, dict[str, Array]]], tmp_path: Path
 ) -> None:
@@ -117,7 +122,7 @@ def test_c_gives_the_bits_of_llvm_for_others(
 
 def test_those_networks_have_every_kernel() -> None:
     plans = [compilation(random_graph(seed)[0], "x86-64-v3", **options).plan for seed, options in WAYS.items()]
-    plans += [compilation(made()[0], "x86-64-v3").plan for made in (of_lines, of_weights)]
+    plans += [compilation(made()[0], "x86-64-v3").plan for made in (of_lines, of_weights, of_few_weights)]
     assert {type(step.kernel) for plan in plans for step in plan.steps} == set(KERNELS)
 
 
