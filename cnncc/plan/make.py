@@ -319,8 +319,8 @@ PHASES: tuple[Phase, ...] = (
         "image tiles",
         in_image_tiles,
         ("once", "target"),
-        "where all images exceed the caches, neighbours that divide them compute a few at a time; after partitions, and "
-        "before barriers, which depend on orders",
+        "where all images exceed the caches, neighbours that divide them compute a few at a time; after partitions, "
+        "and before barriers, which depend on orders",
     ),
     Phase(
         "first barriers",
