@@ -14,9 +14,9 @@ one of them would make NaN of a 0 of the other.
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ...plan.kernels import Inner
 from ..folds import fold_together
@@ -24,8 +24,6 @@ from ..macs import accumulate, nothing
 from ..nest import UNROLL_LOOP, Carry, reduce_nest
 from ..registers import Index, Ssa
 from .turned_sums import Block, Chunk, SumsOfChunks, Tile, runs_of
-
-Load = Callable[[Index], Ssa]  # a vector of x so many elements behind that of the first pair
 
 
 @dataclass(frozen=True)
@@ -45,17 +43,7 @@ class InnerProducts(SumsOfChunks[Inner, InnerTile]):
     def summed(self, chunk: Chunk, tile: InnerTile) -> Carry:
         sums = [nothing(self.e, self.k.lanes) for _ in range(len(tile.pairs) * tile.outputs.size)]
         ranges = [chunk.images, chunk.rows, *((0, size) for size in self.positions[1:-1])]
-        return self.over(ranges, tile, [], sums)
-
-    def over(
-        self, ranges: Sequence[tuple[Index, Index]], tile: InnerTile, place: Sequence[Index], sums: Carry
-    ) -> Carry:
-        """The sums over the lines of some ranges, in the order of the axes."""
-        if not ranges:
-            return self.line(tile, place, sums)
-        with self.e.loop(*ranges[0], carry=sums) as at:
-            at.next(self.over(ranges[1:], tile, [*place, at.index], at.values))
-        return at.results
+        return self.over(ranges, [], partial(self.line, tile), sums)
 
     def line(self, tile: InnerTile, place: Sequence[Index], sums: Carry) -> Carry:
         """One line: whole vectors, and what is left of it."""
@@ -111,15 +99,9 @@ class InnerProducts(SumsOfChunks[Inner, InnerTile]):
     # Results
 
     def add(self, chunk: Chunk, tile: InnerTile, sums: Carry) -> None:
-        e, strides = self.e, self.target.view.strides
-        at = self.target.offset([tile.channels.first, tile.outputs.first, *(block.first for block in tile.taps)])
         folded = list[Ssa]()
         for begin in range(0, len(sums), self.k.lanes):  # as many vectors as have lanes share registers
             part = sums[begin : begin + self.k.lanes]
-            whole = fold_together(e, "add", part)
-            folded += [e.extract(whole, lane) for lane in range(len(part))] if len(part) > 1 else [whole]
-        results = itertools.product(tile.pairs, range(tile.outputs.size))
-        for ((taps, channel), output), value in zip(results, folded, strict=True):
-            inner = (channel, output, *taps)
-            offset = e.add(at, sum(index * stride for index, stride in zip(inner, strides, strict=True)))
-            self.target.store(self.so_far(chunk, offset, value, 1), offset, 1)
+            whole = fold_together(self.e, "add", part)
+            folded += [self.e.extract(whole, lane) for lane in range(len(part))] if len(part) > 1 else [whole]
+        self.add_to_result(chunk, tile, tile.outputs.first, range(tile.outputs.size), folded)

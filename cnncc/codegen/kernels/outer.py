@@ -57,23 +57,20 @@ class OuterProducts(SumsOfChunks[Outer, OuterTile]):
         pairs, start = tile.pairs, [nothing(self.e, lanes) for _, lanes in tile.vectors]
         plain = self.stretches(tile, self.plain)
         if not self.guarded_axes:
-            return self.over(ranges, [], plain, start * len(pairs))
+            return self.over_lines(ranges, plain, start * len(pairs))
         inside = [self.inside(axis, block) for axis, block in enumerate(tile.taps)]
         if len(pairs) > tile.channels.size:
             edges = self.stretches(tile, self.guarded)
-            return self.over(ranges, [], partial(self.line, inside, plain, edges), start * len(pairs))
+            return self.over_lines(ranges, partial(self.line, inside, plain, edges), start * len(pairs))
         padding = self.stretches(tile, lambda tile, place: iter([self.e.number(0.0, 1)]))
-        start = self.over(ranges, [], partial(self.line, inside, None, padding), start)
+        start = self.over_lines(ranges, partial(self.line, inside, None, padding), start)
         seen = [self.clipped(*whole, part) for whole, part in zip(ranges[1:], inside, strict=True)]
-        return self.over([chunk.images, *seen], [], plain, start * len(pairs))
+        return self.over_lines([chunk.images, *seen], plain, start * len(pairs))
 
-    def over(self, ranges: Sequence[Range], place: Sequence[Index], line: Line, sums: Carry) -> Carry:
-        """The sums of the lines of some ranges, in the order of the axes."""
-        if len(ranges) == 1:
-            return line(place, *ranges[0], sums)
-        with self.e.loop(*ranges[0], carry=sums) as at:
-            at.next(self.over(ranges[1:], [*place, at.index], line, at.values))
-        return at.results
+    def over_lines(self, ranges: Sequence[Range], line: Line, sums: Carry) -> Carry:
+        """The sums over the lines of some ranges, of which the last one is that of a line."""
+        *outer, last = ranges
+        return self.over(outer, [], lambda place, sums: line(place, *last, sums), sums)
 
     def inside(self, axis: int, taps: Block) -> Range:
         """The positions [begin, end) of an axis that are in the image under all taps of a block."""
@@ -177,10 +174,4 @@ class OuterProducts(SumsOfChunks[Outer, OuterTile]):
     # Results
 
     def add(self, chunk: Chunk, tile: OuterTile, sums: Carry) -> None:
-        e, strides = self.e, self.target.view.strides
-        at = self.target.offset([tile.channels.first, tile.output, *(block.first for block in tile.taps)])
-        results = itertools.product(tile.pairs, tile.vectors)
-        for ((taps, channel), (output, _)), value in zip(results, sums, strict=True):
-            inner = (channel, output, *taps)
-            offset = e.add(at, sum(index * stride for index, stride in zip(inner, strides, strict=True)))
-            self.target.store(self.so_far(chunk, offset, value, 1), offset, 1)
+        self.add_to_result(chunk, tile, tile.output, [first for first, _ in tile.vectors], sums)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Generic, TypeVar
@@ -21,6 +21,7 @@ from ..registers import Index, Ssa
 from .family import ConvolutionEmitter, Tensors
 
 Range = tuple[Index, Index]
+OfLine = Callable[[Sequence[Index], Carry], Carry]  # sums over a line at a place
 S = TypeVar("S", bound=TurnedSums)
 T = TypeVar("T", bound="Tile")
 
@@ -79,7 +80,7 @@ class SumsOfChunks(ConvolutionEmitter[S], Generic[S, T]):
 
     @abstractmethod
     def add(self, chunk: Chunk, tile: T, sums: Carry) -> None:
-        """Add the sums of a chunk to the result (`so_far`)."""
+        """Add the sums of a chunk to the result (`add_to_result`)."""
 
     @contextmanager
     def chunks(self) -> Iterator[Chunk]:
@@ -128,13 +129,26 @@ class SumsOfChunks(ConvolutionEmitter[S], Generic[S, T]):
         steps = (w.stride * stride for w, stride in zip(self.k.window, strides[2:], strict=True))
         return channel * strides[0] + sum(tap * step for tap, step in zip(taps, steps, strict=True))
 
-    def so_far(self, chunk: Chunk, offset: Index, value: Ssa, axis: int) -> Ssa:
-        """The sums of a chunk added to the result so far, along an axis; those of the first chunk are the result."""
-        e = self.e
-        if chunk.first is True:
-            return value
-        total = e.binary("add", self.target.load(offset, axis, value.lanes), value)
-        return e.select(chunk.first, value, total) if isinstance(chunk.first, Ssa) else total
+    def over(self, ranges: Sequence[Range], place: Sequence[Index], line: OfLine, sums: Carry) -> Carry:
+        """The sums over the lines of some ranges, in the order of the axes."""
+        if not ranges:
+            return line(place, sums)
+        with self.e.loop(*ranges[0], carry=sums) as at:
+            at.next(self.over(ranges[1:], [*place, at.index], line, at.values))
+        return at.results
+
+    def add_to_result(self, chunk: Chunk, tile: T, first: Index, outputs: Sequence[int], sums: Sequence[Ssa]) -> None:
+        """Add the sums of a chunk, for each pair those of the `outputs` behind the first one; those of the first chunk
+        are the result so far."""
+        e, strides = self.e, self.target.view.strides
+        at = self.target.offset([tile.channels.first, first, *(block.first for block in tile.taps)])
+        for ((taps, channel), output), value in zip(itertools.product(tile.pairs, outputs), sums, strict=True):
+            inner = (channel, output, *taps)
+            offset = e.add(at, sum(index * stride for index, stride in zip(inner, strides, strict=True)))
+            if chunk.first is not True:
+                total = e.binary("add", self.target.load(offset, 1, value.lanes), value)
+                value = e.select(chunk.first, value, total) if isinstance(chunk.first, Ssa) else total
+            self.target.store(value, offset, 1)
 
 
 @dataclass(frozen=True)
