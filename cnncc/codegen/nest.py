@@ -237,7 +237,7 @@ def block_parts(e: Emitter, begin: Index, end: Index, parts: int) -> Iterator[tu
 
 
 @contextmanager
-def loops(e: Emitter, sizes: Sequence[int]) -> Iterator[list[Index]]:
+def loops(e: Emitter, sizes: Sequence[Index]) -> Iterator[list[Index]]:
     """Nested loops over [0, size) for each of `sizes`."""
     with ExitStack() as stack:
         yield [stack.enter_context(e.loop(0, size)).index for size in sizes]

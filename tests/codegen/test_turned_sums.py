@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -12,6 +12,8 @@ import pytest
 from cnncc import learn, ops
 from cnncc.compiler import Compilation
 from cnncc.ir import Graph, Value
+from cnncc.machine.target import Target
+from cnncc.plan.cost import transfer
 from cnncc.plan.kernels import Inner, Kernel, Outer
 from cnncc.types import Array
 from tests.graphs import Net, assert_same_bits, check, compilation, native, runnable_targets, sprinkled
@@ -92,7 +94,7 @@ def named(each: object) -> str:
     return each.__name__ if isinstance(each, type) else str(each)
 
 
-def labels(graph: Graph, kernel: type[Kernel] = Outer, target: str = "host") -> list[tuple[str, str]]:
+def labels(graph: Graph, kernel: type[Kernel] = Outer, target: str | Target = "host") -> list[tuple[str, str]]:
     """The kernels of this family among the candidates, as choices."""
     offers = compilation(graph, target).plan.offers
     return [
@@ -101,7 +103,7 @@ def labels(graph: Graph, kernel: type[Kernel] = Outer, target: str = "host") -> 
 
 
 def forced(
-    graph: Graph, kernel: type[Kernel], choice: tuple[str, str], target: str = "host", **options: object
+    graph: Graph, kernel: type[Kernel], choice: tuple[str, str], target: str | Target = "host", **options: object
 ) -> Compilation:
     compiled = compilation(graph, target, choices=(choice,), **options)  # type: ignore[arg-type]
     assert sum(isinstance(step.kernel, kernel) for step in compiled.plan.steps) == 1
@@ -115,6 +117,24 @@ def test_it_computes_what_the_interpreter_does(target: str, kernel: type[Kernel]
     found = labels(graph, kernel, target)
     for choice, border in zip((found[0], found[-1]), ("all", "none"), strict=True):
         check(graph, feeds, target, choices=(choice,), borders=border)
+
+
+@pytest.mark.parametrize("case", CASES, ids=named)
+def test_packed_operands(monkeypatch: pytest.MonkeyPatch, case: Case) -> None:
+    """With a small first cache, chunks are small, and what a tile does not take as a whole is packed."""
+    monkeypatch.setattr(transfer, "PACKED_READS", 1)
+    graph, feeds = case.graph()
+    small = replace(runnable_targets()["host"], l1=2 << 10)
+    found = labels(graph, target=small)
+    wanted = native(forced(graph, Outer, found[0], small), feeds)
+    packed = set()
+    for choice, border in itertools.product((found[0], found[-1]), ("none", "all")):
+        compiled = forced(graph, Outer, choice, small, borders=border)
+        packed |= {step.kernel.scratch > 0 for step in compiled.plan.steps if isinstance(step.kernel, Outer)}
+        assert_same_bits(native(compiled, feeds), wanted, str(choice))
+        assert_same_bits(native(compiled, feeds, 3), wanted, f"{choice}, 3 threads")
+        check(graph, feeds, small, choices=(choice,), borders=border, checked=True)
+    assert True in packed
 
 
 @pytest.mark.parametrize(("kernel", "case"), SOME, ids=named)
@@ -179,7 +199,7 @@ def test_sums_of_negative_zeros_are_zeros() -> None:
 
 @pytest.mark.parametrize("target", ["x86-64-v2", "x86-64-v3", "x86-64-v4", "aarch64"])
 @pytest.mark.parametrize("images", [1, 32])
-def test_the_model_takes_it_and_packs_nothing(target: str, images: int) -> None:
+def test_the_model_takes_it_and_copies_no_operand(target: str, images: int) -> None:
     graph, _ = Case(images, 16, 16, (16, 16), (3, 3), padding=1).graph()
     steps = compilation(graph, target).plan.steps
     (at,) = (at for at, step in enumerate(steps) if isinstance(step.kernel, Outer))

@@ -167,8 +167,8 @@ def moved(kernel: Convolution, weights: Array, flip: bool) -> Array:
     return packed
 
 
-def test_outer_products_read_few_lines_of_an_image() -> None:
-    """Where windows are two apart, a tile of one tap uses the line that it reads for several channels."""
+def test_outer_products_take_many_channels_of_a_pixel() -> None:
+    """Under one tap: the fewest blocks of channels are packed. It does not matter in which order the image lies."""
     window = (WindowAxis(32, 16, 1, 2, 1, 0),) * 2  # of the gradient of 3×3 with stride 2
     layer = Layer(Contraction(window, 32, 32), (3, 3), turned=Turned(16, 0))
     for target in (TARGETS["x86-64-v3"], TARGETS["x86-64-v4"]):
@@ -176,7 +176,28 @@ def test_outer_products_read_few_lines_of_an_image() -> None:
         kernel = last[0].kernel
         assert isinstance(kernel, Outer)
         assert kernel.block[:2] == (1, 1) and kernel.block[2] > 1
-        assert last[0].cycles == pytest.approx(flat[0].cycles, rel=0.05), "the comparison with others stays"
+        assert last[0].cycles == pytest.approx(flat[0].cycles, rel=0.05)
+
+
+@pytest.mark.parametrize(
+    ("target", "size", "channels", "padding", "packs"),
+    [
+        ("x86-64-v3", 32, 64, 0, (True, True)),
+        ("x86-64-v3", 32, 64, 1, (True, True)),
+        ("x86-64-v3", 32, 8, 1, (False, True)),  # one block of each, but the image has an edge
+        ("x86-64-v3", 6, 24, 0, (False, False)),  # a chunk stays in the first cache as it lies
+        ("cortex-m4", 32, 64, 0, (False, False)),  # no cache
+        ("cortex-m4", 32, 64, 1, (False, True)),
+    ],
+)
+def test_outer_products_pack_what_is_far_or_outside(
+    target: str, size: int, channels: int, padding: int, packs: tuple[bool, bool]
+) -> None:
+    window = (WindowAxis(size, size + 2 * padding - 2, 1, 1, padding, padding),) * 2
+    layer = Layer(Contraction(window, 1, channels), (3, 3), turned=Turned(channels, 0))
+    kernel = outer.candidates(TARGETS[target], layer)[0].kernel
+    assert isinstance(kernel, Outer)
+    assert (kernel.packs_outputs, kernel.packs_pixels) == packs
 
 
 def test_chunks_of_windows_that_are_apart_have_fewer_positions() -> None:

@@ -36,8 +36,8 @@ class InnerTile(Tile):
 class InnerProducts(SumsOfChunks[Inner, InnerTile]):
     """Emits one sum of inner products."""
 
-    def tiles(self, a: Index, b: Index) -> Iterator[InnerTile]:
-        for _, outputs, tile in self.blocks(a, b, list(runs_of(self.k.outputs, self.k.together))):
+    def tiles(self, chunk: Chunk, a: Index, b: Index) -> Iterator[InnerTile]:
+        for _, outputs, tile in self.blocks(chunk, a, b, list(runs_of(self.k.outputs, self.k.together))):
             yield InnerTile(tile.taps, tile.channels, outputs)
 
     def summed(self, chunk: Chunk, tile: InnerTile) -> Carry:

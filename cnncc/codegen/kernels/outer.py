@@ -3,175 +3,221 @@
 The loop nest, outermost first:
 
     chunks of images and rows       first the images, then the rows: the order in which the operands lie
-    vectors of outputs              those of a chunk stay in the first cache
-    taps and channels               one tile each; shards divide the tiles
+    blocks of channels              their pixels of a chunk are packed, with what lies outside of the image as 0
+    vectors of outputs              packed once for a chunk
+    taps                            one tile each; shards divide the tiles
     images, rows, columns           of the chunk: v loads of outputs, s scalars, s·v multiply-adds
 
-Each sum is one chain over the positions of a chunk. The columns of a row that reach outside have loops of their own.
+Each sum is one chain over the positions of a chunk. Operands that a tile takes as they lie are not packed
+(`Outer.packs_outputs`, `Outer.packs_pixels`).
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Callable, Iterator, Sequence
+import operator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from ...plan.kernels import Outer
+from ...plan.kernels.packing import dense_strides
+from ..emitter import Emitter
 from ..macs import accumulate, nothing
-from ..nest import UNROLL_LOOP, Carry, reduce_nest
-from ..registers import Index, Ssa
-from .turned_sums import Block, Chunk, Range, SumsOfChunks, Tile, runs_of
+from ..memory import Access
+from ..nest import UNROLL_LOOP, Carry, loops, reduce_nest
+from ..registers import Index
+from .family import Tensors
+from .turned_sums import Block, Chunk, Run, SumsOfChunks, Tile, runs_of
 
-Line = Callable[[Sequence[Index], Index, Index, Carry], Carry]  # sums over positions [begin, end) of a line at a place
-Scalars = Callable[["OuterTile", Sequence[Index]], Iterator[Ssa]]  # what is multiplied at a place
+COPIED = 4  # pixels that a loop's body copies, where that divides their number
 
 
 @dataclass(frozen=True)
 class OuterTile(Tile):
-    """The first output as well, and for each vector of outputs its distance from that and its lanes."""
+    """The block of outputs as well, and for each of its vectors the distance from the first output and its lanes."""
 
-    output: Index
+    output: Block
     vectors: Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Operand:
+    """What a tile reads: where its first element at the first position of a chunk is, how many elements further those
+    of the next image, row… are, and how far the other elements of a position are from the first one."""
+
+    access: Access
+    first: Index
+    along: Sequence[int]
+    others: Sequence[int]
+
+    def at(self, e: Emitter, place: Sequence[Index]) -> list[Index]:
+        """Where the elements of a place in the chunk are."""
+        first = self.first
+        for index, distance in zip(place, self.along, strict=True):
+            first = e.add(first, e.mul(index, distance))
+        return [e.add(first, other) for other in self.others]
 
 
 class OuterProducts(SumsOfChunks[Outer, OuterTile]):
     """Emits one sum of outer products."""
 
-    def tiles(self, a: Index, b: Index) -> Iterator[OuterTile]:
-        k, vectors = self.k, -(-self.k.outputs // self.k.lanes)
-        for run, block, tile in self.blocks(a, b, list(runs_of(vectors, k.vectors, k.outputs // k.lanes))):
-            lanes = min(k.lanes * block.size, k.outputs - k.lanes * run.first)
-            found = [(begin, min(k.lanes, lanes - begin)) for begin in range(0, lanes, k.lanes)]
-            yield OuterTile(tile.taps, tile.channels, self.e.mul(block.first, k.lanes), found)
+    def __init__(self, e: Emitter, kernel: Outer, tensors: Tensors):
+        super().__init__(e, kernel, tensors)
+        self.scratch = tensors.scratch
+        self.width = kernel.vectors * kernel.lanes
+        full, vectors = kernel.outputs // kernel.lanes, -(-kernel.outputs // kernel.lanes)
+        self.blocks_of_outputs = list(runs_of(vectors, kernel.vectors, full))
+
+    def tiles(self, chunk: Chunk, a: Index, b: Index) -> Iterator[OuterTile]:
+        for run, block, tile in self.blocks(chunk, a, b, self.blocks_of_outputs):
+            yield OuterTile(tile.taps, tile.channels, block, self.vectors(run))
+
+    def vectors(self, run: Run) -> list[tuple[int, int]]:
+        """The vectors of a block of outputs: the distance of each from the first output, and its lanes."""
+        lanes = min(self.k.lanes * run.size, self.k.outputs - self.k.lanes * run.first)
+        return [(begin, min(self.k.lanes, lanes - begin)) for begin in range(0, lanes, self.k.lanes)]
 
     # Sums over positions
 
     def summed(self, chunk: Chunk, tile: OuterTile) -> Carry:
-        """The sums of a tile over a chunk.
-
-        Where a tile has one tap, the positions that it sees are a rectangle, and all others are products with 0: they
-        are summed once for all channels, to 0 or, of an infinity, NaN.
-        """
-        ranges = [chunk.images, chunk.rows, *((0, size) for size in self.positions[1:])]
-        pairs, start = tile.pairs, [nothing(self.e, lanes) for _, lanes in tile.vectors]
-        plain = self.stretches(tile, self.plain)
-        if not self.guarded_axes:
-            return self.over_lines(ranges, plain, start * len(pairs))
-        inside = [self.inside(axis, block) for axis, block in enumerate(tile.taps)]
-        if len(pairs) > tile.channels.size:
-            edges = self.stretches(tile, self.guarded)
-            return self.over_lines(ranges, partial(self.line, inside, plain, edges), start * len(pairs))
-        padding = self.stretches(tile, lambda tile, place: iter([self.e.number(0.0, 1)]))
-        start = self.over_lines(ranges, partial(self.line, inside, None, padding), start)
-        seen = [self.clipped(*whole, part) for whole, part in zip(ranges[1:], inside, strict=True)]
-        return self.over_lines([chunk.images, *seen], plain, start * len(pairs))
-
-    def over_lines(self, ranges: Sequence[Range], line: Line, sums: Carry) -> Carry:
-        """The sums over the lines of some ranges, of which the last one is that of a line."""
-        *outer, last = ranges
-        return self.over(outer, [], lambda place, sums: line(place, *last, sums), sums)
-
-    def inside(self, axis: int, taps: Block) -> Range:
-        """The positions [begin, end) of an axis that are in the image under all taps of a block."""
-        e, w = self.e, self.k.window[axis]
-        if axis not in self.guarded_axes:
-            return 0, w.kernel
-        first = e.sub(w.low, e.mul(taps.first, w.stride))
-        last = e.add(first, w.size - 1 - (taps.size - 1) * w.stride)
-        begin = e.least(e.div(e.largest(e.add(first, w.dilation - 1), 0), w.dilation), w.kernel)
-        end = e.least(e.div(e.largest(e.add(last, w.dilation), 0), w.dilation), w.kernel)
-        return begin, e.largest(begin, end)
-
-    def clipped(self, begin: Index, end: Index, inside: Range) -> Range:
-        """The part of a range that is inside: between its ends, if need be empty."""
-        low, high = (self.e.least(self.e.largest(begin, limit), end) for limit in inside)
-        return low, high
+        """The sums of a tile over a chunk."""
+        e, pixels, outputs = self.e, self.pixels(chunk, tile), self.outputs(chunk, tile)
+        sums = [nothing(e, lanes) for _, lanes in tile.vectors] * len(tile.pairs)
+        sizes = [*self.sizes(chunk), *self.positions[1:]]
+        line = partial(self.line, tile, pixels, outputs, sizes[-1])
+        return self.over([(0, size) for size in sizes[:-1]], [], line, sums)
 
     def line(
-        self,
-        inside: Sequence[Range],
-        middle: Line | None,
-        sides: Line,
-        place: Sequence[Index],
-        begin: Index,
-        end: Index,
-        sums: Carry,
+        self, tile: OuterTile, pixels: Operand, outputs: Operand, size: Index, place: Sequence[Index], sums: Carry
     ) -> Carry:
-        """A line: the middle, which no tap of the tile leaves, and both sides. Whole lines may be outside."""
-        e = self.e
-        low, high = self.clipped(begin, end, inside[-1])
-        tests: list[Ssa] = []
-        for axis in self.guarded_axes:
-            if axis < self.rank - 1:
-                first, after = inside[axis]
-                tests += [e.compare(">=", place[1 + axis], first), e.compare("<", place[1 + axis], after)]
-        if (row := e.all_of(tests)) is not None:
-            low, high = e.choose(row, low, end), e.choose(row, high, end)
-        sums = sides(place, begin, low, sums)
-        sums = middle(place, low, high, sums) if middle else sums
-        return sides(place, high, end, sums)
+        """The products at the positions of a line.
 
-    def stretches(self, tile: OuterTile, scalars: Scalars) -> Line:
-        """A function that adds the products at neighbouring positions of a line.
-
-        Loops have the body of two where the number is not known, else of several. Under several taps neighbours share
-        elements, which LLVM would keep in registers, and spill the sums: there each is a body by itself.
+        Under several taps neighbours share elements, which LLVM would keep in registers, and spill the sums: there each
+        position is a body by itself.
         """
-        e, alone = self.e, tile.taps[-1].size > 1 or scalars == self.guarded
+        e = self.e
 
-        def along(place: Sequence[Index], begin: Index, end: Index, sums: Carry) -> Carry:
-            def step(index: list[Index], sums: Carry) -> Carry:
-                return self.step(tile, [*place, e.add(begin, index[0])], scalars, sums)
+        def step(index: Sequence[Index], sums: Carry) -> Carry:
+            return self.step(tile, pixels, outputs, [*place, *index], sums)
 
-            if isinstance(begin, int) and isinstance(end, int):
-                budget = len(sums) if alone else UNROLL_LOOP
-                return reduce_nest(e, [end - begin], sums, len(sums), step, budget=budget) if begin < end else sums
-            count = e.sub(end, begin)
-            pairs = 0 if alone else e.mul(e.div(count, 2), 2)
-            for first, after, size in ((0, pairs, 2), (pairs, count, 1)):
-                if after != 0:
-                    with e.loop(first, after, size, carry=sums) as loop:
-                        for number in range(size):
-                            loop.next(step([e.add(loop.index, number)], loop.carried))
-                    sums = loop.results
-            return sums
+        if isinstance(size, int):
+            budget = len(sums) if tile.taps[-1].size > 1 else UNROLL_LOOP
+            return reduce_nest(e, [size], sums, len(sums), step, budget=budget)
+        with e.loop(0, size, carry=sums) as loop:
+            loop.next(step([loop.index], loop.values))
+        return loop.results
 
-        return along
-
-    def step(self, tile: OuterTile, place: Sequence[Index], scalars: Scalars, sums: Carry) -> Carry:
-        """One position: each of the scalars times each vector of outputs."""
+    def step(self, tile: OuterTile, pixels: Operand, outputs: Operand, place: Sequence[Index], sums: Carry) -> Carry:
+        """One position: each of the scalars, loaded just before its use, times each vector of outputs."""
         e, total = self.e, iter(sums)
-        at = self.weights.offset([tile.output, *place])
-        along = self.weights.view.strides[0]
-        vectors = [self.weights.load(e.add(at, first * along), 0, lanes) for first, lanes in tile.vectors]
+        lanes = [count for _, count in tile.vectors]
+        vectors = [outputs.access.load(at, 0, n) for at, n in zip(outputs.at(e, place), lanes, strict=True)]
         following = []
-        for scalar in scalars(tile, place):
-            splats = {vector.lanes: e.splat(scalar, vector.lanes) for vector in vectors}
+        for at in pixels.at(e, place):
+            scalar = pixels.access.scalar(at)
+            splats = {n: e.splat(scalar, n) for n in lanes}
             following += [accumulate(e, splats[vector.lanes], vector, next(total)) for vector in vectors]
         return following
 
-    # What the image has for each pair, each loaded just before its use
+    # Outputs of g
 
-    def plain(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
-        """At a position that no tap leaves: all are at known distances from the first."""
-        offset = self.image.offset(self.seen(tile, place))
-        for pair in tile.pairs:
-            yield self.image.scalar(self.e.add(offset, self.distance(pair)))
+    def outputs(self, chunk: Chunk, tile: OuterTile) -> Operand:
+        """The vectors of a tile, as they lie or packed."""
+        return self.packed_outputs(tile) if self.k.packs_outputs else self.given_outputs(chunk, tile)
 
-    def guarded(self, tile: OuterTile, place: Sequence[Index]) -> Iterator[Ssa]:
-        """At a position that some taps leave: 0 for these."""
-        e, view, axes = self.e, self.image.view, [axis + 2 for axis in self.guarded_axes]
-        channel, n, *first = self.seen(tile, place)
-        for taps in itertools.product(*(range(block.size) for block in tile.taps)):
-            moved = (e.add(at, t * w.stride) for at, t, w in zip(first, taps, self.k.window, strict=True))
-            guard = self.image.guard([channel, n, *moved], axes)
-            assert guard.inside is not None
-            for number in range(tile.channels.size):
-                value = self.image.scalar(e.add(guard.offset, number * view.strides[0]))
-                yield e.select(guard.inside, value, e.number(0.0, 1))
+    def given_outputs(self, chunk: Chunk, tile: OuterTile) -> Operand:
+        apart, *along = self.weights.view.strides
+        place = [self.e.mul(tile.output.first, self.k.lanes), chunk.images[0], chunk.rows[0], *[0] * (self.rank - 1)]
+        return Operand(self.weights, self.weights.offset(place), along, [first * apart for first, _ in tile.vectors])
+
+    def packed_outputs(self, tile: OuterTile) -> Operand:
+        *along, _ = dense_strides([*self.k.chunk, *self.positions[1:], self.width])
+        place = self.e.mul(tile.output.number, self.k.chunk[0] * along[0])
+        return Operand(self.scratch[0], place, along, [first for first, _ in tile.vectors])
+
+    def pack_outputs(self, chunk: Chunk) -> None:
+        if not self.k.packs_outputs:
+            return
+        e = self.e
+        with loops(e, [*self.sizes(chunk), *self.positions[1:]]) as place:
+            for run in self.blocks_of_outputs:
+                with e.loop(0, run.count) as at:
+                    tile = OuterTile([], Block(0, 0, 0), run.block(e, at.index), self.vectors(run))
+                    given, packed = self.given_outputs(chunk, tile).at(e, place), self.packed_outputs(tile).at(e, place)
+                    for source, target, (_, lanes) in zip(given, packed, tile.vectors, strict=True):
+                        self.scratch[0].store(self.weights.load(source, 0, lanes), target, 0)
+
+    # Pixels of x
+
+    def pixels(self, chunk: Chunk, tile: OuterTile) -> Operand:
+        """The pairs of a tile, as they lie or packed."""
+        e, k = self.e, self.k
+        if k.packs_pixels:
+            access, gaps = self.scratch[0], k.gaps
+            *along, apart = dense_strides([*k.packed_sizes, tile.channels.size])
+            first: Index = k.packed_outputs
+        else:
+            access, gaps = self.image, (1,) * self.rank
+            apart, *along = self.image.view.strides
+            first = self.image.offset(self.begin(chunk, tile.channels))
+        of_image, *of_axes = along
+        axes = list(zip(k.window, gaps, of_axes, strict=True))
+        of_taps = [w.stride // gap * distance for w, gap, distance in axes]
+        for block, distance in zip(tile.taps, of_taps, strict=True):
+            first = e.add(first, e.mul(block.first, distance))
+        pairs = [channel * apart + sum(map(operator.mul, taps, of_taps)) for taps, channel in tile.pairs]
+        steps = [of_image, *(w.dilation // gap * distance for w, gap, distance in axes)]
+        return Operand(access, first, steps, pairs)
+
+    def begin(self, chunk: Chunk, channels: Block) -> list[Index]:
+        """The place in the image of the first pixel that a chunk sees."""
+        e, first = self.e, [chunk.rows[0], *[0] * (self.rank - 1)]
+        seen = [e.sub(e.mul(at, w.dilation), w.low) for at, w in zip(first, self.k.window, strict=True)]
+        return [channels.first, chunk.images[0], *seen]
+
+    def pack_pixels(self, chunk: Chunk, channels: Block) -> None:
+        if not self.k.packs_pixels:
+            return
+        e, k = self.e, self.k
+        images, rows = self.sizes(chunk)
+        height = e.add(e.mul(e.sub(rows, 1), k.window[0].dilation // k.gaps[0]), k.spanned(0, 1))
+        sizes: list[Index] = [images, height, *k.packed_sizes[2:]]
+        axes = [axis + 2 for axis in self.guarded_axes if axis == 0 or axis < self.rank - 1]
+        channel, n, *start = self.begin(chunk, channels)
+        steps = dense_strides([*k.packed_sizes, channels.size])
+
+        def copied(pixel: Sequence[Index], inside: bool) -> None:
+            value, (image, *spot) = e.number(0.0, channels.size), pixel
+            if inside:
+                moved = [e.add(at, e.mul(p, gap)) for at, p, gap in zip(start, spot, k.gaps, strict=True)]
+                guard = self.image.guard([channel, e.add(n, image), *moved], axes)
+                value = self.image.load_guarded(guard, guard.offset, 0, channels.size, 0.0)
+            to: Index = k.packed_outputs
+            for at, step in zip(pixel, steps, strict=False):
+                to = e.add(to, e.mul(at, step))
+            self.scratch[0].store(value, to, 0)
+
+        with loops(e, sizes[:-1]) as line:
+            for begin, end, inside in self.stretches(sizes[-1]):
+                count = e.sub(end, begin)
+                several = COPIED if isinstance(count, int) and count % COPIED == 0 else 1
+                with e.loop(begin, end, several) as first:
+                    for number in range(several):
+                        copied([*line, e.add(first.index, number)], inside)
+
+    def stretches(self, width: Index) -> list[tuple[Index, Index, bool]]:
+        """Parts of a packed line, and whether they lie inside the image; where lines are rows, each pixel is tested."""
+        axis = self.rank - 1
+        if axis == 0 or axis not in self.guarded_axes or not isinstance(width, int):
+            return [(0, width, True)]
+        w, gap = self.k.window[axis], self.k.gaps[axis]
+        begin = min(max(0, -(-w.low // gap)), width)
+        end = min(max(begin, (w.size - 1 + w.low) // gap + 1), width)
+        parts = [(0, begin, False), (begin, end, True), (end, width, False)]
+        return [(first, after, inside) for first, after, inside in parts if first < after]
 
     # Results
 
     def add(self, chunk: Chunk, tile: OuterTile, sums: Carry) -> None:
-        self.add_to_result(chunk, tile, tile.output, [first for first, _ in tile.vectors], sums)
+        first = self.e.mul(tile.output.first, self.k.lanes)
+        self.add_to_result(chunk, tile, first, [distance for distance, _ in tile.vectors], sums)

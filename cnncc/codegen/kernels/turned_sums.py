@@ -8,9 +8,10 @@ multiply-add with 0 is performed, as everywhere.
 from __future__ import annotations
 
 import itertools
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -67,11 +68,12 @@ class SumsOfChunks(ConvolutionEmitter[S], Generic[S, T]):
 
     def emit(self, a: Index, b: Index) -> None:
         with self.chunks() as chunk:
-            for tile in self.tiles(a, b):
+            self.pack_outputs(chunk)
+            for tile in self.tiles(chunk, a, b):
                 self.add(chunk, tile, self.summed(chunk, tile))
 
     @abstractmethod
-    def tiles(self, a: Index, b: Index) -> Iterator[T]:
+    def tiles(self, chunk: Chunk, a: Index, b: Index) -> Iterator[T]:
         """Tiles [a, b), in loops."""
 
     @abstractmethod
@@ -82,6 +84,12 @@ class SumsOfChunks(ConvolutionEmitter[S], Generic[S, T]):
     def add(self, chunk: Chunk, tile: T, sums: Carry) -> None:
         """Add the sums of a chunk to the result (`add_to_result`)."""
 
+    def pack_outputs(self, chunk: Chunk) -> None:
+        """Pack what all tiles read of g."""
+
+    def pack_pixels(self, chunk: Chunk, channels: Block) -> None:
+        """Pack what the tiles of a block of channels read of x."""
+
     @contextmanager
     def chunks(self) -> Iterator[Chunk]:
         e, (images, rows) = self.e, self.k.chunk
@@ -90,30 +98,46 @@ class SumsOfChunks(ConvolutionEmitter[S], Generic[S, T]):
             first = begin == 0 if isinstance(begin, int) else e.compare("==", begin, 0)
             yield Chunk(self.part(n.index, images, self.terms), self.part(y.index, rows, self.positions[0]), first)
 
+    def sizes(self, chunk: Chunk) -> list[Index]:
+        """Images and rows of a chunk; known if all chunks have as many."""
+        ranges = ((chunk.images, self.terms), (chunk.rows, self.positions[0]))
+        return [
+            size if total % size == 0 else self.e.sub(end, begin)
+            for ((begin, end), total), size in zip(ranges, self.k.chunk, strict=True)
+        ]
+
     def part(self, begin: Index, size: int, total: int) -> Range:
         """`size` elements of `total`, or what is left of them."""
         end = self.e.add(begin, size)
         return begin, end if total % size == 0 else self.e.least(end, total)
 
-    def blocks(self, a: Index, b: Index, outputs: Sequence[Run]) -> Iterator[tuple[Run, Block, Tile]]:
+    def blocks(self, chunk: Chunk, a: Index, b: Index, outputs: Sequence[Run]) -> Iterator[tuple[Run, Block, Tile]]:
         """Tiles [a, b), in loops: the run of outputs that a block belongs to, the block, and its taps and channels."""
         e, k = self.e, self.k
         taps = [list(runs_of(axis.out, most)) for axis, most in zip(k.window, k.block, strict=False)]
-        axes = [outputs, *taps, list(runs_of(self.image.view.shape[0], k.block[-1]))]
+        axes = [outputs, *taps]
         counts = [parts[-1].number + parts[-1].count for parts in axes]
-        for parts in itertools.product(*axes):
-            with ExitStack() as stack:
-                blocks = []
-                for run in parts:
-                    at = stack.enter_context(e.loop(0, run.count)).index
-                    blocks.append(Block(e.add(run.first, e.mul(at, run.size)), run.size, e.add(run.number, at)))
-                if not (isinstance(a, int) and isinstance(b, int)):
-                    unit = flat(e, [block.number for block in blocks], counts)
-                    mine = e.all_of([e.compare(">=", unit, a), e.compare("<", unit, b)])
-                    assert mine is not None
-                    stack.enter_context(e.when(mine))
-                output, *inner, channels = blocks
-                yield parts[0], output, Tile(inner, channels)
+        for channels in runs_of(self.image.view.shape[0], k.block[-1]):
+            with e.loop(0, channels.count) as at:
+                shared = channels.block(e, at.index)
+                first = e.mul(shared.number, math.prod(counts))
+                with self.if_some(a, b, first, math.prod(counts)):
+                    self.pack_pixels(chunk, shared)
+                for parts in itertools.product(*axes):
+                    with ExitStack() as stack:
+                        blocks = [part.block(e, stack.enter_context(e.loop(0, part.count)).index) for part in parts]
+                        unit = e.add(first, flat(e, [block.number for block in blocks], counts))
+                        stack.enter_context(self.if_some(a, b, unit, 1))
+                        yield parts[0], blocks[0], Tile(blocks[1:], shared)
+
+    def if_some(self, a: Index, b: Index, first: Index, count: int) -> AbstractContextManager[None]:
+        """The body runs if some of `count` tiles from the first one on are in [a, b)."""
+        e = self.e
+        if isinstance(a, int) and isinstance(b, int):
+            return nullcontext()
+        mine = e.all_of([e.compare(">", e.add(first, count), a), e.compare("<", first, b)])
+        assert mine is not None
+        return e.when(mine)
 
     def seen(self, tile: Tile, place: Sequence[Index]) -> list[Index]:
         """The place in the image of a position under the first tap of a tile."""
@@ -159,6 +183,10 @@ class Run:
     count: int
     first: int
     size: int
+
+    def block(self, e: Emitter, at: Index) -> Block:
+        """Block `at` of the run."""
+        return Block(e.add(self.first, e.mul(at, self.size)), self.size, e.add(self.number, at))
 
 
 def runs_of(total: int, most: int, full: int | None = None) -> Iterator[Run]:

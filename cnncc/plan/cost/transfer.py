@@ -25,6 +25,7 @@ SQUARE_BYTES = 32  # of a row of a square: longer ones cross a cache line more o
 PREFETCHED = 1024  # bytes ahead: 256 and 4096 gained nothing, this a sixth (from the third cache)
 CHUNK_VECTORS = 2  # of each position of a chunk that stay in the first cache while all tiles go over the chunk
 UNCACHED_CHUNK = 256  # positions of a chunk where there is no cache: sums of chunks have smaller errors than one chain
+PACKED_READS = 8  # by tiles of an operand that is packed for a chunk, at least: packing takes about as long as one
 CONFLICT_SETS = 8  # of the first cache: pixels that map to at most so many sets evict each other
 
 

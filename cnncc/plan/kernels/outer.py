@@ -8,13 +8,12 @@ from __future__ import annotations
 import itertools
 import math
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
 
 from ...computation import Contraction
 from ...machine.target import Target
-from ...windows import WindowAxis
 from ..cost import step, transfer
 from ..cost.parallel import UNDIVIDED
 from ..cost.step import InnerLoop, most_scalars
@@ -27,18 +26,67 @@ from .turned_sums import TurnedSums, accepts, blocks_of, chunk_of, numbers_of, p
 
 @dataclass(frozen=True)
 class Outer(TurnedSums):
-    """Outer products, with lanes along the outputs; a tile has `vectors` vectors of outputs."""
+    """Outer products, with lanes along the outputs; a tile has `vectors` vectors of outputs.
+
+    `inputs` are the channels of x, of whose pixels and of g's outputs copies may be packed for each chunk, in scratch
+    memory: [image][row]…[channel of a block], with 0 outside of the image, and [block][image][row]…[output].
+    """
 
     vectors: int
+    inputs: int
+    packs_outputs: bool = False
+    packs_pixels: bool = False
 
     lanes_along = "channels"
 
-    def edge_cycles(self, target: Target) -> float:
-        """Where some taps of a tile see the border, each scalar is selected; a tile of one tap goes round it."""
-        if math.prod(self.block[:-1]) == 1:
-            return 0.0
-        inside = math.prod(_inside(axis) / axis.kernel for axis in self.window)
-        return (1 - inside) * self.least_cycles(target)
+    def packing_cycles(self, target: Target) -> float:
+        """Cycles to load and to store what is packed, for all chunks."""
+        core, (images, rows) = target.core, self.chunk
+        chunks = self.channels * self.window[0].kernel / (images * rows)
+        vectors = self.packed_outputs / self.lanes
+        if self.packs_pixels:
+            blocks = math.ceil(self.inputs / self.block[-1]) * math.ceil(self.block[-1] / target.lanes)
+            vectors += math.prod(self.packed_sizes) * blocks
+        return chunks * vectors * (core.store_cycles + 1 / core.load_ports)
+
+    # What is packed for a chunk
+
+    @property
+    def reaches(self) -> bool:
+        """Whether some windows leave the image."""
+        return any(axis.reach != (0, 0) for axis in self.window)
+
+    @property
+    def width(self) -> int:
+        """Elements of the vectors of a tile."""
+        return self.vectors * self.lanes
+
+    @property
+    def gaps(self) -> tuple[int, ...]:
+        """Pixels from one that is packed to the next, on each axis: those between them no tap sees."""
+        return tuple(math.gcd(w.dilation, w.stride) if w.out > 1 else w.dilation for w in self.window)
+
+    def spanned(self, axis: int, positions: int) -> int:
+        """Packed pixels along an axis that so many positions see."""
+        w = self.window[axis]
+        return ((positions - 1) * w.dilation + (w.out - 1) * w.stride) // self.gaps[axis] + 1
+
+    @property
+    def packed_sizes(self) -> tuple[int, ...]:
+        """Images, and pixels along each axis, that are packed for a chunk."""
+        images, *positions = *self.chunk, *(axis.kernel for axis in self.window[1:])
+        return images, *itertools.starmap(self.spanned, enumerate(positions))
+
+    @property
+    def packed_outputs(self) -> int:
+        """Elements of packed outputs."""
+        positions = math.prod(self.chunk) * math.prod(axis.kernel for axis in self.window[1:])
+        return self.packs_outputs * positions * self.width * math.ceil(self.outputs / self.width)
+
+    @property
+    def scratch(self) -> int:
+        """Elements of what is packed: the outputs of a chunk, and its pixels of one block of channels."""
+        return self.packed_outputs + self.packs_pixels * math.prod(self.packed_sizes) * self.block[-1]
 
     def units(self, result: View) -> int:
         """Tiles, all of which have the same positions."""
@@ -61,10 +109,9 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
         return []
     lanes = min(target.lanes, 1 << (c.outputs - 1).bit_length())
     chunk, tile = chunk_of(target, c, target.mac.pixel.bytes * lanes), _tile_cycles(target, c, lanes)
-    lines = _line_cycles(target, layer, turned.images, chunk)
     pairs = pairs_of(layer)
     copied = transfer.reordered(target.core, turned.copies)
-    ways, waits = [], []
+    ways = []
     for vectors in range(1, min(-(-c.outputs // lanes), 8) + 1):
         most = most_scalars(target, vectors)
         widths = Counter(balanced(-(-c.outputs // lanes), vectors))
@@ -72,15 +119,34 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
             numbers = numbers_of(pairs, block)
             cycles = sum(m * n * tile(s, v) for (s, m), (v, n) in itertools.product(numbers, widths.items()))
             tiles = widths.total() * sum(count for _, count in numbers)
-            waits.append(tiles * lines(block) / turned.images)
             if tiles == 1 and cycles > 2 * target.core.barrier_cycles:
                 cycles *= UNDIVIDED
-            kernel = Outer(c.window, c.channels, c.outputs, lanes, block, chunk, vectors)
-            label = f"outer {sizes(block)}×{vectors}"
-            ways.append(Candidate(label, (cycles + copied) / turned.images, kernel))
-    least = min(waits)  # other kernels do not count it: what a tile waits longer than the best one decides among these
-    ways = [replace(way, cycles=way.cycles + wait - least) for way, wait in zip(ways, waits, strict=True)]
+            kernel = _packed(
+                target, Outer(c.window, c.channels, c.outputs, lanes, block, chunk, vectors, turned.images)
+            )
+            cycles += copied + kernel.packing_cycles(target)
+            ways.append(Candidate(f"outer {sizes(block)}×{vectors}", cycles / turned.images, kernel))
     return sorted(ways, key=lambda way: way.cycles)[:OFFERED]
+
+
+def _packed(target: Target, kernel: Outer) -> Outer:
+    """The kernel with copies of operands that do not stay in the first cache and are read often enough.
+
+    Pixels are also copied where windows leave the image, so that all positions are alike.
+    """
+    element, (images, *positions) = target.mac.pixel.bytes, (*kernel.chunk, *(w.kernel for w in kernel.window[1:]))
+    pixels = images * math.prod(kernel.spanned(axis, n) * kernel.gaps[axis] for axis, n in enumerate(positions))
+    taps = math.prod(-(-axis.out // taps) for axis, taps in zip(kernel.window, kernel.block, strict=False))
+    blocks, runs = -(-kernel.inputs // kernel.block[-1]), -(-kernel.outputs // kernel.width)
+
+    def far(elements: int, reads: int) -> bool:
+        return reads >= transfer.PACKED_READS and 0 < target.l1 < 2 * element * elements
+
+    return replace(
+        kernel,
+        packs_outputs=runs > 1 and far(images * math.prod(positions) * kernel.outputs, taps * blocks),
+        packs_pixels=kernel.reaches or (blocks > 1 and far(pixels * kernel.inputs, taps * runs)),
+    )
 
 
 def _tile_cycles(target: Target, c: Contraction, lanes: int) -> Callable[[int, int], float]:
@@ -100,34 +166,3 @@ def _tile_cycles(target: Target, c: Contraction, lanes: int) -> Callable[[int, i
         return total / count * (steps.tile(scalars, vectors, load, weights=vectors) + added)
 
     return cycles
-
-
-def _line_cycles(
-    target: Target, layer: Layer, channels: int, chunk: tuple[int, int]
-) -> Callable[[Sequence[int]], float]:
-    """A function for the cycles that one tile waits for lines of the image, over all positions.
-
-    The rows of a chunk that are more than the first cache are read again for each tile. Each row of taps reads lines of
-    its own, and of these as many are new at a position as windows are apart: a tile of one tap and more channels reads
-    fewer. Only with channels last; of a planar image neighbouring positions share lines.
-    """
-    c, element = layer.contraction, target.mac.pixel.bytes
-    images, rows = chunk
-    held = images * rows * c.window[0].dilation * math.prod(axis.size for axis in c.window[1:]) * channels * element
-    if layer.planar or held <= target.l1 or not target.l1:
-        return lambda block: 0.0
-    line = target.core.line_bytes
-    cycles = c.channels * c.taps * transfer.line_by_line(target.core, line)
-
-    def waited(block: Sequence[int]) -> float:
-        *outer, along, together = block
-        return cycles * math.prod(outer) * min(along, c.window[-1].dilation) * math.ceil(together * element / line)
-
-    return waited
-
-
-def _inside(axis: WindowAxis) -> int:
-    """Positions of an axis that no tap leaves."""
-    begin = -(-axis.low // axis.dilation)
-    end = (axis.size - 1 + axis.low - (axis.out - 1) * axis.stride) // axis.dilation + 1
-    return max(0, min(end, axis.kernel) - begin)
