@@ -139,20 +139,6 @@ class SumsOfChunks(ConvolutionEmitter[S], Generic[S, T]):
         assert mine is not None
         return e.when(mine)
 
-    def seen(self, tile: Tile, place: Sequence[Index]) -> list[Index]:
-        """The place in the image of a position under the first tap of a tile."""
-        e, (n, *position) = self.e, place
-        starts = (e.mul(block.first, w.stride) for block, w in zip(tile.taps, self.k.window, strict=True))
-        moved = (e.mul(p, w.dilation) for p, w in zip(position, self.k.window, strict=True))
-        along = zip(starts, moved, self.k.window, strict=True)
-        return [tile.channels.first, n, *(e.sub(e.add(start, move), w.low) for start, move, w in along)]
-
-    def distance(self, pair: tuple[Sequence[int], int]) -> int:
-        """Elements of the image from the first pair of a tile to this one."""
-        strides, (taps, channel) = self.image.view.strides, pair
-        steps = (w.stride * stride for w, stride in zip(self.k.window, strides[2:], strict=True))
-        return channel * strides[0] + sum(tap * step for tap, step in zip(taps, steps, strict=True))
-
     def over(self, ranges: Sequence[Range], place: Sequence[Index], line: OfLine, sums: Carry) -> Carry:
         """The sums over the lines of some ranges, in the order of the axes."""
         if not ranges:
