@@ -1,4 +1,4 @@
-"""Gradients of weights: sums of outer products over images and positions, whose operands are read as they lie.
+"""Gradients of weights: sums of outer products over images and positions; operands are read as they lie, or packed.
 
 Each position multiplies s scalars, pairs of a tap and a channel of x, by v vectors of outputs of g.
 """
@@ -50,11 +50,6 @@ class Outer(TurnedSums):
         return chunks * vectors * (core.store_cycles + 1 / core.load_ports)
 
     # What is packed for a chunk
-
-    @property
-    def reaches(self) -> bool:
-        """Whether some windows leave the image."""
-        return any(axis.reach != (0, 0) for axis in self.window)
 
     @property
     def width(self) -> int:

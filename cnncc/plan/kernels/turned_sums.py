@@ -1,9 +1,8 @@
 """What the kernels of gradients of weights have in common: tiles of taps and channels, summed over chunks of positions.
 
 The contraction is a turned one (see `gradient.contraction`): its channels are images, and its images are channels. All
-operands change from position to position, so nothing would be read again from packed weights: they are read as they
-lie. What a tile reads again are the positions of the next pairs of a tap and a channel, and a chunk of positions stays
-in the first cache for all of them.
+operands change from position to position, so there are no packed weights. What a tile reads again are the positions of
+the next pairs of a tap and a channel, and a chunk of positions stays in the first cache for all of them.
 """
 
 from __future__ import annotations
@@ -43,6 +42,11 @@ class TurnedSums(Convolution):
     bias = False
     epilogue = PLAIN
     packs = False
+
+    @property
+    def reaches(self) -> bool:
+        """Whether some windows leave the image."""
+        return any(axis.reach != (0, 0) for axis in self.window)
 
     @property
     def filters(self) -> tuple[int, int]:
