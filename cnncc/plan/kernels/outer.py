@@ -106,7 +106,7 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
     chunk, tile = chunk_of(target, c, target.mac.pixel.bytes * lanes), _tile_cycles(target, c, lanes)
     pairs = pairs_of(layer)
     copied = transfer.reordered(target.core, turned.copies)
-    ways = []
+    ways, packing = list[Candidate](), list[float]()
     for vectors in range(1, min(-(-c.outputs // lanes), 8) + 1):
         most = most_scalars(target, vectors)
         widths = Counter(balanced(-(-c.outputs // lanes), vectors))
@@ -119,8 +119,10 @@ def candidates(target: Target, layer: Layer) -> list[Candidate]:
             kernel = _packed(
                 target, Outer(c.window, c.channels, c.outputs, lanes, block, chunk, vectors, turned.images)
             )
-            cycles += copied + kernel.packing_cycles(target)
-            ways.append(Candidate(f"outer {sizes(block)}×{vectors}", cycles / turned.images, kernel))
+            packing.append(kernel.packing_cycles(target) / turned.images)
+            ways.append(Candidate(f"outer {sizes(block)}×{vectors}", (cycles + copied) / turned.images, kernel))
+    least = min(packing)  # what others do at the edges of an image does not count either: it decides among these
+    ways = [replace(way, cycles=way.cycles + extra - least) for way, extra in zip(ways, packing, strict=True)]
     return sorted(ways, key=lambda way: way.cycles)[:OFFERED]
 
 
