@@ -64,7 +64,6 @@ class OuterProducts(SumsOfChunks[Outer, OuterTile]):
     def __init__(self, e: Emitter, kernel: Outer, tensors: Tensors):
         super().__init__(e, kernel, tensors)
         self.scratch = tensors.scratch
-        self.width = kernel.vectors * kernel.lanes
         full, vectors = kernel.outputs // kernel.lanes, -(-kernel.outputs // kernel.lanes)
         self.blocks_of_outputs = list(runs_of(vectors, kernel.vectors, full))
 
@@ -123,17 +122,19 @@ class OuterProducts(SumsOfChunks[Outer, OuterTile]):
 
     def outputs(self, chunk: Chunk, tile: OuterTile) -> Operand:
         """The vectors of a tile, as they lie or packed."""
-        return self.packed_outputs(tile) if self.k.packs_outputs else self.given_outputs(chunk, tile)
+        if self.k.packs_outputs:
+            return self.packed_outputs(tile.output, tile.vectors)
+        return self.given_outputs(chunk, tile.output, tile.vectors)
 
-    def given_outputs(self, chunk: Chunk, tile: OuterTile) -> Operand:
+    def given_outputs(self, chunk: Chunk, block: Block, vectors: Sequence[tuple[int, int]]) -> Operand:
         apart, *along = self.weights.view.strides
-        place = [self.e.mul(tile.output.first, self.k.lanes), chunk.images[0], chunk.rows[0], *[0] * (self.rank - 1)]
-        return Operand(self.weights, self.weights.offset(place), along, [first * apart for first, _ in tile.vectors])
+        place = [self.e.mul(block.first, self.k.lanes), chunk.images[0], chunk.rows[0], *[0] * (self.rank - 1)]
+        return Operand(self.weights, self.weights.offset(place), along, [first * apart for first, _ in vectors])
 
-    def packed_outputs(self, tile: OuterTile) -> Operand:
-        *along, _ = dense_strides([*self.k.chunk, *self.positions[1:], self.width])
-        place = self.e.mul(tile.output.number, self.k.chunk[0] * along[0])
-        return Operand(self.scratch[0], place, along, [first for first, _ in tile.vectors])
+    def packed_outputs(self, block: Block, vectors: Sequence[tuple[int, int]]) -> Operand:
+        *along, _ = dense_strides([*self.k.chunk, *self.positions[1:], self.k.width])
+        place = self.e.mul(block.number, self.k.chunk[0] * along[0])
+        return Operand(self.scratch[0], place, along, [first for first, _ in vectors])
 
     def pack_outputs(self, chunk: Chunk) -> None:
         if not self.k.packs_outputs:
@@ -142,9 +143,11 @@ class OuterProducts(SumsOfChunks[Outer, OuterTile]):
         with loops(e, [*self.sizes(chunk), *self.positions[1:]]) as place:
             for run in self.blocks_of_outputs:
                 with e.loop(0, run.count) as at:
-                    tile = OuterTile([], Block(0, 0, 0), run.block(e, at.index), self.vectors(run))
-                    given, packed = self.given_outputs(chunk, tile).at(e, place), self.packed_outputs(tile).at(e, place)
-                    for source, target, (_, lanes) in zip(given, packed, tile.vectors, strict=True):
+                    block, vectors = run.block(e, at.index), self.vectors(run)
+                    given, packed = self.given_outputs(chunk, block, vectors), self.packed_outputs(block, vectors)
+                    for source, target, (_, lanes) in zip(
+                        given.at(e, place), packed.at(e, place), vectors, strict=True
+                    ):
                         self.scratch[0].store(self.weights.load(source, 0, lanes), target, 0)
 
     # Pixels of x
@@ -184,7 +187,8 @@ class OuterProducts(SumsOfChunks[Outer, OuterTile]):
         sizes: list[Index] = [images, height, *k.packed_sizes[2:]]
         axes = [axis + 2 for axis in self.guarded_axes if axis == 0 or axis < self.rank - 1]
         channel, n, *start = self.begin(chunk, channels)
-        steps = dense_strides([*k.packed_sizes, channels.size])
+        *steps, _ = dense_strides([*k.packed_sizes, channels.size])
+        packed = Operand(self.scratch[0], k.packed_outputs, steps, [0])
 
         def copied(pixel: Sequence[Index], inside: bool) -> None:
             value, (image, *spot) = e.number(0.0, channels.size), pixel
@@ -192,9 +196,7 @@ class OuterProducts(SumsOfChunks[Outer, OuterTile]):
                 moved = [e.add(at, e.mul(p, gap)) for at, p, gap in zip(start, spot, k.gaps, strict=True)]
                 guard = self.image.guard([channel, e.add(n, image), *moved], axes)
                 value = self.image.load_guarded(guard, guard.offset, 0, channels.size, 0.0)
-            to: Index = k.packed_outputs
-            for at, step in zip(pixel, steps, strict=False):
-                to = e.add(to, e.mul(at, step))
+            (to,) = packed.at(e, pixel)
             self.scratch[0].store(value, to, 0)
 
         with loops(e, sizes[:-1]) as line:
